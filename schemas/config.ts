@@ -1,0 +1,92 @@
+/**
+ * The one table of settings. docs/config.md, schemas/inlet.schema.json, --help and the INLET_* variables are rendered from
+ * it; the values that a process runs with have the type Settings. One group a layer, in the order of the layers.
+ */
+import { GiB, KiB, MiB, type SettingsOf, setting } from "../src/base/settings.ts";
+
+const node = {
+  nodeId: setting({
+    key: "node.id",
+    type: "integer",
+    default: 1,
+    min: 0,
+    max: 2147483647,
+    doc: "Id of this broker, unique in the cluster.",
+  }),
+  dataDirectory: setting({
+    key: "data.directory",
+    type: "string",
+    default: "./data",
+    doc: "Where the WAL, the metadata log of kind file and, unless object.store.url says otherwise, the objects live.",
+  }),
+  memoryBytesMax: setting({
+    key: "memory.bytes.max",
+    type: "bytes",
+    default: 1 * GiB,
+    min: 256 * MiB,
+    doc: "Total that caches, budgets and request memory share.",
+  }),
+};
+
+const objectStore = {
+  objectStoreUrl: setting({
+    key: "object.store.url",
+    type: "string",
+    default: "",
+    doc: "s3://bucket/prefix?region=..&endpoint=..&pathStyle=true, file:///path or memory://; empty means a directory inside data.directory.",
+  }),
+};
+
+const metadata = {};
+
+const stream = {};
+
+const log = {};
+
+const coordinator = {};
+
+const registry = {};
+
+const table = {};
+
+const server = {
+  kafkaHost: setting({
+    key: "kafka.host",
+    type: "string",
+    default: "127.0.0.1",
+    doc: "Address that the Kafka listener binds.",
+  }),
+  kafkaPort: setting({
+    key: "kafka.port",
+    type: "integer",
+    default: 9092,
+    min: 0,
+    max: 65535,
+    doc: "Port of the Kafka listener; 0 takes a free one.",
+  }),
+  requestBytesMax: setting({
+    key: "kafka.request.bytes.max",
+    type: "bytes",
+    default: 100 * MiB,
+    min: 64 * KiB,
+    max: 1 * GiB,
+    doc: "Largest request frame.",
+  }),
+};
+
+const telemetry = {};
+
+export const settingsTable = {
+  ...node,
+  ...objectStore,
+  ...metadata,
+  ...stream,
+  ...log,
+  ...coordinator,
+  ...registry,
+  ...table,
+  ...server,
+  ...telemetry,
+};
+
+export type Settings = SettingsOf<typeof settingsTable>;

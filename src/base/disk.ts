@@ -1,0 +1,38 @@
+/** The file operations that durable code uses, so that a simulation can lose what was not synced. */
+
+export interface Disk {
+  /** "create" fails when the file exists; "write" opens an existing file for reading and writing. */
+  open(path: string, mode: "read" | "write" | "create"): Promise<DiskFile>;
+  /** Names in the directory, sorted; [] when it does not exist. */
+  list(directory: string): Promise<readonly DirectoryEntry[]>;
+  /** With parents. No error when it exists. */
+  makeDirectory(path: string): Promise<void>;
+  /** Replaces the target atomically. Durable only after syncDirectory. */
+  rename(from: string, to: string): Promise<void>;
+  /** A hard link: fails with code EEXIST when the target exists. The atomic put-if-absent of a directory store. */
+  link(from: string, to: string): Promise<void>;
+  /** No error when it does not exist. */
+  remove(path: string): Promise<void>;
+  /** Makes creations, renames and removals in the directory durable. */
+  syncDirectory(path: string): Promise<void>;
+}
+
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly isDirectory: boolean;
+}
+
+export interface DiskFile extends AsyncDisposable {
+  /** Reads up to `into.length` bytes at the position; returns how many were read, less only at the end of the file. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** Writes all views one after another at the position. Durable only after datasync. */
+  write(views: readonly Uint8Array[], position: number): Promise<void>;
+  /** Makes written bytes durable. After an error the file must not be written again: what it lost is unknown. */
+  datasync(): Promise<void>;
+  /** Current length in bytes. */
+  size(): Promise<number>;
+  /** Grows the file with zeros, or cuts it, to this length. */
+  truncate(length: number): Promise<void>;
+  /** Modification time, milliseconds since the epoch. */
+  modifiedMs(): Promise<number>;
+}

@@ -1,0 +1,156 @@
+/**
+ * What can happen to the cluster. A group of these is one entry of the metadata log and is accepted or refused as a
+ * whole. Their bytes are declared in schemas/storage.ts; what each does to the image is in apply-*.ts.
+ */
+import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
+
+export type MetadataEvent =
+  | NodeEvent
+  | TopicEvent
+  | StreamEvent
+  | TableEvent
+  | CatalogEvent
+  /** Gives the node the producer ids [first, first + count), `first` being what the image then says. */
+  | { readonly kind: "allocate-producer-ids"; readonly count: number };
+
+export type NodeEvent =
+  | {
+      readonly kind: "register-node";
+      readonly nodeId: NodeId;
+      /** Differs at each start of a process, so that its own repeated registration is not a rival's. */
+      readonly incarnation: Uuid;
+      readonly host: string;
+      readonly port: number;
+      readonly rack: string | null;
+    }
+  | { readonly kind: "set-broker-configs"; readonly nodeId: NodeId | null; readonly configs: Configs };
+
+/** Sorted by key when encoded. */
+export type Configs = ReadonlyMap<string, string>;
+
+export type TopicEvent =
+  | {
+      readonly kind: "create-topic";
+      readonly topicId: Uuid;
+      readonly name: string;
+      readonly partitions: number;
+      readonly configs: Configs;
+    }
+  | { readonly kind: "delete-topic"; readonly topicId: Uuid }
+  | { readonly kind: "create-partitions"; readonly topicId: Uuid; readonly partitions: number }
+  | { readonly kind: "set-topic-configs"; readonly topicId: Uuid; readonly configs: Configs };
+
+export type StreamEvent =
+  /** The node becomes the writer; the stream's epoch (the partition's leader epoch) grows by one. */
+  | { readonly kind: "open-streams"; readonly streams: readonly StreamId[] }
+  | {
+      readonly kind: "commit-object";
+      /** Key in the object store, relative to the cluster's prefix; never reused. */
+      readonly object: string;
+      readonly bytes: number;
+      readonly objectKind: "stream-set" | "stream";
+      /** Sorted by stream; each `from` is the end of what the image holds of that stream, or leaves a gap only upward. */
+      readonly ranges: readonly ObjectRange[];
+    }
+  /** Records below `start` are gone for readers. */
+  | {
+      readonly kind: "trim-streams";
+      readonly streams: readonly { readonly stream: StreamId; readonly start: Offset }[];
+    }
+  /** The objects, which no stream names any more, were deleted from the store. */
+  | { readonly kind: "objects-deleted"; readonly objects: readonly string[] };
+
+export interface ObjectRange {
+  readonly stream: StreamId;
+  readonly epoch: number;
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly bytes: number;
+  readonly maxTimestamp: number;
+}
+
+/** See DESIGN section 6: rounds of translated files, waiting for the table's committer. */
+export type TableEvent =
+  | {
+      readonly kind: "create-table";
+      readonly table: Uuid;
+      readonly topicId: Uuid;
+      /** 1 for the first table of a topic name; a recreated topic starts the next. */
+      readonly generation: number;
+      readonly catalog: string;
+      readonly name: string;
+    }
+  | {
+      readonly kind: "add-table-round";
+      readonly table: Uuid;
+      readonly generation: number;
+      readonly lane: string;
+      readonly schemaId: number;
+      readonly specId: number;
+      readonly mappingVersion: number;
+      readonly ranges: readonly TableRange[];
+      /** Location of the manifest that lists the round's files, its length and its row count; null when there were no rows. */
+      readonly main: RoundManifest | null;
+      readonly deadLetters: RoundManifest | null;
+    }
+  | {
+      readonly kind: "table-rounds-committed";
+      readonly table: Uuid;
+      readonly upTo: Seq;
+      readonly snapshotId: bigint | null;
+    }
+  /** Replaces the bytes that the table side keeps about schema and mapping; the expected version guards the change. */
+  | {
+      readonly kind: "table-schema";
+      readonly table: Uuid;
+      readonly expectedVersion: number;
+      readonly schema: Uint8Array;
+    }
+  | {
+      readonly kind: "table-state";
+      readonly table: Uuid;
+      readonly state: "running" | "paused" | "diverged";
+      readonly reason: string;
+    };
+
+export interface TableRange {
+  readonly partition: number;
+  readonly from: Offset;
+  readonly to: Offset;
+  /** Records in the range that became no row of either table: control batches, aborted records, compacted offsets. */
+  readonly skips: number;
+}
+
+export interface RoundManifest {
+  readonly location: string;
+  readonly bytes: number;
+  readonly rows: number;
+}
+
+/** The embedded Iceberg REST catalog: a pointer a table, moved by compare-and-set. */
+export type CatalogEvent =
+  | {
+      readonly kind: "put-namespace";
+      readonly namespace: string;
+      readonly properties: Configs;
+      readonly mustBeNew: boolean;
+    }
+  | { readonly kind: "drop-namespace"; readonly namespace: string }
+  | {
+      /** All pointers move, or none does. `expected` null: the table must not exist. `location` null: drop it. */
+      readonly kind: "move-table-pointers";
+      readonly pointers: readonly {
+        readonly namespace: string;
+        readonly table: string;
+        readonly expected: string | null;
+        readonly location: string | null;
+      }[];
+    };
+
+/** Why the fold left an entry without effect. */
+export type Refusal =
+  | { readonly reason: "fenced"; readonly by: NodeEpoch }
+  | {
+      readonly reason: "exists" | "missing" | "gap" | "stale-epoch" | "stale-version" | "invalid";
+      readonly detail: string;
+    };

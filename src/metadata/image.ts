@@ -1,0 +1,112 @@
+/** The fold of the metadata log: what the cluster looks like. This file is its reading surface. */
+import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
+import type { Configs, ObjectRange, RoundManifest, TableRange } from "./events.ts";
+
+export interface Image {
+  readonly clusterId: Uuid;
+  /** Of the last entry applied. */
+  readonly seq: Seq;
+  node(id: NodeId): NodeInfo | undefined;
+  nodes(): Iterable<NodeInfo>;
+  /** Dynamic configs: of one broker, or with null the cluster-wide defaults. */
+  brokerConfigs(id: NodeId | null): Configs;
+
+  topic(id: Uuid): Topic | undefined;
+  topicByName(name: string): Topic | undefined;
+  topics(): Iterable<Topic>;
+  readonly partitionCount: number;
+
+  stream(id: StreamId): StreamInfo | undefined;
+  streams(): Iterable<StreamInfo>;
+  /** Committed ranges of the stream that end after `from`, in offset order. */
+  ranges(stream: StreamId, from: Offset): readonly CommittedRange[];
+  object(key: string): ObjectEntry | undefined;
+  objects(): Iterable<ObjectEntry>;
+  /** Objects that no stream names any more, with the seq at which that became so. */
+  unreferenced(): Iterable<{ readonly object: string; readonly since: Seq }>;
+
+  /** The next id that allocate-producer-ids gives out. */
+  readonly nextProducerId: number;
+
+  table(id: Uuid): TableInfo | undefined;
+  tables(): Iterable<TableInfo>;
+  namespace(name: string): Configs | undefined;
+  namespaces(): Iterable<readonly [name: string, properties: Configs]>;
+  tablePointer(namespace: string, table: string): string | undefined;
+  tablePointers(namespace: string): Iterable<readonly [table: string, location: string]>;
+}
+
+export interface NodeInfo {
+  readonly id: NodeId;
+  readonly epoch: NodeEpoch;
+  readonly host: string;
+  readonly port: number;
+  readonly rack: string | null;
+}
+
+export interface Topic {
+  readonly id: Uuid;
+  readonly name: string;
+  /** Index is the partition number. */
+  readonly partitions: readonly StreamId[];
+  readonly configs: Configs;
+  /** How many topics of this name there were before. */
+  readonly predecessors: number;
+}
+
+export interface StreamInfo {
+  readonly id: StreamId;
+  readonly topicId: Uuid;
+  readonly partition: number;
+  /** Grows by one at each open; 0 before the first. The partition's leader epoch. */
+  readonly epoch: number;
+  /** The writer; undefined before the first open. */
+  readonly node: NodeId | undefined;
+  readonly start: Offset;
+  /** The end of what objects hold. */
+  readonly end: Offset;
+}
+
+export interface CommittedRange extends ObjectRange {
+  readonly object: string;
+}
+
+export interface ObjectEntry {
+  readonly key: string;
+  readonly bytes: number;
+  readonly kind: "stream-set" | "stream";
+  readonly node: NodeId;
+  readonly committedAt: Seq;
+}
+
+export interface TableInfo {
+  readonly id: Uuid;
+  readonly topicId: Uuid;
+  readonly generation: number;
+  readonly catalog: string;
+  readonly name: string;
+  readonly state: "running" | "paused" | "diverged";
+  readonly reason: string;
+  readonly schemaVersion: number;
+  readonly schema: Uint8Array;
+  /** Not yet known to be in the table, oldest first. */
+  readonly pending: readonly PendingRound[];
+  /** Per partition of the lane "live": the end of what is pending or committed. */
+  readonly translatedTo: ReadonlyMap<number, Offset>;
+  /** Per partition: the end of what is committed. */
+  readonly committedTo: ReadonlyMap<number, Offset>;
+  /** Seq of the newest round that is known to be in the table; 0 before the first. */
+  readonly committedSeq: Seq;
+}
+
+export interface PendingRound {
+  readonly seq: Seq;
+  readonly nodeEpoch: NodeEpoch;
+  readonly lane: string;
+  readonly schemaId: number;
+  readonly specId: number;
+  readonly mappingVersion: number;
+  readonly ranges: readonly TableRange[];
+  readonly main: RoundManifest | null;
+  readonly deadLetters: RoundManifest | null;
+}

@@ -1,0 +1,73 @@
+/**
+ * Where bytes live for good: S3, a directory, memory. All implementations pass test/object-store/contract.ts.
+ *
+ * Keys are `/`-separated, without a leading slash. Reads see every write that was acknowledged before they began.
+ * Failures throw StoreFailed, whose `happened` keeps "no" and "maybe" apart; retries are a decorator (retrying.ts), so
+ * an implementation itself tries once.
+ */
+import { type Happened, OperationFailed } from "../base/errors.ts";
+
+export interface ObjectStore extends AsyncDisposable {
+  /** For people and for Iceberg paths, e.g. "s3://bucket/prefix", "file:///data/objects", "memory://". No trailing slash. */
+  readonly url: string;
+  put(key: string, body: Body): Promise<{ readonly etag: string }>;
+  /** Creates the object, or answers "exists" and leaves the present one untouched. */
+  putIfAbsent(
+    key: string,
+    body: Body,
+  ): Promise<{ readonly kind: "created"; readonly etag: string } | { readonly kind: "exists" }>;
+  /** Replaces the object only if its ETag is `etag`; a missing object is a mismatch. */
+  putIfMatch(
+    key: string,
+    body: Body,
+    etag: string,
+  ): Promise<{ readonly kind: "replaced"; readonly etag: string } | { readonly kind: "mismatch" }>;
+  /** The whole object, or bytes [start, end) of it. Throws ObjectMissing; throws CorruptData when fewer bytes come than asked. */
+  get(key: string, range?: { readonly start: number; readonly end: number }): Promise<Uint8Array>;
+  /** undefined when there is no such object. */
+  head(key: string): Promise<ObjectInfo | undefined>;
+  /** All objects whose key starts with the prefix, in key order, in pages of the store's own size. */
+  list(prefix: string): AsyncIterable<ObjectInfo>;
+  /** Deletes every key; a missing one is no error. */
+  delete(keys: readonly string[]): Promise<void>;
+  /** Starts a multipart upload. Nothing is visible until complete. */
+  multipart(key: string): Promise<MultipartUpload>;
+}
+
+/** One buffer, or views that are sent one after another. Borrowed until the promise settles. */
+export type Body = Uint8Array | readonly Uint8Array[];
+
+export interface ObjectInfo {
+  readonly key: string;
+  readonly size: number;
+  readonly etag: string;
+  readonly modifiedMs: number;
+}
+
+export interface MultipartUpload {
+  /** Parts are numbered by call order; each but the last holds at least 5 MiB (S3's minimum). May overlap. */
+  part(body: Body): Promise<void>;
+  complete(): Promise<{ readonly etag: string }>;
+  /** Forgets the upload. Never throws for one that is already gone. */
+  abort(): Promise<void>;
+}
+
+export class StoreFailed extends OperationFailed {
+  override readonly name = "StoreFailed";
+  /** Whether the same call may succeed later. False for denied access, a missing bucket, a bad request. */
+  readonly retriable: boolean;
+  constructor(
+    message: string,
+    options: { readonly happened: Happened; readonly retriable: boolean; readonly cause?: unknown },
+  ) {
+    super(message, options);
+    this.retriable = options.retriable;
+  }
+}
+
+export class ObjectMissing extends OperationFailed {
+  override readonly name = "ObjectMissing";
+  constructor(key: string) {
+    super(`no object ${key}`, { happened: "no" });
+  }
+}

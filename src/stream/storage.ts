@@ -1,0 +1,94 @@
+/**
+ * S3Stream's face towards the log. A stream is a sequence of batches with offsets; what a batch holds, and to whom the
+ * stream belongs, is not known here.
+ *
+ *   append ──▶ WAL (durable) ──▶ log cache ──▶ uploader ──▶ stream-set object / stream objects ──▶ metadata log
+ *   read   ──▶ log cache, else block cache over objects
+ */
+import type { Offset, Owned, StreamId } from "../base/ids.ts";
+
+export interface StreamStorage extends AsyncDisposable {
+  /**
+   * Takes over the stream for writing under a new epoch, which the metadata log has accepted. Call once a stream.
+   * Everything that was acked before is readable when this resolves.
+   */
+  open(stream: StreamId, options: OpenOptions): Promise<OpenedStream>;
+  /** Gives the stream up: what is enqueued becomes durable and is uploaded; then it can be opened elsewhere. */
+  close(stream: StreamId): Promise<void>;
+  /** Forgets batches that end at or below the offset. Moves only forward; durable when it resolves. */
+  trim(stream: StreamId, to: Offset): Promise<void>;
+  /** Uploads everything that is durable now and commits it to the metadata log. */
+  flush(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** Written into objects beside the stream's id, so that a bucket explains itself. Not read here. */
+  readonly label: Uint8Array;
+  /**
+   * What the owner must remember to go on after exactly the batches appended so far. Asked synchronously at a cut, kept
+   * with the uploaded range, given back at open. Must not keep or change state.
+   */
+  readonly sidecar: () => Uint8Array;
+}
+
+export interface OpenedStream {
+  /** The first offset that is kept. */
+  readonly start: Offset;
+  /** The offset after the last durable batch. */
+  readonly end: Offset;
+  /** The newest uploaded sidecar, and the offset up to which it speaks; batches [sidecar.upTo, end) must be replayed over it. */
+  readonly sidecar: { readonly upTo: Offset; readonly bytes: Uint8Array } | undefined;
+
+  /**
+   * Enqueues without waiting: call order is stream order. The promise settles when the batch is durable, and promises of
+   * one stream settle in order. A rejection means that the storage is failing and the node must stop (the batch may or may
+   * not be durable). `from` must be at or after the end of the batch before; a gap is legal and stays a gap.
+   */
+  append(batch: Batch): Promise<void>;
+  /** Whether append may be called now. "backoff": wait for `admitted()`, then ask again. */
+  readonly admission: "admitted" | "backoff";
+  admitted(): Promise<void>;
+  /**
+   * Durable batches that cover [from, to), the first of which may begin before `from`; at least one batch if any is
+   * there, then no more than `bytesMax`. The views are never written again, so they may be kept for as long as needed.
+   */
+  read(request: ReadRequest): Promise<ReadResult>;
+  /** Like read when everything needed is in memory; undefined when it would have to ask the store. */
+  readCached(request: ReadRequest): ReadResult | undefined;
+  /** Bytes kept from start to end, as uploaded or cached. */
+  readonly bytes: number;
+  /**
+   * Coverage of the stored ranges in offset order, newest timestamps included: for retention and for search by time.
+   * Uploaded index entries and cached ranges alike.
+   */
+  ranges(): readonly RangeSummary[];
+}
+
+export interface Batch {
+  readonly from: Offset;
+  /** The offset after the last record. */
+  readonly to: Offset;
+  readonly bytes: Owned;
+  /** Greatest record timestamp, milliseconds; -1 when none. */
+  readonly maxTimestamp: number;
+}
+
+export interface ReadRequest {
+  readonly from: Offset;
+  /** Batches that begin at or after this are not returned. */
+  readonly to: Offset;
+  readonly bytesMax: number;
+}
+
+export interface ReadResult {
+  readonly batches: readonly { readonly from: Offset; readonly to: Offset; readonly bytes: Uint8Array }[];
+  /** Where the next read goes on: after the last batch returned, or after a gap that ended the read. */
+  readonly next: Offset;
+}
+
+export interface RangeSummary {
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly bytes: number;
+  readonly maxTimestamp: number;
+}

@@ -1,0 +1,58 @@
+/**
+ * Table metadata (Iceberg spec, "Table Metadata Fields", format version 2) as it stands in JSON. 64-bit numbers that may
+ * exceed 2^53 (snapshot ids) are bigint: parse and render with json.ts only.
+ */
+import type { PartitionSpec, Schema, Transform } from "./types.ts";
+
+export interface TableMetadata {
+  readonly "format-version": 1 | 2 | 3;
+  readonly "table-uuid": string;
+  readonly location: string;
+  readonly "last-sequence-number": number;
+  readonly "last-updated-ms": number;
+  readonly "last-column-id": number;
+  readonly schemas: readonly Schema[];
+  readonly "current-schema-id": number;
+  readonly "partition-specs": readonly PartitionSpec[];
+  readonly "default-spec-id": number;
+  readonly "last-partition-id": number;
+  readonly properties: Readonly<Record<string, string>>;
+  /** -1 when the table has no snapshot (rule F2). */
+  readonly "current-snapshot-id": bigint;
+  readonly snapshots: readonly Snapshot[];
+  readonly "snapshot-log": readonly { readonly "timestamp-ms": number; readonly "snapshot-id": bigint }[];
+  readonly "metadata-log": readonly { readonly "timestamp-ms": number; readonly "metadata-file": string }[];
+  readonly "sort-orders": readonly SortOrder[];
+  readonly "default-sort-order-id": number;
+  readonly refs: Readonly<Record<string, SnapshotRef>>;
+  /** What others wrote and we do not know: kept as it is (rule F9). */
+  readonly [unknown: string]: unknown;
+}
+
+export interface Snapshot {
+  readonly "snapshot-id": bigint;
+  readonly "parent-snapshot-id"?: bigint;
+  readonly "sequence-number": number;
+  readonly "timestamp-ms": number;
+  readonly "manifest-list": string;
+  readonly summary: Readonly<Record<string, string>>;
+  readonly "schema-id"?: number;
+}
+
+export interface SnapshotRef {
+  readonly "snapshot-id": bigint;
+  readonly type: "branch" | "tag";
+  readonly "min-snapshots-to-keep"?: number;
+  readonly "max-snapshot-age-ms"?: number;
+  readonly "max-ref-age-ms"?: number;
+}
+
+export interface SortOrder {
+  readonly "order-id": number;
+  readonly fields: readonly {
+    readonly transform: Transform;
+    readonly "source-id": number;
+    readonly direction: "asc" | "desc";
+    readonly "null-order": "nulls-first" | "nulls-last";
+  }[];
+}

@@ -1,0 +1,32 @@
+/** What a person says about a topic's table, read from YAML by src/config.ts. */
+import type { Transform } from "./iceberg/types.ts";
+
+export interface TableSettings {
+  readonly topic: string;
+  /** Key of `lake.catalogs`. */
+  readonly catalog: string;
+  readonly namespace: readonly string[];
+  readonly table: string;
+  readonly create: boolean;
+  /** Root of the table's files; null lets the catalog choose. */
+  readonly location: string | null;
+  readonly value: { readonly decode: DecodeMode; readonly subject: string | null };
+  readonly key: { readonly decode: "schema-id" | "string" | "raw" };
+  readonly headers: "list" | "none";
+  /** Prefix of the metadata columns, "_kafka" by default: _kafka_partition, _kafka_offset, _kafka_timestamp, ... */
+  readonly metadataPrefix: string;
+  readonly metadataColumns: readonly MetadataColumn[];
+  readonly partitionBy: readonly { readonly column: string; readonly transform: Transform }[];
+  readonly commit: { readonly everyMs: number; readonly bytesMax: number };
+  readonly errors: {
+    /** "suspend" stops the table at the first bad record, "skip" counts and drops it, "dlq" keeps it in the dead-letter table. */
+    readonly policy: "suspend" | "skip" | "dlq";
+    readonly deadLetterTable: string;
+  };
+  readonly expire: { readonly keepMs: number; readonly keepMin: number };
+}
+
+/** "schema-id": Confluent's prefix names an Avro or JSON Schema; "json": schemaless, columns are inferred. */
+export type DecodeMode = "schema-id" | "json" | "raw" | "string";
+
+export type MetadataColumn = "partition" | "offset" | "timestamp" | "timestamp_type" | "key" | "headers";
