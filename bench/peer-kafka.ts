@@ -7,9 +7,9 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startInlet } from "../interop/inlet.ts";
 import { kafkaTool, startKafka } from "../interop/kafka.ts";
-import { checkout } from "../interop/tools.ts";
+import { startInlet } from "../test/support/inlet-process.ts";
+import { checkout } from "../test/support/processes.ts";
 import { type Usage, usage } from "./process-usage.ts";
 
 export interface PeerOptions {

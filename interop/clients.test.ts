@@ -10,7 +10,7 @@ import {
 } from "@platformatic/kafka";
 import { CompressionTypes, Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type InletBroker, startInlet } from "./inlet.ts";
+import { type InletBroker, startInlet } from "../test/support/inlet-process.ts";
 import { kafkaTool } from "./kafka.ts";
 import { command, python } from "./tools.ts";
 

@@ -1,7 +1,8 @@
 /** A real Apache Kafka, and its own command-line tools, from the jars on Maven Central. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { command, freePort, java, kafkaJars, type Running, start } from "./tools.ts";
+import { freePort, type Running, start } from "../test/support/processes.ts";
+import { command, java, kafkaJars } from "./tools.ts";
 
 export interface KafkaBroker extends AsyncDisposable {
   readonly bootstrap: string;

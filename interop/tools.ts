@@ -3,15 +3,14 @@
  * `.cache/` of this checkout from the public package registries, so that a fresh machine needs nothing by hand but a
  * Python 3 with venv, a JDK 17 with Maven and, for Trino, a JDK 24 or newer.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { createWriteStream, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
+import { checkout } from "../test/support/processes.ts";
 
 const run = promisify(execFile);
 
-export const checkout = resolve(import.meta.dirname, "..");
 export const cache = join(checkout, ".cache");
 
 export const versions = {
@@ -170,84 +169,4 @@ export async function trinoHome(): Promise<string> {
     await command("rm", ["-rf", pom, join(cache, "m2/io/trino/trino-server")]);
   });
   return join(directory, "home");
-}
-
-export async function freePort(): Promise<number> {
-  return await new Promise((done, failed) => {
-    const server = createServer();
-    server.once("error", failed);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
-  });
-}
-
-export interface Running extends AsyncDisposable {
-  readonly child: ChildProcess;
-  /** What it has printed so far. */
-  output(): string;
-}
-
-/** Starts a server and waits until `ready` says so. Its output goes to `.cache/logs/<name>.log` too. */
-export async function start(
-  name: string,
-  file: string,
-  args: readonly string[],
-  options: {
-    readonly ready: (output: string) => boolean | Promise<boolean>;
-    readonly env?: NodeJS.ProcessEnv;
-    readonly cwd?: string;
-    readonly timeoutMs?: number;
-  },
-): Promise<Running> {
-  mkdirSync(join(cache, "logs"), { recursive: true });
-  const log = createWriteStream(join(cache, "logs", `${name}.log`));
-  const child = spawn(file, args, {
-    cwd: options.cwd ?? checkout,
-    env: { ...process.env, ...options.env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let output = "";
-  let exited = false;
-  child.on("exit", () => {
-    exited = true;
-  });
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output = (output + chunk.toString()).slice(-200_000);
-      log.write(chunk);
-    });
-  }
-  const deadline = Date.now() + (options.timeoutMs ?? 120_000);
-  for (;;) {
-    if (await options.ready(output)) break;
-    if (exited || Date.now() > deadline) {
-      child.kill("SIGKILL");
-      throw new Error(`${name} ${exited ? "exited" : "was not ready in time"}:\n${output.slice(-4000)}`);
-    }
-    await new Promise((resume) => setTimeout(resume, 200));
-  }
-  return {
-    child,
-    output: () => output,
-    async [Symbol.asyncDispose]() {
-      if (!exited) {
-        child.kill("SIGTERM");
-        const killer = setTimeout(() => child.kill("SIGKILL"), 10_000);
-        await new Promise((done) => (exited ? done(undefined) : child.once("exit", done)));
-        clearTimeout(killer);
-      }
-      log.end();
-    },
-  };
-}
-
-/** Whether an HTTP GET is answered with a status below 500. */
-export async function answers(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url)).status < 500;
-  } catch {
-    return false; // Nobody listens yet.
-  }
 }

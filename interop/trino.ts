@@ -1,9 +1,12 @@
 /** A real Trino server and a way to ask it. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { answers, freePort, java, start, trinoHome } from "./tools.ts";
+import { answers, freePort, start } from "../test/support/processes.ts";
+import { java, trinoHome } from "./tools.ts";
 
 export interface Trino extends AsyncDisposable {
+  /** host:port */
+  readonly address: string;
   /** Runs one statement to its end; rows as Trino's JSON gives them. Throws with Trino's message when it fails. */
   query(sql: string): Promise<readonly (readonly unknown[])[]>;
 }
@@ -71,6 +74,7 @@ export async function startTrino(options: {
     },
   );
   return {
+    address: `127.0.0.1:${port}`,
     query: (sql) => query(`http://127.0.0.1:${port}`, sql),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { answers, checkout, freePort, type Running, start } from "./tools.ts";
+import { answers, checkout, freePort, type Running, start } from "./processes.ts";
 
 export interface InletBroker extends AsyncDisposable {
   readonly bootstrap: string;
