@@ -63,9 +63,8 @@ export const footerMagic = 0x494c4654; // "ILFT"
  *
  *   | object header | block ... block | sidecar ... sidecar | index | footer |
  *
- *   block    := | block header | frame ... frame |     one stream, offsets ascending; blocks sorted by (stream, from)
- *   frame    := | frame header | batch bytes |
- *   index    := | stream entry ... | block entry ... | label bytes ... |     both sorted like the blocks
+ *   block    := | block header | frame entry ... | batch bytes, back to back |     of one stream, offsets ascending
+ *   index    := | stream entry ... | block entry ... | label bytes ... |           entries sorted by (stream, from)
  */
 export const objectHeader = {
   magic: "u32",
@@ -80,13 +79,13 @@ export const blockHeader = {
   magic: "u32",
   stream: "i64",
   frameCount: "u32",
-  /** Of the frames. */
+  /** Of the frame entries and the batches. */
   bytes: "u32",
-  /** CRC-32C of the fields above and the frames. */
+  /** CRC-32C of the fields above and those bytes. */
   crc: "u32",
 } as const satisfies Fields;
 
-export const frameHeader = {
+export const frameEntry = {
   from: "i64",
   to: "i64",
   maxTimestamp: "i64",
@@ -99,9 +98,13 @@ export const streamEntry = {
   epoch: "u32",
   from: "i64",
   to: "i64",
+  /** Its block entries are [firstBlock, firstBlock + blockCount). */
+  firstBlock: "u32",
   blockCount: "u32",
+  /** In the label bytes. */
+  labelAt: "u32",
   labelBytes: "u32",
-  /** 0 when the range carries no sidecar. */
+  /** 0 when the range carries no sidecar: the object begins with its header. */
   sidecarPosition: "i64",
   sidecarBytes: "u32",
   sidecarCrc: "u32",
