@@ -155,7 +155,7 @@ export function rebalance(step: GroupStep, error: GroupError = "REBALANCE_IN_PRO
 }
 
 function withdrawAssignments({ group, effects }: GroupStep, error: GroupError): void {
-  for (const member of [...group.members.values()]) {
+  for (const member of group.members.values()) {
     if (member.syncing !== null) {
       effects.push({ kind: "reply", ticket: member.syncing, reply: syncRefusal(error) });
       effects.push({
@@ -193,7 +193,7 @@ export function endGathering(step: GroupStep): void {
 export function completeJoins(step: GroupStep): void {
   const { group, effects } = step;
   // Static members are given until their session ends to come back.
-  for (const member of [...group.members.values()]) {
+  for (const member of group.members.values()) {
     if (member.joining === null && member.instanceId === null) removeMember(step, member.id);
   }
   if (!electJoined(group)) {
@@ -209,12 +209,12 @@ export function completeJoins(step: GroupStep): void {
     group.state = "empty";
     group.protocolName = null;
     group.leader = null;
-    effects.push({ kind: "persist", assignments: new Map(), then: { kind: "emptiness-written", error: "NONE" } });
+    effects.push({ kind: "persist", assignments: new Map(), answer: { kind: "emptiness-written", error: "NONE" } });
     return;
   }
   group.protocolName = selectProtocol(group.members.values());
   group.state = "completing-rebalance";
-  for (const { id, sessionTimeoutMs } of [...group.members.values()]) {
+  for (const { id, sessionTimeoutMs } of group.members.values()) {
     answerJoin(step, id, currentGeneration(group, id));
     effects.push({ kind: "set-timer", timer: { kind: "session", memberId: id }, afterMs: sessionTimeoutMs });
     group.unsynced.add(id);
@@ -239,7 +239,7 @@ function electJoined(group: Draft): boolean {
 export function evictUnsynced(step: GroupStep): void {
   const { group } = step;
   if (group.unsynced.size === 0) return;
-  for (const id of [...group.unsynced]) removeMember(step, id);
+  for (const id of group.unsynced) removeMember(step, id);
   rebalance(step);
 }
 

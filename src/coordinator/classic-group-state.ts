@@ -161,8 +161,8 @@ export type GroupEffect =
   /** Replaces the timer of the same name. */
   | { readonly kind: "set-timer"; readonly timer: GroupTimer; readonly afterMs: number }
   | { readonly kind: "cancel-timer"; readonly timer: GroupTimer }
-  /** Write the group as it is now, with these assignments; feed `then` back with the outcome in its `error`. */
-  | { readonly kind: "persist"; readonly assignments: Assignments; readonly then: Written };
+  /** Write the group as it is now, with these assignments; feed `answer` back with the outcome in its `error`. */
+  | { readonly kind: "persist"; readonly assignments: Assignments; readonly answer: Written };
 
 export type GroupReply = JoinReply | SyncReply | HeartbeatReply | LeaveReply;
 

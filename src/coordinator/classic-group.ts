@@ -216,7 +216,7 @@ function returnStatic(step: GroupStep, event: JoinEvent, instanceId: string): vo
   step.effects.push({
     kind: "persist",
     assignments: new Map([...group.members.values()].map((member) => [member.id, member.assignment])),
-    then: {
+    answer: {
       kind: "static-member-written",
       generation: group.generation,
       memberId,
@@ -283,7 +283,7 @@ function persistAssignment(step: GroupStep, given: SyncEvent["assignments"]): vo
   step.effects.push({
     kind: "persist",
     assignments,
-    then: { kind: "assignment-written", generation: group.generation, assignments, error: "NONE" },
+    answer: { kind: "assignment-written", generation: group.generation, assignments, error: "NONE" },
   });
 }
 
@@ -295,7 +295,7 @@ function assignmentWritten(step: GroupStep, event: Extract<Written, { kind: "ass
     rebalance(step, event.error);
     return;
   }
-  for (const member of [...group.members.values()]) {
+  for (const member of group.members.values()) {
     const assignment = event.assignments.get(member.id) ?? new Uint8Array(0);
     group.members.set(member.id, { ...member, assignment, syncing: null });
     if (member.syncing === null) continue;

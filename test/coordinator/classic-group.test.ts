@@ -62,8 +62,8 @@ class World {
         this.timers.delete(JSON.stringify(effect.timer));
         return;
       case "persist":
-        if (this.holdWrites) this.held.push(effect.then);
-        else this.feed({ ...effect.then, error: this.writesFail ? "NOT_COORDINATOR" : "NONE" });
+        if (this.holdWrites) this.held.push(effect.answer);
+        else this.feed({ ...effect.answer, error: this.writesFail ? "NOT_COORDINATOR" : "NONE" });
         return;
     }
   }
