@@ -18,7 +18,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "inlet-seaweed-"));
   server = await startSeaweed({ directory });
   await server.createBucket("contract");
-});
+}, 120_000);
 
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
