@@ -3,7 +3,7 @@
  * literals from declarations of our own; bytes from outside never become code.
  */
 import type { ByteReader, ByteWriter } from "./bytes.ts";
-import * as runtime from "./codec-runtime.ts";
+import { runtime } from "./codec-runtime.ts";
 import { bytesMinOf, type Field, type Fields, fieldOf, type MessageShape, type Shape } from "./codec-shape.ts";
 import { assert } from "./errors.ts";
 
@@ -75,10 +75,11 @@ class Code {
   }
 
   compile(parameters: readonly string[]): unknown {
-    const body = `"use strict";\nreturn function (${parameters.join(", ")}) {\n${this.#lines.join("\n")}\n};`;
-    const names = Object.keys(runtime);
-    const make = new Function("constants", ...names, body) as (...values: unknown[]) => unknown;
-    return make(this.#constants, ...names.map((name) => runtime[name as keyof typeof runtime]));
+    const calls = `const { ${Object.keys(runtime).join(", ")} } = runtime;`;
+    const body = `"use strict";\n${calls}\nreturn function (${parameters.join(", ")}) {\n${this.#lines.join("\n")}\n};`;
+    // oxlint-disable-next-line typescript/no-implied-eval -- The source is made from declarations of our own alone.
+    const make = new Function("constants", "runtime", body) as (...values: unknown[]) => unknown;
+    return make(this.#constants, runtime);
   }
 }
 
@@ -151,19 +152,16 @@ function readInto(code: Code, target: string, shape: Shape, key: string, nullSin
       code.line("} }");
       return;
     }
-    case "string":
-    case "bytes":
-    case "records":
-    case "recordViews": {
+    case "sized": {
       const read = { string: "readString", bytes: "readBytes", records: "readBytes", recordViews: "readViews" }[
-        shape.kind
+        shape.of
       ];
       code.line(`${target} = ${read}(r, ${code.flexible}, ${mayBeNull}, ${where});`);
       return;
     }
-    default:
-      assert(nullSince === Number.POSITIVE_INFINITY, `${key}: Kafka knows no null of ${shape.kind}`);
-      code.line(`${target} = r.${shape.kind}();`);
+    case "fixed":
+      assert(nullSince === Number.POSITIVE_INFINITY, `${key}: Kafka knows no null of ${shape.of}`);
+      code.line(`${target} = r.${shape.of}();`);
   }
 }
 
@@ -246,18 +244,15 @@ function write(
       code.line("}");
       return;
     }
-    case "string":
-    case "bytes":
-    case "records":
-    case "recordViews": {
+    case "sized": {
       const call = { string: "writeString", bytes: "writeBytes", records: "writeBytes", recordViews: "writeViews" }[
-        shape.kind
+        shape.of
       ];
       code.line(`${call}(${writer}, ${code.flexible}, ${mayBeNull}, ${value}, ${where});`);
       return;
     }
-    default:
-      code.line(`${writer}.${shape.kind === "int64Clamped" ? "int64" : shape.kind}(${value});`);
+    case "fixed":
+      code.line(`${writer}.${shape.of === "int64Clamped" ? "int64" : shape.of}(${value});`);
   }
 }
 
@@ -275,13 +270,17 @@ function equalsDefault(code: Code, shape: Shape, value: string, byDefault: unkno
       });
       return parts.join(" && ") || "true";
     }
+    case "sized":
+      if (shape.of === "string") return `${value} === ${code.literal(byDefault)}`;
+      return equalsEmpty(value, byDefault);
     case "array":
-    case "bytes":
-    case "records":
-    case "recordViews":
-      assert((byDefault as { readonly length: number }).length === 0, "a list's default is null or empty");
-      return `${value}.length === 0`;
-    default:
+      return equalsEmpty(value, byDefault);
+    case "fixed":
       return `${value} === ${code.literal(byDefault)}`;
   }
+}
+
+function equalsEmpty(value: string, byDefault: unknown): string {
+  assert((byDefault as { readonly length: number }).length === 0, "a list's default is null or empty");
+  return `${value}.length === 0`;
 }

@@ -7,37 +7,44 @@ const stringBytesMax = 32_767;
 /** A struct of ours has at most a handful. Twenty million empty ones in a header stopped Kafka brokers (CVE-2026-111115). */
 const tagsMax = 128;
 
-export function readString(r: ByteReader, flexible: boolean, mayBeNull: boolean, key: string): string | null {
+export const runtime = {
+  readString,
+  readBytes,
+  readViews,
+  arrayCount,
+  tagCount,
+  tagEnd,
+  tagRead,
+  skipTags,
+  writeString,
+  writeBytes,
+  writeViews,
+  writeCount,
+  writeTag,
+  newWriter,
+  requireNullable,
+};
+
+function readString(r: ByteReader, flexible: boolean, mayBeNull: boolean, key: string): string | null {
   const length = flexible ? r.uvarint() - 1 : r.int16();
   if (length < 0) return nullOr(r, length, mayBeNull, key);
   if (length > stringBytesMax) r.corrupt(`${key} of at most ${stringBytesMax} bytes`, `${length}`);
   return r.utf8(length);
 }
 
-export function readBytes(r: ByteReader, flexible: boolean, mayBeNull: boolean, key: string): Uint8Array | null {
+function readBytes(r: ByteReader, flexible: boolean, mayBeNull: boolean, key: string): Uint8Array | null {
   const length = flexible ? r.uvarint() - 1 : r.int32();
   return length < 0 ? nullOr(r, length, mayBeNull, key) : r.view(length);
 }
 
-export function readViews(
-  r: ByteReader,
-  flexible: boolean,
-  mayBeNull: boolean,
-  key: string,
-): readonly Uint8Array[] | null {
+function readViews(r: ByteReader, flexible: boolean, mayBeNull: boolean, key: string): readonly Uint8Array[] | null {
   const view = readBytes(r, flexible, mayBeNull, key);
   if (view === null) return null;
   return view.length === 0 ? [] : [view];
 }
 
 /** -1 stands for null. */
-export function arrayCount(
-  r: ByteReader,
-  flexible: boolean,
-  bytesMin: number,
-  mayBeNull: boolean,
-  key: string,
-): number {
+function arrayCount(r: ByteReader, flexible: boolean, bytesMin: number, mayBeNull: boolean, key: string): number {
   const count = flexible ? r.uvarint() - 1 : r.int32();
   if (count < 0) {
     nullOr(r, count, mayBeNull, key);
@@ -47,37 +54,31 @@ export function arrayCount(
   return count;
 }
 
-export function tagCount(r: ByteReader): number {
+function tagCount(r: ByteReader): number {
   const count = r.uvarint();
   if (count > tagsMax) r.corrupt(`at most ${tagsMax} tagged fields`, `${count}`);
   return count;
 }
 
 /** The position at which the tagged field that begins here ends. */
-export function tagEnd(r: ByteReader): number {
+function tagEnd(r: ByteReader): number {
   const size = r.uvarint();
   if (size > r.remaining) r.corrupt(`a tagged field of at most ${r.remaining} bytes`, `${size}`);
   return r.position + size;
 }
 
-export function tagRead(r: ByteReader, end: number): void {
+function tagRead(r: ByteReader, end: number): void {
   if (r.position !== end) r.corrupt(`a tagged field that ends at ${end}`, `its value ends at ${r.position}`);
 }
 
-export function skipTags(r: ByteReader): void {
+function skipTags(r: ByteReader): void {
   for (let left = tagCount(r); left > 0; left -= 1) {
     r.uvarint();
     r.skip(tagEnd(r) - r.position);
   }
 }
 
-export function writeString(
-  w: ByteWriter,
-  flexible: boolean,
-  mayBeNull: boolean,
-  text: string | null,
-  path: string,
-): void {
+function writeString(w: ByteWriter, flexible: boolean, mayBeNull: boolean, text: string | null, path: string): void {
   if (text === null) requireNullable(mayBeNull, path);
   const length = text === null ? -1 : utf8Length(text);
   assert(length <= stringBytesMax, `${path} is longer than ${stringBytesMax} bytes`);
@@ -86,7 +87,7 @@ export function writeString(
   if (text !== null) w.utf8(text, length);
 }
 
-export function writeBytes(
+function writeBytes(
   w: ByteWriter,
   flexible: boolean,
   mayBeNull: boolean,
@@ -97,7 +98,7 @@ export function writeBytes(
   if (bytes !== null) w.bytes(bytes);
 }
 
-export function writeViews(
+function writeViews(
   w: ByteWriter,
   flexible: boolean,
   mayBeNull: boolean,
@@ -108,7 +109,7 @@ export function writeViews(
   if (views !== null) for (const view of views) w.bytes(view);
 }
 
-export function writeCount(
+function writeCount(
   w: ByteWriter,
   flexible: boolean,
   mayBeNull: boolean,
@@ -118,17 +119,17 @@ export function writeCount(
   writeLength(w, flexible, mayBeNull, list === null ? -1 : list.length, path);
 }
 
-export function writeTag(w: ByteWriter, tag: number, value: ByteWriter): void {
+function writeTag(w: ByteWriter, tag: number, value: ByteWriter): void {
   w.uvarint(tag);
   w.uvarint(value.length);
   w.append(value);
 }
 
-export function newWriter(): ByteWriter {
+function newWriter(): ByteWriter {
   return new ByteWriter(64);
 }
 
-export function requireNullable(mayBeNull: boolean, path: string): void {
+function requireNullable(mayBeNull: boolean, path: string): void {
   assert(mayBeNull, `${path} cannot be null in this version`);
 }
 

@@ -19,28 +19,17 @@ export interface Field<T, I = T> extends Type<T, I> {
 }
 
 export type Shape =
-  | { readonly kind: Primitive }
+  | { readonly kind: "fixed"; readonly of: Fixed }
+  | { readonly kind: "sized"; readonly of: Sized }
   | { readonly kind: "array"; readonly element: Type<unknown> }
   | { readonly kind: "struct"; readonly fields: Fields }
   /** null is legal from version `since` on. */
   | { readonly kind: "nullable"; readonly of: Type<unknown>; readonly since: number };
 
-export type Primitive =
-  | "boolean"
-  | "int8"
-  | "int16"
-  | "uint16"
-  | "int32"
-  | "uint32"
-  | "int64"
-  | "int64Clamped"
-  | "int64Big"
-  | "float64"
-  | "uuid"
-  | "string"
-  | "bytes"
-  | "records"
-  | "recordViews";
+/** Values of one width. The names are those of the methods of ByteReader. */
+export type Fixed = keyof typeof fixedBytes;
+/** Values that announce their length. */
+export type Sized = "string" | "bytes" | "records" | "recordViews";
 
 export type Fields = Readonly<Record<string, Type<unknown>>>;
 
@@ -57,12 +46,12 @@ export function bytesMinOf(shape: Shape, version: number, isFlexible: boolean): 
     case "nullable":
       return shape.of.shape.kind === "struct" ? 1 : bytesMinOf(shape.of.shape, version, isFlexible);
     case "array":
-    case "bytes":
-    case "records":
-    case "recordViews":
       return isFlexible ? 1 : 4;
-    case "string":
-      return isFlexible ? 1 : 2;
+    case "sized":
+      if (isFlexible) return 1;
+      return shape.of === "string" ? 2 : 4;
+    case "fixed":
+      return fixedBytes[shape.of];
     case "struct": {
       let sum = isFlexible ? 1 : 0;
       for (const type of Object.values(shape.fields)) {
@@ -72,8 +61,6 @@ export function bytesMinOf(shape: Shape, version: number, isFlexible: boolean): 
       }
       return sum;
     }
-    default:
-      return fixedBytes[shape.kind];
   }
 }
 

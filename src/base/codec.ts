@@ -14,7 +14,7 @@
  */
 import { ByteReader, ByteWriter, type ReaderOptions } from "./bytes.ts";
 import { compileReader, compileWriter } from "./codec-compiler.ts";
-import type { Field, Fields, Primitive, Shape, Type } from "./codec-shape.ts";
+import type { Field, Fields, Fixed, Shape, Sized, Type } from "./codec-shape.ts";
 import { assert } from "./errors.ts";
 import type { Uuid } from "./ids.ts";
 
@@ -32,29 +32,30 @@ type InputOf<F extends Fields> = Flat<
   }
 >;
 
-const primitive = <T>(kind: Primitive): Type<T> => ({ shape: { kind } });
+const fixed = <T>(of: Fixed): Type<T> => ({ shape: { kind: "fixed", of } });
+const sized = <T>(of: Sized): Type<T> => ({ shape: { kind: "sized", of } });
 
-export const boolean = primitive<boolean>("boolean");
-export const int8 = primitive<number>("int8");
-export const int16 = primitive<number>("int16");
-export const uint16 = primitive<number>("uint16");
-export const int32 = primitive<number>("int32");
-export const uint32 = primitive<number>("uint32");
+export const boolean = fixed<boolean>("boolean");
+export const int8 = fixed<number>("int8");
+export const int16 = fixed<number>("int16");
+export const uint16 = fixed<number>("uint16");
+export const int32 = fixed<number>("int32");
+export const uint32 = fixed<number>("uint32");
 /** A number; beyond ±2^53 the bytes are corrupt. */
-export const int64 = primitive<number>("int64");
+export const int64 = fixed<number>("int64");
 /** A number; beyond ±2^53 the nearest safe one. For what clients may legally set that far, meaning "all". */
-export const int64Clamped = primitive<number>("int64Clamped");
-export const int64big = primitive<bigint>("int64Big");
-export const float64 = primitive<number>("float64");
-export const uuid = primitive<Uuid>("uuid");
+export const int64Clamped = fixed<number>("int64Clamped");
+export const int64big = fixed<bigint>("int64Big");
+export const float64 = fixed<number>("float64");
+export const uuid = fixed<Uuid>("uuid");
 /** At most 32767 bytes of UTF-8, in every version. */
-export const string = primitive<string>("string");
+export const string = sized<string>("string");
 /** Read as a view of the input: borrowed. */
-export const bytes = primitive<Uint8Array>("bytes");
+export const bytes = sized<Uint8Array>("bytes");
 /** Record batches, not looked into. A view of the input: borrowed. */
-export const records = primitive<Uint8Array>("records");
+export const records = sized<Uint8Array>("records");
 /** Record batches gathered from many places, written without joining them. Read as a list of one view. */
-export const recordViews = primitive<readonly Uint8Array[]>("recordViews");
+export const recordViews = sized<readonly Uint8Array[]>("recordViews");
 
 export function array<T, I>(element: Type<T, I>): Type<readonly T[], readonly I[]> {
   return { shape: { kind: "array", element } };

@@ -1,6 +1,6 @@
 /** Random messages made from a declaration: what a version cannot say has its default. */
 import * as fc from "fast-check";
-import { type Fields, fieldOf, type Shape } from "../../src/base/codec-shape.ts";
+import { type Fields, type Fixed, fieldOf, type Shape, type Sized } from "../../src/base/codec-shape.ts";
 import { type Uuid, uuidFromBytes } from "../../src/base/ids.ts";
 
 export function arbitraryMessage(shape: Shape, version: number): fc.Arbitrary<unknown> {
@@ -20,6 +20,15 @@ function arbitraryValue(shape: Shape, version: number): fc.Arbitrary<unknown> {
       return fc.array(arbitraryOf(shape.element.shape, version, false), { maxLength: 3 });
     case "struct":
       return arbitraryStruct(shape.fields, version);
+    case "fixed":
+      return arbitraryFixed(shape.of);
+    case "sized":
+      return arbitrarySized(shape.of);
+  }
+}
+
+function arbitraryFixed(type: Fixed): fc.Arbitrary<unknown> {
+  switch (type) {
     case "boolean":
       return fc.boolean();
     case "int8":
@@ -41,6 +50,11 @@ function arbitraryValue(shape: Shape, version: number): fc.Arbitrary<unknown> {
       return fc.double({ noNaN: true });
     case "uuid":
       return fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes): Uuid => uuidFromBytes(bytes));
+  }
+}
+
+function arbitrarySized(type: Sized): fc.Arbitrary<unknown> {
+  switch (type) {
     case "string":
       return fc.string({ unit: "grapheme", maxLength: 40 });
     case "bytes":
