@@ -1,6 +1,6 @@
 /** schemas/inlet.schema.json for editors, docs/config.md and the YAML of `inlet init`, all from the shapes. */
 import type { Setting, SettingType } from "../base/settings.ts";
-import { fileShape, flagOf, settingRows, shapeOf, variableOf } from "./file-shape.ts";
+import { fileShape, settingRows, shapeOf, variableOf } from "./file-shape.ts";
 import { lakeShape, topicsShape } from "./lake.ts";
 import type { JsonSchema, Shape } from "./shape.ts";
 

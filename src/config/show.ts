@@ -1,5 +1,5 @@
 /** The configuration in force, as YAML would say it: defaults filled in, secrets masked, ${...} left as it was written. */
-import type { Shape } from "./shape.ts";
+import type { ObjectShape, Shape } from "./shape.ts";
 import type { MapTree, Tree } from "./tree.ts";
 
 export const secretMask = "********";
@@ -18,7 +18,7 @@ export function showShape(shape: Shape, tree: Tree | undefined): unknown {
       return outcome.kind === "value" ? shape.show(outcome.value) : tree.written;
     }
     case "object":
-      return fromEntries(Object.entries(shape.fields).map(([key, field]) => [key, showShape(field, child(tree, key))]));
+      return showFields(shape, tree);
     case "record":
       return fromEntries([...entriesOf(tree)].map(([key, { tree: value }]) => [key, showShape(shape.values, value)]));
     case "list":
@@ -30,9 +30,13 @@ export function showShape(shape: Shape, tree: Tree | undefined): unknown {
       const tag = child(tree, shape.tag);
       const name = tag?.kind === "scalar" ? String(tag.value) : "";
       const option = Object.hasOwn(shape.options, name) ? shape.options[name] : undefined;
-      return { [shape.tag]: name, ...(option === undefined ? {} : (showShape(option, tree) as object)) };
+      return { [shape.tag]: name, ...(option === undefined ? {} : showFields(option, tree)) };
     }
   }
+}
+
+function showFields(shape: ObjectShape, tree: Tree | undefined): Readonly<Record<string, unknown>> {
+  return fromEntries(Object.entries(shape.fields).map(([key, field]) => [key, showShape(field, child(tree, key))]));
 }
 
 /** Says only where a secret comes from. */

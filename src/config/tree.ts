@@ -154,14 +154,9 @@ class TreeBuilder {
 
   #buildScalar(value: unknown, source: string | undefined, origin: Origin): ScalarTree {
     if (typeof value === "string") return substituted(value, origin, this.#options.substitutions, this.problems);
-    const plain = typeof value === "number" || typeof value === "boolean" || value === null;
-    return {
-      kind: "scalar",
-      value: plain ? value : String(value),
-      written: source ?? String(value),
-      isSubstituted: false,
-      origin,
-    };
+    const isPlain = typeof value === "number" || typeof value === "boolean" || value === null;
+    const written = source ?? JSON.stringify(value) ?? "";
+    return { kind: "scalar", value: isPlain ? value : written, written, isSubstituted: false, origin };
   }
 }
 
