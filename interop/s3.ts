@@ -48,7 +48,10 @@ export async function startSeaweed(options: { readonly directory: string }): Pro
     s3: true,
     "s3.port": ports[6],
     "s3.port.grpc": ports[7],
+    "s3.port.iceberg": 0, // By default it takes 8181, the port of our own catalog.
+    "s3.port.lance": 0,
     "s3.config": identities,
+    "s3.autoCreateBucket": false,
   };
   const endpoint = `http://127.0.0.1:${ports[6]}`;
   const args = ["-logtostderr=true", "server", ...Object.entries(flags).map(([name, value]) => `-${name}=${value}`)];
