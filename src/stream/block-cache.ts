@@ -18,7 +18,11 @@ export class BlockCache {
   readonly #flights = new Map<string, Promise<readonly Batch[]>>();
   #bytes = 0;
 
-  constructor(options: { readonly io: ObjectIo; readonly blockCacheBytesMax: number; readonly readRequestBytesMax: number }) {
+  constructor(options: {
+    readonly io: ObjectIo;
+    readonly blockCacheBytesMax: number;
+    readonly readRequestBytesMax: number;
+  }) {
     this.#io = options.io;
     this.#bytesMax = options.blockCacheBytesMax;
     this.#requestBytesMax = options.readRequestBytesMax;

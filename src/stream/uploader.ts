@@ -110,7 +110,9 @@ export class Uploader {
     const key = this.#newKey();
     this.#pending.add(key);
     const bytes = await this.#persist(`upload ${key}`, () =>
-      object.bytes <= 2 * this.#options.limits.uploadPartBytes ? this.#putWhole(key, object) : this.#putParts(key, object),
+      object.bytes <= 2 * this.#options.limits.uploadPartBytes
+        ? this.#putWhole(key, object)
+        : this.#putParts(key, object),
     );
     return { key, bytes, kind: object.kind, ranges: object.parts.map(rangeOf) };
   }
