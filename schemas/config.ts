@@ -89,7 +89,95 @@ const metadata = {};
 
 const stream = {};
 
-const log = {};
+const log = {
+  logLaneBatchesMax: setting({
+    key: "log.lane.batches.max",
+    type: "integer",
+    default: 1000,
+    min: 1,
+    doc: "Batches that may wait for their turn in one partition; beyond it a produce is answered with a retriable error.",
+  }),
+  logProducersMax: setting({
+    key: "log.producers.max",
+    type: "integer",
+    default: 10_000,
+    min: 100,
+    doc: "Idempotent producers that one partition remembers; the longest idle one gives way.",
+  }),
+  logProducerIdleMsMax: setting({
+    key: "log.producer.idle.ms.max",
+    type: "ms",
+    default: 86_400_000,
+    min: 1000,
+    doc: "A producer that was silent for this long is forgotten, unless a transaction of it is open (Kafka's producer.id.expiration.ms).",
+  }),
+  logInflatedBytesMax: setting({
+    key: "log.inflated.bytes.max",
+    type: "bytes",
+    default: 128 * MiB,
+    min: 1 * MiB,
+    max: 1 * GiB,
+    doc: "A batch whose records inflate to more than this is refused.",
+  }),
+  logMaintenanceIntervalMs: setting({
+    key: "log.maintenance.interval.ms",
+    type: "ms",
+    default: 300_000,
+    min: 10,
+    doc: "How often retention is applied and idle producers are forgotten (Kafka's log.retention.check.interval.ms).",
+  }),
+  logStreamsOpenedMax: setting({
+    key: "log.streams.opened.max",
+    type: "integer",
+    default: 64,
+    min: 1,
+    doc: "Partitions that are opened, or trimmed, side by side.",
+  }),
+  fetchBytesMax: setting({
+    key: "fetch.bytes.max",
+    type: "bytes",
+    default: 55 * MiB,
+    min: 1 * KiB,
+    max: 1 * GiB,
+    doc: "Largest fetch response, whatever the client asks for; a first batch may exceed it.",
+  }),
+  fetchesWaitingMax: setting({
+    key: "fetch.waiting.max",
+    type: "integer",
+    default: 10_000,
+    min: 1,
+    doc: "Fetches that may wait for records; beyond it they are answered at once with what there is.",
+  }),
+  fetchSessionsMax: setting({
+    key: "fetch.sessions.max",
+    type: "integer",
+    default: 1000,
+    min: 0,
+    doc: "Incremental fetch sessions; without room clients go on with full requests.",
+  }),
+  fetchSessionPartitionsMax: setting({
+    key: "fetch.session.partitions.max",
+    type: "integer",
+    default: 500_000,
+    min: 0,
+    doc: "Partitions that all fetch sessions together remember.",
+  }),
+  fetchSessionIdleMsMin: setting({
+    key: "fetch.session.idle.ms.min",
+    type: "ms",
+    default: 120_000,
+    min: 0,
+    doc: "A fetch session that was not used for this long gives way to a new one.",
+  }),
+  producerIdBlockSize: setting({
+    key: "producer.id.block.size",
+    type: "integer",
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+    doc: "Producer ids that this broker takes from the metadata log at once.",
+  }),
+};
 
 const coordinator = {};
 
