@@ -35,6 +35,54 @@ const objectStore = {
     default: "",
     doc: "s3://bucket/prefix?region=..&endpoint=..&pathStyle=true, file:///path or memory://; empty means a directory inside data.directory.",
   }),
+  objectStoreRequestMsMax: setting({
+    key: "object.store.request.ms.max",
+    type: "ms",
+    default: 30_000,
+    min: 1_000,
+    max: 600_000,
+    doc: "A request to the object store that takes longer is given up; whether a write happened is then settled by repeating it.",
+  }),
+  objectStoreConnectMsMax: setting({
+    key: "object.store.connect.ms.max",
+    type: "ms",
+    default: 3_000,
+    min: 100,
+    max: 60_000,
+    doc: "Longest wait for a connection to the object store.",
+  }),
+  objectStoreSocketsMax: setting({
+    key: "object.store.sockets.max",
+    type: "integer",
+    default: 64,
+    min: 1,
+    max: 1024,
+    doc: "Connections to the object store at a time.",
+  }),
+  objectStoreRetryAttemptsMax: setting({
+    key: "object.store.retry.attempts.max",
+    type: "integer",
+    default: 8,
+    min: 1,
+    max: 100,
+    doc: "Attempts at one request before its failure is reported.",
+  }),
+  objectStoreRetryDelayMsMin: setting({
+    key: "object.store.retry.delay.ms.min",
+    type: "ms",
+    default: 50,
+    min: 1,
+    max: 10_000,
+    doc: "Shortest delay before a request is repeated; it doubles up to object.store.retry.delay.ms.max.",
+  }),
+  objectStoreRetryDelayMsMax: setting({
+    key: "object.store.retry.delay.ms.max",
+    type: "ms",
+    default: 5_000,
+    min: 1,
+    max: 300_000,
+    doc: "Longest delay before a request is repeated.",
+  }),
 };
 
 const metadata = {};
@@ -45,7 +93,51 @@ const log = {};
 
 const coordinator = {};
 
-const registry = {};
+const registry = {
+  registryEnabled: setting({
+    key: "registry.enabled",
+    type: "boolean",
+    default: true,
+    doc: "Whether this broker serves the Schema Registry API.",
+  }),
+  registryHost: setting({
+    key: "registry.host",
+    type: "string",
+    default: "127.0.0.1",
+    doc: "Address that the Schema Registry binds.",
+  }),
+  registryPort: setting({
+    key: "registry.port",
+    type: "integer",
+    default: 8081,
+    min: 0,
+    max: 65535,
+    doc: "Port of the Schema Registry; 0 takes a free one.",
+  }),
+  registryCompatibility: setting({
+    key: "registry.compatibility",
+    type: "string",
+    default: "BACKWARD",
+    oneOf: ["NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"],
+    doc: "Compatibility level of subjects that have none of their own and no global one was put.",
+  }),
+  registrySchemaBytesMax: setting({
+    key: "registry.schema.bytes.max",
+    type: "bytes",
+    default: 1 * MiB,
+    min: 1 * KiB,
+    max: 16 * MiB,
+    doc: "Largest schema text that is accepted.",
+  }),
+  registrySchemasMax: setting({
+    key: "registry.schemas.max",
+    type: "integer",
+    default: 100_000,
+    min: 1,
+    max: 10_000_000,
+    doc: "Most subject versions kept, deleted ones included; registration past it is refused.",
+  }),
+};
 
 const table = {};
 
@@ -72,9 +164,93 @@ const server = {
     max: 1 * GiB,
     doc: "Largest request frame.",
   }),
+  httpHost: setting({
+    key: "http.host",
+    type: "string",
+    default: "127.0.0.1",
+    doc: "Address that metrics, health and the admin API bind.",
+  }),
+  httpPort: setting({
+    key: "http.port",
+    type: "integer",
+    default: 8080,
+    min: 0,
+    max: 65535,
+    doc: "Port of metrics, health and the admin API; 0 takes a free one.",
+  }),
+  httpHostsAllowed: setting({
+    key: "http.hosts.allowed",
+    type: "list",
+    default: [],
+    doc: 'Host names, beside localhost and IP addresses, under which clients may call the HTTP surfaces; "*" allows all.',
+  }),
+  httpBodyBytesMax: setting({
+    key: "http.body.bytes.max",
+    type: "bytes",
+    default: 4 * MiB,
+    min: 1 * KiB,
+    max: 256 * MiB,
+    doc: "Largest body of an HTTP request.",
+  }),
+  httpConnectionsMax: setting({
+    key: "http.connections.max",
+    type: "integer",
+    default: 256,
+    min: 1,
+    max: 65536,
+    doc: "Most open connections of each HTTP surface; further ones are closed at once.",
+  }),
+  httpRequestMsMax: setting({
+    key: "http.request.ms.max",
+    type: "ms",
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+    doc: "Longest time in which an HTTP request must have arrived in full.",
+  }),
+  httpCloseMsMax: setting({
+    key: "http.close.ms.max",
+    type: "ms",
+    default: 5_000,
+    min: 0,
+    max: 600_000,
+    doc: "How long a closing HTTP surface waits for running requests before it cuts their connections.",
+  }),
 };
 
-const telemetry = {};
+const telemetry = {
+  loggingLevel: setting({
+    key: "logging.level",
+    type: "string",
+    default: "info",
+    oneOf: ["debug", "info", "warn", "error", "silent"],
+    doc: "Least level of the lines that are logged.",
+  }),
+  loggingRepeatsMax: setting({
+    key: "logging.repeats.max",
+    type: "integer",
+    default: 10,
+    min: 1,
+    max: 1_000_000,
+    doc: "Lines of one level and message in each logging.repeats.ms; the rest is counted in the next line instead.",
+  }),
+  loggingRepeatsMs: setting({
+    key: "logging.repeats.ms",
+    type: "ms",
+    default: 10_000,
+    min: 1,
+    max: 3_600_000,
+    doc: "Window of logging.repeats.max.",
+  }),
+  metricsSeriesMax: setting({
+    key: "metrics.series.max",
+    type: "integer",
+    default: 10_000,
+    min: 1,
+    max: 10_000_000,
+    doc: "Label combinations kept for one metric; further ones are counted as dropped.",
+  }),
+};
 
 export const settingsTable = {
   ...node,

@@ -1,0 +1,162 @@
+/** Settings from flags, INLET_* variables, a YAML file and defaults, in that order of strength. The only reader of the environment. */
+import { readFileSync } from "node:fs";
+import type { Settings } from "../schemas/config.ts";
+import { fileShape, flagOf, settingRows, shapeOf, variableOf } from "./config/file-shape.ts";
+import { type CatalogSettings, catalogSettings, lakeShape, tableSettings, topicsShape } from "./config/lake.ts";
+import { checkLake } from "./config/lake-checks.ts";
+import { ConfigRefused, didYouMean, type Origin, type Problem, sortProblems } from "./config/problem.ts";
+import { readShape } from "./config/read.ts";
+import { showShape } from "./config/show.ts";
+import { type MapTree, parseTree, type Substitutions, substituted, type Tree } from "./config/tree.ts";
+import type { TableSettings } from "./table/settings.ts";
+
+export interface Config {
+  readonly settings: Settings;
+  readonly catalogs: ReadonlyMap<string, CatalogSettings>;
+  readonly tables: readonly TableSettings[];
+  /** Said, but of no effect: for the log. */
+  readonly warnings: readonly string[];
+  /** Plain data of everything in force, defaults included, secrets masked. */
+  readonly shown: unknown;
+}
+
+export interface ConfigSources {
+  /** Name for messages and text of the YAML file; undefined when there is none. */
+  readonly file: { readonly name: string; readonly text: string } | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Flags as typed, "--kafka-port", to their values. */
+  readonly flags: ReadonlyMap<string, string>;
+  /** The text of a file that ${file:/path} names; undefined when it cannot be read. */
+  readFile(path: string): string | undefined;
+}
+
+/** Far above any real file; a bound against a mistake, not a quota. */
+const treeLimits = { nodesMax: 100_000, depthMax: 32 };
+
+/** Reads the file and the environment of this process. Throws ConfigRefused with everything that is wrong. */
+export function loadConfig(options: {
+  readonly file: string | undefined;
+  readonly flags: ReadonlyMap<string, string>;
+}): Config {
+  const file = options.file ?? process.env.INLET_CONFIG;
+  return readConfig({
+    file: file === undefined ? undefined : { name: file, text: readConfigFile(file) },
+    environment: process.env,
+    flags: options.flags,
+    readFile: readText,
+  });
+}
+
+/** Throws ConfigRefused with everything that is wrong. */
+export function readConfig(sources: ConfigSources): Config {
+  const problems: Problem[] = [];
+  const substitutions: Substitutions = {
+    environment: (name) => (Object.hasOwn(sources.environment, name) ? sources.environment[name] : undefined),
+    file: (path) => sources.readFile(path)?.replace(/\r?\n$/, ""), // Editors and `kubectl create secret` end files with a line break.
+  };
+  const parsed = parseTree(sources.file?.text ?? "", sources.file?.name ?? "inlet.yaml", substitutions, treeLimits);
+  problems.push(...parsed.problems);
+  const tree = parsed.tree;
+  const warnings = overlay(tree, sources, substitutions, problems);
+
+  readShape(fileShape, tree, "", problems);
+  const catalogs = readCatalogs(tree);
+  const tables = [...readShape(topicsShape, childOrEmpty(tree, "topics"), "topics", [])].map(([topic, value]) =>
+    tableSettings(topic, value, [...catalogs.keys()]),
+  );
+  problems.push(...checkLake(catalogs, tables, tree));
+  if (problems.length > 0) throw new ConfigRefused(sortProblems(problems));
+  return { settings: readSettings(tree), catalogs, tables, warnings, shown: showShape(fileShape, tree) };
+}
+
+/** Lays variables and flags over the file, so that one reading sees the strongest of each. Returns warnings. */
+function overlay(
+  tree: MapTree,
+  sources: ConfigSources,
+  substitutions: Substitutions,
+  problems: Problem[],
+): readonly string[] {
+  const put = (key: string, value: string, origin: Origin): void =>
+    putAt(tree, key.split("."), substituted(value, origin, substitutions, problems));
+  const settings = settingRows.map(([, setting]) => setting);
+  for (const setting of settings) {
+    const variable = variableOf(setting);
+    const value = Object.hasOwn(sources.environment, variable) ? sources.environment[variable] : undefined;
+    if (value !== undefined) put(setting.key, value, { kind: "environment", variable });
+  }
+  for (const [flag, value] of sources.flags) {
+    const setting = settings.find((each) => flagOf(each) === flag);
+    const origin: Origin = { kind: "flag", flag };
+    if (setting !== undefined) put(setting.key, value, origin);
+    else {
+      const fix = didYouMean(flag, settings.map(flagOf)) ?? "see docs/config.md";
+      problems.push({ origin, message: "there is no such setting", fix });
+    }
+  }
+  return unknownVariables(sources.environment, settings.map(variableOf));
+}
+
+/** Only a warning: an orchestrator sets INLET_PORT and INLET_SERVICE_HOST for a service of that name, and means nothing by it. */
+function unknownVariables(environment: ConfigSources["environment"], known: readonly string[]): readonly string[] {
+  return Object.keys(environment)
+    .filter((name) => /^INLET_(?!CONFIG$|SERVICE_|PORT(_|$))/.test(name) && !known.includes(name))
+    .map((name) => `${name} is no setting; ${didYouMean(name, known) ?? "it is ignored"}`);
+}
+
+function putAt(map: MapTree, path: readonly string[], value: Tree): void {
+  const [key, ...rest] = path;
+  const entry = map.entries.get(key as string);
+  if (rest.length === 0) {
+    map.entries.set(key as string, { keyOrigin: value.origin, tree: value });
+    return;
+  }
+  if (entry?.tree.kind === "map") {
+    putAt(entry.tree, rest, value);
+    return;
+  }
+  // Nothing there, or something that the file should not have said there: the reading reports only what is in force.
+  const made: MapTree = { kind: "map", entries: new Map(), origin: value.origin };
+  map.entries.set(key as string, { keyOrigin: value.origin, tree: made });
+  putAt(made, rest, value);
+}
+
+/** Without reporting: readShape over the whole file has done so. */
+function readSettings(tree: MapTree): Settings {
+  const values = settingRows.map(([name, setting]) => {
+    const found = setting.key
+      .split(".")
+      .reduce<Tree | undefined>((at, key) => (at?.kind === "map" ? at.entries.get(key)?.tree : undefined), tree);
+    const absent: Tree = { kind: "scalar", value: null, written: "", isSubstituted: false, origin: tree.origin };
+    return [name, readShape(shapeOf(setting), found ?? absent, setting.key, [])] as const;
+  });
+  return Object.fromEntries(values) as unknown as Settings;
+}
+
+function readCatalogs(tree: MapTree): ReadonlyMap<string, CatalogSettings> {
+  const { catalogs } = readShape(lakeShape, childOrEmpty(tree, "lake"), "lake", []);
+  if (catalogs.size === 0) return new Map([["main", { type: "embedded" }]]);
+  return new Map([...catalogs].map(([name, value]) => [name, catalogSettings(value)]));
+}
+
+function childOrEmpty(tree: MapTree, key: string): Tree {
+  return tree.entries.get(key)?.tree ?? { kind: "map", entries: new Map(), origin: tree.origin };
+}
+
+function readConfigFile(file: string): string {
+  const text = readText(file);
+  if (text !== undefined) return text;
+  const origin: Origin = { kind: "file", file, line: 1, column: 1 };
+  throw new ConfigRefused([
+    { origin, message: "the file cannot be read", fix: `run "inlet init ${file}" to make one` },
+  ]);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    // Absence, a directory, missing rights: for the caller all are one answer, and the message names the path.
+    if (cause instanceof Error && "code" in cause) return undefined;
+    throw cause;
+  }
+}

@@ -1,0 +1,133 @@
+/** What must hold between catalogs, topics and tables. Pure: settings in, problems out. */
+import type { TableSettings } from "../table/settings.ts";
+import type { CatalogSettings } from "./lake.ts";
+import { didYouMean, originText, type Problem } from "./problem.ts";
+import { locate, type Tree } from "./tree.ts";
+
+/** Kafka's rule for topic names (org.apache.kafka.common.internals.Topic). */
+const topicName = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/;
+
+export function checkLake(
+  catalogs: ReadonlyMap<string, CatalogSettings>,
+  tables: readonly TableSettings[],
+  tree: Tree,
+): readonly Problem[] {
+  const checker = new Checker(tree);
+  for (const [name, catalog] of catalogs) checker.checkCatalog(name, catalog);
+  for (const table of tables) {
+    checker.checkTopic(table);
+    checker.checkReference(table, [...catalogs.keys()]);
+    checker.checkNames(table);
+    checker.checkPartitions(table);
+  }
+  return checker.problems;
+}
+
+class Checker {
+  readonly problems: Problem[] = [];
+  readonly #tree: Tree;
+  /** Catalog and full name, lower-cased as many catalogs do → who took it. */
+  readonly #taken = new Map<string, { readonly topic: string; readonly path: readonly string[] }>();
+
+  constructor(tree: Tree) {
+    this.#tree = tree;
+  }
+
+  checkCatalog(name: string, catalog: CatalogSettings): void {
+    const path = ["lake", "catalogs", name];
+    if (catalog.type !== "rest") return;
+    if (catalog.uri !== "" && !/^https?:\/\/[^/]/.test(catalog.uri))
+      this.#report(
+        [...path, "uri"],
+        `lake.catalogs.${name}.uri must be an http or https URL`,
+        "write http://host:8181",
+      );
+    const auth = this.#has([...path, "auth", "oauth2"]);
+    if (auth && this.#has([...path, "auth", "token"]))
+      this.#report([...path, "auth"], `lake.catalogs.${name}.auth has both a token and oauth2`, "keep one of them");
+    else if (auth && (catalog.auth.kind !== "oauth2" || catalog.auth.clientSecret === ""))
+      this.#report(
+        [...path, "auth", "oauth2"],
+        `lake.catalogs.${name}.auth.oauth2 needs client_id and client_secret`,
+        "say both, the secret best as ${env:NAME} or ${file:/path}",
+      );
+  }
+
+  checkTopic(table: TableSettings): void {
+    if (topicName.test(table.topic)) return;
+    const fix = "use letters, digits, dots, underscores and dashes, 249 at most";
+    this.#report(["topics", table.topic], `"${table.topic}" is no name for a topic`, fix);
+  }
+
+  checkReference(table: TableSettings, names: readonly string[]): void {
+    if (names.includes(table.catalog)) return;
+    const path = ["topics", table.topic, "table", "catalog"];
+    if (table.catalog === "")
+      this.#report(path, `topics.${table.topic}.table.catalog is missing`, `say one of ${names.join(", ")}`);
+    else {
+      const fix = didYouMean(table.catalog, names) ?? `add it to lake.catalogs, or say one of ${names.join(", ")}`;
+      this.#report(path, `there is no catalog "${table.catalog}"`, fix);
+    }
+  }
+
+  checkNames(table: TableSettings): void {
+    const path = ["topics", table.topic, "table", "name"];
+    const parts = [...table.namespace, table.table];
+    if (parts.length < 2 || parts.includes(""))
+      this.#report(path, `"${parts.join(".")}" must be a namespace and a name`, "write namespace.name");
+    else if (!this.#take(table, table.table, path)) return; // Their dead-letter tables collide too: said once.
+    if (table.errors.policy !== "dlq") return;
+    const deadLetterPath = ["topics", table.topic, "errors", "dlq", "table"];
+    if (table.errors.deadLetterTable.includes("."))
+      this.#report(
+        deadLetterPath,
+        "the dead-letter table lives in the table's namespace",
+        "write the name without dots",
+      );
+    else this.#take(table, table.errors.deadLetterTable, deadLetterPath);
+  }
+
+  checkPartitions(table: TableSettings): void {
+    const path = ["topics", table.topic, "layout", "partition_by"];
+    const seen = new Set<string>();
+    for (const { column, transform } of table.partitionBy) {
+      if (transform === "void") continue; // Stands for a field that was refused where it was read.
+      const field = `${column} ${transform.replace(/\[.*/, "")}`;
+      if (seen.has(field)) this.#report(path, `${column} is partitioned by ${transform} twice`, "keep one of them");
+      seen.add(field);
+      const prefix = `${table.metadataPrefix}_`;
+      const metadata = column.startsWith(prefix) ? column.slice(prefix.length) : undefined;
+      if (metadata === undefined || table.metadataColumns.some((each) => each === metadata)) continue;
+      const known = table.metadataColumns.map((each) => `${prefix}${each}`);
+      const fix = didYouMean(column, known) ?? "add it to columns.metadata.include";
+      this.#report(path, `the table has no metadata column ${column}`, fix);
+    }
+  }
+
+  #take(table: TableSettings, name: string, path: readonly string[]): boolean {
+    const fullName = [...table.namespace, name].join(".");
+    const key = `${table.catalog} ${fullName.toLowerCase()}`;
+    const taken = this.#taken.get(key);
+    if (taken === undefined) {
+      this.#taken.set(key, { topic: table.topic, path });
+      return true;
+    }
+    const where = originText(locate(this.#tree, taken.path));
+    this.#report(
+      path,
+      `table ${fullName} is already that of topic ${taken.topic} (${where})`,
+      "give one of them another name",
+    );
+    return false;
+  }
+
+  #has(path: readonly string[]): boolean {
+    let tree: Tree | undefined = this.#tree;
+    for (const key of path) tree = tree?.kind === "map" ? tree.entries.get(key)?.tree : undefined;
+    return tree !== undefined && !(tree.kind === "scalar" && tree.value === null);
+  }
+
+  #report(path: readonly string[], message: string, fix: string): void {
+    this.problems.push({ origin: locate(this.#tree, path), message, fix });
+  }
+}

@@ -1,0 +1,241 @@
+/** The blocks `lake.catalogs` and `topics`: their shapes, and what becomes of them. */
+import type { MetadataColumn, TableSettings } from "../table/settings.ts";
+import { parsePartitionField, partitionPattern, showPartitionField } from "./partition-field.ts";
+import {
+  boolean,
+  bytes,
+  integer,
+  list,
+  ms,
+  object,
+  oneOf,
+  optionalText,
+  parsed,
+  record,
+  text,
+  type ValueOf,
+  variant,
+} from "./shape.ts";
+
+const catalogShape = variant("An Iceberg catalog.", {
+  rest: object(
+    "A catalog that speaks the Iceberg REST protocol.",
+    {
+      uri: text({ doc: "Base URL of the catalog, without /v1." }),
+      warehouse: text({ default: "", doc: "Warehouse to ask the catalog for; empty lets it choose." }),
+      auth: object("Who we are to the catalog. Neither: no authentication.", {
+        token: optionalText({ isSecret: true, doc: "A bearer token." }),
+        oauth2: object("OAuth 2 client credentials.", {
+          token_uri: text({ default: "", doc: "Token endpoint; empty takes the catalog's own." }),
+          client_id: text({ default: "", doc: "Id of the client." }),
+          client_secret: text({ default: "", isSecret: true, doc: "Secret of the client." }),
+          scope: text({ default: "catalog", doc: "Scope to ask for." }),
+        }),
+      }),
+    },
+    ["access_delegation", "sigv4"],
+  ),
+  embedded: object("The catalog inside this broker.", {}),
+});
+
+const metadataColumns = ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"] as const;
+
+const topicShape = object(
+  "A topic that becomes a table.",
+  {
+    table: object(
+      "Which table.",
+      {
+        catalog: text({ default: "", doc: "Key of lake.catalogs; may be left out when there is one." }),
+        name: text({ default: "", doc: "Namespace and name, joined by dots; empty is kafka.<topic>." }),
+        create: boolean({ default: true, doc: "Whether to create the table when the catalog has none." }),
+        location: optionalText({ doc: "Root of the table's files; null lets the catalog choose." }),
+      },
+      ["adopt", "format_version", "on_topic_delete"],
+    ),
+    value: object(
+      "How values become columns.",
+      {
+        decode: oneOf(["schema-id", "json", "raw", "string"], {
+          default: "schema-id",
+          doc: "schema-id reads Confluent's prefix, json infers columns, string and raw make one column.",
+        }),
+        subject: optionalText({ doc: "Subject of the Schema Registry; null is <topic>-value." }),
+      },
+      ["message", "layout", "on_unknown_field"],
+    ),
+    key: object(
+      "How keys become a column.",
+      { decode: oneOf(["schema-id", "string", "raw"], { default: "raw", doc: "As value.decode." }) },
+      ["columns"],
+    ),
+    headers: object(
+      "Record headers.",
+      { as: oneOf(["list", "none"], { default: "list", doc: "A list of key and value pairs, or no column." }) },
+      ["value"],
+    ),
+    columns: object(
+      "Columns that do not come from the value.",
+      {
+        metadata: object("Columns about the record.", {
+          prefix: parsed(
+            {
+              doc: "Begins the name of each; an underscore joins.",
+              typeName: "text",
+              pattern: namePattern(),
+              placeholder: "_kafka",
+              default: "_kafka",
+            },
+            (value) =>
+              new RegExp(namePattern()).test(value)
+                ? { kind: "value", value }
+                : { kind: "refused", mustBe: "letters, digits and underscores, not beginning with a digit" },
+            (value) => value,
+          ),
+          include: list("Which of them.", oneOf(metadataColumns, { doc: "A metadata column." }), metadataColumns),
+        }),
+      },
+      ["overrides"],
+    ),
+    layout: object(
+      "How files are laid out.",
+      {
+        partition_by: list(
+          "Partition fields, in order: column, year(c), month(c), day(c), hour(c), bucket(16, c), truncate(4, c).",
+          parsed(
+            {
+              doc: "A partition field.",
+              typeName: "partition transform",
+              pattern: partitionPattern,
+              placeholder: { column: "", transform: "void" },
+            },
+            parsePartitionField,
+            showPartitionField,
+          ),
+          [],
+        ),
+      },
+      ["sort_by", "target_file", "event_time"],
+    ),
+    commit: object("When the table is committed.", {
+      every: ms({
+        default: 30_000,
+        min: 1000,
+        max: 86_400_000,
+        doc: "Longest time between commits while records come.",
+      }),
+      max_bytes: bytes({
+        default: 512 * 2 ** 20,
+        min: 2 ** 20,
+        doc: "A commit is made sooner when this many log bytes wait.",
+      }),
+    }),
+    errors: object(
+      "What becomes of records that cannot be decoded.",
+      {
+        policy: oneOf(["suspend", "skip", "dlq"], {
+          default: "dlq",
+          doc: "suspend stops the table, skip drops and counts the record, dlq keeps it in the dead-letter table.",
+        }),
+        dlq: object(
+          "Where they are kept.",
+          {
+            table: text({
+              default: "",
+              doc: "Name of the dead-letter table in the same catalog; empty is <name>_dlq.",
+            }),
+          },
+          ["topic"],
+        ),
+      },
+      ["max_rate"],
+    ),
+    maintain: object(
+      "Upkeep of the table.",
+      {
+        expire: ms({ default: 7 * 86_400_000, min: 60_000, doc: "Age at which snapshots expire." }),
+        keep: integer({ default: 10, min: 1, max: 100_000, doc: "Snapshots that are kept whatever their age." }),
+      },
+      ["compact", "orphans", "manifests", "ttl"],
+    ),
+  },
+  ["mode", "quality", "backfill", "copies"],
+);
+
+export const lakeShape = object("Where tables live.", {
+  catalogs: record(
+    "Catalogs by a name that topics refer to. None: one named main, of type embedded.",
+    "name",
+    catalogShape,
+  ),
+});
+
+export const topicsShape = record("Topics that become tables.", "topic", topicShape);
+
+export type CatalogSettings =
+  | { readonly type: "embedded" }
+  | { readonly type: "rest"; readonly uri: string; readonly warehouse: string; readonly auth: CatalogAuth };
+
+export type CatalogAuth =
+  | { readonly kind: "none" }
+  | { readonly kind: "bearer"; readonly token: string }
+  | {
+      readonly kind: "oauth2";
+      /** Empty: the catalog's own v1/oauth/tokens. */
+      readonly tokenUri: string;
+      readonly clientId: string;
+      readonly clientSecret: string;
+      readonly scope: string;
+    };
+
+export function catalogSettings(value: ValueOf<typeof catalogShape>): CatalogSettings {
+  if (value.type !== "rest") return { type: "embedded" };
+  const { token, oauth2 } = value.auth;
+  let auth: CatalogAuth = { kind: "none" };
+  if (token !== null) auth = { kind: "bearer", token };
+  else if (oauth2.client_id !== "")
+    auth = {
+      kind: "oauth2",
+      tokenUri: oauth2.token_uri,
+      clientId: oauth2.client_id,
+      clientSecret: oauth2.client_secret,
+      scope: oauth2.scope,
+    };
+  return { type: "rest", uri: value.uri.replace(/\/+$/, ""), warehouse: value.warehouse, auth };
+}
+
+export function tableSettings(
+  topic: string,
+  value: ValueOf<typeof topicShape>,
+  catalogs: readonly string[],
+): TableSettings {
+  const qualified = value.table.name === "" ? `kafka.${topic.replaceAll(/[^A-Za-z0-9_]/g, "_")}` : value.table.name;
+  const parts = qualified.split(".");
+  const included = value.columns.metadata.include.filter(
+    (column) => column !== "headers" || value.headers.as === "list",
+  );
+  return {
+    topic,
+    catalog: value.table.catalog === "" && catalogs.length === 1 ? (catalogs[0] as string) : value.table.catalog,
+    namespace: parts.slice(0, -1),
+    table: parts.at(-1) as string,
+    create: value.table.create,
+    location: value.table.location,
+    value: { decode: value.value.decode, subject: value.value.subject },
+    key: { decode: value.key.decode },
+    headers: value.headers.as,
+    metadataPrefix: value.columns.metadata.prefix,
+    metadataColumns: included satisfies readonly MetadataColumn[],
+    partitionBy: value.layout.partition_by,
+    commit: { everyMs: value.commit.every, bytesMax: value.commit.max_bytes },
+    errors: {
+      policy: value.errors.policy,
+      deadLetterTable: value.errors.dlq.table === "" ? `${parts.at(-1) as string}_dlq` : value.errors.dlq.table,
+    },
+    expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
+  };
+}
+
+function namePattern(): string {
+  return "^[A-Za-z_][A-Za-z0-9_]*$";
+}

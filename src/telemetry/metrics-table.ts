@@ -1,0 +1,193 @@
+/**
+ * Every metric there is. The kafka_* names are those of the JMX exporter's and kafka_exporter's usual rules, so that existing
+ * dashboards show this broker; what is our own begins with inlet_. The unit ends the name.
+ */
+import type { MetricDeclaration, MetricsOf } from "./metrics.ts";
+
+/** In seconds, from the fastest write of a disk to a request that timed out. */
+const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+const topic = ["topic"] as const;
+const partition = ["topic", "partition"] as const;
+
+export const metricsTable = {
+  messagesIn: counter("kafka_server_brokertopicmetrics_messagesin_total", topic, "Records appended by producers."),
+  bytesIn: counter(
+    "kafka_server_brokertopicmetrics_bytesin_total",
+    topic,
+    "Bytes of record batches received from producers.",
+  ),
+  bytesOut: counter(
+    "kafka_server_brokertopicmetrics_bytesout_total",
+    topic,
+    "Bytes of record batches sent to consumers.",
+  ),
+  produceRequests: counter(
+    "kafka_server_brokertopicmetrics_totalproducerequests_total",
+    topic,
+    "Produce requests, counted for each topic in them.",
+  ),
+  fetchRequests: counter(
+    "kafka_server_brokertopicmetrics_totalfetchrequests_total",
+    topic,
+    "Fetch requests, counted for each topic in them.",
+  ),
+  produceRequestsFailed: counter(
+    "kafka_server_brokertopicmetrics_failedproducerequests_total",
+    topic,
+    "Produce requests that failed for a topic.",
+  ),
+  fetchRequestsFailed: counter(
+    "kafka_server_brokertopicmetrics_failedfetchrequests_total",
+    topic,
+    "Fetch requests that failed for a topic.",
+  ),
+
+  partitionCount: gauge("kafka_server_replicamanager_partitioncount", [], "Partitions of this broker."),
+  leaderCount: gauge("kafka_server_replicamanager_leadercount", [], "Partitions that this broker leads."),
+  partitionsUnderReplicated: gauge(
+    "kafka_server_replicamanager_underreplicatedpartitions",
+    [],
+    "Always 0: durability is the store's.",
+  ),
+  activeControllers: gauge(
+    "kafka_controller_kafkacontroller_activecontrollercount",
+    [],
+    "1 on the broker that acts as the controller.",
+  ),
+  partitionsOffline: gauge(
+    "kafka_controller_kafkacontroller_offlinepartitionscount",
+    [],
+    "Partitions without a leader.",
+  ),
+  logBytes: gauge("kafka_log_log_size", partition, "Bytes kept of a partition."),
+  connections: gauge(
+    "kafka_server_socket_server_metrics_connection_count",
+    ["listener"],
+    "Open connections of a listener.",
+  ),
+
+  groupLag: gauge(
+    "kafka_consumergroup_lag",
+    ["consumergroup", ...partition],
+    "Records between a group's committed offset and the end.",
+  ),
+  groupOffset: gauge(
+    "kafka_consumergroup_current_offset",
+    ["consumergroup", ...partition],
+    "Offset that a group has committed.",
+  ),
+  groupMembers: gauge("kafka_consumergroup_members", ["consumergroup"], "Members of a group."),
+  topicPartitions: gauge("kafka_topic_partitions", topic, "Partitions of a topic."),
+  partitionEnd: gauge("kafka_topic_partition_current_offset", partition, "The high watermark of a partition."),
+  partitionStart: gauge("kafka_topic_partition_oldest_offset", partition, "The first offset kept of a partition."),
+
+  requests: counter("inlet_requests_total", ["api", "error"], "Requests answered, by API and name of the Kafka error."),
+  requestSeconds: histogram(
+    "inlet_request_seconds",
+    ["api"],
+    "From the last byte of a request to its answer, waits included.",
+  ),
+  requestsInFlight: gauge("inlet_requests_in_flight", [], "Requests that are being answered."),
+  requestBytesHeld: gauge("inlet_request_bytes_held", [], "Bytes of request frames in memory."),
+
+  walBytes: counter("inlet_wal_written_bytes_total", [], "Bytes written to the WAL, framing included."),
+  walGroups: counter("inlet_wal_groups_total", [], "Group writes to the WAL."),
+  walSyncSeconds: histogram("inlet_wal_sync_seconds", [], "Time that making one group durable took."),
+  walSegments: gauge("inlet_wal_segments", [], "Segments of the WAL that cannot be reused yet."),
+  walUntrimmedBytes: gauge(
+    "inlet_wal_untrimmed_bytes",
+    [],
+    "Bytes of the WAL that are in no committed object: what a recovery would replay.",
+  ),
+
+  logCacheBytes: gauge("inlet_log_cache_bytes", [], "Bytes in the log cache."),
+  blockCacheBytes: gauge("inlet_block_cache_bytes", [], "Bytes in the block cache."),
+  cacheReads: counter("inlet_cache_reads_total", ["cache", "outcome"], "Reads of a cache; outcome is hit or miss."),
+
+  uploads: counter("inlet_uploads_total", ["outcome"], "Objects uploaded; outcome is committed or failed."),
+  uploadBytes: counter("inlet_uploads_bytes_total", [], "Bytes of objects uploaded."),
+  uploadSeconds: histogram("inlet_upload_seconds", [], "From the cut of a generation to its commit."),
+  objects: gauge("inlet_objects", ["kind"], "Objects that the metadata names."),
+
+  storeRequests: counter(
+    "inlet_store_requests_total",
+    ["operation", "outcome"],
+    "Requests to the object store, repeats included.",
+  ),
+  storeSeconds: histogram(
+    "inlet_store_request_seconds",
+    ["operation"],
+    "Time that a request to the object store took.",
+  ),
+  storeBytes: counter("inlet_store_bytes_total", ["direction"], "Bytes sent to and received from the object store."),
+
+  metadataSeq: gauge(
+    "inlet_metadata_seq",
+    [],
+    "Sequence number of the newest entry of the metadata log that was applied.",
+  ),
+  metadataAppendSeconds: histogram(
+    "inlet_metadata_append_seconds",
+    [],
+    "Time that an append to the metadata log took.",
+  ),
+
+  translationLag: gauge(
+    "inlet_table_pending_translation_lag",
+    partition,
+    "Records that are stable in the log and in no data file.",
+  ),
+  commitLag: gauge("inlet_table_pending_commit_lag", partition, "Records that are in data files and in no snapshot."),
+  tableRows: counter("inlet_table_rows_total", topic, "Rows translated."),
+  tableFiles: counter("inlet_table_files_total", topic, "Data files written."),
+  tableFileBytes: counter("inlet_table_file_bytes_total", topic, "Bytes of data files written."),
+  tableInvalid: counter(
+    "inlet_table_invalid_records_total",
+    ["topic", "cause"],
+    "Records that could not become a row.",
+  ),
+  tableCommits: counter(
+    "inlet_table_commits_total",
+    ["topic", "outcome"],
+    "Commits tried; outcome is committed, conflict, unknown or failed.",
+  ),
+  tableCommitSeconds: histogram("inlet_table_commit_seconds", topic, "Time that a commit took, conflicts included."),
+  tableState: gauge("inlet_table_state", ["topic", "state"], "1 for the state that a table is in."),
+
+  eventLoopDelaySeconds: gauge(
+    "inlet_event_loop_delay_seconds",
+    ["quantile"],
+    "How late the event loop was, of the last full minute or so.",
+  ),
+  residentBytes: gauge("process_resident_memory_bytes", [], "Resident memory."),
+  heapUsedBytes: gauge("nodejs_heap_size_used_bytes", [], "Bytes of the JavaScript heap in use."),
+  externalBytes: gauge(
+    "nodejs_external_memory_bytes",
+    [],
+    "Bytes of buffers and other memory outside the JavaScript heap.",
+  ),
+  cpuSeconds: counter("process_cpu_seconds_total", [], "Processor time, user and system."),
+} as const;
+
+export type Metrics = MetricsOf<typeof metricsTable>;
+
+function counter(
+  name: string,
+  labels: readonly string[],
+  help: string,
+): MetricDeclaration & { readonly kind: "counter" } {
+  return { name, kind: "counter", help, labels };
+}
+
+function gauge(name: string, labels: readonly string[], help: string): MetricDeclaration & { readonly kind: "gauge" } {
+  return { name, kind: "gauge", help, labels };
+}
+
+function histogram(
+  name: string,
+  labels: readonly string[],
+  help: string,
+): MetricDeclaration & { readonly kind: "histogram" } {
+  return { name, kind: "histogram", help, labels, buckets: latencyBuckets };
+}

@@ -1,0 +1,74 @@
+/** Proves: log lines are JSON with levels, hold no secrets, and do not flood. */
+import { describe, expect, test } from "vitest";
+import type { Clock } from "../../src/base/runtime.ts";
+import { type LoggingOptions, openLogger } from "../../src/telemetry/logging.ts";
+
+function capture(extra: Partial<LoggingOptions> = {}) {
+  const lines: Record<string, unknown>[] = [];
+  let time = 1000;
+  const clock: Clock = { now: () => time, monotonic: () => time, after: () => ({ [Symbol.dispose]: () => undefined }) };
+  const logger = openLogger({
+    level: "info",
+    repeatsMax: 2,
+    repeatsMs: 100,
+    clock,
+    destination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+    ...extra,
+  });
+  return { logger, lines, advance: (ms: number) => (time += ms) };
+}
+
+describe("lines", () => {
+  test("carry level, time, message and the fields of every parent", () => {
+    const { logger, lines } = capture();
+    logger.child({ part: "wal" }).child({ node: 1 }).warn("slow sync", { ms: 12 });
+    logger.debug("not at this level");
+    expect(lines).toEqual([{ level: "warn", time: 1000, part: "wal", node: 1, ms: 12, message: "slow sync" }]);
+  });
+
+  test("hold no secrets, however deep, nor in URLs", () => {
+    const { logger, lines } = capture();
+    logger.info("start", {
+      password: "hunter2",
+      auth: { client_secret: "hunter2", user: "me", accessKeyId: "hunter2" },
+      list: [new Map([["token", "hunter2"]])],
+      url: "postgres://me:hunter2@db:5432/x?a=b",
+      tokens: 3,
+    });
+    expect(JSON.stringify(lines)).not.toContain("hunter2");
+    expect(lines[0]).toMatchObject({ auth: { user: "me" }, url: "postgres://me:********@db:5432/x?a=b", tokens: 3 });
+  });
+
+  test("errors come with their causes; bytes, bigints and deep trees stay small", () => {
+    const { logger, lines } = capture();
+    const cyclic: Record<string, unknown> = {};
+    cyclic["self"] = cyclic;
+    logger.error("failed", {
+      error: new Error("outer", { cause: new Error("inner") }),
+      bytes: new Uint8Array(9),
+      id: 1n,
+      cyclic,
+    });
+    expect(lines[0]).toMatchObject({
+      error: { message: "outer", cause: { message: "inner" } },
+      bytes: "[9 bytes]",
+      id: "1",
+    });
+  });
+});
+
+describe("repeats", () => {
+  test("past the bound are held, and counted in the next line", () => {
+    const { logger, lines, advance } = capture();
+    for (let i = 0; i < 7; i++) logger.warn("again", { i });
+    logger.warn("another");
+    advance(100);
+    logger.warn("again", { i: 7 });
+    expect(lines.map(({ message, i, repeatsHeld }) => [message, i, repeatsHeld])).toEqual([
+      ["again", 0, undefined],
+      ["again", 1, undefined],
+      ["another", undefined, undefined],
+      ["again", 7, 5],
+    ]);
+  });
+});
