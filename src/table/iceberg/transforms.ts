@@ -135,7 +135,8 @@ function truncateValue(value: PrimitiveValue, width: number): PrimitiveValue {
 export function hashValue(value: PrimitiveValue, type: PrimitiveType): number {
   if (typeof value === "string") return murmur3(new TextEncoder().encode(value));
   if (typeof value === "number") return hashLong(BigInt(value));
-  if (typeof value === "bigint") return decimalShape(type) === undefined ? hashLong(value) : murmur3(bigintBytes(value));
+  if (typeof value === "bigint")
+    return decimalShape(type) === undefined ? hashLong(value) : murmur3(bigintBytes(value));
   assert(value instanceof Uint8Array, `${type} has no hash`);
   assert(type === "binary" || type === "uuid" || fixedLength(type) !== undefined, `${type} holds no bytes`);
   return murmur3(value);
