@@ -1,10 +1,10 @@
 /** One Kafka partition over one stream, owned by this node. */
-import { assert } from "../base/errors.ts";
+import { assert, Closed, OperationFailed } from "../base/errors.ts";
 import type { Offset, Uuid } from "../base/ids.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Slabs } from "../base/slabs.ts";
 import { BatchView, patchBatch } from "../protocol/record-batch.ts";
-import type { OpenedStream, ReadResult } from "../stream/storage.ts";
+import type { OpenedStream, ReadRequest, ReadResult } from "../stream/storage.ts";
 import { Backlog } from "./backlog.ts";
 import type { BatchPreparer, Prepared } from "./batch-preparer.ts";
 import type { Epochs } from "./epochs.ts";
@@ -82,7 +82,9 @@ export class OwnedPartition implements Partition {
   #lastStable: Offset;
   #highWatermark: Offset;
   #end: Offset;
-  #state: "open" | "failed" | "closed" = "open";
+  #state: "open" | "closed" = "open";
+  /** Why nothing more can be made durable. The node is stopping; what is durable can still be read. */
+  #failure: Error | undefined;
   readonly #listeners = new Set<() => void>();
   #durabilityWaiters: DurabilityWaiter[] = [];
 
@@ -133,7 +135,8 @@ export class OwnedPartition implements Partition {
   }
 
   append(batch: Uint8Array, options: AppendOptions): Promise<AppendOutcome> {
-    if (this.#state !== "open") return Promise.resolve(this.#rejected(closedOutcome));
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#state === "closed") return Promise.resolve(this.#rejected(closedOutcome));
     if (this.#lane.isFull) return Promise.resolve(this.#rejected(busyOutcome));
     const prepared = this.#preparer.prepare(batch, options, this.#config);
     // The common case: nothing to wait for, nobody ahead. The whole append runs in this turn.
@@ -144,22 +147,19 @@ export class OwnedPartition implements Partition {
   }
 
   async read(request: PartitionRead): Promise<PartitionReadResult> {
-    for (let from = request.from; ; ) {
-      if (this.#state === "closed") return { kind: "closed" };
-      if (request.from < this.#logStart || request.from > this.#end) return { kind: "out-of-range" };
+    let from = request.from;
+    for (;;) {
+      const refusal = this.#refuseRead(request.from);
+      if (refusal !== undefined) return refusal;
       const to = this.#readableEnd(request.isolation);
       if (from >= to) return this.#batches(request, noBatches);
-      const wanted = { from, to, bytesMax: request.bytesMax };
-      const found = this.#stream.readCached(wanted) ?? (await this.#stream.read(wanted));
-      // Nothing but a gap: what follows it is the answer.
-      if (found.batches.length === 0 && found.next > from && found.next < to) {
-        from = found.next;
-        continue;
-      }
-      // The state is asked again: a topic may have been deleted, or the start moved, during the read.
-      if (this.#stateAfterRead() === "closed") return { kind: "closed" };
-      if (request.from < this.#logStart) return { kind: "out-of-range" };
-      return this.#batches(request, found);
+      const found = await this.#readStream({ from, to, bytesMax: request.bytesMax });
+      if (found === undefined) return { kind: "closed" };
+      // Asked again after the await: the topic may have been deleted, or the start have moved, during the read.
+      const late = this.#refuseRead(request.from);
+      if (late !== undefined) return late;
+      if (found.batches.length > 0 || found.next <= from) return this.#batches(request, found);
+      from = found.next; // Nothing but a gap: what follows it is the answer.
     }
   }
 
@@ -236,13 +236,14 @@ export class OwnedPartition implements Partition {
 
   /** Refuses everything from now on and wakes who waits. What is assigned is still answered when durable. */
   close(): void {
-    if (this.#state === "open") this.#state = "closed";
+    this.#state = "closed";
     this.#notify();
   }
 
   /** Synchronous, in lane order: producer, offset, bytes and WAL queue move together. */
   #assign(prepared: Prepared): Promise<AppendOutcome> {
-    if (this.#state !== "open") return Promise.resolve(this.#rejected(closedOutcome));
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#state === "closed") return Promise.resolve(this.#rejected(closedOutcome));
     if (prepared.kind === "rejected") return Promise.resolve(this.#rejected(prepared));
     const { header, marker } = prepared;
     if (header.producerId >= 0) {
@@ -278,8 +279,7 @@ export class OwnedPartition implements Partition {
         return { kind: "appended", baseOffset, appendTimestamp, logStart: this.#logStart };
       },
       (cause: unknown) => {
-        this.#fail(cause);
-        throw cause;
+        throw this.#fail(cause);
       },
     );
   }
@@ -298,7 +298,7 @@ export class OwnedPartition implements Partition {
 
   #whenDurable(end: Offset): Promise<void> {
     if (this.#highWatermark >= end) return Promise.resolve();
-    if (this.#state === "failed") return Promise.reject(new Error("the partition's storage failed"));
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => this.#durabilityWaiters.push({ end, resolve, reject }));
   }
 
@@ -315,10 +315,14 @@ export class OwnedPartition implements Partition {
     this.#notify();
   }
 
-  #fail(cause: unknown): void {
-    this.#state = "failed";
-    for (const waiter of this.#durabilityWaiters.splice(0)) waiter.reject(cause as Error);
+  #fail(cause: unknown): Error {
+    this.#failure ??= new OperationFailed(`the storage of ${this.topic}-${this.index} failed`, {
+      happened: "maybe",
+      cause,
+    });
+    for (const waiter of this.#durabilityWaiters.splice(0)) waiter.reject(this.#failure);
     this.#notify();
+    return this.#failure;
   }
 
   #notify(): void {
@@ -348,8 +352,19 @@ export class OwnedPartition implements Partition {
     return isolation === "read-committed" ? this.#lastStable : this.#highWatermark;
   }
 
-  #stateAfterRead(): "open" | "failed" | "closed" {
-    return this.#state;
+  #refuseRead(from: Offset): PartitionReadResult | undefined {
+    if (this.#state === "closed") return { kind: "closed" };
+    return from < this.#logStart || from > this.#end ? { kind: "out-of-range" } : undefined;
+  }
+
+  /** undefined when the stream was given up meanwhile. */
+  async #readStream(wanted: ReadRequest): Promise<ReadResult | undefined> {
+    try {
+      return this.#stream.readCached(wanted) ?? (await this.#stream.read(wanted));
+    } catch (cause) {
+      if (cause instanceof Closed && this.#state === "closed") return undefined;
+      throw cause;
+    }
   }
 
   #batches(request: PartitionRead, found: Pick<ReadResult, "batches">): PartitionReadResult {

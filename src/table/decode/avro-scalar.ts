@@ -168,7 +168,10 @@ function putUnscaled(leaf: Leaf, scale: number): (rep: number, unscaled: bigint)
     case "fixed":
       return (rep, unscaled) => leaf.put(rep, fixedBigintBytes(unscaled, (leaf as FixedLeaf).width), 0);
     default:
-      assert(leaf.kind === "bytes" && decimalShape(leaf.shape.type) === undefined, "a decimal beyond 38 digits is text");
+      assert(
+        leaf.kind === "bytes" && decimalShape(leaf.shape.type) === undefined,
+        "a decimal beyond 38 digits is text",
+      );
       return (rep, unscaled) => leaf.putString(rep, decimalText(unscaled, scale));
   }
 }

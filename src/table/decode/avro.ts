@@ -6,7 +6,15 @@
  * a decimal with more digits than its type says, are bad records; NaN and infinities are kept.
  */
 import { assert } from "../../base/errors.ts";
-import { type ColumnNode, type LeafNode, type ListNode, type MapNode, putAbsent, putEmpty, type StructNode } from "../columns.ts";
+import {
+  type ColumnNode,
+  type LeafNode,
+  type ListNode,
+  type MapNode,
+  putAbsent,
+  putEmpty,
+  type StructNode,
+} from "../columns.ts";
 import type { BytesLeaf } from "../leaf.ts";
 import { avroPrimitive } from "../schema-map-avro.ts";
 import { avroJson, skipAvro } from "./avro-json.ts";

@@ -5,7 +5,15 @@
  * here; json-extra.ts then looks at the record again and keeps it as text, or finds the fields that deserve a column.
  */
 import { assert } from "../../base/errors.ts";
-import { type ColumnNode, type LeafNode, type ListNode, type MapNode, putAbsent, putEmpty, type StructNode } from "../columns.ts";
+import {
+  type ColumnNode,
+  type LeafNode,
+  type ListNode,
+  type MapNode,
+  putAbsent,
+  putEmpty,
+  type StructNode,
+} from "../columns.ts";
 import type { BytesLeaf, DoubleLeaf, FixedLeaf, Int32Leaf, Int64Leaf } from "../leaf.ts";
 import type { SourceType } from "../schema-map-types.ts";
 import { BadRecord } from "./bad-record.ts";
