@@ -40,7 +40,7 @@ let columns: Record<string, readonly string[]>;
 beforeAll(async () => {
   s3 = await startSeaweed({ directory: join(directory, "s3") });
   await s3.createBucket("lake");
-  const url = `s3://lake/cluster?endpoint=${encodeURIComponent(s3.endpoint)}&pathStyle=true&region=us-east-1&accessKey=${s3.accessKey}&secretKey=${s3.secretKey}`;
+  const url = s3.url("lake/cluster");
   broker = await startInlet({
     directory,
     config: {

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemRuntime } from "../src/base/runtime.ts";
 import { systemDisk } from "../src/base/system-disk.ts";
@@ -18,15 +17,11 @@ let prefixes = 0;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "inlet-seaweed-"));
   server = await startSeaweed({ directory });
-  const { endpoint, accessKey, secretKey } = server;
-  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
-  const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
-  await client.send(new CreateBucketCommand({ Bucket: "contract" }));
-  client.destroy();
+  await server.createBucket("contract");
 }, 120_000);
 
 afterAll(async () => {
-  await server?.stop();
+  await server?.[Symbol.asyncDispose]();
   await rm(directory, { recursive: true });
 });
 

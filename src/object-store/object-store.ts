@@ -19,7 +19,10 @@ export interface ObjectStore extends AsyncDisposable {
   get(key: string, range?: ByteRange): Promise<Uint8Array>;
   /** undefined when there is no such object. */
   head(key: string): Promise<ObjectInfo | undefined>;
-  /** All objects whose key starts with the prefix, in key order, in pages of the store's own size. */
+  /**
+   * All objects whose key starts with the prefix, in pages of the store's own size. Keys of one folder come in byte order;
+   * how folders interleave differs between stores (S3 sorts whole keys, SeaweedFS walks a tree).
+   */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   /** Deletes every key; a missing one is no error. */
   delete(keys: readonly string[]): Promise<void>;

@@ -72,20 +72,24 @@ export class RetryingObjectStore implements ObjectStore {
     return this.#repeat(() => this.#inner.head(key));
   }
 
-  /** After a failure the listing starts again and skips what was given out. */
+  /** After a failure the listing starts again and skips what was given out, if the store sorts whole keys. */
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
-    let last: Uint8Array | undefined;
+    let last: Buffer | undefined;
+    let isSorted = true;
     for (let attempt = 1; ; attempt++) {
+      const resumeAfter = last;
       try {
         for await (const info of this.#inner.list(prefix)) {
           const key = Buffer.from(info.key);
-          if (last !== undefined && Buffer.compare(key, last) <= 0) continue;
-          yield info;
+          if (resumeAfter !== undefined && Buffer.compare(key, resumeAfter) <= 0) continue;
+          isSorted &&= last === undefined || Buffer.compare(last, key) < 0;
           last = key;
           attempt = 1;
+          yield info;
         }
         return;
       } catch (cause) {
+        if (!isSorted) throw cause; // What was given out cannot be told from what was not.
         await this.#pause(cause, attempt);
       }
     }

@@ -166,7 +166,12 @@ export class ObjectIndex {
     if (found === undefined) return;
     const { firstBlock, blockCount } = found;
     if (firstBlock + blockCount > this.#footer.blockCount) {
-      refuse(this.#source, this.#footer.indexPosition, `at most ${this.#footer.blockCount} blocks`, firstBlock + blockCount);
+      refuse(
+        this.#source,
+        this.#footer.indexPosition,
+        `at most ${this.#footer.blockCount} blocks`,
+        firstBlock + blockCount,
+      );
     }
     const first = partition(blockCount, (i) => this.#block(firstBlock + i).to > from);
     for (let i = first; i < blockCount; i += 1) yield this.#block(firstBlock + i);
@@ -247,7 +252,11 @@ export function decodeHeader(bytes: Uint8Array, source: string): ObjectOrigin {
   return { cluster: values.cluster, node: values.node as NodeId, nodeEpoch: values.nodeEpoch as NodeEpoch };
 }
 
-export function checkSidecar(bytes: Uint8Array, expected: { readonly position: number; readonly crc: number }, source: string): void {
+export function checkSidecar(
+  bytes: Uint8Array,
+  expected: { readonly position: number; readonly crc: number },
+  source: string,
+): void {
   const crc = crc32c(bytes);
   if (crc !== expected.crc) refuse(source, expected.position, `sidecar CRC ${expected.crc}`, crc);
 }

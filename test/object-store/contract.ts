@@ -19,7 +19,12 @@ async function keysOf(store: ObjectStore, prefix: string): Promise<string[]> {
   return keys;
 }
 
-export function objectStoreContract(name: string, setUp: () => Promise<StoreUnderTest>): void {
+/** `doubts`: failures may leave it open whether a conditional replacement happened, so only its absence of lies is tested elsewhere. */
+export function objectStoreContract(
+  name: string,
+  setUp: () => Promise<StoreUnderTest>,
+  options: { readonly doubts: boolean } = { doubts: false },
+): void {
   describe(`object store contract: ${name}`, () => {
     let world: StoreUnderTest;
     beforeEach(async () => {
@@ -80,16 +85,20 @@ export function objectStoreContract(name: string, setUp: () => Promise<StoreUnde
     );
 
     test(
-      "keys are listed by prefix in byte order of whole keys",
+      "keys are listed by prefix, those of one folder in byte order",
       inWorld(async (store) => {
         const keys = ["a-b", "a.c", "a/b-c/d", "a/b.c", "a0", "b/z%2Fq", "b/\u00e9=1/x y"];
         for (const key of keys.toReversed()) await store.put(key, bytes(key));
-        expect(await keysOf(store, "")).toEqual(keys);
-        expect(await keysOf(store, "a/")).toEqual(["a/b-c/d", "a/b.c"]);
-        expect(await keysOf(store, "a/b")).toEqual(["a/b-c/d", "a/b.c"]);
-        expect(await keysOf(store, "a/b-")).toEqual(["a/b-c/d"]);
-        expect(await keysOf(store, "b")).toEqual(["b/z%2Fq", "b/\u00e9=1/x y"]);
-        expect(await keysOf(store, "zzz")).toEqual([]);
+        const folder = (key: string): string => key.slice(0, key.lastIndexOf("/") + 1);
+        for (const prefix of ["", "a", "a/", "a/b", "a/b-", "b", "zzz"]) {
+          const expected = keys.filter((key) => key.startsWith(prefix));
+          const found = await keysOf(store, prefix);
+          expect(found.toSorted(), prefix).toEqual(expected.toSorted());
+          for (const one of new Set(keys.map(folder))) {
+            const inFolder = (key: string): boolean => folder(key) === one;
+            expect(found.filter(inFolder), prefix).toEqual(expected.filter(inFolder));
+          }
+        }
         for (const key of keys) expect(text(await store.get(key))).toBe(key);
       }),
     );
@@ -131,7 +140,7 @@ export function objectStoreContract(name: string, setUp: () => Promise<StoreUnde
       }),
     );
 
-    test(
+    test.skipIf(options.doubts)(
       "put-if-match replaces only the version it names; a missing object is a mismatch",
       inWorld(async (store) => {
         const first = await store.put("p", bytes("v1"));
@@ -145,7 +154,7 @@ export function objectStoreContract(name: string, setUp: () => Promise<StoreUnde
       }),
     );
 
-    test(
+    test.skipIf(options.doubts)(
       "of many put-if-match on one version exactly one replaces",
       inWorld(async (store) => {
         const { etag } = await store.put("p", bytes("start"));
