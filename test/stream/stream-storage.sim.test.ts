@@ -32,7 +32,8 @@ const limits: StreamLimits = {
   streamObjectBytesMin: 6000,
   objectStreamsMax: 2,
   blockBytesMax: 1500,
-  uploadRetry: { delayMsMin: 5, delayMsMax: 50 },
+  uploadRetryDelayMsMin: 5,
+  uploadRetryDelayMsMax: 50,
   logCacheBytesMax: 40_000,
   blockCacheBytesMax: 10_000,
   indexCacheBytesMax: 1000,
@@ -114,7 +115,13 @@ class World {
       this.fatal = cause;
     };
     this.storage = await openStreamStorage({
-      ...{ wal: this.wrapWal(wal), store: this.store, metadata, runtime, limits, metrics, fatal },
+      wal: this.wrapWal(wal),
+      store: this.store,
+      metadata,
+      runtime,
+      limits,
+      metrics,
+      fatal,
       logger: silent,
     });
     for (const id of streams) await this.open(id);

@@ -124,11 +124,11 @@ export class FakeMetadata {
     const nothing = (): never => {
       throw new Error("streams do not ask for this");
     };
-    const self = this;
+    const seq = (): Seq => this.seq as Seq;
     return {
       clusterId: "0a0b0c0d-0000-4000-8000-000000000001" as Uuid,
       get seq() {
-        return self.seq as Seq;
+        return seq();
       },
       node: nothing,
       nodes: () => [...this.nodes].map(([id, epoch]) => ({ id, epoch, host: "", port: 0, rack: null })),
