@@ -5,7 +5,7 @@ export interface Disk {
   open(path: string, mode: "read" | "write" | "create"): Promise<DiskFile>;
   /** Names in the directory, sorted; [] when it does not exist. */
   list(directory: string): Promise<readonly DirectoryEntry[]>;
-  /** With parents. No error when it exists. */
+  /** With parents, durable when it resolves. No error when it exists. */
   makeDirectory(path: string): Promise<void>;
   /** Replaces the target atomically. Durable only after syncDirectory. */
   rename(from: string, to: string): Promise<void>;
@@ -35,4 +35,10 @@ export interface DiskFile extends AsyncDisposable {
   truncate(length: number): Promise<void>;
   /** Modification time, milliseconds since the epoch. */
   modifiedMs(): Promise<number>;
+}
+
+/** The operating system's name for what went wrong ("ENOENT", "EEXIST", "EIO"), if the error carries one. */
+export function diskErrorCode(cause: unknown): string | undefined {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return typeof code === "string" ? code : undefined;
 }

@@ -5,28 +5,24 @@
  * Failures throw StoreFailed, whose `happened` keeps "no" and "maybe" apart; retries are a decorator (retrying.ts), so
  * an implementation itself tries once.
  */
-import { type Happened, OperationFailed } from "../base/errors.ts";
+import { CorruptData, type Happened, OperationFailed } from "../base/errors.ts";
 
 export interface ObjectStore extends AsyncDisposable {
   /** For people and for Iceberg paths, e.g. "s3://bucket/prefix", "file:///data/objects", "memory://". No trailing slash. */
   readonly url: string;
   put(key: string, body: Body): Promise<{ readonly etag: string }>;
   /** Creates the object, or answers "exists" and leaves the present one untouched. */
-  putIfAbsent(
-    key: string,
-    body: Body,
-  ): Promise<{ readonly kind: "created"; readonly etag: string } | { readonly kind: "exists" }>;
+  putIfAbsent(key: string, body: Body): Promise<Created>;
   /** Replaces the object only if its ETag is `etag`; a missing object is a mismatch. */
-  putIfMatch(
-    key: string,
-    body: Body,
-    etag: string,
-  ): Promise<{ readonly kind: "replaced"; readonly etag: string } | { readonly kind: "mismatch" }>;
+  putIfMatch(key: string, body: Body, etag: string): Promise<Replaced>;
   /** The whole object, or bytes [start, end) of it. Throws ObjectMissing; throws CorruptData when fewer bytes come than asked. */
-  get(key: string, range?: { readonly start: number; readonly end: number }): Promise<Uint8Array>;
+  get(key: string, range?: ByteRange): Promise<Uint8Array>;
   /** undefined when there is no such object. */
   head(key: string): Promise<ObjectInfo | undefined>;
-  /** All objects whose key starts with the prefix, in key order, in pages of the store's own size. */
+  /**
+   * All objects whose key starts with the prefix, in pages of the store's own size. Keys of one folder come in byte order;
+   * how folders interleave differs between stores (S3 sorts whole keys, SeaweedFS walks a tree).
+   */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   /** Deletes every key; a missing one is no error. */
   delete(keys: readonly string[]): Promise<void>;
@@ -37,6 +33,16 @@ export interface ObjectStore extends AsyncDisposable {
 /** One buffer, or views that are sent one after another. Borrowed until the promise settles. */
 export type Body = Uint8Array | readonly Uint8Array[];
 
+export type Created = { readonly kind: "created"; readonly etag: string } | { readonly kind: "exists" };
+
+export type Replaced = { readonly kind: "replaced"; readonly etag: string } | { readonly kind: "mismatch" };
+
+/** Bytes [start, end). */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 export interface ObjectInfo {
   readonly key: string;
   readonly size: number;
@@ -45,8 +51,11 @@ export interface ObjectInfo {
 }
 
 export interface MultipartUpload {
-  /** Parts are numbered by call order; each but the last holds at least 5 MiB (S3's minimum). May overlap. */
-  part(body: Body): Promise<void>;
+  /**
+   * Each part but the last holds at least 5 MiB (S3's minimum). May overlap. Numbered from 1 by call order, unless the
+   * caller numbers them, so that a part whose outcome is unknown can be sent again under its number.
+   */
+  part(body: Body, number?: number): Promise<void>;
   complete(): Promise<{ readonly etag: string }>;
   /** Forgets the upload. Never throws for one that is already gone. */
   abort(): Promise<void>;
@@ -70,4 +79,11 @@ export class ObjectMissing extends OperationFailed {
   constructor(key: string) {
     super(`no object ${key}`, { happened: "no" });
   }
+}
+
+/** Throws when an object gave fewer bytes than were asked of it: it is not the object that the caller knew. */
+export function requireRange(key: string, range: ByteRange, found: number): void {
+  const expected = range.end - range.start;
+  if (found === expected) return;
+  throw new CorruptData({ source: key, position: range.start, expected: `${expected} bytes`, found: `${found} bytes` });
 }

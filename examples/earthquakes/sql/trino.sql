@@ -1,0 +1,5 @@
+SELECT properties.magtype AS kind, count(*) AS quakes, max(properties.mag) AS strongest
+FROM lake.lake.earthquakes
+GROUP BY 1
+ORDER BY quakes DESC, kind
+LIMIT 10;

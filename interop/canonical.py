@@ -1,0 +1,65 @@
+"""The canonical form of a row, and the checksum of a table, as interop/canonical.ts defines them.
+
+A value is written as
+  null ~ · boolean t/f · integer i<decimal> · float d<16 hex digits of the IEEE 754 double, big-endian> ·
+  decimal n<digits without trailing zeros> · string s<length in UTF-8 bytes>:<text> · bytes b<hex> · date D<days since 1970-01-01> ·
+  timestamp T<microseconds since 1970-01-01, UTC> · list [a,b] · struct {a,b} in field order.
+A row is its values joined by U+001F. The checksum of a table is the count of its rows and the sum, modulo 2^64, of the
+first eight bytes of each row's SHA-256: it does not depend on the order of the rows.
+"""
+
+import datetime
+import decimal
+import hashlib
+import struct
+
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+EPOCH_DAY = datetime.date(1970, 1, 1)
+
+
+def canonical(value):
+    if value is None:
+        return "~"
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, int):
+        return f"i{value}"
+    if isinstance(value, float):
+        return "d" + struct.pack(">d", value).hex()
+    if isinstance(value, decimal.Decimal):
+        return "n" + format(value.normalize(), "f")
+    if isinstance(value, str):
+        return f"s{len(value.encode())}:{value}"
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "b" + bytes(value).hex()
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=datetime.timezone.utc)
+        delta = value.astimezone(datetime.timezone.utc) - EPOCH
+        return f"T{(delta.days * 86400 + delta.seconds) * 1000000 + delta.microseconds}"
+    if isinstance(value, datetime.date):
+        return f"D{(value - EPOCH_DAY).days}"
+    if isinstance(value, dict):
+        return "{" + ",".join(canonical(item) for item in value.values()) + "}"
+    if isinstance(value, tuple):
+        return "{" + ",".join(canonical(item) for item in value) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(canonical(item) for item in value) + "]"
+    raise TypeError(f"no canonical form for {type(value)}: {value!r}")
+
+
+def checksum(rows):
+    """rows: an iterable of sequences of values, in the table's column order."""
+    count, total = 0, 0
+    for row in rows:
+        line = "\x1f".join(canonical(value) for value in row)
+        total = (total + int.from_bytes(hashlib.sha256(line.encode()).digest()[:8], "big")) % 2**64
+        count += 1
+    return {"rows": count, "checksum": format(total, "016x")}
+
+
+def arrow_rows(table):
+    """Rows of a pyarrow table, a batch at a time."""
+    for batch in table.to_batches(max_chunksize=16384):
+        columns = [column.to_pylist() for column in batch.columns]
+        yield from zip(*columns)

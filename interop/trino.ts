@@ -1,0 +1,101 @@
+/** A real Trino server and a way to ask it. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { answers, freePort, start } from "../test/support/processes.ts";
+import { java, trinoHome } from "./tools.ts";
+
+export interface Trino extends AsyncDisposable {
+  /** host:port */
+  readonly address: string;
+  /** Runs one statement to its end; rows as Trino's JSON gives them. Throws with Trino's message when it fails. */
+  query(sql: string): Promise<readonly (readonly unknown[])[]>;
+}
+
+/** Catalogs by name, each with the lines of its properties file. */
+export async function startTrino(options: {
+  readonly directory: string;
+  readonly catalogs: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}): Promise<Trino> {
+  const home = await trinoHome();
+  const port = await freePort();
+  const etc = join(options.directory, "etc");
+  mkdirSync(join(etc, "catalog"), { recursive: true });
+  const properties = (values: Readonly<Record<string, string>>): string =>
+    Object.entries(values)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join("");
+  writeFileSync(
+    join(etc, "config.properties"),
+    properties({
+      coordinator: "true",
+      "node-scheduler.include-coordinator": "true",
+      "http-server.http.port": String(port),
+      "discovery.uri": `http://127.0.0.1:${port}`,
+      "query.max-memory": "512MB",
+      "catalog.management": "static",
+    }),
+  );
+  writeFileSync(
+    join(etc, "node.properties"),
+    properties({
+      "node.environment": "test",
+      "node.id": "trino-1",
+      "node.data-dir": join(options.directory, "data"),
+      "plugin.dir": join(home, "plugin"),
+    }),
+  );
+  for (const [name, values] of Object.entries(options.catalogs))
+    writeFileSync(join(etc, "catalog", `${name}.properties`), properties(values));
+
+  const running = await start(
+    "trino",
+    java(24),
+    [
+      "-Xmx2g",
+      "-XX:+UseG1GC",
+      "-Djdk.attach.allowAttachSelf=true",
+      "--add-modules=jdk.incubator.vector",
+      "--sun-misc-unsafe-memory-access=allow",
+      "--enable-native-access=ALL-UNNAMED",
+      `-Dnode.environment=test`,
+      `-Dconfig=${join(etc, "config.properties")}`,
+      `-Dnode.id=trino-1`,
+      `-Dnode.data-dir=${join(options.directory, "data")}`,
+      `-Dplugin.dir=${join(home, "plugin")}`,
+      `-Dcatalog.config-dir=${join(etc, "catalog")}`,
+      "-cp",
+      join(home, "lib", "*"),
+      "io.trino.server.TrinoServer",
+    ],
+    {
+      cwd: options.directory,
+      ready: async (output) => output.includes("SERVER STARTED") && (await answers(`http://127.0.0.1:${port}/v1/info`)),
+      timeoutMs: 180_000,
+    },
+  );
+  return {
+    address: `127.0.0.1:${port}`,
+    query: (sql) => query(`http://127.0.0.1:${port}`, sql),
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+}
+
+interface StatementPage {
+  readonly nextUri?: string;
+  readonly data?: readonly (readonly unknown[])[];
+  readonly error?: { readonly message: string; readonly errorName: string };
+}
+
+/** Trino's client protocol: a POST, then pages by nextUri until there is none. */
+async function query(server: string, sql: string): Promise<readonly (readonly unknown[])[]> {
+  const rows: (readonly unknown[])[] = [];
+  let page = (await (
+    await fetch(`${server}/v1/statement`, { method: "POST", body: sql, headers: { "X-Trino-User": "interop" } })
+  ).json()) as StatementPage;
+  for (;;) {
+    if (page.error !== undefined) throw new Error(`Trino: ${page.error.errorName}: ${page.error.message}\n${sql}`);
+    rows.push(...(page.data ?? []));
+    if (page.nextUri === undefined) return rows;
+    page = (await (await fetch(page.nextUri)).json()) as StatementPage;
+  }
+}

@@ -1,0 +1,368 @@
+/**
+ * Every topic config that Kafka 4.3 knows, the three that 4.4 adds, and our own `inlet.table.*`: name, type, default, bounds.
+ * A name that is accepted but has no meaning on object storage says so in its doc. Broker configs: kafka-broker-configs.ts.
+ */
+
+/** Numbers are those of DescribeConfigs. */
+export const configTypeCodes = {
+  boolean: 1,
+  string: 2,
+  int: 3,
+  short: 4,
+  long: 5,
+  double: 6,
+  list: 7,
+  class: 8,
+  password: 9,
+} as const;
+export type ConfigType = keyof typeof configTypeCodes;
+
+/** Numbers are those of DescribeConfigs. */
+export const configSourceCodes = {
+  "dynamic-topic": 1,
+  "dynamic-broker": 2,
+  "dynamic-default-broker": 3,
+  "static-broker": 4,
+  default: 5,
+  "dynamic-broker-logger": 6,
+  "client-metrics": 7,
+  group: 8,
+} as const;
+export type ConfigSource = keyof typeof configSourceCodes;
+
+export type ConfigCheck =
+  | { readonly kind: "at-least"; readonly min: number }
+  | { readonly kind: "between"; readonly min: number; readonly max: number }
+  | { readonly kind: "one-of"; readonly values: readonly string[] }
+  | { readonly kind: "list-of"; readonly values: readonly string[] }
+  /** -1 (the library's choice), or 1 to 9. */
+  | { readonly kind: "gzip-level" }
+  /** `partition:broker` pairs, or `*`. */
+  | { readonly kind: "throttled-replicas" };
+
+/** A broker config that gives a topic config its default, `scale` of the topic's units to one of its own. */
+export interface ConfigSynonym {
+  readonly name: string;
+  readonly scale: number;
+}
+
+export interface ConfigRow {
+  readonly type: ConfigType;
+  /** As text; null where Kafka says null. */
+  readonly default: string | null;
+  readonly doc: string;
+  readonly check?: ConfigCheck;
+  /** In order of precedence. */
+  readonly synonyms?: readonly ConfigSynonym[];
+}
+
+const longMax = "9223372036854775807";
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+const atLeast = (min: number): ConfigCheck => ({ kind: "at-least", min });
+const oneOf = (...values: string[]): ConfigCheck => ({ kind: "one-of", values });
+const listOf = (...values: string[]): ConfigCheck => ({ kind: "list-of", values });
+
+function row(
+  type: ConfigType,
+  fallback: string | null,
+  doc: string,
+  check?: ConfigCheck,
+  synonyms: readonly (string | ConfigSynonym)[] = [],
+): ConfigRow {
+  return {
+    type,
+    default: fallback,
+    doc,
+    ...(check === undefined ? {} : { check }),
+    synonyms: synonyms.map((synonym) => (typeof synonym === "string" ? { name: synonym, scale: 1 } : synonym)),
+  };
+}
+
+const noLocalFiles = "Accepted and kept; a partition has no segment files here.";
+
+export const kafkaTopicConfigs = {
+  "cleanup.policy": row(
+    "list",
+    "delete",
+    "What becomes of old records: delete removes them by age or size, compact keeps the last of each key; both may be given.",
+    listOf("compact", "delete"),
+    ["log.cleanup.policy"],
+  ),
+  "compression.gzip.level": row(
+    "int",
+    "-1",
+    "Level when compression.type is gzip: 1 to 9, or -1 for the library's choice.",
+    { kind: "gzip-level" },
+    ["compression.gzip.level"],
+  ),
+  "compression.lz4.level": row(
+    "int",
+    "9",
+    "Level when compression.type is lz4.",
+    { kind: "between", min: 1, max: 17 },
+    ["compression.lz4.level"],
+  ),
+  "compression.type": row(
+    "string",
+    "producer",
+    "Codec in which batches are kept; producer keeps whatever the producer chose.",
+    oneOf("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
+    ["compression.type"],
+  ),
+  "compression.zstd.level": row(
+    "int",
+    "3",
+    "Level when compression.type is zstd.",
+    { kind: "between", min: -131072, max: 22 },
+    ["compression.zstd.level"],
+  ),
+  "delete.retention.ms": row(
+    "long",
+    String(dayMs),
+    "How long a compacted topic keeps a tombstone after the first clean that met it, so that readers can see the deletion.",
+    atLeast(0),
+    ["log.cleaner.delete.retention.ms"],
+  ),
+  "errors.deadletterqueue.group.enable": row(
+    "boolean",
+    "false",
+    "Whether share groups may use this topic as their dead letter queue.",
+  ),
+  "file.delete.delay.ms": row("long", "60000", noLocalFiles, atLeast(0), ["log.segment.delete.delay.ms"]),
+  "flush.messages": row(
+    "long",
+    longMax,
+    "Accepted and kept; every acknowledged record is durable whatever this says.",
+    atLeast(1),
+    ["log.flush.interval.messages"],
+  ),
+  "flush.ms": row(
+    "long",
+    longMax,
+    "Accepted and kept; every acknowledged record is durable whatever this says.",
+    atLeast(0),
+    ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
+  ),
+  "follower.replication.throttled.replicas": row(
+    "list",
+    "",
+    "Accepted and kept; the object store replicates, there are no followers to throttle.",
+    { kind: "throttled-replicas" },
+  ),
+  "index.interval.bytes": row("int", "4096", noLocalFiles, atLeast(0), ["log.index.interval.bytes"]),
+  "leader.replication.throttled.replicas": row(
+    "list",
+    "",
+    "Accepted and kept; the object store replicates, there are no followers to throttle.",
+    { kind: "throttled-replicas" },
+  ),
+  "local.retention.bytes": row(
+    "long",
+    "-2",
+    "Accepted and kept; there is one tier, so retention.bytes decides.",
+    atLeast(-2),
+    ["log.local.retention.bytes"],
+  ),
+  "local.retention.ms": row(
+    "long",
+    "-2",
+    "Accepted and kept; there is one tier, so retention.ms decides.",
+    atLeast(-2),
+    ["log.local.retention.ms"],
+  ),
+  "max.compaction.lag.ms": row(
+    "long",
+    longMax,
+    "A compacted topic cleans a record at the latest this long after it was written.",
+    atLeast(1),
+    ["log.cleaner.max.compaction.lag.ms"],
+  ),
+  "max.message.bytes": row(
+    "int",
+    "1048588",
+    "Largest record batch, after compression, that a producer may append.",
+    atLeast(0),
+    ["message.max.bytes"],
+  ),
+  "message.timestamp.after.max.ms": row(
+    "long",
+    String(hourMs),
+    "How far a record's timestamp may lie ahead of the broker's clock when message.timestamp.type is CreateTime.",
+    atLeast(0),
+    ["log.message.timestamp.after.max.ms"],
+  ),
+  "message.timestamp.before.max.ms": row(
+    "long",
+    longMax,
+    "How far a record's timestamp may lie behind the broker's clock when message.timestamp.type is CreateTime.",
+    atLeast(0),
+    ["log.message.timestamp.before.max.ms"],
+  ),
+  "message.timestamp.type": row(
+    "string",
+    "CreateTime",
+    "Whether a record bears the time its producer gave or the time at which it was appended.",
+    oneOf("CreateTime", "LogAppendTime"),
+    ["log.message.timestamp.type"],
+  ),
+  "min.cleanable.dirty.ratio": row(
+    "double",
+    "0.5",
+    "A compacted topic is cleaned when this share of its bytes was written since the last clean.",
+    { kind: "between", min: 0, max: 1 },
+    ["log.cleaner.min.cleanable.ratio"],
+  ),
+  "min.compaction.lag.ms": row(
+    "long",
+    "0",
+    "A compacted topic leaves a record untouched at least this long after it was written.",
+    atLeast(0),
+    ["log.cleaner.min.compaction.lag.ms"],
+  ),
+  "min.insync.replicas": row(
+    "int",
+    "1",
+    "Accepted and kept; a record is acknowledged when the WAL holds it durably.",
+    atLeast(1),
+    ["min.insync.replicas"],
+  ),
+  preallocate: row("boolean", "false", noLocalFiles, undefined, ["log.preallocate"]),
+  "remote.copy.lag.bytes": row("long", "-1", "Accepted and kept; there is one tier.", atLeast(-1), [
+    "log.remote.copy.lag.bytes",
+  ]),
+  "remote.copy.lag.ms": row("long", "0", "Accepted and kept; there is one tier.", atLeast(-1), [
+    "log.remote.copy.lag.ms",
+  ]),
+  "remote.log.copy.disable": row("boolean", "false", "Accepted and kept; there is one tier."),
+  "remote.log.delete.on.disable": row("boolean", "false", "Accepted and kept; there is one tier."),
+  "remote.storage.enable": row("boolean", "false", "Accepted and kept; every topic lives in the object store."),
+  "retention.bytes": row(
+    "long",
+    "-1",
+    "Bytes that a partition under the delete policy keeps; -1 for no bound.",
+    undefined,
+    ["log.retention.bytes"],
+  ),
+  "retention.ms": row(
+    "long",
+    String(7 * dayMs),
+    "How long a partition under the delete policy keeps a record; -1 for ever.",
+    atLeast(-1),
+    [
+      "log.retention.ms",
+      { name: "log.retention.minutes", scale: 60_000 },
+      { name: "log.retention.hours", scale: hourMs },
+    ],
+  ),
+  "segment.bytes": row(
+    "int",
+    "1073741824",
+    "Largest record set of one produce request; the log itself is cut into objects by the uploader.",
+    atLeast(1024 * 1024),
+    ["log.segment.bytes"],
+  ),
+  "segment.index.bytes": row("int", "10485760", noLocalFiles, atLeast(4), ["log.index.size.max.bytes"]),
+  "segment.jitter.ms": row("long", "0", noLocalFiles, atLeast(0), [
+    "log.roll.jitter.ms",
+    { name: "log.roll.jitter.hours", scale: hourMs },
+  ]),
+  "segment.ms": row("long", String(7 * dayMs), noLocalFiles, atLeast(1), [
+    "log.roll.ms",
+    { name: "log.roll.hours", scale: hourMs },
+  ]),
+  "unclean.leader.election.enable": row(
+    "boolean",
+    "false",
+    "Accepted and kept; a new owner always has every acknowledged record.",
+    undefined,
+    ["unclean.leader.election.enable"],
+  ),
+} as const satisfies Readonly<Record<string, ConfigRow>>;
+
+export type KafkaTopicConfigName = keyof typeof kafkaTopicConfigs;
+
+/** The table that a topic becomes. The same words as `topics.<name>` in the YAML, which these override. */
+export const tableTopicConfigs = {
+  "inlet.table.enable": row("boolean", "false", "Whether the topic is translated into an Iceberg table."),
+  "inlet.table.catalog": row("string", "main", "Key of lake.catalogs: the catalog that holds the table."),
+  "inlet.table.namespace": row(
+    "string",
+    "",
+    "Namespace of the table, levels joined by dots; empty for the default one.",
+  ),
+  "inlet.table.name": row("string", "", "Name of the table; empty for the topic's name."),
+  "inlet.table.create": row("boolean", "true", "Whether a missing table is created."),
+  "inlet.table.location": row("string", "", "Root of the table's files; empty lets the catalog choose."),
+  "inlet.table.value.decode": row(
+    "string",
+    "schema-id",
+    "How record values become columns.",
+    oneOf("schema-id", "json", "raw", "string"),
+  ),
+  "inlet.table.value.subject": row("string", "", "Subject of the value's schema; empty for <topic>-value."),
+  "inlet.table.key.decode": row(
+    "string",
+    "raw",
+    "How record keys become columns.",
+    oneOf("schema-id", "string", "raw"),
+  ),
+  "inlet.table.headers": row("string", "list", "Whether record headers become a column.", oneOf("list", "none")),
+  "inlet.table.metadata.prefix": row("string", "_kafka", "Prefix of the metadata columns."),
+  "inlet.table.metadata.columns": row(
+    "list",
+    "partition,offset,timestamp",
+    "Which metadata columns the table has.",
+    listOf("partition", "offset", "timestamp", "timestamp_type", "key", "headers"),
+  ),
+  "inlet.table.partition.by": row("list", "", "Partition fields: a column, or transform(column), in order."),
+  "inlet.table.commit.interval.ms": row(
+    "long",
+    "60000",
+    "Longest time between two commits while records arrive.",
+    atLeast(1),
+  ),
+  "inlet.table.commit.bytes.max": row("long", "536870912", "A commit is made when this many bytes wait.", atLeast(1)),
+  "inlet.table.errors.policy": row(
+    "string",
+    "suspend",
+    "What a record that cannot be translated does: stop the table, be counted and dropped, or go to the dead-letter table.",
+    oneOf("suspend", "skip", "dlq"),
+  ),
+  "inlet.table.errors.dead.letter.table": row("string", "", "Name of the dead-letter table; empty for <table>_dlq."),
+  "inlet.table.expire.keep.ms": row("long", "604800000", "Snapshots younger than this are kept.", atLeast(0)),
+  "inlet.table.expire.keep.min": row("int", "10", "At least this many snapshots are kept.", atLeast(1)),
+} as const satisfies Readonly<Record<string, ConfigRow>>;
+
+export const topicConfigs: Readonly<Record<string, ConfigRow>> = { ...kafkaTopicConfigs, ...tableTopicConfigs };
+
+/** AutoMQ's names for the same, taken over at the door so that one set is kept; values that are not listed pass unchanged. */
+export const topicConfigAliases: Readonly<
+  Record<string, { readonly name: keyof typeof tableTopicConfigs; readonly values?: Readonly<Record<string, string>> }>
+> = {
+  "automq.table.topic.enable": { name: "inlet.table.enable" },
+  "automq.table.topic.namespace": { name: "inlet.table.namespace" },
+  "automq.table.topic.commit.interval.ms": { name: "inlet.table.commit.interval.ms" },
+  "automq.table.topic.partition.by": { name: "inlet.table.partition.by" },
+  "automq.table.topic.convert.value.type": {
+    name: "inlet.table.value.decode",
+    values: { by_schema_id: "schema-id" },
+  },
+  "automq.table.topic.convert.key.type": { name: "inlet.table.key.decode", values: { by_schema_id: "schema-id" } },
+  "automq.table.topic.errors.tolerance": {
+    name: "inlet.table.errors.policy",
+    values: { none: "suspend", invalid_data: "skip", all: "skip" },
+  },
+  "automq.table.topic.expire.snapshot.retain.last": { name: "inlet.table.expire.keep.min" },
+};
+
+/**
+ * Removed in Kafka 4.0, still sent by tools written before it: accepted and forgotten, so that such a tool can create a
+ * topic. They are not described.
+ */
+export const retiredTopicConfigs: ReadonlySet<string> = new Set([
+  "message.format.version",
+  "message.timestamp.difference.max.ms",
+  "message.downconversion.enable",
+]);

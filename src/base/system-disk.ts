@@ -1,0 +1,106 @@
+/** Disk over the operating system's files. Errors are Node's own, whose `code` (ENOENT, EEXIST, ENOSPC, EIO) callers may read. */
+import { type FileHandle, link, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { type DirectoryEntry, type Disk, type DiskFile, diskErrorCode } from "./disk.ts";
+import { assert, OperationFailed } from "./errors.ts";
+
+export const systemDisk: Disk = {
+  async open(path, mode) {
+    const flags = { read: "r", write: "r+", create: "wx+" } as const;
+    return new SystemFile(await open(path, flags[mode]));
+  },
+
+  async list(directory) {
+    try {
+      const entries = await readdir(directory, { withFileTypes: true });
+      return entries
+        .map((entry): DirectoryEntry => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+        .sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+    } catch (cause) {
+      if (diskErrorCode(cause) === "ENOENT") return [];
+      throw cause;
+    }
+  },
+
+  async makeDirectory(path) {
+    const target = resolve(path);
+    const first = await mkdir(target, { recursive: true });
+    if (first === undefined) return; // It was there.
+    for (let made = target; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+  },
+
+  rename,
+  link,
+  remove: (path) => rm(path, { force: true }),
+  syncDirectory,
+};
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+class SystemFile implements DiskFile {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    let filled = 0;
+    while (filled < into.length) {
+      const { bytesRead } = await this.#handle.read(into, filled, into.length - filled, position + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled;
+  }
+
+  async write(views: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = views.filter((view) => view.length > 0);
+    let at = position;
+    while (rest.length > 0) {
+      const { bytesWritten } = await this.#handle.writev(rest, at);
+      if (bytesWritten === 0) throw new OperationFailed("the disk took no bytes", { happened: "maybe" });
+      at += bytesWritten;
+      rest = dropBytes(rest, bytesWritten); // pwritev may stop early, for example when the disk is almost full.
+    }
+  }
+
+  datasync(): Promise<void> {
+    return this.#handle.datasync();
+  }
+
+  async size(): Promise<number> {
+    return (await this.#handle.stat()).size;
+  }
+
+  truncate(length: number): Promise<void> {
+    return this.#handle.truncate(length);
+  }
+
+  async modifiedMs(): Promise<number> {
+    return (await this.#handle.stat()).mtimeMs;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+/** What is left of the views after their first `count` bytes. */
+export function dropBytes(views: readonly Uint8Array[], count: number): Uint8Array[] {
+  let left = count;
+  let index = 0;
+  while (index < views.length && left >= (views[index] as Uint8Array).length)
+    left -= (views[index++] as Uint8Array).length;
+  const rest = views.slice(index);
+  assert(left === 0 || rest.length > 0, "more bytes were written than given");
+  if (left > 0) rest[0] = (rest[0] as Uint8Array).subarray(left);
+  return rest;
+}

@@ -1,0 +1,275 @@
+/**
+ * The WAL on a disk: groups of records, each one write and one fdatasync.
+ *
+ *   append ──▶ waiting ──▶ | group in flight | ──▶ durable
+ *
+ * One group is in flight at a time; what is enqueued meanwhile is the next group. So throughput grows with load by itself,
+ * and everything below a group is durable before the group is written.
+ */
+import { sleep } from "../base/async.ts";
+import type { Disk } from "../base/disk.ts";
+import { assert, CorruptData, OperationFailed } from "../base/errors.ts";
+import type { NodeEpoch } from "../base/ids.ts";
+import type { Runtime } from "../base/runtime.ts";
+import type { Logger } from "../base/telemetry.ts";
+import type { Wal, WalEntry, WalPosition, WalRecord } from "./wal.ts";
+import { encodeGroup, groupBytes, recordBytes, recordEnds } from "./wal-format.ts";
+import { scanWal, type WalTail } from "./wal-recovery.ts";
+import { type Segment, WalSegments } from "./wal-segments.ts";
+
+export interface FileWalLimits {
+  /** Room for records that are not trimmed. Reaching it is backpressure, passing it is no error. */
+  readonly walBytesMax: number;
+  readonly walSegmentBytes: number;
+  readonly walGroupBytesMax: number;
+  /** How long a group waits for company when nothing is in flight. 0 gathers what arrives in one turn of the event loop. */
+  readonly walLingerMs: number;
+  /** After this long without an append an empty group is written, which proves that the last one was durable. */
+  readonly walIdleMs: number;
+}
+
+export interface FileWalOptions {
+  readonly disk: Disk;
+  /** Nothing else may live there. */
+  readonly directory: string;
+  readonly nodeEpoch: NodeEpoch;
+  readonly runtime: Runtime;
+  readonly limits: FileWalLimits;
+  readonly logger: Logger;
+}
+
+export class FileWal implements Wal {
+  readonly bytesMax: number;
+  readonly #options: FileWalOptions;
+  readonly #segments: WalSegments;
+  readonly #stop = new AbortController();
+  #current: Segment | undefined;
+  /** The segment after the current one, as soon as it is ready. */
+  #next: Promise<Segment> | undefined;
+  #waiting: WalEntry[] = [];
+  #waitingBytes = 0;
+  #isWriting = false;
+  #idleTimer: Disposable | undefined;
+  #flight: Promise<void> = Promise.resolve();
+  /** Why nothing becomes durable any more. */
+  #failure: OperationFailed | undefined;
+
+  #walId = 0;
+  #seq = 0;
+  #previousCrc = 0;
+  /** Where the next group begins. */
+  #tail = 0;
+  /** The end of the last group. Below the tail when the rest of a segment was left, as no group was written there. */
+  #durable = 0;
+  #isLastEmpty = true;
+  #trimmed = 0;
+
+  constructor(options: FileWalOptions) {
+    const { limits } = options;
+    assert(limits.walSegmentBytes >= 2 * limits.walGroupBytesMax, "a segment holds at least two groups");
+    this.#options = options;
+    this.bytesMax = limits.walBytesMax;
+    const segmentsMax = Math.ceil(limits.walBytesMax / limits.walSegmentBytes) + 2; // One is current, one is ready.
+    this.#segments = new WalSegments({ ...options, segmentBytes: limits.walSegmentBytes, segmentsMax });
+  }
+
+  get durable(): WalPosition {
+    return this.#durable as WalPosition;
+  }
+
+  get bytesUsed(): number {
+    return this.#tail - this.#trimmed + this.#waitingBytes;
+  }
+
+  async recover(visit: (record: WalRecord, end: WalPosition) => void): Promise<void> {
+    const segments = await this.#segments.open();
+    if (segments.length === 0) {
+      this.#walId = randomId(this.#options.runtime);
+      this.#current = await this.#segments.prepare(0, 0);
+    } else {
+      await this.#resume(segments, await scanWal(segments, visit));
+    }
+    await this.#write([]); // The first group of this epoch; it proves what recovery found.
+  }
+
+  append(entry: WalEntry): void {
+    if (this.#failure !== undefined) {
+      entry.failed(this.#failure);
+      return;
+    }
+    this.#waiting.push(entry);
+    this.#waitingBytes += recordBytes(entry);
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    this.#options.runtime.clock.after(this.#options.limits.walLingerMs, () => {
+      this.#flight = this.#drain();
+    });
+  }
+
+  async trim(position: WalPosition): Promise<void> {
+    assert(position <= this.#durable, "only what is durable can be trimmed");
+    this.#trimmed = Math.max(this.#trimmed, position);
+    // The current segment and the prepared one end beyond the tail, so they are never touched.
+    await this.#segments.trim(this.#trimmed);
+  }
+
+  /** What is enqueued becomes durable first. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    while (this.#waiting.length > 0 && this.#failure === undefined) {
+      await sleep(this.#options.runtime.clock, 0);
+      await this.#flight;
+    }
+    await this.#flight;
+    this.#idleTimer?.[Symbol.dispose]();
+    this.#stop.abort(new OperationFailed("the WAL is closed", { happened: "no" }));
+    this.#failure ??= new OperationFailed("the WAL is closed", { happened: "no" });
+    await this.#next?.catch(() => undefined); // Aborted by the line above.
+    await this.#segments.close();
+  }
+
+  /** Takes over the tail that the scan found. */
+  async #resume(segments: readonly Segment[], tail: WalTail): Promise<void> {
+    const segment = segments[tail.segment] as Segment;
+    const { nodeEpoch } = this.#options;
+    this.#tail = segment.start + tail.at;
+    this.#durable = this.#tail;
+    if (tail.last !== undefined && tail.last.epoch > nodeEpoch) {
+      const found = `epoch ${tail.last.epoch}`; // The metadata log has lost its end: it gave this number out before.
+      throw new CorruptData({ source: "WAL", position: this.#tail, expected: `epochs up to ${nodeEpoch}`, found });
+    }
+    this.#walId = tail.last?.walId ?? randomId(this.#options.runtime);
+    this.#seq = tail.last?.seq ?? 0;
+    this.#previousCrc = tail.last?.headerCrc ?? 0;
+    this.#trimmed = (segments[0] as Segment).start;
+    this.#current = segment;
+    const ready = segments[tail.segment + 1];
+    if (ready !== undefined) this.#next = Promise.resolve(ready);
+    if (tail.last !== undefined) await rewrite(segment, tail.last);
+    for (const { file } of segments) await file.datasync();
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const group = this.#takeGroup();
+      try {
+        await this.#write(group);
+      } catch (cause) {
+        this.#fail(group, cause);
+        return;
+      }
+    }
+    this.#isWriting = false;
+    if (!this.#isLastEmpty) this.#armIdleTimer();
+  }
+
+  /** The longest prefix of what waits that fits into one group; at least one record. */
+  #takeGroup(): readonly WalEntry[] {
+    let count = 0;
+    let bytes = 0;
+    for (const entry of this.#waiting) {
+      if (count > 0 && bytes + recordBytes(entry) > this.#options.limits.walGroupBytesMax) break;
+      bytes += recordBytes(entry);
+      count += 1;
+    }
+    const group = count === this.#waiting.length ? this.#waiting : this.#waiting.slice(0, count);
+    this.#waiting = count === this.#waiting.length ? [] : this.#waiting.slice(count);
+    return group;
+  }
+
+  async #write(entries: readonly WalEntry[]): Promise<void> {
+    let bodyBytes = 0;
+    for (const entry of entries) bodyBytes += recordBytes(entry);
+    const segment = await this.#segmentFor(groupBytes(bodyBytes));
+    const group = encodeGroup(
+      {
+        walId: this.#walId,
+        epoch: this.#options.nodeEpoch,
+        seq: this.#seq + 1,
+        position: this.#tail,
+        durable: this.#durable,
+        previousCrc: this.#previousCrc,
+      },
+      entries,
+    );
+    await segment.file.write(group.views, this.#tail - segment.start);
+    await segment.file.datasync();
+    const ends = recordEnds(this.#tail, entries)[Symbol.iterator]();
+    this.#seq += 1;
+    this.#previousCrc = group.headerCrc;
+    this.#tail += group.bytes;
+    this.#durable = this.#tail;
+    this.#isLastEmpty = entries.length === 0;
+    this.#waitingBytes -= bodyBytes;
+    for (const entry of entries) entry.durable(ends.next().value as WalPosition);
+  }
+
+  /** The segment in which the next group of this size is written; moves the tail to its start when it is a new one. */
+  async #segmentFor(bytes: number): Promise<Segment> {
+    let current = this.#current as Segment;
+    while (this.#tail + bytes > current.start + current.bytes) {
+      current = await (this.#next ?? this.#prepare(current, bytes));
+      this.#next = undefined;
+      this.#current = current;
+      this.#tail = current.start;
+    }
+    if (this.#next === undefined) {
+      this.#next = this.#prepare(current, 0);
+      this.#next.catch(() => undefined); // Whoever needs the segment sees the failure.
+    }
+    return current;
+  }
+
+  /** A full disk is no reason to stop: appends wait, and are held back by bytesUsed, until there is room. */
+  async #prepare(current: Segment, bytesMin: number): Promise<Segment> {
+    for (;;) {
+      try {
+        return await this.#segments.prepare(current.start + current.bytes, bytesMin);
+      } catch (cause) {
+        if (this.#stop.signal.aborted) throw cause;
+        this.#options.logger.error("cannot prepare a WAL segment, trying again", { cause });
+        await sleep(this.#options.runtime.clock, prepareRetryMs, this.#stop.signal);
+      }
+    }
+  }
+
+  /** After a failed write or sync nobody knows what the file holds: only a recovery may look at it again. */
+  #fail(group: readonly WalEntry[], cause: unknown): void {
+    this.#failure = new OperationFailed("the WAL failed and is sealed", { happened: "maybe", cause });
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const entry of group) entry.failed(this.#failure);
+    for (const entry of waiting) entry.failed(this.#failure);
+  }
+
+  #armIdleTimer(): void {
+    this.#idleTimer?.[Symbol.dispose]();
+    this.#idleTimer = this.#options.runtime.clock.after(this.#options.limits.walIdleMs, () => {
+      if (this.#isWriting || this.#failure !== undefined || this.#stop.signal.aborted) return;
+      this.#isWriting = true;
+      this.#flight = this.#write([]).then(
+        () => this.#drain(),
+        (cause: unknown) => this.#fail([], cause),
+      );
+    });
+  }
+}
+
+/** How long to wait when a segment could not be made. */
+const prepareRetryMs = 1000;
+
+/**
+ * Writes the last group again. A process that died between write and sync leaves bytes that only the page cache has; some
+ * kernels even take pages for clean after a failed sync. The same bytes once more make them durable.
+ */
+async function rewrite(
+  segment: Segment,
+  last: { readonly position: number; readonly bodyBytes: number },
+): Promise<void> {
+  const bytes = new Uint8Array(groupBytes(last.bodyBytes));
+  await segment.file.read(bytes, last.position - segment.start);
+  await segment.file.write([bytes], last.position - segment.start);
+}
+
+function randomId(runtime: Runtime): number {
+  return Math.floor(runtime.random.unit() * Number.MAX_SAFE_INTEGER);
+}

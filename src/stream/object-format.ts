@@ -1,0 +1,360 @@
+/** Objects as bytes (schemas/stream-format.ts draws them), without any I/O. Decoders throw nothing but CorruptData. */
+import { crc32c } from "@node-rs/crc32";
+import {
+  blockEntry,
+  blockHeader,
+  blockMagic,
+  footerMagic,
+  frameEntry,
+  objectFooter,
+  objectHeader,
+  objectMagic,
+  objectVersion,
+  streamEntry,
+} from "../../schemas/stream-format.ts";
+import { assert, CorruptData } from "../base/errors.ts";
+import type { NodeEpoch, NodeId, Offset, StreamId, Uuid } from "../base/ids.ts";
+import { layout, type Values } from "./layout.ts";
+import type { Batch } from "./storage.ts";
+
+const header = layout(objectHeader);
+const block = layout(blockHeader);
+const frame = layout(frameEntry);
+const stream = layout(streamEntry);
+const entry = layout(blockEntry);
+const footer = layout(objectFooter);
+
+/** Who writes the object. */
+export interface ObjectOrigin {
+  readonly cluster: Uuid;
+  readonly node: NodeId;
+  readonly nodeEpoch: NodeEpoch;
+}
+
+/** One stream's part of an object that is to be written. */
+export interface StreamPart {
+  readonly stream: StreamId;
+  readonly epoch: number;
+  /** Coverage. */
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly label: Uint8Array;
+  readonly sidecar: Uint8Array | undefined;
+  readonly batches: readonly Batch[];
+}
+
+/** Bytes that one batch adds to an object. */
+export function framedBytes(batch: { readonly bytes: Uint8Array }): number {
+  return frame.bytes + batch.bytes.length;
+}
+
+/** Yields the object piece by piece, a block at most each, so that the caller can let others run in between. */
+export function* encodeObject(
+  origin: ObjectOrigin,
+  parts: readonly StreamPart[],
+  blockBytesMax: number,
+): Generator<readonly Uint8Array[], void, void> {
+  const blocks: Values<typeof blockEntry>[] = [];
+  const streams: Values<typeof streamEntry>[] = [];
+  const labels: Uint8Array[] = [];
+  const head = encodeHeader(origin);
+  yield [head];
+  let position = head.length;
+  let labelAt = 0;
+  for (const part of parts) {
+    assert(part.stream > (streams.at(-1)?.stream ?? -1), "the streams of an object are sorted");
+    const firstBlock = blocks.length;
+    for (const batches of cutIntoBlocks(part.batches, blockBytesMax)) {
+      const { views, bytes } = encodeBlock(part.stream, batches);
+      blocks.push({ stream: part.stream, ...coverageOf(batches), position, bytes });
+      position += bytes;
+      yield views;
+    }
+    const { epoch, from, to, label } = part;
+    const place = { firstBlock, blockCount: blocks.length - firstBlock, labelAt, labelBytes: label.length };
+    streams.push({ stream: part.stream, epoch, from, to, ...place, ...noSidecar });
+    labels.push(label);
+    labelAt += label.length;
+  }
+  for (let i = 0; i < parts.length; i += 1) {
+    const sidecar = parts[i]?.sidecar;
+    if (sidecar === undefined) continue;
+    const place = { sidecarPosition: position, sidecarBytes: sidecar.length, sidecarCrc: crc32c(sidecar) };
+    streams[i] = { ...(streams[i] as Values<typeof streamEntry>), ...place };
+    position += sidecar.length;
+    yield [sidecar];
+  }
+  yield encodeIndex(streams, blocks, labels, position);
+}
+
+const noSidecar = { sidecarPosition: 0, sidecarBytes: 0, sidecarCrc: 0 };
+
+/** Bytes at the end of an object that hold the footer. */
+export const footerBytes = footer.bytes;
+
+export interface Footer {
+  readonly indexPosition: number;
+  readonly indexBytes: number;
+  readonly indexCrc: number;
+  readonly streamCount: number;
+  readonly blockCount: number;
+}
+
+/** `tail` are the last bytes of an object of `objectBytes`. */
+export function decodeFooter(tail: Uint8Array, objectBytes: number, source: string): Footer {
+  const at = tail.length - footer.bytes;
+  const values = footer.read(tail, at, source);
+  const position = objectBytes - footer.bytes;
+  const corrupt = (expected: string, found: unknown): never => refuse(source, position, expected, found);
+  if (values.magic !== footerMagic) corrupt(`footer magic ${footerMagic}`, values.magic);
+  const crc = crc32c(tail.subarray(at, at + footer.bytes - 8));
+  if (crc !== values.footerCrc) corrupt(`footer CRC ${values.footerCrc}`, crc);
+  if (values.version !== objectVersion) corrupt(`version ${objectVersion}`, values.version);
+  if (values.indexPosition + values.indexBytes !== position) corrupt("an index that ends at the footer", "another");
+  const entriesBytes = values.streamCount * stream.bytes + values.blockCount * entry.bytes;
+  if (entriesBytes > values.indexBytes) corrupt(`${entriesBytes} bytes of index`, values.indexBytes);
+  return values;
+}
+
+export interface IndexedStream {
+  readonly stream: StreamId;
+  readonly epoch: number;
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly label: Uint8Array;
+  readonly sidecar: { readonly position: number; readonly bytes: number; readonly crc: number } | undefined;
+}
+
+export interface IndexedBlock {
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly maxTimestamp: number;
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** The index of an object. Stays packed: an object of many streams is asked about few of them. */
+export class ObjectIndex {
+  readonly #bytes: Uint8Array;
+  readonly #footer: Footer;
+  readonly #source: string;
+
+  constructor(bytes: Uint8Array, footer: Footer, source: string) {
+    const crc = crc32c(bytes);
+    if (crc !== footer.indexCrc) refuse(source, footer.indexPosition, `index CRC ${footer.indexCrc}`, crc);
+    this.#bytes = bytes;
+    this.#footer = footer;
+    this.#source = source;
+  }
+
+  get byteLength(): number {
+    return this.#bytes.length;
+  }
+
+  *streams(): Iterable<IndexedStream> {
+    for (let i = 0; i < this.#footer.streamCount; i += 1) yield this.#indexed(this.#stream(i));
+  }
+
+  stream(id: StreamId): IndexedStream | undefined {
+    const found = this.#find(id);
+    return found === undefined ? undefined : this.#indexed(found);
+  }
+
+  /** The stream's blocks that end after `from`, in order. */
+  *blocks(id: StreamId, from: Offset): Iterable<IndexedBlock> {
+    const found = this.#find(id);
+    if (found === undefined) return;
+    const { firstBlock, blockCount } = found;
+    if (firstBlock + blockCount > this.#footer.blockCount) {
+      refuse(
+        this.#source,
+        this.#footer.indexPosition,
+        `at most ${this.#footer.blockCount} blocks`,
+        firstBlock + blockCount,
+      );
+    }
+    const first = partition(blockCount, (i) => this.#block(firstBlock + i).to > from);
+    for (let i = first; i < blockCount; i += 1) yield this.#block(firstBlock + i);
+  }
+
+  #find(id: StreamId): Values<typeof streamEntry> | undefined {
+    const at = partition(this.#footer.streamCount, (i) => this.#stream(i).stream >= id);
+    if (at === this.#footer.streamCount) return undefined;
+    const found = this.#stream(at);
+    return found.stream === id ? found : undefined;
+  }
+
+  #stream(i: number): Values<typeof streamEntry> {
+    return stream.read(this.#bytes, i * stream.bytes, this.#source);
+  }
+
+  #block(i: number): IndexedBlock {
+    const { streamCount, indexPosition } = this.#footer;
+    const values = entry.read(this.#bytes, streamCount * stream.bytes + i * entry.bytes, this.#source);
+    if (values.position < 0 || values.position + values.bytes > indexPosition) {
+      refuse(this.#source, indexPosition, "a block before the index", values.position);
+    }
+    return { ...values, from: values.from as Offset, to: values.to as Offset };
+  }
+
+  #indexed(values: Values<typeof streamEntry>): IndexedStream {
+    const { streamCount, blockCount, indexPosition } = this.#footer;
+    const labelAt = streamCount * stream.bytes + blockCount * entry.bytes + values.labelAt;
+    const { sidecarPosition: position, sidecarBytes: bytes, sidecarCrc: crc } = values;
+    if (position < 0 || position + bytes > indexPosition) {
+      refuse(this.#source, indexPosition, "a sidecar before the index", position);
+    }
+    return {
+      stream: values.stream as StreamId,
+      epoch: values.epoch,
+      from: values.from as Offset,
+      to: values.to as Offset,
+      label: this.#bytes.subarray(labelAt, labelAt + values.labelBytes),
+      sidecar: position === 0 ? undefined : { position, bytes, crc },
+    };
+  }
+}
+
+/** The batches of one block, as views of it. */
+export function decodeBlock(
+  bytes: Uint8Array,
+  expected: { readonly stream: StreamId; readonly position: number },
+  source: string,
+): readonly Batch[] {
+  const values = block.read(bytes, 0, source);
+  const corrupt = (wanted: string, found: unknown): never => refuse(source, expected.position, wanted, found);
+  if (values.magic !== blockMagic) corrupt(`block magic ${blockMagic}`, values.magic);
+  if (values.stream !== expected.stream) corrupt(`a block of stream ${expected.stream}`, values.stream);
+  if (block.bytes + values.bytes !== bytes.length) corrupt(`${bytes.length} bytes`, block.bytes + values.bytes);
+  const crc = crc32c(bytes.subarray(block.bytes), crc32c(bytes.subarray(0, block.bytes - 4)));
+  if (crc !== values.crc) corrupt(`block CRC ${values.crc}`, crc);
+  let at = block.bytes + values.frameCount * frame.bytes;
+  if (at > bytes.length) corrupt(`at most ${bytes.length} bytes`, at);
+  const batches: Batch[] = [];
+  for (let i = 0; i < values.frameCount; i += 1) {
+    const found = frame.read(bytes, block.bytes + i * frame.bytes, source);
+    const end = at + found.bytes;
+    if (end > bytes.length) corrupt(`at most ${bytes.length} bytes`, end);
+    const { from, to, maxTimestamp } = found;
+    // The block's memory is written once, by the read that brought it.
+    batches.push({ from, to, maxTimestamp, bytes: bytes.subarray(at, end) } as Batch);
+    at = end;
+  }
+  return batches;
+}
+
+export function decodeHeader(bytes: Uint8Array, source: string): ObjectOrigin {
+  const values = header.read(bytes, 0, source);
+  if (values.magic !== objectMagic) refuse(source, 0, `object magic ${objectMagic}`, values.magic);
+  const crc = crc32c(bytes.subarray(0, header.bytes - 4));
+  if (crc !== values.headerCrc) refuse(source, 0, `header CRC ${values.headerCrc}`, crc);
+  if (values.version !== objectVersion) refuse(source, 0, `version ${objectVersion}`, values.version);
+  return { cluster: values.cluster, node: values.node as NodeId, nodeEpoch: values.nodeEpoch as NodeEpoch };
+}
+
+export function checkSidecar(
+  bytes: Uint8Array,
+  expected: { readonly position: number; readonly crc: number },
+  source: string,
+): void {
+  const crc = crc32c(bytes);
+  if (crc !== expected.crc) refuse(source, expected.position, `sidecar CRC ${expected.crc}`, crc);
+}
+
+function encodeHeader(origin: ObjectOrigin): Uint8Array {
+  const bytes = new Uint8Array(header.bytes);
+  const { cluster, node, nodeEpoch } = origin;
+  const values = { magic: objectMagic, version: objectVersion, cluster, node, nodeEpoch };
+  header.write(bytes, 0, { ...values, headerCrc: 0 });
+  header.write(bytes, 0, { ...values, headerCrc: crc32c(bytes.subarray(0, header.bytes - 4)) });
+  return bytes;
+}
+
+function* cutIntoBlocks(batches: readonly Batch[], blockBytesMax: number): Iterable<readonly Batch[]> {
+  let start = 0;
+  let bytes = 0;
+  for (let i = 0; i < batches.length; i += 1) {
+    const added = framedBytes(batches[i] as Batch);
+    if (i > start && bytes + added > blockBytesMax) {
+      yield batches.slice(start, i);
+      start = i;
+      bytes = 0;
+    }
+    bytes += added;
+  }
+  if (start < batches.length) yield batches.slice(start);
+}
+
+function encodeBlock(id: StreamId, batches: readonly Batch[]): { views: readonly Uint8Array[]; bytes: number } {
+  let dataBytes = 0;
+  for (const batch of batches) dataBytes += batch.bytes.length;
+  const tableBytes = block.bytes + batches.length * frame.bytes;
+  const isJoined = dataBytes <= batches.length * joinedBatchBytesMax;
+  const head = new Uint8Array(isJoined ? tableBytes + dataBytes : tableBytes);
+  let at = tableBytes;
+  for (let i = 0; i < batches.length; i += 1) {
+    const { from, to, maxTimestamp, bytes } = batches[i] as Batch;
+    frame.write(head, block.bytes + i * frame.bytes, { from, to, maxTimestamp, bytes: bytes.length });
+    if (isJoined) head.set(bytes, at);
+    at += bytes.length;
+  }
+  const views = isJoined ? [head] : [head, ...batches.map((batch) => batch.bytes as Uint8Array)];
+  const values = { magic: blockMagic, stream: id, frameCount: batches.length, bytes: at - block.bytes };
+  block.write(head, 0, { ...values, crc: 0 });
+  let crc = crc32c(head.subarray(block.bytes), crc32c(head.subarray(0, block.bytes - 4)));
+  for (let i = 1; i < views.length; i += 1) crc = crc32c(views[i] as Uint8Array, crc);
+  block.write(head, 0, { ...values, crc });
+  return { views, bytes: at };
+}
+
+/** Batches up to this size on average are copied into one piece: a view for each would cost more than the copy. */
+const joinedBatchBytesMax = 4096;
+
+function coverageOf(batches: readonly Batch[]): { from: Offset; to: Offset; maxTimestamp: number } {
+  let maxTimestamp = -1;
+  for (const batch of batches) maxTimestamp = Math.max(maxTimestamp, batch.maxTimestamp);
+  return { from: (batches[0] as Batch).from, to: (batches.at(-1) as Batch).to, maxTimestamp };
+}
+
+function encodeIndex(
+  streams: readonly Values<typeof streamEntry>[],
+  blocks: readonly Values<typeof blockEntry>[],
+  labels: readonly Uint8Array[],
+  indexPosition: number,
+): readonly Uint8Array[] {
+  const entries = new Uint8Array(streams.length * stream.bytes + blocks.length * entry.bytes);
+  for (let i = 0; i < streams.length; i += 1) {
+    stream.write(entries, i * stream.bytes, streams[i] as Values<typeof streamEntry>);
+  }
+  for (let i = 0; i < blocks.length; i += 1) {
+    entry.write(entries, streams.length * stream.bytes + i * entry.bytes, blocks[i] as Values<typeof blockEntry>);
+  }
+  let indexBytes = entries.length;
+  let indexCrc = crc32c(entries);
+  for (const label of labels) {
+    indexBytes += label.length;
+    indexCrc = crc32c(label, indexCrc);
+  }
+  const end = new Uint8Array(footer.bytes);
+  const counts = { streamCount: streams.length, blockCount: blocks.length };
+  const values = { version: objectVersion, indexPosition, indexBytes, indexCrc, ...counts, magic: footerMagic };
+  footer.write(end, 0, { ...values, footerCrc: 0 });
+  footer.write(end, 0, { ...values, footerCrc: crc32c(end.subarray(0, footer.bytes - 8)) });
+  return [entries, ...labels, end];
+}
+
+/** The first index in [0, count) for which the predicate holds, `count` when none; once true it stays true. */
+function partition(count: number, holds: (i: number) => boolean): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function refuse(source: string, position: number, expected: string, found: unknown): never {
+  throw new CorruptData({ source, position, expected, found: String(found) });
+}

@@ -1,0 +1,90 @@
+/**
+ * Finds what a WAL holds, and tells a torn tail from corruption.
+ *
+ *   | group | group | group | ? ...        The first group that does not continue the chain is the tail, unless a header
+ *                           ^ tail         behind it says that the tail was durable once: then bytes have rotted.
+ */
+import { walAlignBytes } from "../../schemas/stream-format.ts";
+import { CorruptData } from "../base/errors.ts";
+import type { WalPosition, WalRecord } from "./wal.ts";
+import { alignUp, decodeHeader, type GroupHeader, groupBytes, isBodyIntact, visitRecords } from "./wal-format.ts";
+import type { Segment } from "./wal-segments.ts";
+
+/** Where writing goes on. */
+export interface WalTail {
+  /** Index of the segment. */
+  readonly segment: number;
+  /** In the segment. */
+  readonly at: number;
+  /** The last group; undefined in an empty WAL. */
+  readonly last: GroupHeader | undefined;
+}
+
+export async function scanWal(
+  segments: readonly Segment[],
+  visit: (record: WalRecord, end: WalPosition) => void,
+): Promise<WalTail> {
+  let last: GroupHeader | undefined;
+  let tail: WalTail = { segment: 0, at: 0, last: undefined };
+  for (let index = 0; index < segments.length; index += 1) {
+    const segment = segments[index] as Segment;
+    const bytes = await readSegment(segment);
+    let at = 0;
+    // The writer leaves the rest of a segment when a group does not fit: the chain may go on at the start of the next.
+    const first = groupAt(bytes, 0, segment.start);
+    if (first !== undefined && (index === 0 || continues(last, first))) {
+      for (let group: GroupHeader | undefined = first; group !== undefined; ) {
+        visitRecords(bytes, at, group, visit);
+        last = group;
+        at += groupBytes(group.bodyBytes);
+        const next = groupAt(bytes, at, segment.start);
+        group = next !== undefined && continues(last, next) ? next : undefined;
+      }
+      tail = { segment: index, at, last };
+    }
+    refuseProvenLoss(bytes, at, segment, segments, tail);
+  }
+  return tail;
+}
+
+/** The whole segment is read at once: at most one segment of memory, and no system call a group. */
+async function readSegment(segment: Segment): Promise<Uint8Array> {
+  const bytes = new Uint8Array(segment.bytes);
+  const count = await segment.file.read(bytes, 0);
+  if (count === bytes.length) return bytes;
+  const source = `WAL segment ${segment.start}`;
+  throw new CorruptData({ source, position: count, expected: `${bytes.length} bytes`, found: `${count}` });
+}
+
+function groupAt(bytes: Uint8Array, at: number, start: number): GroupHeader | undefined {
+  const header = decodeHeader(bytes, at, start + at);
+  return header !== undefined && isBodyIntact(bytes, at, header) ? header : undefined;
+}
+
+function continues(last: GroupHeader | undefined, next: GroupHeader): boolean {
+  if (last === undefined) return false;
+  const isLinked = next.seq === last.seq + 1 && next.previousCrc === last.headerCrc;
+  return isLinked && next.walId === last.walId && next.epoch >= last.epoch;
+}
+
+/** Looks for a header behind the tail that was written when the tail was durable already. */
+function refuseProvenLoss(
+  bytes: Uint8Array,
+  from: number,
+  segment: Segment,
+  segments: readonly Segment[],
+  tail: WalTail,
+): void {
+  const position = (segments[tail.segment] as Segment).start + tail.at;
+  for (let at = alignUp(from); at < bytes.length; at += walAlignBytes) {
+    const header = decodeHeader(bytes, at, segment.start + at);
+    if (header === undefined || header.durable <= position) continue;
+    if (tail.last !== undefined && header.walId !== tail.last.walId) continue;
+    throw new CorruptData({
+      source: `WAL segment ${(segments[tail.segment] as Segment).start}`,
+      position: tail.at,
+      expected: `group ${(tail.last?.seq ?? 0) + 1}, which group ${header.seq} proves to have been durable`,
+      found: "no such group",
+    });
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * The files of a WAL. Each holds a stretch of positions and is named after the first one; together they leave no gap:
+ *
+ *   000…0000.wal   000…4000.wal   000…8000.wal   000…c000.wal
+ *   trimmed, idle  in use         current        ready: filled with zeros, or a trimmed one under a new name
+ *
+ * A file gets its name only after its blocks are allocated and synced, so that a group's write never has to.
+ */
+import { Lane } from "../base/async.ts";
+import type { Disk, DiskFile } from "../base/disk.ts";
+import { CorruptData } from "../base/errors.ts";
+import { KiB, MiB } from "../base/settings.ts";
+
+export interface Segment {
+  readonly start: number;
+  readonly bytes: number;
+  readonly file: DiskFile;
+}
+
+export class WalSegments {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #segmentBytes: number;
+  readonly #segmentsMax: number;
+  /** One change of the directory at a time. */
+  readonly #lane = new Lane();
+  /** In order of position: idle ones, then those in use, the last of which is current. */
+  readonly #segments: Segment[] = [];
+  #trimmed = 0;
+
+  constructor(options: {
+    readonly disk: Disk;
+    readonly directory: string;
+    readonly segmentBytes: number;
+    /** Trimmed files beyond this number are removed instead of being kept for another use. */
+    readonly segmentsMax: number;
+  }) {
+    this.#disk = options.disk;
+    this.#directory = options.directory;
+    this.#segmentBytes = options.segmentBytes;
+    this.#segmentsMax = options.segmentsMax;
+  }
+
+  /** All segments found, in order of position. Throws CorruptData when one is missing between two. */
+  async open(): Promise<readonly Segment[]> {
+    await this.#disk.makeDirectory(this.#directory);
+    for (const { name } of await this.#disk.list(this.#directory)) {
+      const start = startOf(name);
+      if (start === undefined) {
+        if (name.endsWith(unfinished)) await this.#disk.remove(this.#path(name));
+        continue;
+      }
+      const file = await this.#disk.open(this.#path(name), "write");
+      this.#segments.push({ start, bytes: await file.size(), file });
+      this.#checkNoGap(name);
+    }
+    return this.#segments;
+  }
+
+  /** A segment that begins at the position, which is the end of the last one. May take long: its blocks are written. */
+  prepare(start: number, bytesMin: number): Promise<Segment> {
+    return this.#lane.run(() => {
+      const idle = this.#segments[0];
+      const isReusable = idle !== undefined && this.#isIdle(idle) && idle.bytes >= bytesMin;
+      return isReusable ? this.#rename(idle, start) : this.#create(start, Math.max(bytesMin, this.#segmentBytes));
+    });
+  }
+
+  /** Segments that end at or below the position may be written anew; what is beyond need is removed. */
+  trim(position: number): Promise<void> {
+    this.#trimmed = Math.max(this.#trimmed, position);
+    return this.#lane.run(async () => {
+      for (let oldest = this.#segments[0]; oldest !== undefined && this.#isIdle(oldest); oldest = this.#segments[0]) {
+        if (this.#segments.length <= this.#segmentsMax && oldest.bytes === this.#segmentBytes) return;
+        this.#segments.shift();
+        await oldest.file[Symbol.asyncDispose]();
+        await this.#disk.remove(this.#path(nameOf(oldest.start)));
+        await this.#disk.syncDirectory(this.#directory); // Before the next one goes: a lost removal must not leave a gap.
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#lane.close();
+    for (const segment of this.#segments) await segment.file[Symbol.asyncDispose]();
+    this.#segments.length = 0;
+  }
+
+  async #rename(idle: Segment, start: number): Promise<Segment> {
+    await this.#disk.rename(this.#path(nameOf(idle.start)), this.#path(nameOf(start)));
+    await this.#disk.syncDirectory(this.#directory);
+    this.#segments.shift();
+    const segment = { ...idle, start };
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  async #create(start: number, bytes: number): Promise<Segment> {
+    const draft = this.#path(`${nameOf(start)}${unfinished}`);
+    await this.#disk.remove(draft);
+    const file = await this.#disk.open(draft, "create");
+    for (let at = 0; at < bytes; at += chunkBytes) {
+      const chunk = zeros.subarray(0, Math.min(zeros.length, bytes - at));
+      await file.write([chunk], at);
+      if ((at + chunkBytes) % syncedBytesMax === 0) await file.datasync(); // Many small syncs: groups wait behind them.
+    }
+    await file.datasync();
+    await this.#disk.rename(draft, this.#path(nameOf(start)));
+    await this.#disk.syncDirectory(this.#directory);
+    const segment = { start, bytes, file };
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  #isIdle(segment: Segment): boolean {
+    return segment.start + segment.bytes <= this.#trimmed;
+  }
+
+  #checkNoGap(name: string): void {
+    const [before, last] = this.#segments.slice(-2);
+    if (before === undefined || last === undefined || before.start + before.bytes === last.start) return;
+    const end = before.start + before.bytes;
+    throw new CorruptData({ source: this.#path(name), position: 0, expected: nameOf(end), found: name });
+  }
+
+  #path(name: string): string {
+    return `${this.#directory}/${name}`;
+  }
+}
+
+const unfinished = ".new";
+const chunkBytes = 256 * KiB;
+const syncedBytesMax = 4 * MiB;
+const zeros = new Uint8Array(chunkBytes);
+
+function nameOf(start: number): string {
+  return `${start.toString().padStart(16, "0")}.wal`;
+}
+
+function startOf(name: string): number | undefined {
+  return /^\d{16}\.wal$/.test(name) ? Number(name.slice(0, 16)) : undefined;
+}

@@ -1,0 +1,45 @@
+/** The write-ahead log: where a batch is durable before an object holds it. Read only at recovery. */
+import type { Brand, Offset, StreamId } from "../base/ids.ts";
+
+export interface Wal extends AsyncDisposable {
+  /**
+   * Visits the records that are durable, in the order in which they were appended. Called once, before the first append.
+   * The bytes are borrowed until the visit returns. Throws CorruptData when a durable record cannot be read back.
+   */
+  recover(visit: (record: WalRecord, end: WalPosition) => void): Promise<void>;
+  /**
+   * Enqueues without waiting. Records become durable in call order, many at once. After a failure no record becomes durable
+   * any more: all that wait, and all that come, have failed.
+   */
+  append(entry: WalEntry): void;
+  /** Records that end at or below the position are not needed any more. Settles when their room can be used again. */
+  trim(position: WalPosition): Promise<void>;
+  /** Everything below is durable. */
+  readonly durable: WalPosition;
+  /** Room taken by records that are not trimmed, enqueued ones included. */
+  readonly bytesUsed: number;
+  readonly bytesMax: number;
+}
+
+/** In bytes, counted from the first that the WAL ever held. */
+export type WalPosition = Brand<number, "WalPosition">;
+
+export interface WalRecord {
+  readonly stream: StreamId;
+  /** Of the stream. */
+  readonly epoch: number;
+  /** The end of the stream's batch before. */
+  readonly after: Offset;
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly maxTimestamp: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A record and who waits for it. Exactly one of the two is called, once. */
+export interface WalEntry extends WalRecord {
+  /** `end` is what to trim to when this record and all before it are not needed any more. */
+  durable(end: WalPosition): void;
+  /** It may or may not be found by the next recovery. */
+  failed(cause: unknown): void;
+}

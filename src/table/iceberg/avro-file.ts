@@ -1,0 +1,129 @@
+/**
+ * Avro object container files, as manifests and manifest lists are stored (Avro 1.12, "Object Container Files").
+ *
+ *   "Obj" 1 | metadata: map of name → bytes | sync, 16 bytes | block* ;  block = count | size | compressed values | sync
+ *
+ * Ours because Iceberg reads the file's metadata and the `field-id`s inside the schema verbatim, which libraries drop.
+ */
+import { createHash } from "node:crypto";
+import { deflateRawSync, inflateRawSync, zstdDecompressSync } from "node:zlib";
+import type { AvroSchema } from "../../../schemas/iceberg.ts";
+import { CorruptData } from "../../base/errors.ts";
+import { AvroReader, type AvroValue, AvroWriter, readAvro, writeAvro } from "./avro-value.ts";
+
+const magic = Uint8Array.of(0x4f, 0x62, 0x6a, 0x01);
+
+/** A block is closed when it holds this many bytes; the reference's default. */
+const blockBytes = 64_000;
+
+/** No block of an honest manifest is larger when inflated; a bomb is. */
+const inflatedBytesMax = 256 * 1024 * 1024;
+
+export interface AvroFile {
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly schema: AvroSchema;
+  readonly values: readonly AvroValue[];
+}
+
+/** `metadata` goes in verbatim, beside avro.schema and avro.codec. Deflate is what every reader knows (rule C11). */
+export function writeAvroFile(
+  schema: AvroSchema,
+  values: Iterable<AvroValue>,
+  metadata: ReadonlyMap<string, string>,
+): Uint8Array {
+  const text = JSON.stringify(schema);
+  const blocks: { readonly count: number; readonly bytes: Uint8Array }[] = [];
+  const writer = new AvroWriter();
+  let count = 0;
+  const close = (): void => {
+    blocks.push({ count, bytes: deflateRawSync(writer.take()) });
+    count = 0;
+  };
+  for (const value of values) {
+    writeAvro(writer, schema, value);
+    count += 1;
+    if (writer.length >= blockBytes) close();
+  }
+  if (count > 0) close();
+  // Any 16 bytes that are unlikely inside a block will do: these make equal content an equal file.
+  const hash = createHash("sha256").update(text);
+  for (const block of blocks) hash.update(block.bytes);
+  const sync = hash.digest().subarray(0, 16);
+  return assemble(new Map([...metadata, ["avro.codec", "deflate"], ["avro.schema", text]]), sync, blocks);
+}
+
+function assemble(
+  metadata: ReadonlyMap<string, string>,
+  sync: Uint8Array,
+  blocks: readonly { readonly count: number; readonly bytes: Uint8Array }[],
+): Uint8Array {
+  const writer = new AvroWriter();
+  writer.raw(magic);
+  writer.long(metadata.size);
+  for (const [name, value] of metadata) {
+    writer.string(name);
+    writer.string(value);
+  }
+  writer.long(0);
+  writer.raw(sync);
+  for (const block of blocks) {
+    writer.long(block.count);
+    writer.bytes(block.bytes);
+    writer.raw(sync);
+  }
+  return writer.take();
+}
+
+export async function readAvroFile(bytes: Uint8Array, source: string): Promise<AvroFile> {
+  const reader = new AvroReader(bytes, source);
+  if (Buffer.compare(reader.raw(4), magic) !== 0) throw reader.corrupt("an Avro container file", "another magic");
+  const metadata = new Map<string, string>();
+  reader.blocks(() => metadata.set(reader.string(), reader.string()));
+  const sync = reader.raw(16);
+  const schema = parseSchema(metadata.get("avro.schema"), source);
+  const inflate = await codec(metadata.get("avro.codec") ?? "null", source);
+  const values: AvroValue[] = [];
+  while (!reader.atEnd) {
+    const count = reader.length();
+    const block = new AvroReader(decompress(inflate, reader.bytes(), source), source);
+    for (let index = 0; index < count; index += 1) values.push(readAvro(block, schema));
+    if (!block.atEnd) throw reader.corrupt(`a block of ${count} values`, "bytes after them");
+    if (Buffer.compare(reader.raw(16), sync) !== 0) throw reader.corrupt("the sync marker", "other bytes");
+  }
+  return { metadata, schema, values };
+}
+
+function parseSchema(text: string | undefined, source: string): AvroSchema {
+  try {
+    return JSON.parse(text ?? "") as AvroSchema;
+  } catch (cause) {
+    throw new CorruptData({ source, position: 4, expected: "a schema in JSON", found: String(cause) });
+  }
+}
+
+type Inflate = (bytes: Uint8Array) => Uint8Array;
+
+async function codec(name: string, source: string): Promise<Inflate> {
+  switch (name) {
+    case "null":
+      return (bytes) => bytes;
+    case "deflate":
+      return (bytes) => inflateRawSync(bytes, { maxOutputLength: inflatedBytesMax });
+    case "zstandard":
+      return (bytes) => zstdDecompressSync(bytes, { maxOutputLength: inflatedBytesMax });
+    case "snappy": {
+      const { uncompressSync } = await import("snappy"); // Loaded when a file of somebody else needs it.
+      return (bytes) => uncompressSync(Buffer.from(bytes.subarray(0, -4)), { asBuffer: true }) as Uint8Array; // A CRC-32 ends it.
+    }
+    default:
+      throw new CorruptData({ source, position: 4, expected: "a known codec", found: name });
+  }
+}
+
+function decompress(inflate: Inflate, bytes: Uint8Array, source: string): Uint8Array {
+  try {
+    return inflate(bytes);
+  } catch (cause) {
+    throw new CorruptData({ source, position: 0, expected: "a compressed block", found: String(cause) });
+  }
+}

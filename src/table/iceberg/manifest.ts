@@ -1,0 +1,209 @@
+/**
+ * Manifests: Avro files that list data or delete files of one partition spec, each with its metrics (rules C1-C12).
+ * Written as the reference writes version 2; read by field id, so that those of other writers are understood too.
+ */
+import { manifestEntrySchema } from "../../../schemas/iceberg.ts";
+import { CorruptData } from "../../base/errors.ts";
+import { readAvroFile, writeAvroFile } from "./avro-file.ts";
+import type { AvroObject, AvroValue } from "./avro-value.ts";
+import { renderJson } from "./json.ts";
+import { fromAvro, type PartitionColumn, partitionAvroFields, partitionColumns, toAvro } from "./partition-type.ts";
+import type { DataFile, PartitionSpec, Schema } from "./types.ts";
+
+export interface ManifestEntry {
+  readonly status: "existing" | "added" | "deleted";
+  /** null: that of the snapshot which added the manifest (rule C7). */
+  readonly snapshotId: bigint | null;
+  /** null: that of the manifest. */
+  readonly sequenceNumber: number | null;
+  readonly fileSequenceNumber: number | null;
+  readonly content: "data" | "position-deletes" | "equality-deletes";
+  /** `format` is as stored, upper-cased: files of others may be ORC or AVRO. */
+  readonly file: Omit<DataFile, "format"> & { readonly format: string };
+  readonly equalityIds: readonly number[] | null;
+  readonly sortOrderId: number | null;
+}
+
+export interface Manifest {
+  readonly specId: number;
+  readonly content: "data" | "deletes";
+  readonly entries: readonly ManifestEntry[];
+}
+
+/** An entry for a file that the snapshot to come adds: it inherits that snapshot's id and sequence number. */
+export function addedFile(file: DataFile): ManifestEntry {
+  const inherited = { snapshotId: null, sequenceNumber: null, fileSequenceNumber: null };
+  return { status: "added", ...inherited, content: "data", file, equalityIds: null, sortOrderId: null };
+}
+
+const statuses = ["existing", "added", "deleted"] as const;
+const contents = ["data", "position-deletes", "equality-deletes"] as const;
+
+export function writeManifest(options: {
+  readonly schema: Schema;
+  readonly spec: PartitionSpec;
+  readonly content: "data" | "deletes";
+  readonly entries: readonly ManifestEntry[];
+}): Uint8Array {
+  const { schema, spec } = options;
+  const columns = partitionColumns(spec, schema);
+  const metadata = new Map([
+    ["schema", renderJson(schema)],
+    ["schema-id", String(schema["schema-id"])],
+    ["partition-spec", renderJson(spec.fields)],
+    ["partition-spec-id", String(spec["spec-id"])],
+    ["format-version", "2"],
+    ["content", options.content],
+  ]);
+  const values = options.entries.map((entry) => entryToAvro(entry, columns));
+  return writeAvroFile(manifestEntrySchema(partitionAvroFields(columns)), values, metadata);
+}
+
+/** `schema` may be any of the table's that still has the spec's sources: promotion does not change what is stored. */
+export async function readManifest(
+  bytes: Uint8Array,
+  source: string,
+  table: { readonly schema: Schema; readonly specs: readonly PartitionSpec[] },
+): Promise<Manifest> {
+  const file = await readAvroFile(bytes, source);
+  const specId = Number(file.metadata.get("partition-spec-id") ?? 0);
+  const spec = table.specs.find((known) => known["spec-id"] === specId);
+  if (spec === undefined) {
+    throw new CorruptData({ source, position: 0, expected: "a known partition spec", found: String(specId) });
+  }
+  const columns = partitionColumns(spec, table.schema);
+  const entries = file.values.map((value) => new EntryReader(value as AvroObject, source).entry(columns));
+  return { specId, content: file.metadata.get("content") === "deletes" ? "deletes" : "data", entries };
+}
+
+function entryToAvro(entry: ManifestEntry, columns: readonly PartitionColumn[]): AvroObject {
+  const { file } = entry;
+  const fields = partitionAvroFields(columns);
+  const partition = columns.map((column, index) => [
+    fields[index]?.name,
+    toAvro(column.type, file.partition[index] ?? null),
+  ]);
+  return {
+    status: statuses.indexOf(entry.status),
+    snapshot_id: entry.snapshotId,
+    sequence_number: entry.sequenceNumber,
+    file_sequence_number: entry.fileSequenceNumber,
+    data_file: {
+      content: contents.indexOf(entry.content),
+      file_path: file.path,
+      file_format: file.format,
+      partition: Object.fromEntries(partition) as AvroObject,
+      record_count: file.recordCount,
+      file_size_in_bytes: file.bytes,
+      column_sizes: pairs(file.columnSizes),
+      value_counts: pairs(file.valueCounts),
+      null_value_counts: pairs(file.nullValueCounts),
+      nan_value_counts: pairs(file.nanValueCounts),
+      lower_bounds: pairs(file.lowerBounds),
+      upper_bounds: pairs(file.upperBounds),
+      key_metadata: null,
+      split_offsets: file.splitOffsets.length === 0 ? null : file.splitOffsets,
+      equality_ids: entry.equalityIds,
+      sort_order_id: entry.sortOrderId,
+      referenced_data_file: null,
+    },
+  };
+}
+
+/** In key order, so that equal metrics are equal bytes. */
+function pairs(map: ReadonlyMap<number, number | Uint8Array>): AvroValue {
+  const sorted = [...map].sort(([a], [b]) => a - b);
+  return sorted.map(([key, value]) => ({ key, value }));
+}
+
+/** Takes one decoded manifest_entry apart, by field id. */
+class EntryReader {
+  readonly #entry: AvroObject;
+  readonly #file: AvroObject;
+  readonly #source: string;
+
+  constructor(entry: AvroObject, source: string) {
+    this.#entry = entry;
+    this.#source = source;
+    const file = entry["2"];
+    if (typeof file !== "object" || file === null) throw this.#corrupt("data_file", file);
+    this.#file = file as AvroObject;
+  }
+
+  entry(columns: readonly PartitionColumn[]): ManifestEntry {
+    const [entry, file] = [this.#entry, this.#file];
+    const status = statuses[this.#number(entry, 0)];
+    const content = contents[this.#optionalNumber(file, 134) ?? 0]; // Version 1 has no content: all is data.
+    if (status === undefined || content === undefined) throw this.#corrupt("a status and a content", entry["0"]);
+    const snapshotId = entry["1"] ?? null;
+    return {
+      status,
+      snapshotId: snapshotId === null ? null : BigInt(snapshotId as number | bigint),
+      sequenceNumber: this.#optionalNumber(entry, 3),
+      fileSequenceNumber: this.#optionalNumber(entry, 4),
+      content,
+      file: this.#dataFile(columns),
+      equalityIds: (file["135"] ?? null) as readonly number[] | null,
+      sortOrderId: this.#optionalNumber(file, 140),
+    };
+  }
+
+  #dataFile(columns: readonly PartitionColumn[]): ManifestEntry["file"] {
+    const file = this.#file;
+    const partition = (file["102"] ?? {}) as AvroObject;
+    return {
+      path: this.#string(file, 100),
+      format: this.#string(file, 101).toUpperCase(), // Rule C10.
+      partition: columns.map((column) => fromAvro(column.type, partition[String(column.id)], this.#source)),
+      recordCount: this.#number(file, 103),
+      bytes: this.#number(file, 104),
+      columnSizes: this.#counts(108, 117, 118),
+      valueCounts: this.#counts(109, 119, 120),
+      nullValueCounts: this.#counts(110, 121, 122),
+      nanValueCounts: this.#counts(137, 138, 139),
+      lowerBounds: this.#bounds(125, 126, 127),
+      upperBounds: this.#bounds(128, 129, 130),
+      splitOffsets: ((file["132"] ?? []) as readonly (number | bigint)[]).map(Number),
+    };
+  }
+
+  #counts(id: number, keyId: number, valueId: number): ReadonlyMap<number, number> {
+    return new Map(this.#pairs(id).map((pair) => [this.#number(pair, keyId), this.#number(pair, valueId)]));
+  }
+
+  #bounds(id: number, keyId: number, valueId: number): ReadonlyMap<number, Uint8Array> {
+    return new Map(
+      this.#pairs(id).map((pair) => {
+        const bound = pair[String(valueId)];
+        if (!(bound instanceof Uint8Array)) throw this.#corrupt(`bytes as field ${valueId}`, bound);
+        return [this.#number(pair, keyId), Uint8Array.from(bound)]; // A copy: the view would pin the whole block.
+      }),
+    );
+  }
+
+  #pairs(id: number): readonly AvroObject[] {
+    const list = this.#file[String(id)] ?? [];
+    if (!Array.isArray(list)) throw this.#corrupt(`a map as field ${id}`, list);
+    return list as readonly AvroObject[];
+  }
+
+  #number(record: AvroObject, id: number): number {
+    const value = record[String(id)];
+    if (typeof value === "number") return value;
+    throw this.#corrupt(`a number as field ${id}`, value);
+  }
+
+  #optionalNumber(record: AvroObject, id: number): number | null {
+    return (record[String(id)] ?? null) === null ? null : this.#number(record, id);
+  }
+
+  #string(record: AvroObject, id: number): string {
+    const value = record[String(id)];
+    if (typeof value === "string") return value;
+    throw this.#corrupt(`a string as field ${id}`, value);
+  }
+
+  #corrupt(expected: string, found: AvroValue | undefined): CorruptData {
+    return new CorruptData({ source: this.#source, position: 0, expected, found: String(found) });
+  }
+}

@@ -1,0 +1,107 @@
+/** The partition tuple of a spec: each field's result type, and how it stands in a manifest's Avro (rules C5, C6). */
+import type { AvroField, AvroSchema } from "../../../schemas/iceberg.ts";
+import { assert, CorruptData } from "../../base/errors.ts";
+import type { AvroValue } from "./avro-value.ts";
+import { bigintFromBytes, fixedBigintBytes } from "./bounds.ts";
+import { decimalBytes, decimalShape, fixedLength } from "./primitive.ts";
+import { visitFields } from "./schema-ids.ts";
+import { transformResultType } from "./transforms.ts";
+import type { IcebergType, PartitionSpec, PrimitiveType, PrimitiveValue, Schema } from "./types.ts";
+
+export interface PartitionColumn {
+  readonly id: number;
+  readonly name: string;
+  readonly type: PrimitiveType;
+}
+
+/** A source that was dropped from the schema has no type left: its values are all null, and string holds null. */
+export function partitionColumns(spec: PartitionSpec, schema: Schema): readonly PartitionColumn[] {
+  const types = new Map<number, IcebergType>();
+  visitFields(schema, (id, type) => types.set(id, type));
+  return spec.fields.map((field) => {
+    const source = types.get(field["source-id"]) ?? "string";
+    assert(typeof source === "string", `partition field ${field.name} needs a primitive source`);
+    const type = transformResultType(field.transform, source);
+    assert(type !== undefined, `${field.transform} does not apply to ${source}`);
+    return { id: field["field-id"], name: field.name, type };
+  });
+}
+
+export function partitionAvroFields(columns: readonly PartitionColumn[]): readonly AvroField[] {
+  const defined = new Set<string>();
+  return columns.map((column) => {
+    const name = avroName(column.name);
+    const field = {
+      name,
+      type: ["null", avroType(column.type, defined)],
+      default: null,
+      "field-id": column.id,
+    } as const;
+    return name === column.name ? field : { ...field, "iceberg-field-name": column.name };
+  });
+}
+
+export function toAvro(type: PrimitiveType, value: PrimitiveValue | null): AvroValue {
+  const decimal = decimalShape(type);
+  if (decimal === undefined || value === null) return value;
+  return fixedBigintBytes(value as bigint, decimalBytes(decimal.precision));
+}
+
+/** From what a manifest holds; long values become bigint whatever their size. */
+export function fromAvro(type: PrimitiveType, value: AvroValue | undefined, source: string): PrimitiveValue | null {
+  if (value === null || value === undefined) return null;
+  if (decimalShape(type) !== undefined && value instanceof Uint8Array) return bigintFromBytes(value);
+  if (wide.has(type) && (typeof value === "number" || typeof value === "bigint")) return BigInt(value);
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (typeof value !== "object") return value;
+  throw new CorruptData({ source, position: 0, expected: `a partition value of type ${type}`, found: "a nested one" });
+}
+
+const wide: ReadonlySet<string> = new Set(["long", "time", "timestamp", "timestamptz"]);
+
+/** The reference's way: what Avro does not allow becomes _x and its code in hex, a leading digit gets an underscore. */
+function avroName(name: string): string {
+  return [...name]
+    .map((character, index) => {
+      if (/[A-Za-z_]/.test(character)) return character;
+      if (/\d/.test(character)) return index === 0 ? `_${character}` : character;
+      return `_x${(character.codePointAt(0) as number).toString(16).toUpperCase()}`;
+    })
+    .join("");
+}
+
+/** A named type is defined where it comes first and named afterwards, as Avro demands. */
+function avroType(type: PrimitiveType, defined: Set<string>): AvroSchema {
+  const named = (name: string, definition: AvroSchema): AvroSchema => {
+    if (defined.has(name)) return name;
+    defined.add(name);
+    return definition;
+  };
+  const decimal = decimalShape(type);
+  if (decimal !== undefined) {
+    const { precision, scale } = decimal;
+    const name = `decimal_${precision}_${scale}`;
+    const size = decimalBytes(precision);
+    return named(name, { type: "fixed", name, size, logicalType: "decimal", precision, scale });
+  }
+  const length = fixedLength(type);
+  if (length !== undefined) {
+    const name = `fixed_${length}`;
+    return named(name, { type: "fixed", name, size: length });
+  }
+  switch (type) {
+    case "date":
+      return { type: "int", logicalType: "date" };
+    case "time":
+      return { type: "long", logicalType: "time-micros" };
+    case "timestamp":
+    case "timestamptz":
+      return { type: "long", logicalType: "timestamp-micros", "adjust-to-utc": type === "timestamptz" };
+    case "uuid":
+      return named("uuid_fixed", { type: "fixed", name: "uuid_fixed", size: 16, logicalType: "uuid" });
+    case "binary":
+      return "bytes";
+    default:
+      return type;
+  }
+}

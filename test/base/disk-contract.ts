@@ -1,0 +1,111 @@
+/** What every Disk does while nothing crashes. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Disk, diskErrorCode } from "../../src/base/disk.ts";
+
+export interface DiskUnderTest {
+  readonly disk: Disk;
+  /** An existing, empty directory. */
+  readonly directory: string;
+  /** Lets the work go on; a simulation turns its clock here. */
+  run<T>(work: Promise<T>): Promise<T>;
+  dispose(): Promise<void>;
+}
+
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+export function diskContract(name: string, setUp: () => Promise<DiskUnderTest>): void {
+  describe(`disk contract: ${name}`, () => {
+    let world: DiskUnderTest;
+    beforeEach(async () => {
+      world = await setUp();
+    });
+    afterEach(() => world.dispose());
+    const inWorld = (work: (disk: Disk, at: (name: string) => string) => Promise<void>) => (): Promise<void> =>
+      world.run(work(world.disk, (name) => `${world.directory}/${name}`));
+
+    async function write(disk: Disk, path: string, value: string): Promise<void> {
+      await using file = await disk.open(path, "create");
+      await file.write([text(value)], 0);
+      await file.datasync();
+    }
+
+    async function read(disk: Disk, path: string): Promise<string> {
+      await using file = await disk.open(path, "read");
+      const into = new Uint8Array(await file.size());
+      expect(await file.read(into, 0)).toBe(into.length);
+      return new TextDecoder().decode(into);
+    }
+
+    async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
+      return await work.then(() => undefined, diskErrorCode);
+    }
+
+    test(
+      "views are written one after another, and a read stops at the end",
+      inWorld(async (disk, at) => {
+        await using file = await disk.open(at("a"), "create");
+        await file.write([text("ab"), text(""), text("cd")], 1);
+        await file.datasync();
+        const into = new Uint8Array(9);
+        expect(await file.read(into, 2)).toBe(3);
+        expect([...into.subarray(0, 3)]).toEqual([...text("bcd")]);
+        expect(await file.size()).toBe(5);
+        await file.truncate(2);
+        await file.truncate(4);
+        expect(await read(disk, at("a"))).toBe("\0a\0\0");
+      }),
+    );
+
+    test(
+      "create refuses what exists, read and write what does not",
+      inWorld(async (disk, at) => {
+        await write(disk, at("a"), "x");
+        expect(await codeOf(disk.open(at("a"), "create"))).toBe("EEXIST");
+        expect(await codeOf(disk.open(at("b"), "read"))).toBe("ENOENT");
+        expect(await codeOf(disk.open(at("b"), "write"))).toBe("ENOENT");
+        expect(await codeOf(disk.open(at("none/b"), "create"))).toBe("ENOENT");
+      }),
+    );
+
+    test(
+      "rename replaces, link does not",
+      inWorld(async (disk, at) => {
+        await write(disk, at("a"), "a");
+        await write(disk, at("b"), "b");
+        expect(await codeOf(disk.link(at("a"), at("b")))).toBe("EEXIST");
+        await disk.link(at("a"), at("c"));
+        await disk.rename(at("a"), at("b"));
+        expect(await read(disk, at("b"))).toBe("a");
+        expect(await read(disk, at("c"))).toBe("a");
+        expect(await codeOf(disk.open(at("a"), "read"))).toBe("ENOENT");
+      }),
+    );
+
+    test(
+      "list is sorted and says which are directories; what is missing is empty",
+      inWorld(async (disk, at) => {
+        await disk.makeDirectory(at("d/e"));
+        await disk.makeDirectory(at("d/e"));
+        await write(disk, at("d/b"), "");
+        await write(disk, at("d/Z"), "");
+        expect(await disk.list(at("d"))).toEqual([
+          { name: "Z", isDirectory: false },
+          { name: "b", isDirectory: false },
+          { name: "e", isDirectory: true },
+        ]);
+        expect(await disk.list(at("nowhere"))).toEqual([]);
+        await disk.syncDirectory(at("d"));
+      }),
+    );
+
+    test(
+      "remove forgives what is not there",
+      inWorld(async (disk, at) => {
+        await write(disk, at("a"), "a");
+        await disk.remove(at("a"));
+        await disk.remove(at("a"));
+        expect(await disk.list(world.directory)).toEqual([]);
+      }),
+    );
+  });
+}

@@ -1,0 +1,201 @@
+/**
+ * kill -9 at random moments under idempotent load, again and again, then one full read: no record that was acked is lost
+ * or doubled, each producer's order holds, and committed group offsets never go back. Real processes, a stock client.
+ *
+ *   node test/crash/kill-cycles.ts [--cycles 50] [--seed N]
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Kafka, logLevel, type Producer } from "kafkajs";
+import { type InletBroker, startInlet } from "../support/inlet-process.ts";
+import { freePort } from "../support/processes.ts";
+
+const topic = "crash";
+const partitions = 3;
+const producers = 2;
+const group = "crash-group";
+
+export interface CrashReport {
+  readonly seed: number;
+  readonly cycles: number;
+  readonly acked: number;
+  readonly read: number;
+  readonly commits: number;
+  /** Empty when the promise held. */
+  readonly violations: readonly string[];
+}
+
+export async function runKillCycles(options: {
+  readonly cycles: number;
+  readonly seed: number;
+  readonly log?: (line: string) => void;
+}): Promise<CrashReport> {
+  const random = mulberry32(options.seed);
+  const directory = mkdtempSync(join(tmpdir(), "inlet-crash-"));
+  // The same port every time, so that clients find the broker again; small generations, so that kills hit uploads too.
+  const config = { kafka: { port: await freePort() }, upload: { interval: { ms: { max: 500 } } } };
+  const start = (): Promise<InletBroker> => startInlet({ directory, config, name: "crash" });
+  let broker = await start();
+  const kafka = new Kafka({
+    brokers: [broker.bootstrap],
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 1000, initialRetryTime: 50, maxRetryTime: 250 },
+    connectionTimeout: 1000,
+  });
+  try {
+    const admin = kafka.admin();
+    await admin.connect();
+    await admin.createTopics({ topics: [{ topic, numPartitions: partitions }] });
+    await admin.disconnect();
+    const stop = new AbortController();
+    const loads = Array.from({ length: producers }, (_, index) => load(kafka, index, stop.signal));
+    const committing = commitLoop(kafka, stop.signal);
+    for (let cycle = 1; cycle <= options.cycles; cycle += 1) {
+      await pause(150 + Math.floor(random() * 900));
+      broker.running.child.kill("SIGKILL");
+      await broker[Symbol.asyncDispose]();
+      broker = await start();
+      options.log?.(`cycle ${cycle} of ${options.cycles}`);
+    }
+    await pause(500);
+    stop.abort();
+    const acked = await Promise.all(loads);
+    const commits = await committing;
+    const read = await readAll(kafka, options.seed);
+    const violations = [...check(acked, read), ...(await checkCommits(kafka, commits))];
+    return {
+      seed: options.seed,
+      cycles: options.cycles,
+      acked: acked.reduce((sum, one) => sum + one.length, 0),
+      read: read.reduce((sum, one) => sum + one.length, 0),
+      commits: commits.length,
+      violations,
+    };
+  } finally {
+    await broker[Symbol.asyncDispose]();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Sends numbered values until told to stop; returns those that were acked. A send that fails for good ends the run. */
+async function load(kafka: Kafka, index: number, signal: AbortSignal): Promise<readonly string[]> {
+  const producer: Producer = kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    retry: { retries: 1000, initialRetryTime: 50, maxRetryTime: 250 },
+  });
+  await producer.connect();
+  const acked: string[] = [];
+  for (let next = 0; !signal.aborted; ) {
+    const messages = Array.from({ length: 20 }, (_, at) => ({
+      partition: (next + at) % partitions,
+      value: `${index}-${next + at}`,
+    }));
+    await producer.send({ topic, acks: -1, messages });
+    acked.push(...messages.map((message) => message.value));
+    next += messages.length;
+  }
+  await producer.disconnect();
+  return acked;
+}
+
+/** Commits growing offsets for partition 0 until told to stop; returns those that were acked. */
+async function commitLoop(kafka: Kafka, signal: AbortSignal): Promise<readonly number[]> {
+  const admin = kafka.admin({ retry: { retries: 1000, initialRetryTime: 50, maxRetryTime: 250 } });
+  await admin.connect();
+  const acked: number[] = [];
+  for (let offset = 1; !signal.aborted; offset += 1) {
+    await admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: String(offset) }] });
+    acked.push(offset);
+    await pause(20);
+  }
+  await admin.disconnect();
+  return acked;
+}
+
+async function checkCommits(kafka: Kafka, acked: readonly number[]): Promise<readonly string[]> {
+  const admin = kafka.admin();
+  await admin.connect();
+  const [fetched] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+  await admin.disconnect();
+  const last = acked.at(-1) ?? -1;
+  const kept = Number(fetched?.partitions.find((one) => one.partition === 0)?.offset ?? -1);
+  return kept >= last && acked.length > 0 ? [] : [`group offset is ${kept}, acked was ${last}`];
+}
+
+/** All values of each partition in offset order. */
+async function readAll(kafka: Kafka, seed: number): Promise<readonly (readonly string[])[]> {
+  const admin = kafka.admin();
+  await admin.connect();
+  const ends = new Map((await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, Number(high)]));
+  await admin.disconnect();
+  const values: string[][] = Array.from({ length: partitions }, () => []);
+  const next = new Map([...ends.keys()].map((partition) => [partition, 0]));
+  const consumer = kafka.consumer({ groupId: `read-${seed}` });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  await new Promise<void>((resolve, reject) => {
+    const finished = (): boolean => [...ends].every(([partition, end]) => (next.get(partition) ?? 0) >= end);
+    if (finished()) resolve();
+    consumer
+      .run({
+        eachMessage: async ({ partition, message }) => {
+          values[partition]?.push(message.value?.toString() ?? "");
+          next.set(partition, Number(message.offset) + 1);
+          if (finished()) resolve();
+        },
+      })
+      .catch(reject);
+  });
+  await consumer.disconnect();
+  return values;
+}
+
+/** What the values read say against the values acked. Exported for its own test. */
+export function check(acked: readonly (readonly string[])[], read: readonly (readonly string[])[]): readonly string[] {
+  const violations: string[] = [];
+  const seen = new Set<string>();
+  for (const [partition, values] of read.entries()) {
+    const last = new Map<string, number>();
+    for (const value of values) {
+      const [producer, number] = value.split("-") as [string, string];
+      if (seen.has(value)) violations.push(`${value} is there twice`);
+      if ((last.get(producer) ?? -1) >= Number(number))
+        violations.push(`${value} is out of order in partition ${partition}`);
+      seen.add(value);
+      last.set(producer, Number(number));
+    }
+  }
+  for (const value of acked.flat()) if (!seen.has(value)) violations.push(`${value} was acked and is lost`);
+  return violations;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resume) => setTimeout(resume, ms));
+}
+
+/** A small seeded generator of numbers in [0, 1), by Tommy Ettinger; its quality is ample for choosing moments. */
+function mulberry32(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      cycles: { type: "string", default: "50" },
+      seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    },
+  });
+  console.log(`seed ${values.seed}`);
+  const report = await runKillCycles({ cycles: Number(values.cycles), seed: Number(values.seed), log: console.log });
+  console.log(JSON.stringify(report));
+  process.exitCode = report.violations.length === 0 && report.acked > 0 ? 0 : 1;
+}

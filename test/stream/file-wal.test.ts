@@ -1,0 +1,292 @@
+/** Proves: a record that was acked is found by recovery, whatever the disk loses; rot is told from a torn tail. */
+import { describe, expect, test } from "vitest";
+import { CorruptData } from "../../src/base/errors.ts";
+import type { NodeEpoch, Offset, StreamId } from "../../src/base/ids.ts";
+import { FileWal, type FileWalLimits } from "../../src/stream/file-wal.ts";
+import type { WalPosition } from "../../src/stream/wal.ts";
+import { MemoryDisk } from "../support/memory-disk.ts";
+import { seededRandom, seededRuntime, silent } from "../support/seeded.ts";
+
+const limits: FileWalLimits = {
+  walBytesMax: 128 * 1024,
+  walSegmentBytes: 32 * 1024,
+  walGroupBytesMax: 8 * 1024,
+  walLingerMs: 0,
+  walIdleMs: 600_000,
+};
+
+let epochs = 0;
+
+function walOn(disk: MemoryDisk, changed: Partial<FileWalLimits> = {}): FileWal {
+  epochs += 1;
+  return new FileWal({
+    disk,
+    directory: "wal",
+    nodeEpoch: epochs as NodeEpoch,
+    runtime: seededRuntime(epochs),
+    limits: { ...limits, ...changed },
+    logger: silent,
+  });
+}
+
+/** Record number `i`: its offset is the number, its bytes are made from it. */
+function append(wal: FileWal, i: number, length = 100): Promise<WalPosition> {
+  return new Promise((resolve, reject) => {
+    wal.append({
+      stream: 7 as StreamId,
+      epoch: 1,
+      after: i as Offset,
+      from: i as Offset,
+      to: (i + 1) as Offset,
+      maxTimestamp: -1,
+      bytes: new Uint8Array(length).fill(i),
+      durable: resolve,
+      failed: reject,
+    });
+  });
+}
+
+async function recovered(disk: MemoryDisk): Promise<number[]> {
+  const found: number[] = [];
+  const wal = walOn(disk);
+  await wal.recover((record) => {
+    expect(record.bytes.every((byte) => byte === (record.from & 255))).toBe(true);
+    found.push(record.from);
+  });
+  return found;
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+describe("file WAL", () => {
+  test("records come back in order, over segments, after a close and after a trim", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => expect.unreachable());
+    const ends = await Promise.all(upTo(60).map((i) => append(wal, i, 3000)));
+    expect([...ends].sort((a, b) => a - b)).toEqual(ends);
+    await wal[Symbol.asyncDispose]();
+    expect(await recovered(disk)).toEqual(upTo(60));
+    const again = walOn(disk);
+    await again.recover(() => undefined);
+    await again.trim(ends[39] as WalPosition);
+    await append(again, 60);
+    await again[Symbol.asyncDispose]();
+    const found = await recovered(disk);
+    expect(found.at(0)).toBeLessThanOrEqual(40);
+    expect(found).toEqual(upTo(61).slice(found[0]));
+  });
+
+  test("what is enqueued while a group is in flight becomes one group", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    const before = disk.steps;
+    await Promise.all(upTo(20).map((i) => append(wal, i)));
+    expect(disk.steps - before).toBeLessThan(10); // One write and one sync, and the making of the next segment.
+    await wal[Symbol.asyncDispose]();
+  });
+
+  test("trimmed segments are used again, so the files stay within the bound", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    for (let i = 0; i < 200; i += 1) await wal.trim(await append(wal, i, 5000));
+    expect(wal.bytesUsed).toBe(0);
+    expect(disk.files().size).toBeLessThanOrEqual(6);
+    await wal[Symbol.asyncDispose]();
+  });
+
+  test("a record larger than a segment gets one of its own", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    await Promise.all([append(wal, 0, 10), append(wal, 1, 100_000), append(wal, 2, 10)]);
+    await wal[Symbol.asyncDispose]();
+    expect(await recovered(disk)).toEqual([0, 1, 2]);
+  });
+
+  test("a failed sync fails the group as maybe, seals the WAL, and is not repeated", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    await append(wal, 0);
+    let syncs = 0;
+    disk.fault = (operation) => {
+      if (operation !== "datasync") return;
+      syncs += 1;
+      throw new Error("EIO");
+    };
+    await expect(append(wal, 1)).rejects.toMatchObject({ happened: "maybe" });
+    const seen = syncs;
+    await expect(append(wal, 2)).rejects.toMatchObject({ happened: "maybe" });
+    expect(syncs).toBe(seen);
+  });
+
+  test("a full disk stops appends until there is room, and loses nothing", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    let refused = 0;
+    disk.fault = (operation) => {
+      if (operation !== "open" || refused > 0) return;
+      refused += 1;
+      throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+    };
+    await Promise.all(upTo(30).map((i) => append(wal, i, 3000)));
+    expect(refused).toBe(1);
+    await wal[Symbol.asyncDispose]();
+    expect(await recovered(disk)).toEqual(upTo(30));
+  });
+
+  test("a missing segment between two is refused", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    await Promise.all(upTo(60).map((i) => append(wal, i, 3000)));
+    await wal[Symbol.asyncDispose]();
+    const files = disk.files();
+    files.delete([...files.keys()].sort()[1] as string);
+    await expect(recovered(MemoryDisk.of(files))).rejects.toThrow(CorruptData);
+  });
+
+  test("an epoch from the future is refused: the metadata log has lost its end", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    await wal[Symbol.asyncDispose]();
+    epochs -= 2;
+    await expect(recovered(disk)).rejects.toThrow(/epoch/);
+    epochs += 2;
+  });
+});
+
+describe("power loss", () => {
+  test("at every operation, with every subset of unsynced sectors: what was acked is there, in order, and no gap", async () => {
+    let images = 0;
+    let cuts = 0;
+    for (let cut = 1; ; cut += 1) {
+      const disk = new MemoryDisk();
+      disk.stepsMax = cut;
+      let acked = 0;
+      const isDone = await workload(disk, () => acked++);
+      const choices = disk.unsynced;
+      const random = seededRandom(cut);
+      const subsets = choices <= 9 ? 2 ** choices : 200;
+      for (let subset = 0; subset < subsets; subset += 1) {
+        for (const last of ["kept", "torn"] as const) {
+          const image = disk.afterPowerLoss((i) => {
+            const isKept = choices <= 9 ? (subset >> i) % 2 === 1 : random.unit() < 0.7;
+            return isKept ? (i === choices - 1 ? last : "kept") : "lost";
+          });
+          const found = await recovered(image);
+          expect(found.length, `cut ${cut} subset ${subset} ${last}`).toBeGreaterThanOrEqual(acked);
+          expect(found).toEqual(upTo(found.length));
+          images += 1;
+        }
+      }
+      cuts += 1;
+      if (isDone) break;
+    }
+    expect(cuts).toBeGreaterThan(25);
+    expect(images).toBeGreaterThan(2000);
+  });
+
+  test("a second power loss, during recovery or after, changes nothing", async () => {
+    for (let seed = 1; seed <= 300; seed += 1) {
+      const random = seededRandom(seed);
+      const loss = (disk: MemoryDisk): MemoryDisk =>
+        disk.afterPowerLoss(() => (random.unit() < 0.6 ? "kept" : random.unit() < 0.5 ? "torn" : "lost"));
+      let disk = new MemoryDisk();
+      disk.stepsMax = 10 + Math.floor(random.unit() * 90);
+      let acked = 0;
+      await workload(disk, () => acked++);
+      for (let crash = 0; crash < 3; crash += 1) {
+        disk = loss(disk);
+        disk.stepsMax = Math.floor(random.unit() * 60);
+        const found: number[] = [];
+        const wal = walOn(disk);
+        const isUp = await settledOrCut(
+          wal.recover((record) => found.push(record.from)),
+          disk,
+        );
+        if (!isUp) continue;
+        expect(found.length, `seed ${seed}`).toBeGreaterThanOrEqual(acked);
+        expect(found, `seed ${seed}`).toEqual(upTo(found.length));
+        acked = found.length; // Whatever recovery has shown must stay.
+        const more = append(wal, acked, 2000).then(() => acked++);
+        await settledOrCut(more, disk);
+      }
+      const last = await recovered(loss(disk));
+      expect(last.length, `seed ${seed}`).toBeGreaterThanOrEqual(acked);
+      expect(last, `seed ${seed}`).toEqual(upTo(last.length));
+    }
+  });
+
+  test("planted bug: a WAL that acks before the sync is found out", async () => {
+    let lost = 0;
+    for (let cut = 5; cut < 60 && lost === 0; cut += 1) {
+      const disk = new MemoryDisk();
+      disk.stepsMax = cut;
+      let acked = 0;
+      disk.isSyncSkipped = true;
+      await workload(disk, () => acked++);
+      const found = await recovered(disk.afterPowerLoss((i) => (i % 3 === 0 ? "lost" : "kept"))).catch(() => []);
+      if (found.length < acked) lost += 1;
+    }
+    expect(lost).toBeGreaterThan(0);
+  });
+});
+
+describe("rot", () => {
+  test("a flip at any byte never loses a record silently: it is refused, or it hit what holds none", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk, { walIdleMs: 1 });
+    await wal.recover(() => undefined);
+    for (let i = 0; i < 3; i += 1) await append(wal, i, 150);
+    const { steps } = disk;
+    while (disk.steps < steps + 2) await new Promise((resolve) => setImmediate(resolve)); // The empty group's write and sync.
+    await wal[Symbol.asyncDispose]();
+    const files = disk.files();
+    const name = [...files.keys()].sort()[0] as string;
+    const bytes = files.get(name) as Uint8Array;
+    let refused = 0;
+    for (let at = 0; at < 5 * 4096; at += 1) {
+      if (at % 4096 > 400) continue; // Zeros between the groups: looked at once, below.
+      const flipped = bytes.slice();
+      flipped[at] = (flipped[at] as number) ^ (1 << (at % 8));
+      const found = await recovered(MemoryDisk.of(new Map(files).set(name, flipped))).catch((error: unknown) => error);
+      if (found instanceof CorruptData) refused += 1;
+      else expect(found, `byte ${at}`).toEqual([0, 1, 2]);
+    }
+    expect(refused).toBeGreaterThan(600);
+    const padding = bytes.slice().fill(1, 4096 - 100, 4096);
+    expect(await recovered(MemoryDisk.of(new Map(files).set(name, padding)))).toEqual([0, 1, 2]);
+  });
+});
+
+/** Appends over three segments with trims between. False when the power went off before the end. */
+async function workload(disk: MemoryDisk, acked: () => void): Promise<boolean> {
+  const wal = walOn(disk, { walSegmentBytes: 16 * 1024 });
+  const run = async (): Promise<void> => {
+    await wal.recover(() => undefined);
+    for (let i = 0; i < 18; i += 3) {
+      const group = [i, i + 1, i + 2].map((n) => append(wal, n, n % 4 === 0 ? 2500 : 200).then(acked));
+      await Promise.all(group);
+    }
+  };
+  return await settledOrCut(run(), disk);
+}
+
+/** Waits until the work is done or hangs because the power is off. */
+async function settledOrCut(work: Promise<unknown>, disk: MemoryDisk): Promise<boolean> {
+  let isDone = false;
+  const watched = work.then(() => {
+    isDone = true;
+  });
+  while (!isDone && disk.steps <= disk.stepsMax) {
+    await Promise.race([watched, new Promise((resolve) => setImmediate(resolve))]);
+  }
+  for (let i = 0; i < 3; i += 1) await new Promise((resolve) => setImmediate(resolve)); // Acks that were on their way.
+  return isDone;
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+/** The suites that need Java or Python, run one after another: each starts servers of its own. */
+export default defineConfig({
+  test: {
+    include: ["interop/**/*.test.ts"],
+    fileParallelism: false,
+    testTimeout: 300_000,
+    hookTimeout: 900_000,
+    passWithNoTests: false,
+  },
+});
