@@ -97,6 +97,23 @@ describe("file WAL", () => {
     await wal[Symbol.asyncDispose]();
   });
 
+  test("recovery reads nothing that was trimmed", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    let last = 0 as WalPosition;
+    for (let i = 0; i < 40; i += 1) last = await append(wal, i, 3000);
+    await wal.trim(last);
+    await append(wal, 40);
+    await wal[Symbol.asyncDispose]();
+    const files = disk.files();
+    const oldest = files.get([...files.keys()].sort()[0] as string) as Uint8Array;
+    oldest.fill(1, 4096 + 2000); // Would be corruption, if it mattered.
+    const found = await recovered(MemoryDisk.of(files));
+    expect(found.at(-1)).toBe(40);
+    expect(found.length).toBeLessThan(11); // At most a segment of them.
+  });
+
   test("a record larger than a segment gets one of its own", async () => {
     const disk = new MemoryDisk();
     const wal = walOn(disk);
