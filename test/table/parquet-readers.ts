@@ -22,7 +22,7 @@ export function readFooter(bytes: Uint8Array): FileMetaData {
 }
 
 export async function readByHyparquet(bytes: Uint8Array): Promise<readonly Row[]> {
-  return (await parquetReadObjects({ file: bufferOf(bytes), compressors, utf8: false })) as Row[];
+  return await parquetReadObjects({ file: bufferOf(bytes), compressors, utf8: false });
 }
 
 /** Arrow's own vectors: what is not asked for is not converted. */
@@ -39,7 +39,7 @@ export async function queryByDuckDb(bytes: Uint8Array, sql: string): Promise<rea
   const connection = await instance.connect();
   try {
     const reader = await connection.runAndReadAll(sql.replaceAll("$file", `'${path}'`));
-    return reader.getRowObjects() as Row[];
+    return reader.getRowObjects();
   } finally {
     connection.closeSync();
     instance.closeSync();
