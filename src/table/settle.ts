@@ -60,6 +60,19 @@ export function settle(metadata: TableMetadata, ledger: Ledger): Settled {
   return compare(ancestry, property, ledger.committedSeq);
 }
 
+/**
+ * A person takes the table as it is: everything that our log or any mark of ours knows is taken for committed, whether its
+ * rows are still there or not.
+ */
+export function accepted(metadata: TableMetadata, ledger: Ledger): Extract<Settled, { readonly kind: "settled" }> {
+  const ancestry = ancestryOf(metadata);
+  const property = propertyOf(metadata);
+  const marks = [property, ancestry.kind === "mark" ? ancestry.mark : null];
+  const ours = marks.filter((mark) => mark !== null && mark !== "unreadable" && foreignReason(mark, ledger) === undefined);
+  const seqs = ours.map((mark) => (mark as CommitMark).seq);
+  return { kind: "settled", seq: Math.max(ledger.committedSeq, ...seqs) as Seq, mark: null };
+}
+
 /** Walks from `main` to the newest snapshot that carries a mark. */
 export function ancestryOf(metadata: TableMetadata): Ancestry {
   const snapshots = new Map(metadata.snapshots.map((snapshot) => [snapshot["snapshot-id"], snapshot]));
