@@ -139,7 +139,78 @@ const registry = {
   }),
 };
 
-const table = {};
+const table = {
+  tableTranslateWorkers: setting({
+    key: "table.translate.workers",
+    type: "integer",
+    default: 1,
+    min: 1,
+    max: 64,
+    doc: "Worker threads that decode records and encode Parquet files.",
+  }),
+  tableTranslateOpenBytesMax: setting({
+    key: "table.translate.open.bytes.max",
+    type: "bytes",
+    default: 128 * MiB,
+    min: 1 * MiB,
+    doc: "Decoded rows that a round holds over all table partitions before it writes the largest one's as a row group.",
+  }),
+  tableInflateBytesMax: setting({
+    key: "table.translate.inflate.bytes.max",
+    type: "bytes",
+    default: 256 * MiB,
+    min: 1 * MiB,
+    doc: "Largest record batch, decompressed, that is translated; a larger one becomes a dead letter.",
+  }),
+  tableRowGroupBytesMax: setting({
+    key: "table.parquet.row.group.bytes.max",
+    type: "bytes",
+    default: 64 * MiB,
+    min: 64 * KiB,
+    max: 128 * MiB,
+    doc: "Decoded rows that make a row group of a Parquet file.",
+  }),
+  tablePageBytesMax: setting({
+    key: "table.parquet.page.bytes.max",
+    type: "bytes",
+    default: 1 * MiB,
+    min: 4 * KiB,
+    max: 16 * MiB,
+    doc: "Values of a Parquet data page, uncompressed.",
+  }),
+  tablePageRowsMax: setting({
+    key: "table.parquet.page.rows.max",
+    type: "integer",
+    default: 20_000,
+    min: 100,
+    max: 1_000_000,
+    doc: "Rows of a Parquet data page.",
+  }),
+  tableDictionaryBytesMax: setting({
+    key: "table.parquet.dictionary.bytes.max",
+    type: "bytes",
+    default: 2 * MiB,
+    min: 0,
+    max: 16 * MiB,
+    doc: "Largest dictionary of a Parquet column chunk; a column with more distinct values is written plain.",
+  }),
+  tableZstdLevel: setting({
+    key: "table.parquet.zstd.level",
+    type: "integer",
+    default: 3,
+    min: 1,
+    max: 19,
+    doc: "Compression level of Parquet pages.",
+  }),
+  tableMetricsColumnsMax: setting({
+    key: "table.parquet.metrics.columns.max",
+    type: "integer",
+    default: 100,
+    min: 0,
+    max: 10_000,
+    doc: "Columns, from the first on, whose counts and bounds go into manifests.",
+  }),
+};
 
 const server = {
   kafkaHost: setting({

@@ -94,13 +94,7 @@ function putRun(out: PageBuffer, value: number, length: number, width: number): 
   for (let shift = 0; shift < width; shift += 8) out.byte((value >>> shift) & 0xff);
 }
 
-function putPacked(
-  out: PageBuffer,
-  values: Uint8Array | Uint32Array,
-  from: number,
-  to: number,
-  width: number,
-): void {
+function putPacked(out: PageBuffer, values: Uint8Array | Uint32Array, from: number, to: number, width: number): void {
   if (from === to) return;
   const groups = Math.ceil((to - from) / 8);
   out.varint(groups * 2 + 1);

@@ -187,7 +187,9 @@ function writeRowGroup(out: ThriftWriter, group: FooterRowGroup): void {
 function writeColumn(out: ThriftWriter, chunk: Chunk, position: number): void {
   const hasDictionary = chunk.dictionaryPageBytes > 0;
   const valueEncoding = hasDictionary ? encoding.rleDictionary : encoding.plain;
-  const encodings = hasDictionary ? [encoding.plain, encoding.rle, encoding.rleDictionary] : [encoding.plain, encoding.rle];
+  const encodings = hasDictionary
+    ? [encoding.plain, encoding.rle, encoding.rleDictionary]
+    : [encoding.plain, encoding.rle];
   out.i32(1, physicalTypes[layoutOf(chunk.leaf.type).kind]);
   out.i32s(2, encodings);
   out.strings(3, chunk.leaf.path);

@@ -9,7 +9,15 @@
  * A `$ref` must point into the document: nothing is fetched.
  */
 import { CorruptData } from "../base/errors.ts";
-import { json, nestingMax, nothing, recursionMax, type SourceField, type SourceType, TypeBudget } from "./schema-map-types.ts";
+import {
+  json,
+  nestingMax,
+  nothing,
+  recursionMax,
+  type SourceField,
+  type SourceType,
+  TypeBudget,
+} from "./schema-map-types.ts";
 
 type Json = { readonly [key: string]: unknown };
 

@@ -126,13 +126,19 @@ export function evolve(mapping: TableMapping, source: MappingSource, settings: T
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
   let type: SourceType;
   try {
-    type = source.schema.type === "AVRO" ? avroSourceType(parseAvroSchema(source.schema.text)) : jsonSchemaSourceType(source.schema.text);
+    type =
+      source.schema.type === "AVRO"
+        ? avroSourceType(parseAvroSchema(source.schema.text))
+        : jsonSchemaSourceType(source.schema.text);
   } catch (cause) {
     if (!(cause instanceof CorruptData)) throw cause;
     return refuse(mapping, source, cause.message);
   }
   const draft = openDraft(mapping);
-  const merged = source.part === "key" ? mergeKey(mapping, type, draft, settings) : mergeValue(mapping, type, draft, source.schema.type === "JSON");
+  const merged =
+    source.part === "key"
+      ? mergeKey(mapping, type, draft, settings)
+      : mergeValue(mapping, type, draft, source.schema.type === "JSON");
   if (merged.kind === "refused") return refuse(mapping, source, merged.reason);
   const state: SourceState = { kind: source.schema.type === "AVRO" ? "avro" : "json-schema" };
   const sources = { ...mapping.sources, [sourceKey(source.part, source.schemaId)]: state };
@@ -144,7 +150,10 @@ function refuse(
   source: { readonly part: RecordPart; readonly schemaId: number },
   reason: string,
 ): Evolution {
-  const sources = { ...mapping.sources, [sourceKey(source.part, source.schemaId)]: { kind: "refused" as const, reason } };
+  const sources = {
+    ...mapping.sources,
+    [sourceKey(source.part, source.schemaId)]: { kind: "refused" as const, reason },
+  };
   return { kind: "refused", reason, mapping: { ...mapping, version: mapping.version + 1, sources } };
 }
 

@@ -17,7 +17,9 @@ function valueJson(type: AvroType, cursor: Cursor, depth: number): string {
   if (depth > depthMax) throw new BadRecord("malformed", `values nest deeper than ${depthMax}`);
   switch (type.kind) {
     case "record": {
-      const fields = type.fields.map((field) => `${JSON.stringify(field.name)}:${valueJson(field.type, cursor, depth + 1)}`);
+      const fields = type.fields.map(
+        (field) => `${JSON.stringify(field.name)}:${valueJson(field.type, cursor, depth + 1)}`,
+      );
       return `{${fields.join(",")}}`;
     }
     case "array": {

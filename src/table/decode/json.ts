@@ -5,7 +5,15 @@
  * here; json-extra.ts then looks at the record again and keeps it as text, or finds the fields that deserve a column.
  */
 import { assert } from "../../base/errors.ts";
-import { type ColumnNode, type LeafNode, type ListNode, type MapNode, putAbsent, putEmpty, type StructNode } from "../columns.ts";
+import {
+  type ColumnNode,
+  type LeafNode,
+  type ListNode,
+  type MapNode,
+  putAbsent,
+  putEmpty,
+  type StructNode,
+} from "../columns.ts";
 import type { BytesLeaf, DoubleLeaf, FixedLeaf, Int32Leaf, Int64Leaf } from "../leaf.ts";
 import type { SourceType } from "../schema-map-types.ts";
 import { BadRecord } from "./bad-record.ts";
@@ -50,7 +58,7 @@ function compilePresent(node: ColumnNode, source: SourceType | undefined, site: 
 function misfit(node: ColumnNode, expected: string, value: unknown, rep: number, site: JsonSite): void {
   if (site.isStrict) throw new BadRecord("type-mismatch", `${expected} expected, ${typeOf(value)} found`);
   site.misfits.count += 1;
-  putAbsent(node, rep);
+  putAbsent(node, rep); // Of the row itself: all its fields.
 }
 
 function typeOf(value: unknown): string {
