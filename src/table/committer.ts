@@ -7,9 +7,9 @@ import type { Offset, Seq, Uuid } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound, TableInfo } from "../metadata/image.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
-import { ancestryOf, type Ledger } from "./settle.ts";
 import { beganAt, type CommitMark, offsetsAfter, planCommit } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
+import { ancestryOf, type Ledger } from "./settle.ts";
 import type { AppendOutcome, AppendRequest, TableAppender } from "./table-appender.ts";
 import { creationUpdates } from "./table-creation.ts";
 import { deadLetterName, tableName, tableStateOf } from "./table-state.ts";
@@ -26,7 +26,11 @@ export interface CommitterOptions {
 }
 
 export type CommitReport =
-  | { readonly kind: "committed"; readonly snapshotId: bigint | null; readonly committedTo: ReadonlyMap<number, Offset> }
+  | {
+      readonly kind: "committed";
+      readonly snapshotId: bigint | null;
+      readonly committedTo: ReadonlyMap<number, Offset>;
+    }
   | { readonly kind: "idle" }
   | { readonly kind: "paused" | "diverged"; readonly reason: string }
   /** Another committer took the table after us; this one is done. */
@@ -130,7 +134,8 @@ export class TableCommitter {
   /** Step 6: pending rounds are forgotten, retention and cleaning may pass. */
   async #record(main: Extract<AppendOutcome, { readonly kind: "appended" }>, upTo: Seq): Promise<CommitReport> {
     const { metadata, table } = this.#options;
-    const snapshotId = main.snapshotId ?? ourSnapshot(main);
+    const ancestry = ancestryOf(main.table.metadata);
+    const snapshotId = ancestry.kind === "mark" ? ancestry.snapshotId : main.snapshotId;
     if (main.seq > this.#table().committedSeq) {
       const answer = await metadata.propose([{ kind: "table-rounds-committed", table, upTo: main.seq, snapshotId }]);
       // Our image lags behind the committer that settled these rounds: it will see them, and then say so again.
@@ -187,11 +192,4 @@ function firstOffsets(rounds: readonly PendingRound[]): ReadonlyMap<number, Offs
 
 function columnId(name: string): number {
   return deadLetterSchema.fields.find((field) => field.name === name)?.id ?? -1;
-}
-
-/** The snapshot that an earlier attempt made, when settling found its mark. */
-function ourSnapshot(main: Extract<AppendOutcome, { readonly kind: "appended" }>): bigint | null {
-  const { metadata } = main.table;
-  if (ancestryOf(metadata).kind !== "mark") return null;
-  return metadata["current-snapshot-id"];
 }

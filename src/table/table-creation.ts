@@ -20,7 +20,10 @@ export function creationUpdates(options: {
     { action: "add-sort-order", "sort-order": { "order-id": 0, fields: [] } },
     { action: "set-default-sort-order", "sort-order-id": -1 },
     ...(options.location === null ? [] : [{ action: "set-location", location: options.location } as const]),
-    { action: "set-properties", updates: { "write.format.default": "parquet", "write.parquet.compression-codec": "zstd" } },
+    {
+      action: "set-properties",
+      updates: { "write.format.default": "parquet", "write.parquet.compression-codec": "zstd" },
+    },
   ];
 }
 
