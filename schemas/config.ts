@@ -85,7 +85,80 @@ const objectStore = {
   }),
 };
 
-const metadata = {};
+const metadata = {
+  metadataPollMs: setting({
+    key: "metadata.poll.ms",
+    type: "ms",
+    default: 1_000,
+    min: 10,
+    max: 60_000,
+    doc: "How often the metadata log is asked for what other nodes wrote.",
+  }),
+  metadataReadEntriesMax: setting({
+    key: "metadata.read.entries.max",
+    type: "integer",
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    doc: "Entries of the metadata log that are read at a time.",
+  }),
+  metadataBatchProposalsMax: setting({
+    key: "metadata.batch.proposals.max",
+    type: "integer",
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    doc: "Proposals in one entry of the metadata log.",
+  }),
+  metadataBatchBytesMax: setting({
+    key: "metadata.batch.bytes.max",
+    type: "bytes",
+    default: 1 * MiB,
+    min: 4 * KiB,
+    max: 64 * MiB,
+    doc: "Bytes of one entry of the metadata log, unless a single proposal is larger.",
+  }),
+  metadataProposalsWaitingMax: setting({
+    key: "metadata.proposals.waiting.max",
+    type: "integer",
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: "Proposals that wait for the metadata log; a further one is refused.",
+  }),
+  metadataCheckpointEntries: setting({
+    key: "metadata.checkpoint.entries",
+    type: "integer",
+    default: 1_000,
+    min: 1,
+    max: 1_000_000,
+    doc: "Entries of the metadata log from one checkpoint to the next.",
+  }),
+  metadataSegmentBytesMax: setting({
+    key: "metadata.segment.bytes.max",
+    type: "bytes",
+    default: 16 * MiB,
+    min: 64 * KiB,
+    max: 1 * GiB,
+    doc: "Size at which a file of the metadata log is full.",
+  }),
+  metadataRetryDelayMsMin: setting({
+    key: "metadata.retry.delay.ms.min",
+    type: "ms",
+    default: 50,
+    min: 1,
+    max: 60_000,
+    doc: "Shortest wait before an append of unknown outcome is repeated.",
+  }),
+  metadataRetryDelayMsMax: setting({
+    key: "metadata.retry.delay.ms.max",
+    type: "ms",
+    default: 5_000,
+    min: 1,
+    max: 600_000,
+    doc: "Longest wait before an append of unknown outcome is repeated.",
+  }),
+};
 
 const stream = {
   walBytesMax: setting({
