@@ -37,12 +37,17 @@ export function parseJson(text: string): { readonly value: unknown } | undefined
   }
 }
 
+/** One pass without recursion. Brackets inside strings open nothing. */
 function isDeeper(text: string, max: number): boolean {
   let depth = 0;
-  // Strings are skipped whole: brackets in them open nothing.
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
-    if (token === "[" || token === "{") depth += 1;
-    else if (token === "]" || token === "}") depth -= 1;
+  let isInString = false;
+  for (let index = 0; index < text.length; index++) {
+    const character = text[index];
+    if (character === "\\" && isInString) index += 1;
+    else if (character === '"') isInString = !isInString;
+    else if (isInString) continue;
+    else if (character === "[" || character === "{") depth += 1;
+    else if (character === "]" || character === "}") depth -= 1;
     if (depth > max) return true;
   }
   return false;

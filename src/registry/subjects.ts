@@ -80,7 +80,7 @@ export class Subjects {
         );
         break;
       case "NOOP":
-        if (typeof value?.["idMax"] === "number") this.#idMax = Math.max(this.#idMax, value["idMax"]);
+        if (value?.["idMax"] !== undefined) this.#idMax = Math.max(this.#idMax, whole(value, "idMax"));
         break;
       default:
     }

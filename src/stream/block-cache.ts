@@ -32,6 +32,11 @@ export class BlockCache {
     return this.#bytes;
   }
 
+  /** Whether the block is here or on its way. */
+  has(object: ObjectRef, block: IndexedBlock): boolean {
+    return this.#isPresent(keyOf(object, block));
+  }
+
   /**
    * The batches of each block, in order. What is missing is asked for at once, neighbours in one request. Blocks may be
    * requested ahead of need by not awaiting their promises; their failures come back when they are asked for again.

@@ -114,7 +114,7 @@ export function nextRanges(
   partitions: readonly PartitionView[],
 ): readonly NextRange[] {
   return partitions.flatMap(({ partition, logStart, lastStable }) => {
-    const from = translatedTo.get(partition) ?? (0 as Offset);
+    const from = translatedTo.get(partition) ?? logStart; // What was gone before the table began is not its loss.
     // DeleteRecords wins over translation, and may leave nothing to read.
     const to = Math.max(lastStable, logStart) as Offset;
     const readFrom = Math.max(from, logStart) as Offset;

@@ -6,7 +6,7 @@
  *   timestamp-* → timestamptz · local-timestamp-* → timestamp (nanoseconds floor to micros) · duration → fixed[12]
  *   [null, T] → T · [A, B] → struct of A and B by type name · record → struct · array → list · map → map
  */
-import { type AvroLogical, type AvroType, unionBranchNames } from "./decode/avro-schema.ts";
+import { type AvroLogical, type AvroScalar, type AvroType, unionBranchNames } from "./decode/avro-schema.ts";
 import { decimalPrecisionMax } from "./iceberg/primitive.ts";
 import type { PrimitiveType } from "./iceberg/types.ts";
 import { isNothing, json, nestingMax, nothing, recursionMax, type SourceType, TypeBudget } from "./schema-map-types.ts";
@@ -61,8 +61,7 @@ function orNothing(type: SourceType): SourceType {
   return isNothing(type) ? nothing : type;
 }
 
-/** Of a type that holds no other. */
-export function avroPrimitive(type: AvroType): PrimitiveType {
+export function avroPrimitive(type: AvroScalar): PrimitiveType {
   switch (type.kind) {
     case "boolean":
     case "float":
@@ -78,8 +77,6 @@ export function avroPrimitive(type: AvroType): PrimitiveType {
       return type.logical === undefined ? type.kind : logicalPrimitive(type.logical);
     case "bytes":
       return type.logical === undefined ? "binary" : logicalPrimitive(type.logical);
-    default:
-      return "string";
   }
 }
 

@@ -5,7 +5,8 @@
 import { CorruptData } from "../../base/errors.ts";
 
 export type AvroType =
-  | { readonly kind: "null" | "boolean" | "float" | "double" }
+  | { readonly kind: "null" }
+  | { readonly kind: "boolean" | "float" | "double" }
   | { readonly kind: "int" | "long" | "bytes" | "string"; readonly logical: AvroLogical | undefined }
   | {
       readonly kind: "fixed";
@@ -18,6 +19,9 @@ export type AvroType =
   | { readonly kind: "map"; readonly values: AvroType }
   | { readonly kind: "union"; readonly branches: readonly AvroType[] }
   | AvroRecord;
+
+/** A type that holds no other. */
+export type AvroScalar = Exclude<AvroType, { readonly kind: "null" | "record" | "array" | "map" | "union" }>;
 
 export interface AvroRecord {
   readonly kind: "record";

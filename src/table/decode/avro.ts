@@ -44,14 +44,15 @@ export function compileAvro(type: AvroType, node: ColumnNode, bound: Bound): Avr
   }
 }
 
-function compileLeaf(type: AvroType, node: LeafNode): AvroPut {
+function compileLeaf(type: Exclude<AvroType, { readonly kind: "null" | "union" }>, node: LeafNode): AvroPut {
   const leaf = node.leaf;
-  const isJson = leaf.kind === "bytes" && leaf.shape.type === "string" && avroPrimitive(type) !== "string";
-  return isJson && !isUuid(type) ? asJson(type, leaf) : compileScalar(type, leaf);
-}
-
-function isUuid(type: AvroType): boolean {
-  return "logical" in type && type.logical?.name === "uuid";
+  if (type.kind === "record" || type.kind === "array" || type.kind === "map") {
+    assert(leaf.kind === "bytes", `a ${leaf.shape.type} column cannot hold JSON text`);
+    return asJson(type, leaf);
+  }
+  const isText = leaf.kind === "bytes" && leaf.shape.type === "string";
+  const isUuid = "logical" in type && type.logical?.name === "uuid";
+  return isText && !isUuid && avroPrimitive(type) !== "string" ? asJson(type, leaf) : compileScalar(type, leaf);
 }
 
 /** Where recursion was cut: the rest as JSON text. */

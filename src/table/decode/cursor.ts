@@ -9,21 +9,22 @@ const emptyItemsMax = 100_000;
 
 export class Cursor {
   bytes: Uint8Array = new Uint8Array(0);
+  /** Of the whole buffer: records of one batch share it, and a view costs more than reading a number. */
   #view = new DataView(this.bytes.buffer);
+  #base = 0;
   at = 0;
   end = 0;
   /** Words of the integer that readLong read last. */
   low = 0;
   high = 0;
 
-  /** Stands at `start` of bytes [start, end). */
-  reset(bytes: Uint8Array, start: number, end: number): void {
-    if (bytes !== this.bytes) {
-      this.bytes = bytes;
-      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    }
+  /** Stands at `start` of the bytes, which are borrowed until the next reset. */
+  reset(bytes: Uint8Array, start: number): void {
+    this.bytes = bytes;
     this.at = start;
-    this.end = end;
+    this.end = bytes.length;
+    this.#base = bytes.byteOffset;
+    if (bytes.buffer !== this.#view.buffer) this.#view = new DataView(bytes.buffer);
   }
 
   /** A zigzag varint of 64 bits, into `low` and `high`. */
@@ -102,11 +103,11 @@ export class Cursor {
   }
 
   readFloat(): number {
-    return this.#view.getFloat32(this.take(4), true);
+    return this.#view.getFloat32(this.#base + this.take(4), true);
   }
 
   readDouble(): number {
-    return this.#view.getFloat64(this.take(8), true);
+    return this.#view.getFloat64(this.#base + this.take(8), true);
   }
 
   /** Passes `count` bytes and gives the position of the first. */

@@ -19,9 +19,15 @@ export interface Leftovers {
   readonly wanted: SourceType;
 }
 
-/** `mayGrow`: unknown fields ask for columns instead of going to the extra column. */
-export function findLeftovers(value: unknown, root: StructNode, bound: Bound, mayGrow: boolean): Leftovers {
-  const finder = new Finder(bound, mayGrow);
+export interface LeftoverRules {
+  /** Unknown fields ask for columns instead of going to the extra column. */
+  readonly mayGrow: boolean;
+  /** Values of columns are known to fit, since a schema was declared and held. */
+  readonly isStrict: boolean;
+}
+
+export function findLeftovers(value: unknown, root: StructNode, bound: Bound, rules: LeftoverRules): Leftovers {
+  const finder = new Finder(bound, rules);
   const wanted = finder.look(value, root, "");
   const extra = finder.found.size === 0 ? undefined : JSON.stringify(Object.fromEntries(finder.found));
   return { extra, wanted };
@@ -30,11 +36,11 @@ export function findLeftovers(value: unknown, root: StructNode, bound: Bound, ma
 class Finder {
   readonly found = new Map<string, unknown>();
   readonly #bound: Bound;
-  readonly #mayGrow: boolean;
+  readonly #rules: LeftoverRules;
 
-  constructor(bound: Bound, mayGrow: boolean) {
+  constructor(bound: Bound, rules: LeftoverRules) {
     this.#bound = bound;
-    this.#mayGrow = mayGrow;
+    this.#rules = rules;
   }
 
   /** Keeps what does not fit the column, and gives the type of the fields that are missing in it. */
@@ -54,7 +60,7 @@ class Finder {
         if (isObject(value)) return nothing;
         break;
       case "leaf":
-        if (fits(value, node)) return nothing;
+        if (this.#rules.isStrict || fits(value, node)) return nothing;
     }
     this.found.set(pointer, value);
     return nothing;
@@ -82,7 +88,7 @@ class Finder {
   #unknown(item: unknown, pointer: string): SourceType {
     if (item === null) return nothing;
     const type = inferType(item);
-    if (this.#mayGrow && !isNothing(type)) return type;
+    if (this.#rules.mayGrow && !isNothing(type)) return type;
     this.found.set(pointer, item); // An empty list or object has no type yet, and is kept all the same.
     return nothing;
   }

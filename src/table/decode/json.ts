@@ -58,7 +58,7 @@ function compilePresent(node: ColumnNode, source: SourceType | undefined, site: 
 function misfit(node: ColumnNode, expected: string, value: unknown, rep: number, site: JsonSite): void {
   if (site.isStrict) throw new BadRecord("type-mismatch", `${expected} expected, ${typeOf(value)} found`);
   site.misfits.count += 1;
-  putAbsent(node, rep);
+  putAbsent(node, rep); // Of the row itself: all its fields.
 }
 
 function typeOf(value: unknown): string {
