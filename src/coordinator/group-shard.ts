@@ -36,6 +36,9 @@ export interface GroupSummary {
   readonly classic: ClassicGroup;
 }
 
+/** A client's name may be as long as a string on the wire can be; a member id made from it must still fit. */
+const memberPrefixCharactersMax = 249;
+
 export class GroupShard {
   readonly #groups = new Map<string, LiveGroup>();
   readonly #log: StateLog;
@@ -86,7 +89,8 @@ export class GroupShard {
     const known = this.#groups.get(groupId);
     if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
     const group = known ?? this.#open(groupId);
-    const memberIdFresh = `${event.instanceId ?? event.clientId}-${uuidRandom(this.#runtime.random)}`;
+    const prefix = (event.instanceId ?? event.clientId).slice(0, memberPrefixCharactersMax);
+    const memberIdFresh = `${prefix}-${uuidRandom(this.#runtime.random)}`;
     const reply = group.join({ ...event, memberIdFresh });
     if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
     return await reply;

@@ -16,6 +16,7 @@ import {
   type Texts,
 } from "./config-change.ts";
 import { brokerProblem, resourceTypes } from "./describe-configs.ts";
+import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
 
 export interface AlterConfigsOptions {
@@ -72,7 +73,7 @@ async function alterAll<R extends Resource>(
     const { resourceType, resourceName } = resource;
     responses.push({
       errorCode: code(problem?.error),
-      errorMessage: problem?.message ?? null,
+      errorMessage: problem === undefined ? null : clipped(problem.message),
       resourceType,
       resourceName,
     });

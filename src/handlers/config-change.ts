@@ -24,7 +24,7 @@ export interface ConfigProblem {
 export type ConfigChange = { readonly configs: Texts } | ConfigProblem;
 
 /** Of Kafka's controller: a value's length has to fit an int16 in its records. */
-const valueCharactersMax = 32767;
+const valueBytesMax = 32767;
 
 /** Says whether the whole set may be kept, and how. */
 export type ConfigSetCheck = (configs: ReadonlyMap<string, string | null>) => ConfigChange;
@@ -119,8 +119,8 @@ function apply(
 
 function tooLong(configs: Texts): ConfigProblem | undefined {
   for (const [name, value] of configs) {
-    if (value.length <= valueCharactersMax) continue;
-    const message = `The configuration value of ${name} cannot be added because it exceeds the maximum value size of ${valueCharactersMax} bytes.`;
+    if (Buffer.byteLength(value) <= valueBytesMax) continue;
+    const message = `The configuration value of ${name} cannot be added because it exceeds the maximum value size of ${valueBytesMax} bytes.`;
     return { error: "INVALID_CONFIG", message };
   }
   return undefined;

@@ -10,6 +10,7 @@ import {
   shownBrokerDefaults,
   shownTopicConfigs,
 } from "./config-layers.ts";
+import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
 import { topicNameProblem } from "./topic-names.ts";
 
@@ -33,7 +34,7 @@ export function describeConfigsHandler(options: DescribeConfigsOptions): Handler
       const found = configsOf(options, resource);
       if ("error" in found) {
         const { error, message } = found;
-        return { errorCode: code(error), errorMessage: message, resourceType, resourceName, configs: [] };
+        return { errorCode: code(error), errorMessage: clipped(message), resourceType, resourceName, configs: [] };
       }
       const keys = resource.configurationKeys ?? [];
       const wanted = new Set(keys);

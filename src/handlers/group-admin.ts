@@ -5,6 +5,7 @@ import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
 import { GroupShard } from "../coordinator/group-shard.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { openOperations, operationsNotAsked } from "./cluster-view.ts";
+import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
 
 const stateNames: Readonly<Record<GroupState, string>> = {
@@ -59,7 +60,7 @@ export function describeGroupsHandler(
         const missing = absent(groupId, isNamed ? "GROUP_ID_NOT_FOUND" : "NONE", stateNames.dead);
         return {
           ...missing,
-          errorMessage: isNamed ? `Group ${groupId} not found.` : null,
+          errorMessage: isNamed ? clipped(`Group ${groupId} not found.`) : null,
           authorizedOperations,
         };
       }),

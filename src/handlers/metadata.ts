@@ -37,7 +37,7 @@ export function metadataHandler(options: MetadataOptions): Handler<Request, Resp
     } else {
       for (const asked of distinct(request.topics ?? [])) {
         const found = await find(options, asked, request, apiVersion);
-        topics.push(typeof found === "string" ? missing(asked, found) : describe(options, found, include));
+        topics.push(typeof found === "string" ? missing(asked, found, apiVersion) : describe(options, found, include));
       }
     }
     return {
@@ -110,10 +110,10 @@ function describe(view: ClusterView, topic: Topic, includeOperations: boolean): 
   };
 }
 
-function missing(asked: Asked, error: ErrorName): TopicResponse {
+function missing(asked: Asked, error: ErrorName, apiVersion: number): TopicResponse {
   return {
     errorCode: code(error),
-    name: asked.name ?? (asked.topicId === uuidZero ? "" : null),
+    name: asked.name ?? (apiVersion < versionWithIds ? "" : null),
     topicId: asked.topicId,
     partitions: [],
   };

@@ -4,6 +4,7 @@ import { type Uuid, uuidRandom } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
 import { checkTopicConfigs } from "../log/topic-config.ts";
 import { brokers, type ClusterView, replicationFactorMax } from "./cluster-view.ts";
+import { clipped } from "./error-text.ts";
 import { collidingTopic, topicNameProblem } from "./topic-names.ts";
 
 export interface TopicCreationOptions extends ClusterView {
@@ -80,7 +81,7 @@ export async function createTopic(options: TopicCreationOptions, plan: TopicPlan
 }
 
 export function refused(error: ErrorName, message: string): Refused {
-  return { kind: "refused", error, message };
+  return { kind: "refused", error, message: clipped(message) };
 }
 
 function countedPartitions(options: TopicCreationOptions, wish: TopicWish): number | Refused {
