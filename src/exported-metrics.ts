@@ -1,5 +1,6 @@
 /** What the parts know, as the metrics table names it: gauges and counters that are read when somebody scrapes. */
 import type { Core } from "./core.ts";
+import type { ObjectStoreMetrics } from "./object-store/measured.ts";
 import type { StreamMetrics } from "./stream/stream-storage.ts";
 import type { MetricRegistry } from "./telemetry/metrics.ts";
 import type { Metrics, metricsTable } from "./telemetry/metrics-table.ts";
@@ -10,6 +11,15 @@ export function streamMetrics(metrics: Metrics): StreamMetrics {
     logCacheBytes: metrics.logCacheBytes,
     uncommittedBytes: metrics.uncommittedBytes,
     walBytes: metrics.walUntrimmedBytes,
+  };
+}
+
+/** The store measures in milliseconds, the metric is in seconds. */
+export function storeMetrics({ storeRequests, storeBytes, storeSeconds }: Metrics): ObjectStoreMetrics {
+  return {
+    requests: storeRequests,
+    bytes: storeBytes,
+    latencyMs: { observe: (ms, labels) => storeSeconds.observe(ms / 1000, labels) },
   };
 }
 
@@ -69,13 +79,14 @@ function showPartitions(metrics: Metrics, { log }: Core): void {
 }
 
 function showGroups(metrics: Metrics, { coordinator, log, metadata }: Core): void {
-  for (const { groupId, members, offsets } of coordinator.describeAll()) {
-    metrics.groupMembers.set(members, { consumergroup: groupId });
-    for (const { topic, partition, offset } of offsets) {
-      const labels = { consumergroup: groupId, topic, partition: String(partition) };
+  for (const group of coordinator.loadedShards().shards.flatMap((shard) => [...shard.groups()])) {
+    metrics.groupMembers.set(group.classic.members.size, { consumergroup: group.id });
+    for (const at of group.offsets.all()) {
+      const offset = group.offsets.get(at)?.offset ?? 0;
+      const labels = { consumergroup: group.id, topic: at.topic, partition: String(at.partition) };
       metrics.groupOffset.set(offset, labels);
-      const topicId = metadata.image.topicByName(topic)?.id;
-      const lookup = topicId === undefined ? undefined : log.partition(topicId, partition);
+      const topicId = metadata.image.topicByName(at.topic)?.id;
+      const lookup = topicId === undefined ? undefined : log.partition(topicId, at.partition);
       if (lookup?.kind === "here") metrics.groupLag.set(Math.max(0, lookup.partition.highWatermark - offset), labels);
     }
   }

@@ -4,6 +4,8 @@ import type { FetchSessionLimits } from "./handlers/fetch-session.ts";
 import type { LogLimits } from "./log/local-log.ts";
 import type { MetadataLimits } from "./metadata/metadata-client.ts";
 import type { ObjectStoreDeps } from "./object-store/open.ts";
+import type { StateLogLimits } from "./log/state-log.ts";
+import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
 
 export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"] {
   return {
@@ -46,5 +48,32 @@ export function metadataLimits(settings: Settings): MetadataLimits {
     proposalsWaitingMax: settings.metadataProposalsWaitingMax,
     checkpointEntries: settings.metadataCheckpointEntries,
     retry: { delayMsMin: settings.metadataRetryDelayMsMin, delayMsMax: settings.metadataRetryDelayMsMax },
+  };
+}
+
+export function stateLogLimitsOf(settings: Settings): StateLogLimits {
+  return {
+    batchesInFlightMax: settings.stateLogBatchesInFlightMax,
+    batchBytesMax: settings.stateLogBatchBytesMax,
+    replayBytesMax: settings.stateLogReplayBytesMax,
+    inflatedBytesMax: settings.logInflatedBytesMax,
+  };
+}
+
+export function kafkaLimits(settings: Settings): KafkaListenerLimits {
+  return {
+    requestBytesMax: settings.requestBytesMax,
+    smallRequestBytesMax: settings.smallRequestBytesMax,
+    requestElementsMax: settings.requestElementsMax,
+    requestsInFlightMax: settings.requestsInFlightMax,
+    requestMemoryBytesMax: settings.requestMemoryBytesMax,
+    smallRequestMemoryBytesMax: settings.smallRequestMemoryBytesMax,
+    connectionsMax: settings.kafkaConnectionsMax,
+    connectionsPerHostMax: settings.kafkaConnectionsPerHostMax,
+    connectionsPerSecondMax: settings.kafkaConnectionsPerSecondMax,
+    idleMsMax: settings.kafkaIdleMsMax,
+    arrivalGraceMs: settings.requestArrivalGraceMs,
+    arrivalBytesPerSecondMin: settings.requestArrivalBytesPerSecondMin,
+    closeMsMax: settings.kafkaCloseMsMax,
   };
 }
