@@ -21,7 +21,7 @@ import type { CompatibilityLevel } from "./registry/compatibility.ts";
 import { registryErrorWords, registryRoutes } from "./registry/routes.ts";
 import { SchemaRegistry } from "./registry/schema-registry.ts";
 import { openSchemaTopic } from "./schema-topic.ts";
-import { adminRoutes, type FlushOutcome } from "./server/admin-routes.ts";
+import { adminRoutes } from "./server/admin-routes.ts";
 import { type HttpServer, openHttpServer } from "./server/http.ts";
 import { openKafkaListener } from "./server/kafka-listener.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-catalog-server.ts";
@@ -44,7 +44,6 @@ export interface Broker extends AsyncDisposable {
   /** Resolves with the reason when the broker cannot go on: dispose of it and exit with an error. */
   readonly failed: Promise<unknown>;
   readonly tables: Tables;
-  flushTable(topic: string, signal: AbortSignal): Promise<FlushOutcome>;
   /** The ends of the topic's partitions; [] when there is no such topic. */
   offsetsOf(topic: string): readonly { readonly start: number; readonly end: number }[];
 }
@@ -73,7 +72,11 @@ export async function openBroker(config: Config): Promise<Broker> {
   opened.use(openProcessMetrics(registryOfMetrics, clock));
   const metadataDirectory = join(settings.dataDirectory, "metadata");
   const metadataLog = opened.use(
-    await openFileLog({ directory: metadataDirectory, disk: systemDisk, segmentBytesMax: settings.metadataSegmentBytesMax }),
+    await openFileLog({
+      directory: metadataDirectory,
+      disk: systemDisk,
+      segmentBytesMax: settings.metadataSegmentBytesMax,
+    }),
   );
   const storeUrl = settings.objectStoreUrl || pathToFileURL(join(settings.dataDirectory, "objects")).href;
   const storeDeps = {
@@ -114,7 +117,11 @@ export async function openBroker(config: Config): Promise<Broker> {
   const registry = settings.registryEnabled
     ? opened.use(
         await openSurface("registry", settings.registryHost, settings.registryPort, {
-          routes: registryRoutes({ registry: schemas, clusterId: clusterIdText(core.metadata.image.clusterId), version }),
+          routes: registryRoutes({
+            registry: schemas,
+            clusterId: clusterIdText(core.metadata.image.clusterId),
+            version,
+          }),
           errorWords: registryErrorWords,
         }),
       )
@@ -127,7 +134,10 @@ export async function openBroker(config: Config): Promise<Broker> {
         root: warehouse.root,
         runtime,
         logger,
-        limits: { cacheEntriesMax: settings.catalogMetadataEntriesMax, commitAttemptsMax: settings.catalogCommitAttemptsMax },
+        limits: {
+          cacheEntriesMax: settings.catalogMetadataEntriesMax,
+          commitAttemptsMax: settings.catalogCommitAttemptsMax,
+        },
         fileAccess: warehouse.fileAccess,
         vendedCredentials: vendedCredentials(settings),
       }),
@@ -135,7 +145,18 @@ export async function openBroker(config: Config): Promise<Broker> {
     }),
   );
   const tables = opened.use(
-    await openTables({ config, settings, core, schemas, warehouse: warehouse.files, runtime, logger, metrics, catalogUrl: catalog.url }),
+    openTables({
+      config,
+      settings,
+      core,
+      schemas,
+      warehouse: warehouse.files,
+      runtime,
+      logger,
+      metrics,
+      version,
+      catalogUrl: catalog.url,
+    }),
   );
   tablesRef.current = tables;
 
@@ -161,19 +182,35 @@ export async function openBroker(config: Config): Promise<Broker> {
     metrics: () => registryOfMetrics.render(),
     metricsContentType: prometheusContentType,
     unreadyBecause: () => unreadyBecause(core),
-    status: () => ({ nodeId: settings.nodeId, version, clusterId: clusterIdText(core.metadata.image.clusterId), kafka: `${advertised.host}:${advertised.port}` }),
+    status: () => ({
+      nodeId: settings.nodeId,
+      version,
+      clusterId: clusterIdText(core.metadata.image.clusterId),
+      kafka: `${advertised.host}:${advertised.port}`,
+    }),
     tables: () => tables.status(),
-    flushTable: (topic: string, signal: AbortSignal) => tables.flush(topic, signal),
+    flushTable: (topic: string) => tables.flush(topic),
   };
-  const admin = opened.use(await openSurface("http", settings.httpHost, settings.httpPort, { routes: adminRoutes(surface) }));
-  logger.info("the broker is up", { kafka: `${advertised.host}:${advertised.port}`, registry: registry?.url, catalog: catalog.url, http: admin.url });
+  const admin = opened.use(
+    await openSurface("http", settings.httpHost, settings.httpPort, { routes: adminRoutes(surface) }),
+  );
+  logger.info("the broker is up", {
+    kafka: `${advertised.host}:${advertised.port}`,
+    registry: registry?.url,
+    catalog: catalog.url,
+    http: admin.url,
+  });
 
   const parts = opened.move();
   return {
-    addresses: { kafka: `${advertised.host}:${kafka.port}`, registry: registry?.url ?? "", catalog: catalog.url, http: admin.url },
+    addresses: {
+      kafka: `${advertised.host}:${kafka.port}`,
+      registry: registry?.url ?? "",
+      catalog: catalog.url,
+      http: admin.url,
+    },
     failed: failed.promise,
     tables,
-    flushTable: (topic, signal) => tables.flush(topic, signal),
     offsetsOf: (topic) => offsetsOf(core, topic),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
@@ -189,7 +226,10 @@ type OpenSurface = (
 ) => Promise<HttpServer>;
 
 /** All HTTP surfaces have the same limits. */
-function surfaceOpener(settings: Settings, { clock, logger }: { readonly clock: Clock; readonly logger: Logger }): OpenSurface {
+function surfaceOpener(
+  settings: Settings,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): OpenSurface {
   return async (name, host, port, what) =>
     await openHttpServer({
       ...what,

@@ -4,50 +4,44 @@
  * the published package.
  */
 import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Broker } from "./broker.ts";
 import { openBroker } from "./broker.ts";
-import { readConfigFrom } from "./config.ts";
-import { connectLines } from "./connect-lines.ts";
+import { engines, recipe } from "./cli/recipes.ts";
+import type { DemoOptions } from "./cli/server-commands.ts";
+import { type Config, loadConfig } from "./config.ts";
 
 const clone = new URL("..", import.meta.url);
 const topic = "flights";
 const flights = 200_000;
 const usualPorts = { "kafka.port": 9092, "registry.port": 8081, "catalog.port": 8181, "http.port": 8080 } as const;
 
-export interface DemoOptions {
-  /** End after the SQL instead of staying up. */
-  readonly exit: boolean;
-  readonly directory: string;
-  /** Aborts when the person wants to stop. */
-  readonly signal: AbortSignal;
-}
-
 /** Returns the exit status: 0 only if every count agrees. */
 export async function runDemo(options: DemoOptions): Promise<number> {
-  const say = (line: string): void => console.log(line);
-  mkdirSync(options.directory, { recursive: true });
+  const say = (line: string): void => options.print(`${line}\n`);
+  const config = await demoConfig(options.choice);
   say("Starting a broker, a schema registry and an Iceberg catalog ...");
-  await using broker = await openBroker(await demoConfig(options.directory));
+  await using broker = await openBroker(config);
   const { addresses } = broker;
-  say(`  Kafka ${addresses.kafka} · registry ${addresses.registry} · Iceberg catalog ${addresses.catalog} · metrics ${addresses.http}/metrics`);
+  say(
+    `  Kafka ${addresses.kafka} · registry ${addresses.registry} · catalog ${addresses.catalog} · ${addresses.http}/metrics`,
+  );
 
   const found = recordsOf(broker);
-  if (found > 0) say(`Found ${found.toLocaleString("en")} records of an earlier run in ${options.directory}.`);
+  if (found > 0)
+    say(`Found ${found.toLocaleString("en")} records of an earlier run in ${config.settings.dataDirectory}.`);
   const produced = found > 0 ? found : await produce(addresses, say);
 
   say("Committing the table lake.flights ...");
-  const flushed = await broker.flushTable(topic, options.signal);
+  const flushed = await broker.tables.flush(topic);
   if (flushed.kind !== "flushed") {
-    say(`The table could not be committed: ${flushed.kind === "refused" ? flushed.reason : "there is no such table"}.`);
+    say(flushed.kind === "refused" ? flushed.reason : `topic ${topic} has no table`);
     return 1;
   }
   const agrees = await query(broker, produced, say);
-  say("");
-  for (const line of connectLines({ addresses, topic, table: { namespace: "lake", name: "flights" }, engine: "all" })) say(line);
+  sayHowToGoOn(addresses, say);
   if (!options.exit) {
     say("\nStaying up; Ctrl-C ends it.");
     await new Promise<void>((resolve) => {
@@ -58,13 +52,23 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   return agrees ? 0 : 1;
 }
 
-/** The example's own YAML, the usual ports where they are free. */
-async function demoConfig(directory: string) {
-  const flags = new Map([["--data-directory", directory], ["--logging-level", "warn"]]);
+function sayHowToGoOn({ kafka, catalog }: Broker["addresses"], say: (line: string) => void): void {
+  say("\nTo paste:\n");
+  say(`kcat -b ${kafka} -C -t ${topic} -o beginning -c 5 -f '%p %o %k\\n'\n`);
+  for (const engine of engines) say(recipe(engine, { catalogUri: catalog, warehouse: "main", table: "lake.flights" }));
+}
+
+/** The example's own YAML and a directory of the demo's own, unless told otherwise; the usual ports where they are free. */
+async function demoConfig({ file, flags }: DemoOptions["choice"]): Promise<Config> {
+  const ours = new Map([
+    ["--data-directory", "./data/demo"],
+    ["--logging-level", "warn"],
+  ]);
   for (const [key, port] of Object.entries(usualPorts)) {
-    flags.set(`--${key.replaceAll(".", "-")}`, (await isFree(port)) ? String(port) : "0");
+    ours.set(`--${key.replaceAll(".", "-")}`, (await isFree(port)) ? String(port) : "0");
   }
-  return readConfigFrom({ file: fileURLToPath(new URL("examples/flights/inlet.yaml", clone)), flags });
+  const example = fileURLToPath(new URL("examples/flights/inlet.yaml", clone));
+  return loadConfig({ file: file ?? example, flags: new Map([...ours, ...flags]) });
 }
 
 function isFree(port: number): Promise<boolean> {
@@ -83,7 +87,16 @@ function recordsOf(broker: Broker): number {
 async function produce(addresses: Broker["addresses"], say: (line: string) => void): Promise<number> {
   say(`Producing ${flights.toLocaleString("en")} flights with kafkajs as Avro into 6 partitions ...`);
   const script = fileURLToPath(new URL("examples/flights/produce.ts", clone));
-  const args = ["--bootstrap", addresses.kafka, "--registry", addresses.registry, "--records", String(flights), "--topic", topic];
+  const args = [
+    "--bootstrap",
+    addresses.kafka,
+    "--registry",
+    addresses.registry,
+    "--records",
+    String(flights),
+    "--topic",
+    topic,
+  ];
   const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   let done = 0;
   let shown = 0;
@@ -101,7 +114,7 @@ async function produce(addresses: Broker["addresses"], say: (line: string) => vo
 
 /** Runs SQL over the table's current files and says whether all counts agree. */
 async function query(broker: Broker, produced: number, say: (line: string) => void): Promise<boolean> {
-  const files = (await broker.currentFiles(topic)).map((path) => fileURLToPath(path));
+  const files = (await broker.tables.currentFiles(topic)).map((path) => fileURLToPath(path));
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const duckdb = await (await DuckDBInstance.create()).connect();
   const from = `read_parquet([${files.map((file) => `'${file.replaceAll("'", "''")}'`).join(", ")}])`;
@@ -109,7 +122,8 @@ async function query(broker: Broker, produced: number, say: (line: string) => vo
     (await duckdb.runAndReadAll(sql.replace("flights", from))).getRowObjectsJson();
 
   say(`\nSQL over the ${files.length} files of the table's current snapshot:\n`);
-  const totals = "SELECT count(*)::INT AS rows, count(DISTINCT (_kafka_partition, _kafka_offset))::INT AS offsets FROM flights";
+  const totals =
+    "SELECT count(*)::INT AS rows, count(DISTINCT (_kafka_partition, _kafka_offset))::INT AS offsets FROM flights";
   const [counted] = await rows(totals);
   const byOrigin =
     "SELECT origin, count(*)::INT AS flights, round(avg(delay), 1) AS delay_minutes FROM flights GROUP BY origin ORDER BY 2 DESC, 1 LIMIT 10";
@@ -120,6 +134,8 @@ async function query(broker: Broker, produced: number, say: (line: string) => vo
   }
   const agrees = counted?.["rows"] === produced && counted["offsets"] === produced && recordsOf(broker) === produced;
   const verdict = agrees ? "every count agrees" : "THE COUNTS DIFFER";
-  say(`\n  produced ${produced} · in the log ${recordsOf(broker)} · rows ${String(counted?.["rows"])} · distinct offsets ${String(counted?.["offsets"])}: ${verdict}`);
+  say(
+    `\n  produced ${produced} · in the log ${recordsOf(broker)} · rows ${String(counted?.["rows"])} · distinct offsets ${String(counted?.["offsets"])}: ${verdict}`,
+  );
   return agrees;
 }

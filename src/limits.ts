@@ -2,10 +2,12 @@
 import type { Settings } from "../schemas/config.ts";
 import type { FetchSessionLimits } from "./handlers/fetch-session.ts";
 import type { LogLimits } from "./log/local-log.ts";
+import type { StateLogLimits } from "./log/state-log.ts";
 import type { MetadataLimits } from "./metadata/metadata-client.ts";
 import type { ObjectStoreDeps } from "./object-store/open.ts";
-import type { StateLogLimits } from "./log/state-log.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
+import type { CompactorLimits } from "./table/compactor.ts";
+import type { RoundLimits } from "./table/translate-round.ts";
 
 export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"] {
   return {
@@ -75,5 +77,40 @@ export function kafkaLimits(settings: Settings): KafkaListenerLimits {
     arrivalGraceMs: settings.requestArrivalGraceMs,
     arrivalBytesPerSecondMin: settings.requestArrivalBytesPerSecondMin,
     closeMsMax: settings.kafkaCloseMsMax,
+  };
+}
+
+/** Of the translator's rounds. */
+export function roundLimits(settings: Settings): RoundLimits {
+  return {
+    inflateBytesMax: settings.tableInflateBytesMax,
+    openBytesMax: settings.tableTranslateOpenBytesMax,
+    rowGroupBytesMax: settings.tableRowGroupBytesMax,
+    parquet: {
+      pageBytesMax: settings.tablePageBytesMax,
+      pageRowsMax: settings.tablePageRowsMax,
+      dictionaryBytesMax: settings.tableDictionaryBytesMax,
+      zstdLevel: settings.tableZstdLevel,
+      metricsColumnsMax: settings.tableMetricsColumnsMax,
+    },
+  };
+}
+
+export function compactorLimits(settings: Settings): CompactorLimits {
+  return {
+    beatMs: settings.tableBeatMs,
+    roundBytesMax: settings.tableRoundBytesMax,
+    readBytesMax: settings.tableReadBytesMax,
+    targetFileBytes: settings.tableFileBytesTarget,
+    commitRoundsMax: settings.tableCommitRoundsMax,
+    pendingRoundsMax: settings.tablePendingRoundsMax,
+    outageRetryMs: settings.tableOutageRetryMs,
+    commitRetry: {
+      attemptsMax: settings.tableCommitAttemptsMax,
+      delayMsMin: settings.tableCommitDelayMsMin,
+      delayMsMax: settings.tableCommitDelayMsMax,
+    },
+    markBytesMax: settings.tableMarkBytesMax,
+    trustMs: settings.tableTrustMs,
   };
 }

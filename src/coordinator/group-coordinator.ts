@@ -95,10 +95,11 @@ export class GroupCoordinator implements AsyncDisposable {
     this.#reconcile();
     const loading = Array.from(this.#seats.values()).filter(({ isLoaded }) => !isLoaded);
     if (loading.length > 0) await this.#waitFor(Promise.all(loading.map((seat) => seat.loading)));
-    return this.#loadedShards();
+    return this.loadedShards();
   }
 
-  #loadedShards(): { readonly shards: readonly GroupShard[]; readonly isComplete: boolean } {
+  /** The shards that can be asked now; `isComplete` is false while one is still being read. */
+  loadedShards(): { readonly shards: readonly GroupShard[]; readonly isComplete: boolean } {
     const seats = [...this.#seats.values()];
     return {
       shards: seats.filter(({ isLoaded }) => isLoaded).map(({ shard }) => shard),
@@ -108,7 +109,7 @@ export class GroupCoordinator implements AsyncDisposable {
 
   /** The topics were deleted. Call it before a topic of the same name can be made. */
   async forgetTopics(names: ReadonlySet<string>): Promise<void> {
-    await Promise.all(this.#loadedShards().shards.map((shard) => shard.forgetTopics((topic) => names.has(topic))));
+    await Promise.all(this.loadedShards().shards.map((shard) => shard.forgetTopics((topic) => names.has(topic))));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -125,7 +126,7 @@ export class GroupCoordinator implements AsyncDisposable {
     const { clock } = this.#options.runtime;
     if (clock.monotonic() - this.#checkedAt < this.limits.offsetsCheckIntervalMs) return;
     this.#checkedAt = clock.monotonic();
-    for (const shard of this.#loadedShards().shards) await shard.expire(this.limits.offsetsRetentionMs);
+    for (const shard of this.loadedShards().shards) await shard.expire(this.limits.offsetsRetentionMs);
   }
 
   /** Takes the seats of partitions that came here and leaves those of partitions that went. */

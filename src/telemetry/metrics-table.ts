@@ -77,7 +77,11 @@ export const metricsTable = {
   ),
 
   logCacheBytes: gauge("inlet_log_cache_bytes", [], "Bytes in the log cache."),
-  uncommittedBytes: gauge("inlet_uncommitted_bytes", [], "Bytes that are durable in the WAL and in no committed object."),
+  uncommittedBytes: gauge(
+    "inlet_uncommitted_bytes",
+    [],
+    "Bytes that are durable in the WAL and in no committed object.",
+  ),
   generationsQueued: gauge("inlet_generations_queued", [], "Generations of the log cache that are being uploaded."),
 
   objects: gauge("inlet_objects", ["kind"], "Objects that the metadata names."),
