@@ -7,7 +7,6 @@ import { uuidRandom } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { StateLog, StateRecord } from "../log/state-log.ts";
 import {
-  type ClassicGroup,
   commitProblem,
   emptyClassicGroup,
   type GroupError,
@@ -29,11 +28,6 @@ export interface OffsetCommit {
   /** OffsetCommit v9+ names a missing group as such. */
   readonly knowsMissingGroup: boolean;
   readonly offsets: readonly (TopicPartition & { readonly value: CommittedOffset })[];
-}
-
-export interface GroupSummary {
-  readonly groupId: string;
-  readonly classic: ClassicGroup;
 }
 
 /** A client's name may be as long as a string on the wire can be; a member id made from it must still fit. */

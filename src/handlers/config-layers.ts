@@ -1,7 +1,6 @@
 /** The layers in which a config is looked for, and a config as DescribeConfigs and CreateTopics show it. */
 import { brokerConfigs } from "../../schemas/kafka-broker-configs.ts";
 import { type ConfigSource, configSourceCodes, configTypeCodes, topicConfigs } from "../../schemas/kafka-configs.ts";
-import type { NodeId } from "../base/ids.ts";
 import { type ConfigLayers, type ConfigValue, resolveTopicConfig, topicConfigSynonyms } from "../log/topic-config.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 
@@ -84,15 +83,6 @@ export function shownBrokerDefaults(view: ConfigView): readonly ShownConfig[] {
       documentation: row?.doc ?? "",
     };
   });
-}
-
-/** Kafka's names of what this broker was started with; the caller says only what it knows. */
-export function brokerStaticConfigs(
-  nodeId: NodeId,
-  known: Readonly<Record<string, string | number | boolean>>,
-): ReadonlyMap<string, string> {
-  const named = Object.entries(known).map(([name, given]) => [name, String(given)] as const);
-  return new Map([["node.id", String(nodeId)], ["broker.id", String(nodeId)], ...named]);
 }
 
 function value({ name, value: text, source }: ConfigValue): Pick<ShownConfig, "name" | "value" | "configSource"> {

@@ -41,8 +41,9 @@ async function grow(
   if (asked.count > options.limits.partitionsPerTopicMax) {
     return refused("POLICY_VIOLATION", "Excessively large number of partitions per request.");
   }
-  const assignments = asked.assignments?.map(({ brokerIds }) => brokerIds);
-  if (assignments !== undefined) {
+  // Kafka takes only null for "none", but an empty list can mean nothing else, and @platformatic/kafka sends it.
+  const assignments = (asked.assignments ?? []).map(({ brokerIds }) => brokerIds);
+  if (assignments.length > 0) {
     const added = asked.count - now;
     if (assignments.length !== added) {
       const message = `Attempted to add ${added} additional partition(s), but only ${assignments.length} assignment(s) were specified.`;

@@ -24,7 +24,7 @@ export function listGroupsHandler(
   coordinator: GroupCoordinator,
 ): Handler<RequestOf<"listGroups">, ResponseInputOf<"listGroups">> {
   return async ({ statesFilter, typesFilter }) => {
-    const { shards, isComplete } = coordinator.loadedShards();
+    const { shards, isComplete } = await coordinator.allShards();
     const states = new Set(statesFilter.map((name) => name.toLowerCase()));
     const types = new Set(typesFilter.map((name) => name.toLowerCase()));
     const isWanted = (filter: ReadonlySet<string>, name: string): boolean =>

@@ -56,15 +56,26 @@ export function forgetDeletedTopics(
   failed: (cause: unknown) => void,
 ): Disposable {
   const names = new Map<Uuid, string>();
-  for (const { id, name } of metadata.image.topics()) names.set(id, name);
+  const remember = (): void => {
+    for (const { id, name } of metadata.image.topics()) names.set(id, name);
+  };
+  const takeGone = (id: Uuid): readonly string[] => {
+    const name = names.get(id);
+    names.delete(id);
+    return name === undefined ? [] : [name];
+  };
+  remember();
   return metadata.onChange((events) => {
     const gone = new Set<string>();
+    if (events.length === 0) {
+      // The image came from a checkpoint: anything may have happened.
+      for (const id of names.keys())
+        if (metadata.image.topic(id) === undefined) for (const name of takeGone(id)) gone.add(name);
+      remember();
+    }
     for (const event of events) {
       if (event.kind === "create-topic") names.set(event.topicId, event.name);
-      if (event.kind !== "delete-topic") continue;
-      const name = names.get(event.topicId);
-      names.delete(event.topicId);
-      if (name !== undefined) gone.add(name);
+      if (event.kind === "delete-topic") for (const name of takeGone(event.topicId)) gone.add(name);
     }
     if (gone.size > 0) coordinator.forgetTopics(gone).catch(failed);
   });

@@ -255,6 +255,15 @@ describe("offsets", () => {
     expect(error(await world.call("offsetDelete", { groupId: "nobody", topics }))).toBe("GROUP_ID_NOT_FOUND");
   });
 
+  test("die with a topic that was deleted before this node had the news, found in a checkpoint", async () => {
+    await using world = await ready();
+    await commit(world, committing(7));
+    world.metadata.forgetSilently("t");
+    await world.clock.run(0);
+    const groups = [{ groupId: "g", topics: null }];
+    expect((await world.call("offsetFetch", { groups }, 9)).groups[0]?.topics).toEqual([]);
+  });
+
   test("die with their topic, so that a topic of the same name starts without any", async () => {
     await using world = await ready();
     await commit(world, committing(7));

@@ -69,6 +69,13 @@ export class TopicMetadata implements MetadataClient {
     return Promise.resolve();
   }
 
+  /** As after a checkpoint was loaded: the topic is gone, and no event says so. */
+  forgetSilently(name: string): void {
+    const topic = this.image.topicByName(name);
+    if (topic !== undefined) this.#topics.delete(topic.id);
+    for (const listener of this.#listeners) listener([], this.#seq as Seq);
+  }
+
   #apply(event: MetadataEvent): "exists" | "missing" | "invalid" | undefined {
     if (event.kind === "create-topic") {
       if (this.image.topicByName(event.name) !== undefined) return "exists";
