@@ -85,7 +85,80 @@ const objectStore = {
   }),
 };
 
-const metadata = {};
+const metadata = {
+  metadataPollMs: setting({
+    key: "metadata.poll.ms",
+    type: "ms",
+    default: 1_000,
+    min: 10,
+    max: 60_000,
+    doc: "How often the metadata log is asked for what other nodes wrote.",
+  }),
+  metadataReadEntriesMax: setting({
+    key: "metadata.read.entries.max",
+    type: "integer",
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    doc: "Entries of the metadata log that are read at a time.",
+  }),
+  metadataBatchProposalsMax: setting({
+    key: "metadata.batch.proposals.max",
+    type: "integer",
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    doc: "Proposals in one entry of the metadata log.",
+  }),
+  metadataBatchBytesMax: setting({
+    key: "metadata.batch.bytes.max",
+    type: "bytes",
+    default: 1 * MiB,
+    min: 4 * KiB,
+    max: 64 * MiB,
+    doc: "Bytes of one entry of the metadata log, unless a single proposal is larger.",
+  }),
+  metadataProposalsWaitingMax: setting({
+    key: "metadata.proposals.waiting.max",
+    type: "integer",
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: "Proposals that wait for the metadata log; a further one is refused.",
+  }),
+  metadataCheckpointEntries: setting({
+    key: "metadata.checkpoint.entries",
+    type: "integer",
+    default: 1_000,
+    min: 1,
+    max: 1_000_000,
+    doc: "Entries of the metadata log from one checkpoint to the next.",
+  }),
+  metadataSegmentBytesMax: setting({
+    key: "metadata.segment.bytes.max",
+    type: "bytes",
+    default: 16 * MiB,
+    min: 64 * KiB,
+    max: 1 * GiB,
+    doc: "Size at which a file of the metadata log is full.",
+  }),
+  metadataRetryDelayMsMin: setting({
+    key: "metadata.retry.delay.ms.min",
+    type: "ms",
+    default: 50,
+    min: 1,
+    max: 60_000,
+    doc: "Shortest wait before an append of unknown outcome is repeated.",
+  }),
+  metadataRetryDelayMsMax: setting({
+    key: "metadata.retry.delay.ms.max",
+    type: "ms",
+    default: 5_000,
+    min: 1,
+    max: 600_000,
+    doc: "Longest wait before an append of unknown outcome is repeated.",
+  }),
+};
 
 const stream = {
   walBytesMax: setting({
@@ -622,6 +695,58 @@ const table = {
   }),
 };
 
+const catalog = {
+  catalogHost: setting({
+    key: "catalog.host",
+    type: "string",
+    default: "127.0.0.1",
+    doc: "Address that the embedded Iceberg REST catalog binds.",
+  }),
+  catalogPort: setting({
+    key: "catalog.port",
+    type: "integer",
+    default: 8181,
+    min: 0,
+    max: 65535,
+    doc: "Port of the embedded Iceberg REST catalog; 0 takes a free one.",
+  }),
+  catalogWarehouse: setting({
+    key: "catalog.warehouse",
+    type: "string",
+    default: "",
+    doc: "URI under which the embedded catalog places tables; empty means `warehouse` beside the objects.",
+  }),
+  catalogVendedAccessKey: setting({
+    key: "catalog.vended.access.key",
+    type: "string",
+    default: "",
+    doc: "Access key of readers, given to every client of the embedded catalog; empty gives none. Never the broker's own.",
+  }),
+  catalogVendedSecretKey: setting({
+    key: "catalog.vended.secret.key",
+    type: "string",
+    default: "",
+    secret: true,
+    doc: "Secret key that belongs to catalog.vended.access.key.",
+  }),
+  catalogMetadataEntriesMax: setting({
+    key: "catalog.metadata.entries.max",
+    type: "integer",
+    default: 100,
+    min: 1,
+    max: 100_000,
+    doc: "Parsed table metadata files that the embedded catalog keeps in memory.",
+  }),
+  catalogCommitAttemptsMax: setting({
+    key: "catalog.commit.attempts.max",
+    type: "integer",
+    default: 4,
+    min: 1,
+    max: 100,
+    doc: "How often the embedded catalog tries a commit that lost a race and whose requirements still hold.",
+  }),
+};
+
 const server = {
   kafkaHost: setting({
     key: "kafka.host",
@@ -636,6 +761,20 @@ const server = {
     min: 0,
     max: 65535,
     doc: "Port of the Kafka listener; 0 takes a free one.",
+  }),
+  kafkaAdvertisedHost: setting({
+    key: "kafka.advertised.host",
+    type: "string",
+    default: "",
+    doc: "Host name that clients are told to connect to; empty means kafka.host, or 127.0.0.1 when that is a wildcard.",
+  }),
+  kafkaAdvertisedPort: setting({
+    key: "kafka.advertised.port",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: 65535,
+    doc: "Port that clients are told to connect to; 0 means kafka.port.",
   }),
   requestBytesMax: setting({
     key: "kafka.request.bytes.max",
@@ -838,6 +977,7 @@ export const settingsTable = {
   ...coordinator,
   ...registry,
   ...table,
+  ...catalog,
   ...server,
   ...telemetry,
 };

@@ -107,6 +107,7 @@ export class OwnedPartition implements Partition {
     this.#highWatermark = options.stream.end;
     this.#lastStable = this.#computeLastStable();
     this.#epochs.begin(options.leaderEpoch, this.#end);
+    this.#epochs.forgetBelow(this.#logStart);
     this.#backlog = new Backlog(this.#end, backlogBatchesMax);
     this.#lane = new PartitionLane({
       entriesMax: options.limits.laneBatchesMax,
@@ -164,7 +165,7 @@ export class OwnedPartition implements Partition {
   }
 
   bytesAvailable(from: Offset, isolation: Isolation): number {
-    if (this.#state === "closed" || from < this.#logStart) return bytesAvailableMax;
+    if (this.#refuseRead(from) !== undefined) return bytesAvailableMax;
     return Math.min(bytesAvailableMax, this.#backlog.between(from, this.#readableEnd(isolation)));
   }
 

@@ -11,7 +11,7 @@ import { beganAt, type CommitMark, offsetsAfter, planCommit } from "./rounds.ts"
 import type { TableSettings } from "./settings.ts";
 import { ancestryOf, type Ledger } from "./settle.ts";
 import type { AppendOutcome, AppendRequest, TableAppender } from "./table-appender.ts";
-import { creationUpdates } from "./table-creation.ts";
+import { deadLetterCreation } from "./table-creation.ts";
 import { deadLetterName, tableName, tableStateOf } from "./table-state.ts";
 
 export interface CommitterOptions {
@@ -102,8 +102,6 @@ export class TableCommitter {
    */
   #deadLetters(epoch: Seq, rounds: readonly PendingRound[]): AppendRequest {
     const { settings } = this.#options;
-    const lastColumnId = deadLetterSchema.fields.at(-1)?.id ?? 0;
-    const spec = { "spec-id": 0, fields: [] };
     return {
       ...this.#rows(epoch, rounds),
       table: deadLetterName(settings, this.#table().generation),
@@ -113,7 +111,7 @@ export class TableCommitter {
       markFor: (upTo, appended, before) => this.#mark(epoch, upTo, firstOffsets(appended), before),
       offsetColumn: columnId("offset"),
       partitionColumn: columnId("partition"),
-      creation: creationUpdates({ schema: deadLetterSchema, lastColumnId, spec, location: null }),
+      creation: deadLetterCreation(),
     };
   }
 

@@ -22,6 +22,7 @@ import type { Update } from "./iceberg/updates.ts";
 import { isConfirmed } from "./live-files.ts";
 import { type CommitMark, renderMark } from "./rounds.ts";
 import { accepted, type Ledger, settle } from "./settle.ts";
+import { placesOf } from "./table-state.ts";
 import { uniqueUri, type Warehouse } from "./warehouse.ts";
 
 export interface AppenderDeps {
@@ -181,7 +182,7 @@ export class TableAppender {
   ) {
     const { warehouse, runtime, engineVersion } = this.#deps;
     const snapshotId = this.#snapshotId(base);
-    const manifestList = uniqueUri(metadataDirectory(base), `snap-${snapshotId}`, ".avro", runtime.random);
+    const manifestList = uniqueUri(placesOf(base).metadata, `snap-${snapshotId}`, ".avro", runtime.random);
     const nowMs = runtime.clock.now();
     const plan = planAppend({ base, ...parts, snapshotId, manifestList, engineVersion, nowMs, expire: request.expire });
     const { parentId: parentSnapshotId, sequenceNumber, manifests } = plan;
@@ -245,7 +246,7 @@ export class TableAppender {
   async #markText(mark: CommitMark, base: TableMetadata): Promise<string> {
     const text = renderMark(mark);
     if (Buffer.byteLength(text) <= this.#deps.limits.markBytesMax) return text;
-    const uri = uniqueUri(metadataDirectory(base), "inlet-offsets", ".json", this.#deps.runtime.random);
+    const uri = uniqueUri(placesOf(base).metadata, "inlet-offsets", ".json", this.#deps.runtime.random);
     await this.#deps.warehouse.create(uri, Buffer.from(text));
     return renderMark({ ...mark, offsets: uri });
   }
@@ -264,10 +265,6 @@ export class TableAppender {
 interface Again {
   readonly kind: "again";
   readonly cause: unknown;
-}
-
-export function metadataDirectory(table: TableMetadata): string {
-  return table.properties["write.metadata.path"] ?? `${table.location}/metadata`;
 }
 
 /** What we cannot write without breaking it for its readers. */

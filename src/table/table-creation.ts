@@ -1,6 +1,7 @@
 /** What makes up a new table: schema, spec, properties, as updates. Pure. */
+import { deadLetterSchema } from "./dead-letters.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
-import { isSameSchema } from "./iceberg/schema-ids.ts";
+import { highestFieldId, isSameSchema } from "./iceberg/schema-ids.ts";
 import { transformResultType } from "./iceberg/transforms.ts";
 import type { IcebergType, NestedField, PartitionField, PartitionSpec, Schema, Transform } from "./iceberg/types.ts";
 import type { Update } from "./iceberg/updates.ts";
@@ -60,6 +61,16 @@ export function specUpdates(base: TableMetadata, wanted: PartitionSpec): readonl
     { action: "add-spec", spec: { "spec-id": base["default-spec-id"] + 1, fields } },
     { action: "set-default-spec", "spec-id": -1 },
   ];
+}
+
+export function deadLetterCreation(): readonly Update[] {
+  const lastColumnId = highestFieldId(deadLetterSchema);
+  return creationUpdates({
+    schema: deadLetterSchema,
+    lastColumnId,
+    spec: { "spec-id": 0, fields: [] },
+    location: null,
+  });
 }
 
 export function currentSchema(metadata: TableMetadata): Schema {

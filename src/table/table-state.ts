@@ -3,9 +3,11 @@ import { CorruptData } from "../base/errors.ts";
 import type { TableInfo } from "../metadata/image.ts";
 import type { TableName } from "./catalog.ts";
 import { isJsonObject, parseJsonObject, renderJson } from "./iceberg/json.ts";
+import type { TableMetadata } from "./iceberg/metadata.ts";
 import type { PartitionSpec } from "./iceberg/types.ts";
 import type { TableMapping } from "./schema-map.ts";
 import type { TableSettings } from "./settings.ts";
+import { withoutSlash } from "./warehouse.ts";
 
 export interface TableState {
   /** As the catalog made it; another one later means that somebody replaced the table. null until it was made. */
@@ -14,11 +16,29 @@ export interface TableState {
   readonly mapping: TableMapping;
   readonly schemaId: number;
   readonly spec: PartitionSpec;
+  /** Where files go, so that a catalog's outage does not stop translation; null until the table was made. */
+  readonly places: Places | null;
+  readonly deadLetterPlaces: Places | null;
   /**
    * The mapping that the catalog is being asked for. In the log before the catalog is asked, so that a crash in between
    * finds the same field ids again. `after`: the catalog's last-column-id that it was planned on.
    */
   readonly next: { readonly mapping: TableMapping; readonly after: number } | null;
+}
+
+/** URIs of directories. */
+export interface Places {
+  readonly data: string;
+  readonly metadata: string;
+}
+
+/** Where the catalog and the table's owner want files (rule J11). */
+export function placesOf(table: TableMetadata): Places {
+  const { location, properties } = table;
+  return {
+    data: withoutSlash(properties["write.data.path"] ?? `${location}/data`),
+    metadata: withoutSlash(properties["write.metadata.path"] ?? `${location}/metadata`),
+  };
 }
 
 export function encodeTableState(state: TableState): Uint8Array {

@@ -91,6 +91,6 @@ export function named(code: number | undefined): ErrorName | undefined {
 
 /** The response itself; a test that expects an answer fails on anything else. */
 export function answered<Response>(response: Response | "no-response" | "close"): Response {
-  if (response === "no-response" || response === "close") throw new Error(`the handler answered ${response}`);
+  if (response === "no-response" || response === "close") throw new Error(`the handler answered ${String(response)}`);
   return response;
 }

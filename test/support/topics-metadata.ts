@@ -88,18 +88,15 @@ export class TopicsMetadata implements MetadataClient {
 
   /** Only what the log and the handlers above it ask for. */
   #makeImage(): Image {
-    const metadata = this;
     const image: Partial<Image> = {
-      nodes: () => metadata.nodes,
-      node: (id) => metadata.nodes.find((node) => node.id === id),
-      topic: (id) => metadata.#topics.get(id),
-      topicByName: (name) => [...metadata.#topics.values()].find((topic) => topic.name === name),
-      topics: () => metadata.#topics.values(),
-      stream: (id) => metadata.#streams.get(id),
-      get nextProducerId() {
-        return metadata.#nextProducerId;
-      },
+      nodes: () => this.nodes,
+      node: (id) => this.nodes.find((node) => node.id === id),
+      topic: (id) => this.#topics.get(id),
+      topicByName: (name) => [...this.#topics.values()].find((topic) => topic.name === name),
+      topics: () => this.#topics.values(),
+      stream: (id) => this.#streams.get(id),
     };
+    Object.defineProperty(image, "nextProducerId", { get: () => this.#nextProducerId });
     return image as Image;
   }
 }
