@@ -162,6 +162,7 @@ export class GroupShard {
   async #forget(group: LiveGroup, gone: readonly TopicPartition[]): Promise<GroupError> {
     if (gone.length === 0) return "NONE";
     for (const at of gone) group.offsets.set(at, null);
+    if (group.isBlank) this.#groups.delete(group.id); // It was its offsets and nothing else; a reload would not find it.
     return await group.write(gone.map((at) => offsetRecord({ group: group.id, ...at }, null)));
   }
 
