@@ -15,6 +15,7 @@ import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
 import { initProducerIdHandler, ProducerIds } from "./handlers/init-producer-id.ts";
+import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler } from "./handlers/produce.ts";
@@ -117,6 +118,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const coordinator = opened.use(
     new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
   );
+  opened.use(forgetDeletedTopics(metadata, coordinator, failed));
   const handlers = makeHandlers({ ...options, metadata, log, coordinator });
   const parts = opened.move();
   return { metadata, storage, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };

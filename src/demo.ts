@@ -117,9 +117,10 @@ async function query(broker: Broker, produced: number, say: (line: string) => vo
   const files = (await broker.tables.currentFiles(topic)).map((path) => fileURLToPath(path));
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const duckdb = await (await DuckDBInstance.create()).connect();
-  const from = `read_parquet([${files.map((file) => `'${file.replaceAll("'", "''")}'`).join(", ")}])`;
+  const list = files.map((file) => `'${file.replaceAll("'", "''")}'`).join(", ");
+  await duckdb.run(`CREATE VIEW flights AS SELECT * FROM read_parquet([${list}])`);
   const rows = async (sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> =>
-    (await duckdb.runAndReadAll(sql.replace("flights", from))).getRowObjectsJson();
+    (await duckdb.runAndReadAll(sql)).getRowObjectsJson();
 
   say(`\nSQL over the ${files.length} files of the table's current snapshot:\n`);
   const totals =

@@ -15,6 +15,7 @@ import type { Catalog } from "./table/catalog.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
 import { currentFiles } from "./table/current-files.ts";
 import type { TableSettings } from "./table/settings.ts";
+import { tableName } from "./table/table-state.ts";
 import { type CompactorMetrics, TableStuck } from "./table/table-worker.ts";
 import type { Translator } from "./table/translate.ts";
 import { PoolTranslator } from "./table/translate-pool.ts";
@@ -81,7 +82,7 @@ export function openTables(options: TablesOptions): Tables {
       const catalog = table === undefined ? undefined : catalogs.get(table.catalog);
       const info = [...compactor.tables()].find((each) => each.topic === topic)?.table;
       if (table === undefined || catalog === undefined || info === undefined) return [];
-      return await currentFiles(catalog, { namespace: table.namespace, name: info.name }, options.warehouse);
+      return await currentFiles(catalog, tableName(table, info.generation), options.warehouse);
     },
     holdRetention: (topicId, partition) => holdRetention(core, byTopic, topicId, partition),
     async [Symbol.asyncDispose]() {
@@ -129,7 +130,7 @@ function status(settings: TableSettings, table: TableInfo | undefined): TableSta
   return {
     topic: settings.topic,
     catalog: settings.catalog,
-    table: [...settings.namespace, table?.name ?? settings.table].join("."),
+    table: [...settings.namespace, tableName(settings, table?.generation ?? 1).name].join("."),
     state: table?.state ?? "pending",
     ...(table === undefined || table.reason === "" ? {} : { reason: table.reason }),
     ...(table === undefined

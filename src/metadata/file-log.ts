@@ -83,19 +83,15 @@ class FileLog implements CasLog {
   read(from: Seq, entriesMax: number): Promise<readonly StoredEntry[]> {
     assert(from >= 1, "the first entry is 1");
     return this.#run("no", async () => {
-      if (from > this.#lastSeq) return [];
-      const segment = this.#segments.findLast(({ firstSeq }) => firstSeq <= from);
-      if (segment === undefined) throw new EntriesForgotten(from);
-      const index = from - segment.firstSeq;
-      const position = segment.positions[index];
-      assert(position !== undefined, "segments join without a gap");
-      const path = segmentPath(this.#options.directory, segment.firstSeq);
-      await using file = await this.#options.disk.open(path, "read");
-      const bytes = new Uint8Array((segment.positions[index + entriesMax] ?? segment.end) - position);
-      await file.read(bytes, position);
-      const { entries } = scanRecords(bytes, { position: 0, seq: from, hash: undefined }, path);
-      if (entries.length > 0) return entries;
-      throw new CorruptData({ source: path, position, expected: `entry ${from}`, found: "damage" });
+      const entries: StoredEntry[] = [];
+      for (
+        let next = from;
+        next <= this.#lastSeq && entries.length < entriesMax;
+        next = (from + entries.length) as Seq
+      ) {
+        entries.push(...(await this.#readSegment(next, entriesMax - entries.length)));
+      }
+      return entries;
     });
   }
 
@@ -130,6 +126,22 @@ class FileLog implements CasLog {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lane.close();
     await this.#file?.[Symbol.asyncDispose]();
+  }
+
+  /** At least one entry: the rest of the segment that holds `from`, or as many as asked for. */
+  async #readSegment(from: Seq, entriesMax: number): Promise<readonly StoredEntry[]> {
+    const segment = this.#segments.findLast(({ firstSeq }) => firstSeq <= from);
+    if (segment === undefined) throw new EntriesForgotten(from);
+    const index = from - segment.firstSeq;
+    const position = segment.positions[index];
+    assert(position !== undefined, "segments join without a gap");
+    const path = segmentPath(this.#options.directory, segment.firstSeq);
+    await using file = await this.#options.disk.open(path, "read");
+    const bytes = new Uint8Array((segment.positions[index + entriesMax] ?? segment.end) - position);
+    await file.read(bytes, position);
+    const { entries } = scanRecords(bytes, { position: 0, seq: from, hash: undefined }, path);
+    if (entries.length > 0) return entries;
+    throw new CorruptData({ source: path, position, expected: `entry ${from}`, found: "damage" });
   }
 
   #run<T>(happened: Happened, work: () => Promise<T>): Promise<T> {
