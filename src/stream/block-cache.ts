@@ -18,7 +18,11 @@ export class BlockCache {
   readonly #flights = new Map<string, Promise<readonly Batch[]>>();
   #bytes = 0;
 
-  constructor(options: { readonly io: ObjectIo; readonly blockCacheBytesMax: number; readonly readRequestBytesMax: number }) {
+  constructor(options: {
+    readonly io: ObjectIo;
+    readonly blockCacheBytesMax: number;
+    readonly readRequestBytesMax: number;
+  }) {
     this.#io = options.io;
     this.#bytesMax = options.blockCacheBytesMax;
     this.#requestBytesMax = options.readRequestBytesMax;
@@ -26,6 +30,11 @@ export class BlockCache {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Whether the block is here or on its way. */
+  has(object: ObjectRef, block: IndexedBlock): boolean {
+    return this.#isPresent(keyOf(object, block));
   }
 
   /**

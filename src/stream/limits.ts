@@ -1,6 +1,4 @@
 /** Every bound of S3Stream, by name; schemas/config.ts holds the defaults. The WAL's own are in file-wal.ts. */
-import type { BackoffLimits } from "../base/async.ts";
-
 export interface UploadLimits {
   /** A generation is cut when it holds this many bytes, or a third of the log cache if that is less. */
   readonly uploadBytesMax: number;
@@ -16,7 +14,8 @@ export interface UploadLimits {
   readonly objectStreamsMax: number;
   readonly blockBytesMax: number;
   /** Between attempts on a store in trouble. Attempts go on for as long as the process lives: the data has no other home. */
-  readonly uploadRetry: Omit<BackoffLimits, "attemptsMax">;
+  readonly uploadRetryDelayMsMin: number;
+  readonly uploadRetryDelayMsMax: number;
 }
 
 export interface CacheLimits {

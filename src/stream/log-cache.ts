@@ -88,7 +88,11 @@ export class LogCache {
   #bytesCommitted = 0;
 
   /** `released` is told of each batch that leaves the cache. */
-  constructor(options: { readonly bytesMax: number; readonly open: Generation; readonly released: (batch: Batch) => void }) {
+  constructor(options: {
+    readonly bytesMax: number;
+    readonly open: Generation;
+    readonly released: (batch: Batch) => void;
+  }) {
     this.#bytesMax = options.bytesMax;
     this.#released = options.released;
     this.#generations = [options.open];

@@ -48,7 +48,11 @@ export class ObjectIo {
   }
 
   /** The batches of each of these neighbouring blocks, in one request. */
-  async blocks(object: ObjectRef, stream: StreamId, blocks: readonly IndexedBlock[]): Promise<readonly (readonly Batch[])[]> {
+  async blocks(
+    object: ObjectRef,
+    stream: StreamId,
+    blocks: readonly IndexedBlock[],
+  ): Promise<readonly (readonly Batch[])[]> {
     const [first, last] = [blocks[0], blocks.at(-1)];
     if (first === undefined || last === undefined) return [];
     const start = first.position;

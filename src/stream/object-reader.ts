@@ -59,7 +59,7 @@ export class ObjectReader {
       if (block.from >= range.to) break;
       if (block.from < request.to && (wanted.length === 0 || wantedBytes < request.bytesMax)) {
         wanted.push(block);
-        wantedBytes += block.bytes;
+        wantedBytes += block.bytes * shareFrom(block, from);
         continue;
       }
       if (block.from < request.to) isAllWanted = false;
@@ -68,7 +68,10 @@ export class ObjectReader {
         aheadBytes += block.bytes;
       } else break;
     }
-    const answers = this.#blocks.blocks(object, stream, [...wanted, ...ahead]).slice(0, wanted.length);
+    // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
+    const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
+    const asked = isAheadDue ? [...wanted, ...ahead] : wanted;
+    const answers = this.#blocks.blocks(object, stream, asked).slice(0, wanted.length);
     const batches: Batch[] = [];
     let bytes = 0;
     for (const answer of answers) {
@@ -125,6 +128,11 @@ export class ObjectReader {
     }
     return undefined;
   }
+}
+
+/** About how much of the block lies at or after the offset. */
+function shareFrom(block: IndexedBlock, from: Offset): number {
+  return Math.min(1, (block.to - from) / (block.to - block.from));
 }
 
 const missingAttemptsMax = 3;

@@ -44,7 +44,12 @@ export interface StreamMetrics {
 /** Recovers the WAL. What it holds beyond the metadata image is readable, and will be uploaded, as if just appended. */
 export async function openStreamStorage(options: StreamStorageOptions): Promise<StreamStorage> {
   const storage = new S3StreamStorage(options);
-  await storage.recover();
+  try {
+    await storage.recover();
+  } catch (cause) {
+    await storage[Symbol.asyncDispose]();
+    throw cause;
+  }
   return storage;
 }
 
@@ -183,7 +188,9 @@ class S3StreamStorage implements StreamStorage {
     for (const stream of this.#opened.values()) stream.close();
     await this.#timer[Symbol.asyncDispose]();
     await this.#garbage[Symbol.asyncDispose]();
-    await this.#uploader[Symbol.asyncDispose]();
+    const stopped = this.#uploader[Symbol.asyncDispose]();
+    this.#recovered.resolve(); // It may wait for a recovery that has failed.
+    await stopped;
     await this.#options.wal[Symbol.asyncDispose]();
   }
 
@@ -253,7 +260,15 @@ class S3StreamStorage implements StreamStorage {
       const info = image.stream(stream);
       if (info === undefined) continue;
       const { label, sidecar } = notes.get(stream) ?? { label: new Uint8Array(), sidecar: undefined };
-      parts.push({ stream, epoch: info.epoch, from: run.from, to: run.to, label, sidecar, batches: kept(run, info.start) });
+      parts.push({
+        stream,
+        epoch: info.epoch,
+        from: run.from,
+        to: run.to,
+        label,
+        sidecar,
+        batches: kept(run, info.start),
+      });
     }
     return parts;
   }

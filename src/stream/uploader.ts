@@ -7,7 +7,7 @@
  * A crash before 2 leaves objects that nobody names (garbage.ts), and the WAL still has the batches. A crash between 2 and
  * 3 leaves records in the WAL that the image has already: recovery drops them. Trouble with the store is waited out.
  */
-import { backoffDelayMs, Gate, sleep } from "../base/async.ts";
+import { type BackoffLimits, backoffDelayMs, Gate, sleep } from "../base/async.ts";
 import { Closed, OperationFailed } from "../base/errors.ts";
 import { uuidRandom } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
@@ -110,7 +110,9 @@ export class Uploader {
     const key = this.#newKey();
     this.#pending.add(key);
     const bytes = await this.#persist(`upload ${key}`, () =>
-      object.bytes <= 2 * this.#options.limits.uploadPartBytes ? this.#putWhole(key, object) : this.#putParts(key, object),
+      object.bytes <= 2 * this.#options.limits.uploadPartBytes
+        ? this.#putWhole(key, object)
+        : this.#putParts(key, object),
     );
     return { key, bytes, kind: object.kind, ranges: object.parts.map(rangeOf) };
   }
@@ -196,7 +198,7 @@ export class Uploader {
         return await untilAborted(work(), this.#stop.signal);
       } catch (cause) {
         if (this.#stop.signal.aborted || !(cause instanceof OperationFailed)) throw cause;
-        const delayMs = backoffDelayMs({ ...limits.uploadRetry, attemptsMax: attempt }, attempt, runtime.random);
+        const delayMs = backoffDelayMs(retryLimits(limits), attempt, runtime.random);
         logger.warn("the store refuses an upload, trying again", { what, attempt, delayMs, cause });
         await sleep(runtime.clock, delayMs, this.#stop.signal);
       }
@@ -216,6 +218,11 @@ export function originOfKey(key: string): { readonly node: number; readonly node
   const match = /-n(\d+)-e(\d+)-\d+$/.exec(key);
   if (!key.startsWith(objectPrefix) || match === null) return undefined;
   return { node: Number(match[1]), nodeEpoch: Number(match[2]) };
+}
+
+function retryLimits(limits: UploadLimits): BackoffLimits {
+  const { uploadRetryDelayMsMin: delayMsMin, uploadRetryDelayMsMax: delayMsMax } = limits;
+  return { delayMsMin, delayMsMax, attemptsMax: Number.POSITIVE_INFINITY };
 }
 
 const turnBytesMax = 8 * MiB;
