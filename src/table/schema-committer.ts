@@ -14,7 +14,7 @@ import type { Catalog, LoadedTable } from "./catalog.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
-import { evolve, initialMapping, type MappingSource, type TableMapping } from "./schema-map.ts";
+import { evolve, initialMapping, type MappingSource, rebase, type TableMapping } from "./schema-map.ts";
 import type { TableSettings } from "./settings.ts";
 import {
   creationUpdates,
@@ -90,7 +90,7 @@ export class SchemaCommitter {
     const base = state === undefined ? undefined : (await this.#load())?.metadata;
     const before = state === undefined ? initialMapping(this.#options.settings) : onBase(state, base);
     const mapping = sources.reduce((grown, source) => evolve(grown, source, this.#options.settings).mapping, before);
-    if (state !== undefined && mapping === before) return { kind: "ready", state };
+    if (state !== undefined && mapping === state.mapping) return { kind: "ready", state };
     if (state !== undefined && base === undefined) return { kind: "paused", reason: "the table is not in its catalog" };
     return await this.#wish(state, base, mapping);
   }
@@ -231,8 +231,7 @@ export class SchemaCommitter {
 /** The mapping over the table as it is now: columns that people added, renamed or dropped are theirs to decide. */
 function onBase(state: TableState, base: TableMetadata | undefined): TableMapping {
   if (base === undefined || hasSchema(base, state.mapping.schema)) return state.mapping;
-  const lastColumnId = Math.max(state.mapping.lastColumnId, base["last-column-id"]);
-  return { ...state.mapping, schema: currentSchema(base), lastColumnId };
+  return rebase(state.mapping, currentSchema(base), base["last-column-id"]);
 }
 
 function schemaIdAfter(metadata: TableMetadata): number {
