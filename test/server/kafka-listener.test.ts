@@ -5,6 +5,7 @@ import type { Clock } from "../../src/base/runtime.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import { dispatcher, type Handlers, type RequestContext } from "../../src/protocol/dispatch.ts";
 import { type KafkaListener, type KafkaListenerLimits, openKafkaListener } from "../../src/server/kafka-listener.ts";
+import { SimClock } from "../sim/clock.ts";
 import { RawClient } from "./raw-client.ts";
 
 const MiB = 1024 * 1024;
@@ -23,33 +24,6 @@ const limits: KafkaListenerLimits = {
   arrivalBytesPerSecondMin: 1_000,
   closeMsMax: 2_000,
 };
-
-/** Time that moves when it is told to; timers fire in order as it does. */
-class ManualClock implements Clock {
-  #nowMs = 0;
-  readonly #timers = new Set<{ readonly at: number; readonly call: () => void }>();
-  now = (): number => this.#nowMs;
-  monotonic = (): number => this.#nowMs;
-  after(delayMs: number, call: () => void): Disposable {
-    const timer = { at: this.#nowMs + delayMs, call };
-    this.#timers.add(timer);
-    return { [Symbol.dispose]: () => void this.#timers.delete(timer) };
-  }
-  async pass(ms: number): Promise<void> {
-    const end = this.#nowMs + ms;
-    for (;;) {
-      const next = [...this.#timers].filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.#nowMs = Math.max(this.#nowMs, next.at);
-      this.#timers.delete(next);
-      next.call();
-      await Promise.resolve();
-      await Promise.resolve();
-      await Promise.resolve();
-    }
-    this.#nowMs = end;
-  }
-}
 
 const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 const ignored = { set() {}, observe() {} };
@@ -322,28 +296,28 @@ describe("time", () => {
   const heartbeats: Handlers = { heartbeat: async () => ({ errorCode: 0 }) };
 
   test("a frame that does not keep arriving is given up", async () => {
-    const clock = new ManualClock();
+    const clock = new SimClock();
     const listener = await open(heartbeats, { clock });
     const [slow, quick] = [await client(listener), await client(listener)];
     await quick.call("heartbeat", 4, heartbeatBody);
     slow.send(lengthPrefix(50_000));
     await expect.poll(() => listener.requestBytesHeld).toBe(4);
-    await clock.pass(4_000);
+    await clock.run(4_000);
     expect(listener.connections).toBe(2);
-    await clock.pass(4_000);
+    await clock.run(4_000);
     await slow.closed;
     await expect.poll(() => [listener.connections, listener.requestBytesHeld]).toEqual([1, 0]);
     await quick.call("heartbeat", 4, heartbeatBody);
   });
 
   test("an idle connection is closed, one with a running request is not", async () => {
-    const clock = new ManualClock();
+    const clock = new SimClock();
     const { handlers, started, finish } = gated();
     const listener = await open(handlers, { clock });
     const [idle, busy] = [await client(listener), await client(listener)];
     busy.request("heartbeat", 4, heartbeatBody);
     await expect.poll(() => started).toHaveLength(1);
-    await clock.pass(70_000);
+    await clock.run(70_000);
     await idle.closed;
     finish("heartbeat 1");
     expect(await busy.correlationId()).toBe(1);

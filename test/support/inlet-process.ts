@@ -37,10 +37,15 @@ export async function startInlet(options: {
   };
   const file = join(options.directory, "inlet.yaml");
   writeFileSync(file, stringify(config));
-  const running = await start(options.name ?? "inlet", join(checkout, "bin/inlet"), ["start", "-c", file], {
-    ready: () => answers(`http://127.0.0.1:${http}/health/ready`),
-    timeoutMs: 60_000,
-  });
+  const running = await start(
+    options.name ?? "inlet",
+    process.execPath,
+    [join(checkout, "bin/inlet"), "start", "-c", file],
+    {
+      ready: () => answers(`http://127.0.0.1:${http}/health/ready`),
+      timeoutMs: 60_000,
+    },
+  );
   return {
     bootstrap: `127.0.0.1:${kafka}`,
     registry: `http://127.0.0.1:${registry}`,

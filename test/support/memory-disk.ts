@@ -159,7 +159,12 @@ export class MemoryDisk implements Disk {
         }
       },
       datasync: async () => {
-        await this.#step("datasync");
+        try {
+          await this.#step("datasync");
+        } catch (cause) {
+          inode.writes = []; // As Linux does: the pages are taken for clean, what is shown is not what is kept.
+          throw cause;
+        }
         if (this.isSyncSkipped) return;
         inode.synced = inode.bytes.slice();
         inode.writes = [];

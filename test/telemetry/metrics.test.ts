@@ -91,7 +91,7 @@ describe("the table", () => {
   test("the whole table renders, each line of the exposition format", () => {
     const registry = new MetricRegistry(metricsTable, { seriesMax: 100 });
     using _process = openProcessMetrics(registry, systemRuntime().clock);
-    registry.metrics.walSyncSeconds.observe(0.002);
+    registry.metrics.storeSeconds.observe(0.002);
     const lines = registry.render().trimEnd().split("\n");
     expect(lines.length).toBeGreaterThan(100);
     const sample = /^[a-z_:][a-z0-9_:]*(\{([a-z_]+="([^"\\\n]|\\.)*",?)+\})? (-?[0-9.e+-]+|NaN|[+-]Inf)$/;
