@@ -47,6 +47,9 @@ type Step = SchemaOutcome | { readonly kind: "again"; readonly cause: unknown };
 /** The cause of a turn that did its part and leaves the rest to the next one. */
 const progress = Symbol("progress");
 
+/** Creating both tables and evolving one takes some five steps; more only when others change the table meanwhile. */
+const stepsMax = 50;
+
 export class SchemaCommitter {
   readonly #options: SchemaCommitterOptions;
 
@@ -67,17 +70,19 @@ export class SchemaCommitter {
   async #repeat(turn: () => Promise<Step>, signal: AbortSignal): Promise<SchemaOutcome> {
     const { runtime, limits } = this.#options;
     let cause: unknown;
-    for (let attempt = 1; attempt <= limits.commitRetry.attemptsMax; attempt += 1) {
+    let troubles = 0;
+    for (let step = 1; step <= stepsMax && troubles < limits.commitRetry.attemptsMax; step += 1) {
       try {
-        const step = await turn();
-        if (step.kind !== "again") return step;
-        if (step.cause === progress) continue;
-        cause = step.cause;
+        const answer = await turn();
+        if (answer.kind !== "again") return answer;
+        if (answer.cause === progress) continue;
+        cause = answer.cause;
       } catch (failure) {
         if (!(failure instanceof OperationFailed)) throw failure;
         cause = failure;
       }
-      await sleep(runtime.clock, backoffDelayMs(limits.commitRetry, attempt, runtime.random), signal);
+      troubles += 1;
+      await sleep(runtime.clock, backoffDelayMs(limits.commitRetry, troubles, runtime.random), signal);
     }
     return { kind: "unavailable", cause };
   }
@@ -153,7 +158,7 @@ export class SchemaCommitter {
     if (outcome.kind !== "committed") {
       return { kind: "again", cause: outcome.kind === "conflict" ? outcome.detail : outcome.cause };
     }
-    return await this.#ensure([]);
+    return { kind: "again", cause: progress };
   }
 
   async #create(state: TableState, mapping: TableMapping): Promise<Step> {
@@ -172,7 +177,7 @@ export class SchemaCommitter {
     if (!hasSchema(metadata, mapping.schema)) {
       return { kind: "paused", reason: "the catalog gave the columns other ids than it was asked for" };
     }
-    return await this.#propose({
+    const proposed = await this.#propose({
       ...state,
       tableUuid: metadata["table-uuid"],
       mapping: { ...mapping, schema },
@@ -181,6 +186,7 @@ export class SchemaCommitter {
       places: placesOf(metadata),
       next: null,
     });
+    return proposed.kind === "ready" ? { kind: "again", cause: progress } : proposed;
   }
 
   #wantsDeadLetters(state: TableState): boolean {
