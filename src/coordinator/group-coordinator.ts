@@ -85,14 +85,21 @@ export class GroupCoordinator implements AsyncDisposable {
     if (index === undefined) return "NOT_COORDINATOR";
     const seat = this.#seat(index);
     if (typeof seat === "string") return seat;
-    if (!seat.isLoaded) await this.#waitFor(seat);
+    if (!seat.isLoaded) await this.#waitFor(seat.loading);
     if (this.#seats.get(index) !== seat) return "NOT_COORDINATOR";
     return seat.isLoaded ? seat.shard : "COORDINATOR_LOAD_IN_PROGRESS";
   }
 
-  /** Every shard of this node; `isComplete` is false while one is still being read. */
-  loadedShards(): { readonly shards: readonly GroupShard[]; readonly isComplete: boolean } {
+  /** Every shard of this node; `isComplete` is false when one is still being read after a while. */
+  async allShards(): Promise<{ readonly shards: readonly GroupShard[]; readonly isComplete: boolean }> {
     this.#reconcile();
+    const loading = Array.from(this.#seats.values()).filter(({ isLoaded }) => !isLoaded);
+    if (loading.length > 0) await this.#waitFor(Promise.all(loading.map((seat) => seat.loading)));
+    return this.loadedShards();
+  }
+
+  /** The shards that can be asked now; `isComplete` is false while one is still being read. */
+  loadedShards(): { readonly shards: readonly GroupShard[]; readonly isComplete: boolean } {
     const seats = [...this.#seats.values()];
     return {
       shards: seats.filter(({ isLoaded }) => isLoaded).map(({ shard }) => shard),
@@ -172,11 +179,11 @@ export class GroupCoordinator implements AsyncDisposable {
     this.#seats.delete(index);
   }
 
-  async #waitFor(seat: Seat): Promise<void> {
+  async #waitFor(loading: Promise<unknown>): Promise<void> {
     const patience = new AbortController();
     const { clock } = this.#options.runtime;
     const enough = sleep(clock, this.limits.loadWaitMs, patience.signal).catch(() => undefined); // Aborted: it was loaded.
-    await Promise.race([seat.loading, enough]);
+    await Promise.race([loading, enough]);
     patience.abort();
   }
 }

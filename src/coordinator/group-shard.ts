@@ -7,7 +7,6 @@ import { uuidRandom } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { StateLog, StateRecord } from "../log/state-log.ts";
 import {
-  type ClassicGroup,
   commitProblem,
   emptyClassicGroup,
   type GroupError,
@@ -31,10 +30,8 @@ export interface OffsetCommit {
   readonly offsets: readonly (TopicPartition & { readonly value: CommittedOffset })[];
 }
 
-export interface GroupSummary {
-  readonly groupId: string;
-  readonly classic: ClassicGroup;
-}
+/** A client's name may be as long as a string on the wire can be; a member id made from it must still fit. */
+const memberPrefixCharactersMax = 249;
 
 export class GroupShard {
   readonly #groups = new Map<string, LiveGroup>();
@@ -86,7 +83,8 @@ export class GroupShard {
     const known = this.#groups.get(groupId);
     if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
     const group = known ?? this.#open(groupId);
-    const memberIdFresh = `${event.instanceId ?? event.clientId}-${uuidRandom(this.#runtime.random)}`;
+    const prefix = (event.instanceId ?? event.clientId).slice(0, memberPrefixCharactersMax);
+    const memberIdFresh = `${prefix}-${uuidRandom(this.#runtime.random)}`;
     const reply = group.join({ ...event, memberIdFresh });
     if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
     return await reply;
@@ -164,6 +162,7 @@ export class GroupShard {
   async #forget(group: LiveGroup, gone: readonly TopicPartition[]): Promise<GroupError> {
     if (gone.length === 0) return "NONE";
     for (const at of gone) group.offsets.set(at, null);
+    if (group.isBlank) this.#groups.delete(group.id); // It was its offsets and nothing else; a reload would not find it.
     return await group.write(gone.map((at) => offsetRecord({ group: group.id, ...at }, null)));
   }
 

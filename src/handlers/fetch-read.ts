@@ -31,9 +31,9 @@ export interface ReadLimits {
 /** Clients that speak an older version cannot decompress zstd (KIP-110). */
 const zstdVersionMin = 10;
 
-/** Whether the position needs no bytes to be answered: it diverges, or lies outside the log. */
-export function isSatisfied(partition: Partition, wanted: FetchedPartition): boolean {
-  return wanted.fetchOffset < partition.logStart || divergence(partition, wanted) !== undefined;
+/** Whether the position is answered with an epoch or an error, not with bytes. */
+export function diverges(partition: Partition, wanted: FetchedPartition): boolean {
+  return divergence(partition, wanted) !== undefined;
 }
 
 /**

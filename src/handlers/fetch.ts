@@ -8,7 +8,7 @@ import type { FetchWait } from "../log/fetch-wait.ts";
 import type { Isolation, Log, Partition } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
-import { type FetchAnswer, type Found, isSatisfied, readAll } from "./fetch-read.ts";
+import { diverges, type FetchAnswer, type Found, readAll } from "./fetch-read.ts";
 import {
   type FetchContext,
   type FetchedPartition,
@@ -106,7 +106,7 @@ async function waitForBytes(
   const positions: { readonly partition: Partition; readonly from: Offset }[] = [];
   for (const each of wanted) {
     const partition = findPartition(options, request, context, each);
-    if ("error" in partition || isSatisfied(partition, each)) return;
+    if ("error" in partition || diverges(partition, each)) return;
     positions.push({ partition, from: each.fetchOffset as Offset });
   }
   await options.wait.wait({

@@ -127,17 +127,31 @@ export class LocalLog implements Log {
 
   #follow(events: readonly MetadataEvent[]): void {
     const { image } = this.#options.metadata;
+    if (events.length === 0) this.#followAll(); // The image came from a checkpoint: anything may have changed.
     for (const event of events) {
       if (event.kind === "create-topic" || event.kind === "create-partitions") {
         const topic = image.topic(event.topicId);
         if (topic !== undefined) this.#adopt([topic]);
-      } else if (event.kind === "delete-topic") {
-        for (const slot of this.#slots.get(event.topicId) ?? []) if (slot !== undefined) this.#letGo(slot);
-        this.#slots.delete(event.topicId);
-      } else if (event.kind === "set-topic-configs") this.#configure(event.topicId);
+      } else if (event.kind === "delete-topic") this.#drop(event.topicId);
+      else if (event.kind === "set-topic-configs") this.#configure(event.topicId);
       else if (event.kind === "set-broker-configs") for (const topicId of this.#slots.keys()) this.#configure(topicId);
       else if (event.kind === "open-streams") for (const stream of event.streams) this.#checkOwner(stream);
     }
+  }
+
+  #followAll(): void {
+    const { image } = this.#options.metadata;
+    for (const topicId of this.#slots.keys()) {
+      if (image.topic(topicId) === undefined) this.#drop(topicId);
+      else this.#configure(topicId);
+    }
+    for (const stream of this.#byStream.keys()) this.#checkOwner(stream);
+    this.#adopt(image.topics());
+  }
+
+  #drop(topicId: Uuid): void {
+    for (const slot of this.#slots.get(topicId) ?? []) if (slot !== undefined) this.#letGo(slot);
+    this.#slots.delete(topicId);
   }
 
   /** Which node writes a stream is the image's to say. One that nobody has written yet is taken by whoever sees it. */

@@ -38,7 +38,7 @@ export interface Partition {
   read(request: PartitionRead): Promise<PartitionReadResult>;
   /**
    * Bytes that a read from `from` could return now, capped: for min_bytes of a waiting fetch. The cap itself where a read
-   * would not wait for bytes: below the log start, and once the partition is closed.
+   * would not wait for bytes: outside of the log, and once the partition is closed.
    */
   bytesAvailable(from: Offset, isolation: Isolation): number;
   /** Calls back once when the high watermark, the last stable offset or the log start moves, or the partition closes. */

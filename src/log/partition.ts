@@ -5,6 +5,7 @@ import type { Clock } from "../base/runtime.ts";
 import type { Slabs } from "../base/slabs.ts";
 import { BatchView, patchBatch } from "../protocol/record-batch.ts";
 import type { OpenedStream, ReadRequest, ReadResult } from "../stream/storage.ts";
+import { Advance } from "./advance.ts";
 import { Backlog } from "./backlog.ts";
 import type { BatchPreparer, Prepared } from "./batch-preparer.ts";
 import type { Epochs } from "./epochs.ts";
@@ -85,8 +86,7 @@ export class OwnedPartition implements Partition {
   #state: "open" | "closed" = "open";
   /** Why nothing more can be made durable. The node is stopping; what is durable can still be read. */
   #failure: Error | undefined;
-  readonly #listeners = new Set<() => void>();
-  #durabilityWaiters: DurabilityWaiter[] = [];
+  readonly #advance = new Advance();
 
   constructor(options: PartitionOptions) {
     this.topicId = options.topicId;
@@ -107,6 +107,7 @@ export class OwnedPartition implements Partition {
     this.#highWatermark = options.stream.end;
     this.#lastStable = this.#computeLastStable();
     this.#epochs.begin(options.leaderEpoch, this.#end);
+    this.#epochs.forgetBelow(this.#logStart);
     this.#backlog = new Backlog(this.#end, backlogBatchesMax);
     this.#lane = new PartitionLane({
       entriesMax: options.limits.laneBatchesMax,
@@ -164,13 +165,12 @@ export class OwnedPartition implements Partition {
   }
 
   bytesAvailable(from: Offset, isolation: Isolation): number {
-    if (this.#state === "closed" || from < this.#logStart) return bytesAvailableMax;
+    if (this.#refuseRead(from) !== undefined) return bytesAvailableMax;
     return Math.min(bytesAvailableMax, this.#backlog.between(from, this.#readableEnd(isolation)));
   }
 
   onAdvance(listener: () => void): Disposable {
-    this.#listeners.add(listener);
-    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+    return this.#advance.listen(listener);
   }
 
   async offsetFor(query: OffsetQuery, isolation: Isolation): Promise<OffsetAnswer> {
@@ -237,7 +237,7 @@ export class OwnedPartition implements Partition {
   /** Refuses everything from now on and wakes who waits. What is assigned is still answered when durable. */
   close(): void {
     this.#state = "closed";
-    this.#notify();
+    this.#advance.notify();
   }
 
   /** Synchronous, in lane order: producer, offset, bytes and WAL queue move together. */
@@ -275,7 +275,7 @@ export class OwnedPartition implements Partition {
     this.counts.bytesIn += bytes.length;
     return durable.then(
       () => {
-        this.#advance(to);
+        this.#becameDurable(to);
         return { kind: "appended", baseOffset, appendTimestamp, logStart: this.#logStart };
       },
       (cause: unknown) => {
@@ -299,20 +299,15 @@ export class OwnedPartition implements Partition {
   #whenDurable(end: Offset): Promise<void> {
     if (this.#highWatermark >= end) return Promise.resolve();
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    return new Promise((resolve, reject) => this.#durabilityWaiters.push({ end, resolve, reject }));
+    return this.#advance.reached(end);
   }
 
-  #advance(highWatermark: Offset): void {
+  #becameDurable(highWatermark: Offset): void {
     // The storage settles a stream's promises in order; an ack that overtook another would be a lost record later.
     assert(highWatermark > this.#highWatermark, "the high watermark moves in order");
     this.#highWatermark = highWatermark;
     this.#lastStable = this.#computeLastStable();
-    if (this.#durabilityWaiters.length > 0) {
-      const waiters = this.#durabilityWaiters;
-      this.#durabilityWaiters = waiters.filter((waiter) => waiter.end > highWatermark);
-      for (const waiter of waiters) if (waiter.end <= highWatermark) waiter.resolve();
-    }
-    this.#notify();
+    this.#advance.to(highWatermark);
   }
 
   #fail(cause: unknown): Error {
@@ -320,16 +315,8 @@ export class OwnedPartition implements Partition {
       happened: "maybe",
       cause,
     });
-    for (const waiter of this.#durabilityWaiters.splice(0)) waiter.reject(this.#failure);
-    this.#notify();
+    this.#advance.fail(this.#failure);
     return this.#failure;
-  }
-
-  #notify(): void {
-    if (this.#listeners.size === 0) return;
-    const listeners = [...this.#listeners];
-    this.#listeners.clear(); // Each is called once; whoever wants more listens again.
-    for (const listener of listeners) listener();
   }
 
   async #moveStart(to: Offset): Promise<void> {
@@ -340,7 +327,7 @@ export class OwnedPartition implements Partition {
     this.#lastStable = this.#computeLastStable();
     this.#producers.forgetBelow(to);
     this.#epochs.forgetBelow(to);
-    this.#notify();
+    this.#advance.notify();
   }
 
   #computeLastStable(): Offset {
@@ -396,12 +383,6 @@ export class OwnedPartition implements Partition {
     this.counts.rejectedBatches += 1;
     return outcome;
   }
-}
-
-interface DurabilityWaiter {
-  readonly end: Offset;
-  readonly resolve: () => void;
-  readonly reject: (cause: Error) => void;
 }
 
 const noBatches: Pick<ReadResult, "batches"> = { batches: [] };

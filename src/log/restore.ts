@@ -40,7 +40,6 @@ export async function restore(
     from = found.next;
   }
   producers.forgetBelow(stream.start);
-  epochs.forgetBelow(stream.start);
   return { producers, epochs };
 }
 

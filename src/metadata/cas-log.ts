@@ -10,6 +10,7 @@
  * 4. Each entry carries the hash of the entry before it. A store that lost its end (a restored backup, a replica that
  *    lagged) is found out at once and the process halts.
  */
+import { OperationFailed } from "../base/errors.ts";
 import type { NodeEpoch, NodeId, Seq, Uuid } from "../base/ids.ts";
 
 export interface CasLog extends AsyncDisposable {
@@ -17,7 +18,10 @@ export interface CasLog extends AsyncDisposable {
   append(
     entry: LogEntry,
   ): Promise<{ readonly kind: "ok"; readonly seq: Seq } | { readonly kind: "unknown"; readonly cause: unknown }>;
-  /** Up to `entriesMax` entries from `from` on, in order; [] when there are none yet. Throws CorruptData on a broken chain. */
+  /**
+   * Entries from `from` on, in order: `entriesMax` of them, or fewer when the log ends. Throws CorruptData on a broken chain,
+   * EntriesForgotten when `from` is behind a checkpoint and gone.
+   */
   read(from: Seq, entriesMax: number): Promise<readonly StoredEntry[]>;
   /** The newest checkpoint, or undefined. */
   readCheckpoint(): Promise<Checkpoint | undefined>;
@@ -30,7 +34,7 @@ export interface LogEntry {
   readonly nodeEpoch: NodeEpoch;
   /** Names this operation for ever: a repeat of it is the same operation. */
   readonly opId: Uuid;
-  /** Encoded events (schemas/storage.ts), accepted or refused by the fold as one group. */
+  /** Groups of events (schemas/storage.ts), each accepted or refused by the fold as a whole. */
   readonly events: Uint8Array;
 }
 
@@ -38,6 +42,14 @@ export interface StoredEntry extends LogEntry {
   readonly seq: Seq;
   /** SHA-256 over the previous hash and this entry's bytes, 32 bytes. */
   readonly hash: Uint8Array;
+}
+
+/** The reader is too far behind: the checkpoint holds what these entries said. */
+export class EntriesForgotten extends OperationFailed {
+  override readonly name = "EntriesForgotten";
+  constructor(from: Seq) {
+    super(`the metadata log has forgotten entry ${from}`, { happened: "no" });
+  }
 }
 
 export interface Checkpoint {

@@ -145,6 +145,21 @@ export function evolve(mapping: TableMapping, source: MappingSource, settings: T
   return finish(mapping, { ...merged.mapping, sources }, known !== undefined);
 }
 
+/**
+ * The mapping over the table's current schema, which others may have changed: renamed and moved columns keep their ids and so
+ * their bindings; the names of dropped ones are free for new columns (rule G7).
+ */
+export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: number): TableMapping {
+  return {
+    ...mapping,
+    version: mapping.version + 1,
+    schema,
+    lastColumnId: Math.max(mapping.lastColumnId, lastColumnId),
+    // Every source is asked again, since its columns may be gone; what was refused stays so.
+    sources: Object.fromEntries(Object.entries(mapping.sources).filter(([, state]) => state.kind === "refused")),
+  };
+}
+
 function refuse(
   mapping: TableMapping,
   source: { readonly part: RecordPart; readonly schemaId: number },

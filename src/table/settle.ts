@@ -35,7 +35,7 @@ export type Settled =
 
 /** What the ancestry of `main` says. */
 export type Ancestry =
-  | { readonly kind: "mark"; readonly mark: CommitMark }
+  | { readonly kind: "mark"; readonly mark: CommitMark; readonly snapshotId: bigint }
   /** Down to a snapshot without parent, or no snapshot at all, and none is ours. */
   | { readonly kind: "whole" }
   /** A parent is not there any more: somebody expired it. */
@@ -60,6 +60,21 @@ export function settle(metadata: TableMetadata, ledger: Ledger): Settled {
   return compare(ancestry, property, ledger.committedSeq);
 }
 
+/**
+ * A person takes the table as it is: everything that our log or any mark of ours knows is taken for committed, whether its
+ * rows are still there or not.
+ */
+export function accepted(metadata: TableMetadata, ledger: Ledger): Extract<Settled, { readonly kind: "settled" }> {
+  const ancestry = ancestryOf(metadata);
+  const property = propertyOf(metadata);
+  const marks = [property, ancestry.kind === "mark" ? ancestry.mark : null];
+  const ours = marks.filter(
+    (mark) => mark !== null && mark !== "unreadable" && foreignReason(mark, ledger) === undefined,
+  );
+  const seqs = ours.map((mark) => (mark as CommitMark).seq);
+  return { kind: "settled", seq: Math.max(ledger.committedSeq, ...seqs) as Seq, mark: null };
+}
+
 /** Walks from `main` to the newest snapshot that carries a mark. */
 export function ancestryOf(metadata: TableMetadata): Ancestry {
   const snapshots = new Map(metadata.snapshots.map((snapshot) => [snapshot["snapshot-id"], snapshot]));
@@ -72,7 +87,7 @@ export function ancestryOf(metadata: TableMetadata): Ancestry {
     const text = snapshot.summary?.[markName];
     if (text !== undefined) {
       const mark = parseMark(text);
-      return mark === undefined ? { kind: "unreadable", snapshot: id } : { kind: "mark", mark };
+      return mark === undefined ? { kind: "unreadable", snapshot: id } : { kind: "mark", mark, snapshotId: id };
     }
     id = snapshot["parent-snapshot-id"];
   }

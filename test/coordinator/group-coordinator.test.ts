@@ -1,4 +1,5 @@
 // Proves: groups and offsets survive a reload as they were acknowledged, answers wait for durability, and a shard that moves says so.
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Uuid } from "../../src/base/ids.ts";
 import { coordinatorPartition, GroupCoordinator, javaHash } from "../../src/coordinator/group-coordinator.ts";
@@ -95,7 +96,13 @@ class World implements AsyncDisposable {
 
   async commit(
     offset: number,
-    by: { memberId?: string; generation?: number; topic?: string; value?: Partial<CommittedOffset> } = {},
+    by: {
+      groupId?: string;
+      memberId?: string;
+      generation?: number;
+      topic?: string;
+      value?: Partial<CommittedOffset>;
+    } = {},
   ) {
     const value = {
       offset,
@@ -106,7 +113,7 @@ class World implements AsyncDisposable {
       ...by.value,
     };
     return (await this.shard()).commit({
-      groupId: "g",
+      groupId: by.groupId ?? "g",
       memberId: by.memberId ?? "",
       instanceId: null,
       generation: by.generation ?? -1,
@@ -285,7 +292,7 @@ describe("offsets are forgotten", () => {
     expect(await world.offset("u")).toBe(2);
     await world.clock.run(4 * dayMs);
     expect((await world.shard()).group("g")).toBeUndefined();
-    expect((await world.records()).at(-1)).toBe("group g ∅");
+    expect((await world.records()).at(-1)).toBe("offset u ∅");
   });
 
   test("at the time that an old client asked for", async () => {
@@ -312,7 +319,8 @@ describe("offsets are forgotten", () => {
     await world.clock.run(6.9 * dayMs);
     expect(await world.offset("t")).toBe(1);
     await world.clock.run(0.2 * dayMs);
-    expect(await world.offset("t")).toBeUndefined();
+    expect((await world.shard()).group("g")).toBeUndefined();
+    expect((await world.records()).slice(-2)).toEqual(["offset t ∅", "group g ∅"]);
   });
 
   test("by request, but not of a topic that the group reads", async () => {
@@ -338,5 +346,63 @@ describe("offsets are forgotten", () => {
     await world.coordinator.forgetTopics(new Set(["t"]));
     expect(await world.offset()).toBeUndefined();
     expect(await world.records()).toEqual(["offset t 1", "offset t ∅"]);
+  });
+});
+
+describe("laws", () => {
+  const groupId = fc.constantFrom("g", "h");
+  const topic = fc.constantFrom("t", "u");
+  const action = fc.oneof(
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant("commit" as const), groupId, topic, offset: fc.nat(9) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("delete-group" as const), groupId }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("delete-offset" as const), groupId, topic }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget-topic" as const), topic }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("join-and-leave" as const) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("refuse" as const), offset: fc.nat(9) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const) }) },
+  );
+
+  /** Every group with its state, its generation and its offsets. */
+  async function known(world: World): Promise<unknown> {
+    return Array.from((await world.shard()).groups(), ({ id, classic, offsets }) => ({
+      id,
+      state: classic.state,
+      generation: classic.generation,
+      offsets: Array.from(offsets.all(), (at) => `${at.topic} ${offsets.get(at)?.offset}`).sort(),
+    })).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  test("what was acknowledged is what the next reader finds, and what was refused is not", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { maxLength: 30 }), async (actions) => {
+        const world = new World();
+        for (const step of actions) {
+          const shard = await world.shard();
+          if (step.kind === "commit") {
+            expect(await world.commit(step.offset, step)).toBe("NONE");
+          } else if (step.kind === "delete-group") await shard.deleteGroup(step.groupId);
+          else if (step.kind === "delete-offset") {
+            await shard.deleteOffsets(step.groupId, [{ topic: step.topic, partition: 0 }]);
+          } else if (step.kind === "forget-topic") await world.coordinator.forgetTopics(new Set([step.topic]));
+          else if (step.kind === "join-and-leave") {
+            const memberId = await world.stable();
+            await shard.group("g")?.leave({ members: [{ memberId, instanceId: null }] });
+            await shard.group("g")?.written;
+          } else if (step.kind === "refuse") {
+            const before = await known(world);
+            world.log.fake(topicId, 0).refusal = "busy";
+            expect(await world.commit(step.offset)).toBe("NOT_COORDINATOR");
+            world.log.fake(topicId, 0).refusal = undefined;
+            expect(await known(world)).toEqual(before);
+          } else {
+            const before = await known(world);
+            await world.restart();
+            expect(await known(world)).toEqual(before);
+          }
+        }
+        await world.coordinator[Symbol.asyncDispose]();
+      }),
+      { numRuns: 100 }, // fast-check prints seed and path when it fails.
+    );
   });
 });

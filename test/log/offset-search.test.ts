@@ -59,7 +59,10 @@ test("records of an open transaction are not found by a read-committed search", 
   await world.append(
     buildBatch({
       records: [{ timestamp: 300, key: null, value: null }],
-      ...{ isTransactional: true, producerId: 1, producerEpoch: 0, baseSequence: 0 },
+      isTransactional: true,
+      producerId: 1,
+      producerEpoch: 0,
+      baseSequence: 0,
     }),
   );
   const query = { kind: "at-or-after", timestamp: 250 } as const;

@@ -71,6 +71,12 @@ export class SimDisk implements Disk {
     this.#clock.trace(`disk crash, ${this.#names.size} files left`);
   }
 
+  /** kill -9: what was written stays in the page cache, synced or not; what was under way never returns. */
+  processDies(): void {
+    this.#life += 1;
+    this.#clock.trace("process dies");
+  }
+
   async open(path: string, mode: "read" | "write" | "create"): Promise<DiskFile> {
     await this.#turn();
     const name = normal(path);

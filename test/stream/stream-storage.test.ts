@@ -2,7 +2,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { CorruptData, OperationFailed } from "../../src/base/errors.ts";
 import type { NodeId, Offset, Owned, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
-import { systemRuntime } from "../../src/base/runtime.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { FileWal } from "../../src/stream/file-wal.ts";
 import type { StreamLimits } from "../../src/stream/limits.ts";
@@ -140,7 +139,7 @@ describe("a cut", () => {
     await clock.until(storage.flush());
     expect(metadata.ranges.get(a)?.length).toBeGreaterThan(3);
     await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
-    for (const range of [...(metadata.ranges.get(a) ?? [])]) {
+    for (const range of metadata.ranges.get(a) ?? []) {
       const image = metadata.ranges.get(a) ?? [];
       metadata.ranges.set(
         a,

@@ -10,12 +10,13 @@ import {
   decodeHeader,
   encodeGroup,
   type GroupHeader,
+  headerBytes,
   isBodyIntact,
   recordEnds,
   visitRecords,
 } from "../../src/stream/wal-format.ts";
 
-const link = { walId: 77, epoch: 5, seq: 9, position: 8192, durable: 4096, previousCrc: 0xfedcba98 };
+const link = { walId: 77, epoch: 5, seq: 9, position: 8192, durable: 4096, trimmed: 100, previousCrc: 0xfedcba98 };
 
 function record(i: number, bytes: Uint8Array): WalRecord {
   const ids = { stream: (100 + i) as StreamId, epoch: 3, maxTimestamp: i === 0 ? -1 : 1_700_000_000_000 };
@@ -70,12 +71,12 @@ test("records come back, with the ends that the writer was told", () => {
 test("a flip of any bit that is read makes it no group, and so does another position", () => {
   const good = joined(encodeGroup(link, sample).views);
   const header = decodeHeader(good, 0, link.position) as GroupHeader;
-  const read = 68 + header.bodyBytes; // The header and the body; the rest is padding.
+  const read = headerBytes + header.bodyBytes; // The header and the body; the rest is padding.
   for (let bit = 0; bit < read * 8; bit += 1) {
     const flipped = good.slice();
     flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
     expect(decode(flipped), `bit ${bit}`).toBeUndefined();
   }
   expect(decodeHeader(good, 0, 4096)).toBeUndefined();
-  expect(decodeHeader(good.subarray(0, 60), 0, link.position)).toBeUndefined();
+  expect(decodeHeader(good.subarray(0, headerBytes - 1), 0, link.position)).toBeUndefined();
 });

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { type Table, tableFromIPC } from "apache-arrow";
-import { type FileMetaData, parquetMetadata, parquetReadObjects } from "hyparquet";
+import { type FileMetaData, type ParquetParsers, parquetMetadata, parquetReadObjects } from "hyparquet";
 import { readParquet } from "parquet-wasm/node";
 
 export type Row = Record<string, unknown>;
@@ -22,7 +22,18 @@ export function readFooter(bytes: Uint8Array): FileMetaData {
 }
 
 export async function readByHyparquet(bytes: Uint8Array): Promise<readonly Row[]> {
-  return (await parquetReadObjects({ file: bufferOf(bytes), compressors, utf8: false })) as Row[];
+  return await parquetReadObjects({ file: bufferOf(bytes), compressors, utf8: false });
+}
+
+/** Times as the integers that they are, bytes as bytes. */
+const rawParsers = {
+  timestampFromMicroseconds: (micros: bigint) => micros,
+  dateFromDays: (days: number) => days,
+  uuidFromBytes: (bytes: Uint8Array) => bytes,
+} as unknown as ParquetParsers;
+
+export async function readRawByHyparquet(bytes: Uint8Array): Promise<readonly Row[]> {
+  return await parquetReadObjects({ file: bufferOf(bytes), compressors, utf8: false, parsers: rawParsers });
 }
 
 /** Arrow's own vectors: what is not asked for is not converted. */
@@ -39,7 +50,7 @@ export async function queryByDuckDb(bytes: Uint8Array, sql: string): Promise<rea
   const connection = await instance.connect();
   try {
     const reader = await connection.runAndReadAll(sql.replaceAll("$file", `'${path}'`));
-    return reader.getRowObjects() as Row[];
+    return reader.getRowObjects();
   } finally {
     connection.closeSync();
     instance.closeSync();

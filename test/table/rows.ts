@@ -1,5 +1,6 @@
 /** Rows as plain values, put into columns one by one: the plainest way to fill a table in a test. */
 import { type ColumnNode, type Columns, putAbsent, putEmpty } from "../../src/table/columns.ts";
+import { fixedBigintBytes } from "../../src/table/iceberg/bounds.ts";
 import type { Leaf } from "../../src/table/leaf.ts";
 
 /** null is absent; lists are arrays, maps arrays of pairs, structs objects by name; the rest as PrimitiveValue. */
@@ -62,6 +63,7 @@ function putPrimitive(leaf: Leaf, rep: number, value: Value): void {
       if (typeof value === "string") return leaf.putString(rep, value);
       return leaf.put(rep, value as Uint8Array, 0, (value as Uint8Array).length);
     case "fixed":
+      if (typeof value === "bigint") return leaf.put(rep, fixedBigintBytes(value, leaf.width), 0);
       return leaf.put(rep, value as Uint8Array, 0);
   }
 }
