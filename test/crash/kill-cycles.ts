@@ -35,8 +35,9 @@ export async function runKillCycles(options: {
   const random = mulberry32(options.seed);
   const directory = mkdtempSync(join(tmpdir(), "inlet-crash-"));
   // The same port every time, so that clients find the broker again; small generations, so that kills hit uploads too.
-  const config = { kafka: { port: await freePort() }, upload: { interval: { ms: { max: 500 } } } };
-  const start = (): Promise<InletBroker> => startInlet({ directory, config, name: "crash" });
+  const kafkaPort = await freePort();
+  const config = { stream: { upload: { interval: { ms: { max: 500 } } } } };
+  const start = (): Promise<InletBroker> => startInlet({ directory, kafkaPort, config, name: "crash" });
   let broker = await start();
   const kafka = new Kafka({
     brokers: [broker.bootstrap],
