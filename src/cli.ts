@@ -12,7 +12,12 @@ const signals = watchSignals(
   (name, listener) => void process.on(name, listener),
   (code) => process.exit(code),
 );
-process.on("disconnect", signals.stop);
+// The reader of a pipe (`| head`) may leave before everything is said: that is no failure.
+process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
+  if (cause.code !== "EPIPE") throw cause;
+  process.exit(0);
+});
+process.on("disconnect", () => signals.stop());
 process.channel?.unref(); // Listening for it would keep a command that is done from ending.
 process.exitCode = await runCli({
   args: process.argv.slice(2),
