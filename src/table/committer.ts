@@ -7,7 +7,7 @@ import type { Offset, Seq, Uuid } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound, TableInfo } from "../metadata/image.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
-import { beganAt, type CommitMark, offsetsAfter, planCommit } from "./rounds.ts";
+import { type CommitMark, offsetsAfter, planCommit } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { ancestryOf, type Ledger } from "./settle.ts";
 import type { AppendOutcome, AppendRequest, TableAppender } from "./table-appender.ts";
@@ -87,10 +87,9 @@ export class TableCommitter {
       ledger: () => this.#ledger(epoch, this.#table().committedSeq, state?.tableUuid ?? null),
       rounds: (since) => rounds.filter((round) => round.seq > since),
       manifestOf: (round) => round.main,
-      markFor: (upTo, appended, before) => this.#mark(epoch, upTo, beganAt(appended), before),
+      markFor: (upTo) => this.#mark(epoch, upTo),
       accept: false,
-      offsetColumn: state?.mapping.own.offset ?? -1,
-      partitionColumn: state?.mapping.own.partition ?? -1,
+      columns: { offset: state?.mapping.own.offset ?? -1, partition: state?.mapping.own.partition ?? -1 },
       creation: null, // It was created before the first round was translated.
       expire: settings.expire,
     };
@@ -108,9 +107,7 @@ export class TableCommitter {
       ledger: () => this.#ledger(epoch, 0 as Seq, null),
       rounds: (since) => rounds.filter((round) => round.seq > since && round.deadLetters !== null),
       manifestOf: (round) => round.deadLetters,
-      markFor: (upTo, appended, before) => this.#mark(epoch, upTo, firstOffsets(appended), before),
-      offsetColumn: columnId("offset"),
-      partitionColumn: columnId("partition"),
+      columns: { offset: columnId("offset"), partition: columnId("partition") },
       creation: deadLetterCreation(),
     };
   }
@@ -120,13 +117,11 @@ export class TableCommitter {
     return { cluster: this.#options.metadata.image.clusterId, table, generation, committedSeq, epoch, tableUuid };
   }
 
-  #mark(epoch: Seq, seq: Seq, began: ReadonlyMap<number, Offset>, before: CommitMark | null): CommitMark {
+  #mark(epoch: Seq, seq: Seq): Omit<CommitMark, "wrote"> {
     const { id: table, generation, committedTo, pending } = this.#table();
     const included = pending.filter((round) => round.seq <= seq);
     const { clusterId: cluster } = this.#options.metadata.image;
-    // A commit without rows is recognised by the rows of the one before it.
-    const recognised = began.size > 0 ? began : (before?.began ?? began);
-    return { cluster, table, generation, epoch, seq, offsets: offsetsAfter(committedTo, included), began: recognised };
+    return { cluster, table, generation, epoch, seq, offsets: offsetsAfter(committedTo, included) };
   }
 
   /** Step 6: pending rounds are forgotten, retention and cleaning may pass. */
@@ -176,16 +171,6 @@ export class TableCommitter {
     if (table === undefined) throw new TypeError(`table ${this.#options.table} is not in the image`);
     return table;
   }
-}
-
-function firstOffsets(rounds: readonly PendingRound[]): ReadonlyMap<number, Offset> {
-  const first = new Map<number, Offset>();
-  // Which of a round's ranges held the dead letters is not known: only a range of its own proves anything.
-  for (const { ranges } of rounds) {
-    const [only] = ranges;
-    if (ranges.length === 1 && only !== undefined && !first.has(only.partition)) first.set(only.partition, only.from);
-  }
-  return first;
 }
 
 function columnId(name: string): number {

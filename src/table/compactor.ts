@@ -94,8 +94,9 @@ class TopicCompactor implements Compactor {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const loops = this.#loops.map((loop) => loop[Symbol.asyncDispose]()); // First: their turns would meet closed lanes.
     const workers = [...this.#workers.values()].map((worker) => worker[Symbol.asyncDispose]());
-    await Promise.all([...workers, ...this.#loops.map((loop) => loop[Symbol.asyncDispose]())]);
+    await Promise.all([...loops, ...workers]);
     for (const catalog of this.#catalogs.values()) await catalog[Symbol.asyncDispose]();
   }
 

@@ -1,37 +1,63 @@
-/** Looks for a commit's rows in the live files of a table whose history was cut by somebody's expiry. */
+/**
+ * A commit's rows, recognised by bounds: what a commit wrote is told in its mark, and looked for in the live files when
+ * somebody's expiry has cut the table's history.
+ */
 import { deserializeValue } from "./iceberg/bounds.ts";
 import { type ManifestEntry, readManifest } from "./iceberg/manifest.ts";
 import type { ManifestFile } from "./iceberg/manifest-list.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
 import type { Schema } from "./iceberg/types.ts";
-import type { CommitMark } from "./rounds.ts";
+import type { CommitMark, Trace } from "./rounds.ts";
 import type { Warehouse } from "./warehouse.ts";
+
+/** Field ids of the columns that hold a record's offset and partition. */
+export interface PlaceColumns {
+  readonly offset: number;
+  readonly partition: number;
+}
 
 interface Table {
   readonly manifests: readonly ManifestFile[];
   readonly metadata: TableMetadata;
-  /** Field ids of the columns that hold a record's offset and partition. */
-  readonly columns: { readonly offset: number; readonly partition: number };
+  readonly columns: PlaceColumns;
   readonly warehouse: Warehouse;
 }
 
+/** A mark stays small: of many files, those that reach furthest. */
+const tracesMax = 8;
+
+/** One trace for each range of partitions that files hold, the furthest offset of it. */
+export function tracesOf(entries: readonly ManifestEntry[], columns: PlaceColumns): readonly Trace[] {
+  const furthest = new Map<string, Trace>();
+  for (const { file } of entries) {
+    const offsets = boundsOf(file, columns.offset, "long");
+    const partitions = boundsOf(file, columns.partition, "int");
+    if (offsets === undefined || partitions === undefined) continue;
+    const { lower: from, upper: to } = partitions;
+    const known = furthest.get(`${from} ${to}`);
+    if (known === undefined || known.offset < offsets.upper)
+      furthest.set(`${from} ${to}`, { from, to, offset: offsets.upper });
+  }
+  return [...furthest.values()].sort((a, b) => b.offset - a.offset).slice(0, tracesMax);
+}
+
 /**
- * Whether for every partition that the mark's commit wrote to there is a live file which holds that partition and reaches
- * the offsets that the commit began with. Files without bounds on these columns confirm nothing.
+ * Whether every trace that the mark's commit left is covered by a live file. A rewrite by others keeps rows, so its files
+ * cover them too; files without bounds on these columns confirm nothing.
  */
 export async function isConfirmed(mark: CommitMark, table: Table): Promise<boolean> {
-  const missing = new Map(mark.began);
-  if (missing.size === 0) return false; // A commit without rows left nothing to look for.
+  let missing = mark.wrote;
+  if (missing.length === 0) return true; // No commit of ours had rows: there are none to be missing.
   for await (const { file } of liveEntries(table)) {
     const offsets = boundsOf(file, table.columns.offset, "long");
     const partitions = boundsOf(file, table.columns.partition, "int");
     if (offsets === undefined || partitions === undefined) continue;
-    for (const [partition, from] of missing) {
-      if (partitions.lower <= partition && partition <= partitions.upper && offsets.upper >= from) {
-        missing.delete(partition);
-      }
-    }
-    if (missing.size === 0) return true;
+    missing = missing.filter((trace) => {
+      const holdsOffset = offsets.lower <= trace.offset && trace.offset <= offsets.upper;
+      const holdsPartition = partitions.lower <= trace.to && trace.from <= partitions.upper;
+      return !(holdsOffset && holdsPartition);
+    });
+    if (missing.length === 0) return true;
   }
   return false;
 }

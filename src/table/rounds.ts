@@ -25,15 +25,22 @@ export interface CommitMark {
   readonly seq: Seq;
   /** The next offset of every partition; a URI of them when they are too many for the metadata. */
   readonly offsets: ReadonlyMap<number, Offset> | string;
-  /** Where the newest commit with rows began in each partition that it touched: lets its files be recognised. */
-  readonly began: ReadonlyMap<number, Offset>;
+  /** What the newest commit with rows wrote, told from its files' bounds: lets its rows be recognised. */
+  readonly wrote: readonly Trace[];
+}
+
+/** Some file held rows of partitions [from, to], and a row with this offset as its greatest. */
+export interface Trace {
+  readonly from: number;
+  readonly to: number;
+  readonly offset: number;
 }
 
 export function renderMark(mark: CommitMark): string {
   const { offsets } = mark;
   const vector = typeof offsets === "string" ? { "offsets-file": offsets } : { offsets: Object.fromEntries(offsets) };
   const { cluster, table, generation, epoch, seq } = mark;
-  return renderJson({ cluster, table, generation, epoch, seq, ...vector, began: Object.fromEntries(mark.began) });
+  return renderJson({ cluster, table, generation, epoch, seq, ...vector, wrote: mark.wrote });
 }
 
 /** undefined when the text is not ours or was tampered with. */
@@ -42,13 +49,13 @@ export function parseMark(text: string): CommitMark | undefined {
   if (!isJsonObject(json)) return undefined;
   const { cluster, table, generation, epoch, seq } = json;
   const offsets = typeof json["offsets-file"] === "string" ? json["offsets-file"] : offsetsOf(json["offsets"]);
-  const began = offsetsOf(json["began"]);
+  const wrote = tracesOf(json["wrote"]);
   if (typeof cluster !== "string" || typeof table !== "string") return undefined;
   if (typeof generation !== "number" || typeof epoch !== "number" || typeof seq !== "number") return undefined;
-  if (offsets === undefined || began === undefined) return undefined;
+  if (offsets === undefined || wrote === undefined) return undefined;
   return {
     ...{ cluster: cluster as Uuid, table: table as Uuid, generation },
-    ...{ epoch: epoch as Seq, seq: seq as Seq, offsets, began },
+    ...{ epoch: epoch as Seq, seq: seq as Seq, offsets, wrote },
   };
 }
 
@@ -77,18 +84,6 @@ export function offsetsAfter(
     if (range.to > present) offsets.set(range.partition, range.to);
   }
   return new Map([...offsets].sort(([a], [b]) => a - b));
-}
-
-/** Where the ranges that became rows begin; what the mark carries as `began`. */
-export function beganAt(rounds: readonly PendingRound[]): ReadonlyMap<number, Offset> {
-  const began = new Map<number, Offset>();
-  for (const round of rounds) {
-    if (round.main === null) continue;
-    for (const { partition, from, to, skips } of round.ranges) {
-      if (to - from > skips && !began.has(partition)) began.set(partition, from);
-    }
-  }
-  return began;
 }
 
 export const liveLane = "live";
@@ -149,4 +144,12 @@ function offsetsOf(json: Json | undefined): ReadonlyMap<number, Offset> | undefi
   const entries = Object.entries(json);
   if (entries.some(([key, value]) => !/^\d+$/.test(key) || typeof value !== "number")) return undefined;
   return new Map(entries.map(([key, value]) => [Number(key), value as Offset]));
+}
+
+function tracesOf(json: Json | undefined): readonly Trace[] | undefined {
+  if (!Array.isArray(json)) return undefined;
+  const traces = json as readonly Json[];
+  const isTrace = (trace: Json): boolean =>
+    isJsonObject(trace) && ["from", "to", "offset"].every((name) => typeof trace[name] === "number");
+  return traces.every(isTrace) ? (traces as unknown as readonly Trace[]) : undefined;
 }

@@ -14,7 +14,7 @@ import type { Catalog, LoadedTable } from "./catalog.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
-import { evolve, initialMapping, type MappingSource, type TableMapping } from "./schema-map.ts";
+import { evolve, initialMapping, type MappingSource, rebase, type TableMapping } from "./schema-map.ts";
 import type { TableSettings } from "./settings.ts";
 import {
   creationUpdates,
@@ -47,6 +47,9 @@ type Step = SchemaOutcome | { readonly kind: "again"; readonly cause: unknown };
 /** The cause of a turn that did its part and leaves the rest to the next one. */
 const progress = Symbol("progress");
 
+/** Creating both tables and evolving one takes some five steps; more only when others change the table meanwhile. */
+const stepsMax = 50;
+
 export class SchemaCommitter {
   readonly #options: SchemaCommitterOptions;
 
@@ -67,17 +70,19 @@ export class SchemaCommitter {
   async #repeat(turn: () => Promise<Step>, signal: AbortSignal): Promise<SchemaOutcome> {
     const { runtime, limits } = this.#options;
     let cause: unknown;
-    for (let attempt = 1; attempt <= limits.commitRetry.attemptsMax; attempt += 1) {
+    let troubles = 0;
+    for (let step = 1; step <= stepsMax && troubles < limits.commitRetry.attemptsMax; step += 1) {
       try {
-        const step = await turn();
-        if (step.kind !== "again") return step;
-        if (step.cause === progress) continue;
-        cause = step.cause;
+        const answer = await turn();
+        if (answer.kind !== "again") return answer;
+        if (answer.cause === progress) continue;
+        cause = answer.cause;
       } catch (failure) {
         if (!(failure instanceof OperationFailed)) throw failure;
         cause = failure;
       }
-      await sleep(runtime.clock, backoffDelayMs(limits.commitRetry, attempt, runtime.random), signal);
+      troubles += 1;
+      await sleep(runtime.clock, backoffDelayMs(limits.commitRetry, troubles, runtime.random), signal);
     }
     return { kind: "unavailable", cause };
   }
@@ -90,7 +95,7 @@ export class SchemaCommitter {
     const base = state === undefined ? undefined : (await this.#load())?.metadata;
     const before = state === undefined ? initialMapping(this.#options.settings) : onBase(state, base);
     const mapping = sources.reduce((grown, source) => evolve(grown, source, this.#options.settings).mapping, before);
-    if (state !== undefined && mapping === before) return { kind: "ready", state };
+    if (state !== undefined && mapping === state.mapping) return { kind: "ready", state };
     if (state !== undefined && base === undefined) return { kind: "paused", reason: "the table is not in its catalog" };
     return await this.#wish(state, base, mapping);
   }
@@ -153,7 +158,7 @@ export class SchemaCommitter {
     if (outcome.kind !== "committed") {
       return { kind: "again", cause: outcome.kind === "conflict" ? outcome.detail : outcome.cause };
     }
-    return await this.#ensure([]);
+    return { kind: "again", cause: progress };
   }
 
   async #create(state: TableState, mapping: TableMapping): Promise<Step> {
@@ -172,7 +177,7 @@ export class SchemaCommitter {
     if (!hasSchema(metadata, mapping.schema)) {
       return { kind: "paused", reason: "the catalog gave the columns other ids than it was asked for" };
     }
-    return await this.#propose({
+    const proposed = await this.#propose({
       ...state,
       tableUuid: metadata["table-uuid"],
       mapping: { ...mapping, schema },
@@ -181,6 +186,7 @@ export class SchemaCommitter {
       places: placesOf(metadata),
       next: null,
     });
+    return proposed.kind === "ready" ? { kind: "again", cause: progress } : proposed;
   }
 
   #wantsDeadLetters(state: TableState): boolean {
@@ -231,8 +237,7 @@ export class SchemaCommitter {
 /** The mapping over the table as it is now: columns that people added, renamed or dropped are theirs to decide. */
 function onBase(state: TableState, base: TableMetadata | undefined): TableMapping {
   if (base === undefined || hasSchema(base, state.mapping.schema)) return state.mapping;
-  const lastColumnId = Math.max(state.mapping.lastColumnId, base["last-column-id"]);
-  return { ...state.mapping, schema: currentSchema(base), lastColumnId };
+  return rebase(state.mapping, currentSchema(base), base["last-column-id"]);
 }
 
 function schemaIdAfter(metadata: TableMetadata): number {

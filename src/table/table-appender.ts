@@ -19,7 +19,7 @@ import { readManifest } from "./iceberg/manifest.ts";
 import { type ManifestFile, readManifestList, writeManifestList } from "./iceberg/manifest-list.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
 import type { Update } from "./iceberg/updates.ts";
-import { isConfirmed } from "./live-files.ts";
+import { isConfirmed, type PlaceColumns, tracesOf } from "./live-files.ts";
 import { type CommitMark, renderMark } from "./rounds.ts";
 import { accepted, type Ledger, settle } from "./settle.ts";
 import { placesOf } from "./table-state.ts";
@@ -52,12 +52,11 @@ export interface AppendRequest {
   readonly rounds: (since: Seq) => readonly PendingRound[];
   /** The round's manifest for this table; null: the round has no rows for it. */
   readonly manifestOf: (round: PendingRound) => RoundManifest | null;
-  readonly markFor: (upTo: Seq, rounds: readonly PendingRound[], before: CommitMark | null) => CommitMark;
+  readonly markFor: (upTo: Seq) => Omit<CommitMark, "wrote">;
   /** A person takes the table as it is: commits even without rounds, to leave a new mark on whatever is there. */
   readonly accept: boolean;
-  /** Column that holds the record's offset, and the one that holds its partition: proof when history was cut. */
-  readonly offsetColumn: number;
-  readonly partitionColumn: number;
+  /** Proof of what was written, when history was cut. */
+  readonly columns: PlaceColumns;
   /** Makes the table when it is missing; null: it must exist. */
   readonly creation: readonly Update[] | null;
   readonly expire: ExpirySettings;
@@ -112,7 +111,7 @@ export class TableAppender {
       return { kind: "appended", seq: settled.seq, snapshotId: null, table };
     }
     const upTo = rounds.at(-1)?.seq ?? settled.seq;
-    return await this.#commit(request, table, rounds, request.markFor(upTo, rounds, settled.mark));
+    return await this.#commit(request, table, rounds, upTo, settled.mark);
   }
 
   async #load(
@@ -132,7 +131,7 @@ export class TableAppender {
     const settled = settle(metadata, request.ledger());
     if (settled.kind !== "confirm") return settled;
     const manifests = await this.#manifestsOf(metadata);
-    const columns = { offset: request.offsetColumn, partition: request.partitionColumn };
+    const { columns } = request;
     const confirmed = await isConfirmed(settled.mark, {
       manifests,
       metadata,
@@ -148,7 +147,8 @@ export class TableAppender {
     request: AppendRequest,
     table: LoadedTable,
     rounds: readonly PendingRound[],
-    mark: CommitMark,
+    upTo: Seq,
+    before: CommitMark | null,
   ): Promise<AppendOutcome | Again> {
     const { metadata } = table;
     const files = await this.#roundFiles(request, metadata, rounds);
@@ -158,6 +158,12 @@ export class TableAppender {
     const twice = (files as readonly RoundFile[]).find((file) => present.has(file.path));
     // Settling said that it is not there: appending it again would double its rows (rule C9).
     if (twice !== undefined) return { kind: "diverged", reason: `main already holds ${twice.path} without our mark` };
+    const wrote = tracesOf(
+      (files as readonly RoundFile[]).flatMap((file) => file.entries),
+      request.columns,
+    );
+    // A commit without rows is recognised by the rows of the one before it.
+    const mark = { ...request.markFor(upTo), wrote: wrote.length > 0 ? wrote : (before?.wrote ?? []) };
     const text = await this.#markText(mark, metadata);
     const plan = await this.#plan(request, metadata, { inherited, rounds: files as readonly RoundFile[], mark: text });
     const outcome = await this.#deps.catalog.commit(request.table, plan.requirements, plan.updates);

@@ -114,11 +114,21 @@ export class TableWorker {
       if (topic === undefined) throw new TableStuck(this.topic, "there is no such topic");
       const targets = new Map(this.#views(topic).map((view) => [view.partition, view.lastStable]));
       if (targets.size < topic.partitions.length) throw new TableStuck(this.topic, "not all partitions are here");
-      const outcome = await this.#advance();
-      if (outcome.kind === "stuck") throw new TableStuck(this.topic, outcome.reason, outcome.cause);
+      // Once more after each step: what waited for a catalog that was away is committed before more is translated.
+      for (let before = ""; ; ) {
+        const outcome = await this.#advance();
+        if (outcome.kind === "stuck") throw new TableStuck(this.topic, outcome.reason, outcome.cause);
+        const committedTo = this.table?.committedTo ?? new Map<number, Offset>();
+        const logStarts = new Map(this.#views(topic).map((view) => [view.partition, view.logStart]));
+        const behind = [...targets].filter(([partition, to]) => {
+          return to > (committedTo.get(partition) ?? logStarts.get(partition) ?? 0);
+        });
+        if (behind.length === 0) break;
+        const state = JSON.stringify([...committedTo]);
+        if (state === before) throw new TableStuck(this.topic, "records could not be read from the log");
+        before = state;
+      }
       const { table } = this;
-      const behind = [...targets].filter(([partition, to]) => to > (table?.committedTo.get(partition) ?? to));
-      if (behind.length > 0) throw new TableStuck(this.topic, "records could not be read from the log");
       return { snapshotId: this.#lastSnapshot, committedTo: table?.committedTo ?? new Map() };
     });
   }

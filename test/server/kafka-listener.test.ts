@@ -6,7 +6,7 @@ import { systemRuntime } from "../../src/base/runtime.ts";
 import { dispatcher, type Handlers, type RequestContext } from "../../src/protocol/dispatch.ts";
 import { type KafkaListener, type KafkaListenerLimits, openKafkaListener } from "../../src/server/kafka-listener.ts";
 import { SimClock } from "../sim/clock.ts";
-import { RawClient } from "./raw-client.ts";
+import { RawClient } from "../support/raw-client.ts";
 
 const MiB = 1024 * 1024;
 const limits: KafkaListenerLimits = {
