@@ -7,7 +7,14 @@ import { uuidFromBytes } from "../src/base/ids.ts";
 import type { Runtime } from "../src/base/runtime.ts";
 import type { Logger } from "../src/base/telemetry.ts";
 import type { Catalog, CommitOutcome, LoadedTable, TableName, UnknownOutcome } from "../src/table/catalog.ts";
-import { isJsonObject, type JsonObject, parseJson, parseJsonObject, renderJson } from "../src/table/iceberg/json.ts";
+import {
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  parseJson,
+  parseJsonObject,
+  renderJson,
+} from "../src/table/iceberg/json.ts";
 import { toMetadata } from "../src/table/iceberg/metadata-json.ts";
 import type { Requirement, Update } from "../src/table/iceberg/updates.ts";
 import { type Authorizer, authorizer, type RestAuth } from "./rest-auth.ts";
@@ -237,7 +244,7 @@ function loadedTable(json: JsonObject, source: string): LoadedTable {
   return {
     metadata: toMetadata(metadata, source),
     metadataLocation: typeof location === "string" ? location : "", // A staged table has none yet.
-    config: new Map(config.map(([name, value]) => [name, String(value)])),
+    config: new Map(config.map(([name, value]) => [name, textOf(value)])),
   };
 }
 
@@ -264,7 +271,7 @@ function tablePath(config: Config, table: TableName): string {
 
 function headersOf(config: JsonObject): Readonly<Record<string, string>> {
   const named = Object.entries(config).filter(([name]) => name.startsWith("header."));
-  return Object.fromEntries(named.map(([name, value]) => [name.slice("header.".length), String(value)]));
+  return Object.fromEntries(named.map(([name, value]) => [name.slice("header.".length), textOf(value)]));
 }
 
 function tableText(table: TableName): string {
@@ -275,6 +282,10 @@ function trimmed(uri: string): string {
   return uri.replace(/\/+$/, "");
 }
 
+function textOf(value: Json | undefined): string {
+  return typeof value === "string" ? value : renderJson(value ?? null);
+}
+
 /** The message of an Iceberg error body, or the beginning of whatever came. */
 function detailOf(body: string): string {
   const text = body.trim();
@@ -282,7 +293,7 @@ function detailOf(body: string): string {
   try {
     const error = parseJson(text, "error answer") as JsonObject;
     const inner = error["error"];
-    return isJsonObject(inner) ? String(inner["message"]).slice(0, 500) : text.slice(0, 200);
+    return isJsonObject(inner) ? textOf(inner["message"]).slice(0, 500) : text.slice(0, 200);
   } catch (cause) {
     if (cause instanceof CorruptData) return text.slice(0, 200);
     throw cause;

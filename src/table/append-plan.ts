@@ -68,7 +68,9 @@ export function planAppend(options: {
   const expired = expiredSnapshots(base, options.expire, options.nowMs).slice(0, expiriesMax);
   const parentId = parent?.["snapshot-id"] ?? null;
   return {
-    ...{ snapshotId, parentId, sequenceNumber },
+    snapshotId,
+    parentId,
+    sequenceNumber,
     manifests: [...added, ...options.inherited],
     requirements: [
       { type: "assert-table-uuid", uuid: base["table-uuid"] },

@@ -2,7 +2,8 @@
  * The REST catalog's commit vocabulary as JSON (Iceberg's rest-catalog-open-api.yaml): what a request says becomes
  * Requirement and Update, or a reason why not. Writing needs no more than json.ts.
  */
-import { isJsonObject, type Json, type JsonObject } from "./iceberg/json.ts";
+import { CorruptData } from "../base/errors.ts";
+import { isJsonObject, type Json, type JsonObject, renderJson } from "./iceberg/json.ts";
 import { withSnapshotId } from "./iceberg/metadata-json.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
 
@@ -20,7 +21,7 @@ export function requirementsOf(body: JsonObject): readonly Requirement[] {
   return listAt(body, "requirements").map((json) => {
     const requirement = objectOf(json, "a requirement");
     const fields = requirementFields[requirement["type"] as string];
-    if (fields === undefined) throw new BadRequest(`unknown requirement: ${String(requirement["type"])}`);
+    if (fields === undefined) throw new BadRequest(`unknown requirement: ${shown(requirement["type"])}`);
     requireFields(requirement, fields);
     if (requirement["type"] !== "assert-ref-snapshot-id") return requirement as unknown as Requirement;
     const id = requirement["snapshot-id"] ?? null;
@@ -45,7 +46,7 @@ export function stringAt(json: JsonObject, name: string): string {
 
 export function stringsAt(json: JsonObject, name: string): readonly string[] {
   const value = json[name];
-  if (Array.isArray(value) && value.every((member) => typeof member === "string")) return value as readonly string[];
+  if (Array.isArray(value) && value.every((member) => typeof member === "string")) return value;
   throw new BadRequest(`${name} must be a list of strings`);
 }
 
@@ -102,13 +103,18 @@ const updateFields: Readonly<Record<Update["action"], FieldTypes>> = {
 function updateOf(update: JsonObject): Update {
   const action = update["action"] as Update["action"];
   const fields = updateFields[action];
-  if (fields === undefined) throw new BadRequest(`unknown update: ${String(update["action"])}`);
+  if (fields === undefined) throw new BadRequest(`unknown update: ${shown(update["action"])}`);
   requireFields(update, fields);
-  return withIds(action, update) as unknown as Update;
+  try {
+    return withIds(action, update) as unknown as Update;
+  } catch (cause) {
+    if (cause instanceof CorruptData) throw new BadRequest(cause.message);
+    throw cause;
+  }
 }
 
 /** Snapshot ids as bigint, wherever the update holds them. */
-function withIds(action: Update["action"], update: JsonObject): object {
+function withIds(action: string, update: JsonObject): object {
   switch (action) {
     case "add-snapshot":
       return { ...update, snapshot: withSnapshotId(update["snapshot"] as Json, "request") };
@@ -136,7 +142,11 @@ function withIds(action: Update["action"], update: JsonObject): object {
 
 function bigintOf(json: Json | undefined): bigint {
   if (typeof json === "bigint" || (typeof json === "number" && Number.isSafeInteger(json))) return BigInt(json);
-  throw new BadRequest(`${String(json)} is no snapshot id`);
+  throw new BadRequest(`${shown(json)} is no snapshot id`);
+}
+
+function shown(json: Json | undefined): string {
+  return typeof json === "string" ? json : renderJson(json ?? null).slice(0, 80);
 }
 
 function listAt(body: JsonObject, name: string): readonly Json[] {
@@ -157,6 +167,6 @@ function requireFields(json: JsonObject, fields: FieldTypes): void {
             ? isJsonObject(value)
             : typeof value === type;
     if (!fits)
-      throw new BadRequest(`${String(json["type"] ?? json["action"])}: ${name} is missing or not what it must be`);
+      throw new BadRequest(`${shown(json["type"] ?? json["action"])}: ${name} is missing or not what it must be`);
   }
 }

@@ -1,6 +1,6 @@
 /** A create-table request as the updates that make up the table. Pure. */
 import { BadRequest, objectOf, propertiesAt } from "./catalog-wire.ts";
-import { isJsonObject, type Json, type JsonObject } from "./iceberg/json.ts";
+import { isJsonObject, type Json, type JsonObject, renderJson } from "./iceberg/json.ts";
 import type { SortOrder } from "./iceberg/metadata.ts";
 import { assignFreshIds } from "./iceberg/schema-ids.ts";
 import type { PartitionField, Schema } from "./iceberg/types.ts";
@@ -47,6 +47,7 @@ function fieldsOf(json: Json | undefined): readonly JsonObject[] {
 
 function sourceOf(field: JsonObject, renamed: ReadonlyMap<number, number>): number {
   const source = renamed.get(field["source-id"] as number);
-  if (source === undefined) throw new BadRequest(`there is no field ${String(field["source-id"])} in the schema`);
+  if (source === undefined)
+    throw new BadRequest(`there is no field ${renderJson(field["source-id"] ?? null)} in the schema`);
   return source;
 }

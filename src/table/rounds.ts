@@ -54,8 +54,13 @@ export function parseMark(text: string): CommitMark | undefined {
   if (typeof generation !== "number" || typeof epoch !== "number" || typeof seq !== "number") return undefined;
   if (offsets === undefined || wrote === undefined) return undefined;
   return {
-    ...{ cluster: cluster as Uuid, table: table as Uuid, generation },
-    ...{ epoch: epoch as Seq, seq: seq as Seq, offsets, wrote },
+    cluster: cluster as Uuid,
+    table: table as Uuid,
+    generation,
+    epoch: epoch as Seq,
+    seq: seq as Seq,
+    offsets,
+    wrote,
   };
 }
 

@@ -17,7 +17,7 @@ import { liveLane, nextRanges, type PartitionView } from "./rounds.ts";
 import { SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./schema-committer.ts";
 import type { TableSettings } from "./settings.ts";
 import type { TableAppender } from "./table-appender.ts";
-import { type TableState, tableName, tableStateOf } from "./table-state.ts";
+import { type TableState, tableName } from "./table-state.ts";
 
 export interface TableWorkerOptions {
   readonly metadata: MetadataClient;

@@ -4,7 +4,7 @@
  */
 
 import { open as openRest } from "../../catalogs/rest.ts";
-import type { HttpRequest, HttpRoute } from "../../src/base/http.ts";
+import type { HttpRequest } from "../../src/base/http.ts";
 import { type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
 import type { Runtime } from "../../src/base/runtime.ts";
 import type { Counter, Gauge, Histogram } from "../../src/base/telemetry.ts";
@@ -75,10 +75,15 @@ export class Lake {
     this.warehouse = new Warehouse({ mounts: new Map([[this.root, store]]) });
     this.#router = new Router(
       restCatalogRoutes({
-        ...{ metadata: this.#catalogMetadata, warehouse: this.warehouse, root: this.root, runtime: this.runtime },
-        ...{ logger: silent, limits: { cacheEntriesMax: 50, commitAttemptsMax: 4 } },
-        ...{ fileAccess: new Map(), vendedCredentials: null },
-      }) as readonly HttpRoute[],
+        metadata: this.#catalogMetadata,
+        warehouse: this.warehouse,
+        root: this.root,
+        runtime: this.runtime,
+        logger: silent,
+        limits: { cacheEntriesMax: 50, commitAttemptsMax: 4 },
+        fileAccess: new Map(),
+        vendedCredentials: null,
+      }),
     );
   }
 
@@ -102,8 +107,12 @@ export class Lake {
     const limits = { requestMsMax: 10_000, responseBytesMax: 1 << 26 };
     return openRest(
       {
-        ...{ name: "main", uri: "http://catalog", warehouse: "main", auth: { kind: "none" } as const },
-        ...{ accessDelegation: null, properties: new Map() },
+        name: "main",
+        uri: "http://catalog",
+        warehouse: "main",
+        auth: { kind: "none" } as const,
+        accessDelegation: null,
+        properties: new Map(),
       },
       { runtime: this.runtime, logger: silent, limits, fetch: this.#fetch(hooks) },
     );
@@ -122,7 +131,12 @@ export class Lake {
     const metadata = memoryMetadata(this.metadataLog);
     const store = hooked(this.store, (key) => this.hooks.write(key));
     const compactor = openCompactor({
-      ...{ metadata, log: this.log, tables, runtime: this.runtime, logger: silent, metrics: noMetrics },
+      metadata,
+      log: this.log,
+      tables,
+      runtime: this.runtime,
+      logger: silent,
+      metrics: noMetrics,
       translator: new InlineTranslator({ limits: roundLimits, schemaById: async () => undefined }),
       catalogs: new Map([["main", this.catalog()]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
@@ -166,18 +180,23 @@ export class Lake {
     table: TableName,
     columns = { partition: "_kafka_partition", offset: "_kafka_offset" },
   ): Promise<readonly string[]> {
-    return sorted((await this.rows(table)).map((row) => `${row[columns.partition]}:${row[columns.offset]}`));
+    return sorted(
+      (await this.rows(table)).map((row) => `${Number(row[columns.partition])}:${Number(row[columns.offset])}`),
+    );
   }
 
   #fetch(hooks: () => Hooks): Fetch {
     return async (input, init) => {
-      const url = new URL(String(input));
+      const url = new URL(input instanceof Request ? input.url : input);
       const method = init?.method ?? "GET";
       await hooks().request(method, url.pathname);
       const match = this.#router.match(method, url.pathname);
       if (match.kind !== "match") return respond(restCatalogErrorWords(404, "no such path"));
       const request: HttpRequest = {
-        ...{ method, params: match.params, query: url.searchParams, headers: new Map() },
+        method,
+        params: match.params,
+        query: url.searchParams,
+        headers: new Map(),
         body: Buffer.from(typeof init?.body === "string" ? init.body : ""),
         signal: new AbortController().signal,
       };
@@ -219,6 +238,13 @@ function hooked(store: MemoryObjectStore, write: (key: string) => void): MemoryO
 
 const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };
 export const noMetrics: CompactorMetrics = {
-  ...{ translationLag: nothing, commitLag: nothing, tableRows: nothing, tableFiles: nothing, tableFileBytes: nothing },
-  ...{ tableInvalid: nothing, tableCommits: nothing, tableCommitSeconds: nothing, tableState: nothing },
+  translationLag: nothing,
+  commitLag: nothing,
+  tableRows: nothing,
+  tableFiles: nothing,
+  tableFileBytes: nothing,
+  tableInvalid: nothing,
+  tableCommits: nothing,
+  tableCommitSeconds: nothing,
+  tableState: nothing,
 };

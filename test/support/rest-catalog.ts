@@ -33,11 +33,22 @@ export async function startRestCatalog(
       : await openLocalObjectStore({ directory, disk: systemDisk, runtime });
   const warehouse = new Warehouse({ mounts: new Map([[root, store]]) });
   const server = await openHttpServer({
-    ...{ name: "catalog", host: "127.0.0.1", port: 0, hostsAllowed: [], bodyBytesMax: 1 << 20, connectionsMax: 100 },
-    ...{ requestMsMax: 30_000, closeMsMax: 100, clock: runtime.clock, logger: silent },
+    name: "catalog",
+    host: "127.0.0.1",
+    port: 0,
+    hostsAllowed: [],
+    bodyBytesMax: 1 << 20,
+    connectionsMax: 100,
+    requestMsMax: 30_000,
+    closeMsMax: 100,
+    clock: runtime.clock,
+    logger: silent,
     routes: restCatalogRoutes({
       metadata: options.metadata ?? memoryMetadata(),
-      ...{ warehouse, root, runtime, logger: silent },
+      warehouse,
+      root,
+      runtime,
+      logger: silent,
       limits: { cacheEntriesMax: 100, commitAttemptsMax: 8 },
       fileAccess: new Map(),
       vendedCredentials: options.vended ?? null,
@@ -45,7 +56,9 @@ export async function startRestCatalog(
     errorWords: restCatalogErrorWords,
   });
   return {
-    ...{ url: server.url, root, warehouse },
+    url: server.url,
+    root,
+    warehouse,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       await warehouse[Symbol.asyncDispose]();

@@ -148,11 +148,13 @@ function fromAvro(value: AvroObject, source: string): ManifestFile {
   const number = (id: number, missing?: number): number => {
     const found = value[String(id)] ?? missing;
     if (typeof found === "number") return found;
-    throw new CorruptData({ source, position: 0, expected: `a number as field ${id}`, found: String(found) });
+    throw new CorruptData({ source, position: 0, expected: `a number as field ${id}`, found: typeof found });
   };
+  const path = value["500"];
+  if (typeof path !== "string") throw new CorruptData({ source, position: 0, expected: "a path", found: typeof path });
   const summaries = (value["507"] ?? null) as readonly AvroObject[] | null;
   return {
-    path: String(value["500"]),
+    path,
     bytes: number(501),
     specId: number(502, 0),
     content: number(517, 0) === 0 ? "data" : "deletes",

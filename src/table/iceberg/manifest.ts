@@ -209,6 +209,6 @@ class EntryReader {
   }
 
   #corrupt(expected: string, found: AvroValue | undefined): CorruptData {
-    return new CorruptData({ source: this.#source, position: 0, expected, found: String(found) });
+    return new CorruptData({ source: this.#source, position: 0, expected, found: typeof found });
   }
 }

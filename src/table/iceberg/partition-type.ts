@@ -61,7 +61,7 @@ const wide: ReadonlySet<string> = new Set(["long", "time", "timestamp", "timesta
 
 /** The reference's way: what Avro does not allow becomes _x and its code in hex, a leading digit gets an underscore. */
 function avroName(name: string): string {
-  return [...name]
+  return Array.from(name)
     .map((character, index) => {
       if (/[A-Za-z_]/.test(character)) return character;
       if (/\d/.test(character)) return index === 0 ? `_${character}` : character;
@@ -101,7 +101,14 @@ function avroType(type: PrimitiveType, defined: Set<string>): AvroSchema {
       return named("uuid_fixed", { type: "fixed", name: "uuid_fixed", size: 16, logicalType: "uuid" });
     case "binary":
       return "bytes";
-    default:
+    case "boolean":
+    case "int":
+    case "long":
+    case "float":
+    case "double":
+    case "string":
       return type;
+    default:
+      throw new TypeError(`${type} has no place in a partition`);
   }
 }
