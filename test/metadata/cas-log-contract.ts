@@ -105,7 +105,7 @@ export function casLogContract(name: string, setUp: () => Promise<LogUnderTest>)
     test(
       "of many writers at once every entry gets one place, in the order of each writer, and later handles agree",
       inWorld(async (log) => {
-        const writers = await Promise.all([log, world.open(), world.open(), world.open()]);
+        const writers = [log, await world.open(), await world.open(), await world.open()];
         const seqs = await Promise.all(
           writers.map(async (writer, w) => {
             const own: Seq[] = [];
