@@ -34,10 +34,13 @@ export async function appendSurely(log: CasLog, entry: LogEntry): Promise<Seq> {
 export async function readAll(log: CasLog, from = 1, hash?: Uint8Array): Promise<readonly StoredEntry[]> {
   const all: StoredEntry[] = [];
   let previous = { seq: (from - 1) as Seq, hash: hash ?? genesisHash };
+  let hasEnded = false;
   for (;;) {
     const entries = await log.read((previous.seq + 1) as Seq, 7);
     if (entries.length === 0) return all;
+    expect(hasEnded, "a short read is the end of the log").toBe(false);
     expect(entries.length).toBeLessThanOrEqual(7);
+    hasEnded = entries.length < 7;
     for (const entry of entries) {
       if (from === 1 || hash !== undefined || all.length > 0) requireChain(previous, entry);
       all.push(entry);
