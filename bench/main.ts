@@ -15,7 +15,12 @@ if (values.peer === "kafka") {
   await benchPeerKafka({ records: Number(values.records), pairs: Number(values.pairs), partitions: [1, 16] });
 } else if (positionals[0] === "translate") {
   await import(new URL("translate.ts", import.meta.url).href);
+} else if (positionals[0] === "wal") {
+  const { benchWal } = await import("./wal.ts");
+  await benchWal(positionals[1]);
 } else {
-  console.error("usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate");
+  console.error(
+    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate | wal [directory]",
+  );
   process.exitCode = 2;
 }

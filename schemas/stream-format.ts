@@ -30,6 +30,8 @@ export const walGroupHeader = {
   position: "i64",
   /** Every group that begins below was durable when this header was written. */
   durable: "i64",
+  /** Records that end at or below were not needed any more: recovery begins at the segment that holds this position. */
+  trimmed: "i64",
   /** headerCrc of the group before. */
   previousCrc: "u32",
   recordCount: "u32",

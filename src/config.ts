@@ -1,5 +1,5 @@
 /** Settings from flags, INLET_* variables, a YAML file and defaults, in that order of strength. The only reader of the environment. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { Settings } from "../schemas/config.ts";
 import { fileShape, flagOf, settingRows, shapeOf, variableOf } from "./config/file-shape.ts";
 import { type CatalogSettings, catalogSettings, lakeShape, tableSettings, topicsShape } from "./config/lake.ts";
@@ -33,12 +33,15 @@ export interface ConfigSources {
 /** Far above any real file; a bound against a mistake, not a quota. */
 const treeLimits = { nodesMax: 100_000, depthMax: 32 };
 
+/** In the working directory; used when it is there and no other is named. */
+export const defaultFile = "inlet.yaml";
+
 /** Reads the file and the environment of this process. Throws ConfigRefused with everything that is wrong. */
 export function loadConfig(options: {
   readonly file: string | undefined;
   readonly flags: ReadonlyMap<string, string>;
 }): Config {
-  const file = options.file ?? process.env.INLET_CONFIG;
+  const file = options.file ?? process.env.INLET_CONFIG ?? (existsSync(defaultFile) ? defaultFile : undefined);
   return readConfig({
     file: file === undefined ? undefined : { name: file, text: readConfigFile(file) },
     environment: process.env,
@@ -135,7 +138,7 @@ function readSettings(tree: MapTree): Settings {
 function readCatalogs(tree: MapTree): ReadonlyMap<string, CatalogSettings> {
   const { catalogs } = readShape(lakeShape, childOrEmpty(tree, "lake"), "lake", []);
   if (catalogs.size === 0) return new Map([["main", { type: "embedded" }]]);
-  return new Map([...catalogs].map(([name, value]) => [name, catalogSettings(value)]));
+  return new Map([...catalogs].map(([name, value]) => [name, catalogSettings(name, value)]));
 }
 
 function childOrEmpty(tree: MapTree, key: string): Tree {

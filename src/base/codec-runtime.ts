@@ -71,7 +71,7 @@ function tagRead(r: ByteReader, end: number): void {
   if (r.position !== end) r.corrupt(`a tagged field that ends at ${end}`, `its value ends at ${r.position}`);
 }
 
-function skipTags(r: ByteReader): void {
+export function skipTags(r: ByteReader): void {
   for (let left = tagCount(r); left > 0; left -= 1) {
     r.uvarint();
     r.skip(tagEnd(r) - r.position);

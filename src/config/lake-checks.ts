@@ -36,7 +36,7 @@ class Checker {
   checkCatalog(name: string, catalog: CatalogSettings): void {
     const path = ["lake", "catalogs", name];
     if (catalog.type !== "rest") return;
-    if (catalog.uri !== "" && !/^https?:\/\/[^/]/.test(catalog.uri))
+    if (catalog.uri !== "" && !isHttpUrl(catalog.uri))
       this.#report(
         [...path, "uri"],
         `lake.catalogs.${name}.uri must be an http or https URL`,
@@ -45,11 +45,14 @@ class Checker {
     const auth = this.#has([...path, "auth", "oauth2"]);
     if (auth && this.#has([...path, "auth", "token"]))
       this.#report([...path, "auth"], `lake.catalogs.${name}.auth has both a token and oauth2`, "keep one of them");
-    else if (auth && (catalog.auth.kind !== "oauth2" || catalog.auth.clientSecret === ""))
+    else if (
+      auth &&
+      (catalog.auth.kind !== "oauth2" || catalog.auth.clientSecret === "" || !isHttpUrl(catalog.auth.tokenUri))
+    )
       this.#report(
         [...path, "auth", "oauth2"],
-        `lake.catalogs.${name}.auth.oauth2 needs client_id and client_secret`,
-        "say both, the secret best as ${env:NAME} or ${file:/path}",
+        `lake.catalogs.${name}.auth.oauth2 needs token_uri (an http or https URL), client_id and client_secret`,
+        "say all three, the secret best as ${env:NAME} or ${file:/path}",
       );
   }
 
@@ -130,4 +133,8 @@ class Checker {
   #report(path: readonly string[], message: string, fix: string): void {
     this.problems.push({ origin: locate(this.#tree, path), message, fix });
   }
+}
+
+function isHttpUrl(text: string): boolean {
+  return /^https?:\/\/[^/]/.test(text);
 }

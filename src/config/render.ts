@@ -170,7 +170,7 @@ ${starterSettings(fileShape.fields, "")}
 #       type: rest
 #       uri: http://127.0.0.1:8181
 #       warehouse: main
-#       auth: { oauth2: { client_id: inlet, client_secret: "\${env:CATALOG_SECRET}", scope: catalog } }
+#       auth: { oauth2: { token_uri: http://127.0.0.1:8181/token, client_id: inlet, client_secret: "\${env:CATALOG_SECRET}", scope: catalog } }
 
 # topics:
 #   orders:

@@ -1,4 +1,5 @@
 /** What a classic group is, what can happen to it, and what it then asks for. The machine itself: classic-group.ts. */
+import type { ErrorName } from "../../schemas/kafka/errors.ts";
 
 export interface ClassicGroup {
   readonly state: GroupState;
@@ -55,22 +56,7 @@ export interface GroupLimits {
   readonly membersMax: number;
 }
 
-/** Kafka's names of its error codes. */
-export type GroupError =
-  | "NONE"
-  | "UNKNOWN_MEMBER_ID"
-  | "ILLEGAL_GENERATION"
-  | "REBALANCE_IN_PROGRESS"
-  | "INCONSISTENT_GROUP_PROTOCOL"
-  | "MEMBER_ID_REQUIRED"
-  | "GROUP_MAX_SIZE_REACHED"
-  | "FENCED_INSTANCE_ID"
-  | "COORDINATOR_NOT_AVAILABLE"
-  | "COORDINATOR_LOAD_IN_PROGRESS"
-  | "NOT_COORDINATOR"
-  | "INVALID_GROUP_ID"
-  | "INVALID_SESSION_TIMEOUT"
-  | "INVALID_REQUEST";
+export type GroupError = ErrorName;
 
 export interface JoinEvent {
   readonly kind: "join";

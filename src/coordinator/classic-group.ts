@@ -176,6 +176,11 @@ function joinUnnamed(step: GroupStep, event: JoinEvent): void {
     return;
   }
   const memberId = event.memberIdFresh;
+  if (step.group.pending.size >= step.limits.membersMax) {
+    // Kafka sets no bound here; ids that are asked for and never used would fill the memory.
+    step.effects.push({ kind: "reply", ticket: event.ticket, reply: joinRefusal("GROUP_MAX_SIZE_REACHED", "") });
+    return;
+  }
   step.group.pending.add(memberId);
   step.effects.push(
     { kind: "set-timer", timer: { kind: "session", memberId }, afterMs: event.sessionTimeoutMs },

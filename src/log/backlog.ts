@@ -45,6 +45,6 @@ export class Backlog {
       if ((this.#offsets[middle % length] as number) <= offset) low = middle;
       else high = middle;
     }
-    return this.#totals[low % length] as number;
+    return this.#totals[low % length];
   }
 }

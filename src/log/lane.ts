@@ -39,7 +39,7 @@ export class PartitionLane<Prepared> {
           try {
             resolve(assign(value));
           } catch (cause) {
-            reject(cause as Error);
+            reject(cause);
           }
         },
       };
@@ -55,7 +55,7 @@ export class PartitionLane<Prepared> {
       prepared.then(
         (value) => settle({ value }),
         (cause: unknown) => {
-          reject(cause as Error);
+          reject(cause);
           settle("failed");
         },
       );

@@ -26,6 +26,8 @@ export interface Partition {
   readonly lastStable: Offset;
   /** Bytes kept. */
   readonly bytes: number;
+  /** Since this node opened the partition; metrics are taken from here when they are asked for. */
+  readonly counts: PartitionCounts;
 
   /**
    * Appends one record batch (magic 2). The bytes are borrowed until the promise settles. Resolves when the batch is durable
@@ -34,7 +36,10 @@ export interface Partition {
   append(batch: Uint8Array, options: AppendOptions): Promise<AppendOutcome>;
   /** Whole batches from the one that holds `from` on, bounded by the high watermark or the last stable offset. */
   read(request: PartitionRead): Promise<PartitionReadResult>;
-  /** Bytes that a read from `from` could return now, capped: for min_bytes of a waiting fetch. */
+  /**
+   * Bytes that a read from `from` could return now, capped: for min_bytes of a waiting fetch. The cap itself where a read
+   * would not wait for bytes: outside of the log, and once the partition is closed.
+   */
   bytesAvailable(from: Offset, isolation: Isolation): number;
   /** Calls back once when the high watermark, the last stable offset or the log start moves, or the partition closes. */
   onAdvance(listener: () => void): Disposable;
@@ -42,14 +47,26 @@ export interface Partition {
   /** KIP-320: the last epoch at or below the asked one and the offset at which it ends; undefined when there is none. */
   endOfEpoch(epoch: number): { readonly epoch: number; readonly endOffset: Offset } | undefined;
   /** Moves the log start; "high-watermark" stands for the end. */
-  deleteRecords(
-    before: Offset | "high-watermark",
-  ): Promise<{ readonly kind: "moved"; readonly logStart: Offset } | { readonly kind: "out-of-range" }>;
+  deleteRecords(before: Offset | "high-watermark"): Promise<DeleteRecordsOutcome>;
   /** Live producers, for DescribeProducers. */
   producers(): readonly ProducerInfo[];
 }
 
+export type DeleteRecordsOutcome =
+  | { readonly kind: "moved"; readonly logStart: Offset }
+  | { readonly kind: "out-of-range" }
+  /** The topic is compacted and nothing else: its records go when newer ones replace them. */
+  | { readonly kind: "compacted-only" };
+
 export type Isolation = "read-uncommitted" | "read-committed";
+
+export interface PartitionCounts {
+  readonly recordsIn: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly duplicateBatches: number;
+  readonly rejectedBatches: number;
+}
 
 export interface AppendOptions {
   /** "client" batches are checked as reference/kafka.md 5.1 says; "coordinator" ones come from inside and may be control batches. */
@@ -78,11 +95,15 @@ export type AppendRejection =
   | "invalid-record"
   | "invalid-timestamp"
   | "message-too-large"
+  /** Larger than a segment may be. */
+  | "record-list-too-large"
   | "unsupported-compression"
   | "unsupported-format"
   | "out-of-order-sequence"
   | "stale-producer-epoch"
   | "invalid-transaction-state"
+  /** A marker of a transaction coordinator that was replaced. */
+  | "coordinator-fenced"
   /** The node cannot take it now; the same batch may succeed later. Nothing was appended. */
   | "busy"
   | "closed";

@@ -44,13 +44,13 @@ function applyCommitObject(image: ImageState, event: EventOf<"commit-object">, c
     number: image.nextObjectNumber,
     live: 0,
   };
+  context.undo.assign(image, { nextObjectNumber: object.number + 1 });
+  context.undo.set(image.objectsByKey, object.key, object);
+  context.undo.set(image.objectsByNumber, object.number, object);
   for (const range of event.ranges) {
     const refusal = commitRange(image, object, range, context);
     if (refusal !== undefined) return refusal;
   }
-  context.undo.assign(image, { nextObjectNumber: object.number + 1 });
-  context.undo.set(image.objectsByKey, object.key, object);
-  context.undo.set(image.objectsByNumber, object.number, object);
   if (object.live === 0) context.undo.set(image.unreferencedSince, object.key, context.seq);
   return undefined;
 }
@@ -63,10 +63,10 @@ function commitRange(image: ImageState, object: ObjectState, range: ObjectRange,
   if (range.from < stream.end) return refuse("gap", `stream ${stream.id} ends at ${stream.end}, not ${range.from}`);
   if (range.to < range.from || range.bytes < 0) return refuse("invalid", `range of stream ${stream.id}`);
   context.undo.assign(stream, { end: range.to });
-  if (range.to <= stream.start) return undefined; // Trimmed before it was uploaded: nobody will read it.
   context.undo.step(stream.ranges.remember());
   stream.ranges.push({ ...range, object: object.number });
   object.live += 1; // No undo: the object itself goes when the group is refused.
+  dropTrimmed(image, stream, context);
   return undefined;
 }
 
@@ -78,9 +78,18 @@ function applyTrimStreams(image: ImageState, event: EventOf<"trim-streams">, con
     if (stream.node !== context.nodeId) return refuse("stale-epoch", `stream ${id} has another writer`);
     if (start <= stream.start) continue;
     context.undo.assign(stream, { start });
-    dropRanges(image, stream, stream.ranges.firstEndingAfter(start), context);
+    dropTrimmed(image, stream, context);
   }
   return undefined;
+}
+
+/**
+ * Forgets the ranges below the start, save the newest: its sidecar may be all that is left of what the owner must remember
+ * (a partition's producers outlive their records).
+ */
+function dropTrimmed(image: ImageState, stream: StreamState, context: ApplyContext): void {
+  const count = Math.min(stream.ranges.firstEndingAfter(stream.start), stream.ranges.length - 1);
+  if (count > 0) dropRanges(image, stream, count, context);
 }
 
 function applyObjectsDeleted(image: ImageState, event: EventOf<"objects-deleted">, context: ApplyContext): Verdict {

@@ -19,7 +19,7 @@ export interface CasLog extends AsyncDisposable {
     entry: LogEntry,
   ): Promise<{ readonly kind: "ok"; readonly seq: Seq } | { readonly kind: "unknown"; readonly cause: unknown }>;
   /**
-   * `entriesMax` entries from `from` on, in order; fewer only where the log ends, [] when there are none yet. Throws CorruptData on a broken chain,
+   * Entries from `from` on, in order: `entriesMax` of them, or fewer when the log ends. Throws CorruptData on a broken chain,
    * EntriesForgotten when `from` is behind a checkpoint and gone.
    */
   read(from: Seq, entriesMax: number): Promise<readonly StoredEntry[]>;

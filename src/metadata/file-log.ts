@@ -83,11 +83,15 @@ class FileLog implements CasLog {
   read(from: Seq, entriesMax: number): Promise<readonly StoredEntry[]> {
     assert(from >= 1, "the first entry is 1");
     return this.#run("no", async () => {
-      const found: StoredEntry[] = [];
-      const end = Math.min(from + entriesMax, this.#lastSeq + 1);
-      while (from + found.length < end)
-        found.push(...(await this.#readSegment((from + found.length) as Seq, end as Seq)));
-      return found;
+      const entries: StoredEntry[] = [];
+      for (
+        let next = from;
+        next <= this.#lastSeq && entries.length < entriesMax;
+        next = (from + entries.length) as Seq
+      ) {
+        entries.push(...(await this.#readSegment(next, entriesMax - entries.length)));
+      }
+      return entries;
     });
   }
 
@@ -124,23 +128,24 @@ class FileLog implements CasLog {
     await this.#file?.[Symbol.asyncDispose]();
   }
 
-  #run<T>(happened: Happened, work: () => Promise<T>): Promise<T> {
-    return this.#lane.run(() => operation(this.#options.directory, happened, work));
-  }
-
-  /** Entries [from, end), as far as they are in one segment. */
-  async #readSegment(from: Seq, end: Seq): Promise<readonly StoredEntry[]> {
+  /** At least one entry: the rest of the segment that holds `from`, or as many as asked for. */
+  async #readSegment(from: Seq, entriesMax: number): Promise<readonly StoredEntry[]> {
     const segment = this.#segments.findLast(({ firstSeq }) => firstSeq <= from);
     if (segment === undefined) throw new EntriesForgotten(from);
-    const position = segment.positions[from - segment.firstSeq];
+    const index = from - segment.firstSeq;
+    const position = segment.positions[index];
     assert(position !== undefined, "segments join without a gap");
     const path = segmentPath(this.#options.directory, segment.firstSeq);
     await using file = await this.#options.disk.open(path, "read");
-    const bytes = new Uint8Array((segment.positions[end - segment.firstSeq] ?? segment.end) - position);
+    const bytes = new Uint8Array((segment.positions[index + entriesMax] ?? segment.end) - position);
     await file.read(bytes, position);
     const { entries } = scanRecords(bytes, { position: 0, seq: from, hash: undefined }, path);
     if (entries.length > 0) return entries;
     throw new CorruptData({ source: path, position, expected: `entry ${from}`, found: "damage" });
+  }
+
+  #run<T>(happened: Happened, work: () => Promise<T>): Promise<T> {
+    return this.#lane.run(() => operation(this.#options.directory, happened, work));
   }
 
   async #append(entry: LogEntry): Promise<Seq> {

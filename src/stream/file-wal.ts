@@ -140,7 +140,7 @@ export class FileWal implements Wal {
     this.#walId = tail.last?.walId ?? randomId(this.#options.runtime);
     this.#seq = tail.last?.seq ?? 0;
     this.#previousCrc = tail.last?.headerCrc ?? 0;
-    this.#trimmed = (segments[0] as Segment).start;
+    this.#trimmed = tail.trimmed;
     this.#current = segment;
     const ready = segments[tail.segment + 1];
     if (ready !== undefined) this.#next = Promise.resolve(ready);
@@ -187,6 +187,7 @@ export class FileWal implements Wal {
         seq: this.#seq + 1,
         position: this.#tail,
         durable: this.#durable,
+        trimmed: this.#trimmed,
         previousCrc: this.#previousCrc,
       },
       entries,

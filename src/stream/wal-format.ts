@@ -17,6 +17,7 @@ export interface GroupLink {
   readonly seq: number;
   readonly position: number;
   readonly durable: number;
+  readonly trimmed: number;
   readonly previousCrc: number;
 }
 
@@ -26,6 +27,9 @@ export interface EncodedGroup {
   readonly bytes: number;
   readonly headerCrc: number;
 }
+
+/** Enough of a group for decodeHeader. */
+export const headerBytes = header.bytes;
 
 /** Bytes that a record adds to a group. */
 export function recordBytes(record: { readonly bytes: Uint8Array }): number {

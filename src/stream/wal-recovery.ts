@@ -7,7 +7,15 @@
 import { walAlignBytes } from "../../schemas/stream-format.ts";
 import { CorruptData } from "../base/errors.ts";
 import type { WalPosition, WalRecord } from "./wal.ts";
-import { alignUp, decodeHeader, type GroupHeader, groupBytes, isBodyIntact, visitRecords } from "./wal-format.ts";
+import {
+  alignUp,
+  decodeHeader,
+  type GroupHeader,
+  groupBytes,
+  headerBytes,
+  isBodyIntact,
+  visitRecords,
+} from "./wal-format.ts";
 import type { Segment } from "./wal-segments.ts";
 
 /** Where writing goes on. */
@@ -16,6 +24,8 @@ export interface WalTail {
   readonly segment: number;
   /** In the segment. */
   readonly at: number;
+  /** Nothing below is needed. */
+  readonly trimmed: number;
   /** The last group; undefined in an empty WAL. */
   readonly last: GroupHeader | undefined;
 }
@@ -25,14 +35,19 @@ export async function scanWal(
   visit: (record: WalRecord, end: WalPosition) => void,
 ): Promise<WalTail> {
   let last: GroupHeader | undefined;
-  let tail: WalTail = { segment: 0, at: 0, last: undefined };
-  for (let index = 0; index < segments.length; index += 1) {
+  const begin = await firstNeeded(segments);
+  const trimmed = (segments[begin] as Segment).start;
+  let tail: WalTail = { segment: begin, at: 0, trimmed, last: undefined };
+  let memory = new Uint8Array();
+  for (let index = begin; index < segments.length; index += 1) {
     const segment = segments[index] as Segment;
-    const bytes = await readSegment(segment);
+    if (memory.length < segment.bytes) memory = new Uint8Array(segment.bytes);
+    const bytes = memory.subarray(0, segment.bytes);
+    await readSegment(segment, bytes);
     let at = 0;
     // The writer leaves the rest of a segment when a group does not fit: the chain may go on at the start of the next.
     const first = groupAt(bytes, 0, segment.start);
-    if (first !== undefined && (index === 0 || continues(last, first))) {
+    if (first !== undefined && (index === begin || continues(last, first))) {
       for (let group: GroupHeader | undefined = first; group !== undefined; ) {
         visitRecords(bytes, at, group, visit);
         last = group;
@@ -40,20 +55,36 @@ export async function scanWal(
         const next = groupAt(bytes, at, segment.start);
         group = next !== undefined && continues(last, next) ? next : undefined;
       }
-      tail = { segment: index, at, last };
+      tail = { segment: index, at, trimmed, last };
     }
     refuseProvenLoss(bytes, at, segment, segments, tail);
   }
   return tail;
 }
 
+/**
+ * The last segment that begins at or below a trimmed position. Segments before it wait for another use; reading all of a
+ * large WAL would make every start slow.
+ */
+async function firstNeeded(segments: readonly Segment[]): Promise<number> {
+  let trimmed = 0;
+  const head = new Uint8Array(headerBytes);
+  for (const { file, start } of segments) {
+    await file.read(head, 0);
+    trimmed = Math.max(trimmed, decodeHeader(head, 0, start)?.trimmed ?? 0);
+  }
+  return Math.max(
+    0,
+    segments.findLastIndex(({ start }) => start <= trimmed),
+  );
+}
+
 /** The whole segment is read at once: at most one segment of memory, and no system call a group. */
-async function readSegment(segment: Segment): Promise<Uint8Array> {
-  const bytes = new Uint8Array(segment.bytes);
-  const count = await segment.file.read(bytes, 0);
-  if (count === bytes.length) return bytes;
+async function readSegment(segment: Segment, into: Uint8Array): Promise<void> {
+  const count = await segment.file.read(into, 0);
+  if (count === into.length) return;
   const source = `WAL segment ${segment.start}`;
-  throw new CorruptData({ source, position: count, expected: `${bytes.length} bytes`, found: `${count}` });
+  throw new CorruptData({ source, position: count, expected: `${into.length} bytes`, found: `${count}` });
 }
 
 function groupAt(bytes: Uint8Array, at: number, start: number): GroupHeader | undefined {

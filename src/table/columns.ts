@@ -49,9 +49,9 @@ export interface MapNode extends NodeCommon {
 
 export type ColumnNode = LeafNode | StructNode | ListNode | MapNode;
 
-/** Writes "absent" for an optional node, in all leaves below it. */
+/** Writes "absent" in all leaves below an optional node; below the row itself, that each of its fields is. */
 export function putAbsent(node: ColumnNode, rep: number): void {
-  const def = node.def - 1;
+  const def = node.required ? node.def : node.def - 1;
   const leaves = node.leaves;
   for (let at = 0; at < leaves.length; at += 1) (leaves[at] as Leaf).none(rep, def);
 }

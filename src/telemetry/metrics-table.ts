@@ -22,26 +22,6 @@ export const metricsTable = {
     topic,
     "Bytes of record batches sent to consumers.",
   ),
-  produceRequests: counter(
-    "kafka_server_brokertopicmetrics_totalproducerequests_total",
-    topic,
-    "Produce requests, counted for each topic in them.",
-  ),
-  fetchRequests: counter(
-    "kafka_server_brokertopicmetrics_totalfetchrequests_total",
-    topic,
-    "Fetch requests, counted for each topic in them.",
-  ),
-  produceRequestsFailed: counter(
-    "kafka_server_brokertopicmetrics_failedproducerequests_total",
-    topic,
-    "Produce requests that failed for a topic.",
-  ),
-  fetchRequestsFailed: counter(
-    "kafka_server_brokertopicmetrics_failedfetchrequests_total",
-    topic,
-    "Fetch requests that failed for a topic.",
-  ),
 
   partitionCount: gauge("kafka_server_replicamanager_partitioncount", [], "Partitions of this broker."),
   leaderCount: gauge("kafka_server_replicamanager_leadercount", [], "Partitions that this broker leads."),
@@ -82,7 +62,6 @@ export const metricsTable = {
   partitionEnd: gauge("kafka_topic_partition_current_offset", partition, "The high watermark of a partition."),
   partitionStart: gauge("kafka_topic_partition_oldest_offset", partition, "The first offset kept of a partition."),
 
-  requests: counter("inlet_requests_total", ["api", "error"], "Requests answered, by API and name of the Kafka error."),
   requestSeconds: histogram(
     "inlet_request_seconds",
     ["api"],
@@ -91,10 +70,6 @@ export const metricsTable = {
   requestsInFlight: gauge("inlet_requests_in_flight", [], "Requests that are being answered."),
   requestBytesHeld: gauge("inlet_request_bytes_held", [], "Bytes of request frames in memory."),
 
-  walBytes: counter("inlet_wal_written_bytes_total", [], "Bytes written to the WAL, framing included."),
-  walGroups: counter("inlet_wal_groups_total", [], "Group writes to the WAL."),
-  walSyncSeconds: histogram("inlet_wal_sync_seconds", [], "Time that making one group durable took."),
-  walSegments: gauge("inlet_wal_segments", [], "Segments of the WAL that cannot be reused yet."),
   walUntrimmedBytes: gauge(
     "inlet_wal_untrimmed_bytes",
     [],
@@ -102,12 +77,13 @@ export const metricsTable = {
   ),
 
   logCacheBytes: gauge("inlet_log_cache_bytes", [], "Bytes in the log cache."),
-  blockCacheBytes: gauge("inlet_block_cache_bytes", [], "Bytes in the block cache."),
-  cacheReads: counter("inlet_cache_reads_total", ["cache", "outcome"], "Reads of a cache; outcome is hit or miss."),
+  uncommittedBytes: gauge(
+    "inlet_uncommitted_bytes",
+    [],
+    "Bytes that are durable in the WAL and in no committed object.",
+  ),
+  generationsQueued: gauge("inlet_generations_queued", [], "Generations of the log cache that are being uploaded."),
 
-  uploads: counter("inlet_uploads_total", ["outcome"], "Objects uploaded; outcome is committed or failed."),
-  uploadBytes: counter("inlet_uploads_bytes_total", [], "Bytes of objects uploaded."),
-  uploadSeconds: histogram("inlet_upload_seconds", [], "From the cut of a generation to its commit."),
   objects: gauge("inlet_objects", ["kind"], "Objects that the metadata names."),
 
   storeRequests: counter(
@@ -126,11 +102,6 @@ export const metricsTable = {
     "inlet_metadata_seq",
     [],
     "Sequence number of the newest entry of the metadata log that was applied.",
-  ),
-  metadataAppendSeconds: histogram(
-    "inlet_metadata_append_seconds",
-    [],
-    "Time that an append to the metadata log took.",
   ),
 
   translationLag: gauge(

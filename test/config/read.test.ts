@@ -172,7 +172,7 @@ lake: { catalogs: { main: { type: rest, uri: "http://c:1", auth: { token: "\${fi
 
   test("neither a message nor a print shows a secret or what a reference stood for", () => {
     const environment = { SECRET: "hunter2", LEVEL: "hunter3" };
-    const auth = 'auth: { oauth2: { client_id: me, client_secret: "hunter4" } }';
+    const auth = 'auth: { oauth2: { token_uri: "http://t", client_id: me, client_secret: "hunter4" } }';
     const text = `lake: { catalogs: { main: { type: rest, uri: "http://c:1/\${env:SECRET}", ${auth} } } }`;
     const shown = JSON.stringify(readConfig(sources(text, { environment })).shown);
     expect(shown).not.toMatch(/hunter/);
@@ -224,7 +224,7 @@ describe("tables", () => {
   test("everything that can be said about a topic arrives", () => {
     const text = `lake:
   catalogs:
-    main: { type: rest, uri: http://127.0.0.1:8181/, warehouse: w, auth: { oauth2: { token_uri: http://t, client_id: i, client_secret: s, scope: x } } }
+    main: { type: rest, uri: http://127.0.0.1:8181/, warehouse: w, auth: { oauth2: { token_uri: http://t, client_id: i, client_secret: s, scope: x } }, access_delegation: vended-credentials, properties: { prefix: p } }
 topics:
   orders:
     table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c }
@@ -240,9 +240,12 @@ topics:
     const { tables, catalogs } = readConfig(sources(text));
     expect(catalogs.get("main")).toEqual({
       type: "rest",
+      name: "main",
       uri: "http://127.0.0.1:8181",
       warehouse: "w",
       auth: { kind: "oauth2", tokenUri: "http://t", clientId: "i", clientSecret: "s", scope: "x" },
+      accessDelegation: "vended-credentials",
+      properties: new Map([["prefix", "p"]]),
     });
     expect(tables).toEqual([
       {

@@ -254,6 +254,12 @@ describe("joining", () => {
     expect(world.joined(world.join({ memberId: "m1", mustKnowId: true })).error).toBe("UNKNOWN_MEMBER_ID");
   });
 
+  test("ids that are not used are bounded too", () => {
+    const world = new World({ membersMax: 2 });
+    const errors = [1, 2, 3].map(() => world.joined(world.join({ mustKnowId: true })).error);
+    expect(errors).toEqual(["MEMBER_ID_REQUIRED", "MEMBER_ID_REQUIRED", "GROUP_MAX_SIZE_REACHED"]);
+  });
+
   test("an id in time becomes the member, alone it leads", () => {
     const world = new World();
     world.join({ mustKnowId: true });

@@ -163,7 +163,7 @@ describe("streams", () => {
 
   test("a trim moves forward only, by the writer only, and frees what no stream names any more", () => {
     propose(openBoth);
-    propose(commit("a", range(1, 0, 10), range(2, 0, 4)), commit("b", range(1, 10, 20)));
+    propose(commit("a", range(1, 0, 10), range(2, 0, 4)), commit("b", range(1, 10, 20), range(2, 4, 8)));
     expect(propose(trim(1, 12))).toBe("ok");
     expect(cluster.image.ranges(stream(1), offset(0)).map(({ object }) => object)).toEqual(["b"]);
     expect([...cluster.image.unreferenced()]).toEqual([]); // Stream 2 is still in object a.
@@ -175,14 +175,18 @@ describe("streams", () => {
     expect(reasonOf(cluster.propose(2, [trim(1, 15)]))).toBe("stale-epoch");
   });
 
-  test("what was trimmed before it was uploaded is committed, and free at once", () => {
+  test("the newest range of a stream stays however far it is trimmed, also when it was uploaded after the trim", () => {
     propose(openBoth);
     expect(propose(trim(1, 30))).toBe("ok");
-    expect(propose(commit("a", range(1, 0, 20)))).toBe("ok");
+    expect(propose(commit("a", range(1, 0, 10), range(1, 10, 20)))).toBe("ok"); // Twice in one object: the first goes.
     expect(cluster.image.stream(stream(1))).toMatchObject({ start: 30, end: 20 });
-    expect([...cluster.image.unreferenced()].map(({ object }) => object)).toEqual(["a"]);
+    expect(cluster.image.ranges(stream(1), offset(0)).map(({ from }) => from)).toEqual([10]);
+    expect([...cluster.image.unreferenced()]).toEqual([]);
     expect(propose(commit("b", range(1, 20, 40)))).toBe("ok");
     expect(cluster.image.ranges(stream(1), offset(0)).map(({ object }) => object)).toEqual(["b"]);
+    expect([...cluster.image.unreferenced()].map(({ object }) => object)).toEqual(["a"]);
+    expect(propose(commit("empty"))).toBe("ok");
+    expect([...cluster.image.unreferenced()].map(({ object }) => object)).toEqual(["a", "empty"]);
   });
 
   test("only objects that nobody names are deleted; a deleted topic frees its own", () => {

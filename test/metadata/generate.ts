@@ -92,18 +92,13 @@ function streamEvent(random: SimRandom, image: ImageState): MetadataEvent | unde
       return { kind: "open-streams", streams: some.map(({ id }) => id) };
     case 1:
     case 2: {
-      const ranges = some.map(({ id, end, epoch }): ObjectRange => {
+      const ranges = some.flatMap(({ id, end, epoch }): ObjectRange[] => {
         const from = (end + random.pick([0, 0, 0, 0, 0, 2, -1])) as Offset;
-        const stale = random.chance(0.03) ? 1 : 0;
         const to = (from + random.below(20)) as Offset;
-        return {
-          stream: id,
-          epoch: epoch - stale,
-          from,
-          to,
-          bytes: random.below(1000),
-          maxTimestamp: random.below(99) - 1,
-        };
+        const bytes = random.below(1000);
+        const range = { stream: id, epoch: epoch - (random.chance(0.03) ? 1 : 0), bytes, maxTimestamp: bytes - 1 };
+        const second = { ...range, from: to, to: (to + 3) as Offset };
+        return [{ ...range, from, to }, ...(random.chance(0.2) ? [second] : [])];
       });
       const object = `objects/${random.below(1000)}`;
       return { kind: "commit-object", object, bytes: 1 + random.below(5000), objectKind: "stream-set", ranges };

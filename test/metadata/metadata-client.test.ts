@@ -143,7 +143,9 @@ describe("metadata client", () => {
       const store = new MemoryLog();
       const logs = [1, 2, 3].map(() => w.faulty(store));
       const clients = await w.until(
-        Promise.all(logs.map((log, index) => w.open(log, index + 1, { checkpointEntries: 15 }))),
+        Promise.all(
+          logs.map((log, index) => w.open(log, index + 1, { checkpointEntries: 15, readEntriesMax: 1 + (seed % 5) })),
+        ),
       );
       for (const log of logs) log.faults = stormyLog;
       const told = await w.until(

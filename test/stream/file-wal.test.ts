@@ -97,6 +97,23 @@ describe("file WAL", () => {
     await wal[Symbol.asyncDispose]();
   });
 
+  test("recovery reads nothing that was trimmed", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    let last = 0 as WalPosition;
+    for (let i = 0; i < 40; i += 1) last = await append(wal, i, 3000);
+    await wal.trim(last);
+    for (let i = 40; i < 50; i += 1) await append(wal, i, 3000); // A segment that begins after the trim says so.
+    await wal[Symbol.asyncDispose]();
+    const files = disk.files();
+    const oldest = files.get([...files.keys()].sort()[0] as string) as Uint8Array;
+    oldest.fill(1, 4096 + 2000); // Would be corruption, if it mattered.
+    const found = await recovered(MemoryDisk.of(files));
+    expect(found.at(-1)).toBe(49);
+    expect(found.length).toBeLessThan(10 + 11); // At most a segment of what was trimmed.
+  });
+
   test("a record larger than a segment gets one of its own", async () => {
     const disk = new MemoryDisk();
     const wal = walOn(disk);
@@ -172,16 +189,17 @@ describe("power loss", () => {
       const isDone = await workload(disk, () => acked++);
       const choices = disk.unsynced;
       const random = seededRandom(cut);
-      const subsets = choices <= 9 ? 2 ** choices : 200;
+      const subsets = choices <= 7 ? 2 ** choices : 80;
       for (let subset = 0; subset < subsets; subset += 1) {
         for (const last of ["kept", "torn"] as const) {
           const image = disk.afterPowerLoss((i) => {
-            const isKept = choices <= 9 ? (subset >> i) % 2 === 1 : random.unit() < 0.7;
+            const isKept = choices <= 7 ? (subset >> i) % 2 === 1 : random.unit() < 0.7;
             return isKept ? (i === choices - 1 ? last : "kept") : "lost";
           });
           const found = await recovered(image);
           expect(found.length, `cut ${cut} subset ${subset} ${last}`).toBeGreaterThanOrEqual(acked);
           expect(found).toEqual(upTo(found.length));
+          if (subset % 8 === 0) await goOn(image, found.length);
           images += 1;
         }
       }
@@ -221,6 +239,55 @@ describe("power loss", () => {
       expect(last.length, `seed ${seed}`).toBeGreaterThanOrEqual(acked);
       expect(last, `seed ${seed}`).toEqual(upTo(last.length));
     }
+  });
+
+  test("while trimmed segments are removed: no removal is lost that would leave a gap", async () => {
+    let removals = 0;
+    for (let cut = 20; ; cut += 1) {
+      const disk = new MemoryDisk();
+      disk.stepsMax = cut;
+      disk.fault = (operation) => {
+        if (operation === "remove") removals += 1;
+      };
+      const wal = walOn(disk, { walSegmentBytes: 16 * 1024, walBytesMax: 16 * 1024 });
+      let acked = 0;
+      let trimmed = 0;
+      const run = async (): Promise<void> => {
+        await wal.recover(() => undefined);
+        let end = 0 as WalPosition;
+        for (let i = 0; i < 30; i += 1) {
+          end = await append(wal, i, 3000);
+          acked = i + 1;
+        }
+        trimmed = acked;
+        await wal.trim(end);
+        await append(wal, 30);
+        acked += 1;
+      };
+      const isDone = await settledOrCut(run(), disk);
+      for (let subset = 0; subset < 2 ** Math.min(4, disk.unsynced); subset += 1) {
+        const found = await recovered(disk.afterPowerLoss((i) => ((subset >> i) % 2 === 1 ? "kept" : "lost")));
+        const first = found[0] ?? acked;
+        expect(first, `cut ${cut} subset ${subset}`).toBeLessThanOrEqual(trimmed);
+        expect(found.length + first, `cut ${cut} subset ${subset}`).toBeGreaterThanOrEqual(acked);
+      }
+      if (isDone) break;
+    }
+    expect(removals).toBeGreaterThan(3);
+  });
+
+  test("a group whose sync failed, and that the next start could read, is there for good", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    await append(wal, 0);
+    disk.fault = (operation) => {
+      if (operation === "datasync") throw new Error("EIO");
+    };
+    await expect(append(wal, 1)).rejects.toThrow();
+    disk.fault = () => undefined;
+    expect(await recovered(disk)).toEqual([0, 1]); // The page cache still shows it, so it may be served.
+    expect(await recovered(disk.afterPowerLoss(() => "lost"))).toEqual([0, 1]);
   });
 
   test("planted bug: a WAL that acks before the sync is found out", async () => {
@@ -271,11 +338,20 @@ async function workload(disk: MemoryDisk, acked: () => void): Promise<boolean> {
   const run = async (): Promise<void> => {
     await wal.recover(() => undefined);
     for (let i = 0; i < 18; i += 3) {
-      const group = [i, i + 1, i + 2].map((n) => append(wal, n, n % 4 === 0 ? 2500 : 200).then(acked));
+      const group = [i, i + 1, i + 2].map((n) => append(wal, n, n % 4 === 0 ? 5000 : 200).then(acked));
       await Promise.all(group);
     }
   };
   return await settledOrCut(run(), disk);
+}
+
+/** What recovery has left can be written on, over several segments, and read again. */
+async function goOn(disk: MemoryDisk, count: number): Promise<void> {
+  const wal = walOn(disk, { walSegmentBytes: 16 * 1024 });
+  await wal.recover(() => undefined);
+  for (let i = count; i < count + 5; i += 1) await append(wal, i, 5000);
+  await wal[Symbol.asyncDispose]();
+  expect(await recovered(disk)).toEqual(upTo(count + 5));
 }
 
 /** Waits until the work is done or hangs because the power is off. */

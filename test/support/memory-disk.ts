@@ -159,9 +159,15 @@ export class MemoryDisk implements Disk {
         }
       },
       datasync: async () => {
-        await this.#step("datasync");
+        try {
+          await this.#step("datasync");
+        } catch (cause) {
+          inode.writes = []; // As Linux does: the pages are taken for clean, what is shown is not what is kept.
+          throw cause;
+        }
         if (this.isSyncSkipped) return;
-        inode.synced = inode.bytes.slice();
+        inode.synced = resized(inode.synced, inode.bytes.length);
+        for (const { position, bytes } of inode.writes) inode.synced.set(bytes, position);
         inode.writes = [];
         inode.isResized = false;
       },

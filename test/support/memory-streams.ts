@@ -127,6 +127,7 @@ export class MemoryStream implements OpenedStream {
   }
 
   trim(to: Offset): void {
+    if (to > (this.sidecar?.upTo ?? 0)) this.cut(); // What is trimmed was uploaded first: the sidecar survives the batches.
     if (to > this.start) this.start = to;
     const gone = this.#batches.findIndex((batch) => batch.to > to);
     const count = gone < 0 ? this.#durable : Math.min(gone, this.#durable);

@@ -59,6 +59,7 @@ class Draft {
 
   finish(base: TableMetadata | undefined, context: CommitContext): Applied {
     const { metadata } = this;
+    if (base === undefined) addDefaults(this);
     const missing = missingParts(metadata);
     if (missing !== undefined) return invalid(missing);
     const newest = this.addedSnapshots.size === 0 ? context.nowMs : metadata["last-updated-ms"];
@@ -108,12 +109,23 @@ const empty: TableMetadata = {
   "metadata-log": [],
 };
 
+/** A new table is unpartitioned and unsorted unless its updates say otherwise. */
+function addDefaults(draft: Draft): void {
+  const { metadata } = draft;
+  if (metadata["default-spec-id"] === -1) {
+    addSpec(draft, { "spec-id": 0, fields: [] });
+    metadata["default-spec-id"] = draft.lastSpecId as number;
+  }
+  if (metadata["default-sort-order-id"] === -1) {
+    addSortOrder(draft, { "order-id": 0, fields: [] });
+    metadata["default-sort-order-id"] = draft.lastOrderId as number;
+  }
+}
+
 function missingParts(metadata: TableMetadata): string | undefined {
   if (metadata["table-uuid"] === "") return "the table has no uuid";
   if (metadata.location === "") return "the table has no location";
   if (metadata["current-schema-id"] === -1) return "the table has no schema";
-  if (metadata["default-spec-id"] === -1) return "the table has no partition spec";
-  if (metadata["default-sort-order-id"] === -1) return "the table has no sort order";
   return undefined;
 }
 

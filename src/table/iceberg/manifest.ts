@@ -6,7 +6,7 @@ import { manifestEntrySchema } from "../../../schemas/iceberg.ts";
 import { CorruptData } from "../../base/errors.ts";
 import { readAvroFile, writeAvroFile } from "./avro-file.ts";
 import type { AvroObject, AvroValue } from "./avro-value.ts";
-import { renderJson } from "./json.ts";
+import { parseJsonObject, renderJson } from "./json.ts";
 import { fromAvro, type PartitionColumn, partitionAvroFields, partitionColumns, toAvro } from "./partition-type.ts";
 import type { DataFile, PartitionSpec, Schema } from "./types.ts";
 
@@ -25,6 +25,8 @@ export interface ManifestEntry {
 }
 
 export interface Manifest {
+  /** What the writer wrote with; absent in files of writers that leave it out. */
+  readonly schema: Schema | undefined;
   readonly specId: number;
   readonly content: "data" | "deletes";
   readonly entries: readonly ManifestEntry[];
@@ -59,7 +61,7 @@ export function writeManifest(options: {
   return writeAvroFile(manifestEntrySchema(partitionAvroFields(columns)), values, metadata);
 }
 
-/** `schema` may be any of the table's that still has the spec's sources: promotion does not change what is stored. */
+/** `schema` is for manifests that do not carry their own. */
 export async function readManifest(
   bytes: Uint8Array,
   source: string,
@@ -71,9 +73,12 @@ export async function readManifest(
   if (spec === undefined) {
     throw new CorruptData({ source, position: 0, expected: "a known partition spec", found: String(specId) });
   }
-  const columns = partitionColumns(spec, table.schema);
+  const text = file.metadata.get("schema");
+  const schema = text === undefined ? undefined : (parseJsonObject(text, source) as unknown as Schema);
+  const columns = partitionColumns(spec, schema ?? table.schema);
   const entries = file.values.map((value) => new EntryReader(value as AvroObject, source).entry(columns));
-  return { specId, content: file.metadata.get("content") === "deletes" ? "deletes" : "data", entries };
+  const content = file.metadata.get("content") === "deletes" ? "deletes" : "data";
+  return { schema, specId, content, entries };
 }
 
 function entryToAvro(entry: ManifestEntry, columns: readonly PartitionColumn[]): AvroObject {

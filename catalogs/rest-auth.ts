@@ -1,0 +1,86 @@
+/** How requests to a REST catalog are authorized. Tokens and secrets leave this file only inside an Authorization header. */
+import { SingleFlight } from "../src/base/async.ts";
+import { OperationFailed } from "../src/base/errors.ts";
+import type { Clock } from "../src/base/runtime.ts";
+import { isJsonObject, parseJson } from "../src/table/iceberg/json.ts";
+
+export type RestAuth =
+  | { readonly kind: "none" }
+  | { readonly kind: "bearer"; readonly token: string }
+  | {
+      readonly kind: "oauth2";
+      /** The authorization server's own endpoint; the catalog's /v1/oauth/tokens is deprecated. */
+      readonly tokenUri: string;
+      readonly clientId: string;
+      readonly clientSecret: string;
+      readonly scope: string;
+    };
+
+export interface Authorizer {
+  /** undefined: none is needed. */
+  header(): Promise<string | undefined>;
+  /** Forgets what the catalog refused. False when asking again can bring nothing else. */
+  renew(refused: string | undefined): boolean;
+}
+
+/** Sends a form and returns the status and the body; bounded in time and size by whoever gives it. */
+export type PostForm = (
+  uri: string,
+  form: URLSearchParams,
+) => Promise<{ readonly status: number; readonly body: string }>;
+
+export function authorizer(auth: RestAuth, clock: Clock, post: PostForm): Authorizer {
+  switch (auth.kind) {
+    case "none":
+      return { header: async () => undefined, renew: () => false };
+    case "bearer":
+      return { header: async () => `Bearer ${auth.token}`, renew: () => false };
+    case "oauth2":
+      return new ClientCredentials(auth, clock, post);
+  }
+}
+
+/** RFC 6749, section 4.4. */
+class ClientCredentials implements Authorizer {
+  readonly #auth: Extract<RestAuth, { readonly kind: "oauth2" }>;
+  readonly #clock: Clock;
+  readonly #post: PostForm;
+  readonly #asking = new SingleFlight<"token", string>();
+  #token: { readonly header: string; readonly staleAt: number } | undefined;
+
+  constructor(auth: Extract<RestAuth, { readonly kind: "oauth2" }>, clock: Clock, post: PostForm) {
+    this.#auth = auth;
+    this.#clock = clock;
+    this.#post = post;
+  }
+
+  async header(): Promise<string> {
+    if (this.#token !== undefined && this.#clock.monotonic() < this.#token.staleAt) return this.#token.header;
+    return await this.#asking.run("token", () => this.#ask());
+  }
+
+  renew(refused: string | undefined): boolean {
+    if (this.#token?.header === refused) this.#token = undefined;
+    return true;
+  }
+
+  async #ask(): Promise<string> {
+    const { tokenUri, clientId, clientSecret, scope } = this.#auth;
+    const form = new URLSearchParams({
+      grant_type: "client_credentials",
+      scope,
+      client_id: clientId,
+      client_secret: clientSecret,
+    });
+    const answer = await this.#post(tokenUri, form);
+    const json = answer.status === 200 ? parseJson(answer.body, "token answer") : null;
+    const token = isJsonObject(json) ? json["access_token"] : undefined;
+    if (typeof token !== "string") {
+      throw new OperationFailed(`no token from ${tokenUri}: HTTP ${answer.status}`, { happened: "no" });
+    }
+    const seconds = isJsonObject(json) ? Number(json["expires_in"] ?? 3600) : 3600;
+    // Renewed after four fifths of its life: requests under way outlive the last fifth.
+    this.#token = { header: `Bearer ${token}`, staleAt: this.#clock.monotonic() + seconds * 800 };
+    return this.#token.header;
+  }
+}

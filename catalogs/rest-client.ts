@@ -1,0 +1,94 @@
+/**
+ * Requests to a REST catalog: authorized, bounded in time and size, each sent once (and once more after a refused token).
+ * Tells an answer from no answer, because a commit without one may still have happened.
+ */
+import { OperationFailed } from "../src/base/errors.ts";
+import type { Clock } from "../src/base/runtime.ts";
+import type { Authorizer } from "./rest-auth.ts";
+
+export type Fetch = typeof globalThis.fetch;
+
+export interface RestLimits {
+  readonly requestMsMax: number;
+  readonly responseBytesMax: number;
+}
+
+export interface RestRequest {
+  readonly method: "GET" | "POST" | "HEAD";
+  readonly uri: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface RestResponse {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** The request may or may not have reached the catalog, or its answer was lost on the way. */
+export class NoAnswer extends OperationFailed {
+  override readonly name = "NoAnswer";
+  constructor(request: { readonly method: string; readonly uri: string }, cause: unknown) {
+    super(`no answer to ${request.method} ${request.uri.split("?")[0]}`, { happened: "maybe", cause });
+  }
+}
+
+export class RestClient {
+  readonly #fetch: Fetch;
+  readonly #clock: Clock;
+  readonly #limits: RestLimits;
+  readonly #stop = new AbortController();
+
+  constructor(options: { readonly fetch: Fetch; readonly clock: Clock; readonly limits: RestLimits }) {
+    this.#fetch = options.fetch;
+    this.#clock = options.clock;
+    this.#limits = options.limits;
+  }
+
+  close(): void {
+    this.#stop.abort(new Error("the catalog is closed"));
+  }
+
+  /** 401 and 419 mean that nothing happened: asked once more with a new token if there can be one. */
+  async send(request: RestRequest, auth: Authorizer): Promise<RestResponse> {
+    const header = await auth.header();
+    const answer = await this.sendOnce(request, header);
+    const refused = answer.status === 401 || answer.status === 419;
+    if (!refused || !auth.renew(header)) return answer;
+    return await this.sendOnce(request, await auth.header());
+  }
+
+  async sendOnce(request: RestRequest, authorization: string | undefined): Promise<RestResponse> {
+    const late = new AbortController();
+    using _timer = this.#clock.after(this.#limits.requestMsMax, () => late.abort(new Error("timed out")));
+    try {
+      const response = await this.#fetch(request.uri, {
+        method: request.method,
+        // A redirected request would carry its token to another host, and a POST could turn into a GET.
+        redirect: "error",
+        signal: AbortSignal.any([late.signal, this.#stop.signal]),
+        headers: {
+          accept: "application/json",
+          ...(request.body === undefined ? {} : { "content-type": "application/json" }),
+          ...request.headers,
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        ...(request.body === undefined ? {} : { body: request.body }),
+      });
+      return { status: response.status, body: await this.#text(response) };
+    } catch (cause) {
+      throw new NoAnswer(request, cause);
+    }
+  }
+
+  async #text(response: Response): Promise<string> {
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of response.body ?? []) {
+      bytes += chunk.length;
+      if (bytes > this.#limits.responseBytesMax) throw new Error(`an answer of over ${bytes} bytes`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString("utf8");
+  }
+}

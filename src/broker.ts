@@ -1,0 +1,301 @@
+/** The process: the core over this machine's clock, disk and stores, with sockets in front and background work beside it. */
+import { type AddressInfo, createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import packageJson from "../package.json" with { type: "json" };
+import type { Settings } from "../schemas/config.ts";
+import { type Clock, type Runtime, systemRuntime } from "./base/runtime.ts";
+import { systemDisk } from "./base/system-disk.ts";
+import type { Logger } from "./base/telemetry.ts";
+import type { Config } from "./config.ts";
+import { type Core, openCore } from "./core.ts";
+import { lockDirectory } from "./directory-lock.ts";
+import { collectMetrics, storeMetrics, streamMetrics } from "./exported-metrics.ts";
+import { clusterIdText } from "./handlers/cluster-view.ts";
+import { kafkaLimits, objectStoreLimits, stateLogLimitsOf } from "./limits.ts";
+import { openFileLog } from "./metadata/file-log.ts";
+import type { Topic } from "./metadata/image.ts";
+import { openObjectStore } from "./object-store/open.ts";
+import { dispatcher } from "./protocol/dispatch.ts";
+import type { CompatibilityLevel } from "./registry/compatibility.ts";
+import { registryErrorWords, registryRoutes } from "./registry/routes.ts";
+import { SchemaRegistry } from "./registry/schema-registry.ts";
+import { openSchemaTopic } from "./schema-topic.ts";
+import { adminRoutes } from "./server/admin-routes.ts";
+import { type HttpServer, openHttpServer } from "./server/http.ts";
+import { openKafkaListener } from "./server/kafka-listener.ts";
+import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-catalog-server.ts";
+import { openTables, type Tables } from "./tables.ts";
+import { openLogger } from "./telemetry/logging.ts";
+import { MetricRegistry, prometheusContentType } from "./telemetry/metrics.ts";
+import { metricsTable } from "./telemetry/metrics-table.ts";
+import { openProcessMetrics } from "./telemetry/process-metrics.ts";
+import { openWarehouse } from "./warehouse-files.ts";
+
+export interface Broker extends AsyncDisposable {
+  readonly addresses: {
+    /** host:port */
+    readonly kafka: string;
+    /** "" when the registry is off. */
+    readonly registry: string;
+    readonly catalog: string;
+    readonly http: string;
+  };
+  /** Resolves with the reason when the broker cannot go on: dispose of it and exit with an error. */
+  readonly failed: Promise<unknown>;
+  readonly tables: Tables;
+  /** The ends of the topic's partitions; [] when there is no such topic. */
+  offsetsOf(topic: string): readonly { readonly start: number; readonly end: number }[];
+}
+
+export async function openBroker(config: Config): Promise<Broker> {
+  const settings = { ...config.settings, dataDirectory: resolve(config.settings.dataDirectory) };
+  const runtime = systemRuntime();
+  const { clock } = runtime;
+  const logger = openLogger({
+    level: settings.loggingLevel as Parameters<typeof openLogger>[0]["level"],
+    repeatsMax: settings.loggingRepeatsMax,
+    repeatsMs: settings.loggingRepeatsMs,
+    clock,
+  });
+  for (const warning of config.warnings) logger.warn(warning);
+  const failed = Promise.withResolvers<unknown>();
+  const fatal = (cause: unknown): void => {
+    logger.error("the broker cannot go on", { cause });
+    failed.resolve(cause);
+  };
+
+  await using opened = new AsyncDisposableStack();
+  opened.use(lockDirectory(settings.dataDirectory));
+  const registryOfMetrics = new MetricRegistry(metricsTable, { seriesMax: settings.metricsSeriesMax });
+  const { metrics } = registryOfMetrics;
+  opened.use(openProcessMetrics(registryOfMetrics, clock));
+  const metadataDirectory = join(settings.dataDirectory, "metadata");
+  const metadataLog = opened.use(
+    await openFileLog({
+      directory: metadataDirectory,
+      disk: systemDisk,
+      segmentBytesMax: settings.metadataSegmentBytesMax,
+    }),
+  );
+  const storeUrl = settings.objectStoreUrl || pathToFileURL(join(settings.dataDirectory, "objects")).href;
+  const storeDeps = {
+    runtime,
+    disk: systemDisk,
+    limits: objectStoreLimits(settings),
+    metrics: storeMetrics(metrics),
+  };
+  const store = opened.use(await openObjectStore(storeUrl, storeDeps));
+  const warehouse = await openWarehouse({ settings, storeUrl, storeDeps });
+  opened.use(warehouse.files);
+
+  // The node registers under the port that clients will use, so a free one is chosen before anything listens.
+  const kafkaPort = settings.kafkaPort === 0 ? await freePort(settings.kafkaHost) : settings.kafkaPort;
+  const advertised = {
+    host: settings.kafkaAdvertisedHost || reachable(settings.kafkaHost),
+    port: settings.kafkaAdvertisedPort || kafkaPort,
+  };
+  const tablesRef: { current: Tables | undefined } = { current: undefined };
+  const core = opened.use(
+    await openCore({
+      settings,
+      runtime,
+      disk: systemDisk,
+      metadataLog,
+      store,
+      logger,
+      metrics: streamMetrics(metrics),
+      advertised,
+      fatal,
+      holdRetention: (topicId, partition) => tablesRef.current?.holdRetention(topicId, partition),
+    }),
+  );
+  opened.use(collectMetrics(registryOfMetrics, core));
+
+  const openSurface = surfaceOpener(settings, { clock, logger });
+  const schemas = opened.use(await openRegistry(core, settings, runtime));
+  const registry = settings.registryEnabled
+    ? opened.use(
+        await openSurface("registry", settings.registryHost, settings.registryPort, {
+          routes: registryRoutes({
+            registry: schemas,
+            clusterId: clusterIdText(core.metadata.image.clusterId),
+            version,
+          }),
+          errorWords: registryErrorWords,
+        }),
+      )
+    : undefined;
+  const catalog = opened.use(
+    await openSurface("catalog", settings.catalogHost, settings.catalogPort, {
+      routes: restCatalogRoutes({
+        metadata: core.metadata,
+        warehouse: warehouse.files,
+        root: warehouse.root,
+        runtime,
+        logger,
+        limits: {
+          cacheEntriesMax: settings.catalogMetadataEntriesMax,
+          commitAttemptsMax: settings.catalogCommitAttemptsMax,
+        },
+        fileAccess: warehouse.fileAccess,
+        vendedCredentials: vendedCredentials(settings),
+      }),
+      errorWords: restCatalogErrorWords,
+    }),
+  );
+  const tables = opened.use(
+    openTables({
+      config,
+      settings,
+      core,
+      schemas,
+      warehouse: warehouse.files,
+      runtime,
+      logger,
+      metrics,
+      version,
+      catalogUrl: catalog.url,
+    }),
+  );
+  tablesRef.current = tables;
+
+  const kafka = opened.use(
+    await openKafkaListener({
+      name: "PLAINTEXT",
+      host: settings.kafkaHost,
+      port: kafkaPort,
+      dispatcher: dispatcher(core.handlers),
+      limits: kafkaLimits(settings),
+      clock,
+      logger,
+      metrics: {
+        connections: metrics.connections,
+        requestBytesHeld: metrics.requestBytesHeld,
+        requestSeconds: metrics.requestSeconds,
+        requestsInFlight: metrics.requestsInFlight,
+      },
+      failed: (cause, api) => logger.error("a request failed in its handler", { api, cause }),
+    }),
+  );
+  const surface = {
+    metrics: () => registryOfMetrics.render(),
+    metricsContentType: prometheusContentType,
+    unreadyBecause: () => unreadyBecause(core),
+    status: () => ({
+      nodeId: settings.nodeId,
+      version,
+      clusterId: clusterIdText(core.metadata.image.clusterId),
+      kafka: `${advertised.host}:${advertised.port}`,
+    }),
+    tables: () => tables.status(),
+    flushTable: (topic: string) => tables.flush(topic),
+  };
+  const admin = opened.use(
+    await openSurface("http", settings.httpHost, settings.httpPort, { routes: adminRoutes(surface) }),
+  );
+  logger.info("the broker is up", {
+    kafka: `${advertised.host}:${advertised.port}`,
+    registry: registry?.url,
+    catalog: catalog.url,
+    http: admin.url,
+  });
+
+  const parts = opened.move();
+  return {
+    addresses: {
+      kafka: `${advertised.host}:${kafka.port}`,
+      registry: registry?.url ?? "",
+      catalog: catalog.url,
+      http: admin.url,
+    },
+    failed: failed.promise,
+    tables,
+    offsetsOf: (topic) => offsetsOf(core, topic),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+const version = packageJson.version;
+
+type OpenSurface = (
+  name: string,
+  host: string,
+  port: number,
+  what: Pick<Parameters<typeof openHttpServer>[0], "routes" | "errorWords">,
+) => Promise<HttpServer>;
+
+/** All HTTP surfaces have the same limits. */
+function surfaceOpener(
+  settings: Settings,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): OpenSurface {
+  return async (name, host, port, what) =>
+    await openHttpServer({
+      ...what,
+      name,
+      host,
+      port,
+      hostsAllowed: settings.httpHostsAllowed,
+      bodyBytesMax: settings.httpBodyBytesMax,
+      connectionsMax: settings.httpConnectionsMax,
+      requestMsMax: settings.httpRequestMsMax,
+      closeMsMax: settings.httpCloseMsMax,
+      clock,
+      logger,
+    });
+}
+
+async function openRegistry(core: Core, settings: Settings, runtime: Runtime): Promise<SchemaRegistry> {
+  const log = await openSchemaTopic({ ...core, runtime, limits: stateLogLimitsOf(settings) });
+  return await SchemaRegistry.open({
+    log,
+    compatibility: settings.registryCompatibility as CompatibilityLevel,
+    schemaBytesMax: settings.registrySchemaBytesMax,
+    schemasMax: settings.registrySchemasMax,
+  });
+}
+
+function vendedCredentials(settings: Settings): ReadonlyMap<string, string> | null {
+  if (settings.catalogVendedAccessKey === "") return null;
+  return new Map([
+    ["s3.access-key-id", settings.catalogVendedAccessKey],
+    ["s3.secret-access-key", settings.catalogVendedSecretKey],
+  ]);
+}
+
+/** Partitions that are still being opened keep traffic away. */
+function unreadyBecause({ metadata, log }: Core): readonly string[] {
+  let opening = 0;
+  for (const topic of metadata.image.topics()) {
+    for (let index = 0; index < topic.partitions.length; index += 1) {
+      if (log.partition(topic.id, index).kind === "opening") opening += 1;
+    }
+  }
+  return opening === 0 ? [] : [`${opening} partitions are being opened`];
+}
+
+function offsetsOf({ metadata, log }: Core, name: string): readonly { readonly start: number; readonly end: number }[] {
+  const topic = metadata.image.topicByName(name);
+  return (topic?.partitions ?? []).map((_, index) => {
+    const lookup = log.partition((topic as Topic).id, index);
+    if (lookup.kind !== "here") return { start: 0, end: 0 };
+    return { start: lookup.partition.logStart, end: lookup.partition.highWatermark };
+  });
+}
+
+/** What a client on this machine connects to. */
+function reachable(host: string): string {
+  return host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+}
+
+function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, host, () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,17 @@
+import type { Readable } from "node:stream";
+import type { Format, Terminal } from "./output.ts";
+
+/** What every command is given. Options of the program are read when a command runs, so these are getters there. */
+export interface Context {
+  readonly terminal: Terminal;
+  readonly input: Readable;
+  readonly format: Format;
+  /** host:port of Kafka listeners, joined by commas. */
+  readonly brokers: string;
+  /** Base URL of the admin API. */
+  readonly admin: string;
+  /** Aborts at the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Short, and not given twice. */
+  randomId(): string;
+}

@@ -1,0 +1,65 @@
+/** How commands talk: tables for people, JSON for programs, and exit codes for scripts. */
+
+export const exitCodes = {
+  ok: 0,
+  /** The command could not do what it was asked. */
+  failed: 1,
+  /** The command line or the configuration is wrong; nothing was tried. */
+  usage: 2,
+  /** It could not be reached: broker, registry or admin API. */
+  unreachable: 3,
+  /** What was asked for is not there. */
+  missing: 4,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** Ends the command with this message and code, without a stack. */
+export class CommandFailed extends Error {
+  override readonly name = "CommandFailed";
+  readonly exitCode: ExitCode;
+
+  constructor(message: string, exitCode: ExitCode = exitCodes.failed, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}
+
+export type Format = "text" | "json";
+
+/** Where a command writes: the process's streams, or a test's. */
+export interface Terminal {
+  out(text: string): void;
+  error(text: string): void;
+}
+
+export type Row = Readonly<Record<string, string | number | boolean | null>>;
+
+/** Rows under upper-case headings, or a JSON list of them. */
+export function printRows(terminal: Terminal, format: Format, columns: readonly string[], rows: readonly Row[]): void {
+  if (format === "json") {
+    printJson(terminal, rows);
+    return;
+  }
+  const lines = [
+    columns.map((column) => column.toUpperCase().replaceAll("_", "-")),
+    ...rows.map((row) => columns.map((column) => cell(row[column]))),
+  ];
+  const widths = columns.map((_, index) => Math.max(...lines.map((line) => (line[index] as string).length)));
+  for (const line of lines) {
+    terminal.out(
+      `${line
+        .map((each, index) => each.padEnd(widths[index] as number))
+        .join("  ")
+        .trimEnd()}\n`,
+    );
+  }
+}
+
+export function printJson(terminal: Terminal, value: unknown): void {
+  terminal.out(`${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+function cell(value: Row[string] | undefined): string {
+  return value === undefined || value === null ? "-" : String(value);
+}

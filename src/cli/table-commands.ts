@@ -1,0 +1,95 @@
+/** inlet table list|flush|connect, over the admin API. */
+import type { Command } from "commander";
+import { Option } from "commander";
+import type { Context } from "./context.ts";
+import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
+import { type Engine, engines, recipe } from "./recipes.ts";
+
+export function addTableCommands(program: Command, context: Context): void {
+  const table = program.command("table").description("list tables, commit them now, connect a query engine");
+  table
+    .command("list")
+    .description("list the tables of topics")
+    .action(() => listTables(context));
+  table
+    .command("flush <topic>")
+    .description("translate and commit what the topic holds now")
+    .action((topic: string) => flush(context, topic));
+  table
+    .command("connect <topic>")
+    .description("print what to paste into a query engine")
+    .addOption(new Option("-e, --engine <engine>", "which engine").choices(engines).default("duckdb"))
+    .option("--catalog-uri <url>", "Iceberg REST catalog", "http://127.0.0.1:8181")
+    .option("--warehouse <name>", "warehouse of the catalog", "main")
+    .action((topic: string, options: ConnectOptions) => connect(context, topic, options));
+}
+
+interface TableRow {
+  readonly topic: string;
+  readonly catalog: string;
+  readonly table: string;
+  readonly state: string;
+  readonly [detail: string]: Row[string];
+}
+
+async function listTables(context: Context): Promise<void> {
+  const tables = await tablesOf(context);
+  const details = ["rows", "files", "translation_lag", "commit_lag"].filter((column) =>
+    tables.some((table) => table[column] !== undefined),
+  );
+  printRows(context.terminal, context.format, ["topic", "table", "catalog", "state", ...details], tables);
+}
+
+async function flush(context: Context, topic: string): Promise<void> {
+  const answer = await callAdmin(context, "POST", `/v1/tables/${encodeURIComponent(topic)}/flush`);
+  printJson(context.terminal, answer);
+}
+
+interface ConnectOptions {
+  readonly engine: Engine;
+  readonly catalogUri: string;
+  readonly warehouse: string;
+}
+
+async function connect(
+  context: Context,
+  topic: string,
+  { engine, catalogUri, warehouse }: ConnectOptions,
+): Promise<void> {
+  const found = (await tablesOf(context)).find((each) => each.topic === topic);
+  if (found === undefined) throw new CommandFailed(`topic ${topic} has no table`, exitCodes.missing);
+  const text = recipe(engine, { catalogUri, warehouse, table: found.table });
+  if (context.format === "json") printJson(context.terminal, { engine, text });
+  else context.terminal.out(text);
+}
+
+async function tablesOf(context: Context): Promise<readonly TableRow[]> {
+  const { tables } = (await callAdmin(context, "GET", "/v1/tables")) as { readonly tables: readonly TableRow[] };
+  return tables;
+}
+
+async function callAdmin(context: Context, method: string, path: string): Promise<unknown> {
+  const response = await fetch(`${context.admin}${path}`, { method, signal: context.signal }).catch(
+    (cause: unknown) => {
+      throw new CommandFailed(
+        `the admin API does not answer at ${context.admin}; is the broker running?`,
+        exitCodes.unreachable,
+        { cause },
+      );
+    },
+  );
+  const text = await response.text();
+  if (response.ok) return JSON.parse(text) as unknown;
+  const code = response.status === 404 ? exitCodes.missing : exitCodes.failed;
+  throw new CommandFailed(errorOf(text) ?? `the admin API answered ${response.status}`, code);
+}
+
+function errorOf(text: string): string | undefined {
+  try {
+    const { error } = JSON.parse(text) as { readonly error?: unknown };
+    return typeof error === "string" ? error : undefined;
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return undefined;
+    throw cause;
+  }
+}

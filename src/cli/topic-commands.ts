@@ -1,0 +1,224 @@
+/** inlet topic create|list|describe|produce|consume|delete, in rpk's words. */
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import type { Context } from "./context.ts";
+import { withAdmin, withKafka } from "./kafka.ts";
+import { CommandFailed, exitCodes, printJson, printRows } from "./output.ts";
+import { count } from "./values.ts";
+
+export function addTopicCommands(program: Command, context: Context): void {
+  const topic = program.command("topic").description("create, list, describe, write to, read from and delete topics");
+  topic
+    .command("create <topics...>")
+    .description("create topics")
+    .option("-p, --partitions <number>", "partitions of each", count, 1)
+    .option("-c, --topic-config <key=value...>", "configs, such as retention.ms=86400000")
+    .action((topics: string[], options: { partitions: number; topicConfig?: string[] }) =>
+      create(context, topics, options),
+    );
+  topic
+    .command("list")
+    .description("list topics")
+    .option("-i, --internal", "internal ones too")
+    .action((options: { internal?: true }) => listTopics(context, options));
+  topic
+    .command("describe <topic>")
+    .description("show partitions and configs")
+    .action((name: string) => describe(context, name));
+  topic
+    .command("delete <topics...>")
+    .description("delete topics and their records")
+    .action((topics: string[]) => remove(context, topics));
+  topic
+    .command("produce <topic>")
+    .description("write each line of standard input as a record")
+    .option("-k, --key <key>", "key of every record")
+    .option("-s, --separator <text>", "parts a line into key and value")
+    .option("-H, --header <key=value...>", "headers of every record")
+    .option("-p, --partition <number>", "partition to write to", count)
+    .action((name: string, options: ProduceOptions) => produce(context, name, options));
+  topic
+    .command("consume <topic>")
+    .description("print records, one JSON object a line")
+    .option("-n, --num <number>", "stop after this many", count)
+    .option("-o, --offset <start|end>", "where to begin", "start")
+    .option("-g, --group <group>", "read as a member of this group, and commit")
+    .action((name: string, options: ConsumeOptions) => consume(context, name, options));
+}
+
+async function create(
+  context: Context,
+  topics: readonly string[],
+  options: { partitions: number; topicConfig?: string[] },
+): Promise<void> {
+  const configEntries = (options.topicConfig ?? []).map((entry) => {
+    const cut = entry.indexOf("=");
+    if (cut < 1) throw new CommandFailed(`"${entry}" is not key=value`, exitCodes.usage);
+    return { name: entry.slice(0, cut), value: entry.slice(cut + 1) };
+  });
+  const created = await withAdmin(context.brokers, (admin) =>
+    admin.createTopics({
+      topics: topics.map((name) => ({ topic: name, numPartitions: options.partitions, configEntries })),
+    }),
+  );
+  printRows(
+    context.terminal,
+    context.format,
+    ["topic", "status"],
+    topics.map((name) => ({ topic: name, status: created ? "OK" : "EXISTS" })),
+  );
+  if (!created) throw new CommandFailed("TOPIC_ALREADY_EXISTS: nothing was created", exitCodes.failed);
+}
+
+async function listTopics(context: Context, options: { internal?: true }): Promise<void> {
+  const { topics } = await withAdmin(context.brokers, (admin) => admin.fetchTopicMetadata());
+  const rows = topics
+    .filter(({ name }) => options.internal === true || !name.startsWith("__"))
+    .map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.length,
+      replicas: partitions[0]?.replicas.length ?? 0,
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  printRows(context.terminal, context.format, ["name", "partitions", "replicas"], rows);
+}
+
+async function describe(context: Context, name: string): Promise<void> {
+  const { metadata, offsets, configs } = await withAdmin(context.brokers, async (admin) => {
+    const { ConfigResourceTypes } = (await import("kafkajs")).default;
+    const described = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: ConfigResourceTypes.TOPIC, name }],
+    });
+    return {
+      metadata: (await admin.fetchTopicMetadata({ topics: [name] })).topics[0],
+      offsets: await admin.fetchTopicOffsets(name),
+      configs: described.resources[0]?.configEntries ?? [],
+    };
+  });
+  const partitions = (metadata?.partitions ?? [])
+    .map(({ partitionId, leader }) => {
+      const at = offsets.find(({ partition }) => partition === partitionId);
+      return { partition: partitionId, leader, log_start: at?.low ?? null, high_watermark: at?.high ?? null };
+    })
+    .sort((a, b) => a.partition - b.partition);
+  const entries = configs.map(({ configName, configValue, isDefault }) => ({
+    key: configName,
+    value: configValue,
+    source: isDefault ? "DEFAULT_CONFIG" : "DYNAMIC_TOPIC_CONFIG",
+  }));
+  if (context.format === "json") {
+    printJson(context.terminal, { name, partitions, configs: entries });
+    return;
+  }
+  context.terminal.out(`SUMMARY\nname        ${name}\npartitions  ${partitions.length}\n\nPARTITIONS\n`);
+  printRows(context.terminal, "text", ["partition", "leader", "log_start", "high_watermark"], partitions);
+  context.terminal.out("\nCONFIGS\n");
+  printRows(context.terminal, "text", ["key", "value", "source"], entries);
+}
+
+async function remove(context: Context, topics: readonly string[]): Promise<void> {
+  await withAdmin(context.brokers, (admin) => admin.deleteTopics({ topics: [...topics] }));
+  printRows(
+    context.terminal,
+    context.format,
+    ["topic", "status"],
+    topics.map((name) => ({ topic: name, status: "OK" })),
+  );
+}
+
+interface ProduceOptions {
+  readonly key?: string;
+  readonly separator?: string;
+  readonly header?: string[];
+  readonly partition?: number;
+}
+
+/** Lines sent together; more would only hold memory. */
+const produceLinesMax = 500;
+
+async function produce(context: Context, topic: string, options: ProduceOptions): Promise<void> {
+  const headers = Object.fromEntries(
+    (options.header ?? []).map((each) => [each.split("=")[0] as string, each.slice(each.indexOf("=") + 1)]),
+  );
+  await withKafka(context.brokers, async (kafka) => {
+    const producer = kafka.producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    try {
+      let lines: string[] = [];
+      const send = async (): Promise<void> => {
+        if (lines.length === 0) return;
+        const messages = lines.map((line) => ({
+          ...keyed(line, options),
+          headers,
+          ...(options.partition === undefined ? {} : { partition: options.partition }),
+        }));
+        lines = [];
+        for (const { partition, baseOffset } of await producer.send({ topic, messages, acks: -1 }))
+          context.terminal.out(`Produced to partition ${partition} from offset ${baseOffset ?? "?"}.\n`);
+      };
+      for await (const line of createInterface({ input: context.input })) {
+        lines.push(line);
+        if (lines.length >= produceLinesMax) await send();
+      }
+      await send();
+    } finally {
+      await producer.disconnect();
+    }
+  });
+}
+
+function keyed(
+  line: string,
+  { key, separator }: ProduceOptions,
+): { readonly key: string | null; readonly value: string } {
+  const cut = separator === undefined ? -1 : line.indexOf(separator);
+  if (separator === undefined || cut < 0) return { key: key ?? null, value: line };
+  return { key: line.slice(0, cut), value: line.slice(cut + separator.length) };
+}
+
+interface ConsumeOptions {
+  readonly num?: number;
+  readonly offset: string;
+  readonly group?: string;
+}
+
+async function consume(context: Context, topic: string, options: ConsumeOptions): Promise<void> {
+  if (options.offset !== "start" && options.offset !== "end")
+    throw new CommandFailed("--offset is start or end", exitCodes.usage);
+  if (options.num === 0) return;
+  await withKafka(context.brokers, async (kafka) => {
+    // kafkajs reads only as a member of a group; one that nobody else has, and that leaves no offsets behind.
+    const groupId = options.group ?? `inlet-cli-${context.randomId()}`;
+    const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false });
+    await consumer.connect();
+    const done = Promise.withResolvers<void>();
+    consumer.on("consumer.crash", ({ payload }) => done.reject(payload.error));
+    context.signal.addEventListener("abort", () => done.resolve(), { once: true });
+    let printed = 0;
+    try {
+      await consumer.subscribe({ topic, fromBeginning: options.offset === "start" });
+      await consumer.run({
+        autoCommit: options.group !== undefined,
+        eachMessage: async ({ partition, message }) => {
+          if (options.num !== undefined && printed >= options.num) return;
+          printed += 1;
+          const { key, value, timestamp, offset } = message;
+          const record = {
+            topic,
+            key: key?.toString() ?? null,
+            value: value?.toString() ?? null,
+            timestamp: Number(timestamp),
+            partition,
+            offset: Number(offset),
+          };
+          context.terminal.out(`${JSON.stringify(record)}\n`);
+          if (options.num !== undefined && printed >= options.num) done.resolve();
+        },
+      });
+      await done.promise;
+    } finally {
+      await consumer.disconnect();
+    }
+  });
+}

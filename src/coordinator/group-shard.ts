@@ -1,0 +1,202 @@
+/**
+ * The groups of one partition of __consumer_offsets, loaded by replay. Memory is changed when a record is handed to the log,
+ * and answers wait until it is durable; should an append fail, memory is ahead of the log, so the whole shard gives up and
+ * is loaded again.
+ */
+import { uuidRandom } from "../base/ids.ts";
+import type { Runtime } from "../base/runtime.ts";
+import type { StateLog, StateRecord } from "../log/state-log.ts";
+import {
+  commitProblem,
+  emptyClassicGroup,
+  type GroupError,
+  type GroupLimits,
+  type JoinEvent,
+  type JoinReply,
+  joinRefusal,
+} from "./classic-group-state.ts";
+import { type CommittedOffset, expiredOffsets, subscribedTopics, type TopicPartition } from "./group-offsets.ts";
+import { decodeGroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
+import { LiveGroup } from "./live-group.ts";
+
+export interface OffsetCommit {
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  /** Negative: the client assigns its partitions itself. */
+  readonly generation: number;
+  /** OffsetCommit v9+ names a missing group as such. */
+  readonly knowsMissingGroup: boolean;
+  readonly offsets: readonly (TopicPartition & { readonly value: CommittedOffset })[];
+}
+
+/** A client's name may be as long as a string on the wire can be; a member id made from it must still fit. */
+const memberPrefixCharactersMax = 249;
+
+export class GroupShard {
+  readonly #groups = new Map<string, LiveGroup>();
+  readonly #log: StateLog;
+  readonly #runtime: Runtime;
+  readonly #limits: GroupLimits;
+  readonly #gaveUp: (cause: unknown) => void;
+  #isOpen = true;
+
+  constructor(options: {
+    readonly log: StateLog;
+    readonly runtime: Runtime;
+    readonly limits: GroupLimits;
+    /** The shard has closed itself; load a new one. */
+    readonly gaveUp: (cause: unknown) => void;
+  }) {
+    this.#log = options.log;
+    this.#runtime = options.runtime;
+    this.#limits = options.limits;
+    this.#gaveUp = options.gaveUp;
+  }
+
+  /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
+  async load(): Promise<void> {
+    for await (const { key, value } of this.#log.replay()) {
+      if (!this.#isOpen) return;
+      const record = decodeGroupRecord(key, value);
+      if (record.kind === "foreign") continue;
+      if (record.kind === "offset") this.#open(record.group).offsets.set(record, record.value);
+      else this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
+    }
+    for (const group of this.#groups.values()) {
+      if (group.isBlank) this.#groups.delete(group.id);
+      else group.feed({ kind: "loaded" });
+    }
+  }
+
+  group(id: string): LiveGroup | undefined {
+    return this.#groups.get(id);
+  }
+
+  groups(): Iterable<LiveGroup> {
+    return this.#groups.values();
+  }
+
+  /** Makes the group when a client without a member id is the first to ask for it. */
+  async join(groupId: string, event: Omit<JoinEvent, "kind" | "ticket" | "memberIdFresh">): Promise<JoinReply> {
+    if (!this.#isOpen) return joinRefusal("NOT_COORDINATOR", event.memberId);
+    const known = this.#groups.get(groupId);
+    if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
+    const group = known ?? this.#open(groupId);
+    const prefix = (event.instanceId ?? event.clientId).slice(0, memberPrefixCharactersMax);
+    const memberIdFresh = `${prefix}-${uuidRandom(this.#runtime.random)}`;
+    const reply = group.join({ ...event, memberIdFresh });
+    if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
+    return await reply;
+  }
+
+  /** One answer for all the offsets: they are written together. */
+  async commit(commit: OffsetCommit): Promise<GroupError> {
+    if (!this.#isOpen) return "NOT_COORDINATOR";
+    const known = this.#groups.get(commit.groupId);
+    if (known === undefined && commit.generation >= 0) {
+      return commit.knowsMissingGroup ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION";
+    }
+    const problem = known === undefined ? "NONE" : commitProblem(known.classic, commit);
+    if (problem !== "NONE") return problem;
+    if (commit.memberId !== "") known?.feed({ kind: "alive", memberId: commit.memberId });
+    if (commit.offsets.length === 0) return "NONE";
+    const group = known ?? this.#open(commit.groupId);
+    for (const at of commit.offsets) group.offsets.set(at, at.value);
+    const at = { group: commit.groupId };
+    return await group.write(
+      commit.offsets.map(({ topic, partition, value }) => offsetRecord({ ...at, topic, partition }, value)),
+    );
+  }
+
+  /** Forgets offsets; those of topics that the group reads are kept and named in the answer. */
+  async deleteOffsets(
+    groupId: string,
+    wanted: readonly TopicPartition[],
+  ): Promise<{ readonly error: GroupError; readonly subscribed: ReadonlySet<string> }> {
+    const group = this.#groups.get(groupId);
+    const none: ReadonlySet<string> = new Set();
+    if (group === undefined || group.classic.state === "dead") return { error: "GROUP_ID_NOT_FOUND", subscribed: none };
+    const { classic } = group;
+    if (classic.state !== "empty" && classic.protocolType !== "consumer") {
+      return { error: "NON_EMPTY_GROUP", subscribed: none };
+    }
+    const topics = new Set(wanted.map(({ topic }) => topic));
+    const subscribed = classic.state === "empty" ? none : (subscribedTopics(classic) ?? topics);
+    const gone = wanted.filter((at) => !subscribed.has(at.topic) && group.offsets.get(at) !== undefined);
+    return { error: await this.#forget(group, gone), subscribed };
+  }
+
+  async deleteGroup(groupId: string): Promise<GroupError> {
+    const group = this.#groups.get(groupId);
+    if (group === undefined || group.classic.state === "dead") return "GROUP_ID_NOT_FOUND";
+    if (group.classic.state !== "empty") return "NON_EMPTY_GROUP";
+    return await this.#remove(group);
+  }
+
+  /** Offsets of topics that are gone must not meet a new topic of the same name. */
+  async forgetTopics(isGone: (topic: string) => boolean): Promise<void> {
+    for (const group of this.#groups.values()) {
+      const gone = [...group.offsets.all()].filter(({ topic }) => isGone(topic));
+      await this.#forget(group, gone);
+    }
+  }
+
+  /** Forgets offsets that are too old, and empty groups that have none. */
+  async expire(retentionMs: number): Promise<void> {
+    for (const group of this.#groups.values()) {
+      const now = this.#runtime.clock.now();
+      const expired = expiredOffsets(group.classic, group.offsets, { now, retentionMs });
+      await this.#forget(group, expired);
+      const isLeftOver = group.offsets.isEmpty && group.classic.state === "empty" && group.classic.pending.size === 0;
+      if (isLeftOver && this.#groups.get(group.id) === group) await this.#remove(group);
+    }
+  }
+
+  close(error: GroupError): void {
+    this.#isOpen = false;
+    for (const group of this.#groups.values()) group.close(error);
+    this.#groups.clear();
+  }
+
+  async #forget(group: LiveGroup, gone: readonly TopicPartition[]): Promise<GroupError> {
+    if (gone.length === 0) return "NONE";
+    for (const at of gone) group.offsets.set(at, null);
+    if (group.isBlank) this.#groups.delete(group.id); // It was its offsets and nothing else; a reload would not find it.
+    return await group.write(gone.map((at) => offsetRecord({ group: group.id, ...at }, null)));
+  }
+
+  #remove(group: LiveGroup): Promise<GroupError> {
+    const tombstones = [...group.offsets.all()].map((at) => offsetRecord({ group: group.id, ...at }, null));
+    this.#groups.delete(group.id);
+    group.close("COORDINATOR_NOT_AVAILABLE");
+    return group.write([...tombstones, groupTombstone(group.id)]);
+  }
+
+  #open(id: string): LiveGroup {
+    const known = this.#groups.get(id);
+    if (known !== undefined) return known;
+    const group = new LiveGroup({
+      id,
+      classic: emptyClassicGroup(0),
+      clock: this.#runtime.clock,
+      limits: this.#limits,
+      write: (records) => this.#write(records),
+    });
+    this.#groups.set(id, group);
+    return group;
+  }
+
+  async #write(records: readonly StateRecord[]): Promise<GroupError> {
+    try {
+      await this.#log.append(records);
+    } catch (cause) {
+      if (this.#isOpen) {
+        this.close("NOT_COORDINATOR");
+        this.#gaveUp(cause);
+      }
+      return "NOT_COORDINATOR";
+    }
+    return this.#isOpen ? "NONE" : "NOT_COORDINATOR";
+  }
+}

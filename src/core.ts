@@ -1,0 +1,148 @@
+/**
+ * A broker without sockets: its parts put together over the clock, disk, stores and catalogs that it is given. The process
+ * (broker.ts) and the simulation run the same.
+ */
+import { join } from "node:path";
+import type { Settings } from "../schemas/config.ts";
+import type { Disk } from "./base/disk.ts";
+import type { Runtime } from "./base/runtime.ts";
+import { Slabs } from "./base/slabs.ts";
+import type { Logger } from "./base/telemetry.ts";
+import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
+import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import { configLayers } from "./handlers/config-layers.ts";
+import { deleteRecordsHandler } from "./handlers/delete-records.ts";
+import { fetchHandler } from "./handlers/fetch.ts";
+import { FetchSessions } from "./handlers/fetch-session.ts";
+import { initProducerIdHandler, ProducerIds } from "./handlers/init-producer-id.ts";
+import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
+import { listOffsetsHandler } from "./handlers/list-offsets.ts";
+import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
+import { produceHandler } from "./handlers/produce.ts";
+import { staticConfigs } from "./handlers/static-configs.ts";
+import { fetchSessionLimits, logLimits, metadataLimits } from "./limits.ts";
+import { FetchWait } from "./log/fetch-wait.ts";
+import { type LocalLog, openLog } from "./log/local-log.ts";
+import { effectiveTopicConfig } from "./log/topic-config.ts";
+import type { CasLog } from "./metadata/cas-log.ts";
+import type { MetadataClient } from "./metadata/client.ts";
+import { openMetadata } from "./metadata/metadata-client.ts";
+import type { ObjectStore } from "./object-store/object-store.ts";
+import type { ApiName } from "./protocol/api-table.ts";
+import type { Handlers } from "./protocol/dispatch.ts";
+import { FileWal } from "./stream/file-wal.ts";
+import type { StreamStorage } from "./stream/storage.ts";
+import { openStreamStorage, type StreamMetrics } from "./stream/stream-storage.ts";
+import type { Wal } from "./stream/wal.ts";
+
+export interface CoreOptions {
+  readonly settings: Settings;
+  readonly runtime: Runtime;
+  readonly disk: Disk;
+  /** Closed by the caller, after the core. */
+  readonly metadataLog: CasLog;
+  /** Closed by the caller, after the core. */
+  readonly store: ObjectStore;
+  readonly logger: Logger;
+  readonly metrics: StreamMetrics;
+  /** Where clients reach this broker. */
+  readonly advertised: { readonly host: string; readonly port: number };
+  /** The node cannot go on: the process must stop without another ack. May be called more than once. */
+  readonly fatal: (cause: unknown) => void;
+  /** Lets a simulation plant a fault below everything else. */
+  readonly wrapWal?: (wal: Wal) => Wal;
+  readonly holdRetention?: NonNullable<Parameters<typeof openLog>[0]["holdRetention"]>;
+}
+
+export interface Core extends AsyncDisposable {
+  readonly metadata: MetadataClient;
+  readonly storage: StreamStorage;
+  readonly log: LocalLog;
+  readonly coordinator: GroupCoordinator;
+  readonly handlers: Handlers;
+}
+
+/** Resolves when the WAL is recovered and partitions are opening. Disposing makes everything appended durable and uploads it. */
+export async function openCore(options: CoreOptions): Promise<Core> {
+  const { settings, runtime, logger, fatal, advertised } = options;
+  await using opened = new AsyncDisposableStack();
+  const metadata = opened.use(
+    await openMetadata({
+      log: options.metadataLog,
+      nodeId: settings.nodeId as MetadataClient["nodeId"],
+      node: { ...advertised, rack: null },
+      runtime,
+      logger,
+      limits: metadataLimits(settings),
+      failed: fatal,
+    }),
+  );
+  const wal = new FileWal({
+    disk: options.disk,
+    directory: join(settings.dataDirectory, "wal"),
+    nodeEpoch: metadata.nodeEpoch,
+    runtime,
+    limits: settings,
+    logger,
+  });
+  const slabs = new Slabs();
+  const storage = opened.use(
+    await openStreamStorage({
+      wal: options.wrapWal?.(wal) ?? wal,
+      store: options.store,
+      metadata,
+      runtime,
+      limits: settings,
+      logger,
+      metrics: options.metrics,
+      fatal,
+      released: (bytes) => slabs.release(bytes),
+    }),
+  );
+  const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
+  const log = opened.use(
+    openLog({
+      metadata,
+      storage,
+      runtime,
+      slabs,
+      logger,
+      limits: logLimits(settings),
+      topicConfig: (topic) => effectiveTopicConfig(configLayers(configView, topic.configs)),
+      transactions: "refused",
+      ...(options.holdRetention === undefined ? {} : { holdRetention: options.holdRetention }),
+      failed: fatal,
+    }),
+  );
+  const failed = (cause: unknown): void => logger.error("a coordinator's background work failed", { cause });
+  const coordinator = opened.use(
+    new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
+  );
+  opened.use(forgetDeletedTopics(metadata, coordinator, failed));
+  const handlers = makeHandlers({ ...options, metadata, log, coordinator });
+  const parts = opened.move();
+  return { metadata, storage, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "log" | "coordinator">): Handlers {
+  const { settings, runtime, metadata, log, coordinator, advertised } = options;
+  const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
+  const data = { log, metadata };
+  const handlers: Handlers = {
+    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
+    produce: produceHandler(data),
+    fetch: fetchHandler({
+      ...data,
+      sessions: new FetchSessions({ ...runtime, limits: fetchSessionLimits(settings) }),
+      wait: new FetchWait({ clock: runtime.clock, limits: settings }),
+      limits: settings,
+    }),
+    listOffsets: listOffsetsHandler(data),
+    offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
+    deleteRecords: deleteRecordsHandler(data),
+    initProducerId: initProducerIdHandler({
+      ids: new ProducerIds({ metadata, blockSize: settings.producerIdBlockSize }),
+    }),
+  };
+  return handlers;
+}

@@ -1,0 +1,60 @@
+/** One process a data directory. Node has no flock, so a lock file names who holds it; a holder that is gone holds nothing. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { OperationFailed } from "./base/errors.ts";
+
+const fileName = "inlet.lock";
+
+/** Throws when a live process holds the directory. Dispose of the lock after everything in the directory is closed. */
+export function lockDirectory(directory: string): Disposable {
+  mkdirSync(directory, { recursive: true });
+  const path = join(directory, fileName);
+  const own = { pid: process.pid, startedAt: startOf(process.pid) };
+  for (;;) {
+    try {
+      writeFileSync(path, JSON.stringify(own), { flag: "wx" });
+      return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+    }
+    const holder = readHolder(path);
+    if (holder !== undefined && isAlive(holder)) {
+      const message = `${directory} is in use by process ${holder.pid}: stop it, or set data.directory to another place`;
+      throw new OperationFailed(message, { happened: "no" });
+    }
+    rmSync(path, { force: true }); // Its holder died without cleaning up.
+  }
+}
+
+interface Holder {
+  readonly pid: number;
+  /** In the clock ticks that /proc counts in; tells a process from a later one with the same pid. "" where there is no /proc. */
+  readonly startedAt: string;
+}
+
+function readHolder(path: string): Holder | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Holder;
+  } catch {
+    return undefined; // Torn by a crash while it was written, or just removed: nobody's.
+  }
+}
+
+function isAlive(holder: Holder): boolean {
+  if (holder.pid === process.pid) return holder.startedAt === startOf(process.pid);
+  try {
+    process.kill(holder.pid, 0);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EPERM") return false; // EPERM: it lives, and is somebody else's.
+  }
+  return holder.startedAt === "" || holder.startedAt === startOf(holder.pid);
+}
+
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return ""; // Not Linux, or the process has just ended: then the pid alone decides.
+  }
+}

@@ -1,0 +1,93 @@
+/** What the parts know, as the metrics table names it: gauges and counters that are read when somebody scrapes. */
+import type { Core } from "./core.ts";
+import type { ObjectStoreMetrics } from "./object-store/measured.ts";
+import type { StreamMetrics } from "./stream/stream-storage.ts";
+import type { MetricRegistry } from "./telemetry/metrics.ts";
+import type { Metrics, metricsTable } from "./telemetry/metrics-table.ts";
+
+export function streamMetrics(metrics: Metrics): StreamMetrics {
+  return {
+    generationsQueued: metrics.generationsQueued,
+    logCacheBytes: metrics.logCacheBytes,
+    uncommittedBytes: metrics.uncommittedBytes,
+    walBytes: metrics.walUntrimmedBytes,
+  };
+}
+
+/** The store measures in milliseconds, the metric is in seconds. */
+export function storeMetrics({ storeRequests, storeBytes, storeSeconds }: Metrics): ObjectStoreMetrics {
+  return {
+    requests: storeRequests,
+    bytes: storeBytes,
+    latencyMs: { observe: (ms, labels) => storeSeconds.observe(ms / 1000, labels) },
+  };
+}
+
+/** Shows partitions, topics, groups and objects in the registry until disposed of. */
+export function collectMetrics(registry: MetricRegistry<typeof metricsTable>, core: Core): Disposable {
+  return registry.collect(
+    [
+      "messagesIn",
+      "bytesIn",
+      "bytesOut",
+      "partitionCount",
+      "leaderCount",
+      "partitionsUnderReplicated",
+      "activeControllers",
+      "partitionsOffline",
+      "logBytes",
+      "topicPartitions",
+      "partitionEnd",
+      "partitionStart",
+      "groupLag",
+      "groupOffset",
+      "groupMembers",
+      "objects",
+      "metadataSeq",
+    ],
+    (metrics) => {
+      showPartitions(metrics, core);
+      showGroups(metrics, core);
+      const { image } = core.metadata;
+      for (const topic of image.topics()) metrics.topicPartitions.set(topic.partitions.length, { topic: topic.name });
+      const objects = { "stream-set": 0, stream: 0 };
+      for (const object of image.objects()) objects[object.kind] += 1;
+      for (const [kind, count] of Object.entries(objects)) metrics.objects.set(count, { kind });
+      metrics.metadataSeq.set(image.seq);
+    },
+  );
+}
+
+function showPartitions(metrics: Metrics, { log }: Core): void {
+  let count = 0;
+  for (const partition of log.partitions()) {
+    count += 1;
+    const topic = { topic: partition.topic };
+    const labels = { ...topic, partition: String(partition.index) };
+    metrics.messagesIn.add(partition.counts.recordsIn, topic);
+    metrics.bytesIn.add(partition.counts.bytesIn, topic);
+    metrics.bytesOut.add(partition.counts.bytesOut, topic);
+    metrics.logBytes.set(partition.bytes, labels);
+    metrics.partitionEnd.set(partition.highWatermark, labels);
+    metrics.partitionStart.set(partition.logStart, labels);
+  }
+  metrics.partitionCount.set(count);
+  metrics.leaderCount.set(count);
+  metrics.partitionsUnderReplicated.set(0);
+  metrics.partitionsOffline.set(0);
+  metrics.activeControllers.set(1);
+}
+
+function showGroups(metrics: Metrics, { coordinator, log, metadata }: Core): void {
+  for (const group of coordinator.loadedShards().shards.flatMap((shard) => [...shard.groups()])) {
+    metrics.groupMembers.set(group.classic.members.size, { consumergroup: group.id });
+    for (const at of group.offsets.all()) {
+      const offset = group.offsets.get(at)?.offset ?? 0;
+      const labels = { consumergroup: group.id, topic: at.topic, partition: String(at.partition) };
+      metrics.groupOffset.set(offset, labels);
+      const topicId = metadata.image.topicByName(at.topic)?.id;
+      const lookup = topicId === undefined ? undefined : log.partition(topicId, at.partition);
+      if (lookup?.kind === "here") metrics.groupLag.set(Math.max(0, lookup.partition.highWatermark - offset), labels);
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/** The handlers of groups, topics, configs and cluster, made from one set of options. */
+import type { Settings } from "../../schemas/config.ts";
+import type { Runtime } from "../base/runtime.ts";
+import type { GroupCoordinator, GroupCoordinatorOptions } from "../coordinator/group-coordinator.ts";
+import type { Log } from "../log/log.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
+import { alterConfigsHandlers } from "./alter-configs.ts";
+import { apiVersionsHandler } from "./api-versions.ts";
+import { createPartitionsHandler } from "./create-partitions.ts";
+import { createTopicsHandler } from "./create-topics.ts";
+import { deleteTopicsHandler } from "./delete-topics.ts";
+import { describeClusterHandler } from "./describe-cluster.ts";
+import { describeConfigsHandler } from "./describe-configs.ts";
+import { describeTopicPartitionsHandler } from "./describe-topic-partitions.ts";
+import { findCoordinatorHandler } from "./find-coordinator.ts";
+import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from "./group-admin.ts";
+import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from "./group-membership.ts";
+import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from "./group-offsets.ts";
+import type { Handler } from "./handler.ts";
+import { InternalTopics, offsetsTopic } from "./internal-topics.ts";
+import { metadataHandler } from "./metadata.ts";
+import { staticConfigs } from "./static-configs.ts";
+
+export interface AdminHandlersOptions {
+  readonly settings: Settings;
+  readonly metadata: MetadataClient;
+  readonly coordinator: GroupCoordinator;
+  readonly runtime: Runtime;
+  /** Where clients reach this broker: the port that was bound, not the one that was asked for. */
+  readonly advertised: { readonly host: string; readonly port: number };
+  /** Every API that has a handler, also those that are not made here. */
+  readonly served: () => Iterable<ApiName>;
+}
+
+export type HandlerOf<Name extends ApiName> = Handler<RequestOf<Name>, ResponseInputOf<Name>>;
+
+export function adminHandlers(options: AdminHandlersOptions) {
+  const { settings, metadata, coordinator, runtime, advertised, served } = options;
+  const view = { metadata, advertised };
+  const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
+  const creation = {
+    ...view,
+    random: runtime.random,
+    limits: {
+      partitionsByDefault: settings.topicPartitionsDefault,
+      partitionsPerTopicMax: settings.topicPartitionsMax,
+    },
+  };
+  return {
+    apiVersions: apiVersionsHandler({ metadata, served }),
+    metadata: metadataHandler({ ...creation, autoCreate: settings.topicAutoCreate }),
+    describeCluster: describeClusterHandler(view),
+    describeTopicPartitions: describeTopicPartitionsHandler({
+      ...view,
+      limits: { partitionsPerPageMax: settings.topicPagePartitionsMax },
+    }),
+    createTopics: createTopicsHandler({ ...creation, ...configView }),
+    deleteTopics: deleteTopicsHandler({ metadata, isEnabled: settings.topicDelete }),
+    createPartitions: createPartitionsHandler(creation),
+    describeConfigs: describeConfigsHandler({ ...configView, logLevel: settings.loggingLevel }),
+    ...alterConfigsHandlers({ metadata }),
+    findCoordinator: findCoordinatorHandler({
+      ...view,
+      internalTopics: new InternalTopics(creation),
+      topics: { group: offsetsTopic(settings.groupOffsetsPartitions) },
+    }),
+    joinGroup: joinGroupHandler(coordinator),
+    syncGroup: syncGroupHandler(coordinator),
+    heartbeat: heartbeatHandler(coordinator),
+    leaveGroup: leaveGroupHandler(coordinator),
+    offsetCommit: offsetCommitHandler({ coordinator, metadata }),
+    offsetFetch: offsetFetchHandler({ coordinator, metadata }),
+    offsetDelete: offsetDeleteHandler({ coordinator, metadata }),
+    listGroups: listGroupsHandler(coordinator),
+    describeGroups: describeGroupsHandler(coordinator),
+    deleteGroups: deleteGroupsHandler(coordinator),
+  } satisfies { readonly [Name in ApiName]?: HandlerOf<Name> };
+}
+
+/** The coordinator's options, as the settings and the node give them. */
+export function groupCoordinatorOptions(options: {
+  readonly settings: Settings;
+  readonly metadata: Pick<MetadataClient, "image">;
+  readonly log: Log;
+  readonly runtime: Runtime;
+  readonly failed: (cause: unknown) => void;
+}): GroupCoordinatorOptions {
+  const { settings, metadata, log, runtime, failed } = options;
+  const { name } = offsetsTopic(settings.groupOffsetsPartitions);
+  return {
+    log,
+    runtime,
+    failed,
+    topic: () => {
+      const topic = metadata.image.topicByName(name);
+      return topic === undefined ? undefined : { topicId: topic.id, partitions: topic.partitions.length };
+    },
+    topicExists: (topic) => metadata.image.topicByName(topic) !== undefined,
+    limits: {
+      initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
+      newMemberJoinTimeoutMs: settings.groupNewMemberJoinMsMax,
+      membersMax: settings.groupMembersMax,
+      sessionTimeoutMsMin: settings.groupSessionMsMin,
+      sessionTimeoutMsMax: settings.groupSessionMsMax,
+      offsetMetadataBytesMax: settings.groupOffsetMetadataBytesMax,
+      offsetsRetentionMs: settings.groupOffsetsRetentionMs,
+      offsetsCheckIntervalMs: settings.groupOffsetsCheckIntervalMs,
+      loadWaitMs: settings.groupLoadWaitMs,
+    },
+    stateLog: {
+      batchesInFlightMax: settings.stateLogBatchesInFlightMax,
+      batchBytesMax: settings.stateLogBatchBytesMax,
+      replayBytesMax: settings.stateLogReplayBytesMax,
+      inflatedBytesMax: settings.logInflatedBytesMax,
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/** CreateTopics: each topic stands or falls by itself. */
+
+import { uuidZero } from "../base/ids.ts";
+import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
+import { type ConfigView, shownTopicConfigs } from "./config-layers.ts";
+import { code, type Handler } from "./handler.ts";
+import {
+  createTopic,
+  planTopic,
+  type Refused,
+  refused,
+  type TopicCreationOptions,
+  type TopicPlan,
+} from "./topic-creation.ts";
+
+type Request = RequestOf<"createTopics">;
+type Response = ResponseInputOf<"createTopics">;
+type TopicRequest = Request["topics"][number];
+type TopicResponse = Response["topics"][number];
+
+export interface CreateTopicsOptions extends TopicCreationOptions, ConfigView {
+  readonly metadata: TopicCreationOptions["metadata"];
+}
+
+export function createTopicsHandler(options: CreateTopicsOptions): Handler<Request, Response> {
+  return async (request) => {
+    const names = request.topics.map(({ name }) => name);
+    const twice = new Set(names.filter((name, index) => names.indexOf(name) !== index));
+    const topics: TopicResponse[] = [...twice].map((name) =>
+      answer(options, name, refused("INVALID_REQUEST", "Duplicate topic name.")),
+    );
+    for (const topic of request.topics) {
+      if (twice.has(topic.name)) continue;
+      const plan = plannedTopic(options, topic);
+      const isDone = plan.kind === "refused" || request.validateOnly;
+      topics.push(answer(options, topic.name, isDone ? plan : await createTopic(options, plan)));
+    }
+    return { topics };
+  };
+}
+
+function plannedTopic(options: CreateTopicsOptions, topic: TopicRequest): TopicPlan | Refused {
+  const names = topic.configs.map(({ name }) => name);
+  if (new Set(names).size !== names.length) return refused("INVALID_CONFIG", "A config is given more than once.");
+  return planTopic(options, {
+    name: topic.name,
+    partitions: topic.numPartitions,
+    replicationFactor: topic.replicationFactor,
+    assignments: topic.assignments,
+    configs: new Map(topic.configs.map(({ name, value }) => [name, value])),
+  });
+}
+
+function answer(
+  options: CreateTopicsOptions,
+  name: string,
+  outcome: Refused | (TopicPlan & { readonly topicId?: TopicResponse["topicId"] }),
+): TopicResponse {
+  if (outcome.kind === "refused") {
+    return { name, errorCode: code(outcome.error), errorMessage: outcome.message, configs: null };
+  }
+  return {
+    name,
+    topicId: outcome.topicId ?? uuidZero,
+    errorCode: 0,
+    errorMessage: null,
+    numPartitions: outcome.partitions,
+    replicationFactor: 1,
+    configs: shownTopicConfigs(options, outcome.configs),
+  };
+}

@@ -1,0 +1,105 @@
+/** DescribeConfigs: every config that a resource has, where its value comes from and what it means. */
+
+import type { ErrorName } from "../../schemas/kafka/errors.ts";
+import { configSourceCodes, configTypeCodes } from "../../schemas/kafka-configs.ts";
+import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
+import {
+  type ConfigView,
+  type ShownConfig,
+  shownBrokerConfigs,
+  shownBrokerDefaults,
+  shownTopicConfigs,
+} from "./config-layers.ts";
+import { clipped } from "./error-text.ts";
+import { code, type Handler } from "./handler.ts";
+import { topicNameProblem } from "./topic-names.ts";
+
+type Request = RequestOf<"describeConfigs">;
+type Response = ResponseInputOf<"describeConfigs">;
+type Resource = Request["resources"][number];
+
+export const resourceTypes = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const;
+
+export interface DescribeConfigsOptions extends ConfigView {
+  /** Level of the one logger that there is. */
+  readonly logLevel: string;
+}
+
+type Problem = { readonly error: ErrorName; readonly message: string };
+
+export function describeConfigsHandler(options: DescribeConfigsOptions): Handler<Request, Response> {
+  return async (request) => ({
+    results: request.resources.map((resource) => {
+      const { resourceType, resourceName } = resource;
+      const found = configsOf(options, resource);
+      if ("error" in found) {
+        const { error, message } = found;
+        return { errorCode: code(error), errorMessage: clipped(message), resourceType, resourceName, configs: [] };
+      }
+      const keys = resource.configurationKeys ?? [];
+      const wanted = new Set(keys);
+      return {
+        errorCode: 0,
+        errorMessage: null,
+        resourceType,
+        resourceName,
+        configs: found
+          .filter(({ name }) => wanted.size === 0 || wanted.has(name))
+          .map((config) => ({
+            ...config,
+            synonyms: request.includeSynonyms ? config.synonyms : [],
+            documentation: request.includeDocumentation ? config.documentation : null,
+          })),
+      };
+    }),
+  });
+}
+
+function configsOf(
+  options: DescribeConfigsOptions,
+  { resourceType, resourceName }: Resource,
+): readonly ShownConfig[] | Problem {
+  switch (resourceType) {
+    case resourceTypes.topic: {
+      const badName = topicNameProblem(resourceName);
+      if (badName !== undefined) return { error: "INVALID_TOPIC_EXCEPTION", message: badName };
+      const topic = options.metadata.image.topicByName(resourceName);
+      if (topic === undefined)
+        return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `Topic ${resourceName} not found.` };
+      return shownTopicConfigs(options, topic.configs);
+    }
+    case resourceTypes.broker:
+      if (resourceName === "") return shownBrokerDefaults(options);
+      return brokerProblem(options, resourceName) ?? shownBrokerConfigs(options);
+    case resourceTypes.brokerLogger:
+      if (resourceName === "") return { error: "INVALID_REQUEST", message: "Broker id must not be empty" };
+      return brokerProblem(options, resourceName) ?? [rootLogger(options.logLevel)];
+    default:
+      return { error: "INVALID_REQUEST", message: `Unsupported resource type: ${resourceType}` };
+  }
+}
+
+/** A broker speaks for itself alone: the static values of the others are not known here. */
+export function brokerProblem({ metadata }: Pick<ConfigView, "metadata">, name: string): Problem | undefined {
+  if (!/^-?\d+$/.test(name)) {
+    return { error: "INVALID_REQUEST", message: `Broker id must be an integer, but it is: ${name}` };
+  }
+  if (Number(name) === metadata.nodeId) return undefined;
+  return {
+    error: "INVALID_REQUEST",
+    message: `Unexpected broker id, expected ${metadata.nodeId} or empty string, but received ${name}`,
+  };
+}
+
+function rootLogger(level: string): ShownConfig {
+  return {
+    name: "root",
+    value: level.toUpperCase(),
+    readOnly: true,
+    configSource: configSourceCodes["dynamic-broker-logger"],
+    isSensitive: false,
+    synonyms: [],
+    configType: configTypeCodes.string,
+    documentation: "Level of the broker's log; set it where the broker is started.",
+  };
+}

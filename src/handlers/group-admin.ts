@@ -1,0 +1,108 @@
+/** ListGroups, DescribeGroups and DeleteGroups: groups seen from outside. */
+import type { ErrorName } from "../../schemas/kafka/errors.ts";
+import { type ClassicGroup, type GroupState, metadataFor } from "../coordinator/classic-group-state.ts";
+import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
+import { GroupShard } from "../coordinator/group-shard.ts";
+import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
+import { openOperations, operationsNotAsked } from "./cluster-view.ts";
+import { clipped } from "./error-text.ts";
+import { code, type Handler } from "./handler.ts";
+
+const stateNames: Readonly<Record<GroupState, string>> = {
+  empty: "Empty",
+  "preparing-rebalance": "PreparingRebalance",
+  "completing-rebalance": "CompletingRebalance",
+  stable: "Stable",
+  dead: "Dead",
+};
+
+/** The only type there is so far. */
+const classicType = "classic";
+const missingGroupIsNamedSince = 6;
+
+export function listGroupsHandler(
+  coordinator: GroupCoordinator,
+): Handler<RequestOf<"listGroups">, ResponseInputOf<"listGroups">> {
+  return async ({ statesFilter, typesFilter }) => {
+    const { shards, isComplete } = await coordinator.allShards();
+    const states = new Set(statesFilter.map((name) => name.toLowerCase()));
+    const types = new Set(typesFilter.map((name) => name.toLowerCase()));
+    const isWanted = (filter: ReadonlySet<string>, name: string): boolean =>
+      filter.size === 0 || filter.has(name.toLowerCase());
+    const groups = shards
+      .flatMap((shard) => Array.from(shard.groups(), ({ id, classic }) => ({ id, classic })))
+      .filter(({ classic }) => isWanted(states, stateNames[classic.state]) && isWanted(types, classicType))
+      .map(({ id, classic }) => ({
+        groupId: id,
+        protocolType: classic.protocolType ?? "",
+        groupState: stateNames[classic.state],
+        groupType: classicType,
+      }));
+    return { errorCode: code(isComplete ? "NONE" : "COORDINATOR_LOAD_IN_PROGRESS"), groups };
+  };
+}
+
+type DescribeResponse = ResponseInputOf<"describeGroups">;
+type DescribedGroup = DescribeResponse["groups"][number];
+
+export function describeGroupsHandler(
+  coordinator: GroupCoordinator,
+): Handler<RequestOf<"describeGroups">, DescribeResponse> {
+  return async ({ groups, includeAuthorizedOperations }, { apiVersion }) => ({
+    groups: await Promise.all(
+      groups.map(async (groupId): Promise<DescribedGroup> => {
+        const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
+        const shard = await coordinator.shard(groupId);
+        if (!(shard instanceof GroupShard)) return { ...absent(groupId, shard, ""), authorizedOperations };
+        const group = shard.group(groupId)?.classic;
+        if (group !== undefined) return { ...described(groupId, group), authorizedOperations };
+        const isNamed = apiVersion >= missingGroupIsNamedSince;
+        const missing = absent(groupId, isNamed ? "GROUP_ID_NOT_FOUND" : "NONE", stateNames.dead);
+        return {
+          ...missing,
+          errorMessage: isNamed ? clipped(`Group ${groupId} not found.`) : null,
+          authorizedOperations,
+        };
+      }),
+    ),
+  });
+}
+
+function described(groupId: string, group: ClassicGroup): DescribedGroup {
+  // Before the group is stable its protocol, subscriptions and assignments are about to change.
+  const isStable = group.state === "stable";
+  const none = new Uint8Array(0);
+  return {
+    errorCode: 0,
+    groupId,
+    groupState: stateNames[group.state],
+    protocolType: group.protocolType ?? "",
+    protocolData: isStable ? (group.protocolName ?? "") : "",
+    members: Array.from(group.members.values(), (member) => ({
+      memberId: member.id,
+      groupInstanceId: member.instanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      memberMetadata: isStable ? metadataFor(member, group.protocolName) : none,
+      memberAssignment: isStable ? member.assignment : none,
+    })),
+  };
+}
+
+function absent(groupId: string, error: ErrorName, groupState: string): DescribedGroup {
+  return { errorCode: code(error), groupId, groupState, protocolType: "", protocolData: "", members: [] };
+}
+
+export function deleteGroupsHandler(
+  coordinator: GroupCoordinator,
+): Handler<RequestOf<"deleteGroups">, ResponseInputOf<"deleteGroups">> {
+  return async ({ groupsNames }) => ({
+    results: await Promise.all(
+      [...new Set(groupsNames)].map(async (groupId) => {
+        const shard = await coordinator.shard(groupId);
+        const error = shard instanceof GroupShard ? await shard.deleteGroup(groupId) : shard;
+        return { groupId, errorCode: code(error) };
+      }),
+    ),
+  });
+}

@@ -1,0 +1,231 @@
+/** OffsetCommit, OffsetFetch and OffsetDelete. */
+import type { ErrorName } from "../../schemas/kafka/errors.ts";
+import { type Uuid, uuidZero } from "../base/ids.ts";
+import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
+import type { CommittedOffset } from "../coordinator/group-offsets.ts";
+import { GroupShard } from "../coordinator/group-shard.ts";
+import type { LiveGroup } from "../coordinator/live-group.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
+import { code, type Handler, topicOf } from "./handler.ts";
+
+export interface OffsetsOptions {
+  readonly coordinator: GroupCoordinator;
+  readonly metadata: Pick<MetadataClient, "image">;
+}
+
+const missingGroupIsNamedSince = 9;
+const topicIdsSince = 10;
+const groupsSince = 8;
+const groupErrorSince = 2;
+
+export function offsetCommitHandler(
+  options: OffsetsOptions,
+): Handler<RequestOf<"offsetCommit">, ResponseInputOf<"offsetCommit">> {
+  return async (request, { apiVersion }) => {
+    const { coordinator, metadata } = options;
+    const now = coordinator.runtime.clock.now();
+    const expiresAt = request.retentionTimeMs < 0 ? null : now + request.retentionTimeMs;
+    // First what each partition is told whatever the group says, then the group's word for all the others.
+    const asked = request.topics.map(({ name, topicId, partitions }) => {
+      const topic = topicOf(metadata.image, { name, topicId });
+      return {
+        name,
+        topicId,
+        topic: typeof topic === "string" ? undefined : topic.name,
+        partitions: partitions.map((partition) => ({
+          ...partition,
+          problem: typeof topic === "string" ? topic : noteProblem(options, partition.committedMetadata),
+        })),
+      };
+    });
+    const offsets = asked.flatMap(({ topic, partitions }) =>
+      topic === undefined
+        ? []
+        : partitions
+            .filter(({ problem }) => problem === undefined)
+            .map((partition) => ({
+              topic,
+              partition: partition.partitionIndex,
+              value: {
+                offset: partition.committedOffset,
+                leaderEpoch: partition.committedLeaderEpoch,
+                metadata: partition.committedMetadata ?? "",
+                committedAt: now,
+                expiresAt,
+              },
+            })),
+    );
+    const shard = await coordinator.shard(request.groupId);
+    const answer: ErrorName =
+      shard instanceof GroupShard
+        ? await shard.commit({
+            groupId: request.groupId,
+            memberId: request.memberId,
+            instanceId: request.groupInstanceId,
+            generation: request.generationIdOrMemberEpoch,
+            knowsMissingGroup: apiVersion >= missingGroupIsNamedSince,
+            offsets,
+          })
+        : shard;
+    return {
+      topics: asked.map(({ name, topicId, partitions }) => ({
+        name,
+        topicId,
+        partitions: partitions.map(({ partitionIndex, problem }) => ({
+          partitionIndex,
+          errorCode: code(problem ?? answer),
+        })),
+      })),
+    };
+  };
+}
+
+function noteProblem({ coordinator }: OffsetsOptions, note: string | null): ErrorName | undefined {
+  return (note ?? "").length > coordinator.limits.offsetMetadataBytesMax ? "OFFSET_METADATA_TOO_LARGE" : undefined;
+}
+
+type FetchRequest = RequestOf<"offsetFetch">;
+type FetchResponse = ResponseInputOf<"offsetFetch">;
+
+/** A group as every version of the request can name it. */
+interface AskedGroup {
+  readonly groupId: string;
+  readonly memberId: string | null;
+  readonly memberEpoch: number;
+  /** Null: all that the group has. */
+  readonly topics:
+    | readonly { readonly name: string; readonly topicId: Uuid; readonly partitionIndexes: readonly number[] }[]
+    | null;
+}
+
+interface FoundPartition {
+  readonly partitionIndex: number;
+  readonly committedOffset: number;
+  readonly committedLeaderEpoch: number;
+  readonly metadata: string;
+  readonly errorCode: number;
+}
+
+interface FoundGroup {
+  readonly groupId: string;
+  readonly error: ErrorName;
+  readonly topics: readonly {
+    readonly name: string;
+    readonly topicId: Uuid;
+    readonly partitions: readonly FoundPartition[];
+  }[];
+}
+
+export function offsetFetchHandler(options: OffsetsOptions): Handler<FetchRequest, FetchResponse> {
+  return async (request, { apiVersion }) => {
+    const groups = await Promise.all(
+      askedGroups(request, apiVersion).map((asked) => fetchGroup(options, asked, apiVersion)),
+    );
+    if (apiVersion >= groupsSince) {
+      return { groups: groups.map(({ groupId, error, topics }) => ({ groupId, topics, errorCode: code(error) })) };
+    }
+    const [only] = groups;
+    if (only === undefined) return {};
+    if (apiVersion >= groupErrorSince) return { topics: only.topics, errorCode: code(only.error) };
+    return { topics: only.error === "NONE" ? only.topics : failedTopics(request, only.error) };
+  };
+}
+
+function askedGroups(request: FetchRequest, apiVersion: number): readonly AskedGroup[] {
+  if (apiVersion >= groupsSince) return request.groups;
+  const topics = request.topics?.map((topic) => ({ ...topic, topicId: uuidZero })) ?? null;
+  return [{ groupId: request.groupId, memberId: null, memberEpoch: -1, topics }];
+}
+
+async function fetchGroup(
+  { coordinator, metadata }: OffsetsOptions,
+  asked: AskedGroup,
+  apiVersion: number,
+): Promise<FoundGroup> {
+  const { groupId } = asked;
+  const shard = await coordinator.shard(groupId);
+  if (!(shard instanceof GroupShard)) return { groupId, error: shard, topics: [] };
+  const group = shard.group(groupId);
+  if (group?.classic.state === "dead") return { groupId, error: "GROUP_ID_NOT_FOUND", topics: [] };
+  const { image } = metadata;
+  const topics =
+    asked.topics === null
+      ? allTopics(group, (name) => (apiVersion >= topicIdsSince ? image.topicByName(name)?.id : uuidZero))
+      : asked.topics.map(({ name, topicId, partitionIndexes }) => {
+          const topic = apiVersion >= topicIdsSince ? topicOf(image, { name, topicId }) : { name };
+          return {
+            name,
+            topicId,
+            partitions: partitionIndexes.map((index) =>
+              typeof topic === "string"
+                ? found(index, undefined, topic)
+                : found(index, group?.offsets.get({ topic: topic.name, partition: index })),
+            ),
+          };
+        });
+  // What was read may still be on its way to the log: the answer waits until it cannot be taken back.
+  const error = group === undefined ? "NONE" : await group.written;
+  return error === "NONE" ? { groupId, error, topics } : { groupId, error, topics: [] };
+}
+
+/** Topics without an id are gone, so their offsets cannot be named by one. */
+function allTopics(group: LiveGroup | undefined, idOf: (name: string) => Uuid | undefined): FoundGroup["topics"] {
+  return Array.from(group?.offsets.topics() ?? []).flatMap((name) => {
+    const topicId = idOf(name);
+    if (topicId === undefined) return [];
+    const partitions = Array.from(group?.offsets.partitions(name) ?? [], ([index, offset]) => found(index, offset));
+    return [{ name, topicId, partitions }];
+  });
+}
+
+function found(partitionIndex: number, offset: CommittedOffset | undefined, error: ErrorName = "NONE"): FoundPartition {
+  return {
+    partitionIndex,
+    committedOffset: offset?.offset ?? -1,
+    committedLeaderEpoch: offset?.leaderEpoch ?? -1,
+    metadata: offset?.metadata ?? "",
+    errorCode: code(error),
+  };
+}
+
+/** Version 1 has no room for an error of the group. */
+function failedTopics(request: FetchRequest, error: ErrorName): FoundGroup["topics"] {
+  return (request.topics ?? []).map(({ name, partitionIndexes }) => ({
+    name,
+    topicId: uuidZero,
+    partitions: partitionIndexes.map((index) => found(index, undefined, error)),
+  }));
+}
+
+export function offsetDeleteHandler(
+  options: OffsetsOptions,
+): Handler<RequestOf<"offsetDelete">, ResponseInputOf<"offsetDelete">> {
+  return async (request) => {
+    const { coordinator, metadata } = options;
+    const isKnown = (name: string): boolean => metadata.image.topicByName(name) !== undefined;
+    const wanted = request.topics
+      .filter(({ name }) => isKnown(name))
+      .flatMap(({ name, partitions }) =>
+        partitions.map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })),
+      );
+    const shard = request.groupId === "" ? "INVALID_GROUP_ID" : await coordinator.shard(request.groupId);
+    if (!(shard instanceof GroupShard)) return { errorCode: code(shard), topics: [] };
+    const { error, subscribed } = await shard.deleteOffsets(request.groupId, wanted);
+    if (error !== "NONE") return { errorCode: code(error), topics: [] };
+    return {
+      errorCode: 0,
+      topics: request.topics.map(({ name, partitions }) => {
+        const verdict: ErrorName = !isKnown(name)
+          ? "UNKNOWN_TOPIC_OR_PARTITION"
+          : subscribed.has(name)
+            ? "GROUP_SUBSCRIBED_TO_TOPIC"
+            : "NONE";
+        return {
+          name,
+          partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: code(verdict) })),
+        };
+      }),
+    };
+  };
+}

@@ -1,0 +1,82 @@
+/** Topics that the broker keeps its own state in: made when first needed, and forgotten offsets when any topic goes. */
+import { SingleFlight } from "../base/async.ts";
+import type { Uuid } from "../base/ids.ts";
+import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { Topic } from "../metadata/image.ts";
+import { createTopic, planTopic, type TopicCreationOptions } from "./topic-creation.ts";
+
+export interface InternalTopic {
+  readonly name: string;
+  readonly partitions: number;
+  readonly configs: ReadonlyMap<string, string>;
+}
+
+/** As Kafka makes it: compacted, batches as they come. */
+export function offsetsTopic(partitions: number): InternalTopic {
+  return {
+    name: "__consumer_offsets",
+    partitions,
+    configs: new Map([
+      ["cleanup.policy", "compact"],
+      ["compression.type", "producer"],
+      ["segment.bytes", "104857600"],
+    ]),
+  };
+}
+
+export class InternalTopics {
+  readonly #options: TopicCreationOptions;
+  readonly #flights = new SingleFlight<string, Topic | undefined>();
+
+  constructor(options: TopicCreationOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined when it could not be made; ask again. */
+  ensure(wanted: InternalTopic): Promise<Topic | undefined> {
+    const { image } = this.#options.metadata;
+    const known = image.topicByName(wanted.name);
+    if (known !== undefined) return Promise.resolve(known);
+    return this.#flights.run(wanted.name, async () => {
+      const plan = planTopic(this.#options, { ...wanted, replicationFactor: -1, assignments: [] });
+      if (plan.kind === "planned") await createTopic(this.#options, plan);
+      return this.#options.metadata.image.topicByName(wanted.name);
+    });
+  }
+}
+
+/**
+ * Has the coordinator forget offsets as soon as a topic is deleted, by whichever node: a topic of the same name made a moment
+ * later must not inherit them.
+ */
+export function forgetDeletedTopics(
+  metadata: Pick<MetadataClient, "image" | "onChange">,
+  coordinator: GroupCoordinator,
+  failed: (cause: unknown) => void,
+): Disposable {
+  const names = new Map<Uuid, string>();
+  const remember = (): void => {
+    for (const { id, name } of metadata.image.topics()) names.set(id, name);
+  };
+  const takeGone = (id: Uuid): readonly string[] => {
+    const name = names.get(id);
+    names.delete(id);
+    return name === undefined ? [] : [name];
+  };
+  remember();
+  return metadata.onChange((events) => {
+    const gone = new Set<string>();
+    if (events.length === 0) {
+      // The image came from a checkpoint: anything may have happened.
+      for (const id of names.keys())
+        if (metadata.image.topic(id) === undefined) for (const name of takeGone(id)) gone.add(name);
+      remember();
+    }
+    for (const event of events) {
+      if (event.kind === "create-topic") names.set(event.topicId, event.name);
+      if (event.kind === "delete-topic") for (const name of takeGone(event.topicId)) gone.add(name);
+    }
+    if (gone.size > 0) coordinator.forgetTopics(gone).catch(failed);
+  });
+}

@@ -1,0 +1,116 @@
+/** From the flat table of settings to the limits that parts ask for, where their names are not the same. */
+import type { Settings } from "../schemas/config.ts";
+import type { FetchSessionLimits } from "./handlers/fetch-session.ts";
+import type { LogLimits } from "./log/local-log.ts";
+import type { StateLogLimits } from "./log/state-log.ts";
+import type { MetadataLimits } from "./metadata/metadata-client.ts";
+import type { ObjectStoreDeps } from "./object-store/open.ts";
+import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
+import type { CompactorLimits } from "./table/compactor.ts";
+import type { RoundLimits } from "./table/translate-round.ts";
+
+export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"] {
+  return {
+    requestMsMax: settings.objectStoreRequestMsMax,
+    connectMsMax: settings.objectStoreConnectMsMax,
+    socketsMax: settings.objectStoreSocketsMax,
+    retry: {
+      attemptsMax: settings.objectStoreRetryAttemptsMax,
+      delayMsMin: settings.objectStoreRetryDelayMsMin,
+      delayMsMax: settings.objectStoreRetryDelayMsMax,
+    },
+  };
+}
+
+export function logLimits(settings: Settings): LogLimits {
+  return {
+    laneBatchesMax: settings.logLaneBatchesMax,
+    inflatedBytesMax: settings.logInflatedBytesMax,
+    producersMax: settings.logProducersMax,
+    producerIdleMsMax: settings.logProducerIdleMsMax,
+    maintenanceIntervalMs: settings.logMaintenanceIntervalMs,
+    streamsOpenedMax: settings.logStreamsOpenedMax,
+  };
+}
+
+export function fetchSessionLimits(settings: Settings): FetchSessionLimits {
+  return {
+    sessionsMax: settings.fetchSessionsMax,
+    sessionPartitionsMax: settings.fetchSessionPartitionsMax,
+    sessionIdleMsMin: settings.fetchSessionIdleMsMin,
+  };
+}
+
+export function metadataLimits(settings: Settings): MetadataLimits {
+  return {
+    pollMs: settings.metadataPollMs,
+    readEntriesMax: settings.metadataReadEntriesMax,
+    batchProposalsMax: settings.metadataBatchProposalsMax,
+    batchBytesMax: settings.metadataBatchBytesMax,
+    proposalsWaitingMax: settings.metadataProposalsWaitingMax,
+    checkpointEntries: settings.metadataCheckpointEntries,
+    retry: { delayMsMin: settings.metadataRetryDelayMsMin, delayMsMax: settings.metadataRetryDelayMsMax },
+  };
+}
+
+export function stateLogLimitsOf(settings: Settings): StateLogLimits {
+  return {
+    batchesInFlightMax: settings.stateLogBatchesInFlightMax,
+    batchBytesMax: settings.stateLogBatchBytesMax,
+    replayBytesMax: settings.stateLogReplayBytesMax,
+    inflatedBytesMax: settings.logInflatedBytesMax,
+  };
+}
+
+export function kafkaLimits(settings: Settings): KafkaListenerLimits {
+  return {
+    requestBytesMax: settings.requestBytesMax,
+    smallRequestBytesMax: settings.smallRequestBytesMax,
+    requestElementsMax: settings.requestElementsMax,
+    requestsInFlightMax: settings.requestsInFlightMax,
+    requestMemoryBytesMax: settings.requestMemoryBytesMax,
+    smallRequestMemoryBytesMax: settings.smallRequestMemoryBytesMax,
+    connectionsMax: settings.kafkaConnectionsMax,
+    connectionsPerHostMax: settings.kafkaConnectionsPerHostMax,
+    connectionsPerSecondMax: settings.kafkaConnectionsPerSecondMax,
+    idleMsMax: settings.kafkaIdleMsMax,
+    arrivalGraceMs: settings.requestArrivalGraceMs,
+    arrivalBytesPerSecondMin: settings.requestArrivalBytesPerSecondMin,
+    closeMsMax: settings.kafkaCloseMsMax,
+  };
+}
+
+/** Of the translator's rounds. */
+export function roundLimits(settings: Settings): RoundLimits {
+  return {
+    inflateBytesMax: settings.tableInflateBytesMax,
+    openBytesMax: settings.tableTranslateOpenBytesMax,
+    rowGroupBytesMax: settings.tableRowGroupBytesMax,
+    parquet: {
+      pageBytesMax: settings.tablePageBytesMax,
+      pageRowsMax: settings.tablePageRowsMax,
+      dictionaryBytesMax: settings.tableDictionaryBytesMax,
+      zstdLevel: settings.tableZstdLevel,
+      metricsColumnsMax: settings.tableMetricsColumnsMax,
+    },
+  };
+}
+
+export function compactorLimits(settings: Settings): CompactorLimits {
+  return {
+    beatMs: settings.tableBeatMs,
+    roundBytesMax: settings.tableRoundBytesMax,
+    readBytesMax: settings.tableReadBytesMax,
+    targetFileBytes: settings.tableFileBytesTarget,
+    commitRoundsMax: settings.tableCommitRoundsMax,
+    pendingRoundsMax: settings.tablePendingRoundsMax,
+    outageRetryMs: settings.tableOutageRetryMs,
+    commitRetry: {
+      attemptsMax: settings.tableCommitAttemptsMax,
+      delayMsMin: settings.tableCommitDelayMsMin,
+      delayMsMax: settings.tableCommitDelayMsMax,
+    },
+    markBytesMax: settings.tableMarkBytesMax,
+    trustMs: settings.tableTrustMs,
+  };
+}

@@ -1,0 +1,213 @@
+/**
+ * First step of an append: checks a batch and, where the topic wants it, rewrites it. Waits only for what is too large to be
+ * compressed or inflated on the event loop; then nothing about the partition may be assumed afterwards.
+ */
+import { CorruptData } from "../base/errors.ts";
+import type { Clock } from "../base/runtime.ts";
+import { KiB, MiB } from "../base/settings.ts";
+import { compress, compressAside, inflate, inflateAside } from "../protocol/compression.ts";
+import { BatchView, type Compression, encodeBatch } from "../protocol/record-batch.ts";
+import { buildBatch, type NewRecord, RecordCursor, readMarker } from "../protocol/records.ts";
+import { checkClientBatch, type Rejected, rejected, tooLarge, type WalkedRecords, walkRecords } from "./batch-check.ts";
+import type { AppendOptions } from "./log.ts";
+import type { TransactionMarker } from "./producer-state.ts";
+import type { TopicConfig } from "./topic-config.ts";
+
+export type Prepared = PreparedBatch | Rejected;
+
+export interface PreparedBatch {
+  readonly kind: "prepared";
+  readonly origin: AppendOptions["origin"];
+  /** Of the bytes to be appended. */
+  readonly header: BatchView;
+  /** What the records say; the header may not. */
+  readonly maxTimestamp: number;
+  /** Of a control batch that ends a transaction. */
+  readonly marker: TransactionMarker | undefined;
+}
+
+export interface PrepareLimits {
+  /** A batch whose records inflate to more than this is refused. */
+  readonly inflatedBytesMax: number;
+}
+
+/** A transaction that no coordinator knows would never end, and hold every read-committed reader for ever. */
+export type ClientTransactions = "accepted" | "refused";
+
+/** Compressing or inflating more than this takes about a millisecond: it is done in the thread pool. */
+const inlineBytesMax = 64 * KiB;
+/** What a small batch may inflate to on the event loop; what inflates further is a bomb or rare, and goes to the pool. */
+const inlineInflatedBytesMax = 1 * MiB;
+
+export class BatchPreparer {
+  readonly #clock: Clock;
+  readonly #limits: PrepareLimits;
+  readonly #transactions: ClientTransactions;
+
+  constructor(options: {
+    readonly clock: Clock;
+    readonly limits: PrepareLimits;
+    readonly transactions: ClientTransactions;
+  }) {
+    this.#clock = options.clock;
+    this.#limits = options.limits;
+    this.#transactions = options.transactions;
+  }
+
+  /** A value when nothing had to be waited for. The bytes are borrowed until the batch is assigned. */
+  prepare(bytes: Uint8Array, options: AppendOptions, config: TopicConfig): Prepared | Promise<Prepared> {
+    if (options.origin === "coordinator") return prepareOwn(bytes);
+    const refusal = checkClientBatch(bytes, options.apiVersion, config);
+    if (refusal !== undefined) return refusal;
+    const header = new BatchView(bytes);
+    if (header.isTransactional && this.#transactions === "refused") {
+      return rejected("invalid-transaction-state", "no transaction coordinator can end this transaction");
+    }
+    const compression = header.compression ?? "none";
+    try {
+      if (compression === "none") return this.#prepareRecords(header, header.records, config);
+      if (header.records.length <= inlineBytesMax) {
+        const records = this.#inflateInline(compression, header.records);
+        if (records !== undefined) return this.#prepareRecords(header, records, config);
+      }
+      return this.#prepareAside(header, compression, config);
+    } catch (cause) {
+      return refuseCorrupt(cause);
+    }
+  }
+
+  async #prepareAside(header: BatchView, compression: Compression, config: TopicConfig): Promise<Prepared> {
+    try {
+      const records = await inflateAside(compression, header.records, { bytesMax: this.#limits.inflatedBytesMax });
+      return await this.#prepareRecords(header, records, config);
+    } catch (cause) {
+      return refuseCorrupt(cause);
+    }
+  }
+
+  /** undefined when the inline limit is too small, or the data malformed: the pool will tell which. */
+  #inflateInline(compression: Compression, records: Uint8Array): Uint8Array | undefined {
+    try {
+      return inflate(compression, records, {
+        bytesMax: Math.min(inlineInflatedBytesMax, this.#limits.inflatedBytesMax),
+      });
+    } catch (cause) {
+      if (cause instanceof CorruptData) return undefined;
+      throw cause;
+    }
+  }
+
+  #prepareRecords(header: BatchView, records: Uint8Array, config: TopicConfig): Prepared | Promise<Prepared> {
+    const now = this.#clock.now();
+    const walked = walkRecords(new RecordCursor(records, header.recordCount), {
+      baseTimestamp: header.baseTimestamp,
+      isCompacted: config.cleanupPolicy.compact,
+      timestamps:
+        config.timestampType === "LogAppendTime"
+          ? undefined
+          : { min: now - config.timestampBeforeMsMax, max: now + config.timestampAfterMsMax },
+    });
+    if (walked.kind === "rejected") return walked;
+    const target = targetCompression(header, config);
+    if (!walked.isSequential) return renumber(header, records, walked, target, config);
+    return target === header.compression
+      ? prepared(header, walked)
+      : recompress(header, records, walked, target, config);
+  }
+}
+
+/** Batches of a coordinator were made in this process a moment ago: they are believed. */
+function prepareOwn(bytes: Uint8Array): Prepared {
+  const header = new BatchView(bytes);
+  const { maxTimestamp } = header;
+  return { kind: "prepared", origin: "coordinator", header, maxTimestamp, marker: markerOf(header) };
+}
+
+/** What a control batch says about a transaction; undefined for every other batch. */
+export function markerOf(batch: BatchView): TransactionMarker | undefined {
+  if (!batch.isControl || batch.producerId < 0) return undefined;
+  const cursor = new RecordCursor(batch.records, batch.recordCount);
+  const said = cursor.next() ? readMarker(cursor) : undefined;
+  if (said === undefined) return undefined;
+  const { producerId, producerEpoch, maxTimestamp: timestamp } = batch;
+  return { producerId, producerEpoch, timestamp, ...said };
+}
+
+function prepared(header: BatchView, walked: WalkedRecords): PreparedBatch {
+  return { kind: "prepared", origin: "client", header, maxTimestamp: walked.maxTimestamp, marker: undefined };
+}
+
+function targetCompression(header: BatchView, config: TopicConfig): Compression {
+  if (config.compressionType === "producer") return header.compression ?? "none";
+  return config.compressionType === "uncompressed" ? "none" : config.compressionType;
+}
+
+/** The same records under the compression that the topic wants. */
+function recompress(
+  header: BatchView,
+  records: Uint8Array,
+  walked: WalkedRecords,
+  target: Compression,
+  config: TopicConfig,
+): Prepared | Promise<Prepared> {
+  const level =
+    target === "gzip" || target === "lz4" || target === "zstd" ? config.compressionLevels[target] : undefined;
+  const options = level === undefined ? {} : { level };
+  const finish = (compressed: Uint8Array): Prepared => {
+    const bytes = withRecords(header, target, compressed);
+    return tooLarge(bytes.length, config) ?? prepared(new BatchView(bytes), walked);
+  };
+  if (target === "none" || records.length <= inlineBytesMax) return finish(compress(target, records, options));
+  return compressAside(target, records, options).then(finish);
+}
+
+/** The records with the offset deltas that they should have had. Rare: only hand-made clients send others. */
+function renumber(
+  header: BatchView,
+  records: Uint8Array,
+  walked: WalkedRecords,
+  target: Compression,
+  config: TopicConfig,
+): Prepared {
+  const cursor = new RecordCursor(records, header.recordCount);
+  const list: NewRecord[] = [];
+  while (cursor.next()) {
+    const { key, value } = cursor;
+    list.push({ timestamp: header.baseTimestamp + cursor.timestampDelta, key, value, headers: cursor.headers() });
+  }
+  const { isTransactional, producerId, producerEpoch, baseSequence } = header;
+  const bytes = buildBatch({
+    records: list,
+    compression: target,
+    isTransactional,
+    producerId,
+    producerEpoch,
+    baseSequence,
+  });
+  return tooLarge(bytes.length, config) ?? prepared(new BatchView(bytes), walked);
+}
+
+function withRecords(header: BatchView, compression: Compression, records: Uint8Array): Uint8Array {
+  return encodeBatch({
+    baseOffset: header.baseOffset,
+    leaderEpoch: header.leaderEpoch,
+    compression,
+    timestampType: header.timestampType,
+    isTransactional: header.isTransactional,
+    isControl: header.isControl,
+    lastOffsetDelta: header.lastOffsetDelta,
+    baseTimestamp: header.baseTimestamp,
+    maxTimestamp: header.maxTimestamp,
+    producerId: header.producerId,
+    producerEpoch: header.producerEpoch,
+    baseSequence: header.baseSequence,
+    recordCount: header.recordCount,
+    records,
+  });
+}
+
+function refuseCorrupt(cause: unknown): Rejected {
+  // The checksum was right, so sending it again would not help: not "corrupt-message", which clients repeat.
+  if (cause instanceof CorruptData) return rejected("invalid-record", cause.message);
+  throw cause;
+}

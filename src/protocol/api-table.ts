@@ -1,0 +1,158 @@
+/** Every API we have words for: the one table behind ApiVersions, the frame decoder and the types of handlers. */
+
+import { apiVersionsRequest, apiVersionsResponse } from "../../schemas/kafka/api-versions.ts";
+import {
+  alterConfigsRequest,
+  alterConfigsResponse,
+  describeConfigsRequest,
+  describeConfigsResponse,
+  incrementalAlterConfigsRequest,
+  incrementalAlterConfigsResponse,
+} from "../../schemas/kafka/configs.ts";
+import { fetchRequest, fetchResponse } from "../../schemas/kafka/fetch.ts";
+import { findCoordinatorRequest, findCoordinatorResponse } from "../../schemas/kafka/find-coordinator.ts";
+import {
+  deleteGroupsRequest,
+  deleteGroupsResponse,
+  describeGroupsRequest,
+  describeGroupsResponse,
+  listGroupsRequest,
+  listGroupsResponse,
+} from "../../schemas/kafka/group-admin.ts";
+import {
+  heartbeatRequest,
+  heartbeatResponse,
+  joinGroupRequest,
+  joinGroupResponse,
+  leaveGroupRequest,
+  leaveGroupResponse,
+  syncGroupRequest,
+  syncGroupResponse,
+} from "../../schemas/kafka/group-membership.ts";
+import {
+  offsetCommitRequest,
+  offsetCommitResponse,
+  offsetDeleteRequest,
+  offsetDeleteResponse,
+  offsetFetchRequest,
+  offsetFetchResponse,
+} from "../../schemas/kafka/group-offsets.ts";
+import {
+  listOffsetsRequest,
+  listOffsetsResponse,
+  offsetForLeaderEpochRequest,
+  offsetForLeaderEpochResponse,
+} from "../../schemas/kafka/list-offsets.ts";
+import {
+  describeClusterRequest,
+  describeClusterResponse,
+  describeTopicPartitionsRequest,
+  describeTopicPartitionsResponse,
+  metadataRequest,
+  metadataResponse,
+} from "../../schemas/kafka/metadata.ts";
+import {
+  initProducerIdRequest,
+  initProducerIdResponse,
+  produceRequest,
+  produceResponse,
+} from "../../schemas/kafka/produce.ts";
+import {
+  createPartitionsRequest,
+  createPartitionsResponse,
+  createTopicsRequest,
+  createTopicsResponse,
+  deleteRecordsRequest,
+  deleteRecordsResponse,
+  deleteTopicsRequest,
+  deleteTopicsResponse,
+} from "../../schemas/kafka/topics.ts";
+import type { Infer, InferInput, Message } from "../base/codec.ts";
+import { assert } from "../base/errors.ts";
+
+export interface Api<Req, ReqInput, Res, ResInput> {
+  readonly key: number;
+  readonly request: Message<Req, ReqInput>;
+  readonly response: Message<Res, ResInput>;
+  /** What ApiVersions says; it differs from what is read only where clients need it to. */
+  readonly advertised: readonly [min: number, max: number];
+  readonly responseHeader: (version: number) => 0 | 1;
+}
+
+export const apis = {
+  // librdkafka turns compression off unless 0 is advertised (KAFKA-18659); versions 0 to 2 are refused all the same.
+  produce: api(0, produceRequest, produceResponse, { advertisedMin: 0 }),
+  fetch: api(1, fetchRequest, fetchResponse),
+  listOffsets: api(2, listOffsetsRequest, listOffsetsResponse),
+  metadata: api(3, metadataRequest, metadataResponse),
+  offsetCommit: api(8, offsetCommitRequest, offsetCommitResponse),
+  offsetFetch: api(9, offsetFetchRequest, offsetFetchResponse),
+  findCoordinator: api(10, findCoordinatorRequest, findCoordinatorResponse),
+  joinGroup: api(11, joinGroupRequest, joinGroupResponse),
+  heartbeat: api(12, heartbeatRequest, heartbeatResponse),
+  leaveGroup: api(13, leaveGroupRequest, leaveGroupResponse),
+  syncGroup: api(14, syncGroupRequest, syncGroupResponse),
+  describeGroups: api(15, describeGroupsRequest, describeGroupsResponse),
+  listGroups: api(16, listGroupsRequest, listGroupsResponse),
+  // A client that does not know the broker's version yet must be able to read the header: it never becomes flexible.
+  apiVersions: api(18, apiVersionsRequest, apiVersionsResponse, { responseHeader: 0 }),
+  createTopics: api(19, createTopicsRequest, createTopicsResponse),
+  deleteTopics: api(20, deleteTopicsRequest, deleteTopicsResponse),
+  deleteRecords: api(21, deleteRecordsRequest, deleteRecordsResponse),
+  initProducerId: api(22, initProducerIdRequest, initProducerIdResponse),
+  offsetForLeaderEpoch: api(23, offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
+  describeConfigs: api(32, describeConfigsRequest, describeConfigsResponse),
+  alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
+  createPartitions: api(37, createPartitionsRequest, createPartitionsResponse),
+  deleteGroups: api(42, deleteGroupsRequest, deleteGroupsResponse),
+  incrementalAlterConfigs: api(44, incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
+  offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
+  describeCluster: api(60, describeClusterRequest, describeClusterResponse),
+  describeTopicPartitions: api(75, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
+} as const;
+
+export type ApiName = keyof typeof apis;
+/** What decoding a request gives. */
+export type RequestOf<Name extends ApiName> = Infer<(typeof apis)[Name]["request"]>;
+/** What encoding a request takes: fields with a default may be left out. */
+export type RequestInputOf<Name extends ApiName> = InferInput<(typeof apis)[Name]["request"]>;
+/** What decoding a response gives. */
+export type ResponseOf<Name extends ApiName> = Infer<(typeof apis)[Name]["response"]>;
+/** What a handler answers: fields with a default may be left out. */
+export type ResponseInputOf<Name extends ApiName> = InferInput<(typeof apis)[Name]["response"]>;
+
+export const apiNames = Object.keys(apis) as readonly ApiName[];
+
+const nameByKey = new Map(apiNames.map((name) => [apis[name].key, name]));
+assert(nameByKey.size === apiNames.length, "two APIs have one key");
+
+export function apiNameOf(key: number): ApiName | undefined {
+  return nameByKey.get(key);
+}
+
+/** The body of an ApiVersions response: only what has a handler is spoken of. */
+export function advertised(
+  served: Iterable<ApiName>,
+): readonly { readonly apiKey: number; readonly minVersion: number; readonly maxVersion: number }[] {
+  return [...served]
+    .map((name) => apis[name])
+    .sort((a, b) => a.key - b.key)
+    .map(({ key, advertised: [minVersion, maxVersion] }) => ({ apiKey: key, minVersion, maxVersion }));
+}
+
+function api<Req, ReqInput, Res, ResInput>(
+  key: number,
+  request: Message<Req, ReqInput>,
+  response: Message<Res, ResInput>,
+  exception: { readonly advertisedMin?: number; readonly responseHeader?: 0 } = {},
+): Api<Req, ReqInput, Res, ResInput> {
+  assert(request.versions.join() === response.versions.join(), `${request.name} and its response differ in versions`);
+  const flexible = response.flexible ?? Number.POSITIVE_INFINITY;
+  return {
+    key,
+    request,
+    response,
+    advertised: [exception.advertisedMin ?? request.versions[0], request.versions[1]],
+    responseHeader: (version) => exception.responseHeader ?? (version >= flexible ? 1 : 0),
+  };
+}

@@ -1,0 +1,46 @@
+/** Between the listener, which knows frames, and the handlers, which know their API. */
+import { assert } from "../base/errors.ts";
+import type { ApiName, RequestOf, ResponseInputOf } from "./api-table.ts";
+import type { DecodedRequest } from "./frame.ts";
+
+/** What a handler knows of who asks. */
+export interface RequestContext {
+  readonly apiVersion: number;
+  readonly correlationId: number;
+  readonly clientId: string | null;
+  readonly clientHost: string;
+  /** Name of the listener that the connection came in by. */
+  readonly listener: string;
+  /** Aborts when the connection is gone: nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}
+
+/** "no-response" is for acks=0; "close" for what Kafka answers by closing, after the answers to earlier requests. */
+export type Answer<Response> = Response | "no-response" | "close";
+
+/** Byte strings in the request are borrowed until the promise settles; those in the answer until it is written. */
+export type Handlers = {
+  readonly [Name in ApiName]?: (
+    request: RequestOf<Name>,
+    context: RequestContext,
+  ) => Promise<Answer<ResponseInputOf<Name>>>;
+};
+
+export interface Dispatcher {
+  /** What ApiVersions speaks of, and all that is decoded. */
+  readonly served: ReadonlySet<ApiName>;
+  readonly dispatch: (request: DecodedRequest, context: RequestContext) => Promise<Answer<ResponseInputOf<ApiName>>>;
+}
+
+export function dispatcher(handlers: Handlers): Dispatcher {
+  const served = new Set(Object.keys(handlers) as ApiName[]);
+  const dispatch: Dispatcher["dispatch"] = (request, context) => {
+    const handler = handlers[request.api] as AnyHandler | undefined;
+    assert(handler !== undefined, `${request.api} is decoded but not served`);
+    return handler(request.body, context);
+  };
+  return { served, dispatch };
+}
+
+/** The types pair each handler with its own request; a lookup by a variable name loses that. */
+type AnyHandler = (request: unknown, context: RequestContext) => Promise<Answer<ResponseInputOf<ApiName>>>;

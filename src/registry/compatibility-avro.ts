@@ -1,0 +1,133 @@
+/** Whether an Avro reader's schema can resolve what a writer's wrote: the rules of schema resolution, as Java's SchemaCompatibility applies them. */
+import {
+  type AvroEnum,
+  type AvroField,
+  type AvroNamed,
+  type AvroRecord,
+  type AvroType,
+  type AvroUnion,
+  fullName,
+  isNamed,
+} from "./avro-schema.ts";
+import type { Incompatibility } from "./compatibility.ts";
+
+/** [] when the reader can. */
+export function avroIncompatibilities(reader: AvroType, writer: AvroType): readonly Incompatibility[] {
+  return new Resolution().check(reader, writer, "");
+}
+
+/** Writer's type → types that may read it. */
+const promotions: Readonly<Record<string, readonly string[]>> = {
+  int: ["long", "float", "double"],
+  long: ["float", "double"],
+  float: ["double"],
+  string: ["bytes"],
+  bytes: ["string"],
+};
+
+class Resolution {
+  /**
+   * Pairs of named types that are being checked, or were without finding anything: a recursive type is compatible unless
+   * something else in it is not. What is assumed while a union's branch is tried does not hold when the branch fails.
+   */
+  readonly #assumed = new Map<AvroNamed, Set<AvroType>>();
+  readonly #trail: (readonly [reader: AvroNamed, writer: AvroType])[] = [];
+  /** Pairs that failed. Assumptions only help, so a failure is final; without it, shared types would be tried 2^depth times. */
+  readonly #failed = new Map<AvroNamed, Map<AvroType, readonly Incompatibility[]>>();
+
+  check(reader: AvroType, writer: AvroType, path: string): readonly Incompatibility[] {
+    if (!isNamed(reader)) return this.#checkKinds(reader, writer, path);
+    const failed = this.#failed.get(reader)?.get(writer);
+    if (failed !== undefined) return failed;
+    if (this.#assumed.get(reader)?.has(writer) === true) return [];
+    this.#assumed.set(reader, (this.#assumed.get(reader) ?? new Set()).add(writer));
+    this.#trail.push([reader, writer]);
+    const found = this.#checkKinds(reader, writer, path);
+    if (found.length > 0) this.#failed.set(reader, (this.#failed.get(reader) ?? new Map()).set(writer, found));
+    return found;
+  }
+
+  #checkKinds(reader: AvroType, writer: AvroType, path: string): readonly Incompatibility[] {
+    if (writer.kind === "union") return this.#writerUnion(reader, writer, path);
+    if (reader.kind === "union") return this.#readerUnion(reader, writer, path);
+    if (reader.kind !== writer.kind) {
+      if (promotions[writer.kind]?.includes(reader.kind) === true) return [];
+      return [{ type: "TYPE_MISMATCH", path, detail: `${reader.kind} cannot read ${writer.kind}` }];
+    }
+    return this.#sameKind(reader, writer, path);
+  }
+
+  #sameKind(reader: AvroType, writer: AvroType, path: string): readonly Incompatibility[] {
+    if (reader.kind === "array" && writer.kind === "array")
+      return this.check(reader.items, writer.items, `${path}/items`);
+    if (reader.kind === "map" && writer.kind === "map")
+      return this.check(reader.values, writer.values, `${path}/values`);
+    if (!isNamed(reader) || !isNamed(writer)) return [];
+    const name = sameName(reader, writer)
+      ? []
+      : [{ type: "NAME_MISMATCH", path: `${path}/name`, detail: `${fullName(reader)} is not ${fullName(writer)}` }];
+    if (reader.kind === "record" && writer.kind === "record") return [...name, ...this.#fields(reader, writer, path)];
+    if (reader.kind === "enum" && writer.kind === "enum") return [...name, ...missingSymbols(reader, writer, path)];
+    if (reader.kind === "fixed" && writer.kind === "fixed" && reader.size !== writer.size)
+      return [
+        ...name,
+        {
+          type: "FIXED_SIZE_MISMATCH",
+          path: `${path}/size`,
+          detail: `expected: ${reader.size}, found: ${writer.size}`,
+        },
+      ];
+    return name;
+  }
+
+  #fields(reader: AvroRecord, writer: AvroRecord, path: string): readonly Incompatibility[] {
+    return reader.fields.flatMap((field, index) => {
+      const at = `${path}/fields/${index}`;
+      const source = writerField(field, writer);
+      if (source !== undefined) return this.check(field.type, source.type, `${at}/type`);
+      // An enum's own default stands in for the field's (Avro 1.9).
+      const hasDefault =
+        field.default !== undefined || (field.type.kind === "enum" && field.type.default !== undefined);
+      return hasDefault ? [] : [{ type: "READER_FIELD_MISSING_DEFAULT_VALUE", path: at, detail: field.name }];
+    });
+  }
+
+  /** Each branch must be readable: any of them may have been written. */
+  #writerUnion(reader: AvroType, writer: AvroUnion, path: string): readonly Incompatibility[] {
+    return writer.branches.flatMap((branch, index) => {
+      if (reader.kind !== "union") return this.check(reader, branch, path);
+      return this.#readerUnion(reader, branch, `${path}/${index}`);
+    });
+  }
+
+  #readerUnion(reader: AvroUnion, writer: AvroType, path: string): readonly Incompatibility[] {
+    if (reader.branches.some((branch) => this.#canRead(branch, writer, path))) return [];
+    const name = isNamed(writer) ? fullName(writer) : writer.kind;
+    return [{ type: "MISSING_UNION_BRANCH", path, detail: `reader union lacking writer type: ${name.toUpperCase()}` }];
+  }
+
+  #canRead(branch: AvroType, writer: AvroType, path: string): boolean {
+    const mark = this.#trail.length;
+    if (this.check(branch, writer, path).length === 0) return true;
+    for (const [reader, of] of this.#trail.splice(mark)) this.#assumed.get(reader)?.delete(of);
+    return false;
+  }
+}
+
+/** Java compares the names without their namespaces, or the writer's full name with the reader's aliases. */
+function sameName(reader: AvroNamed, writer: AvroNamed): boolean {
+  return reader.name === writer.name || reader.aliases.includes(fullName(writer));
+}
+
+function writerField(field: AvroField, writer: AvroRecord): AvroField | undefined {
+  return (
+    writer.fields.find(({ name }) => name === field.name) ??
+    writer.fields.find(({ name }) => field.aliases.includes(name))
+  );
+}
+
+function missingSymbols(reader: AvroEnum, writer: AvroEnum, path: string): readonly Incompatibility[] {
+  const missing = writer.symbols.filter((symbol) => !reader.symbols.includes(symbol));
+  if (missing.length === 0 || reader.default !== undefined) return [];
+  return [{ type: "MISSING_ENUM_SYMBOLS", path: `${path}/symbols`, detail: `[${missing.join(", ")}]` }];
+}

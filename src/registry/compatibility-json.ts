@@ -1,0 +1,269 @@
+/**
+ * Whether every document that an older JSON Schema accepts is accepted by a newer one, judged by structure: Confluent's main
+ * rules under its names. Where a rule cannot tell, the change counts as incompatible. Content models:
+ *
+ *   open            additionalProperties is absent or true: anything may be there already, so an added property narrows
+ *   closed          additionalProperties is false: an added property was never there before, so it is free
+ *   partially open  additionalProperties or patternProperties is a schema: it decides about what was or becomes unnamed
+ */
+import type { Incompatibility } from "./compatibility.ts";
+import { objectFindings } from "./compatibility-json-object.ts";
+import { acceptsAll, acceptsNothing, finding, printed } from "./json-schema-parts.ts";
+import { isJsonObject, type JsonObject, numberOf } from "./json-text.ts";
+
+/** A schema and the documents it can refer to: its own, and those of its references by name. */
+export interface JsonSchemaText {
+  readonly root: unknown;
+  readonly references: ReadonlyMap<string, unknown>;
+}
+
+/** [] when the reader accepts all that the writer accepted. */
+export function jsonIncompatibilities(reader: JsonSchemaText, writer: JsonSchemaText): readonly Incompatibility[] {
+  return new JsonComparison(reader, writer).compare(reader.root, writer.root, "#");
+}
+
+/** Deeper nesting is not followed, and so not trusted. */
+const depthMax = 200;
+/** Comparisons in one check: combined schemas try pairs, and a hostile schema could make the pairs explode. */
+const comparisonsMax = 100_000;
+
+export class JsonComparison {
+  readonly #reader: JsonSchemaText;
+  readonly #writer: JsonSchemaText;
+  /** Pairs being compared: recursion through $ref ends here. */
+  readonly #open = new Map<unknown, Set<unknown>>();
+  #depth = 0;
+  #comparisons = 0;
+
+  constructor(reader: JsonSchemaText, writer: JsonSchemaText) {
+    this.#reader = reader;
+    this.#writer = writer;
+  }
+
+  compare(readerSchema: unknown, writerSchema: unknown, path: string): readonly Incompatibility[] {
+    const reader = asObject(this.#resolved(readerSchema, this.#reader));
+    const writer = asObject(this.#resolved(writerSchema, this.#writer));
+    if (reader === undefined || writer === undefined) return [finding("REFERENCE_UNRESOLVED", path)];
+    if (acceptsNothing(writer) || acceptsAll(reader) || reader === writer) return [];
+    if (acceptsNothing(reader)) return [finding("SCHEMA_REMOVED", path)];
+    const against = this.#open.get(reader) ?? new Set();
+    if (against.has(writer)) return [];
+    this.#depth += 1;
+    this.#comparisons += 1;
+    if (this.#depth > depthMax || this.#comparisons > comparisonsMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
+    this.#open.set(reader, against.add(writer));
+    const found = this.#combined(reader, writer, path) ?? this.#plain(reader, writer, path);
+    against.delete(writer);
+    this.#depth -= 1;
+    return found;
+  }
+
+  accepts(reader: unknown, writer: unknown, path: string): boolean {
+    return this.compare(reader, writer, path).length === 0;
+  }
+
+  #plain(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    const types = typeFindings(reader, writer, path);
+    if (types.length > 0) return types;
+    return [
+      ...enumFindings(reader, writer, path),
+      ...boundFindings(reader, writer, path),
+      ...objectFindings(this, reader, writer, path),
+      ...this.#items(reader, writer, path),
+      ...this.#not(reader, writer, path),
+    ];
+  }
+
+  /** undefined when neither side combines schemas. */
+  #combined(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] | undefined {
+    const writerSum = sumOf(writer);
+    if (writerSum !== undefined) {
+      // A document fits one branch and what stands beside them: the reader must take each such document.
+      const rest = without(writer, "anyOf", "oneOf");
+      return writerSum.flatMap((branch, index) => {
+        const alone = acceptsAll(rest) ? branch : { ...rest, allOf: [...listOf(rest["allOf"]), branch] };
+        return this.accepts(reader, alone, path) ? [] : [finding("SUM_TYPE_NARROWED", `${path}/${index}`)];
+      });
+    }
+    const readerSum = sumOf(reader);
+    if (readerSum !== undefined) {
+      const rest = without(reader, "anyOf", "oneOf");
+      const beside = acceptsAll(rest) ? [] : this.compare(rest, writer, path);
+      const fits = readerSum.some((branch) => this.accepts(branch, writer, path));
+      return fits ? beside : [...beside, finding("COMBINED_TYPE_SUBSCHEMAS_CHANGED", path)];
+    }
+    const readerAll = listOf(reader["allOf"]);
+    if (readerAll.length > 0) {
+      const parts = [without(reader, "allOf"), ...readerAll].filter((part) => !isJsonObject(part) || !acceptsAll(part));
+      return parts.flatMap((part) =>
+        this.accepts(part, writer, path) ? [] : [finding("PRODUCT_TYPE_EXTENDED", path)],
+      );
+    }
+    const writerAll = listOf(writer["allOf"]);
+    if (writerAll.length > 0) {
+      // Each part alone accepts more than all together, so one that fits is proof.
+      const parts = [without(writer, "allOf"), ...writerAll];
+      return parts.some((part) => this.accepts(reader, part, path)) ? [] : [finding("PRODUCT_TYPE_NARROWED", path)];
+    }
+    return undefined;
+  }
+
+  #not(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    if (reader["not"] === undefined) return [];
+    // What the reader forbids, the writer must have forbidden.
+    const covers =
+      writer["not"] !== undefined &&
+      new JsonComparison(this.#writer, this.#reader).accepts(writer["not"], reader["not"], path);
+    return covers ? [] : [finding("NOT_TYPE_EXTENDED", `${path}/not`)];
+  }
+
+  #items(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    const ours = itemsOf(reader);
+    const theirs = itemsOf(writer);
+    const length = Math.max(ours.tuple.length, theirs.tuple.length);
+    const positions = Array.from({ length }, (_, index) => {
+      const at = `${path}/items/${index}`;
+      return this.compare(ours.tuple[index] ?? ours.rest, theirs.tuple[index] ?? theirs.rest, at);
+    });
+    const unique = reader["uniqueItems"] === true && writer["uniqueItems"] !== true;
+    const contains = reader["contains"] !== undefined && printed(reader["contains"]) !== printed(writer["contains"]);
+    return [
+      ...positions.flat(),
+      ...this.compare(ours.rest, theirs.rest, `${path}/items`),
+      ...(unique ? [finding("UNIQUE_ITEMS_ADDED", `${path}/uniqueItems`)] : []),
+      ...(contains ? [finding("CONTAINS_CHANGED", `${path}/contains`)] : []),
+    ];
+  }
+
+  /** Follows $ref within the document and to references by name. undefined when there is nothing there. */
+  #resolved(schema: unknown, text: JsonSchemaText): unknown {
+    let current = schema;
+    let root = text.root;
+    for (let hops = 0; hops < 100; hops++) {
+      if (!isJsonObject(current) || typeof current["$ref"] !== "string") return current;
+      const [document = "", pointer = ""] = current["$ref"].split("#");
+      if (document !== "") {
+        if (!text.references.has(document)) return undefined;
+        root = text.references.get(document);
+      }
+      current = followPointer(root, pointer);
+    }
+    return undefined;
+  }
+}
+
+/** true → {}, false → { not: {} }. */
+function asObject(schema: unknown): JsonObject | undefined {
+  if (schema === true) return {};
+  if (schema === false) return { not: {} };
+  return isJsonObject(schema) ? schema : undefined;
+}
+
+function sumOf(schema: JsonObject): readonly unknown[] | undefined {
+  const branches = [...listOf(schema["anyOf"]), ...listOf(schema["oneOf"])];
+  return branches.length === 0 ? undefined : branches;
+}
+
+function without(schema: JsonObject, ...keys: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => !keys.includes(key)));
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function followPointer(root: unknown, pointer: string): unknown {
+  let current = root;
+  for (const part of pointer.split("/").slice(1)) {
+    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
+    if (Array.isArray(current)) current = current[Number(key)];
+    else current = isJsonObject(current) && Object.hasOwn(current, key) ? current[key] : undefined;
+  }
+  return current;
+}
+
+const allTypes = ["null", "boolean", "integer", "number", "string", "array", "object"];
+
+function typesOf(schema: JsonObject): readonly string[] {
+  const { type } = schema;
+  if (typeof type === "string") return [type];
+  if (Array.isArray(type)) return type.map(String);
+  return Array.isArray(schema["enum"]) || schema["const"] !== undefined ? [] : allTypes; // An enum says its types by its values.
+}
+
+function typeFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+  const ours = typesOf(reader);
+  if (ours.length === 0) return [];
+  const theirs = typesOf(writer);
+  const covers = (type: string): boolean => ours.includes(type) || (type === "integer" && ours.includes("number"));
+  if (theirs.every(covers)) return [];
+  return [finding(theirs.some(covers) ? "TYPE_NARROWED" : "TYPE_CHANGED", path)];
+}
+
+function enumFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+  const ours = valuesOf(reader);
+  if (ours === undefined) return [];
+  const theirs = valuesOf(writer);
+  const covered = theirs?.every((value) => ours.includes(value)) ?? false;
+  return covered ? [] : [finding("ENUM_ARRAY_NARROWED", `${path}/enum`)];
+}
+
+function valuesOf(schema: JsonObject): readonly string[] | undefined {
+  if (Array.isArray(schema["enum"])) return schema["enum"].map(printed);
+  return schema["const"] === undefined ? undefined : [printed(schema["const"])];
+}
+
+/** Keyword of an upper or lower bound → the word in Confluent's names. */
+const upperBounds = {
+  maxLength: "MAX_LENGTH",
+  maximum: "MAXIMUM",
+  maxItems: "MAX_ITEMS",
+  maxProperties: "MAX_PROPERTIES",
+};
+const lowerBounds = {
+  minLength: "MIN_LENGTH",
+  minimum: "MINIMUM",
+  minItems: "MIN_ITEMS",
+  minProperties: "MIN_PROPERTIES",
+};
+
+function boundFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+  const bounds = [
+    ...Object.entries(upperBounds).map(([key, word]) => ({ key, word, sign: 1, narrowed: "DECREASED" })),
+    ...Object.entries(lowerBounds).map(([key, word]) => ({ key, word, sign: -1, narrowed: "INCREASED" })),
+    { key: "exclusiveMaximum", word: "EXCLUSIVE_MAXIMUM", sign: 1, narrowed: "DECREASED" },
+    { key: "exclusiveMinimum", word: "EXCLUSIVE_MINIMUM", sign: -1, narrowed: "INCREASED" },
+  ];
+  const found = bounds.flatMap(({ key, word, sign, narrowed }) => {
+    const at = `${path}/${key}`;
+    if (reader[key] === true) return writer[key] === true ? [] : [finding(`${word}_ADDED`, at)]; // Draft 4's flag.
+    const ours = numberOf(reader[key]);
+    const theirs = numberOf(writer[key]);
+    if (ours === undefined) return [];
+    if (theirs === undefined) return [finding(`${word}_ADDED`, at)];
+    return sign * ours < sign * theirs ? [finding(`${word}_${narrowed}`, at)] : [];
+  });
+  return [...found, ...patternFindings(reader, writer, path), ...multipleFindings(reader, writer, path)];
+}
+
+function patternFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+  const { pattern } = reader;
+  if (pattern === undefined || pattern === writer["pattern"]) return [];
+  return [finding(writer["pattern"] === undefined ? "PATTERN_ADDED" : "PATTERN_CHANGED", `${path}/pattern`)];
+}
+
+function multipleFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+  const ours = numberOf(reader["multipleOf"]);
+  const theirs = numberOf(writer["multipleOf"]);
+  if (ours === undefined) return [];
+  if (theirs === undefined) return [finding("MULTIPLE_OF_ADDED", `${path}/multipleOf`)];
+  return theirs % ours === 0 ? [] : [finding("MULTIPLE_OF_CHANGED", `${path}/multipleOf`)];
+}
+
+/** Schemas by position, and the one of all further items. */
+function itemsOf(schema: JsonObject): { readonly tuple: readonly unknown[]; readonly rest: unknown } {
+  const { items, prefixItems, additionalItems } = schema;
+  if (Array.isArray(prefixItems)) return { tuple: prefixItems, rest: items ?? true }; // Draft 2020-12.
+  if (Array.isArray(items)) return { tuple: items, rest: additionalItems ?? true };
+  return { tuple: [], rest: items ?? true };
+}

@@ -1,0 +1,57 @@
+/** What requests to the registry say, checked. Everything here throws RegistryRefused. */
+import type { HttpRequest } from "../base/http.ts";
+import { isJsonObject, type JsonObject } from "./json-text.ts";
+import { RegistryRefused, refusals } from "./refused.ts";
+import type { Reference } from "./schema-content.ts";
+import type { ProposedSchema } from "./schema-registry.ts";
+
+export function fieldsOf(request: HttpRequest): JsonObject {
+  const text = Buffer.from(request.body).toString("utf8");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+  }
+  if (!isJsonObject(value)) throw new RegistryRefused(400, "the body must be a JSON object");
+  return value;
+}
+
+export function proposedOf(request: HttpRequest): ProposedSchema {
+  const fields = fieldsOf(request);
+  const { schema = "", schemaType = "AVRO", references = [] } = fields;
+  if (typeof schema !== "string") throw new RegistryRefused(400, "schema must be text: a JSON schema is put in quotes");
+  return {
+    schema,
+    schemaType: typeof schemaType === "string" ? schemaType.toUpperCase() : "AVRO",
+    references: referencesOf(references),
+    isNormalized: request.query.get("normalize")?.toLowerCase() === "true",
+  };
+}
+
+/** Ids and versions are ints in Java. */
+const wholeMax = 2 ** 31 - 1;
+
+export function versionOf(text: string): number | "latest" {
+  if (text === "latest" || text === "-1") return "latest";
+  const version = Number(text);
+  if (!/^\d+$/.test(text) || version < 1 || version > wholeMax) throw refusals.invalidVersion(text);
+  return version;
+}
+
+export function wholeOf(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value > wholeMax) throw new RegistryRefused(404, "HTTP 404 Not Found");
+  return value;
+}
+
+function referencesOf(value: unknown): readonly Reference[] {
+  if (value === null) return [];
+  if (!Array.isArray(value)) throw new RegistryRefused(400, "references must be a list");
+  return value.map((each: unknown) => {
+    const { name, subject, version } = isJsonObject(each) ? each : {};
+    if (typeof name !== "string" || typeof subject !== "string" || typeof version !== "number")
+      throw new RegistryRefused(400, "a reference has a name, a subject and a version");
+    return { name, subject, version };
+  });
+}

@@ -1,0 +1,77 @@
+/** What differs between Avro and JSON Schema: reading a text, its one canonical form, and who can read whom. */
+
+import { printAvro } from "./avro-print.ts";
+import { InvalidAvro, type ParsedAvro, parseAvro } from "./avro-schema.ts";
+import type { Incompatibility } from "./compatibility.ts";
+import { avroIncompatibilities } from "./compatibility-avro.ts";
+import { type JsonSchemaText, jsonIncompatibilities } from "./compatibility-json.ts";
+import { invalidJsonSchema } from "./json-schema-check.ts";
+import { isJsonObject, parseJson, printJson, sortedJson } from "./json-text.ts";
+import { refusals } from "./refused.ts";
+
+export const schemaTypes = ["AVRO", "JSON"] as const;
+
+export interface ResolvedReference {
+  readonly name: string;
+  readonly schema: string;
+}
+
+/** A schema that has been read. `canonical` is what is stored and compared for equality. */
+export type ParsedSchema =
+  | { readonly schemaType: "AVRO"; readonly canonical: string; readonly avro: ParsedAvro }
+  | { readonly schemaType: "JSON"; readonly canonical: string; readonly json: JsonSchemaText };
+
+export interface SchemaText {
+  readonly schemaType: string;
+  readonly schema: string;
+  /** Each after those that it uses itself. */
+  readonly references: readonly ResolvedReference[];
+}
+
+/** Throws RegistryRefused 42201 when it is no schema, or of a type that is not served. */
+export function parseSchema(text: SchemaText, options: { readonly isNormalized: boolean }): ParsedSchema {
+  switch (text.schemaType) {
+    case "AVRO":
+      return parseAvroSchema(text, options.isNormalized);
+    case "JSON":
+      return parseJsonSchema(text, options.isNormalized);
+    case "PROTOBUF":
+      throw refusals.invalidSchema("PROTOBUF is not served by this registry; schema types are AVRO and JSON");
+    default:
+      throw refusals.invalidSchema(`there is no schema type ${text.schemaType}; schema types are AVRO and JSON`);
+  }
+}
+
+/** [] when the reader reads all that the writer wrote. */
+export function incompatibilities(reader: ParsedSchema, writer: ParsedSchema): readonly Incompatibility[] {
+  if (reader.schemaType === "AVRO" && writer.schemaType === "AVRO")
+    return avroIncompatibilities(reader.avro.type, writer.avro.type);
+  if (reader.schemaType === "JSON" && writer.schemaType === "JSON")
+    return jsonIncompatibilities(reader.json, writer.json);
+  return [{ type: "SCHEMA_TYPE_CHANGED", path: "/", detail: `${reader.schemaType} cannot read ${writer.schemaType}` }];
+}
+
+function parseAvroSchema(text: SchemaText, isNormalized: boolean): ParsedSchema {
+  try {
+    const avro = parseAvro(
+      text.schema,
+      text.references.map(({ schema }) => schema),
+    );
+    return { schemaType: "AVRO", canonical: printAvro(avro, { isNormalized }), avro };
+  } catch (cause) {
+    if (cause instanceof InvalidAvro) throw refusals.invalidSchema(cause.message);
+    throw cause;
+  }
+}
+
+function parseJsonSchema(text: SchemaText, isNormalized: boolean): ParsedSchema {
+  const root = parseJson(text.schema);
+  if (root === undefined) throw refusals.invalidSchema("the schema is no JSON");
+  if (!isJsonObject(root.value) && typeof root.value !== "boolean")
+    throw refusals.invalidSchema("a JSON Schema is an object, true or false");
+  const wrong = invalidJsonSchema(JSON.parse(text.schema));
+  if (wrong !== undefined) throw refusals.invalidSchema(wrong);
+  const references = new Map(text.references.map(({ name, schema }) => [name, parseJson(schema)?.value]));
+  const canonical = printJson(isNormalized ? sortedJson(root.value) : root.value);
+  return { schemaType: "JSON", canonical, json: { root: root.value, references } };
+}

@@ -1,0 +1,317 @@
+/**
+ * One Kafka connection: bytes in, requests to the dispatcher, answers back in the order of the requests.
+ *
+ *   socket ─▶ FrameAssembler ─▶ decode ─▶ ResponseQueue ─▶ dispatch (several at once only for produce)
+ *   socket ◀────────── views, corked ◀── in order ◀──┘
+ *
+ * Reading stops while a budget is used up and while too many requests wait; nothing starts while the peer leaves its answers
+ * unread. Whatever is not a request ends the connection, after the answers to what came before it.
+ */
+import type { Duplex } from "node:stream";
+import { CorruptData } from "../base/errors.ts";
+import type { Clock } from "../base/runtime.ts";
+import type { Gauge, Histogram } from "../base/telemetry.ts";
+import type { ApiName } from "../protocol/api-table.ts";
+import type { Dispatcher, RequestContext } from "../protocol/dispatch.ts";
+import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
+import { FrameAssembler } from "./frame-assembler.ts";
+import type { FrameBudget, FrameReader } from "./frame-budget.ts";
+import { ResponseQueue, type Slot } from "./response-queue.ts";
+
+export interface ConnectionLimits {
+  readonly requestBytesMax: number;
+  /** Frames up to this size have a budget of their own, so that heartbeats pass when large frames fill theirs. */
+  readonly smallRequestBytesMax: number;
+  readonly requestElementsMax: number;
+  readonly requestsInFlightMax: number;
+  readonly idleMsMax: number;
+  /** How long a frame may take before its rate is looked at, milliseconds. */
+  readonly arrivalGraceMs: number;
+  readonly arrivalBytesPerSecondMin: number;
+  /** How long a connection that is to be closed may take to write what it still owes. */
+  readonly closeMsMax: number;
+}
+
+export interface ConnectionMetrics {
+  readonly requestSeconds: Histogram;
+  readonly requestsInFlight: Gauge;
+}
+
+export interface ConnectionOptions {
+  readonly socket: Duplex;
+  readonly clientHost: string;
+  readonly listener: string;
+  readonly dispatcher: Dispatcher;
+  readonly limits: ConnectionLimits;
+  readonly budgets: { readonly small: FrameBudget; readonly large: FrameBudget };
+  readonly clock: Clock;
+  readonly metrics: ConnectionMetrics;
+  /** Requests being answered on all connections, for the gauge. */
+  readonly inFlight: { count: number };
+  /** A handler threw, which none should: the connection closes, and the owner decides about the process. */
+  readonly failed: (cause: unknown, api: ApiName) => void;
+  readonly closed: (connection: Connection, reason: CloseReason) => void;
+}
+
+/** Why a connection ended. */
+export type CloseReason =
+  | "by-peer"
+  | "corrupt"
+  | "unsupported"
+  | "refused"
+  | "handler-failed"
+  | "idle"
+  | "slow"
+  | "shutdown";
+
+/** What a slot of the queue is to become. */
+type Work =
+  | { readonly kind: "request"; readonly request: DecodedRequest; readonly frame: Disposable; readonly since: number }
+  | { readonly kind: "answered"; readonly answer: Reply };
+
+type Reply =
+  | { readonly kind: "views"; readonly views: readonly Uint8Array[] }
+  | { readonly kind: "nothing" }
+  | { readonly kind: "close"; readonly reason: CloseReason };
+
+/** Batches of one producer are numbered, so their handlers keep the order in which they were called. */
+const overlapping: ReadonlySet<ApiName> = new Set<ApiName>(["produce"]);
+
+export class Connection implements FrameReader {
+  readonly #options: ConnectionOptions;
+  readonly #frames: FrameAssembler;
+  readonly #queue = new ResponseQueue<Work, Reply>();
+  readonly #gone = new AbortController();
+  /** Charged for the frame that is not complete. */
+  #charged = 0;
+  #chargedTo: FrameBudget;
+  #running = 0;
+  #lastActiveMs: number;
+  /** When the incomplete frame began; moved on by the time in which we did not read. */
+  #frameSinceMs = 0;
+  #pausedSinceMs: number | undefined;
+  #closing: { readonly reason: CloseReason; readonly sinceMs: number } | undefined;
+  /** Takes no more requests; the last slot of the queue closes. */
+  #isDeaf = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#frames = new FrameAssembler(options.limits.requestBytesMax);
+    this.#chargedTo = options.budgets.small;
+    this.#lastActiveMs = options.clock.monotonic();
+    options.socket.on("data", (chunk: Uint8Array) => this.#receive(chunk));
+    options.socket.on("drain", () => {
+      this.#lastActiveMs = options.clock.monotonic();
+      this.#advance();
+    });
+    options.socket.on("error", () => options.socket.destroy()); // "close" follows; a lost peer is nobody's failure.
+    options.socket.on("close", () => this.#end());
+  }
+
+  /** Part of FrameReader: a budget has room again. */
+  resume(): void {
+    this.#read();
+  }
+
+  /** Closes when it has been idle, or its frame has come too slowly. Called by the listener every second or so. */
+  sweep(nowMs: number): void {
+    const { limits } = this.#options;
+    if (this.#closing !== undefined) {
+      if (nowMs - this.#closing.sinceMs > limits.closeMsMax) this.#options.socket.destroy();
+      return;
+    }
+    if (this.#frames.arrived > 0 && this.#pausedSinceMs === undefined) {
+      const overdueMs = nowMs - this.#frameSinceMs - limits.arrivalGraceMs;
+      if (overdueMs > 0 && this.#frames.arrived < (overdueMs / 1000) * limits.arrivalBytesPerSecondMin)
+        this.#abandon("slow");
+      return;
+    }
+    const isIdle = this.#running === 0 && nowMs - this.#lastActiveMs > limits.idleMsMax;
+    if (isIdle && this.#frames.arrived === 0) this.#abandon("idle");
+  }
+
+  /** Takes no more requests, answers those it has, then closes. */
+  shutDown(): void {
+    if (!this.#isDeaf) this.#answer({ kind: "close", reason: "shutdown" });
+    this.#advance();
+  }
+
+  destroy(): void {
+    this.#closing ??= { reason: "shutdown", sinceMs: 0 };
+    this.#options.socket.destroy();
+  }
+
+  #receive(chunk: Uint8Array): void {
+    if (this.#isDeaf) return;
+    const nowMs = this.#options.clock.monotonic();
+    this.#lastActiveMs = nowMs;
+    if (this.#frames.arrived === 0) this.#frameSinceMs = nowMs;
+    try {
+      for (const frame of this.#frames.push(chunk)) {
+        this.#accept(frame, nowMs);
+        if (this.#isDeaf) break;
+      }
+    } catch (error) {
+      if (!(error instanceof CorruptData)) throw error;
+      this.#answer({ kind: "close", reason: "corrupt" });
+    }
+    this.#chargeHalf();
+    this.#advance();
+  }
+
+  /** A complete frame. Throws CorruptData, as decoding does. */
+  #accept(frame: Uint8Array, nowMs: number): void {
+    const { limits, budgets, dispatcher } = this.#options;
+    this.#refundHalf();
+    this.#frameSinceMs = nowMs; // The next one begins in the same chunk or later.
+    const decoded = decodeRequest(frame, { served: dispatcher.served, elementsMax: limits.requestElementsMax });
+    switch (decoded.kind) {
+      case "request": {
+        const { request } = decoded;
+        const budget = frame.length > limits.smallRequestBytesMax ? budgets.large : budgets.small;
+        const work: Work = { kind: "request", request, frame: budget.hold(frame.length), since: nowMs };
+        this.#queue.add(work, overlapping.has(request.api));
+        return;
+      }
+      case "unsupported-api-versions":
+        this.#answer({ kind: "views", views: encodeApiVersionsFallback(decoded.correlationId) });
+        return;
+      case "unsupported":
+        this.#answer({ kind: "close", reason: "unsupported" });
+    }
+  }
+
+  /** Puts an answer into the queue that no handler has to give. After a "close" nothing more is heard. */
+  #answer(answer: Reply): void {
+    if (answer.kind === "close") this.#isDeaf = true;
+    this.#queue.add({ kind: "answered", answer }, false);
+  }
+
+  /** Starts what may start and writes what may be written, until neither changes anything. */
+  #advance(): void {
+    if (this.#closing !== undefined) return;
+    for (;;) {
+      this.#flush();
+      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain) break;
+      const slot = this.#queue.start();
+      if (slot === undefined) break;
+      this.#run(slot);
+    }
+    this.#read();
+  }
+
+  #run(slot: Slot<Work, Reply>): void {
+    const { work } = slot;
+    if (work.kind === "answered") {
+      this.#queue.finish(slot, work.answer);
+      return;
+    }
+    const { dispatcher, inFlight, metrics, failed } = this.#options;
+    const { request } = work;
+    this.#running += 1;
+    inFlight.count += 1;
+    metrics.requestsInFlight.set(inFlight.count);
+    const settle = (answer: Reply): void => {
+      this.#running -= 1;
+      inFlight.count -= 1;
+      metrics.requestsInFlight.set(inFlight.count);
+      metrics.requestSeconds.observe((this.#options.clock.monotonic() - work.since) / 1000, { api: request.api });
+      work.frame[Symbol.dispose]();
+      this.#queue.finish(slot, answer);
+      this.#advance();
+    };
+    dispatcher
+      .dispatch(request, this.#context(request))
+      .then((answer): Reply => {
+        if (answer === "no-response") return { kind: "nothing" };
+        if (answer === "close") return { kind: "close", reason: "refused" };
+        return { kind: "views", views: encodeResponse<ApiName>(request, answer) };
+      })
+      .then(settle, (cause: unknown) => {
+        failed(cause, request.api);
+        settle({ kind: "close", reason: "handler-failed" });
+      });
+  }
+
+  #context(request: DecodedRequest): RequestContext {
+    return {
+      apiVersion: request.version,
+      correlationId: request.correlationId,
+      clientId: request.clientId,
+      clientHost: this.#options.clientHost,
+      listener: this.#options.listener,
+      signal: this.#gone.signal,
+    };
+  }
+
+  #flush(): void {
+    const { socket } = this.#options;
+    if (socket.destroyed) return;
+    socket.cork();
+    for (let reply = this.#queue.take(); reply !== undefined; reply = this.#queue.take()) {
+      if (reply.kind === "close") {
+        this.#close(reply.reason);
+        break;
+      }
+      if (reply.kind === "views") for (const view of reply.views) socket.write(view);
+    }
+    socket.uncork();
+  }
+
+  /** Reads on or stops reading, as the limits have it. */
+  #read(): void {
+    const { clock, limits, socket } = this.#options;
+    const mayRead =
+      !this.#isDeaf &&
+      this.#queue.length < limits.requestsInFlightMax &&
+      this.#chargedTo.mayRead(this, this.#frames.arrived > 0);
+    if (!mayRead) this.#pause();
+    else if (this.#pausedSinceMs !== undefined) {
+      this.#frameSinceMs += clock.monotonic() - this.#pausedSinceMs;
+      this.#pausedSinceMs = undefined;
+      socket.resume();
+    }
+  }
+
+  #pause(): void {
+    this.#pausedSinceMs ??= this.#options.clock.monotonic();
+    this.#options.socket.pause();
+  }
+
+  #chargeHalf(): void {
+    const { limits, budgets } = this.#options;
+    const budget = this.#frames.announced > limits.smallRequestBytesMax ? budgets.large : budgets.small;
+    if (budget !== this.#chargedTo) this.#refundHalf();
+    this.#chargedTo = budget;
+    budget.charge(this.#frames.arrived - this.#charged);
+    this.#charged = this.#frames.arrived;
+  }
+
+  #refundHalf(): void {
+    this.#chargedTo.leave(this);
+    this.#chargedTo.refund(this.#charged);
+    this.#charged = 0;
+  }
+
+  /** Ends the connection once what has been written is out. */
+  #close(reason: CloseReason): void {
+    this.#closing = { reason, sinceMs: this.#options.clock.monotonic() };
+    this.#pause();
+    this.#options.socket.end(() => this.#options.socket.destroy());
+  }
+
+  /** Ends it now: nobody is there to read answers. */
+  #abandon(reason: CloseReason): void {
+    this.#closing = { reason, sinceMs: this.#options.clock.monotonic() };
+    this.#options.socket.destroy();
+  }
+
+  #end(): void {
+    this.#closing ??= { reason: "by-peer", sinceMs: 0 };
+    this.#refundHalf();
+    // Running handlers still look at their frames, and release them when they settle.
+    for (const work of this.#queue.dropWaiting()) if (work.kind === "request") work.frame[Symbol.dispose]();
+    this.#gone.abort();
+    this.#options.closed(this, this.#closing.reason);
+  }
+}

@@ -1,0 +1,180 @@
+/** The TCP listener for Kafka clients: who may connect, how much memory all together may take, and when to let go. */
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { Loop, sleep } from "../base/async.ts";
+import { assert } from "../base/errors.ts";
+import type { Clock } from "../base/runtime.ts";
+import type { Gauge, Logger } from "../base/telemetry.ts";
+import type { ApiName } from "../protocol/api-table.ts";
+import type { Dispatcher } from "../protocol/dispatch.ts";
+import { type CloseReason, Connection, type ConnectionLimits, type ConnectionMetrics } from "./connection.ts";
+import { ConnectionAdmission } from "./connection-admission.ts";
+import { FrameBudget } from "./frame-budget.ts";
+
+export interface KafkaListenerLimits extends ConnectionLimits {
+  readonly requestMemoryBytesMax: number;
+  readonly smallRequestMemoryBytesMax: number;
+  readonly connectionsMax: number;
+  readonly connectionsPerHostMax: number;
+  readonly connectionsPerSecondMax: number;
+}
+
+export interface KafkaListenerMetrics extends ConnectionMetrics {
+  readonly connections: Gauge;
+  readonly requestBytesHeld: Gauge;
+}
+
+export interface KafkaListenerOptions {
+  /** Handlers and metrics know the listener by it. */
+  readonly name: string;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly dispatcher: Dispatcher;
+  readonly limits: KafkaListenerLimits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: KafkaListenerMetrics;
+  /** A handler threw instead of answering. Its connection is closed; whether the process stops is decided here. */
+  readonly failed: (cause: unknown, api: ApiName) => void;
+}
+
+export interface KafkaListener extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  readonly connections: number;
+  /** Memory of request frames now. */
+  readonly requestBytesHeld: number;
+}
+
+/** Resolves when it listens. Disposing stops accepting, answers the requests that have come, then closes. */
+export async function openKafkaListener(options: KafkaListenerOptions): Promise<KafkaListener> {
+  const listener = new Listener(options);
+  await listener.listen();
+  return listener;
+}
+
+const sweepMs = 1_000;
+
+class Listener implements KafkaListener {
+  readonly #options: KafkaListenerOptions;
+  readonly #server: Server;
+  readonly #connections = new Set<Connection>();
+  readonly #admission: ConnectionAdmission;
+  readonly #budgets: { readonly small: FrameBudget; readonly large: FrameBudget };
+  readonly #inFlight = { count: 0 };
+  readonly #sweeps: Loop;
+  #isClosing = false;
+  /** Told when the last connection has gone. */
+  #emptied: (() => void) | undefined;
+
+  constructor(options: KafkaListenerOptions) {
+    const { limits } = options;
+    this.#options = options;
+    this.#admission = new ConnectionAdmission(limits);
+    this.#budgets = {
+      small: new FrameBudget(limits.smallRequestMemoryBytesMax),
+      large: new FrameBudget(limits.requestMemoryBytesMax),
+    };
+    this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
+    this.#sweeps = new Loop({
+      clock: options.clock,
+      intervalMs: sweepMs,
+      turn: () => this.#sweep(),
+      failed: (cause) => options.logger.error("sweeping connections failed", { cause }),
+    });
+  }
+
+  get host(): string {
+    return this.#address.address;
+  }
+
+  get port(): number {
+    return this.#address.port;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  get requestBytesHeld(): number {
+    return this.#budgets.small.used + this.#budgets.large.used;
+  }
+
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(this.#options.port, this.#options.host, () => {
+        this.#server.off("error", reject);
+        this.#server.on("error", (cause) => this.#options.logger.warn("accepting a connection failed", { cause }));
+        resolve();
+      });
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const connection of this.#connections) connection.shutDown();
+    const emptied = new Promise<void>((resolve) => {
+      if (this.#connections.size === 0) resolve();
+      else this.#emptied = resolve;
+    });
+    const patience = new AbortController();
+    const late = sleep(this.#options.clock, this.#options.limits.closeMsMax, patience.signal);
+    await Promise.race([emptied, late]);
+    late.catch(() => undefined); // Aborted below, when it was not the one that won.
+    patience.abort();
+    for (const connection of this.#connections) connection.destroy();
+    await closed;
+    await this.#sweeps[Symbol.asyncDispose]();
+  }
+
+  get #address(): AddressInfo {
+    const address = this.#server.address();
+    assert(typeof address === "object" && address !== null, "the listener is not listening on TCP");
+    return address;
+  }
+
+  #accept(socket: Socket): void {
+    const clientHost = socket.remoteAddress;
+    // No address: gone already.
+    if (clientHost === undefined || this.#isClosing) return void socket.destroy();
+    const refusal = this.#admission.enter(clientHost, this.#options.clock.monotonic());
+    if (refusal !== undefined) {
+      this.#options.logger.debug("connection refused", { clientHost, because: refusal });
+      socket.destroy();
+      return;
+    }
+    const { dispatcher, clock, metrics, failed, limits, name } = this.#options;
+    const connection = new Connection({
+      socket,
+      clientHost,
+      listener: name,
+      dispatcher,
+      limits,
+      budgets: this.#budgets,
+      clock,
+      metrics,
+      inFlight: this.#inFlight,
+      failed,
+      closed: (gone, reason) => this.#forget(gone, clientHost, reason),
+    });
+    this.#connections.add(connection);
+    metrics.connections.set(this.#connections.size, { listener: name });
+  }
+
+  #forget(connection: Connection, clientHost: string, reason: CloseReason): void {
+    const { logger, metrics, name } = this.#options;
+    this.#connections.delete(connection);
+    this.#admission.leave(clientHost);
+    metrics.connections.set(this.#connections.size, { listener: name });
+    if (reason !== "by-peer" && reason !== "shutdown") logger.info("connection closed", { clientHost, reason });
+    if (this.#connections.size === 0) this.#emptied?.();
+  }
+
+  async #sweep(): Promise<void> {
+    const nowMs = this.#options.clock.monotonic();
+    for (const connection of this.#connections) connection.sweep(nowMs);
+    this.#options.metrics.requestBytesHeld.set(this.requestBytesHeld);
+  }
+}

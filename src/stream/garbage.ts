@@ -1,0 +1,107 @@
+/**
+ * Deletes objects that nobody can need: those that no stream names any more, after a grace period for readers, and the
+ * rests of crashed uploads. An upload's rest is told by its name: its writer is this node, which knows what is on its way,
+ * or a node epoch that has been fenced and so can never commit it.
+ */
+import { Loop } from "../base/async.ts";
+import type { Runtime } from "../base/runtime.ts";
+import type { Logger } from "../base/telemetry.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { Image } from "../metadata/image.ts";
+import type { ObjectInfo, ObjectStore } from "../object-store/object-store.ts";
+import type { GarbageLimits } from "./limits.ts";
+import { objectPrefix, originOfKey } from "./uploader.ts";
+
+export interface GarbageOptions {
+  readonly store: ObjectStore;
+  readonly metadata: MetadataClient;
+  readonly runtime: Runtime;
+  readonly limits: GarbageLimits;
+  readonly logger: Logger;
+  /** Whether this process is uploading, or about to commit, the object. */
+  readonly isPending: (key: string) => boolean;
+}
+
+export class GarbageCollector {
+  readonly #options: GarbageOptions;
+  /** Monotonic time at which an object was first seen to be unreferenced. A restart only makes the grace longer. */
+  readonly #seenMs = new Map<string, number>();
+  readonly #loop: Loop;
+  #orphansLookedForMs: number;
+
+  constructor(options: GarbageOptions) {
+    this.#options = options;
+    this.#orphansLookedForMs = options.runtime.clock.monotonic();
+    this.#loop = new Loop({
+      clock: options.runtime.clock,
+      intervalMs: options.limits.garbageIntervalMs,
+      turn: () => this.#turn(),
+      failed: (cause) => options.logger.warn("garbage collection failed, trying again", { cause }),
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#loop[Symbol.asyncDispose]();
+  }
+
+  async #turn(): Promise<void> {
+    await this.collectUnreferenced();
+    const { runtime, limits } = this.#options;
+    // Listing the whole bucket is dear, and an orphan is in nobody's way.
+    if (runtime.clock.monotonic() - this.#orphansLookedForMs < limits.orphanAgeMsMin / 4) return;
+    this.#orphansLookedForMs = runtime.clock.monotonic();
+    await this.collectOrphans();
+  }
+
+  async collectUnreferenced(): Promise<void> {
+    const { metadata, store, limits, runtime } = this.#options;
+    const nowMs = runtime.clock.monotonic();
+    const found = new Set<string>();
+    const due: string[] = [];
+    for (const { object } of metadata.image.unreferenced()) {
+      if (!isOurs(metadata.image.object(object)?.node ?? metadata.nodeId, metadata)) continue;
+      found.add(object);
+      const seenMs = this.#seenMs.get(object) ?? nowMs;
+      this.#seenMs.set(object, seenMs);
+      if (nowMs - seenMs >= limits.garbageGraceMs && due.length < deletesMax) due.push(object);
+    }
+    for (const object of this.#seenMs.keys()) if (!found.has(object)) this.#seenMs.delete(object);
+    if (due.length === 0) return;
+    await store.delete(due);
+    await metadata.propose([{ kind: "objects-deleted", objects: due }]); // Refused when another was faster: no matter.
+  }
+
+  async collectOrphans(): Promise<void> {
+    const { metadata, store, limits, runtime, logger, isPending } = this.#options;
+    let due: string[] = [];
+    for await (const object of store.list(objectPrefix)) {
+      if (runtime.clock.now() - object.modifiedMs < limits.orphanAgeMsMin) continue;
+      if (isPending(object.key) || !isOrphan(object, metadata.image, metadata)) continue;
+      due.push(object.key);
+      if (due.length < deletesMax) continue;
+      await store.delete(due);
+      due = [];
+    }
+    if (due.length === 0) return;
+    logger.info("removing objects of crashed uploads", { count: due.length });
+    await store.delete(due);
+  }
+}
+
+/** S3 deletes up to 1000 keys in a request. */
+const deletesMax = 1000;
+
+/** Each node cleans up after itself, and after nodes that are gone. */
+function isOurs(node: number, metadata: MetadataClient): boolean {
+  if (node === metadata.nodeId) return true;
+  for (const { id } of metadata.image.nodes()) if (id === node) return false;
+  return true;
+}
+
+function isOrphan(object: ObjectInfo, image: Image, self: MetadataClient): boolean {
+  const origin = originOfKey(object.key);
+  if (origin === undefined || image.object(object.key) !== undefined) return false;
+  if (origin.node === self.nodeId) return origin.nodeEpoch <= self.nodeEpoch;
+  for (const { id, epoch } of image.nodes()) if (id === origin.node) return origin.nodeEpoch < epoch;
+  return false; // A node that the image does not know yet.
+}

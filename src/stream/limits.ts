@@ -1,0 +1,46 @@
+/** Every bound of S3Stream, by name; schemas/config.ts holds the defaults. The WAL's own are in file-wal.ts. */
+export interface UploadLimits {
+  /** A generation is cut when it holds this many bytes, or a third of the log cache if that is less. */
+  readonly uploadBytesMax: number;
+  /** A generation is cut when its oldest batch is this old. */
+  readonly uploadIntervalMsMax: number;
+  /** Objects and parts of objects that are on their way at once. */
+  readonly uploadsInFlightMax: number;
+  /** Objects above twice this size go up in parts of it. S3 wants at least 5 MiB. */
+  readonly uploadPartBytes: number;
+  /** A stream with this many bytes in a generation gets an object of its own. */
+  readonly streamObjectBytesMin: number;
+  /** Streams that share one object. */
+  readonly objectStreamsMax: number;
+  readonly blockBytesMax: number;
+  /** Between attempts on a store in trouble. Attempts go on for as long as the process lives: the data has no other home. */
+  readonly uploadRetryDelayMsMin: number;
+  readonly uploadRetryDelayMsMax: number;
+}
+
+export interface CacheLimits {
+  /** Batches kept in memory. As much as is not uploaded may reach this; then appends are held back. */
+  readonly logCacheBytesMax: number;
+  readonly blockCacheBytesMax: number;
+  readonly indexCacheBytesMax: number;
+}
+
+export interface ReadLimits {
+  /** Neighbouring blocks are asked for in one request up to this size. */
+  readonly readRequestBytesMax: number;
+  /** A reader that goes on where it stopped is read ahead of: first by a block, then twice as far each time, up to this. */
+  readonly readaheadBytesMax: number;
+  readonly readsInFlightMax: number;
+  /** Readers whose position is remembered. */
+  readonly readCursorsMax: number;
+}
+
+export interface GarbageLimits {
+  readonly garbageIntervalMs: number;
+  /** How long an object that no stream names any more is kept for readers that still have its name. */
+  readonly garbageGraceMs: number;
+  /** Age at which an object that the metadata has never heard of is taken for the rest of a crashed upload. */
+  readonly orphanAgeMsMin: number;
+}
+
+export type StreamLimits = UploadLimits & CacheLimits & ReadLimits & GarbageLimits;

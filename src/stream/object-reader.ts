@@ -1,0 +1,142 @@
+/** Reads what objects hold of a stream, and reads ahead of those who read on. */
+import { assert } from "../base/errors.ts";
+import type { Offset, StreamId } from "../base/ids.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { CommittedRange } from "../metadata/image.ts";
+import { ObjectMissing } from "../object-store/object-store.ts";
+import type { BlockCache } from "./block-cache.ts";
+import type { ReadLimits } from "./limits.ts";
+import { firstEndingAfter } from "./log-cache.ts";
+import type { IndexedBlock } from "./object-format.ts";
+import type { ObjectIo, ObjectRef } from "./object-io.ts";
+import type { Batch, ReadRequest, ReadResult } from "./storage.ts";
+
+export class ObjectReader {
+  readonly #metadata: MetadataClient;
+  readonly #io: ObjectIo;
+  readonly #blocks: BlockCache;
+  readonly #limits: ReadLimits;
+  /** Where sequential readers will go on, and how far ahead to read then. In order of last use. */
+  readonly #cursors = new Map<string, number>();
+
+  constructor(options: {
+    readonly metadata: MetadataClient;
+    readonly io: ObjectIo;
+    readonly blocks: BlockCache;
+    readonly limits: ReadLimits;
+  }) {
+    this.#metadata = options.metadata;
+    this.#io = options.io;
+    this.#blocks = options.blocks;
+    this.#limits = options.limits;
+  }
+
+  /** Batches of one committed range, the one that covers `from`. `next` is at most the range's end. */
+  async read(stream: StreamId, request: ReadRequest): Promise<ReadResult> {
+    for (let attempt = 1; ; attempt += 1) {
+      const range = this.#metadata.image.ranges(stream, request.from)[0];
+      if (range === undefined || range.from >= request.to) return { batches: [], next: request.to };
+      try {
+        return await this.#readRange(stream, range, request);
+      } catch (cause) {
+        // Merged away meanwhile: the image names another object by now.
+        if (!(cause instanceof ObjectMissing) || attempt === missingAttemptsMax) throw cause;
+      }
+    }
+  }
+
+  async #readRange(stream: StreamId, range: CommittedRange, request: ReadRequest): Promise<ReadResult> {
+    const object = this.#ref(range);
+    const from = Math.max(request.from, range.from) as Offset;
+    const index = await this.#io.index(object);
+    const wanted: IndexedBlock[] = [];
+    const ahead: IndexedBlock[] = [];
+    const aheadBytesMax = this.#takeCursor(stream, request.from);
+    let wantedBytes = 0;
+    let aheadBytes = 0;
+    let isAllWanted = true;
+    for (const block of index.blocks(stream, from)) {
+      if (block.from >= range.to) break;
+      if (block.from < request.to && (wanted.length === 0 || wantedBytes < request.bytesMax)) {
+        wanted.push(block);
+        wantedBytes += block.bytes * shareFrom(block, from);
+        continue;
+      }
+      if (block.from < request.to) isAllWanted = false;
+      if (aheadBytes < aheadBytesMax) {
+        ahead.push(block);
+        aheadBytes += block.bytes;
+      } else break;
+    }
+    // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
+    const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
+    const asked = isAheadDue ? [...wanted, ...ahead] : wanted;
+    const answers = this.#blocks.blocks(object, stream, asked).slice(0, wanted.length);
+    const batches: Batch[] = [];
+    let bytes = 0;
+    for (const answer of answers) {
+      const found = await answer;
+      for (let i = firstEndingAfter(found, from); i < found.length; i += 1) {
+        const batch = found[i] as Batch;
+        const isFull = batches.length > 0 && bytes + batch.bytes.length > request.bytesMax;
+        if (isFull || batch.from >= request.to) {
+          return this.#result(stream, batches, isFull ? undefined : request.to, aheadBytesMax);
+        }
+        batches.push(batch);
+        bytes += batch.bytes.length;
+      }
+    }
+    const end = Math.min(range.to, request.to) as Offset; // Offsets up to here were looked at: a gap is behind the reader.
+    return this.#result(stream, batches, isAllWanted ? end : undefined, aheadBytesMax);
+  }
+
+  #result(stream: StreamId, batches: readonly Batch[], end: Offset | undefined, aheadBytes: number): ReadResult {
+    const last = batches.at(-1)?.to;
+    assert(last !== undefined || end !== undefined, "a read goes on somewhere");
+    const next = Math.max(last ?? 0, end ?? 0) as Offset;
+    const doubled = Math.max(2 * aheadBytes, this.#limits.readaheadBytesMax / 16);
+    this.#cursors.set(cursorKey(stream, next), Math.min(doubled, this.#limits.readaheadBytesMax));
+    if (this.#cursors.size > this.#limits.readCursorsMax) {
+      for (const oldest of this.#cursors.keys()) {
+        this.#cursors.delete(oldest);
+        break;
+      }
+    }
+    return { batches, next };
+  }
+
+  #takeCursor(stream: StreamId, from: Offset): number {
+    const key = cursorKey(stream, from);
+    const bytes = this.#cursors.get(key) ?? 0;
+    this.#cursors.delete(key);
+    return bytes;
+  }
+
+  #ref(range: CommittedRange): ObjectRef {
+    const entry = this.#metadata.image.object(range.object);
+    assert(entry !== undefined, `the image names an object that it does not know: ${range.object}`);
+    return { key: entry.key, bytes: entry.bytes };
+  }
+
+  /** The newest sidecar of the stream, from the newest range that carries one. */
+  async sidecar(stream: StreamId): Promise<{ readonly upTo: Offset; readonly bytes: Uint8Array } | undefined> {
+    const ranges = this.#metadata.image.ranges(stream, 0 as Offset);
+    const refs = ranges.map((range) => this.#ref(range)); // Before the first await: the image moves on.
+    for (let i = refs.length - 1; i >= 0; i -= 1) {
+      const found = await this.#io.sidecar(refs[i] as ObjectRef, stream);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+}
+
+/** About how much of the block lies at or after the offset. */
+function shareFrom(block: IndexedBlock, from: Offset): number {
+  return Math.min(1, (block.to - from) / (block.to - block.from));
+}
+
+const missingAttemptsMax = 3;
+
+function cursorKey(stream: StreamId, offset: Offset): string {
+  return `${stream}:${offset}`;
+}

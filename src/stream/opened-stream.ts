@@ -1,0 +1,209 @@
+/** One stream as its writer sees it. */
+import { assert, Closed } from "../base/errors.ts";
+import type { Offset, Owned, StreamId } from "../base/ids.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { Generation, LogCache } from "./log-cache.ts";
+import type { ObjectReader } from "./object-reader.ts";
+import type { Batch, OpenedStream, OpenOptions, RangeSummary, ReadRequest, ReadResult } from "./storage.ts";
+import type { Wal, WalEntry, WalPosition } from "./wal.ts";
+
+/** What all streams share. */
+export interface StreamDeps {
+  readonly cache: LogCache;
+  readonly reader: ObjectReader;
+  readonly metadata: MetadataClient;
+  readonly wal: Wal;
+  /** Called after each append. Must not cut a generation before the caller has returned. */
+  readonly appended: () => void;
+  readonly failed: (cause: unknown) => void;
+  readonly isAdmitting: () => boolean;
+  readonly admitted: () => Promise<void>;
+}
+
+/** Offsets of a stream in this process. Outlives its opening: recovery knows streams that nobody has opened yet. */
+export interface StreamEnds {
+  /** After the last batch enqueued. */
+  enqueued: Offset;
+  /** After the last durable batch. Never above `enqueued`. */
+  durable: Offset;
+}
+
+export class WritableStream implements OpenedStream {
+  readonly id: StreamId;
+  readonly options: OpenOptions;
+  readonly sidecar: OpenedStream["sidecar"];
+  readonly #epoch: number;
+  readonly #ends: StreamEnds;
+  readonly #deps: StreamDeps;
+  #isClosed = false;
+  #hasAppended = false;
+
+  constructor(options: {
+    readonly id: StreamId;
+    readonly epoch: number;
+    readonly ends: StreamEnds;
+    readonly sidecar: OpenedStream["sidecar"];
+    readonly options: OpenOptions;
+    readonly deps: StreamDeps;
+  }) {
+    this.id = options.id;
+    this.options = options.options;
+    this.sidecar = options.sidecar;
+    this.#epoch = options.epoch;
+    this.#ends = options.ends;
+    this.#deps = options.deps;
+  }
+
+  get start(): Offset {
+    return this.#deps.metadata.image.stream(this.id)?.start ?? this.#ends.durable;
+  }
+
+  get end(): Offset {
+    return this.#ends.durable;
+  }
+
+  /** Whether the owner has all its state: it appends only after it has replayed what it found at open. */
+  get hasAppended(): boolean {
+    return this.#hasAppended;
+  }
+
+  get admission(): "admitted" | "backoff" {
+    return this.#deps.isAdmitting() ? "admitted" : "backoff";
+  }
+
+  admitted(): Promise<void> {
+    return this.#deps.admitted();
+  }
+
+  append(batch: Batch): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new Closed(`stream ${this.id}`));
+    const after = this.#ends.enqueued;
+    assert(batch.from >= after, "a batch begins at or after the end of the batch before");
+    assert(batch.to > batch.from, "a batch covers at least one offset");
+    this.#hasAppended = true;
+    this.#ends.enqueued = batch.to;
+    return new Promise((resolve, reject) => {
+      const { cache, wal, appended, failed } = this.#deps;
+      const place = { stream: this.id, epoch: this.#epoch, after, ends: this.#ends, generation: cache.open };
+      const pending = new PendingBatch(batch, place, resolve, (cause) => {
+        reject(cause);
+        failed(cause);
+      });
+      cache.add(this.id, after, pending);
+      wal.append(pending);
+      appended();
+    });
+  }
+
+  async read(request: ReadRequest): Promise<ReadResult> {
+    const batches: Batch[] = [];
+    let bytes = 0;
+    let next = Math.max(request.from, this.start) as Offset;
+    for (;;) {
+      this.#refuseWhenClosed();
+      const to = Math.min(request.to, this.#ends.durable) as Offset;
+      if (next >= to) return { batches, next };
+      const rest = { from: next, to, bytesMax: request.bytesMax - bytes };
+      const part = this.#deps.cache.read(this.id, rest) ?? (await this.#readObjects(rest));
+      for (const batch of part.batches as readonly Batch[]) {
+        if (batches.length > 0 && bytes + batch.bytes.length > request.bytesMax) return { batches, next };
+        batches.push(batch);
+        bytes += batch.bytes.length;
+        next = batch.to;
+      }
+      next = Math.max(next, part.next) as Offset;
+      if (batches.length > 0 && bytes >= request.bytesMax) return { batches, next };
+    }
+  }
+
+  readCached(request: ReadRequest): ReadResult | undefined {
+    this.#refuseWhenClosed();
+    const from = Math.max(request.from, this.start) as Offset;
+    const to = Math.min(request.to, this.#ends.durable) as Offset;
+    if (from >= to) return { batches: [], next: from };
+    return this.#deps.cache.read(this.id, { from, to, bytesMax: request.bytesMax });
+  }
+
+  get bytes(): number {
+    let sum = 0;
+    for (const range of this.ranges()) sum += range.bytes;
+    return sum;
+  }
+
+  ranges(): readonly RangeSummary[] {
+    const { cache, metadata } = this.#deps;
+    const info = metadata.image.stream(this.id);
+    const committed: readonly RangeSummary[] = metadata.image.ranges(this.id, this.start);
+    const cached = cache.runs(this.id).filter((run) => run.to > (info?.end ?? 0));
+    return [...committed, ...cached];
+  }
+
+  /** No append is taken any more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #readObjects(request: ReadRequest): Promise<ReadResult> {
+    const cachedFrom = this.#deps.cache.runs(this.id)[0]?.from ?? request.to;
+    return this.#deps.reader.read(this.id, { ...request, to: Math.min(request.to, cachedFrom) as Offset });
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#isClosed) throw new Closed(`stream ${this.id}`);
+  }
+}
+
+/** A batch on its way through the WAL; afterwards it is what the log cache holds. */
+class PendingBatch implements Batch, WalEntry {
+  readonly stream: StreamId;
+  readonly epoch: number;
+  readonly after: Offset;
+  readonly from: Offset;
+  readonly to: Offset;
+  readonly maxTimestamp: number;
+  readonly bytes: Owned;
+  #waiting: Waiting | undefined;
+
+  constructor(
+    batch: Batch,
+    place: Pick<WalEntry, "stream" | "epoch" | "after"> & Pick<Waiting, "ends" | "generation">,
+    resolve: () => void,
+    reject: (cause: unknown) => void,
+  ) {
+    this.stream = place.stream;
+    this.epoch = place.epoch;
+    this.after = place.after;
+    this.from = batch.from;
+    this.to = batch.to;
+    this.maxTimestamp = batch.maxTimestamp;
+    this.bytes = batch.bytes;
+    this.#waiting = { ends: place.ends, generation: place.generation, resolve, reject };
+    place.generation.enqueued();
+  }
+
+  durable(end: WalPosition): void {
+    const { ends, generation, resolve } = this.#settle();
+    ends.durable = this.to;
+    generation.becameDurable(end);
+    resolve();
+  }
+
+  failed(cause: unknown): void {
+    this.#settle().reject(cause);
+  }
+
+  /** The batch may stay cached for long; what it waited with need not. */
+  #settle(): Waiting {
+    const waiting = this.#waiting;
+    assert(waiting !== undefined, "a record settles once");
+    this.#waiting = undefined;
+    return waiting;
+  }
+}
+
+interface Waiting {
+  readonly ends: StreamEnds;
+  readonly generation: Generation;
+  readonly resolve: () => void;
+  readonly reject: (cause: unknown) => void;
+}

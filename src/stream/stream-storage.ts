@@ -1,0 +1,325 @@
+/** S3Stream put together: WAL, caches, uploader, garbage collection. storage.ts says what it promises. */
+import { Loop } from "../base/async.ts";
+import { assert, OperationFailed } from "../base/errors.ts";
+import type { Offset, Owned, StreamId } from "../base/ids.ts";
+import type { Runtime } from "../base/runtime.ts";
+import type { Gauge, Logger } from "../base/telemetry.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { ObjectStore } from "../object-store/object-store.ts";
+import { BlockCache } from "./block-cache.ts";
+import { GarbageCollector } from "./garbage.ts";
+import type { StreamLimits } from "./limits.ts";
+import { Generation, LogCache, type Run } from "./log-cache.ts";
+import type { StreamPart } from "./object-format.ts";
+import { ObjectIo } from "./object-io.ts";
+import { ObjectReader } from "./object-reader.ts";
+import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-stream.ts";
+import { judge } from "./recovery.ts";
+import type { Batch, OpenedStream, OpenOptions, StreamStorage } from "./storage.ts";
+import { Uploader } from "./uploader.ts";
+import type { Wal, WalPosition, WalRecord } from "./wal.ts";
+
+export interface StreamStorageOptions {
+  /** Not recovered yet. The storage closes it. */
+  readonly wal: Wal;
+  readonly store: ObjectStore;
+  readonly metadata: MetadataClient;
+  readonly runtime: Runtime;
+  readonly limits: StreamLimits;
+  readonly logger: Logger;
+  readonly metrics: StreamMetrics;
+  /** The storage cannot go on: the process must stop. Called once. */
+  readonly fatal: (cause: unknown) => void;
+  /** Told of each appended batch's bytes when no cache holds them any more. */
+  readonly released?: (bytes: Owned) => void;
+}
+
+export interface StreamMetrics {
+  readonly generationsQueued: Gauge;
+  readonly logCacheBytes: Gauge;
+  readonly uncommittedBytes: Gauge;
+  readonly walBytes: Gauge;
+}
+
+/** Recovers the WAL. What it holds beyond the metadata image is readable, and will be uploaded, as if just appended. */
+export async function openStreamStorage(options: StreamStorageOptions): Promise<StreamStorage> {
+  const storage = new S3StreamStorage(options);
+  try {
+    await storage.recover();
+  } catch (cause) {
+    await storage[Symbol.asyncDispose]();
+    throw cause;
+  }
+  return storage;
+}
+
+class S3StreamStorage implements StreamStorage {
+  readonly #options: StreamStorageOptions;
+  readonly #cache: LogCache;
+  readonly #reader: ObjectReader;
+  readonly #uploader: Uploader;
+  readonly #garbage: GarbageCollector;
+  readonly #deps: StreamDeps;
+  readonly #ends = new Map<StreamId, StreamEnds>();
+  readonly #opened = new Map<StreamId, WritableStream>();
+  readonly #onChange: Disposable;
+  readonly #timer: Loop;
+  /** Bytes at which a generation is cut. A third, so that one fills while one is uploaded and there is room for a wait. */
+  readonly #generationBytesMax: number;
+  readonly #recovered = Promise.withResolvers<void>();
+  #admitWaiters: (() => void)[] = [];
+  #isCutScheduled = false;
+  #isFailed = false;
+  /** Recovered batches are copies of its own, not of the caller's. */
+  readonly #recoveredBytes = new WeakSet<Uint8Array>();
+
+  constructor(options: StreamStorageOptions) {
+    const { limits, metadata, store, runtime, logger, wal } = options;
+    this.#options = options;
+    this.#generationBytesMax = Math.min(limits.uploadBytesMax, limits.logCacheBytesMax / 3);
+    this.#cache = new LogCache({
+      bytesMax: limits.logCacheBytesMax,
+      open: this.#newGeneration(),
+      released: ({ bytes }) => {
+        if (!this.#recoveredBytes.has(bytes)) options.released?.(bytes);
+      },
+    });
+    const io = new ObjectIo({ store, ...limits });
+    this.#reader = new ObjectReader({ metadata, io, limits, blocks: new BlockCache({ io, ...limits }) });
+    const fatal = (cause: unknown): void => this.#fail(cause);
+    this.#uploader = new Uploader({
+      store,
+      metadata,
+      wal,
+      runtime,
+      limits,
+      logger,
+      fatal,
+      ready: this.#recovered.promise,
+      backlog: options.metrics.generationsQueued,
+      committed: (generation) => this.#cache.committed(generation),
+    });
+    const isPending = (key: string): boolean => this.#uploader.isPending(key);
+    this.#garbage = new GarbageCollector({ store, metadata, runtime, limits, logger, isPending });
+    this.#deps = {
+      cache: this.#cache,
+      reader: this.#reader,
+      metadata,
+      wal,
+      appended: () => this.#cutIfFull(),
+      failed: fatal,
+      isAdmitting: () => this.#isAdmitting(),
+      admitted: () => this.#admitted(),
+    };
+    this.#onChange = metadata.onChange((events) => {
+      if (events.some((event) => event.kind === "delete-topic")) this.#forgetDeleted();
+    });
+    this.#timer = new Loop({
+      clock: runtime.clock,
+      intervalMs: limits.uploadIntervalMsMax / 8,
+      turn: async () => this.#onTimer(),
+      failed: fatal,
+    });
+  }
+
+  async recover(): Promise<void> {
+    const { wal, metadata, logger } = this.#options;
+    const counts = { keep: 0, committed: 0, deleted: 0, "taken-over": 0 };
+    let trimmable = 0 as WalPosition;
+    await wal.recover((record, end) => {
+      const info = metadata.image.stream(record.stream);
+      const verdict = judge(record, info, metadata.nodeId, this.#ends.get(record.stream)?.enqueued);
+      counts[verdict.kind === "keep" ? "keep" : verdict.because] += 1;
+      if (verdict.kind === "keep") this.#keepRecovered(record, end);
+      else if (counts.keep === 0) trimmable = end;
+    });
+    this.#recovered.resolve();
+    await wal.trim(counts.keep === 0 ? wal.durable : trimmable);
+    logger.info("recovered the WAL", counts);
+    if (counts["taken-over"] > 0) logger.error("acked records of streams that other nodes took over are lost", counts);
+  }
+
+  async open(id: StreamId, options: OpenOptions): Promise<OpenedStream> {
+    assert(!this.#opened.has(id), `stream ${id} is open already`);
+    const sidecar = await this.#reader.sidecar(id);
+    const info = this.#options.metadata.image.stream(id); // Asked after the await: it may have been deleted meanwhile.
+    if (info === undefined || info.node !== this.#options.metadata.nodeId) {
+      throw new OperationFailed(`stream ${id} is not this node's`, { happened: "no" });
+    }
+    let ends = this.#ends.get(id);
+    if (ends === undefined) {
+      ends = { enqueued: info.end, durable: info.end };
+      this.#ends.set(id, ends);
+    }
+    assert(!this.#opened.has(id), `stream ${id} is opened twice at once`);
+    const stream = new WritableStream({ id, epoch: info.epoch, ends, sidecar, options, deps: this.#deps });
+    this.#opened.set(id, stream);
+    return stream;
+  }
+
+  async close(id: StreamId): Promise<void> {
+    const stream = this.#opened.get(id);
+    if (stream === undefined) return;
+    stream.close();
+    await this.flush();
+    this.#opened.delete(id);
+    this.#forget(id);
+  }
+
+  async trim(id: StreamId, to: Offset): Promise<void> {
+    const { metadata } = this.#options;
+    const info = metadata.image.stream(id);
+    if (info === undefined || to <= info.start) return;
+    assert(to <= (this.#ends.get(id)?.durable ?? info.end), "only what is durable can be trimmed");
+    if (to > info.end) await this.flush(); // The metadata knows what objects hold, not what the WAL does.
+    const proposal = await metadata.propose([{ kind: "trim-streams", streams: [{ stream: id, start: to }] }]);
+    if (proposal.kind === "accepted") return;
+    throw new OperationFailed(`trim refused: ${JSON.stringify(proposal.refusal)}`, { happened: "no" });
+  }
+
+  async flush(): Promise<void> {
+    this.#cut();
+    await this.#uploader.idle;
+  }
+
+  /** What is enqueued becomes durable; what is not uploaded stays in the WAL for the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#onChange[Symbol.dispose]();
+    for (const stream of this.#opened.values()) stream.close();
+    await this.#timer[Symbol.asyncDispose]();
+    await this.#garbage[Symbol.asyncDispose]();
+    const stopped = this.#uploader[Symbol.asyncDispose]();
+    this.#recovered.resolve(); // It may wait for a recovery that has failed.
+    await stopped;
+    await this.#options.wal[Symbol.asyncDispose]();
+  }
+
+  #keepRecovered(record: WalRecord, end: WalPosition): void {
+    const { stream, after, from, to, maxTimestamp } = record;
+    const bytes = Uint8Array.from(record.bytes) as Owned; // The visit only lends them.
+    this.#recoveredBytes.add(bytes);
+    this.#cache.open.enqueued();
+    this.#cache.add(stream, after, { from, to, maxTimestamp, bytes });
+    this.#cache.open.becameDurable(end);
+    this.#ends.set(stream, { enqueued: to, durable: to });
+    if (this.#isFull()) this.#cut();
+  }
+
+  #newGeneration(): Generation {
+    return new Generation(this.#options.runtime.clock.monotonic());
+  }
+
+  #isFull(): boolean {
+    const { bytes, walBytes } = this.#cache.open;
+    return bytes >= this.#generationBytesMax || walBytes >= this.#options.wal.bytesMax / 3;
+  }
+
+  /** The cut waits for the caller to finish what it does: its own state must have taken the batch in before it is asked. */
+  #cutIfFull(): void {
+    if (this.#isCutScheduled || !this.#isFull()) return;
+    this.#isCutScheduled = true;
+    queueMicrotask(() => {
+      this.#isCutScheduled = false;
+      if (this.#isFull()) this.#cut();
+    });
+  }
+
+  #onTimer(): void {
+    const { metrics, wal, runtime, limits } = this.#options;
+    metrics.logCacheBytes.set(this.#cache.bytes);
+    metrics.uncommittedBytes.set(this.#cache.bytesUncommitted);
+    metrics.walBytes.set(wal.bytesUsed);
+    const { open } = this.#cache;
+    const nowMs = runtime.clock.monotonic();
+    if (open.runs.size === 0) open.startedMs = nowMs;
+    else if (nowMs - open.startedMs >= limits.uploadIntervalMsMax) this.#cut();
+  }
+
+  /** Closes the open generation with the sidecars of this very moment. No await in here. */
+  #cut(): void {
+    const generation = this.#cache.open;
+    if (generation.runs.size === 0) return;
+    const notes = new Map<StreamId, Notes>();
+    for (const id of generation.runs.keys()) {
+      const stream = this.#opened.get(id);
+      if (stream === undefined) continue;
+      const sidecar = stream.hasAppended ? Uint8Array.from(stream.options.sidecar()) : undefined;
+      notes.set(id, { label: stream.options.label, sidecar });
+    }
+    this.#cache.cut(this.#newGeneration());
+    this.#uploader.enqueue({ generation, parts: () => this.#parts(generation, notes) }).then(
+      () => this.#admit(),
+      () => this.#admit(), // The uploader has told `fatal`; who waits must not wait for ever.
+    );
+  }
+
+  #parts(generation: Generation, notes: ReadonlyMap<StreamId, Notes>): readonly StreamPart[] {
+    const { image } = this.#options.metadata;
+    const parts: StreamPart[] = [];
+    for (const [stream, run] of generation.runs) {
+      const info = image.stream(stream);
+      if (info === undefined) continue;
+      const { label, sidecar } = notes.get(stream) ?? { label: new Uint8Array(), sidecar: undefined };
+      parts.push({
+        stream,
+        epoch: info.epoch,
+        from: run.from,
+        to: run.to,
+        label,
+        sidecar,
+        batches: kept(run, info.start),
+      });
+    }
+    return parts;
+  }
+
+  #isAdmitting(): boolean {
+    const { wal, limits } = this.#options;
+    return this.#cache.bytesUncommitted < 0.9 * limits.logCacheBytesMax && wal.bytesUsed < 0.9 * wal.bytesMax;
+  }
+
+  #admitted(): Promise<void> {
+    if (this.#isAdmitting()) return Promise.resolve();
+    return new Promise((resolve) => this.#admitWaiters.push(resolve));
+  }
+
+  #admit(): void {
+    if (!this.#isAdmitting() && !this.#isFailed) return;
+    const waiters = this.#admitWaiters;
+    this.#admitWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  #forgetDeleted(): void {
+    const { image } = this.#options.metadata;
+    for (const id of this.#ends.keys()) {
+      if (image.stream(id) !== undefined) continue;
+      this.#opened.get(id)?.close();
+      this.#opened.delete(id);
+      this.#forget(id);
+    }
+    this.#admit();
+  }
+
+  #forget(id: StreamId): void {
+    this.#cache.forget(id);
+    this.#ends.delete(id);
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#isFailed) return;
+    this.#isFailed = true;
+    this.#options.fatal(cause);
+    this.#admit();
+  }
+}
+
+interface Notes {
+  readonly label: Uint8Array;
+  readonly sidecar: Uint8Array | undefined;
+}
+
+/** What readers can still ask for: what was trimmed since leaves a gap in the coverage. */
+function kept(run: Run, start: Offset): readonly Batch[] {
+  return (run.batches[0]?.from ?? start) >= start ? run.batches : run.batches.filter((batch) => batch.to > start);
+}

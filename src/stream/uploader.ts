@@ -1,0 +1,242 @@
+/**
+ * Turns closed generations into committed objects, one generation after another:
+ *
+ *   closed, durable ──▶ objects in the store ──▶ accepted by the metadata log ──▶ WAL trimmed, evictable
+ *                   1                        2                               3
+ *
+ * A crash before 2 leaves objects that nobody names (garbage.ts), and the WAL still has the batches. A crash between 2 and
+ * 3 leaves records in the WAL that the image has already: recovery drops them. Trouble with the store is waited out.
+ */
+import { type BackoffLimits, backoffDelayMs, Gate, sleep } from "../base/async.ts";
+import { Closed, OperationFailed } from "../base/errors.ts";
+import { uuidRandom } from "../base/ids.ts";
+import type { Runtime } from "../base/runtime.ts";
+import { MiB } from "../base/settings.ts";
+import type { Gauge, Logger } from "../base/telemetry.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { ObjectStore } from "../object-store/object-store.ts";
+import type { UploadLimits } from "./limits.ts";
+import type { Generation } from "./log-cache.ts";
+import { encodeObject, type ObjectOrigin, type StreamPart } from "./object-format.ts";
+import { commitEvents, type PlannedObject, planObjects, rangeOf, type UploadedObject } from "./upload-plan.ts";
+import type { Wal } from "./wal.ts";
+
+/** Objects of S3Stream live below this. */
+export const objectPrefix = "objects/";
+
+export interface ClosedGeneration {
+  readonly generation: Generation;
+  /** What to upload, with sidecars as they were at the cut. Asked for when the upload begins. */
+  readonly parts: () => readonly StreamPart[];
+}
+
+export interface UploaderOptions {
+  readonly store: ObjectStore;
+  readonly metadata: MetadataClient;
+  readonly wal: Wal;
+  readonly runtime: Runtime;
+  readonly limits: UploadLimits;
+  readonly logger: Logger;
+  /** Nothing is uploaded before this: the WAL is being recovered. */
+  readonly ready: Promise<void>;
+  /** Generations that wait or are being uploaded. */
+  readonly backlog: Gauge;
+  readonly committed: (generation: Generation) => void;
+  /** The uploader has stopped for good: fenced, or refused what must be accepted. */
+  readonly fatal: (cause: unknown) => void;
+}
+
+export class Uploader {
+  readonly #options: UploaderOptions;
+  readonly #origin: ObjectOrigin;
+  readonly #gate: Gate;
+  readonly #stop = new AbortController();
+  /** Settles when everything queued so far is committed; rejects once and for all when the uploader has stopped. */
+  #tail: Promise<void>;
+  #queued = 0;
+  #counter = 0;
+  /** Objects on their way, which garbage collection must not touch. */
+  readonly #pending = new Set<string>();
+
+  constructor(options: UploaderOptions) {
+    this.#options = options;
+    this.#gate = new Gate(options.limits.uploadsInFlightMax);
+    this.#tail = options.ready;
+    const { image, nodeId, nodeEpoch } = options.metadata;
+    this.#origin = { cluster: image.clusterId, node: nodeId, nodeEpoch };
+  }
+
+  /** Resolves when the generation, and all before it, are committed. Rejects when the uploader stops before. */
+  enqueue(closed: ClosedGeneration): Promise<void> {
+    this.#queued += 1;
+    this.#options.backlog.set(this.#queued);
+    this.#tail = this.#tail.then(() => this.#upload(closed));
+    this.#tail.catch((cause: unknown) => {
+      if (this.#stop.signal.aborted) return;
+      this.#stop.abort(cause);
+      this.#options.fatal(cause);
+    });
+    return this.#tail;
+  }
+
+  /** Everything enqueued so far. */
+  get idle(): Promise<void> {
+    return this.#tail;
+  }
+
+  isPending(key: string): boolean {
+    return this.#pending.has(key);
+  }
+
+  /** Stops where it stands; what is not committed is in the WAL. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Closed("uploader"));
+    await this.#tail.catch(() => undefined); // Its own end, or a failure that `fatal` has been told.
+  }
+
+  async #upload({ generation, parts }: ClosedGeneration): Promise<void> {
+    await untilAborted(generation.durable, this.#stop.signal);
+    const planned = planObjects(parts(), this.#options.limits);
+    const uploaded = await Promise.all(planned.map((object) => this.#put(object)));
+    await this.#commit(uploaded);
+    for (const { key } of uploaded) this.#pending.delete(key);
+    this.#queued -= 1;
+    this.#options.backlog.set(this.#queued);
+    this.#options.committed(generation);
+    await this.#options.wal.trim(generation.walEnd);
+  }
+
+  async #put(object: PlannedObject): Promise<UploadedObject> {
+    const key = this.#newKey();
+    this.#pending.add(key);
+    const bytes = await this.#persist(`upload ${key}`, () =>
+      object.bytes <= 2 * this.#options.limits.uploadPartBytes
+        ? this.#putWhole(key, object)
+        : this.#putParts(key, object),
+    );
+    return { key, bytes, kind: object.kind, ranges: object.parts.map(rangeOf) };
+  }
+
+  async #putWhole(key: string, object: PlannedObject): Promise<number> {
+    using _place = await this.#gate.enter();
+    const views: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const piece of this.#pieces(object)) {
+      views.push(...piece);
+      for (const view of piece) bytes += view.length;
+    }
+    // "exists" is this same call, tried before with an answer that got lost: no one else makes this name.
+    await this.#options.store.putIfAbsent(key, views);
+    return bytes;
+  }
+
+  async #putParts(key: string, object: PlannedObject): Promise<number> {
+    const upload = await this.#options.store.multipart(key);
+    try {
+      const parts: Promise<void>[] = [];
+      let views: Uint8Array[] = [];
+      let viewsBytes = 0;
+      let bytes = 0;
+      const send = async (): Promise<void> => {
+        const place = await this.#gate.enter(); // Before the next part is encoded: this bounds the memory.
+        const part = upload.part(views).finally(() => place[Symbol.dispose]());
+        part.catch(() => undefined); // Awaited below, with the others.
+        parts.push(part);
+        views = [];
+        viewsBytes = 0;
+      };
+      for await (const piece of this.#pieces(object)) {
+        views.push(...piece);
+        for (const view of piece) {
+          viewsBytes += view.length;
+          bytes += view.length;
+        }
+        if (viewsBytes >= this.#options.limits.uploadPartBytes) await send();
+      }
+      if (views.length > 0) await send();
+      await Promise.all(parts);
+      await upload.complete();
+      return bytes;
+    } catch (cause) {
+      await upload.abort();
+      throw cause;
+    }
+  }
+
+  /** The encoded object, with a turn for others every few megabytes: encoding means checksums over all of it. */
+  async *#pieces(object: PlannedObject): AsyncIterable<readonly Uint8Array[]> {
+    let sinceTurn = 0;
+    for (const piece of encodeObject(this.#origin, object.parts, this.#options.limits.blockBytesMax)) {
+      for (const view of piece) sinceTurn += view.length;
+      yield piece;
+      if (sinceTurn < turnBytesMax) continue;
+      sinceTurn = 0;
+      await sleep(this.#options.runtime.clock, 0, this.#stop.signal);
+    }
+  }
+
+  /** All objects of a generation in one group: a reader sees all of them or none. */
+  async #commit(objects: readonly UploadedObject[]): Promise<void> {
+    const { metadata, logger } = this.#options;
+    for (let attempt = 1; ; attempt += 1) {
+      const events = commitEvents(objects, metadata.image, metadata.nodeId);
+      if (events.length === 0) return;
+      const proposal = await untilAborted(metadata.propose(events), this.#stop.signal);
+      if (proposal.kind === "accepted") return;
+      // A stream was deleted or opened anew while the group was on its way. What is refused twice the same way is wrong.
+      logger.warn("the metadata log refused a commit", { refusal: proposal.refusal, attempt });
+      if (attempt < commitAttemptsMax) continue;
+      throw new OperationFailed(`commit refused: ${JSON.stringify(proposal.refusal)}`, { happened: "no" });
+    }
+  }
+
+  /** Repeats the work until it succeeds or the uploader is stopped. */
+  async #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const { runtime, limits, logger } = this.#options;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await untilAborted(work(), this.#stop.signal);
+      } catch (cause) {
+        if (this.#stop.signal.aborted || !(cause instanceof OperationFailed)) throw cause;
+        const delayMs = backoffDelayMs(retryLimits(limits), attempt, runtime.random);
+        logger.warn("the store refuses an upload, trying again", { what, attempt, delayMs, cause });
+        await sleep(runtime.clock, delayMs, this.#stop.signal);
+      }
+    }
+  }
+
+  /** The uuid comes first, so that a store that splits by name spreads the load. */
+  #newKey(): string {
+    this.#counter += 1;
+    const { node, nodeEpoch } = this.#origin;
+    return `${objectPrefix}${uuidRandom(this.#options.runtime.random)}-n${node}-e${nodeEpoch}-${this.#counter}`;
+  }
+}
+
+/** Who wrote the object of this name; undefined when the name is none of ours. */
+export function originOfKey(key: string): { readonly node: number; readonly nodeEpoch: number } | undefined {
+  const match = /-n(\d+)-e(\d+)-\d+$/.exec(key);
+  if (!key.startsWith(objectPrefix) || match === null) return undefined;
+  return { node: Number(match[1]), nodeEpoch: Number(match[2]) };
+}
+
+function retryLimits(limits: UploadLimits): BackoffLimits {
+  const { uploadRetryDelayMsMin: delayMsMin, uploadRetryDelayMsMax: delayMsMax } = limits;
+  return { delayMsMin, delayMsMax, attemptsMax: Number.POSITIVE_INFINITY };
+}
+
+const turnBytesMax = 8 * MiB;
+const commitAttemptsMax = 5;
+
+/** The promise's outcome, or the abort's reason if that comes first. */
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) {
+    promise.catch(() => undefined); // Whoever aborted has said why.
+    return Promise.reject(signal.reason as Error);
+  }
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}

@@ -1,0 +1,162 @@
+/**
+ * The REST catalog's commit vocabulary as JSON (Iceberg's rest-catalog-open-api.yaml): what a request says becomes
+ * Requirement and Update, or a reason why not. Writing needs no more than json.ts.
+ */
+import { isJsonObject, type Json, type JsonObject } from "./iceberg/json.ts";
+import { withSnapshotId } from "./iceberg/metadata-json.ts";
+import type { Requirement, Update } from "./iceberg/updates.ts";
+
+/** What a client sent is not what the specification says. */
+export class BadRequest extends Error {
+  override readonly name = "BadRequest";
+}
+
+export interface TableIdentifier {
+  readonly namespace: readonly string[];
+  readonly name: string;
+}
+
+export function requirementsOf(body: JsonObject): readonly Requirement[] {
+  return listAt(body, "requirements").map((json) => {
+    const requirement = objectOf(json, "a requirement");
+    const fields = requirementFields[requirement["type"] as string];
+    if (fields === undefined) throw new BadRequest(`unknown requirement: ${String(requirement["type"])}`);
+    requireFields(requirement, fields);
+    if (requirement["type"] !== "assert-ref-snapshot-id") return requirement as unknown as Requirement;
+    const id = requirement["snapshot-id"] ?? null;
+    return { ...requirement, "snapshot-id": id === null ? null : bigintOf(id) } as unknown as Requirement;
+  });
+}
+
+export function updatesOf(body: JsonObject): readonly Update[] {
+  return listAt(body, "updates").map((json) => updateOf(objectOf(json, "an update")));
+}
+
+export function identifierOf(json: Json | undefined): TableIdentifier {
+  const identifier = objectOf(json, "a table identifier");
+  return { namespace: stringsAt(identifier, "namespace"), name: stringAt(identifier, "name") };
+}
+
+export function stringAt(json: JsonObject, name: string): string {
+  const value = json[name];
+  if (typeof value === "string") return value;
+  throw new BadRequest(`${name} must be a string`);
+}
+
+export function stringsAt(json: JsonObject, name: string): readonly string[] {
+  const value = json[name];
+  if (Array.isArray(value) && value.every((member) => typeof member === "string")) return value as readonly string[];
+  throw new BadRequest(`${name} must be a list of strings`);
+}
+
+export function propertiesAt(json: JsonObject, name: string): Readonly<Record<string, string>> {
+  const value = json[name] ?? {};
+  if (isJsonObject(value) && Object.values(value).every((member) => typeof member === "string")) {
+    return value as Readonly<Record<string, string>>;
+  }
+  throw new BadRequest(`${name} must map strings to strings`);
+}
+
+export function objectOf(json: Json | undefined, what: string): JsonObject {
+  if (isJsonObject(json)) return json;
+  throw new BadRequest(`${what} must be an object`);
+}
+
+type FieldTypes = Readonly<Record<string, "string" | "number" | "object" | "id?" | "list">>;
+
+const requirementFields: Readonly<Record<string, FieldTypes>> = {
+  "assert-create": {},
+  "assert-table-uuid": { uuid: "string" },
+  "assert-ref-snapshot-id": { ref: "string", "snapshot-id": "id?" },
+  "assert-last-assigned-field-id": { "last-assigned-field-id": "number" },
+  "assert-current-schema-id": { "current-schema-id": "number" },
+  "assert-last-assigned-partition-id": { "last-assigned-partition-id": "number" },
+  "assert-default-spec-id": { "default-spec-id": "number" },
+  "assert-default-sort-order-id": { "default-sort-order-id": "number" },
+};
+
+const updateFields: Readonly<Record<Update["action"], FieldTypes>> = {
+  "assign-uuid": { uuid: "string" },
+  "upgrade-format-version": { "format-version": "number" },
+  "add-schema": { schema: "object" },
+  "set-current-schema": { "schema-id": "number" },
+  "add-spec": { spec: "object" },
+  "set-default-spec": { "spec-id": "number" },
+  "add-sort-order": { "sort-order": "object" },
+  "set-default-sort-order": { "sort-order-id": "number" },
+  "add-snapshot": { snapshot: "object" },
+  "set-snapshot-ref": { "ref-name": "string", type: "string" },
+  "remove-snapshots": { "snapshot-ids": "list" },
+  "remove-snapshot-ref": { "ref-name": "string" },
+  "set-location": { location: "string" },
+  "set-properties": { updates: "object" },
+  "remove-properties": { removals: "list" },
+  "set-statistics": { statistics: "object" },
+  "remove-statistics": {},
+  "set-partition-statistics": { "partition-statistics": "object" },
+  "remove-partition-statistics": {},
+  "remove-partition-specs": { "spec-ids": "list" },
+  "remove-schemas": { "schema-ids": "list" },
+};
+
+function updateOf(update: JsonObject): Update {
+  const action = update["action"] as Update["action"];
+  const fields = updateFields[action];
+  if (fields === undefined) throw new BadRequest(`unknown update: ${String(update["action"])}`);
+  requireFields(update, fields);
+  return withIds(action, update) as unknown as Update;
+}
+
+/** Snapshot ids as bigint, wherever the update holds them. */
+function withIds(action: Update["action"], update: JsonObject): object {
+  switch (action) {
+    case "add-snapshot":
+      return { ...update, snapshot: withSnapshotId(update["snapshot"] as Json, "request") };
+    case "set-statistics": {
+      const statistics = withSnapshotId(update["statistics"] as Json, "request");
+      return { ...update, "snapshot-id": statistics["snapshot-id"], statistics };
+    }
+    case "set-partition-statistics": {
+      const statistics = withSnapshotId(update["partition-statistics"] as Json, "request");
+      return { ...update, "partition-statistics": statistics };
+    }
+    case "set-snapshot-ref": {
+      const given = Object.entries(update).filter(([, value]) => value !== null);
+      return { ...Object.fromEntries(given), "snapshot-id": bigintOf(update["snapshot-id"]) };
+    }
+    case "remove-statistics":
+    case "remove-partition-statistics":
+      return { ...update, "snapshot-id": bigintOf(update["snapshot-id"]) };
+    case "remove-snapshots":
+      return { ...update, "snapshot-ids": (update["snapshot-ids"] as readonly Json[]).map(bigintOf) };
+    default:
+      return update;
+  }
+}
+
+function bigintOf(json: Json | undefined): bigint {
+  if (typeof json === "bigint" || (typeof json === "number" && Number.isSafeInteger(json))) return BigInt(json);
+  throw new BadRequest(`${String(json)} is no snapshot id`);
+}
+
+function listAt(body: JsonObject, name: string): readonly Json[] {
+  const value = body[name] ?? [];
+  if (Array.isArray(value)) return value as readonly Json[];
+  throw new BadRequest(`${name} must be a list`);
+}
+
+function requireFields(json: JsonObject, fields: FieldTypes): void {
+  for (const [name, type] of Object.entries(fields)) {
+    const value = json[name] ?? null;
+    const fits =
+      type === "id?"
+        ? value === null || typeof value === "number" || typeof value === "bigint"
+        : type === "list"
+          ? Array.isArray(value)
+          : type === "object"
+            ? isJsonObject(value)
+            : typeof value === type;
+    if (!fits)
+      throw new BadRequest(`${String(json["type"] ?? json["action"])}: ${name} is missing or not what it must be`);
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * The compactor: turns topics into tables. One worker a configured topic; each looks at its table on a short beat and acts
+ * when time or bytes make a commit due.
+ */
+import { Loop } from "../base/async.ts";
+import { OperationFailed } from "../base/errors.ts";
+import type { Runtime } from "../base/runtime.ts";
+import type { Logger } from "../base/telemetry.ts";
+import type { Log } from "../log/log.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { TableInfo } from "../metadata/image.ts";
+import type { Catalog } from "./catalog.ts";
+import { type RoundLimits, RoundWriter } from "./round-writer.ts";
+import type { TableSettings } from "./settings.ts";
+import { type AppenderLimits, TableAppender } from "./table-appender.ts";
+import {
+  type CompactorMetrics,
+  type FlushResult,
+  TableStuck,
+  TableWorker,
+  type TableWorkerLimits,
+} from "./table-worker.ts";
+import type { Translator } from "./translate.ts";
+import type { Warehouse } from "./warehouse.ts";
+
+export interface CompactorOptions {
+  readonly metadata: MetadataClient;
+  readonly log: Log;
+  readonly translator: Translator;
+  /** By the name that TableSettings.catalog gives. Disposed of with the compactor. */
+  readonly catalogs: ReadonlyMap<string, Catalog>;
+  readonly warehouse: Warehouse;
+  readonly tables: readonly TableSettings[];
+  readonly runtime: Runtime;
+  readonly logger: Logger;
+  readonly metrics: CompactorMetrics;
+  readonly limits: CompactorLimits;
+  /** Of Inlet, for snapshot summaries. */
+  readonly version: string;
+}
+
+export type CompactorLimits = RoundLimits &
+  AppenderLimits &
+  TableWorkerLimits & {
+    /** How often each table is looked at. */
+    readonly beatMs: number;
+  };
+
+export interface Compactor extends AsyncDisposable {
+  /** Forces translation and commit of what is stable now. Throws TableStuck, with the reason, when it cannot. */
+  flush(topic: string): Promise<FlushResult>;
+  resume(topic: string, how: "accept" | "retranslate"): Promise<void>;
+  tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }>;
+}
+
+/** Throws when a table names a catalog that is not there, or two topics name one table. */
+export function openCompactor(options: CompactorOptions): Compactor {
+  return new TopicCompactor(options);
+}
+
+class TopicCompactor implements Compactor {
+  readonly #workers = new Map<string, TableWorker>();
+  readonly #loops: readonly Loop[];
+  readonly #catalogs: ReadonlyMap<string, Catalog>;
+
+  constructor(options: CompactorOptions) {
+    this.#catalogs = options.catalogs;
+    requireOwnTables(options.tables);
+    const { runtime, logger, limits } = options;
+    const writer = new RoundWriter({ ...options, random: runtime.random });
+    for (const settings of options.tables) {
+      const catalog = options.catalogs.get(settings.catalog);
+      if (catalog === undefined)
+        throw wrongSettings(`topic ${settings.topic} names the unknown catalog ${settings.catalog}`);
+      const appender = new TableAppender({ ...options, catalog, engineVersion: options.version });
+      this.#workers.set(settings.topic, new TableWorker({ ...options, catalog, appender, writer, settings }));
+    }
+    this.#loops = [...this.#workers.values()].map((worker) => {
+      const failed = (error: unknown): void => logger.error("a table's turn failed", { topic: worker.topic, error });
+      return new Loop({ clock: runtime.clock, intervalMs: limits.beatMs, turn: () => worker.turn(), failed });
+    });
+  }
+
+  async flush(topic: string): Promise<FlushResult> {
+    return await this.#worker(topic).flush();
+  }
+
+  async resume(topic: string, how: "accept" | "retranslate"): Promise<void> {
+    await this.#worker(topic).resume(how);
+  }
+
+  *tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }> {
+    for (const [topic, worker] of this.#workers) yield { topic, table: worker.table };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const loops = this.#loops.map((loop) => loop[Symbol.asyncDispose]()); // First: their turns would meet closed lanes.
+    const workers = [...this.#workers.values()].map((worker) => worker[Symbol.asyncDispose]());
+    await Promise.all([...loops, ...workers]);
+    for (const catalog of this.#catalogs.values()) await catalog[Symbol.asyncDispose]();
+  }
+
+  #worker(topic: string): TableWorker {
+    const worker = this.#workers.get(topic);
+    if (worker === undefined) throw new TableStuck(topic, "no table is configured");
+    return worker;
+  }
+}
+
+/** Rule L10: names that differ only by case are one name for many engines. */
+function requireOwnTables(tables: readonly TableSettings[]): void {
+  const names = new Map<string, string>();
+  for (const { topic, catalog, namespace, table, errors } of tables) {
+    const own = errors.policy === "dlq" ? [table, errors.deadLetterTable] : [table];
+    for (const name of own) {
+      const key = [catalog, ...namespace, name].join("\u0000").toLowerCase();
+      const other = names.get(key);
+      if (other !== undefined) throw wrongSettings(`topics ${other} and ${topic} both write table ${name}`);
+      names.set(key, topic);
+    }
+  }
+}
+
+function wrongSettings(message: string): OperationFailed {
+  return new OperationFailed(message, { happened: "no" });
+}

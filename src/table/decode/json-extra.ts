@@ -1,0 +1,113 @@
+/**
+ * The second look at a JSON record of which something found no column: which fields deserve one, and what goes to the extra
+ * column as text, an object from JSON Pointers (RFC 6901) to values:
+ *
+ *   {"/properties/mag": 12345678901234567890, "/tags/2": true}
+ *
+ * Follows the same rules as json.ts, which has counted that there is something to find.
+ */
+import type { ColumnNode, StructNode } from "../columns.ts";
+import { isNothing, nothing, type SourceType } from "../schema-map-types.ts";
+import type { Bound } from "./bound.ts";
+import { inferType, mergeInferred } from "./json-infer.ts";
+import { isRawNumber } from "./json-text.ts";
+
+export interface Leftovers {
+  /** JSON text; undefined when nothing is left over. */
+  readonly extra: string | undefined;
+  /** Fields that have no column yet and would get one; nothing when there are none. */
+  readonly wanted: SourceType;
+}
+
+export interface LeftoverRules {
+  /** Unknown fields ask for columns instead of going to the extra column. */
+  readonly mayGrow: boolean;
+  /** Values of columns are known to fit, since a schema was declared and held. */
+  readonly isStrict: boolean;
+}
+
+export function findLeftovers(value: unknown, root: StructNode, bound: Bound, rules: LeftoverRules): Leftovers {
+  const finder = new Finder(bound, rules);
+  const wanted = finder.look(value, root, "");
+  const extra = finder.found.size === 0 ? undefined : JSON.stringify(Object.fromEntries(finder.found));
+  return { extra, wanted };
+}
+
+class Finder {
+  readonly found = new Map<string, unknown>();
+  readonly #bound: Bound;
+  readonly #rules: LeftoverRules;
+
+  constructor(bound: Bound, rules: LeftoverRules) {
+    this.#bound = bound;
+    this.#rules = rules;
+  }
+
+  /** Keeps what does not fit the column, and gives the type of the fields that are missing in it. */
+  look(value: unknown, node: ColumnNode, pointer: string): SourceType {
+    if (value === null || value === undefined) return nothing;
+    switch (node.kind) {
+      case "struct":
+        if (isObject(value)) return this.#fields(value, node, pointer);
+        break;
+      case "list":
+        if (Array.isArray(value)) {
+          const element = this.#items(value, node.element, pointer);
+          return isNothing(element) ? nothing : { kind: "list", element };
+        }
+        break;
+      case "map":
+        if (isObject(value)) return nothing;
+        break;
+      case "leaf":
+        if (this.#rules.isStrict || fits(value, node)) return nothing;
+    }
+    this.found.set(pointer, value);
+    return nothing;
+  }
+
+  #fields(value: Readonly<Record<string, unknown>>, node: StructNode, pointer: string): SourceType {
+    const fields = Object.entries(value).flatMap(([name, item]) => {
+      const below = `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+      const column = this.#bound(node, name);
+      const type = column === undefined ? this.#unknown(item, below) : this.look(item, column, below);
+      return isNothing(type) ? [] : [{ name, type }];
+    });
+    return fields.length === 0 ? nothing : { kind: "struct", fields };
+  }
+
+  #items(items: readonly unknown[], element: ColumnNode, pointer: string): SourceType {
+    let wanted: SourceType = nothing;
+    items.forEach((item, at) => {
+      const type = this.look(item, element, `${pointer}/${at}`);
+      wanted = mergeInferred(wanted, type);
+    });
+    return wanted;
+  }
+
+  #unknown(item: unknown, pointer: string): SourceType {
+    if (item === null) return nothing;
+    const type = inferType(item);
+    if (this.#rules.mayGrow && !isNothing(type)) return type;
+    this.found.set(pointer, item); // An empty list or object has no type yet, and is kept all the same.
+    return nothing;
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
+}
+
+function fits(value: unknown, node: ColumnNode): boolean {
+  if (node.kind !== "leaf") return false;
+  switch (node.leaf.kind) {
+    case "bytes":
+      return typeof value === "string";
+    case "double":
+      return typeof value === "number";
+    case "boolean":
+      return typeof value === "boolean";
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,57 @@
+/** One JSON text into one row: parsed, put into its columns, and what is left over into the extra column. */
+import { isAscii, isUtf8 } from "node:buffer";
+import type { ColumnNode } from "../columns.ts";
+import type { BytesLeaf } from "../leaf.ts";
+import { nothing, type SourceType } from "../schema-map-types.ts";
+import { BadRecord } from "./bad-record.ts";
+import type { Bound } from "./bound.ts";
+import { compileJson } from "./json.ts";
+import { findLeftovers } from "./json-extra.ts";
+import { parseJson } from "./json-text.ts";
+
+/** Gives the type of fields that ask for a column; nothing when the row is whole. */
+export type JsonRecordPut = (text: Uint8Array, start: number) => SourceType;
+
+export interface JsonTarget {
+  /** A struct for records, one column for any other value. */
+  readonly node: ColumnNode;
+  readonly bound: Bound;
+  /** Undefined when what is left over is dropped: inside keys. */
+  readonly extra: BytesLeaf | undefined;
+}
+
+export interface JsonRules {
+  /** What a JSON Schema says; undefined for inferred columns. */
+  readonly source: SourceType | undefined;
+  readonly isStrict: boolean;
+  readonly mayGrow: boolean;
+}
+
+/** The extra column's def when it is absent: it is optional and stands at the top. */
+const absentDef = 0;
+
+export function compileJsonRecord(target: JsonTarget, rules: JsonRules): JsonRecordPut {
+  const misfits = { count: 0 };
+  const { node, bound, extra } = target;
+  const put = compileJson(node, rules.source, { bound, misfits, isStrict: rules.isStrict });
+  return (text, start) => {
+    const value = parseJson(decodeText(text, start));
+    misfits.count = 0;
+    put(value, 0);
+    if (misfits.count === 0 || node.kind !== "struct") {
+      extra?.none(0, absentDef);
+      return nothing;
+    }
+    const leftovers = findLeftovers(value, node, bound, rules);
+    if (leftovers.extra === undefined) extra?.none(0, absentDef);
+    else extra?.putString(0, leftovers.extra);
+    return leftovers.wanted;
+  };
+}
+
+function decodeText(bytes: Uint8Array, start: number): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
+  if (isAscii(text)) return text.toString("latin1");
+  if (!isUtf8(text)) throw new BadRecord("invalid-utf8", "in a JSON text");
+  return text.toString("utf8");
+}

@@ -1,0 +1,212 @@
+/**
+ * Parsed JSON into columns, one closure a column.
+ *
+ * What fits no column (an unknown field, a value of another type, an integer that a double cannot hold) is only counted
+ * here; json-extra.ts then looks at the record again and keeps it as text, or finds the fields that deserve a column.
+ */
+import { assert } from "../../base/errors.ts";
+import {
+  type ColumnNode,
+  type LeafNode,
+  type ListNode,
+  type MapNode,
+  putAbsent,
+  putEmpty,
+  type StructNode,
+} from "../columns.ts";
+import type { BytesLeaf, DoubleLeaf, FixedLeaf, Int32Leaf, Int64Leaf } from "../leaf.ts";
+import type { SourceType } from "../schema-map-types.ts";
+import { BadRecord } from "./bad-record.ts";
+import type { Bound } from "./bound.ts";
+import { isRawNumber } from "./json-text.ts";
+import { putUuidText } from "./put-text.ts";
+import { parseDate, parseDateTime } from "./time-text.ts";
+
+/** Writes a value at the repetition level. null and undefined are absent. */
+export type JsonPut = (value: unknown, rep: number) => void;
+
+export interface JsonSite {
+  readonly bound: Bound;
+  /** Values of the last record that found no place; the caller resets it. */
+  readonly misfits: { count: number };
+  /** A schema was declared: a value of another type is a bad record, not a misfit. */
+  readonly isStrict: boolean;
+}
+
+/** `source` is what a JSON Schema says; undefined for inferred columns, where the column says all. */
+export function compileJson(node: ColumnNode, source: SourceType | undefined, site: JsonSite): JsonPut {
+  const put = compilePresent(node, source, site);
+  return (value, rep) => {
+    if (value === null || value === undefined) putAbsent(node, rep);
+    else put(value, rep);
+  };
+}
+
+function compilePresent(node: ColumnNode, source: SourceType | undefined, site: JsonSite): JsonPut {
+  switch (node.kind) {
+    case "leaf":
+      return compileLeaf(node, source, site);
+    case "struct":
+      return compileStruct(node, source, site);
+    case "list":
+      return compileList(node, source?.kind === "list" ? source.element : undefined, site);
+    case "map":
+      return compileMap(node, source?.kind === "map" ? source.value : undefined, site);
+  }
+}
+
+function misfit(node: ColumnNode, expected: string, value: unknown, rep: number, site: JsonSite): void {
+  if (site.isStrict) throw new BadRecord("type-mismatch", `${expected} expected, ${typeOf(value)} found`);
+  site.misfits.count += 1;
+  putAbsent(node, rep); // Of the row itself: all its fields.
+}
+
+function typeOf(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  return isRawNumber(value) ? "a number" : `a ${typeof value}`;
+}
+
+function compileStruct(node: StructNode, source: SourceType | undefined, site: JsonSite): JsonPut {
+  const sources = new Map(source?.kind === "struct" ? source.fields.map((field) => [field.name, field.type]) : []);
+  const columns = node.fields.map((field) => field.node).filter((column) => !column.required);
+  /** By the source's name; made when first met, since names are the source's own. */
+  const places = new Map<string, { readonly at: number; readonly put: JsonPut } | undefined>();
+  const placeOf = (name: string): { readonly at: number; readonly put: JsonPut } | undefined => {
+    const column = site.bound(node, name);
+    const place =
+      column === undefined
+        ? undefined
+        : { at: columns.indexOf(column), put: compileJson(column, sources.get(name), site) };
+    if (place !== undefined || places.size < placesMax) places.set(name, place);
+    return place;
+  };
+  const writtenAt = new Float64Array(columns.length); // By which call; a double counts further than any process runs.
+  let call = 0;
+  return (value, rep) => {
+    if (typeof value !== "object" || Array.isArray(value) || isRawNumber(value)) {
+      misfit(node, "an object", value, rep, site);
+      return;
+    }
+    call += 1;
+    const thisCall = call;
+    const object = value as Readonly<Record<string, unknown>>;
+    for (const name in object) {
+      let place = places.get(name);
+      if (place === undefined && !places.has(name)) place = placeOf(name);
+      if (place === undefined) {
+        if (object[name] !== null) site.misfits.count += 1;
+        continue;
+      }
+      place.put(object[name], rep);
+      writtenAt[place.at] = thisCall;
+    }
+    for (let at = 0; at < columns.length; at += 1) {
+      if (writtenAt[at] !== thisCall) putAbsent(columns[at] as ColumnNode, rep);
+    }
+  };
+}
+
+/** Names without a column that are remembered as such: objects used as maps have new ones without end. */
+const placesMax = 2000;
+
+function compileList(node: ListNode, element: SourceType | undefined, site: JsonSite): JsonPut {
+  const put = compileJson(node.element, element, site);
+  return (value, rep) => {
+    if (!Array.isArray(value)) {
+      misfit(node, "an array", value, rep, site);
+      return;
+    }
+    if (value.length === 0) putEmpty(node, rep);
+    for (let at = 0; at < value.length; at += 1) put(value[at], at === 0 ? rep : node.rep);
+  };
+}
+
+function compileMap(node: MapNode, element: SourceType | undefined, site: JsonSite): JsonPut {
+  assert(node.key.kind === "leaf" && node.key.leaf.kind === "bytes", "map keys are strings");
+  const key = node.key.leaf;
+  const put = compileJson(node.value, element, site);
+  return (value, rep) => {
+    if (typeof value !== "object" || Array.isArray(value) || isRawNumber(value)) {
+      misfit(node, "an object", value, rep, site);
+      return;
+    }
+    const entries = Object.entries(value as object);
+    if (entries.length === 0) putEmpty(node, rep);
+    entries.forEach(([name, item], at) => {
+      key.putString(at === 0 ? rep : node.rep, wellFormed(name));
+      put(item, at === 0 ? rep : node.rep);
+    });
+  };
+}
+
+/** An escaped lone surrogate is legal JSON and no Unicode: it becomes U+FFFD, as it would on any way to UTF-8. */
+function wellFormed(text: string): string {
+  return text.toWellFormed();
+}
+
+function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonSite): JsonPut {
+  const leaf = node.leaf;
+  const wrong = (expected: string, value: unknown, rep: number): void => misfit(node, expected, value, rep, site);
+  switch (leaf.shape.type) {
+    case "string":
+      if (source?.kind === "json") return (value, rep) => (leaf as BytesLeaf).putString(rep, JSON.stringify(value));
+      return (value, rep) => {
+        if (typeof value === "string") (leaf as BytesLeaf).putString(rep, value);
+        else wrong("a string", value, rep);
+      };
+    case "double":
+      return (value, rep) => {
+        if (typeof value === "number") (leaf as DoubleLeaf).put(rep, value);
+        else if (site.isStrict && isRawNumber(value)) (leaf as DoubleLeaf).put(rep, Number(value.rawJSON));
+        else wrong("a number", value, rep);
+      };
+    case "long":
+      return (value, rep) => {
+        if (typeof value === "number" && Number.isSafeInteger(value)) (leaf as Int64Leaf).putNumber(rep, value);
+        else putBigInteger(leaf as Int64Leaf, value, rep, () => wrong("an integer", value, rep));
+      };
+    case "boolean":
+      assert(leaf.kind === "boolean", "boolean columns hold booleans");
+      return (value, rep) => {
+        if (typeof value === "boolean") leaf.put(rep, value);
+        else wrong("a boolean", value, rep);
+      };
+    default:
+      return compileFormatted(leaf, wrong);
+  }
+}
+
+/** Strings whose JSON Schema names a format. */
+function compileFormatted(
+  leaf: LeafNode["leaf"],
+  wrong: (expected: string, value: unknown, rep: number) => void,
+): JsonPut {
+  const text = new TextEncoder();
+  return (value, rep) => {
+    if (typeof value !== "string") return wrong("a string", value, rep);
+    switch (leaf.shape.type) {
+      case "timestamptz": {
+        const micros = parseDateTime(value);
+        return micros === undefined ? wrong("a date-time", value, rep) : (leaf as Int64Leaf).putBigInt(rep, micros);
+      }
+      case "date": {
+        const days = parseDate(value);
+        return days === undefined ? wrong("a date", value, rep) : (leaf as Int32Leaf).put(rep, days);
+      }
+      case "uuid": {
+        const bytes = text.encode(value);
+        return putUuidText(leaf as FixedLeaf, rep, bytes, 0, bytes.length);
+      }
+      default:
+        return wrong(leaf.shape.type, value, rep);
+    }
+  };
+}
+
+function putBigInteger(leaf: Int64Leaf, value: unknown, rep: number, wrong: () => void): void {
+  const isWhole = typeof value === "number" && Number.isInteger(value);
+  if (!isWhole && !isRawNumber(value)) return wrong();
+  const whole = BigInt(isRawNumber(value) ? value.rawJSON : (value as number));
+  if (BigInt.asIntN(64, whole) !== whole) throw new BadRecord("out-of-range", "an integer is wider than 64 bits");
+  leaf.putBigInt(rep, whole);
+}

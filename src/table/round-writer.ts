@@ -1,0 +1,212 @@
+/**
+ * One round: reads ranges of the log, translates them, uploads data files and the manifests that list them. Nothing refers
+ * to what it uploads until the caller adds the round to the metadata log; a crash before that leaves orphans.
+ */
+import { assert, OperationFailed } from "../base/errors.ts";
+import type { Offset, Uuid } from "../base/ids.ts";
+import type { Random } from "../base/runtime.ts";
+import type { Log, Partition } from "../log/log.ts";
+import type { RoundManifest, TableRange } from "../metadata/events.ts";
+import { deadLetterSchema } from "./dead-letters.ts";
+import { addedFile, writeManifest } from "./iceberg/manifest.ts";
+import type { PartitionSpec, Schema } from "./iceberg/types.ts";
+import { type NextRange, tableRange } from "./rounds.ts";
+import type { MappingSource } from "./schema-map.ts";
+import type { TableSettings } from "./settings.ts";
+import type { Places, TableState } from "./table-state.ts";
+import type { Round, TranslatedFile, Translator } from "./translate.ts";
+import { uniqueUri, type Warehouse } from "./warehouse.ts";
+
+export interface RoundWriterDeps {
+  readonly log: Log;
+  readonly translator: Translator;
+  readonly warehouse: Warehouse;
+  readonly random: Random;
+  readonly limits: RoundLimits;
+}
+
+export interface RoundLimits {
+  /** Bytes of record batches that one round reads. */
+  readonly roundBytesMax: number;
+  /** Bytes of one read from the log. */
+  readonly readBytesMax: number;
+  readonly targetFileBytes: number;
+}
+
+export interface WrittenRound {
+  /** Empty: nothing could be translated. */
+  readonly ranges: readonly TableRange[];
+  readonly main: RoundManifest | null;
+  readonly deadLetters: RoundManifest | null;
+  readonly counts: RoundCounts;
+  readonly stop: RoundStop;
+}
+
+export interface RoundCounts {
+  readonly rows: number;
+  readonly deadLetters: number;
+  readonly dropped: number;
+  readonly files: number;
+  readonly fileBytes: number;
+}
+
+/** Why the round ended where it did. */
+export type RoundStop =
+  | { readonly kind: "done" }
+  /** There is more to read. */
+  | { readonly kind: "full" }
+  | { readonly kind: "needs-schema"; readonly sources: readonly MappingSource[] }
+  | { readonly kind: "bad-record"; readonly partition: number; readonly offset: number; readonly detail: string }
+  /** The log or the schema registry failed; what was translated before stands. */
+  | { readonly kind: "failed"; readonly cause: unknown };
+
+interface Progress {
+  readonly range: NextRange;
+  to: Offset;
+  rows: number;
+  deadLetters: number;
+}
+
+export class RoundWriter {
+  readonly #deps: RoundWriterDeps;
+
+  constructor(deps: RoundWriterDeps) {
+    this.#deps = deps;
+  }
+
+  async write(request: {
+    readonly topicId: Uuid;
+    readonly state: TableState;
+    readonly settings: TableSettings;
+    readonly ranges: readonly NextRange[];
+  }): Promise<WrittenRound> {
+    const { state, settings } = request;
+    const { targetFileBytes } = this.#deps.limits;
+    const plan = { mapping: state.mapping, spec: state.spec, settings, targetFileBytes };
+    await using round = this.#deps.translator.beginRound(plan);
+    const reading = new Reading(request.topicId, this.#deps, round);
+    const stop = await reading.run(request.ranges);
+    const ranges = reading.progress.filter(({ range, to }) => to > range.from);
+    if (ranges.length === 0) {
+      return { ranges: [], main: null, deadLetters: null, counts: noCounts, stop };
+    }
+    const { files, deadLetterFile } = await round.finish();
+    const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
+    const { schema } = state.mapping;
+    const { places, deadLetterPlaces } = state;
+    const unpartitioned: PartitionSpec = { "spec-id": 0, fields: [] };
+    return {
+      ranges: ranges.map(({ range, to, rows, deadLetters }) => tableRange({ ...range, to }, { rows, deadLetters })),
+      main: await this.#upload(files, schema, state.spec, places),
+      deadLetters: await this.#upload(letters, deadLetterSchema, unpartitioned, deadLetterPlaces),
+      counts: countsOf(reading, [...files, ...letters]),
+      stop,
+    };
+  }
+
+  /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
+  async #upload(
+    files: readonly TranslatedFile[],
+    schema: Schema,
+    spec: PartitionSpec,
+    places: Places | null,
+  ): Promise<RoundManifest | null> {
+    const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
+    if (translated.length === 0) return null;
+    assert(places !== null, "a table has its places before its first round");
+    const { warehouse, random } = this.#deps;
+    const entries = [];
+    for (const { bytes, file, partition } of translated) {
+      const path = uniqueUri(places.data, "inlet", ".parquet", random);
+      await warehouse.create(path, bytes);
+      entries.push(addedFile({ ...file, partition, path }));
+    }
+    const manifest = writeManifest({ schema, spec, content: "data", entries });
+    const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);
+    await warehouse.create(location, manifest);
+    const rows = translated.reduce((sum, { file }) => sum + file.recordCount, 0);
+    return { location, bytes: manifest.length, rows };
+  }
+}
+
+/** Feeds one round from the log, partition after partition, until its bytes are used up. */
+class Reading {
+  readonly progress: Progress[] = [];
+  dropped = 0;
+  readonly #topicId: Uuid;
+  readonly #deps: RoundWriterDeps;
+  readonly #round: Round;
+  #bytesLeft: number;
+
+  constructor(topicId: Uuid, deps: RoundWriterDeps, round: Round) {
+    this.#topicId = topicId;
+    this.#deps = deps;
+    this.#round = round;
+    this.#bytesLeft = deps.limits.roundBytesMax;
+  }
+
+  async run(ranges: readonly NextRange[]): Promise<RoundStop> {
+    for (const range of ranges) {
+      const progress: Progress = { range, to: range.readFrom, rows: 0, deadLetters: 0 };
+      this.progress.push(progress);
+      const stop = await this.#translate(progress);
+      if (stop.kind !== "done") return stop;
+    }
+    return { kind: "done" };
+  }
+
+  async #translate(progress: Progress): Promise<RoundStop> {
+    while (progress.to < progress.range.to) {
+      if (this.#bytesLeft <= 0) return { kind: "full" };
+      // Looked up each time: the partition may have moved to another node meanwhile.
+      const lookup = this.#deps.log.partition(this.#topicId, progress.range.partition);
+      if (lookup.kind !== "here") return { kind: "done" };
+      try {
+        const stop = await this.#step(progress, lookup.partition);
+        if (stop !== undefined) return stop;
+      } catch (cause) {
+        if (!(cause instanceof OperationFailed)) throw cause;
+        return { kind: "failed", cause };
+      }
+    }
+    return { kind: "done" };
+  }
+
+  /** undefined: go on. */
+  async #step(progress: Progress, partition: Partition): Promise<RoundStop | undefined> {
+    const from = progress.to;
+    const bytesMax = Math.min(this.#deps.limits.readBytesMax, this.#bytesLeft);
+    const read = await partition.read({ from, bytesMax, atLeastOne: true, isolation: "read-committed" });
+    // Out of range: the log start has passed us; the next round begins there and counts what was lost.
+    if (read.kind !== "batches" || read.next <= from) return { kind: "done" };
+    const { batches, aborted, next: to } = read;
+    const added = await this.#round.add({ partition: progress.range.partition, batches, aborted, from, to });
+    switch (added.kind) {
+      case "added":
+        progress.to = to;
+        progress.rows += added.rows;
+        progress.deadLetters += added.deadLetters;
+        this.dropped += added.dropped;
+        this.#bytesLeft -= read.bytes;
+        return undefined;
+      case "needs-schema":
+        return added;
+      case "bad-record": {
+        const detail = `${added.reason}: ${added.detail}`;
+        return { kind: "bad-record", partition: progress.range.partition, offset: added.offset, detail };
+      }
+    }
+  }
+}
+
+const noCounts: RoundCounts = { rows: 0, deadLetters: 0, dropped: 0, files: 0, fileBytes: 0 };
+
+function countsOf(reading: Reading, files: readonly TranslatedFile[]): RoundCounts {
+  return {
+    rows: reading.progress.reduce((sum, { rows }) => sum + rows, 0),
+    deadLetters: reading.progress.reduce((sum, { deadLetters }) => sum + deadLetters, 0),
+    dropped: reading.dropped,
+    files: files.length,
+    fileBytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),
+  };
+}

@@ -1,0 +1,254 @@
+/**
+ * How a topic's schemas become one table's columns. The mapping is plain data: it is kept in the metadata log, frozen in
+ * every round under its version, and changed only by the table's committer through `evolve`.
+ *
+ *   source field (by name, below its parent's column) ──binding──▶ field id ──▶ column of the Iceberg schema
+ *
+ * Ids are given once, from lastColumnId on, and never again (rules G1, G7). All columns but partition and offset are optional
+ * (A8), so every evolution is an added optional column or a widened type (G2-G4).
+ */
+import { assert, CorruptData } from "../base/errors.ts";
+import { parseAvroSchema } from "./decode/avro-schema.ts";
+import type { IcebergType, NestedField, Schema } from "./iceberg/types.ts";
+import { avroSourceType } from "./schema-map-avro.ts";
+import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
+import { type Draft, mergeType, openDraft } from "./schema-map-merge.ts";
+import type { Binding, SourceType } from "./schema-map-types.ts";
+import type { MetadataColumn, TableSettings } from "./settings.ts";
+
+export interface TableMapping {
+  /** Grows by one with each change. Same records and same version give the same rows (rule M11). */
+  readonly version: number;
+  readonly schema: Schema;
+  /** Greatest field id ever given, dropped columns included. */
+  readonly lastColumnId: number;
+  /** Field ids of the columns that are ours. */
+  readonly own: OwnColumns;
+  readonly bindings: readonly Binding[];
+  /** What is known of schema ids, by sourceKey. */
+  readonly sources: Readonly<Record<string, SourceState>>;
+  /** Inferred columns reached their bound: what is new goes to the extra column. */
+  readonly isFull: boolean;
+}
+
+export type OwnColumns = Readonly<Partial<Record<MetadataColumn | "value" | "extra", number>>>;
+
+/** Why a schema id cannot be decoded into this table, or how it can. */
+export type SourceState =
+  | { readonly kind: "avro" | "json-schema" }
+  | { readonly kind: "refused"; readonly reason: string };
+
+export type RecordPart = "key" | "value";
+
+export type MappingSource =
+  | { readonly kind: "schema-id"; readonly part: RecordPart; readonly schemaId: number; readonly schema: SchemaText }
+  /** The registry says that there is no such id. */
+  | { readonly kind: "missing"; readonly part: RecordPart; readonly schemaId: number }
+  /** Fields that schemaless records have and the table has not. */
+  | { readonly kind: "inferred"; readonly type: SourceType };
+
+export interface SchemaText {
+  readonly type: "AVRO" | "JSON";
+  readonly text: string;
+}
+
+export type Evolution =
+  | { readonly kind: "unchanged" | "changed"; readonly mapping: TableMapping }
+  /** Records of the source are dead letters from now on: the mapping remembers why, so that nobody asks again. */
+  | { readonly kind: "refused"; readonly reason: string; readonly mapping: TableMapping };
+
+/** DESIGN section 6: beyond it, new fields of schemaless JSON go to the extra column. */
+export const inferredColumnsMax = 500;
+
+export function sourceKey(part: RecordPart, schemaId: number): string {
+  return `${part}:${schemaId}`;
+}
+
+/** The mapping of a table that has seen no record: metadata columns, and the value of raw and string topics. */
+export function initialMapping(settings: TableSettings): TableMapping {
+  const draft = openDraft({ lastColumnId: 0, bindings: [] });
+  const fields: NestedField[] = [];
+  const own: Partial<Record<MetadataColumn | "value" | "extra", number>> = {};
+  const add = (role: MetadataColumn | "value" | "extra", name: string, type: IcebergType, required: boolean): void => {
+    const id = draft.nextId();
+    own[role] = id;
+    fields.push({ id, name, required, type: type === headersType ? numbered(draft) : type });
+  };
+  const prefix = settings.metadataPrefix;
+  const wants = (column: MetadataColumn): boolean => settings.metadataColumns.includes(column);
+  add("partition", `${prefix}_partition`, "int", true);
+  add("offset", `${prefix}_offset`, "long", true);
+  if (wants("timestamp")) add("timestamp", `${prefix}_timestamp`, "timestamptz", false);
+  if (wants("timestamp_type")) add("timestamp_type", `${prefix}_timestamp_type`, "string", false);
+  const keyIsTyped = settings.key.decode === "schema-id"; // Its type comes with its first schema.
+  if (wants("key") && !keyIsTyped) {
+    add("key", `${prefix}_key`, settings.key.decode === "raw" ? "binary" : "string", false);
+  }
+  if (wants("headers") && settings.headers === "list") add("headers", `${prefix}_headers`, headersType, false);
+  const { decode } = settings.value;
+  if (decode === "raw") add("value", "value", "binary", false);
+  if (decode === "string") add("value", "value", "string", false);
+  if (decode === "json") add("extra", "_extra", "string", false);
+  return {
+    version: 1,
+    schema: { type: "struct", "schema-id": 0, fields },
+    lastColumnId: draft.lastColumnId,
+    own,
+    bindings: draft.bindings,
+    sources: {},
+    isFull: false,
+  };
+}
+
+/** Stands for the headers' type until its ids are given, which must come after the column's own. */
+const headersType: IcebergType = { type: "struct", fields: [] };
+
+function numbered(draft: Draft): IcebergType {
+  return {
+    type: "list",
+    "element-id": draft.nextId(),
+    "element-required": true,
+    element: {
+      type: "struct",
+      fields: [
+        { id: draft.nextId(), name: "key", required: true, type: "string" },
+        { id: draft.nextId(), name: "value", required: false, type: "binary" },
+      ],
+    },
+  };
+}
+
+/** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */
+export function evolve(mapping: TableMapping, source: MappingSource, settings: TableSettings): Evolution {
+  if (source.kind === "inferred") return evolveInferred(mapping, source.type);
+  if (source.kind === "missing") return refuse(mapping, source, "the registry has no such schema");
+  const known = mapping.sources[sourceKey(source.part, source.schemaId)];
+  if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
+  let type: SourceType;
+  try {
+    type =
+      source.schema.type === "AVRO"
+        ? avroSourceType(parseAvroSchema(source.schema.text))
+        : jsonSchemaSourceType(source.schema.text);
+  } catch (cause) {
+    if (!(cause instanceof CorruptData)) throw cause;
+    return refuse(mapping, source, cause.message);
+  }
+  const draft = openDraft(mapping);
+  const merged =
+    source.part === "key"
+      ? mergeKey(mapping, type, draft, settings)
+      : mergeValue(mapping, type, draft, source.schema.type === "JSON");
+  if (merged.kind === "refused") return refuse(mapping, source, merged.reason);
+  const state: SourceState = { kind: source.schema.type === "AVRO" ? "avro" : "json-schema" };
+  const sources = { ...mapping.sources, [sourceKey(source.part, source.schemaId)]: state };
+  return finish(mapping, { ...merged.mapping, sources }, known !== undefined);
+}
+
+/**
+ * The mapping over the table's current schema, which others may have changed: renamed and moved columns keep their ids and so
+ * their bindings; the names of dropped ones are free for new columns (rule G7).
+ */
+export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: number): TableMapping {
+  return {
+    ...mapping,
+    version: mapping.version + 1,
+    schema,
+    lastColumnId: Math.max(mapping.lastColumnId, lastColumnId),
+    // Every source is asked again, since its columns may be gone; what was refused stays so.
+    sources: Object.fromEntries(Object.entries(mapping.sources).filter(([, state]) => state.kind === "refused")),
+  };
+}
+
+function refuse(
+  mapping: TableMapping,
+  source: { readonly part: RecordPart; readonly schemaId: number },
+  reason: string,
+): Evolution {
+  const sources = {
+    ...mapping.sources,
+    [sourceKey(source.part, source.schemaId)]: { kind: "refused" as const, reason },
+  };
+  return { kind: "refused", reason, mapping: { ...mapping, version: mapping.version + 1, sources } };
+}
+
+function finish(before: TableMapping, after: TableMapping, isKnown: boolean): Evolution {
+  const isSame = isKnown && after.lastColumnId === before.lastColumnId && after.schema === before.schema;
+  if (isSame && after.isFull === before.isFull) return { kind: "unchanged", mapping: before };
+  return { kind: "changed", mapping: { ...after, version: before.version + 1 } };
+}
+
+type MergedMapping =
+  | { readonly kind: "ok"; readonly mapping: TableMapping }
+  | { readonly kind: "refused"; readonly reason: string };
+
+/** Records lie flat at the top; any other value has the column `value`. */
+function mergeValue(mapping: TableMapping, type: SourceType, draft: Draft, hasExtra: boolean): MergedMapping {
+  let start = mapping;
+  if (hasExtra && mapping.own.extra === undefined) {
+    start = withOwnColumn(mapping, "extra", draft.freeName("_extra", mapping.schema.fields), "string", draft);
+  }
+  if (type.kind === "nothing") return { kind: "ok", mapping: start };
+  if (type.kind !== "struct") return mergeOwnColumn(start, "value", "value", type, draft);
+  const merged = mergeType(start.schema, type, 0, draft);
+  if (merged.kind === "refused") return merged;
+  return { kind: "ok", mapping: withSchema(start, merged.type, draft) };
+}
+
+function mergeKey(mapping: TableMapping, type: SourceType, draft: Draft, settings: TableSettings): MergedMapping {
+  if (type.kind === "nothing" || !settings.metadataColumns.includes("key")) return { kind: "ok", mapping };
+  return mergeOwnColumn(mapping, "key", `${settings.metadataPrefix}_key`, type, draft);
+}
+
+/** One column for the whole of a key or a value, whatever its type. */
+function mergeOwnColumn(
+  mapping: TableMapping,
+  role: "key" | "value",
+  name: string,
+  type: SourceType,
+  draft: Draft,
+): MergedMapping {
+  const id = mapping.own[role];
+  const field = mapping.schema.fields.find((each) => each.id === id);
+  if (field === undefined) {
+    const fieldId = draft.nextId();
+    const added = draft.assign(type, fieldId);
+    const freeName = draft.freeName(name, mapping.schema.fields);
+    const fields = [...mapping.schema.fields, { id: fieldId, name: freeName, required: false, type: added }];
+    const schema = { ...mapping.schema, fields };
+    return { kind: "ok", mapping: { ...withSchema(mapping, schema, draft), own: { ...mapping.own, [role]: fieldId } } };
+  }
+  const merged = mergeType(field.type, type, field.id, draft);
+  if (merged.kind === "refused") return merged;
+  if (merged.type === field.type) return { kind: "ok", mapping };
+  const fields = mapping.schema.fields.map((each) => (each === field ? { ...field, type: merged.type } : each));
+  return { kind: "ok", mapping: withSchema(mapping, { ...mapping.schema, fields }, draft) };
+}
+
+function withOwnColumn(
+  mapping: TableMapping,
+  role: "extra",
+  name: string,
+  type: IcebergType,
+  draft: Draft,
+): TableMapping {
+  const id = draft.nextId();
+  const fields = [...mapping.schema.fields, { id, name, required: false, type }];
+  return { ...withSchema(mapping, { ...mapping.schema, fields }, draft), own: { ...mapping.own, [role]: id } };
+}
+
+function withSchema(mapping: TableMapping, type: IcebergType, draft: Draft): TableMapping {
+  assert(typeof type === "object" && type.type === "struct", "a schema is a struct");
+  const schema = type === mapping.schema ? mapping.schema : { ...mapping.schema, fields: type.fields };
+  return { ...mapping, schema, lastColumnId: draft.lastColumnId, bindings: draft.bindings };
+}
+
+/** Schemaless JSON never refuses: what fits no column has the extra column. */
+function evolveInferred(mapping: TableMapping, type: SourceType): Evolution {
+  if (mapping.isFull) return { kind: "unchanged", mapping };
+  const draft = openDraft(mapping, inferredColumnsMax);
+  const merged = mergeType(mapping.schema, type, 0, draft);
+  assert(merged.kind === "ok", "a lenient merge refuses nothing");
+  const after = { ...withSchema(mapping, merged.type, draft), isFull: draft.isFull };
+  return finish(mapping, after, true);
+}

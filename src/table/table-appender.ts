@@ -1,0 +1,282 @@
+/**
+ * Brings rounds into one Iceberg table, exactly once: load, settle, plan on the exact parent, commit; after a conflict or an
+ * unknown outcome from the beginning. Deletes nothing, ever: a lost commit may still land.
+ *
+ * Crash anywhere: the next attempt settles. What was uploaded and is named by nothing goes with the orphans.
+ */
+import { type BackoffLimits, backoffDelayMs, sleep } from "../base/async.ts";
+import { CorruptData, OperationFailed } from "../base/errors.ts";
+import type { Seq } from "../base/ids.ts";
+import type { Runtime } from "../base/runtime.ts";
+import type { Logger } from "../base/telemetry.ts";
+import type { RoundManifest } from "../metadata/events.ts";
+import type { PendingRound } from "../metadata/image.ts";
+import { ObjectMissing } from "../object-store/object-store.ts";
+import { misfit, planAppend, type RoundFile } from "./append-plan.ts";
+import type { Catalog, LoadedTable, TableName } from "./catalog.ts";
+import type { ExpirySettings } from "./expire.ts";
+import { readManifest } from "./iceberg/manifest.ts";
+import { type ManifestFile, readManifestList, writeManifestList } from "./iceberg/manifest-list.ts";
+import type { TableMetadata } from "./iceberg/metadata.ts";
+import type { Update } from "./iceberg/updates.ts";
+import { isConfirmed, type PlaceColumns, tracesOf } from "./live-files.ts";
+import { type CommitMark, renderMark } from "./rounds.ts";
+import { accepted, type Ledger, settle } from "./settle.ts";
+import { placesOf } from "./table-state.ts";
+import { uniqueUri, type Warehouse } from "./warehouse.ts";
+
+export interface AppenderDeps {
+  readonly catalog: Catalog;
+  readonly warehouse: Warehouse;
+  readonly runtime: Runtime;
+  readonly logger: Logger;
+  readonly limits: AppenderLimits;
+  /** Of Inlet, for the snapshot summary. */
+  readonly engineVersion: string;
+}
+
+export interface AppenderLimits {
+  /** Between attempts of one commit; past the last the table waits for its next turn. */
+  readonly commitRetry: BackoffLimits;
+  /** A mark whose offsets take more than this keeps them in a file of their own. */
+  readonly markBytesMax: number;
+  /** Rounds whose manifest is older than this are checked file by file before they are committed. */
+  readonly trustMs: number;
+}
+
+export interface AppendRequest {
+  readonly table: TableName;
+  /** Asked at each attempt: what others settled meanwhile counts. */
+  readonly ledger: () => Ledger;
+  /** The rounds to bring in when all up to `since` are there. Only an empty list means that nothing is to be done. */
+  readonly rounds: (since: Seq) => readonly PendingRound[];
+  /** The round's manifest for this table; null: the round has no rows for it. */
+  readonly manifestOf: (round: PendingRound) => RoundManifest | null;
+  readonly markFor: (upTo: Seq) => Omit<CommitMark, "wrote">;
+  /** A person takes the table as it is: commits even without rounds, to leave a new mark on whatever is there. */
+  readonly accept: boolean;
+  /** Proof of what was written, when history was cut. */
+  readonly columns: PlaceColumns;
+  /** Makes the table when it is missing; null: it must exist. */
+  readonly creation: readonly Update[] | null;
+  readonly expire: ExpirySettings;
+}
+
+export type AppendOutcome =
+  /** All rounds up to `seq` are in the table. `snapshotId` null: they were there before. */
+  | { readonly kind: "appended"; readonly seq: Seq; readonly snapshotId: bigint | null; readonly table: LoadedTable }
+  | { readonly kind: "diverged" | "paused"; readonly reason: string }
+  | { readonly kind: "superseded"; readonly by: Seq }
+  /** The catalog or the store cannot be reached, or every attempt met a conflict: later. */
+  | { readonly kind: "unavailable"; readonly cause: unknown };
+
+export class TableAppender {
+  readonly #deps: AppenderDeps;
+
+  constructor(deps: AppenderDeps) {
+    this.#deps = deps;
+  }
+
+  async append(request: AppendRequest, signal: AbortSignal): Promise<AppendOutcome> {
+    const { runtime, limits, logger } = this.#deps;
+    let cause: unknown;
+    for (let attempt = 1; attempt <= limits.commitRetry.attemptsMax; attempt += 1) {
+      if (attempt > 1) {
+        await sleep(runtime.clock, backoffDelayMs(limits.commitRetry, attempt - 1, runtime.random), signal);
+      }
+      try {
+        const answer = await this.#attempt(request);
+        if (answer.kind !== "again") return answer;
+        cause = answer.cause;
+      } catch (failure) {
+        // A failed request says nothing about the table: the next attempt settles again.
+        if (!(failure instanceof OperationFailed)) throw failure;
+        cause = failure;
+      }
+      logger.warn("a table commit is tried again", { table: request.table.name, attempt, error: cause });
+    }
+    return { kind: "unavailable", cause };
+  }
+
+  async #attempt(request: AppendRequest): Promise<AppendOutcome | Again> {
+    const loaded = await this.#load(request);
+    if (loaded.kind !== "loaded") return loaded;
+    const { table } = loaded;
+    const unfit = unsupported(table.metadata);
+    if (unfit !== undefined) return { kind: "paused", reason: unfit };
+    const settled = await this.#settled(request, table.metadata);
+    if (settled.kind !== "settled") return settled;
+    const rounds = request.rounds(settled.seq);
+    if (rounds.length === 0 && !request.accept) {
+      return { kind: "appended", seq: settled.seq, snapshotId: null, table };
+    }
+    const upTo = rounds.at(-1)?.seq ?? settled.seq;
+    return await this.#commit(request, table, rounds, upTo, settled.mark);
+  }
+
+  async #load(
+    request: AppendRequest,
+  ): Promise<{ readonly kind: "loaded"; readonly table: LoadedTable } | AppendOutcome | Again> {
+    const { catalog } = this.#deps;
+    const table = await catalog.load(request.table);
+    if (table !== undefined) return { kind: "loaded", table };
+    if (request.creation === null) return { kind: "diverged", reason: "the table is not in its catalog any more" };
+    const created = await catalog.create(request.table, request.creation);
+    if (created.kind === "created") return { kind: "loaded", table: created.table };
+    return { kind: "again", cause: created.kind === "unknown" ? created.cause : "somebody else created the table" };
+  }
+
+  async #settled(request: AppendRequest, metadata: TableMetadata) {
+    if (request.accept) return accepted(metadata, request.ledger());
+    const settled = settle(metadata, request.ledger());
+    if (settled.kind !== "confirm") return settled;
+    const manifests = await this.#manifestsOf(metadata);
+    const { columns } = request;
+    const confirmed = await isConfirmed(settled.mark, {
+      manifests,
+      metadata,
+      columns,
+      warehouse: this.#deps.warehouse,
+    });
+    if (confirmed) return { kind: "settled", seq: settled.mark.seq, mark: settled.mark } as const;
+    const reason = `the snapshot of commit ${settled.mark.seq} was expired, and its rows are not in the live files`;
+    return { kind: "diverged", reason } as const;
+  }
+
+  async #commit(
+    request: AppendRequest,
+    table: LoadedTable,
+    rounds: readonly PendingRound[],
+    upTo: Seq,
+    before: CommitMark | null,
+  ): Promise<AppendOutcome | Again> {
+    const { metadata } = table;
+    const files = await this.#roundFiles(request, metadata, rounds);
+    if (!Array.isArray(files)) return files as { readonly kind: "paused"; readonly reason: string };
+    const inherited = await this.#manifestsOf(metadata);
+    const present = new Set(inherited.map((manifest) => manifest.path));
+    const twice = (files as readonly RoundFile[]).find((file) => present.has(file.path));
+    // Settling said that it is not there: appending it again would double its rows (rule C9).
+    if (twice !== undefined) return { kind: "diverged", reason: `main already holds ${twice.path} without our mark` };
+    const wrote = tracesOf(
+      (files as readonly RoundFile[]).flatMap((file) => file.entries),
+      request.columns,
+    );
+    // A commit without rows is recognised by the rows of the one before it.
+    const mark = { ...request.markFor(upTo), wrote: wrote.length > 0 ? wrote : (before?.wrote ?? []) };
+    const text = await this.#markText(mark, metadata);
+    const plan = await this.#plan(request, metadata, { inherited, rounds: files as readonly RoundFile[], mark: text });
+    const outcome = await this.#deps.catalog.commit(request.table, plan.requirements, plan.updates);
+    switch (outcome.kind) {
+      case "committed":
+        return { kind: "appended", seq: mark.seq, snapshotId: plan.snapshotId, table: outcome.table };
+      case "conflict":
+        return { kind: "again", cause: outcome.detail };
+      case "unknown":
+        return { kind: "again", cause: outcome.cause };
+    }
+  }
+
+  async #plan(
+    request: AppendRequest,
+    base: TableMetadata,
+    parts: {
+      readonly inherited: readonly ManifestFile[];
+      readonly rounds: readonly RoundFile[];
+      readonly mark: string;
+    },
+  ) {
+    const { warehouse, runtime, engineVersion } = this.#deps;
+    const snapshotId = this.#snapshotId(base);
+    const manifestList = uniqueUri(placesOf(base).metadata, `snap-${snapshotId}`, ".avro", runtime.random);
+    const nowMs = runtime.clock.now();
+    const plan = planAppend({ base, ...parts, snapshotId, manifestList, engineVersion, nowMs, expire: request.expire });
+    const { parentId: parentSnapshotId, sequenceNumber, manifests } = plan;
+    await warehouse.create(
+      manifestList,
+      writeManifestList({ snapshotId, parentSnapshotId, sequenceNumber, manifests }),
+    );
+    return plan;
+  }
+
+  /** The manifests of the rounds, read back; or why they cannot go in. */
+  async #roundFiles(
+    request: AppendRequest,
+    base: TableMetadata,
+    rounds: readonly PendingRound[],
+  ): Promise<readonly RoundFile[] | { readonly kind: "paused"; readonly reason: string }> {
+    const files: RoundFile[] = [];
+    for (const round of rounds) {
+      const manifest = request.manifestOf(round);
+      if (manifest === null) continue;
+      const file = await this.#roundFile(manifest, base);
+      const reason = typeof file === "string" ? file : misfit(base, file);
+      if (reason !== undefined) return { kind: "paused", reason: `round ${round.seq}: ${reason}` };
+      files.push(file as RoundFile);
+    }
+    return files;
+  }
+
+  async #roundFile(manifest: RoundManifest, base: TableMetadata): Promise<RoundFile | string> {
+    const { warehouse, runtime, limits } = this.#deps;
+    try {
+      const info = await warehouse.head(manifest.location);
+      const bytes = await warehouse.read(manifest.location);
+      const current = base.schemas.find((schema) => schema["schema-id"] === base["current-schema-id"]);
+      const table = { schema: current as NonNullable<typeof current>, specs: base["partition-specs"] };
+      const { schema, specId, entries } = await readManifest(bytes, manifest.location, table);
+      if (schema === undefined) return `${manifest.location} holds no schema`;
+      const rows = entries.reduce((sum, entry) => sum + entry.file.recordCount, 0);
+      if (rows !== manifest.rows) return `${manifest.location} lists ${rows} rows, the log says ${manifest.rows}`;
+      const ageMs = runtime.clock.now() - (info?.modifiedMs ?? 0);
+      for (const { file } of ageMs > limits.trustMs ? entries : []) {
+        if ((await warehouse.head(file.path)) === undefined) return `${file.path} is gone`;
+      }
+      return { path: manifest.location, bytes: bytes.length, schema, specId, entries };
+    } catch (cause) {
+      if (cause instanceof ObjectMissing) return `${manifest.location} is gone`;
+      if (cause instanceof CorruptData) return cause.message;
+      throw cause;
+    }
+  }
+
+  async #manifestsOf(metadata: TableMetadata): Promise<readonly ManifestFile[]> {
+    const current = metadata["current-snapshot-id"];
+    const snapshot = metadata.snapshots.find((each) => each["snapshot-id"] === current);
+    const list = snapshot?.["manifest-list"];
+    if (list === undefined) return [];
+    return await readManifestList(await this.#deps.warehouse.read(list), list);
+  }
+
+  /** Offsets of many partitions would swell every snapshot: they go to a file that the mark names. */
+  async #markText(mark: CommitMark, base: TableMetadata): Promise<string> {
+    const text = renderMark(mark);
+    if (Buffer.byteLength(text) <= this.#deps.limits.markBytesMax) return text;
+    const uri = uniqueUri(placesOf(base).metadata, "inlet-offsets", ".json", this.#deps.runtime.random);
+    await this.#deps.warehouse.create(uri, Buffer.from(text));
+    return renderMark({ ...mark, offsets: uri });
+  }
+
+  /** Rule E1: positive, random, and not taken. */
+  #snapshotId(base: TableMetadata): bigint {
+    const bytes = new Uint8Array(8);
+    for (;;) {
+      this.#deps.runtime.random.fill(bytes);
+      const id = new DataView(bytes.buffer).getBigInt64(0) & 0x7fff_ffff_ffff_ffffn;
+      if (id !== 0n && !base.snapshots.some((snapshot) => snapshot["snapshot-id"] === id)) return id;
+    }
+  }
+}
+
+interface Again {
+  readonly kind: "again";
+  readonly cause: unknown;
+}
+
+/** What we cannot write without breaking it for its readers. */
+function unsupported(table: TableMetadata): string | undefined {
+  const version = table["format-version"];
+  if (version !== 2) return `format version ${version}: tables are written in version 2 only`;
+  if (table.properties["encryption.key-id"] !== undefined) return "the table is encrypted";
+  return undefined;
+}

@@ -1,0 +1,420 @@
+/**
+ * One topic's table, driven: finds or starts the table, translates what is stable, commits what is pending. Everything here
+ * runs in one lane, so that a flush and a turn never overlap. Trouble with one table never reaches another.
+ */
+import { Lane } from "../base/async.ts";
+import { OperationFailed } from "../base/errors.ts";
+import { type Offset, type Seq, type Uuid, uuidRandom } from "../base/ids.ts";
+import type { Runtime } from "../base/runtime.ts";
+import type { Counter, Gauge, Histogram, Logger } from "../base/telemetry.ts";
+import type { Log } from "../log/log.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { TableInfo, Topic } from "../metadata/image.ts";
+import type { Catalog } from "./catalog.ts";
+import { type CommitReport, type CommitterOptions, TableCommitter } from "./committer.ts";
+import type { RoundWriter, WrittenRound } from "./round-writer.ts";
+import { liveLane, nextRanges, type PartitionView } from "./rounds.ts";
+import { SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./schema-committer.ts";
+import type { TableSettings } from "./settings.ts";
+import type { TableAppender } from "./table-appender.ts";
+import { type TableState, tableName, tableStateOf } from "./table-state.ts";
+
+export interface TableWorkerOptions {
+  readonly metadata: MetadataClient;
+  readonly log: Log;
+  readonly catalog: Catalog;
+  readonly appender: TableAppender;
+  readonly writer: RoundWriter;
+  readonly settings: TableSettings;
+  readonly runtime: Runtime;
+  readonly logger: Logger;
+  readonly metrics: CompactorMetrics;
+  readonly limits: TableWorkerLimits;
+}
+
+export type TableWorkerLimits = CommitterOptions["limits"] &
+  SchemaCommitterOptions["limits"] & {
+    /** Rounds that may wait for a catalog that is away; then translation waits too. */
+    readonly pendingRoundsMax: number;
+    /** After a commit that the catalog did not take. */
+    readonly outageRetryMs: number;
+  };
+
+export interface CompactorMetrics {
+  readonly translationLag: Gauge;
+  readonly commitLag: Gauge;
+  readonly tableRows: Counter;
+  readonly tableFiles: Counter;
+  readonly tableFileBytes: Counter;
+  readonly tableInvalid: Counter;
+  readonly tableCommits: Counter;
+  readonly tableCommitSeconds: Histogram;
+  readonly tableState: Gauge;
+}
+
+export interface FlushResult {
+  /** null when the table has no snapshot of ours. */
+  readonly snapshotId: bigint | null;
+  readonly committedTo: ReadonlyMap<number, Offset>;
+}
+
+/** The table cannot go on: it is paused, its catalog is away, or this node does not own what is needed. */
+export class TableStuck extends OperationFailed {
+  override readonly name = "TableStuck";
+  constructor(topic: string, reason: string, cause?: unknown) {
+    super(`the table of topic ${topic}: ${reason}`, { happened: "maybe", cause });
+  }
+}
+
+/** A commit is due at the latest this long after the first of its records became stable, unless bytes make it due. */
+export class TableWorker {
+  readonly #options: TableWorkerOptions;
+  readonly #lane = new Lane();
+  readonly #stop = new AbortController();
+  #committer: TableCommitter | undefined;
+  #committerOf: Uuid | undefined;
+  #dueAt = 0;
+  #lastSnapshot: bigint | null = null;
+
+  constructor(options: TableWorkerOptions) {
+    this.#options = options;
+    this.#dueAt = options.runtime.clock.monotonic() + options.settings.commit.everyMs;
+  }
+
+  get topic(): string {
+    return this.#options.settings.topic;
+  }
+
+  /** The table in the metadata log, of the topic as it is now. */
+  get table(): TableInfo | undefined {
+    const topic = this.#topic();
+    return topic === undefined ? undefined : this.#tableOf(topic);
+  }
+
+  /** Does what is due. */
+  turn(): Promise<void> {
+    return this.#lane.run(async () => {
+      if (!this.#isDue()) return;
+      this.#dueAt = this.#options.runtime.clock.monotonic() + this.#options.settings.commit.everyMs;
+      const outcome = await this.#advance();
+      this.#showLag();
+      if (outcome.kind === "stuck" && outcome.isOutage) {
+        const { clock } = this.#options.runtime;
+        this.#dueAt =
+          clock.monotonic() + Math.min(this.#options.limits.outageRetryMs, this.#options.settings.commit.everyMs);
+        this.#options.logger.warn("a table waits", { topic: this.topic, reason: outcome.reason, error: outcome.cause });
+      }
+    });
+  }
+
+  /** Translates and commits everything that was stable when it was called. Throws TableStuck when it cannot. */
+  flush(): Promise<FlushResult> {
+    return this.#lane.run(async () => {
+      const topic = this.#topic();
+      if (topic === undefined) throw new TableStuck(this.topic, "there is no such topic");
+      const targets = new Map(this.#views(topic).map((view) => [view.partition, view.lastStable]));
+      if (targets.size < topic.partitions.length) throw new TableStuck(this.topic, "not all partitions are here");
+      // Once more after each step: what waited for a catalog that was away is committed before more is translated.
+      for (let before = ""; ; ) {
+        const outcome = await this.#advance();
+        if (outcome.kind === "stuck") throw new TableStuck(this.topic, outcome.reason, outcome.cause);
+        const committedTo = this.table?.committedTo ?? new Map<number, Offset>();
+        const logStarts = new Map(this.#views(topic).map((view) => [view.partition, view.logStart]));
+        const behind = [...targets].filter(([partition, to]) => {
+          return to > (committedTo.get(partition) ?? logStarts.get(partition) ?? 0);
+        });
+        if (behind.length === 0) break;
+        const state = JSON.stringify([...committedTo]);
+        if (state === before) throw new TableStuck(this.topic, "records could not be read from the log");
+        before = state;
+      }
+      const { table } = this;
+      return { snapshotId: this.#lastSnapshot, committedTo: table?.committedTo ?? new Map() };
+    });
+  }
+
+  /**
+   * The way out of "paused" and "diverged". "accept": the table is right as it is, go on after it. "retranslate": leave it
+   * alone and translate the whole log into a new generation.
+   */
+  resume(how: "accept" | "retranslate"): Promise<void> {
+    return this.#lane.run(async () => {
+      const topic = this.#topic();
+      const table = this.table;
+      if (topic === undefined || table === undefined) throw new TableStuck(this.topic, "there is no table yet");
+      if (how === "retranslate") {
+        await this.#propose([this.#creation(topic)]);
+        return;
+      }
+      if (table.state === "diverged") {
+        const report = await this.#committerFor(table).accept(this.#stop.signal);
+        if (report.kind !== "committed") throw new TableStuck(this.topic, reasonOf(report));
+      }
+      await this.#propose([{ kind: "table-state", table: table.id, state: "running", reason: "" }]);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new OperationFailed("the compactor stops", { happened: "maybe" }));
+    await this.#lane.close();
+  }
+
+  #isDue(): boolean {
+    const { clock } = this.#options.runtime;
+    if (clock.monotonic() >= this.#dueAt) return true;
+    const topic = this.#topic();
+    const table = this.table;
+    if (topic === undefined || table?.state !== "running") return false;
+    let bytes = 0;
+    for (const { partition } of this.#views(topic)) {
+      const lookup = this.#options.log.partition(topic.id, partition);
+      const from = table.translatedTo.get(partition);
+      if (lookup.kind !== "here") continue;
+      bytes += lookup.partition.bytesAvailable(from ?? lookup.partition.logStart, "read-committed");
+    }
+    return bytes >= this.#options.settings.commit.bytesMax;
+  }
+
+  /** Translate all that is stable, commit all that is pending. */
+  async #advance(): Promise<Advance> {
+    const topic = this.#topic();
+    if (topic === undefined) return done;
+    const views = this.#views(topic);
+    if (views.length === 0) return done;
+    const table = this.#tableOf(topic) ?? (await this.#startTable(topic));
+    if (table.state !== "running") return stuck(`${table.state}: ${table.reason}`);
+    const translated = await this.#translate(topic, table.id);
+    // What was translated is committed even when something else stopped the translation.
+    const committed = this.#isCommitter(topic) ? await this.#commit(table.id) : done;
+    if (translated.kind === "stuck" && translated.needsPerson) await this.#pause(table.id, translated.reason);
+    return translated.kind === "stuck" ? translated : committed;
+  }
+
+  async #startTable(topic: Topic): Promise<TableInfo> {
+    await this.#propose([this.#creation(topic)]);
+    const table = this.#tableOf(topic);
+    if (table === undefined) throw new TableStuck(this.topic, "the table was not accepted by the metadata log");
+    return table;
+  }
+
+  /** A recreated topic, or a new start for this one, never shares a table with what was before. */
+  #creation(topic: Topic) {
+    const { settings, metadata, runtime } = this.#options;
+    const base = qualified(settings, 1);
+    const generations = [...metadata.image.tables()]
+      .filter((table) => table.catalog === settings.catalog && table.name.replace(/__g\d+$/, "") === base)
+      .map((table) => table.generation);
+    const generation = Math.max(0, ...generations) + 1;
+    const { catalog } = settings;
+    const table = uuidRandom(runtime.random);
+    return {
+      kind: "create-table",
+      table,
+      topicId: topic.id,
+      generation,
+      catalog,
+      name: qualified(settings, generation),
+    } as const;
+  }
+
+  async #translate(topic: Topic, id: Uuid): Promise<Advance> {
+    const { metadata, limits } = this.#options;
+    let outcome = await this.#schemas(id).ensure(this.#stop.signal);
+    let asked = "";
+    for (;;) {
+      if (outcome.kind !== "ready") return this.#unready(outcome);
+      const table = metadata.image.table(id) as TableInfo;
+      if (table.pending.length >= limits.pendingRoundsMax) return done; // The catalog is away: enough waits for it.
+      const ranges = nextRanges(table.translatedTo, this.#views(topic));
+      if (ranges.length === 0) return done;
+      const round = await this.#round(topic, table, outcome.state, ranges);
+      switch (round.stop.kind) {
+        case "done":
+          return done;
+        case "full":
+          asked = "";
+          break;
+        case "failed":
+          return stuck("records or schemas cannot be read", round.stop.cause, true);
+        case "bad-record": {
+          const { partition, offset, detail } = round.stop;
+          return forPerson(`partition ${partition} offset ${offset}: ${detail}`);
+        }
+        case "needs-schema": {
+          // The same question twice without a step between: asking again would never end.
+          const question = JSON.stringify([round.stop.sources, table.schemaVersion]);
+          if (question === asked) return forPerson("the schema does not come to fit");
+          asked = question;
+          outcome = await this.#schemas(id).evolve(round.stop.sources, this.#stop.signal);
+          break;
+        }
+      }
+    }
+  }
+
+  async #round(
+    topic: Topic,
+    table: TableInfo,
+    state: TableState,
+    ranges: ReturnType<typeof nextRanges>,
+  ): Promise<WrittenRound> {
+    const { writer, settings, metadata } = this.#options;
+    const round = await writer.write({ topicId: topic.id, state, settings, ranges });
+    if (round.ranges.length === 0) return round;
+    const answer = await metadata.propose([
+      {
+        kind: "add-table-round",
+        table: table.id,
+        generation: table.generation,
+        lane: liveLane,
+        schemaId: state.schemaId,
+        specId: state.spec["spec-id"],
+        mappingVersion: state.mapping.version,
+        ranges: round.ranges,
+        main: round.main,
+        deadLetters: round.deadLetters,
+      },
+    ]);
+    // Somebody else translated the range meanwhile: the files are orphans, and the next turn starts from what is true.
+    if (answer.kind === "refused") throw new TableStuck(this.topic, `a round was refused: ${answer.refusal.reason}`);
+    this.#count(round);
+    return round;
+  }
+
+  async #commit(id: Uuid): Promise<Advance> {
+    const { metadata, metrics, runtime } = this.#options;
+    const committer = this.#committerFor(metadata.image.table(id) as TableInfo);
+    for (;;) {
+      const began = runtime.clock.monotonic();
+      const report = await committer.commit(this.#stop.signal);
+      if (report.kind === "idle") return done;
+      metrics.tableCommits.add(1, { topic: this.topic, outcome: report.kind === "committed" ? "committed" : "failed" });
+      metrics.tableCommitSeconds.observe((runtime.clock.monotonic() - began) / 1000, { topic: this.topic });
+      if (report.kind !== "committed") return stuck(reasonOf(report), undefined, report.kind === "unavailable");
+      this.#lastSnapshot = report.snapshotId;
+    }
+  }
+
+  #unready(outcome: Exclude<SchemaOutcome, { readonly kind: "ready" }>): Advance {
+    if (outcome.kind === "unavailable") return stuck("the catalog cannot be reached", outcome.cause, true);
+    return forPerson(outcome.reason);
+  }
+
+  async #pause(table: Uuid, reason: string): Promise<void> {
+    await this.#propose([{ kind: "table-state", table, state: "paused", reason }]);
+    this.#options.logger.error("a table is paused", { topic: this.topic, reason });
+  }
+
+  #schemas(table: Uuid): SchemaCommitter {
+    return new SchemaCommitter({ ...this.#options, table });
+  }
+
+  #committerFor(table: TableInfo): TableCommitter {
+    if (this.#committer === undefined || this.#committerOf !== table.id) {
+      this.#committer = new TableCommitter({ ...this.#options, table: table.id });
+      this.#committerOf = table.id;
+    }
+    return this.#committer;
+  }
+
+  #topic(): Topic | undefined {
+    return this.#options.metadata.image.topicByName(this.topic);
+  }
+
+  #tableOf(topic: Topic): TableInfo | undefined {
+    let newest: TableInfo | undefined;
+    for (const table of this.#options.metadata.image.tables()) {
+      if (table.topicId === topic.id && table.generation > (newest?.generation ?? 0)) newest = table;
+    }
+    return newest;
+  }
+
+  /** Partitions of this node; new ones are there as soon as the topic has them. */
+  #views(topic: Topic): readonly PartitionView[] {
+    return topic.partitions.flatMap((_stream, partition) => {
+      const lookup = this.#options.log.partition(topic.id, partition);
+      if (lookup.kind !== "here") return [];
+      const { logStart, lastStable } = lookup.partition;
+      return [{ partition, logStart, lastStable }];
+    });
+  }
+
+  /** One committer a table: the owner of partition 0. Should two think so, settling and the epoch keep the table right. */
+  #isCommitter(topic: Topic): boolean {
+    return this.#options.log.partition(topic.id, 0).kind === "here";
+  }
+
+  async #propose(events: Parameters<MetadataClient["propose"]>[0]): Promise<Seq> {
+    const answer = await this.#options.metadata.propose(events);
+    if (answer.kind === "accepted") return answer.seq;
+    throw new TableStuck(this.topic, `the metadata log refused: ${answer.refusal.reason}`);
+  }
+
+  #count({ counts }: WrittenRound): void {
+    const { metrics } = this.#options;
+    const { topic } = this;
+    metrics.tableRows.add(counts.rows, { topic });
+    metrics.tableFiles.add(counts.files, { topic });
+    metrics.tableFileBytes.add(counts.fileBytes, { topic });
+    if (counts.deadLetters > 0) metrics.tableInvalid.add(counts.deadLetters, { topic, cause: "dead-letter" });
+    if (counts.dropped > 0) metrics.tableInvalid.add(counts.dropped, { topic, cause: "skipped" });
+  }
+
+  #showLag(): void {
+    const topic = this.#topic();
+    const { metrics } = this.#options;
+    const table = this.table;
+    if (topic === undefined || table === undefined) return;
+    for (const state of ["running", "paused", "diverged"] as const) {
+      metrics.tableState.set(table.state === state ? 1 : 0, { topic: this.topic, state });
+    }
+    for (const { partition, logStart, lastStable } of this.#views(topic)) {
+      const translated = table.translatedTo.get(partition) ?? logStart;
+      const committed = table.committedTo.get(partition) ?? logStart;
+      const labels = { topic: this.topic, partition: String(partition) };
+      metrics.translationLag.set(Math.max(0, lastStable - translated), labels);
+      metrics.commitLag.set(Math.max(0, translated - committed), labels);
+    }
+  }
+}
+
+type Advance =
+  | { readonly kind: "done" }
+  | {
+      readonly kind: "stuck";
+      readonly reason: string;
+      readonly cause: unknown;
+      /** It may go away by itself. */
+      readonly isOutage: boolean;
+      /** The table is to be paused. */
+      readonly needsPerson: boolean;
+    };
+
+const done = { kind: "done" } as const;
+
+function stuck(reason: string, cause?: unknown, isOutage = false): Extract<Advance, { readonly kind: "stuck" }> {
+  return { kind: "stuck", reason, cause, isOutage, needsPerson: false };
+}
+
+function forPerson(reason: string): Extract<Advance, { readonly kind: "stuck" }> {
+  return { ...stuck(reason), needsPerson: true };
+}
+
+function reasonOf(report: Exclude<CommitReport, { readonly kind: "committed" }>): string {
+  switch (report.kind) {
+    case "idle":
+      return "nothing is pending";
+    case "paused":
+    case "diverged":
+      return `${report.kind}: ${report.reason}`;
+    case "superseded":
+      return "another node commits to this table now";
+    case "unavailable":
+      return "the commit did not go through yet";
+  }
+}
+
+function qualified(settings: TableSettings, generation: number): string {
+  const { namespace, name } = tableName(settings, generation);
+  return [...namespace, name].join(".");
+}

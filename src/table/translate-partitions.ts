@@ -1,0 +1,185 @@
+/** Rows of one round by table partition: each has columns that fill up and files that they are written to. */
+
+import { assert } from "../base/errors.ts";
+import { Columns } from "./columns.ts";
+import { bigintFromBytes } from "./iceberg/bounds.ts";
+import { decimalShape } from "./iceberg/primitive.ts";
+import { compileTransform, type TransformFunction } from "./iceberg/transforms.ts";
+import type { PartitionSpec, PrimitiveValue, Schema } from "./iceberg/types.ts";
+import type { Leaf } from "./leaf.ts";
+import { type ParquetOptions, ParquetWriter } from "./parquet.ts";
+import type { TranslatedFile } from "./translate.ts";
+
+export interface PartitionLimits {
+  readonly parquet: ParquetOptions;
+  readonly rowGroupBytesMax: number;
+  readonly openBytesMax: number;
+  readonly targetFileBytes: number;
+}
+
+type PartitionTuple = readonly (PrimitiveValue | null)[];
+
+/** Files of one partition: at most one is open. */
+export class PartitionFiles {
+  readonly columns: Columns;
+  readonly #tuple: PartitionTuple;
+  readonly #limits: PartitionLimits;
+  #writer: ParquetWriter | undefined;
+  readonly #files: TranslatedFile[] = [];
+
+  constructor(schema: Schema, tuple: PartitionTuple, limits: PartitionLimits, columns = new Columns(schema)) {
+    this.columns = columns;
+    this.#tuple = tuple;
+    this.#limits = limits;
+  }
+
+  /** Writes the rows as a row group, and ends the file when it has grown to its target. */
+  flush(): void {
+    if (this.columns.rows === 0) return;
+    this.#writer ??= new ParquetWriter(this.columns.schema, this.#limits.parquet);
+    this.#writer.rowGroup(this.columns);
+    this.columns.clear();
+    if (this.#writer.bytes >= this.#limits.targetFileBytes) this.#end();
+  }
+
+  flushIfFull(): void {
+    if (this.columns.bytes >= this.#limits.rowGroupBytesMax) this.flush();
+  }
+
+  finish(): readonly TranslatedFile[] {
+    this.flush();
+    this.#end();
+    return this.#files;
+  }
+
+  #end(): void {
+    if (this.#writer === undefined) return;
+    const { bytes, description } = this.#writer.finish();
+    this.#writer = undefined;
+    this.#files.push({ partition: this.#tuple, bytes, file: { ...description, partition: this.#tuple } });
+  }
+}
+
+/** Decoders write into `columns`; `distribute` moves whole ranges to where they belong. */
+export class Partitions {
+  /** Of the only partition when the table has one, and a place to decode into otherwise. */
+  readonly columns: Columns;
+  readonly #schema: Schema;
+  readonly #limits: PartitionLimits;
+  readonly #fields: readonly PartitionSource[];
+  readonly #byKey = new Map<string, number>();
+  readonly #partitions: PartitionFiles[] = [];
+
+  constructor(schema: Schema, spec: PartitionSpec, limits: PartitionLimits) {
+    this.#schema = schema;
+    this.#limits = limits;
+    this.columns = new Columns(schema);
+    this.#fields = spec.fields.map((field) => sourceOf(this.columns, field["source-id"], field.transform));
+    if (spec.fields.length === 0) this.#partitions.push(new PartitionFiles(schema, [], limits, this.columns));
+  }
+
+  /** Takes the rows that were decoded, and writes row groups while too much is held. */
+  distribute(): void {
+    if (this.#fields.length > 0 && this.columns.rows > 0) this.#scatter();
+    for (const partition of this.#partitions) partition.flushIfFull();
+    this.#flushLargest();
+  }
+
+  finish(): readonly TranslatedFile[] {
+    return this.#partitions.flatMap((partition) => partition.finish());
+  }
+
+  #scatter(): void {
+    const rows = this.columns.rows;
+    const tuples = this.#fields.map((field) => field.valuesOf(rows));
+    const choice = new Uint32Array(rows);
+    for (let row = 0; row < rows; row += 1) {
+      choice[row] = this.#partitionOf(tuples.map((values) => values[row] as PrimitiveValue | null));
+    }
+    this.columns.scatter(
+      this.#partitions.map((partition) => partition.columns),
+      choice,
+    );
+  }
+
+  #partitionOf(tuple: PartitionTuple): number {
+    const key = tuple.map(keyOf).join("\u0000");
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const index = this.#partitions.push(new PartitionFiles(this.#schema, tuple, this.#limits)) - 1;
+    this.#byKey.set(key, index);
+    return index;
+  }
+
+  #flushLargest(): void {
+    let open = this.#partitions.reduce((sum, partition) => sum + partition.columns.bytes, 0);
+    if (open <= this.#limits.openBytesMax) return;
+    const bySize = [...this.#partitions].sort((a, b) => b.columns.bytes - a.columns.bytes);
+    for (const partition of bySize) {
+      if (open <= this.#limits.openBytesMax / 2) return;
+      open -= partition.columns.bytes;
+      partition.flush();
+    }
+  }
+}
+
+/** Texts come with their length before them, so that no two tuples share a key. */
+function keyOf(value: PrimitiveValue | null): string {
+  if (value === null) return "n";
+  const text = value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value);
+  return `${text.length}:${text}`;
+}
+
+interface PartitionSource {
+  /** The transformed values of the first `rows` rows. */
+  valuesOf(rows: number): readonly (PrimitiveValue | null)[];
+}
+
+function sourceOf(
+  columns: Columns,
+  sourceId: number,
+  transform: Parameters<typeof compileTransform>[0],
+): PartitionSource {
+  const leaf = columns.leaves.find((each) => each.shape.id === sourceId);
+  if (leaf === undefined) return { valuesOf: (rows) => new Array<null>(rows).fill(null) };
+  assert(leaf.maxRep === 0, "a partition source is in no list or map"); // Rule G9.
+  const compiled = compileTransform(transform, leaf.shape.type);
+  assert(compiled.kind === "ok", compiled.kind === "ok" ? "" : compiled.reason);
+  return { valuesOf: (rows) => transformed(leaf, compiled.apply, rows) };
+}
+
+/** One a row; the column has one slot a row, since it is in no list. */
+function transformed(leaf: Leaf, apply: TransformFunction, rows: number): readonly (PrimitiveValue | null)[] {
+  const values: (PrimitiveValue | null)[] = [];
+  let index = 0;
+  for (let row = 0; row < rows; row += 1) {
+    if (leaf.defs[row] === leaf.maxDef) {
+      values.push(apply(primitiveAt(leaf, index)));
+      index += 1;
+    } else {
+      values.push(null);
+    }
+  }
+  return values;
+}
+
+/** The leaf's value in the form that transforms and manifests take. */
+function primitiveAt(leaf: Leaf, index: number): PrimitiveValue {
+  switch (leaf.kind) {
+    case "boolean":
+      return leaf.values[index] === 1;
+    case "int32": {
+      const value = leaf.values[index] as number;
+      return decimalShape(leaf.shape.type) === undefined ? value : BigInt(value);
+    }
+    case "int64":
+      return leaf.at(index);
+    case "float":
+    case "double":
+      return leaf.values[index] as number;
+    case "bytes":
+      return leaf.shape.type === "string" ? Buffer.from(leaf.at(index)).toString("utf8") : leaf.at(index).slice();
+    case "fixed":
+      return decimalShape(leaf.shape.type) === undefined ? leaf.at(index).slice() : bigintFromBytes(leaf.at(index));
+  }
+}

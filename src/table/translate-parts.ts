@@ -1,0 +1,200 @@
+/** Keys and values into columns: which decoder a record's part needs, compiled once for each schema id. */
+import { assert } from "../base/errors.ts";
+import { type ColumnNode, type Columns, putAbsent, type StructNode } from "./columns.ts";
+import { compileAvro } from "./decode/avro.ts";
+import { skipAvro } from "./decode/avro-json.ts";
+import { parseAvroSchema } from "./decode/avro-schema.ts";
+import { BadRecord } from "./decode/bad-record.ts";
+import { type Bound, makeBound } from "./decode/bound.ts";
+import { type AvroPut, Cursor } from "./decode/cursor.ts";
+import { compileJsonRecord, type JsonTarget } from "./decode/json-record.ts";
+import { compileJsonSchema } from "./decode/json-schema.ts";
+import { putRaw } from "./decode/raw.ts";
+import { putText } from "./decode/string.ts";
+import type { BytesLeaf } from "./leaf.ts";
+import { type RecordPart, type SchemaText, sourceKey, type TableMapping } from "./schema-map.ts";
+import { avroSourceType } from "./schema-map-avro.ts";
+import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
+import { nothing, type SourceType } from "./schema-map-types.ts";
+import type { TableSettings } from "./settings.ts";
+
+export type PutOutcome =
+  | { readonly kind: "ok" }
+  /** The mapping has never seen this schema id. */
+  | { readonly kind: "unknown-schema"; readonly schemaId: number }
+  /** The mapping knows the id; its text must be brought. */
+  | { readonly kind: "no-text"; readonly schemaId: number }
+  /** A schemaless record has fields that ask for columns. */
+  | { readonly kind: "new-fields"; readonly type: SourceType };
+
+const ok: PutOutcome = { kind: "ok" };
+
+/** Puts one part (null when it is absent) into its columns. Throws BadRecord. */
+export type PartPut = (bytes: Uint8Array | null) => PutOutcome;
+
+export interface PartContext {
+  readonly columns: Columns;
+  readonly mapping: TableMapping;
+  readonly settings: TableSettings;
+  /** By schema id. */
+  readonly texts: ReadonlyMap<number, SchemaText>;
+}
+
+/** Confluent's wire format: a zero byte and the schema id, big-endian, before the data. */
+const prefixBytes = 5;
+
+export function schemaIdOf(bytes: Uint8Array | null): number | undefined {
+  if (bytes === null || bytes.length < prefixBytes || bytes[0] !== 0) return undefined;
+  return new DataView(bytes.buffer, bytes.byteOffset, prefixBytes).getUint32(1);
+}
+
+export function compileKey(context: PartContext): PartPut {
+  const node = nodeById(context.columns, context.mapping.own.key);
+  const { decode } = context.settings.key;
+  if (!context.settings.metadataColumns.includes("key")) return () => ok;
+  if (decode === "schema-id") return compileById(context, "key", node, node === undefined ? [] : [node]);
+  assert(node !== undefined, "the key's column is there from the start");
+  return compileWhole(node, decode);
+}
+
+export function compileValue(context: PartContext): PartPut {
+  const { columns, mapping } = context;
+  const whole = nodeById(columns, mapping.own.value);
+  const extra = nodeById(columns, mapping.own.extra);
+  const ownIds = new Set(Object.values(mapping.own));
+  const fields = columns.root.fields.filter((field) => !ownIds.has(field.node.id));
+  const record: StructNode = { ...columns.root, fields, leaves: fields.flatMap((field) => field.node.leaves) };
+  switch (context.settings.value.decode) {
+    case "raw":
+    case "string":
+      assert(whole !== undefined, "the value's column is there from the start");
+      return compileWhole(whole, context.settings.value.decode);
+    case "json":
+      return compileInferred(record, extra, mapping);
+    case "schema-id":
+      return compileById(
+        context,
+        "value",
+        whole,
+        [record, whole, extra].filter((node) => node !== undefined),
+      );
+  }
+}
+
+function nodeById(columns: Columns, id: number | undefined): ColumnNode | undefined {
+  return columns.root.fields.find((field) => field.node.id === id)?.node;
+}
+
+function compileWhole(node: ColumnNode, decode: "raw" | "string"): PartPut {
+  const leaf = node.leaves[0] as BytesLeaf;
+  const put = decode === "raw" ? putRaw : putText;
+  return (bytes) => {
+    if (bytes === null) putAbsent(node, 0);
+    else put(leaf, bytes);
+    return ok;
+  };
+}
+
+function compileInferred(record: StructNode, extra: ColumnNode | undefined, mapping: TableMapping): PartPut {
+  const target: JsonTarget = { node: record, bound: makeBound(mapping.bindings), extra: extra?.leaves[0] as BytesLeaf };
+  const put = compileJsonRecord(target, { source: undefined, isStrict: false, mayGrow: !mapping.isFull });
+  return (bytes) => {
+    if (bytes === null) {
+      putAbsent(record, 0);
+      if (extra !== undefined) putAbsent(extra, 0);
+      return ok;
+    }
+    const type = put(bytes, 0);
+    return type === nothing ? ok : { kind: "new-fields", type };
+  };
+}
+
+/** Puts the data behind the prefix. */
+type PayloadPut = (bytes: Uint8Array) => void;
+
+/** `nodes` are all columns of the part; those that a schema does not fill are absent. */
+function compileById(
+  context: PartContext,
+  part: RecordPart,
+  whole: ColumnNode | undefined,
+  nodes: readonly ColumnNode[],
+): PartPut {
+  const bound = makeBound(context.mapping.bindings);
+  const puts = new Map<number, PayloadPut>();
+  return (bytes) => {
+    if (bytes === null) {
+      putAllAbsent(nodes);
+      return ok;
+    }
+    const schemaId = schemaIdOf(bytes);
+    if (schemaId === undefined) throw new BadRecord("no-schema-id", `the ${part} does not begin with a schema id`);
+    let put = puts.get(schemaId);
+    if (put === undefined) {
+      const state = context.mapping.sources[sourceKey(part, schemaId)];
+      if (state === undefined) return { kind: "unknown-schema", schemaId };
+      if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
+      const text = context.texts.get(schemaId);
+      if (text === undefined) return { kind: "no-text", schemaId };
+      put = compilePayload(text, { part, whole, nodes, bound });
+      puts.set(schemaId, put);
+    }
+    put(bytes);
+    return ok;
+  };
+}
+
+interface PayloadTarget {
+  readonly part: RecordPart;
+  readonly whole: ColumnNode | undefined;
+  readonly nodes: readonly ColumnNode[];
+  readonly bound: Bound;
+}
+
+function compilePayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
+  return schema.type === "AVRO" ? compileAvroPayload(schema.text, target) : compileJsonPayload(schema.text, target);
+}
+
+/** Records lie flat in the row, any other value in one column; a schema of nothing but null has neither. */
+function nodeFor(source: SourceType, target: PayloadTarget): ColumnNode | undefined {
+  const record = target.nodes.find((node) => node.id === 0);
+  return source.kind === "struct" && record !== undefined ? record : target.whole;
+}
+
+function compileAvroPayload(text: string, target: PayloadTarget): PayloadPut {
+  const type = parseAvroSchema(text);
+  const source = avroSourceType(type);
+  const node = source.kind === "nothing" ? undefined : nodeFor(source, target);
+  const absent = target.nodes.filter((other) => other !== node);
+  const put: AvroPut = node === undefined ? (cursor) => skipAvro(type, cursor) : compileAvro(type, node, target.bound);
+  const cursor = new Cursor();
+  return (bytes) => {
+    cursor.reset(bytes, prefixBytes);
+    put(cursor, 0);
+    if (cursor.at !== cursor.end) {
+      throw new BadRecord("malformed", `${cursor.end - cursor.at} bytes are left behind the value`);
+    }
+    for (let at = 0; at < absent.length; at += 1) putAbsent(absent[at] as ColumnNode, 0);
+  };
+}
+
+function compileJsonPayload(text: string, target: PayloadTarget): PayloadPut {
+  const source = jsonSchemaSourceType(text);
+  const node = nodeFor(source, target);
+  if (node === undefined) return () => putAllAbsent(target.nodes);
+  const extra =
+    target.part === "value" ? target.nodes.find((other) => other.id !== 0 && other !== target.whole) : undefined;
+  const put = compileJsonSchema(source, {
+    node,
+    bound: target.bound,
+    extra: extra?.leaves[0] as BytesLeaf | undefined,
+  });
+  const absent = target.nodes.filter((other) => other !== node && other !== extra);
+  return (bytes) => {
+    put(bytes, prefixBytes);
+    putAllAbsent(absent);
+  };
+}
+
+function putAllAbsent(nodes: readonly ColumnNode[]): void {
+  for (const node of nodes) putAbsent(node, 0);
+}

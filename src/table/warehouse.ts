@@ -1,0 +1,100 @@
+/**
+ * Files by their full URIs, as Iceberg names them: `s3://bucket/…`, `file:///…`. A URI is opaque (rule K3): it is split into
+ * a mounted root and a key, and never decoded. What is written is new: names are unique and never reused (K4).
+ */
+import { OperationFailed } from "../base/errors.ts";
+import { uuidRandom } from "../base/ids.ts";
+import type { Random } from "../base/runtime.ts";
+import type { Body, ObjectInfo, ObjectStore } from "../object-store/object-store.ts";
+
+export interface WarehouseOptions {
+  /** Stores by the URI of their root, e.g. "s3://lake/warehouse" or "file:///srv/lake". Disposed of with the warehouse. */
+  readonly mounts: ReadonlyMap<string, ObjectStore>;
+  /** Opens the store of a bucket ("s3://other") that an external catalog's tables live in. Absent: only mounts exist. */
+  readonly open?: (root: string) => Promise<ObjectStore>;
+}
+
+export class Warehouse implements AsyncDisposable {
+  readonly #mounts: Map<string, ObjectStore>;
+  readonly #open: WarehouseOptions["open"];
+  readonly #opening = new Map<string, Promise<ObjectStore>>();
+
+  constructor(options: WarehouseOptions) {
+    this.#mounts = new Map([...options.mounts].map(([root, store]) => [withoutSlash(canonicalUri(root)), store]));
+    this.#open = options.open;
+  }
+
+  /** Throws ObjectMissing when there is no such file. */
+  async read(uri: string): Promise<Uint8Array> {
+    const { store, key } = await this.#resolve(uri);
+    return await store.get(key);
+  }
+
+  async readText(uri: string): Promise<string> {
+    return Buffer.from(await this.read(uri)).toString("utf8");
+  }
+
+  async head(uri: string): Promise<ObjectInfo | undefined> {
+    const { store, key } = await this.#resolve(uri);
+    return await store.head(key);
+  }
+
+  /** Repeating a write under its own name is harmless; somebody else's file is never overwritten. */
+  async create(uri: string, body: Body): Promise<"created" | "exists"> {
+    const { store, key } = await this.#resolve(uri);
+    return (await store.putIfAbsent(key, body)).kind;
+  }
+
+  async remove(uris: readonly string[]): Promise<void> {
+    for (const uri of uris) {
+      const { store, key } = await this.#resolve(uri);
+      await store.delete([key]);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
+    for (const store of this.#mounts.values()) await store[Symbol.asyncDispose]();
+  }
+
+  async #resolve(uri: string): Promise<{ readonly store: ObjectStore; readonly key: string }> {
+    const canonical = canonicalUri(uri);
+    let best: { readonly root: string; readonly store: ObjectStore } | undefined;
+    for (const [root, store] of this.#mounts) {
+      if (canonical.startsWith(`${root}/`) && root.length >= (best?.root.length ?? 0)) best = { root, store };
+    }
+    if (best !== undefined) return { store: best.store, key: canonical.slice(best.root.length + 1) };
+    const bucket = /^[a-z0-9]+:\/\/[^/]+/.exec(canonical)?.[0]; // A file URI has no host: nothing to open.
+    if (this.#open === undefined || bucket === undefined || canonical.length <= bucket.length + 1) {
+      throw new OperationFailed(`no store is configured for ${uri}`, { happened: "no" });
+    }
+    return { store: await this.#mount(bucket, this.#open), key: canonical.slice(bucket.length + 1) };
+  }
+
+  #mount(bucket: string, open: (root: string) => Promise<ObjectStore>): Promise<ObjectStore> {
+    const opening =
+      this.#opening.get(bucket) ??
+      open(bucket)
+        .then((store) => {
+          this.#mounts.set(bucket, store);
+          return store;
+        })
+        .finally(() => this.#opening.delete(bucket));
+    this.#opening.set(bucket, opening);
+    return opening;
+  }
+}
+
+/** `<directory>/<stem>-<uuid><suffix>`: a name that nobody else has or will have. */
+export function uniqueUri(directory: string, stem: string, suffix: string, random: Random): string {
+  return `${withoutSlash(directory)}/${stem}-${uuidRandom(random)}${suffix}`;
+}
+
+/** Hadoop writes file:/path, and names S3 s3a or s3n. */
+export function canonicalUri(uri: string): string {
+  return uri.replace(/^s3[an]:\/\//, "s3://").replace(/^file:\/(?!\/)/, "file:///");
+}
+
+export function withoutSlash(uri: string): string {
+  return uri.replace(/\/+$/, "");
+}

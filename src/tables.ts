@@ -1,0 +1,156 @@
+/** The table side put together: catalogs by name, the translator's worker threads, and the compactor over them. */
+import { open as openRestCatalog, type RestCatalogSettings } from "../catalogs/rest.ts";
+import type { Settings } from "../schemas/config.ts";
+import type { Offset, Uuid } from "./base/ids.ts";
+import type { Runtime } from "./base/runtime.ts";
+import type { Logger } from "./base/telemetry.ts";
+import type { CatalogSettings } from "./config/lake.ts";
+import type { Config } from "./config.ts";
+import type { Core } from "./core.ts";
+import { compactorLimits, roundLimits } from "./limits.ts";
+import type { TableInfo } from "./metadata/image.ts";
+import type { SchemaRegistry } from "./registry/schema-registry.ts";
+import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
+import type { Catalog } from "./table/catalog.ts";
+import { type Compactor, openCompactor } from "./table/compactor.ts";
+import { currentFiles } from "./table/current-files.ts";
+import type { TableSettings } from "./table/settings.ts";
+import { tableName } from "./table/table-state.ts";
+import { type CompactorMetrics, TableStuck } from "./table/table-worker.ts";
+import type { Translator } from "./table/translate.ts";
+import { PoolTranslator } from "./table/translate-pool.ts";
+import type { Warehouse } from "./table/warehouse.ts";
+
+export interface TablesOptions {
+  readonly config: Pick<Config, "catalogs" | "tables">;
+  readonly settings: Settings;
+  readonly core: Core;
+  readonly schemas: SchemaRegistry;
+  readonly warehouse: Warehouse;
+  readonly runtime: Runtime;
+  readonly logger: Logger;
+  readonly metrics: CompactorMetrics;
+  readonly version: string;
+  /** Where the embedded catalog listens, without /v1. */
+  readonly catalogUrl: string;
+  /** The simulation answers these without sockets, and translates in its own thread. */
+  readonly fetch?: NonNullable<Parameters<typeof openRestCatalog>[1]["fetch"]>;
+  readonly translator?: Translator;
+}
+
+export interface Tables extends AsyncDisposable {
+  flush(topic: string): Promise<FlushOutcome>;
+  status(): readonly TableStatus[];
+  /** URIs of the data files of the table's current snapshot. */
+  currentFiles(topic: string): Promise<readonly string[]>;
+  /** The offset that is not in the topic's table yet, which retention must not pass; undefined when there is no table. */
+  holdRetention(topicId: Uuid, partition: number): Offset | undefined;
+}
+
+export function openTables(options: TablesOptions): Tables {
+  const { config, settings, core, schemas, runtime, logger } = options;
+  const catalogs = new Map([...config.catalogs].map(([name, catalog]) => [name, openCatalog(name, catalog, options)]));
+  const translator =
+    options.translator ??
+    new PoolTranslator({
+      workers: settings.tableTranslateWorkers,
+      limits: roundLimits(settings),
+      schemaById: async (id) => {
+        const found = schemas.schemaById(id);
+        return found === undefined ? undefined : { type: found.schemaType as "AVRO" | "JSON", text: found.schema };
+      },
+    });
+  const compactor = openCompactor({
+    metadata: core.metadata,
+    log: core.log,
+    translator,
+    catalogs,
+    warehouse: options.warehouse,
+    tables: config.tables,
+    runtime,
+    logger,
+    metrics: options.metrics,
+    limits: compactorLimits(settings),
+    version: options.version,
+  });
+  const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
+  return {
+    flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),
+    status: () => [...compactor.tables()].map(({ topic, table }) => status(byTopic.get(topic) as TableSettings, table)),
+    currentFiles: async (topic) => {
+      const table = byTopic.get(topic);
+      const catalog = table === undefined ? undefined : catalogs.get(table.catalog);
+      const info = [...compactor.tables()].find((each) => each.topic === topic)?.table;
+      if (table === undefined || catalog === undefined || info === undefined) return [];
+      return await currentFiles(catalog, tableName(table, info.generation), options.warehouse);
+    },
+    holdRetention: (topicId, partition) => holdRetention(core, byTopic, topicId, partition),
+    async [Symbol.asyncDispose]() {
+      await compactor[Symbol.asyncDispose]();
+      await translator[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function openCatalog(name: string, catalog: CatalogSettings, options: TablesOptions): Catalog {
+  const { runtime, logger, settings, fetch } = options;
+  const rest: RestCatalogSettings =
+    catalog.type === "embedded"
+      ? { uri: options.catalogUrl, warehouse: name, auth: { kind: "none" }, ...plain(name) }
+      : { uri: catalog.uri, warehouse: catalog.warehouse, auth: catalog.auth, ...plain(name) };
+  const limits = {
+    requestMsMax: settings.tableCatalogRequestMsMax,
+    responseBytesMax: settings.tableCatalogResponseBytesMax,
+  };
+  return openRestCatalog(rest, { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) });
+}
+
+function plain(name: string): Pick<RestCatalogSettings, "name" | "accessDelegation" | "properties"> {
+  return { name, accessDelegation: null, properties: new Map() };
+}
+
+async function flush(compactor: Compactor, topic: string): Promise<FlushOutcome> {
+  try {
+    const { snapshotId, committedTo } = await compactor.flush(topic);
+    return {
+      kind: "flushed",
+      detail: {
+        topic,
+        snapshotId: snapshotId === null ? null : String(snapshotId),
+        committedTo: Object.fromEntries(committedTo),
+      },
+    };
+  } catch (cause) {
+    if (cause instanceof TableStuck) return { kind: "refused", reason: cause.message };
+    throw cause;
+  }
+}
+
+function status(settings: TableSettings, table: TableInfo | undefined): TableStatus {
+  return {
+    topic: settings.topic,
+    catalog: settings.catalog,
+    table: [...settings.namespace, tableName(settings, table?.generation ?? 1).name].join("."),
+    state: table?.state ?? "pending",
+    ...(table === undefined || table.reason === "" ? {} : { reason: table.reason }),
+    ...(table === undefined
+      ? {}
+      : { pendingRounds: table.pending.length, committedTo: Object.fromEntries(table.committedTo) }),
+  };
+}
+
+/** Before its table exists a topic keeps everything: nothing of it is in the lake. */
+function holdRetention(
+  core: Core,
+  tables: ReadonlyMap<string, TableSettings>,
+  topicId: Uuid,
+  partition: number,
+): Offset | undefined {
+  const { image } = core.metadata;
+  const topic = image.topic(topicId);
+  if (topic === undefined || !tables.has(topic.name)) return undefined;
+  for (const table of image.tables()) {
+    if (table.topicId === topicId) return table.committedTo.get(partition) ?? (0 as Offset);
+  }
+  return 0 as Offset;
+}

@@ -1,0 +1,55 @@
+/** Where the tables' files live, derived from the object store unless the settings name another place. */
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Settings } from "../schemas/config.ts";
+import type { ObjectStore } from "./object-store/object-store.ts";
+import { type ObjectStoreDeps, openObjectStore } from "./object-store/open.ts";
+import { Warehouse } from "./table/warehouse.ts";
+
+export interface WarehouseFiles {
+  readonly files: Warehouse;
+  /** URI under which the embedded catalog places new tables, without credentials or parameters. */
+  readonly root: string;
+  /** What engines must know to reach the files, keys left out. */
+  readonly fileAccess: ReadonlyMap<string, string>;
+}
+
+/** `storeUrl` is the object store's, with its parameters. Disposing of the warehouse closes what is opened here. */
+export async function openWarehouse(options: {
+  readonly settings: Settings;
+  readonly storeUrl: string;
+  readonly storeDeps: ObjectStoreDeps;
+}): Promise<WarehouseFiles> {
+  const { settings, storeUrl, storeDeps } = options;
+  const url = settings.catalogWarehouse || defaultWarehouse(storeUrl, settings.dataDirectory);
+  const { search, searchParams } = new URL(storeUrl);
+  const root = new URL(url);
+  const parameters = root.search === "" && root.protocol === "s3:" ? search : root.search;
+  root.search = "";
+  const rootUri = root.href.replace(/\/$/, "");
+  const open = async (uri: string): Promise<ObjectStore> =>
+    await openObjectStore(uri.startsWith("s3:") ? uri + parameters : uri, storeDeps);
+  return {
+    files: new Warehouse({ mounts: new Map([[rootUri, await open(rootUri)]]), open }),
+    root: rootUri,
+    fileAccess: root.protocol === "s3:" ? s3Access(searchParams) : new Map(),
+  };
+}
+
+function defaultWarehouse(storeUrl: string, dataDirectory: string): string {
+  const url = new URL(storeUrl);
+  if (url.protocol !== "s3:") return pathToFileURL(join(dataDirectory, "warehouse")).href;
+  url.search = "";
+  return `${url.href.replace(/\/$/, "")}/warehouse`;
+}
+
+/** In the words of Iceberg's S3 file IO. */
+function s3Access(parameters: URLSearchParams): ReadonlyMap<string, string> {
+  const named = [
+    ["s3.endpoint", parameters.get("endpoint")],
+    ["s3.path-style-access", parameters.get("pathStyle")],
+    ["client.region", parameters.get("region")],
+    ["s3.region", parameters.get("region")],
+  ] as const;
+  return new Map(named.filter((entry): entry is readonly [(typeof entry)[0], string] => entry[1] !== null));
+}

@@ -1,0 +1,242 @@
+/** Proves: commands say what they did, in text or JSON, and end with the code that their help promises. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { jsonResponse } from "../../src/base/http.ts";
+import { systemRuntime } from "../../src/base/runtime.ts";
+import { type CliOptions, runCli } from "../../src/cli/program.ts";
+import { engines } from "../../src/cli/recipes.ts";
+import type { Config } from "../../src/config.ts";
+import { adminRoutes } from "../../src/server/admin-routes.ts";
+import { openHttpServer } from "../../src/server/http.ts";
+import { openLogger } from "../../src/telemetry/logging.ts";
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "inlet-cli-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+async function run(args: readonly string[], extra: Partial<CliOptions> = {}) {
+  let out = "";
+  let error = "";
+  const code = await runCli({
+    args,
+    version: "1.2.3",
+    terminal: { out: (text) => (out += text), error: (text) => (error += text) },
+    input: Readable.from([]),
+    signal: new AbortController().signal,
+    server: { openBroker: () => Promise.reject(new Error("not here")), runDemo: () => Promise.resolve(0) },
+    randomId: () => "x",
+    ...extra,
+  });
+  return { code, out, error };
+}
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe("the command line", () => {
+  test("help and version are 0, what is not understood is 2 and says so", async () => {
+    expect(await run(["--version"])).toEqual({ code: 0, out: "1.2.3\n", error: "" });
+    const help = await run(["--help"]);
+    expect([help.code, help.out.includes("Exit codes")]).toEqual([0, true]);
+    for (const args of [
+      ["nope"],
+      ["topic", "create"],
+      ["--format", "xml", "topic", "list"],
+      ["topic", "create", "a", "-p", "many"],
+    ]) {
+      const { code, error } = await run(args);
+      expect([args, code, error !== ""]).toEqual([args, 2, true]);
+    }
+  });
+
+  test("every command has help", async () => {
+    for (const command of ["start", "demo", "init", "config", "topic", "group", "table"]) {
+      const { code, out } = await run([command, "--help"]);
+      expect([command, code]).toEqual([command, 0]);
+      expect(out).toContain(`inlet ${command}`);
+    }
+  });
+
+  test("a broker that does not answer is 3, in the words of the address", async () => {
+    for (const args of [
+      ["topic", "list"],
+      ["group", "list"],
+    ]) {
+      const { code, error } = await run(["--brokers", "127.0.0.1:1", ...args]);
+      expect([code, error]).toEqual([3, expect.stringContaining("no broker answers at 127.0.0.1:1")]);
+    }
+  });
+});
+
+describe("configuration", () => {
+  test("init writes a file that check accepts, and does not replace one", async () => {
+    const path = join(directory, "new.yaml");
+    expect((await run(["init", path])).code).toBe(0);
+    expect(JSON.parse(readFileSync(join(directory, "inlet.schema.json"), "utf8"))).toMatchObject({
+      title: "inlet.yaml",
+    });
+    expect((await run(["config", "check", "-c", path])).code).toBe(0);
+    const again = await run(["init", path]);
+    expect([again.code, again.error]).toEqual([1, expect.stringContaining("--force")]);
+    expect((await run(["init", path, "--force"])).code).toBe(0);
+  });
+
+  test("check says everything that is wrong, with 2", async () => {
+    const path = file("bad.yaml", "kafak: {}\nkafka: { port: x }\n");
+    const { code, error } = await run(["config", "check", "-c", path, "--http-port", "-1"]);
+    expect(code).toBe(2);
+    expect(error.split("\n")).toEqual([
+      `${path}:1:1: unknown key "kafak"; did you mean "kafka"?`,
+      `${path}:2:16: kafka.port must be a whole number, not "x"`,
+      expect.stringContaining("--http-port: http.port must be at least 0"),
+      "3 problems in the configuration",
+      "",
+    ]);
+    expect((await run(["config", "check", "-c", join(directory, "none.yaml")])).error).toContain("cannot be read");
+  });
+
+  test("print shows what is in force, without secrets, and can be read again", async () => {
+    const path = file(
+      "good.yaml",
+      "lake: { catalogs: { main: { type: rest, uri: http://c:1, auth: { token: hunter2 } } } }\n",
+    );
+    const { code, out } = await run(["config", "print", "-c", path, "--kafka-port", "1234"]);
+    expect([code, out.includes("hunter2")]).toEqual([0, false]);
+    expect(parse(out)).toMatchObject({
+      kafka: { port: 1234 },
+      lake: { catalogs: { main: { auth: { token: "********" } } } },
+    });
+    const json = await run(["--format", "json", "config", "print", "-c", path]);
+    expect(JSON.parse(json.out)).toMatchObject({ kafka: { port: 9092 } });
+  });
+
+  test("schema prints the schema for editors", async () => {
+    expect(JSON.parse((await run(["config", "schema"])).out)).toMatchObject({ additionalProperties: false });
+  });
+});
+
+describe("start and demo", () => {
+  const brokerThat = (failed: Promise<unknown>) => {
+    const seen: { config?: Config; closed: boolean } = { closed: false };
+    const openBroker = (config: Config) => {
+      seen.config = config;
+      return Promise.resolve({
+        failed,
+        [Symbol.asyncDispose]: () => {
+          seen.closed = true;
+          return Promise.resolve();
+        },
+      });
+    };
+    return { seen, server: { openBroker, runDemo: () => Promise.resolve(0) } };
+  };
+
+  test("start runs until the signal, then closes the broker, with 0", async () => {
+    const stop = new AbortController();
+    const { seen, server } = brokerThat(new Promise(() => undefined));
+    const running = run(["start", "--kafka-port", "0"], { server, signal: stop.signal });
+    stop.abort();
+    expect((await running).code).toBe(0);
+    expect([seen.config?.settings.kafkaPort, seen.closed]).toEqual([0, true]);
+  });
+
+  test("a broker that cannot go on is closed and told, with 1", async () => {
+    const { seen, server } = brokerThat(Promise.resolve(new Error("fenced by another node")));
+    const { code, error } = await run(["start"], { server });
+    expect([code, error, seen.closed]).toEqual([1, "inlet: the broker cannot go on: fenced by another node\n", true]);
+  });
+
+  test("a configuration that is refused opens nothing", async () => {
+    const { seen, server } = brokerThat(Promise.resolve());
+    expect((await run(["start", "--kafka-port", "x"], { server })).code).toBe(2);
+    expect(seen.config).toBeUndefined();
+  });
+
+  test("demo hands on what was said and ends with its verdict", async () => {
+    let asked: unknown;
+    const server = {
+      ...brokerThat(Promise.resolve()).server,
+      runDemo: (options: unknown) => {
+        asked = options;
+        return Promise.resolve(1);
+      },
+    };
+    expect((await run(["demo", "--exit", "--kafka-port", "7"], { server })).code).toBe(1);
+    expect(asked).toMatchObject({ exit: true, choice: { flags: new Map([["--kafka-port", "7"]]) } });
+  });
+});
+
+describe("tables", () => {
+  async function withAdminApi(args: readonly string[]) {
+    const { clock } = systemRuntime();
+    await using server = await openHttpServer({
+      name: "admin",
+      host: "127.0.0.1",
+      port: 0,
+      routes: [
+        ...adminRoutes({
+          metrics: () => "",
+          metricsContentType: "text/plain",
+          unreadyBecause: () => [],
+          status: () => ({}),
+          tables: () => [{ topic: "orders", catalog: "main", table: "sales.orders", state: "running", rows: 7 }],
+          flushTable: (topic) =>
+            Promise.resolve(topic === "orders" ? { kind: "flushed", detail: { rows: 7 } } : { kind: "no-table" }),
+        }),
+        { method: "GET", path: "/other", handle: () => jsonResponse(200, {}) },
+      ],
+      hostsAllowed: [],
+      bodyBytesMax: 1000,
+      connectionsMax: 5,
+      requestMsMax: 1000,
+      closeMsMax: 100,
+      clock,
+      logger: openLogger({ level: "silent", repeatsMax: 1, repeatsMs: 1, clock }),
+    });
+    return await run(["--admin", server.url, "table", ...args]);
+  }
+
+  test("list prints a table, or JSON", async () => {
+    expect((await withAdminApi(["list"])).out).toBe(
+      "TOPIC   TABLE         CATALOG  STATE    ROWS\norders  sales.orders  main     running  7\n",
+    );
+    expect(JSON.parse((await withAdminApi(["list", "--format", "json"])).out)).toMatchObject([{ topic: "orders" }]);
+  });
+
+  test("flush reports, and a topic without a table is 4", async () => {
+    expect(JSON.parse((await withAdminApi(["flush", "orders"])).out)).toEqual({ rows: 7 });
+    expect(await withAdminApi(["flush", "none"])).toEqual({
+      code: 4,
+      out: "",
+      error: "inlet: topic none has no table\n",
+    });
+    expect((await withAdminApi(["connect", "none"])).code).toBe(4);
+  });
+
+  test.each(engines)("connect prints what to paste into %s, with true addresses", async (engine) => {
+    const { code, out } = await withAdminApi([
+      "connect",
+      "orders",
+      "-e",
+      engine,
+      "--catalog-uri",
+      "http://h:9",
+      "--warehouse",
+      "w",
+    ]);
+    expect([code, out.includes("http://h:9"), /sales"?\.?"?\.?"?orders/.test(out)]).toEqual([0, true, true]);
+  });
+
+  test("an admin API that does not answer is 3", async () => {
+    expect((await run(["--admin", "http://127.0.0.1:1", "table", "list"])).code).toBe(3);
+  });
+});

@@ -1,0 +1,98 @@
+/** The admin and group handlers over metadata and a log in memory. Every call goes through the wire format both ways. */
+import { type Settings, settingsTable } from "../../schemas/config.ts";
+import { type ErrorName, errorName } from "../../schemas/kafka/errors.ts";
+import { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
+import { adminHandlers, groupCoordinatorOptions } from "../../src/handlers/admin-handlers.ts";
+import type { Handler, RequestContext } from "../../src/handlers/handler.ts";
+import { forgetDeletedTopics } from "../../src/handlers/internal-topics.ts";
+import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
+import { SimClock } from "../sim/clock.ts";
+import { SimRandom } from "../sim/random.ts";
+import { FakeLog } from "../support/fake-log.ts";
+import { TopicMetadata } from "../support/topic-metadata.ts";
+
+const defaults = Object.fromEntries(
+  Object.entries(settingsTable).map(([name, setting]) => [name, setting.default]),
+) as unknown as Settings; // The table's own types say what the loop cannot.
+
+export class AdminWorld implements AsyncDisposable {
+  readonly clock = new SimClock();
+  readonly log = new FakeLog();
+  readonly metadata = new TopicMetadata();
+  readonly failures: unknown[] = [];
+  readonly coordinator: GroupCoordinator;
+  readonly handlers: ReturnType<typeof adminHandlers>;
+  readonly #watch: Disposable;
+
+  constructor(overrides: Partial<Settings> = {}) {
+    const settings = { ...defaults, groupInitialRebalanceDelayMs: 0, groupOffsetsPartitions: 2, ...overrides };
+    const runtime = { clock: this.clock, random: new SimRandom("admin") };
+    const failed = (cause: unknown): void => void this.failures.push(cause);
+    this.metadata.made = ({ id, name, partitions }) => this.log.add(id, name, partitions.length);
+    const common = { settings, metadata: this.metadata, log: this.log, runtime, failed };
+    this.coordinator = new GroupCoordinator(groupCoordinatorOptions(common));
+    this.handlers = adminHandlers({
+      ...common,
+      coordinator: this.coordinator,
+      advertised: { host: "public", port: 9092 },
+      served: () => apiNames,
+    });
+    this.#watch = forgetDeletedTopics(this.metadata, this.coordinator, failed);
+  }
+
+  /** In the API's newest version unless another is given. */
+  async call<Name extends keyof ReturnType<typeof adminHandlers>>(
+    name: Name,
+    request: RequestInputOf<Name>,
+    apiVersion: number = apis[name].request.versions[1],
+  ): Promise<ResponseOf<Name>> {
+    return await this.clock.until(this.send(name, request, apiVersion));
+  }
+
+  /** Does not turn the clock: for requests that wait for others. */
+  async send<Name extends keyof ReturnType<typeof adminHandlers>>(
+    name: Name,
+    request: RequestInputOf<Name>,
+    apiVersion: number = apis[name].request.versions[1],
+  ): Promise<ResponseOf<Name>> {
+    const api = apis[name as ApiName];
+    const decoded = api.request.decode(api.request.encode(request as never, apiVersion), apiVersion);
+    const handler = this.handlers[name] as Handler<unknown, unknown>;
+    const context: RequestContext = {
+      apiVersion,
+      correlationId: 1,
+      clientId: "client",
+      clientHost: "127.0.0.1",
+      listener: "PLAINTEXT",
+      signal: new AbortController().signal,
+    };
+    const response = await handler(decoded, context);
+    return api.response.decode(api.response.encode(response as never, apiVersion), apiVersion) as ResponseOf<Name>;
+  }
+
+  async topic(name: string, partitions = 1, configs: Record<string, string> = {}): Promise<void> {
+    const response = await this.call("createTopics", {
+      topics: [
+        {
+          name,
+          numPartitions: partitions,
+          replicationFactor: -1,
+          assignments: [],
+          configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
+        },
+      ],
+    });
+    const { errorCode, errorMessage } = response.topics[0] ?? {};
+    if (errorCode !== 0) throw new Error(`${name}: ${errorMessage}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch[Symbol.dispose]();
+    await this.coordinator[Symbol.asyncDispose]();
+    if (this.failures.length > 0) throw new AggregateError(this.failures);
+  }
+}
+
+export function error(answer: { readonly errorCode: number } | undefined): ErrorName | undefined {
+  return answer === undefined ? undefined : errorName(answer.errorCode);
+}

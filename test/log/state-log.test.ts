@@ -1,0 +1,81 @@
+// Proves: what a state log acknowledged is what it replays, in order, and while the partition is slow its memory is bounded by batches.
+import { describe, expect, test } from "vitest";
+import { OperationFailed } from "../../src/base/errors.ts";
+import { type Offset, uuidZero } from "../../src/base/ids.ts";
+import { StateLog, type StateLogLimits, stateLogLimits } from "../../src/log/state-log.ts";
+import { buildBatch } from "../../src/protocol/records.ts";
+import { SimClock } from "../sim/clock.ts";
+import { FakePartition } from "../support/fake-log.ts";
+
+function open(limits: Partial<StateLogLimits> = {}) {
+  const partition = new FakePartition(uuidZero, "__state", 0);
+  return {
+    partition,
+    log: new StateLog({ partition, clock: new SimClock(1000), limits: { ...stateLogLimits, ...limits } }),
+  };
+}
+
+const record = (key: string, value: string | null) => ({
+  key: Buffer.from(key),
+  value: value === null ? null : Buffer.from(value),
+});
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+
+async function replayed(log: StateLog): Promise<readonly string[]> {
+  const lines: string[] = [];
+  for await (const { key, value, offset, timestamp } of log.replay()) {
+    lines.push(`${offset}@${timestamp} ${text(key)}=${value === null ? "∅" : text(value)}`);
+  }
+  return lines;
+}
+
+describe("StateLog", () => {
+  test("replays what was appended, tombstones included", async () => {
+    const { log } = open();
+    expect(await log.append([record("a", "1"), record("b", "2")])).toBe(0);
+    expect(await log.append([record("a", null)])).toBe(2);
+    expect(await replayed(log)).toEqual(["0@1000 a=1", "1@1000 b=2", "2@1000 a=∅"]);
+  });
+
+  test("what comes while batches are on their way shares the next one", async () => {
+    const { log, partition } = open({ batchesInFlightMax: 1 });
+    partition.isHeld = true;
+    const offsets = ["a", "b", "c"].map((key) => log.append([record(key, "x"), record(key, "y")]));
+    partition.release();
+    expect(await Promise.all(offsets)).toEqual([0, 2, 4]);
+    expect(partition.batches).toHaveLength(2);
+    expect(await replayed(log)).toHaveLength(6);
+  });
+
+  test("a batch is closed when it holds enough", async () => {
+    const { log, partition } = open({ batchesInFlightMax: 1, batchBytesMax: 100 });
+    partition.isHeld = true;
+    const offsets = ["a", "b", "c", "d"].map((key) => log.append([record(key, "x".repeat(30))]));
+    partition.release();
+    expect(await Promise.all(offsets)).toEqual([0, 1, 2, 3]);
+    expect(partition.batches).toHaveLength(4); // The first alone, then one a batch: two would be 126 bytes.
+  });
+
+  test("a refusal reaches everybody in the batch, and the next append may do better", async () => {
+    const { log, partition } = open();
+    partition.refusal = "busy";
+    await expect(log.append([record("a", "1")])).rejects.toThrow(OperationFailed);
+    partition.refusal = undefined;
+    expect(await log.append([record("a", "1")])).toBe(0);
+  });
+
+  test("replay begins at the log start inside a batch and passes over control batches and keyless records", async () => {
+    const { log, partition } = open();
+    await log.append([record("a", "1"), record("b", "2")]);
+    await partition.append(
+      buildBatch({ records: [{ timestamp: 5, key: Buffer.from("c"), value: null }], isControl: true }),
+    );
+    await partition.append(buildBatch({ records: [{ timestamp: 6, key: null, value: Buffer.from("d") }] }));
+    await partition.append(
+      buildBatch({ records: [{ timestamp: 7, key: Buffer.from("e"), value: Buffer.from("5") }], compression: "gzip" }),
+    );
+    partition.logStart = 1 as Offset;
+    expect(await replayed(log)).toEqual(["1@1000 b=2", "4@7 e=5"]);
+  });
+});

@@ -1,0 +1,146 @@
+/** Proves: JSON Schemas are judged by Confluent's rules for content models, types and bounds. */
+import { describe, expect, test } from "vitest";
+import { jsonIncompatibilities } from "../../src/registry/compatibility-json.ts";
+
+function found(reader: unknown, writer: unknown): readonly string[] {
+  const text = (root: unknown) => ({ root, references: new Map<string, unknown>() });
+  return jsonIncompatibilities(text(reader), text(writer)).map(({ type }) => type);
+}
+
+const open = (properties: object, extra: object = {}) => ({ type: "object", properties, ...extra });
+const closed = (properties: object, extra: object = {}) => open(properties, { additionalProperties: false, ...extra });
+const partly = (properties: object, of: unknown) => open(properties, { additionalProperties: of });
+const int = { type: "integer" };
+const text = { type: "string" };
+
+describe("rules", () => {
+  test.each<[rule: string, reader: unknown, writer: unknown, expected: readonly string[]]>([
+    ["nothing changed", open({ a: int }), open({ a: int }), []],
+    ["words for people", { type: "string", title: "x", description: "y" }, text, []],
+    // Content models.
+    ["added to open", open({ a: int }), open({}), ["PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL"]],
+    ["added to open without a type", open({ a: {} }), open({}), []],
+    ["added to closed", closed({ a: int }), closed({}), []],
+    [
+      "required added to closed",
+      closed({ a: int }, { required: ["a"] }),
+      closed({}),
+      ["REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL"],
+    ],
+    [
+      "required added with default",
+      closed({ a: { type: "integer", default: 1 } }, { required: ["a"] }),
+      closed({}),
+      [],
+    ],
+    ["added to partly, covered", partly({ a: { type: "number" } }, int), partly({}, int), []],
+    [
+      "added to partly, not covered",
+      partly({ a: text }, int),
+      partly({}, int),
+      ["PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL"],
+    ],
+    ["removed from open", open({}), open({ a: int }), []],
+    ["removed from closed", closed({}), closed({ a: int }), ["PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL"]],
+    ["removed from closed, was false", closed({}), closed({ a: false }), []],
+    ["removed from partly, covered", partly({}, { type: "number" }), partly({ a: int }, { type: "number" }), []],
+    [
+      "removed from partly, not covered",
+      partly({}, text),
+      partly({ a: int }, text),
+      ["PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL"],
+    ],
+    [
+      "a pattern decides about the unnamed",
+      open({}, { patternProperties: { "^a": text } }),
+      open({ a: int }, { patternProperties: { "^a": text } }),
+      ["PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL"],
+    ],
+    ["open becomes closed", closed({}), open({}), ["ADDITIONAL_PROPERTIES_REMOVED"]],
+    ["closed becomes open", open({}), closed({}), []],
+    ["open becomes partly", partly({}, int), open({}), ["ADDITIONAL_PROPERTIES_NARROWED"]],
+    ["became required", open({ a: int }, { required: ["a"] }), open({ a: int }), ["REQUIRED_ATTRIBUTE_ADDED"]],
+    [
+      "became required with default",
+      open({ a: { type: "integer", default: 0 } }, { required: ["a"] }),
+      open({ a: int }),
+      [],
+    ],
+    ["no longer required", open({ a: int }), open({ a: int }, { required: ["a"] }), []],
+    ["a dependency added", open({}, { dependentRequired: { a: ["b"] } }), open({}), ["DEPENDENCY_ADDED"]],
+    // Types.
+    ["integer to number", { type: "number" }, int, []],
+    ["number to integer", int, { type: "number" }, ["TYPE_CHANGED"]],
+    ["one to several", { type: ["string", "null"] }, text, []],
+    ["several to one", text, { type: ["string", "null"] }, ["TYPE_NARROWED"]],
+    ["any to one", text, {}, ["TYPE_NARROWED"]],
+    ["one to any", true, text, []],
+    ["to nothing", false, text, ["SCHEMA_REMOVED"]],
+    ["from nothing", text, false, []],
+    ["enum grows", { enum: [1, 2] }, { enum: [1] }, []],
+    ["enum shrinks", { enum: [1] }, { enum: [1, 2] }, ["ENUM_ARRAY_NARROWED"]],
+    ["enum added", { type: "string", enum: ["a"] }, text, ["ENUM_ARRAY_NARROWED"]],
+    ["const is an enum of one", { enum: ["a", "b"] }, { const: "a" }, []],
+    // Bounds.
+    ["maxLength up", { type: "string", maxLength: 9 }, { type: "string", maxLength: 5 }, []],
+    ["maxLength down", { type: "string", maxLength: 5 }, { type: "string", maxLength: 9 }, ["MAX_LENGTH_DECREASED"]],
+    ["maxLength added", { type: "string", maxLength: 5 }, text, ["MAX_LENGTH_ADDED"]],
+    ["minimum up", { type: "integer", minimum: 5 }, { type: "integer", minimum: 1 }, ["MINIMUM_INCREASED"]],
+    [
+      "exclusive flag of draft 4",
+      { type: "integer", maximum: 5, exclusiveMaximum: true },
+      { type: "integer", maximum: 5 },
+      ["EXCLUSIVE_MAXIMUM_ADDED"],
+    ],
+    ["pattern changed", { type: "string", pattern: "a" }, { type: "string", pattern: "b" }, ["PATTERN_CHANGED"]],
+    ["multipleOf reduced", { type: "integer", multipleOf: 2 }, { type: "integer", multipleOf: 4 }, []],
+    [
+      "multipleOf grown",
+      { type: "integer", multipleOf: 4 },
+      { type: "integer", multipleOf: 2 },
+      ["MULTIPLE_OF_CHANGED"],
+    ],
+    // Arrays.
+    ["items widened", { type: "array", items: { type: "number" } }, { type: "array", items: int }, []],
+    ["items narrowed", { type: "array", items: int }, { type: "array", items: { type: "number" } }, ["TYPE_CHANGED"]],
+    ["unique added", { type: "array", uniqueItems: true }, { type: "array" }, ["UNIQUE_ITEMS_ADDED"]],
+    [
+      "tuple closed",
+      { type: "array", prefixItems: [int], items: false },
+      { type: "array", prefixItems: [int] },
+      ["SCHEMA_REMOVED"],
+    ],
+    // Combined.
+    ["becomes a union with it", { oneOf: [text, int] }, text, []],
+    ["union grows", { anyOf: [text, int, { type: "null" }] }, { anyOf: [int, text] }, []],
+    ["union loses a branch", { anyOf: [text] }, { anyOf: [text, int] }, ["SUM_TYPE_NARROWED"]],
+    ["union becomes its one branch", text, { oneOf: [text] }, []],
+    ["union without it", { oneOf: [int, { type: "null" }] }, text, ["COMBINED_TYPE_SUBSCHEMAS_CHANGED"]],
+    ["a demand added by allOf", { allOf: [text, { maxLength: 3 }] }, text, ["PRODUCT_TYPE_EXTENDED"]],
+    ["a demand dropped from allOf", { allOf: [text] }, { allOf: [text, { maxLength: 3 }] }, []],
+    ["not added", { not: { type: "null" } }, {}, ["NOT_TYPE_EXTENDED"]],
+    ["not kept", { not: { type: "null" } }, { not: { type: "null" } }, []],
+  ])("%s", (_rule, reader, writer, expected) => {
+    expect(found(reader, writer)).toEqual(expected);
+  });
+
+  test("references are followed, within and without, recursion included", () => {
+    const list = (of: unknown) => ({
+      $ref: "#/definitions/node",
+      definitions: { node: closed({ value: of, next: { $ref: "#/definitions/node" } }) },
+    });
+    expect(found(list({ type: "number" }), list(int))).toEqual([]);
+    expect(found(list(int), list(text))).toEqual(["TYPE_CHANGED"]);
+    const reader = { root: { $ref: "a.json" }, references: new Map<string, unknown>([["a.json", int]]) };
+    expect(jsonIncompatibilities(reader, { root: int, references: new Map() })).toEqual([]);
+    expect(found({ $ref: "#/nowhere" }, int)).toEqual(["REFERENCE_UNRESOLVED"]);
+  });
+
+  test("a hostile schema is judged in bounded time", () => {
+    const wide = (depth: number): unknown =>
+      depth === 0 ? text : { anyOf: Array.from({ length: 8 }, () => wide(depth - 1)) };
+    expect(found({ anyOf: [int, wide(4)] }, wide(4)).length).toBeGreaterThanOrEqual(0);
+    const slow = open({}, { patternProperties: { "^(a+)+$": text } });
+    expect(found(slow, open({ [`${"a".repeat(60)}!`]: text }))).toBeInstanceOf(Array);
+  });
+});

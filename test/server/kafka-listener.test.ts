@@ -1,0 +1,359 @@
+/** Proves: answers come in order and whole, what is no request closes its connection alone, and memory is bounded by what
+ *  has arrived, never by what was announced. */
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { Clock } from "../../src/base/runtime.ts";
+import { systemRuntime } from "../../src/base/runtime.ts";
+import { dispatcher, type Handlers, type RequestContext } from "../../src/protocol/dispatch.ts";
+import { type KafkaListener, type KafkaListenerLimits, openKafkaListener } from "../../src/server/kafka-listener.ts";
+import { SimClock } from "../sim/clock.ts";
+import { RawClient } from "../support/raw-client.ts";
+
+const MiB = 1024 * 1024;
+const limits: KafkaListenerLimits = {
+  requestBytesMax: 100 * MiB,
+  requestElementsMax: 100_000,
+  requestMemoryBytesMax: 64 * MiB,
+  smallRequestBytesMax: 65_536,
+  smallRequestMemoryBytesMax: 8 * MiB,
+  requestsInFlightMax: 10,
+  connectionsMax: 3000,
+  connectionsPerHostMax: 3000,
+  connectionsPerSecondMax: 10_000,
+  idleMsMax: 60_000,
+  arrivalGraceMs: 5_000,
+  arrivalBytesPerSecondMin: 1_000,
+  closeMsMax: 2_000,
+};
+
+const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+const ignored = { set() {}, observe() {} };
+
+async function open(
+  handlers: Handlers,
+  options: { readonly limits?: Partial<KafkaListenerLimits>; readonly clock?: Clock } = {},
+): Promise<KafkaListener & { readonly failures: unknown[] }> {
+  const failures: unknown[] = [];
+  const listener = await openKafkaListener({
+    name: "test",
+    host: "127.0.0.1",
+    port: 0,
+    dispatcher: dispatcher(handlers),
+    limits: { ...limits, ...options.limits },
+    clock: options.clock ?? systemRuntime().clock,
+    logger: silent,
+    metrics: { requestSeconds: ignored, requestsInFlight: ignored, connections: ignored, requestBytesHeld: ignored },
+    failed: (cause) => failures.push(cause),
+  });
+  onTestFinished(() => listener[Symbol.asyncDispose]());
+  return Object.assign(listener, { failures });
+}
+
+async function client(listener: KafkaListener): Promise<RawClient> {
+  const opened = await RawClient.open(listener);
+  onTestFinished(() => opened[Symbol.asyncDispose]());
+  return opened;
+}
+
+/** Handlers that answer when they are told to. */
+function gated() {
+  const started: string[] = [];
+  const gates = new Map<string, PromiseWithResolvers<void>>();
+  const gate = (key: string): PromiseWithResolvers<void> => {
+    const known = gates.get(key) ?? Promise.withResolvers<void>();
+    gates.set(key, known);
+    return known;
+  };
+  const wait = async (key: string): Promise<void> => {
+    started.push(key);
+    await gate(key).promise;
+  };
+  const handlers: Handlers = {
+    produce: async (request, context) => {
+      await wait(`produce ${context.correlationId}`);
+      return request.acks === 0 ? "no-response" : { responses: [] };
+    },
+    heartbeat: async (_request, context) => {
+      await wait(`heartbeat ${context.correlationId}`);
+      return { errorCode: 0 };
+    },
+  };
+  return { handlers, started, finish: (key: string): void => gate(key).resolve() };
+}
+
+const produceBody = (acks: number) => ({ acks, timeoutMs: 1, topicData: [] });
+const heartbeatBody = { groupId: "g", generationId: 1, memberId: "m" };
+const lengthPrefix = (length: number): Uint8Array => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(length);
+  return bytes;
+};
+
+describe("order", () => {
+  test("produce requests overlap; answers keep the order of the requests", async () => {
+    const { handlers, started, finish } = gated();
+    const kafka = await client(await open(handlers));
+    for (let i = 0; i < 3; i += 1) kafka.request("produce", 9, produceBody(-1));
+    await expect.poll(() => started).toEqual(["produce 1", "produce 2", "produce 3"]);
+    for (const id of [3, 2, 1]) finish(`produce ${id}`);
+    expect([await kafka.correlationId(), await kafka.correlationId(), await kafka.correlationId()]).toEqual([1, 2, 3]);
+  });
+
+  test("anything else waits for what came before it", async () => {
+    const { handlers, started, finish } = gated();
+    const kafka = await client(await open(handlers));
+    kafka.request("produce", 9, produceBody(-1));
+    kafka.request("heartbeat", 4, heartbeatBody);
+    kafka.request("produce", 9, produceBody(-1));
+    await expect.poll(() => started).toEqual(["produce 1"]);
+    finish("produce 1");
+    expect(await kafka.correlationId()).toBe(1);
+    await expect.poll(() => started).toEqual(["produce 1", "heartbeat 2"]);
+    finish("heartbeat 2");
+    finish("produce 3");
+    expect([await kafka.correlationId(), await kafka.correlationId()]).toEqual([2, 3]);
+  });
+
+  test("acks=0 leaves no trace among the answers", async () => {
+    const { handlers, finish } = gated();
+    const kafka = await client(await open(handlers));
+    for (const acks of [-1, 0, 1]) kafka.request("produce", 9, produceBody(acks));
+    for (const id of [1, 2, 3]) finish(`produce ${id}`);
+    expect([await kafka.correlationId(), await kafka.correlationId()]).toEqual([1, 3]);
+  });
+
+  test("too many requests in flight stop the reading, not the connection", async () => {
+    const { handlers, started, finish } = gated();
+    const kafka = await client(await open(handlers, { limits: { requestsInFlightMax: 2 } }));
+    for (let i = 0; i < 50; i += 1) kafka.request("produce", 9, produceBody(-1));
+    for (let id = 1; id <= 50; id += 1) {
+      await expect.poll(() => started).toContain(`produce ${id}`);
+      finish(`produce ${id}`);
+      expect(await kafka.correlationId()).toBe(id);
+    }
+  });
+});
+
+describe("what a handler is given", () => {
+  test("the context names the client, and its signal aborts when the client is gone", async () => {
+    const seen = Promise.withResolvers<RequestContext>();
+    const listener = await open({
+      heartbeat: (_request, context) => {
+        seen.resolve(context);
+        return new Promise((resolve) => {
+          context.signal.addEventListener("abort", () => resolve({ errorCode: 0 }));
+        });
+      },
+    });
+    const kafka = await client(listener);
+    kafka.request("heartbeat", 4, heartbeatBody);
+    const { signal, ...context } = await seen.promise;
+    expect(context).toEqual({
+      apiVersion: 4,
+      correlationId: 1,
+      clientId: "test",
+      clientHost: "127.0.0.1",
+      listener: "test",
+    });
+    kafka.socket.destroy();
+    await expect.poll(() => signal.aborted).toBe(true);
+    await expect.poll(() => [listener.connections, listener.requestBytesHeld]).toEqual([0, 0]);
+  });
+
+  test("records survive a frame of many chunks", async () => {
+    const records = new Uint8Array(3 * MiB).map((_, i) => i * 7);
+    const seen = Promise.withResolvers<boolean>();
+    const listener = await open({
+      produce: async (request) => {
+        const [partition] = request.topicData[0]?.partitionData ?? [];
+        seen.resolve(Buffer.from(partition?.records ?? []).equals(records));
+        return { responses: [] };
+      },
+      fetch: async () => {
+        const partition = {
+          partitionIndex: 0,
+          errorCode: 0,
+          highWatermark: 1,
+          abortedTransactions: null,
+          records: [records, records],
+        };
+        return { responses: [{ topic: "t", partitions: [partition] }] };
+      },
+    });
+    const kafka = await client(listener);
+    await kafka.call("produce", 9, {
+      acks: 1,
+      timeoutMs: 1,
+      topicData: [{ name: "t", partitionData: [{ index: 0, records }] }],
+    });
+    expect(await seen.promise).toBe(true);
+    const fetched = await kafka.call("fetch", 12, { maxWaitMs: 1, minBytes: 1, topics: [] });
+    expect(fetched.responses[0]?.partitions[0]?.records?.[0]).toHaveLength(6 * MiB);
+    expect(listener.requestBytesHeld).toBe(0);
+  });
+});
+
+describe("what is no request", () => {
+  const answering: Handlers = {
+    heartbeat: async () => ({ errorCode: 0 }),
+    apiVersions: async () => ({ errorCode: 0, apiKeys: [] }),
+  };
+
+  test.each([
+    ["a negative length", Buffer.from("ffffffff", "hex")],
+    ["a length beyond the limit", lengthPrefix(100 * MiB + 1)],
+    ["a length shorter than a header", lengthPrefix(7)],
+    ["an unknown API", Buffer.from("0000000a03e7000000000001ffff", "hex")],
+    ["an unserved version", Buffer.from("0000000a000c007f00000001ffff", "hex")],
+    ["a body that is no heartbeat", Buffer.from("0000000c000c000000000001ffff7fff", "hex")],
+    ["HTTP", Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")],
+    ["TLS", Buffer.from("16030100f8010000f40303", "hex")],
+  ])("%s closes the connection, and no other", async (_name, bytes) => {
+    const listener = await open(answering);
+    const [bad, good] = [await client(listener), await client(listener)];
+    bad.send(bytes);
+    await bad.closed;
+    expect((await good.call("heartbeat", 4, heartbeatBody)).errorCode).toBe(0);
+    expect(listener.failures).toEqual([]);
+  });
+
+  test("what came before it is answered first", async () => {
+    const kafka = await client(await open(answering));
+    kafka.request("heartbeat", 4, heartbeatBody);
+    kafka.request("heartbeat", 4, heartbeatBody);
+    kafka.send(lengthPrefix(-5));
+    expect([await kafka.correlationId(), await kafka.correlationId()]).toEqual([1, 2]);
+    await kafka.closed;
+  });
+
+  test("ApiVersions of a version to come is answered in version 0, and the connection lives", async () => {
+    const kafka = await client(await open(answering));
+    kafka.send(Buffer.from("0000000c 0012 0063 00000009 ffff abcd".replaceAll(" ", ""), "hex"));
+    expect(Buffer.from(await kafka.frame()).toString("hex")).toBe("00000009002300000001001200000004");
+    expect((await kafka.call("apiVersions", 3, {})).errorCode).toBe(0);
+  });
+
+  test("a handler that throws closes its connection and is reported", async () => {
+    const listener = await open({
+      heartbeat: async () => {
+        throw new Error("broken");
+      },
+    });
+    const kafka = await client(listener);
+    kafka.request("heartbeat", 4, heartbeatBody);
+    await kafka.closed;
+    expect(listener.failures).toEqual([new Error("broken")]);
+    await expect.poll(() => listener.requestBytesHeld).toBe(0);
+  });
+
+  test("a handler may close", async () => {
+    const kafka = await client(await open({ produce: async () => "close" }));
+    kafka.request("produce", 9, produceBody(0));
+    await kafka.closed;
+  });
+});
+
+describe("memory", () => {
+  const heartbeats: Handlers = { heartbeat: async () => ({ errorCode: 0 }) };
+
+  test("500 connections that announce 100 MiB each take nothing", async () => {
+    const listener = await open(heartbeats);
+    const good = await client(listener);
+    await good.call("heartbeat", 4, heartbeatBody);
+    const before = process.memoryUsage.rss();
+    const bombs = await Promise.all(Array.from({ length: 500 }, () => client(listener)));
+    for (const bomb of bombs) bomb.send(lengthPrefix(100 * MiB));
+    await expect.poll(() => listener.requestBytesHeld).toBe(2000);
+    expect((await good.call("heartbeat", 4, heartbeatBody)).errorCode).toBe(0);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(64 * MiB); // Both ends of 500 sockets are in this process.
+  });
+
+  test("large frames that arrive together stay within the budget, small ones pass, and all are answered", async () => {
+    let most = 0;
+    const listener = await open(
+      {
+        ...heartbeats,
+        produce: async () => {
+          most = Math.max(most, listener.requestBytesHeld);
+          return { responses: [] };
+        },
+      },
+      { limits: { requestMemoryBytesMax: 4 * MiB } },
+    );
+    const records = new Uint8Array(3 * MiB);
+    const body = { acks: 1, timeoutMs: 1, topicData: [{ name: "t", partitionData: [{ index: 0, records }] }] };
+    const producers = await Promise.all(Array.from({ length: 20 }, () => client(listener)));
+    const good = await client(listener);
+    const answers = Promise.all(producers.map((producer) => producer.call("produce", 9, body)));
+    await good.call("heartbeat", 4, heartbeatBody);
+    await answers;
+    // The budget, one overdraft, and a read for each connection.
+    expect(most).toBeLessThan(4 * MiB + 3.1 * MiB + 20 * 65_536);
+    expect(listener.requestBytesHeld).toBe(0);
+  });
+});
+
+describe("time", () => {
+  const heartbeats: Handlers = { heartbeat: async () => ({ errorCode: 0 }) };
+
+  test("a frame that does not keep arriving is given up", async () => {
+    const clock = new SimClock();
+    const listener = await open(heartbeats, { clock });
+    const [slow, quick] = [await client(listener), await client(listener)];
+    await quick.call("heartbeat", 4, heartbeatBody);
+    slow.send(lengthPrefix(50_000));
+    await expect.poll(() => listener.requestBytesHeld).toBe(4);
+    await clock.run(4_000);
+    expect(listener.connections).toBe(2);
+    await clock.run(4_000);
+    await slow.closed;
+    await expect.poll(() => [listener.connections, listener.requestBytesHeld]).toEqual([1, 0]);
+    await quick.call("heartbeat", 4, heartbeatBody);
+  });
+
+  test("an idle connection is closed, one with a running request is not", async () => {
+    const clock = new SimClock();
+    const { handlers, started, finish } = gated();
+    const listener = await open(handlers, { clock });
+    const [idle, busy] = [await client(listener), await client(listener)];
+    busy.request("heartbeat", 4, heartbeatBody);
+    await expect.poll(() => started).toHaveLength(1);
+    await clock.run(70_000);
+    await idle.closed;
+    finish("heartbeat 1");
+    expect(await busy.correlationId()).toBe(1);
+  });
+
+  test("closing answers what has come, then ends", async () => {
+    const { handlers, started, finish } = gated();
+    const listener = await open(handlers);
+    const [busy, idle] = [await client(listener), await client(listener)];
+    busy.request("produce", 9, produceBody(-1));
+    await expect.poll(() => started).toHaveLength(1);
+    const address = { host: listener.host, port: listener.port };
+    const closing = listener[Symbol.asyncDispose]();
+    await idle.closed;
+    finish("produce 1");
+    expect(await busy.correlationId()).toBe(1);
+    await busy.closed;
+    await closing;
+    await expect(RawClient.open(address)).rejects.toThrow("ECONNREFUSED");
+  });
+
+  test("closing does not wait for ever", async () => {
+    const { handlers, started } = gated();
+    const listener = await open(handlers, { limits: { closeMsMax: 50 } });
+    const stuck = await client(listener);
+    stuck.request("produce", 9, produceBody(-1));
+    await expect.poll(() => started).toHaveLength(1);
+    await listener[Symbol.asyncDispose]();
+    await stuck.closed;
+  });
+});
+
+test("connections beyond the limit are closed at once", async () => {
+  const listener = await open({ heartbeat: async () => ({ errorCode: 0 }) }, { limits: { connectionsMax: 1 } });
+  const first = await client(listener);
+  await first.call("heartbeat", 4, heartbeatBody);
+  await (await client(listener)).closed;
+  await first.call("heartbeat", 4, heartbeatBody);
+});

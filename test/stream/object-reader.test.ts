@@ -1,0 +1,161 @@
+/** Proves: reads of objects give every batch once, ask the store for as little as they can, and fetch ahead of who reads on. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { joined } from "../../src/base/bytes.ts";
+import type { NodeEpoch, NodeId, Offset, Owned, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
+import { systemRuntime } from "../../src/base/runtime.ts";
+import { MemoryObjectStore } from "../../src/object-store/memory.ts";
+import type { ObjectStore } from "../../src/object-store/object-store.ts";
+import { BlockCache } from "../../src/stream/block-cache.ts";
+import { encodeObject } from "../../src/stream/object-format.ts";
+import { ObjectIo } from "../../src/stream/object-io.ts";
+import { ObjectReader } from "../../src/stream/object-reader.ts";
+import type { Batch } from "../../src/stream/storage.ts";
+import { FakeMetadata } from "../support/fake-metadata.ts";
+
+const stream = 5 as StreamId;
+const node = 1 as NodeId;
+const offsets = (from: number, to: number): Offset[] =>
+  Array.from({ length: to - from }, (_, i) => (from + i) as Offset);
+
+let store: MemoryObjectStore;
+let metadata: FakeMetadata;
+let gets: { key: string; bytes: number }[];
+
+/** One batch an offset, 100 bytes each, blocks of 10. */
+async function commit(key: string, from: number, to: number, batches = offsets(from, to)): Promise<void> {
+  const held: Batch[] = batches.map((offset) => ({
+    from: offset,
+    to: (offset + 1) as Offset,
+    maxTimestamp: offset,
+    bytes: new Uint8Array(100).fill(offset) as Owned,
+  }));
+  const origin = { cluster: "00000000-0000-4000-8000-000000000002" as Uuid, node, nodeEpoch: 1 as NodeEpoch };
+  const epoch = metadata.streams.get(stream)?.epoch as number;
+  const place = { stream, epoch, from: from as Offset, to: to as Offset };
+  const sidecar = from === 0 ? Uint8Array.of(1, 2) : undefined;
+  const views = [...encodeObject(origin, [{ ...place, label: new Uint8Array(), sidecar, batches: held }], 1280)].flat();
+  await store.put(key, views);
+  const ranges = [{ ...place, bytes: 100 * held.length, maxTimestamp: to }];
+  const bytes = joined(views).length;
+  expect(metadata.apply([{ kind: "commit-object", object: key, bytes, objectKind: "stream", ranges }], node).kind).toBe(
+    "accepted",
+  );
+}
+
+function reader(limits: { readaheadBytesMax?: number; blockCacheBytesMax?: number } = {}): ObjectReader {
+  const counting: ObjectStore = Object.assign(Object.create(store) as ObjectStore, {
+    get: (key: string, range: { start: number; end: number }) => {
+      gets.push({ key, bytes: range.end - range.start });
+      return store.get(key, range);
+    },
+  });
+  const io = new ObjectIo({ store: counting, indexCacheBytesMax: 10_000, readsInFlightMax: 4 });
+  const blocks = new BlockCache({
+    io,
+    blockCacheBytesMax: limits.blockCacheBytesMax ?? 100_000,
+    readRequestBytesMax: 6500,
+  });
+  const client = metadata.register(node, { clock: systemRuntime().clock, delayMs: () => 0 });
+  return new ObjectReader({
+    metadata: client,
+    io,
+    blocks,
+    limits: {
+      readRequestBytesMax: 6500,
+      readaheadBytesMax: limits.readaheadBytesMax ?? 0,
+      readsInFlightMax: 4,
+      readCursorsMax: 2,
+    },
+  });
+}
+
+async function read(
+  from: ObjectReader,
+  start: number,
+  to: number,
+  bytesMax: number,
+): Promise<{ found: number[]; next: number }> {
+  const { batches, next } = await from.read(stream, { from: start as Offset, to: to as Offset, bytesMax });
+  for (const batch of batches) expect(batch.bytes.every((byte) => byte === (batch.from & 255))).toBe(true);
+  return { found: batches.map((batch) => batch.from), next };
+}
+
+beforeEach(() => {
+  store = new MemoryObjectStore({ clock: systemRuntime().clock });
+  metadata = new FakeMetadata();
+  metadata.addStream(stream, "00000000-0000-4000-8000-000000000001" as Uuid, node);
+  gets = [];
+});
+
+describe("object reader", () => {
+  test("an object is opened once, and one request brings what a read needs", async () => {
+    await commit("a", 0, 100);
+    const cold = reader();
+    expect(await read(cold, 15, 100, 1000)).toEqual({ found: offsets(15, 25), next: 25 });
+    expect(gets.length).toBe(2); // The index, then two neighbouring blocks.
+    expect(await read(cold, 11, 25, 1300)).toEqual({ found: offsets(11, 24), next: 24 });
+    expect(gets.length).toBe(2);
+  });
+
+  test("a read stops at what was asked for, and passes over gaps", async () => {
+    await commit("a", 0, 100, [...offsets(3, 5), ...offsets(50, 52)]);
+    const cold = reader();
+    expect(await read(cold, 0, 40, 9999)).toEqual({ found: [3, 4], next: 40 });
+    expect(await read(cold, 5, 51, 9999)).toEqual({ found: [50], next: 51 });
+    expect(await read(cold, 52, 200, 9999)).toEqual({ found: [], next: 100 });
+    expect(await read(cold, 3, 200, 100)).toEqual({ found: [3], next: 4 });
+    expect(await read(cold, 3, 200, 0)).toEqual({ found: [3], next: 4 });
+    expect(await read(cold, 100, 200, 100)).toEqual({ found: [], next: 200 });
+  });
+
+  test("two readers of the same block share one request", async () => {
+    await commit("a", 0, 100);
+    const cold = reader();
+    await Promise.all([read(cold, 0, 10, 9999), read(cold, 2, 10, 9999), read(cold, 5, 10, 9999)]);
+    expect(gets.length).toBe(2);
+  });
+
+  test("who reads on is read ahead of, further each time", async () => {
+    await commit("a", 0, 2000);
+    const ahead = reader({ readaheadBytesMax: 64_000 });
+    let next = 0;
+    while (next < 2000) ({ next } = await read(ahead, next, 2000, 1000));
+    expect(gets.length).toBeLessThan(60); // For 200 reads.
+    gets = [];
+    await read(reader({ readaheadBytesMax: 64_000 }), 500, 2000, 1000);
+    expect(gets.length).toBe(2); // A reader that jumps is not read ahead of.
+  });
+
+  test("memory stays under the bound, and what was dropped is read again", async () => {
+    await commit("a", 0, 200);
+    const cold = reader({ blockCacheBytesMax: 3000 });
+    for (let round = 0; round < 2; round += 1) {
+      for (let at = 0; at < 200; at += 10)
+        expect((await read(cold, at, at + 10, 9999)).found).toEqual(offsets(at, at + 10));
+    }
+    expect(gets.length).toBe(1 + 2 * 20);
+  });
+
+  test("an object that was replaced meanwhile is looked up again; one that is gone is an error", async () => {
+    await commit("a", 0, 10);
+    const cold = reader();
+    await store.delete(["a"]);
+    await expect(read(cold, 0, 10, 9999)).rejects.toThrow(/no object a/);
+    const ranges = metadata.ranges.get(stream) ?? [];
+    metadata.ranges.set(stream, []);
+    metadata.streams.set(stream, { ...(metadata.streams.get(stream) as object), end: 0 } as never);
+    await commit("b", 0, 10);
+    const [replacement] = metadata.ranges.get(stream) ?? [];
+    metadata.ranges.set(stream, ranges);
+    const reading = read(cold, 0, 10, 9999);
+    metadata.ranges.set(stream, [replacement as never]);
+    expect((await reading).found).toEqual(offsets(0, 10));
+  });
+
+  test("the newest sidecar is found behind ranges that have none", async () => {
+    await commit("a", 0, 10);
+    await commit("b", 10, 20);
+    expect(await reader().sidecar(stream)).toEqual({ upTo: 10, bytes: Uint8Array.of(1, 2) });
+    expect(metadata.seq as Seq).toBeGreaterThan(0);
+  });
+});

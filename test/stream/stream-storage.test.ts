@@ -1,0 +1,305 @@
+/** Proves: what the storage does at a cut, under pressure, with deleted streams, with garbage, and when it cannot go on. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { CorruptData, OperationFailed } from "../../src/base/errors.ts";
+import type { NodeId, Offset, Owned, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
+import { MemoryObjectStore } from "../../src/object-store/memory.ts";
+import { FileWal } from "../../src/stream/file-wal.ts";
+import type { StreamLimits } from "../../src/stream/limits.ts";
+import type { OpenedStream, StreamStorage } from "../../src/stream/storage.ts";
+import { openStreamStorage } from "../../src/stream/stream-storage.ts";
+import { SimClock } from "../sim/clock.ts";
+import { FakeMetadata } from "../support/fake-metadata.ts";
+import { MemoryDisk } from "../support/memory-disk.ts";
+import { seededRandom, silent } from "../support/seeded.ts";
+
+const node = 1 as NodeId;
+const [topicA, topicB] = ["00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"] as [
+  Uuid,
+  Uuid,
+];
+const [a, b, c] = [1, 2, 3] as [StreamId, StreamId, StreamId];
+
+const defaults: StreamLimits = {
+  uploadBytesMax: 1_000_000,
+  uploadIntervalMsMax: 1_000_000,
+  uploadsInFlightMax: 2,
+  uploadPartBytes: 1_000_000,
+  streamObjectBytesMin: 10_000,
+  objectStreamsMax: 100,
+  blockBytesMax: 4096,
+  uploadRetryDelayMsMin: 1,
+  uploadRetryDelayMsMax: 2,
+  logCacheBytesMax: 1_000_000,
+  blockCacheBytesMax: 100_000,
+  indexCacheBytesMax: 10_000,
+  readRequestBytesMax: 10_000,
+  readaheadBytesMax: 0,
+  readsInFlightMax: 2,
+  readCursorsMax: 4,
+  garbageIntervalMs: 1000,
+  garbageGraceMs: 5000,
+  orphanAgeMsMin: 60_000,
+};
+
+const gauge = { set: () => undefined };
+const metrics = { generationsQueued: gauge, logCacheBytes: gauge, uncommittedBytes: gauge, walBytes: gauge };
+
+let clock: SimClock;
+let disk: MemoryDisk;
+let objects: MemoryObjectStore;
+let metadata: FakeMetadata;
+let fatal: unknown[];
+
+beforeEach(() => {
+  clock = new SimClock();
+  disk = new MemoryDisk();
+  objects = new MemoryObjectStore({ clock });
+  metadata = new FakeMetadata();
+  metadata.addStream(a, topicA, node);
+  metadata.addStream(b, topicA, node);
+  metadata.addStream(c, topicB, node);
+  fatal = [];
+});
+
+async function start(limits: Partial<StreamLimits> = {}): Promise<StreamStorage> {
+  const runtime = { clock, random: seededRandom(metadata.seq + 1) };
+  const client = metadata.register(node, { clock, delayMs: () => 1 });
+  const wal = new FileWal({
+    disk,
+    directory: "wal",
+    nodeEpoch: client.nodeEpoch,
+    runtime,
+    limits: {
+      walBytesMax: 1_000_000,
+      walSegmentBytes: 200_000,
+      walGroupBytesMax: 50_000,
+      walLingerMs: 0,
+      walIdleMs: 100,
+    },
+    logger: silent,
+  });
+  const opening = openStreamStorage({
+    wal,
+    store: objects,
+    metadata: client,
+    runtime,
+    limits: { ...defaults, ...limits },
+    logger: silent,
+    metrics,
+    fatal: (cause) => fatal.push(cause),
+  });
+  opening.catch(() => undefined);
+  return await clock.until(opening);
+}
+
+const writer = { label: new Uint8Array(), sidecar: () => new Uint8Array() };
+
+function append(stream: OpenedStream, from: number, length = 100): Promise<void> {
+  const bytes = new Uint8Array(length).fill(from) as Owned;
+  return stream.append({ from: from as Offset, to: (from + 1) as Offset, bytes, maxTimestamp: from });
+}
+
+async function keys(): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { key } of objects.list("")) found.push(key);
+  return found;
+}
+
+async function everything(stream: OpenedStream): Promise<number[]> {
+  const { batches } = await clock.until(stream.read({ from: 0 as Offset, to: stream.end, bytesMax: 1e9 }));
+  return batches.map((batch) => batch.from);
+}
+
+describe("a cut", () => {
+  test("gives small streams one object, and a large one its own, in one group of events", async () => {
+    const storage = await start();
+    const opened = await Promise.all([a, b, c].map((id) => clock.until(storage.open(id, writer))));
+    const [first, second, third] = opened as [OpenedStream, OpenedStream, OpenedStream];
+    await clock.until(Promise.all([append(first, 0), append(second, 0, 20_000), append(third, 0)]));
+    const before = metadata.seq;
+    await clock.until(storage.flush());
+    expect(metadata.seq).toBe(before + 1);
+    expect([...metadata.objects.values()].map((object) => object.kind).sort()).toEqual(["stream", "stream-set"]);
+    expect(metadata.streams.get(a)?.end).toBe(1);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+
+  test("asks for the sidecar at the batch that fills the generation, after its owner has taken that batch in", async () => {
+    const storage = await start({ uploadBytesMax: 1000 });
+    let known = 0;
+    const sidecar = (): Uint8Array => Uint8Array.of(known);
+    const stream = await clock.until(storage.open(a, { ...writer, sidecar }));
+    const acks: Promise<void>[] = [];
+    for (let i = 0; i < 20; i += 1) {
+      acks.push(append(stream, i));
+      known = i + 1; // As late as an owner may learn it: before anything else runs.
+      await Promise.resolve();
+    }
+    await clock.until(Promise.all(acks));
+    await clock.until(storage.flush());
+    expect(metadata.ranges.get(a)?.length).toBeGreaterThan(3);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+    for (const range of metadata.ranges.get(a) ?? []) {
+      const image = metadata.ranges.get(a) ?? [];
+      metadata.ranges.set(
+        a,
+        image.filter((one) => one.to <= range.to),
+      );
+      metadata.streams.set(a, { ...(metadata.streams.get(a) as object), end: range.to } as never);
+      disk = new MemoryDisk();
+      const again = await start();
+      const reopened = await clock.until(again.open(a, writer));
+      expect(reopened.sidecar).toEqual({ upTo: range.to, bytes: Uint8Array.of(range.to) });
+      metadata.ranges.set(a, image);
+      await clock.until(again[Symbol.asyncDispose]() as Promise<void>);
+    }
+  });
+
+  test("comes by time, too", async () => {
+    const storage = await start({ uploadIntervalMsMax: 800 });
+    const stream = await clock.until(storage.open(a, writer));
+    await clock.run(5000);
+    await clock.until(append(stream, 0));
+    expect(metadata.streams.get(a)?.end).toBe(0);
+    await clock.run(1000);
+    expect(metadata.streams.get(a)?.end).toBe(1);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+});
+
+describe("pressure", () => {
+  test("holds appends back while the store is down, and lets them go on when it is up; nothing is lost", async () => {
+    const storage = await start({ logCacheBytesMax: 30_000 });
+    const stream = await clock.until(storage.open(a, writer));
+    const putIfAbsent = objects.putIfAbsent.bind(objects);
+    objects.putIfAbsent = () => Promise.reject(new OperationFailed("down", { happened: "no" }));
+    let count = 0;
+    while (stream.admission === "admitted") await clock.until(append(stream, count++, 1000));
+    expect(count).toBeGreaterThan(20);
+    let isAdmitted = false;
+    const admitted = stream.admitted().then(() => {
+      isAdmitted = true;
+    });
+    await clock.run(5000);
+    expect(isAdmitted).toBe(false);
+    objects.putIfAbsent = putIfAbsent;
+    await clock.until(admitted);
+    expect(await everything(stream)).toEqual(Array.from({ length: count }, (_, i) => i));
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+    expect(fatal).toEqual([]);
+  });
+
+  test("memory stays within the budget while everything stays readable", async () => {
+    const storage = await start({ logCacheBytesMax: 30_000, blockCacheBytesMax: 10_000 });
+    const stream = await clock.until(storage.open(a, writer));
+    for (let i = 0; i < 200; i += 1) {
+      if (stream.admission === "backoff") await clock.until(stream.admitted());
+      await clock.until(append(stream, i, 1000));
+    }
+    await clock.until(storage.flush());
+    expect(stream.readCached({ from: 0 as Offset, to: 10 as Offset, bytesMax: 100 })).toBeUndefined();
+    expect(stream.readCached({ from: 195 as Offset, to: 200 as Offset, bytesMax: 1e6 })?.batches.length).toBe(5);
+    expect(await everything(stream)).toEqual(Array.from({ length: 200 }, (_, i) => i));
+    expect(stream.bytes).toBe(200_000);
+    const ranges = stream.ranges();
+    for (let i = 1; i < ranges.length; i += 1) expect(ranges[i]?.from).toBe(ranges[i - 1]?.to);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+});
+
+describe("deleted and trimmed", () => {
+  test("a topic deleted between upload and commit does not hold the others up", async () => {
+    const storage = await start();
+    const [first, third] = await Promise.all([a, c].map((id) => clock.until(storage.open(id, writer))));
+    await clock.until(Promise.all([append(first as OpenedStream, 0), append(third as OpenedStream, 0)]));
+    const putIfAbsent = objects.putIfAbsent.bind(objects);
+    objects.putIfAbsent = async (key, body) => {
+      metadata.apply([{ kind: "delete-topic", topicId: topicB }], node);
+      return await putIfAbsent(key, body);
+    };
+    await clock.until(storage.flush());
+    expect(metadata.streams.get(a)?.end).toBe(1);
+    await expect(append(third as OpenedStream, 1)).rejects.toThrow(/closed/);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+    expect(fatal).toEqual([]);
+  });
+
+  test("records of a deleted topic are dropped at recovery", async () => {
+    const storage = await start();
+    const third = await clock.until(storage.open(c, writer));
+    await clock.until(append(third, 0));
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+    metadata.apply([{ kind: "delete-topic", topicId: topicB }], node);
+    const again = await start();
+    await clock.until(again.flush());
+    expect(metadata.objects.size).toBe(0);
+    await clock.until(again[Symbol.asyncDispose]() as Promise<void>);
+  });
+
+  test("a trim is durable, uploads what it must, and the objects it frees go after the grace period", async () => {
+    const storage = await start();
+    const stream = await clock.until(storage.open(a, writer));
+    await clock.until(append(stream, 0));
+    await clock.until(storage.flush());
+    await clock.until(append(stream, 1));
+    await clock.until(storage.trim(a, 2 as Offset));
+    expect(stream.start).toBe(2);
+    expect(await everything(stream)).toEqual([]);
+    expect((await keys()).length).toBe(2);
+    await clock.run(3000);
+    expect((await keys()).length).toBe(2);
+    await clock.run(6000);
+    expect(await keys()).toEqual([]);
+    expect(metadata.unreferenced.size).toBe(0);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+
+  test("the rest of a crashed upload goes when it is old; what might still be committed by its writer stays", async () => {
+    await objects.put("objects/x-n1-e0-1", new Uint8Array(1)); // Of an earlier life of this node.
+    await objects.put("objects/x-n2-e9-1", new Uint8Array(1)); // Of a node that is alive.
+    metadata.nodes.set(2 as NodeId, 9 as Seq as never);
+    await objects.put("objects/x-n2-e8-1", new Uint8Array(1)); // Of a life of it that was fenced.
+    await objects.put("objects/readme", new Uint8Array(1));
+    const storage = await start();
+    await clock.run(30_000);
+    expect((await keys()).length).toBe(4);
+    await clock.run(60_000);
+    expect(await keys()).toEqual(["objects/readme", "objects/x-n2-e9-1"]);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+});
+
+describe("cannot go on", () => {
+  test("a WAL that fails is fatal: the append is refused, the owner is told once", async () => {
+    const storage = await start();
+    const stream = await clock.until(storage.open(a, writer));
+    disk.fault = (operation) => {
+      if (operation === "datasync") throw new Error("EIO");
+    };
+    await expect(clock.until(append(stream, 0))).rejects.toMatchObject({ happened: "maybe" });
+    await expect(clock.until(append(stream, 1))).rejects.toMatchObject({ happened: "maybe" });
+    expect(fatal.length).toBe(1);
+    disk.fault = () => undefined;
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+
+  test("a node that was fenced stops", async () => {
+    const storage = await start();
+    const stream = await clock.until(storage.open(a, writer));
+    await clock.until(append(stream, 0));
+    metadata.nodes.set(node, 99 as never);
+    await expect(clock.until(storage.flush())).rejects.toThrow(/fenced/);
+    expect(fatal.length).toBe(1);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+
+  test("a record missing between the objects and the WAL is refused at start", async () => {
+    const storage = await start();
+    const stream = await clock.until(storage.open(a, writer));
+    await clock.until(append(stream, 5));
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+    // The record says that it is the first of its stream; the metadata says that objects end elsewhere.
+    metadata.streams.set(a, { ...(metadata.streams.get(a) as object), end: 3 } as never);
+    await expect(start()).rejects.toThrow(CorruptData);
+  });
+});

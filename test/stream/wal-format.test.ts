@@ -1,0 +1,82 @@
+/** Proves: a WAL group is the bytes that were agreed on, gives back its records, and no other bytes pass for it. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { joined } from "../../src/base/bytes.ts";
+import type { Offset, StreamId } from "../../src/base/ids.ts";
+import type { WalPosition, WalRecord } from "../../src/stream/wal.ts";
+import {
+  decodeHeader,
+  encodeGroup,
+  type GroupHeader,
+  headerBytes,
+  isBodyIntact,
+  recordEnds,
+  visitRecords,
+} from "../../src/stream/wal-format.ts";
+
+const link = { walId: 77, epoch: 5, seq: 9, position: 8192, durable: 4096, trimmed: 100, previousCrc: 0xfedcba98 };
+
+function record(i: number, bytes: Uint8Array): WalRecord {
+  const ids = { stream: (100 + i) as StreamId, epoch: 3, maxTimestamp: i === 0 ? -1 : 1_700_000_000_000 };
+  return { ...ids, after: i as Offset, from: (i + 1) as Offset, to: (2 ** 40 + i) as Offset, bytes };
+}
+
+function decode(bytes: Uint8Array): { records: WalRecord[]; ends: WalPosition[] } | undefined {
+  const header = decodeHeader(bytes, 0, link.position);
+  if (header === undefined || !isBodyIntact(bytes, 0, header)) return undefined;
+  const records: WalRecord[] = [];
+  const ends: WalPosition[] = [];
+  visitRecords(bytes, 0, header, (found, end) => {
+    records.push({ ...found, bytes: found.bytes.slice() });
+    ends.push(end);
+  });
+  return { records, ends };
+}
+
+const sample = [
+  record(0, Uint8Array.from(Buffer.from("hello"))),
+  record(1, new Uint8Array()),
+  record(2, new Uint8Array(9)),
+];
+
+test("golden file", () => {
+  const golden = Uint8Array.from(readFileSync(join(import.meta.dirname, "golden/wal-group-v1.bin")));
+  const { views, bytes } = encodeGroup(link, sample);
+  expect(joined(views)).toEqual(golden);
+  expect(bytes).toBe(golden.length);
+  expect(decode(golden)?.records).toEqual(sample);
+});
+
+test("records come back, with the ends that the writer was told", () => {
+  const memory = new Uint8Array(20_000).map((_, i) => i);
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(3000), fc.nat(9)), { maxLength: 20 }), (lengths) => {
+      let at = 0;
+      const records = lengths.map(([length, skip], i) => {
+        const bytes = memory.subarray(at, at + length); // Often back to back, as in a slab.
+        at = Math.min(memory.length, at + length + (skip === 0 ? 1 : 0));
+        return record(i, bytes);
+      });
+      const { views, bytes } = encodeGroup(link, records);
+      expect(bytes % 4096).toBe(0);
+      const found = decode(joined(views));
+      expect(found?.records).toEqual(records.map((one) => ({ ...one, bytes: one.bytes.slice() })));
+      expect(found?.ends).toEqual([...recordEnds(link.position, records)]);
+    }),
+  );
+});
+
+test("a flip of any bit that is read makes it no group, and so does another position", () => {
+  const good = joined(encodeGroup(link, sample).views);
+  const header = decodeHeader(good, 0, link.position) as GroupHeader;
+  const read = headerBytes + header.bodyBytes; // The header and the body; the rest is padding.
+  for (let bit = 0; bit < read * 8; bit += 1) {
+    const flipped = good.slice();
+    flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
+    expect(decode(flipped), `bit ${bit}`).toBeUndefined();
+  }
+  expect(decodeHeader(good, 0, 4096)).toBeUndefined();
+  expect(decodeHeader(good.subarray(0, headerBytes - 1), 0, link.position)).toBeUndefined();
+});

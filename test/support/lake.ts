@@ -1,0 +1,224 @@
+/**
+ * A lake in one process: topics in memory, the embedded catalog called without sockets, a warehouse in memory, and a
+ * compactor over them that can be crashed between any two steps and opened again. Faults come from the test.
+ */
+
+import { open as openRest } from "../../catalogs/rest.ts";
+import type { HttpRequest, HttpRoute } from "../../src/base/http.ts";
+import { type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
+import type { Runtime } from "../../src/base/runtime.ts";
+import type { Counter, Gauge, Histogram } from "../../src/base/telemetry.ts";
+import { MemoryObjectStore } from "../../src/object-store/memory.ts";
+import { buildBatch, type NewRecord } from "../../src/protocol/records.ts";
+import { Router } from "../../src/server/http-router.ts";
+import type { Catalog, TableName } from "../../src/table/catalog.ts";
+import { type Compactor, type CompactorLimits, openCompactor } from "../../src/table/compactor.ts";
+import { type ManifestEntry, readManifest } from "../../src/table/iceberg/manifest.ts";
+import { readManifestList } from "../../src/table/iceberg/manifest-list.ts";
+import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
+import type { TableSettings } from "../../src/table/settings.ts";
+import { currentSchema } from "../../src/table/table-creation.ts";
+import type { CompactorMetrics } from "../../src/table/table-worker.ts";
+import { InlineTranslator } from "../../src/table/translate-inline.ts";
+import { Warehouse } from "../../src/table/warehouse.ts";
+import { readByHyparquet } from "../table/parquet-readers.ts";
+import { roundLimits } from "../table/translate-fixtures.ts";
+import { FakeLog, type FakePartition } from "./fake-log.ts";
+import { addTopic, type MemoryMetadata, MemoryMetadataLog, memoryMetadata } from "./memory-metadata.ts";
+import { seededRuntime, silent } from "./seeded.ts";
+
+export type Fetch = typeof globalThis.fetch;
+
+export const lakeLimits: CompactorLimits = {
+  roundBytesMax: 1 << 20,
+  readBytesMax: 1 << 16,
+  targetFileBytes: 1 << 26,
+  commitRetry: { delayMsMin: 0, delayMsMax: 1, attemptsMax: 6 },
+  markBytesMax: 1024,
+  trustMs: 86_400_000,
+  commitRoundsMax: 100,
+  pendingRoundsMax: 50,
+  outageRetryMs: 1000,
+  beatMs: 3_600_000, // Tests flush; they never wait for a beat.
+};
+
+/** Called before each effect; throws to make it not happen. */
+export interface Hooks {
+  request(method: string, path: string): Promise<void>;
+  /** The request was carried out: throws to lose the answer, or answers something else. */
+  answer(method: string, path: string, response: Response): Promise<Response>;
+  write(key: string): void;
+}
+
+const noHooks: Hooks = {
+  request: async () => {},
+  answer: async (_method, _path, response) => response,
+  write: () => {},
+};
+
+export class Lake {
+  readonly runtime: Runtime;
+  readonly log = new FakeLog();
+  readonly metadataLog = new MemoryMetadataLog();
+  readonly store: MemoryObjectStore;
+  readonly warehouse: Warehouse;
+  readonly root = "memory://lake";
+  hooks: Hooks = noHooks;
+  readonly #catalogMetadata: MemoryMetadata;
+  readonly #router: Router;
+
+  constructor(seed: number) {
+    this.runtime = seededRuntime(seed);
+    const store = new MemoryObjectStore(this.runtime);
+    this.store = store;
+    this.#catalogMetadata = memoryMetadata(this.metadataLog);
+    this.warehouse = new Warehouse({ mounts: new Map([[this.root, store]]) });
+    this.#router = new Router(
+      restCatalogRoutes({
+        ...{ metadata: this.#catalogMetadata, warehouse: this.warehouse, root: this.root, runtime: this.runtime },
+        ...{ logger: silent, limits: { cacheEntriesMax: 50, commitAttemptsMax: 4 } },
+        ...{ fileAccess: new Map(), vendedCredentials: null },
+      }) as readonly HttpRoute[],
+    );
+  }
+
+  topic(name: string, partitions: number): Uuid {
+    const id = uuidRandom(this.runtime.random);
+    addTopic(this.metadataLog, name, id, partitions);
+    this.log.add(id, name, partitions);
+    return id;
+  }
+
+  async produce(topicId: Uuid, partition: number, records: readonly Partial<NewRecord>[]): Promise<void> {
+    const full = records.map((record) => ({ timestamp: 1_700_000_000_000, key: null, value: null, ...record }));
+    await this.log.fake(topicId, partition).append(buildBatch({ records: full }));
+  }
+
+  partition(topicId: Uuid, index: number): FakePartition {
+    return this.log.fake(topicId, index);
+  }
+
+  catalog(hooks: () => Hooks = () => this.hooks): Catalog {
+    const limits = { requestMsMax: 10_000, responseBytesMax: 1 << 26 };
+    return openRest(
+      {
+        ...{ name: "main", uri: "http://catalog", warehouse: "main", auth: { kind: "none" } as const },
+        ...{ accessDelegation: null, properties: new Map() },
+      },
+      { runtime: this.runtime, logger: silent, limits, fetch: this.#fetch(hooks) },
+    );
+  }
+
+  /** As another process would: without faults. */
+  foreign(): Catalog {
+    return this.catalog(() => noHooks);
+  }
+
+  /** A compactor as after a start of the process. */
+  open(
+    tables: readonly TableSettings[],
+    limits: Partial<CompactorLimits> = {},
+  ): { compactor: Compactor; metadata: MemoryMetadata } {
+    const metadata = memoryMetadata(this.metadataLog);
+    const store = hooked(this.store, (key) => this.hooks.write(key));
+    const compactor = openCompactor({
+      ...{ metadata, log: this.log, tables, runtime: this.runtime, logger: silent, metrics: noMetrics },
+      translator: new InlineTranslator({ limits: roundLimits, schemaById: async () => undefined }),
+      catalogs: new Map([["main", this.catalog()]]),
+      warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
+      limits: { ...lakeLimits, ...limits },
+      version: "0.0.0-test",
+    });
+    return { compactor, metadata };
+  }
+
+  /** Live data files, through manifest list and manifests, as an engine would find them. */
+  async files(table: TableName): Promise<readonly ManifestEntry[]> {
+    const loaded = await this.foreign().load(table);
+    if (loaded === undefined) return [];
+    const { metadata } = loaded;
+    const current = metadata["current-snapshot-id"];
+    const snapshot = metadata.snapshots.find((each) => each["snapshot-id"] === current);
+    if (snapshot === undefined) return [];
+    const list = await readManifestList(await this.warehouse.read(snapshot["manifest-list"]), "list");
+    const entries: ManifestEntry[] = [];
+    for (const manifest of list) {
+      const bytes = await this.warehouse.read(manifest.path);
+      if (bytes.length !== manifest.bytes) throw new Error(`manifest_length of ${manifest.path} is wrong`);
+      const read = await readManifest(bytes, manifest.path, {
+        schema: currentSchema(metadata),
+        specs: metadata["partition-specs"],
+      });
+      entries.push(...read.entries.filter((entry) => entry.status !== "deleted"));
+    }
+    return entries;
+  }
+
+  async rows(table: TableName): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const rows: Readonly<Record<string, unknown>>[] = [];
+    for (const { file } of await this.files(table))
+      rows.push(...(await readByHyparquet(await this.warehouse.read(file.path))));
+    return rows;
+  }
+
+  /** "partition:offset" of every row, sorted; twice what is there twice. */
+  async places(
+    table: TableName,
+    columns = { partition: "_kafka_partition", offset: "_kafka_offset" },
+  ): Promise<readonly string[]> {
+    return sorted((await this.rows(table)).map((row) => `${row[columns.partition]}:${row[columns.offset]}`));
+  }
+
+  #fetch(hooks: () => Hooks): Fetch {
+    return async (input, init) => {
+      const url = new URL(String(input));
+      const method = init?.method ?? "GET";
+      await hooks().request(method, url.pathname);
+      const match = this.#router.match(method, url.pathname);
+      if (match.kind !== "match") return respond(restCatalogErrorWords(404, "no such path"));
+      const request: HttpRequest = {
+        ...{ method, params: match.params, query: url.searchParams, headers: new Map() },
+        body: Buffer.from(typeof init?.body === "string" ? init.body : ""),
+        signal: new AbortController().signal,
+      };
+      return await hooks().answer(method, url.pathname, respond(await match.route.handle(request)));
+    };
+  }
+}
+
+export function sorted(places: readonly string[]): readonly string[] {
+  return [...places].sort((a, b) => {
+    const [p, o] = a.split(":").map(Number) as [number, number];
+    const [q, r] = b.split(":").map(Number) as [number, number];
+    return p - q || o - r;
+  });
+}
+
+export function offset(value: number): Offset {
+  return value as Offset;
+}
+
+function respond(answer: { readonly status: number; readonly body?: string | Uint8Array }): Response {
+  const hasBody = answer.status !== 204 && answer.status !== 304;
+  return new Response(hasBody ? (answer.body as string) : null, { status: answer.status });
+}
+
+/** The store, with a call before each write. */
+function hooked(store: MemoryObjectStore, write: (key: string) => void): MemoryObjectStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      return (...parameters: unknown[]): unknown => {
+        if (name === "putIfAbsent" || name === "put") write(String(parameters[0]));
+        return (value as (...all: unknown[]) => unknown).apply(target, parameters);
+      };
+    },
+  });
+}
+
+const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };
+export const noMetrics: CompactorMetrics = {
+  ...{ translationLag: nothing, commitLag: nothing, tableRows: nothing, tableFiles: nothing, tableFileBytes: nothing },
+  ...{ tableInvalid: nothing, tableCommits: nothing, tableCommitSeconds: nothing, tableState: nothing },
+};

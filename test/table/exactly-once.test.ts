@@ -1,0 +1,361 @@
+/**
+ * Proves: whatever is lost, crashes or is done to the table in between, its (partition, offset) pairs are the log's in the
+ * end: none missing, none twice. And: what a foreigner takes out of history is found and named, not repaired by guess.
+ */
+import { describe, expect, test } from "vitest";
+import type { Random } from "../../src/base/runtime.ts";
+import type { Catalog } from "../../src/table/catalog.ts";
+import type { Compactor } from "../../src/table/compactor.ts";
+import { readManifest, writeManifest } from "../../src/table/iceberg/manifest.ts";
+import { newManifestFile, readManifestList, writeManifestList } from "../../src/table/iceberg/manifest-list.ts";
+import type { Snapshot, TableMetadata } from "../../src/table/iceberg/metadata.ts";
+import type { Update } from "../../src/table/iceberg/updates.ts";
+import { currentSchema, defaultSpec } from "../../src/table/table-creation.ts";
+import { Lake, sorted } from "../support/lake.ts";
+import type { MemoryMetadata } from "../support/memory-metadata.ts";
+import { seededRandom } from "../support/seeded.ts";
+import { tableSettings, utf8 } from "./translate-fixtures.ts";
+
+const orders = { namespace: ["sales"], name: "orders" };
+const letters = { namespace: ["sales"], name: "orders_dlq" };
+
+/** The process ends here: nothing after it runs, and nobody catches it. */
+class Crash extends Error {}
+
+function int(random: Random, below: number): number {
+  return Math.floor(random.unit() * below);
+}
+
+/** Trouble at about one effect in ten, while it is on. */
+class Trouble {
+  isOn = false;
+  readonly #random: Random;
+  readonly counts = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0 };
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  arm(lake: Lake): void {
+    lake.hooks = {
+      request: async () => {
+        this.maybeCrash();
+        if (!this.#hits(0.05)) return;
+        this.counts.lostRequests += 1;
+        throw new TypeError("connection refused");
+      },
+      answer: async (method, _path, response) => {
+        this.maybeCrash();
+        if (method !== "POST" || !this.#hits(0.15)) return response;
+        if (this.#hits(0.5, true)) {
+          this.counts.errors += 1;
+          return new Response("{}", { status: [500, 502, 503, 504][int(this.#random, 4)] as number });
+        }
+        this.counts.lostAnswers += 1;
+        throw new TypeError("connection reset");
+      },
+      write: () => this.maybeCrash(),
+    };
+  }
+
+  maybeCrash(): void {
+    if (!this.#hits(0.03)) return;
+    this.counts.crashes += 1;
+    throw new Crash("the process died here");
+  }
+
+  #hits(chance: number, always = false): boolean {
+    return (this.isOn || always) && this.#random.unit() < chance;
+  }
+}
+
+describe("a table under trouble", () => {
+  const seeds = Number(process.env["INLET_SEEDS"] ?? 12);
+  const total = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0 };
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    test(`seed ${seed}: holds every offset once`, async () => {
+      const world = new World(seed);
+      await world.run(40);
+      const { rows, deadLetters } = await world.finish();
+      expect(rows, `seed ${seed}`).toEqual(sorted(world.expectedRows));
+      expect(deadLetters, `seed ${seed}`).toEqual(sorted(world.expectedLetters));
+      for (const [name, count] of Object.entries(world.trouble.counts)) total[name as keyof typeof total] += count;
+    });
+  }
+  test("the trouble was real", () => {
+    console.log(total);
+    for (const [name, count] of Object.entries(total)) expect(count, name).toBeGreaterThan(0);
+  });
+});
+
+interface Node {
+  readonly compactor: Compactor;
+  readonly metadata: MemoryMetadata;
+}
+
+class World {
+  readonly lake: Lake;
+  readonly trouble: Trouble;
+  readonly expectedRows: string[] = [];
+  readonly expectedLetters: string[] = [];
+  readonly #random: Random;
+  readonly #topic: ReturnType<Lake["topic"]>;
+  readonly #ends = [0, 0, 0];
+  readonly #foreign: Catalog;
+  #node: Node;
+  /** Processes that were thought dead. */
+  readonly #zombies: Node[] = [];
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed * 7919);
+    this.lake = new Lake(seed);
+    this.trouble = new Trouble(this.#random);
+    this.#topic = this.lake.topic("orders", 3);
+    this.#foreign = this.lake.foreign();
+    this.#node = this.#open();
+  }
+
+  async run(steps: number): Promise<void> {
+    for (let step = 0; step < steps; step += 1) {
+      const choice = this.#random.unit();
+      if (choice < 0.45) await this.#produce();
+      else if (choice < 0.8) await this.#flushInTrouble();
+      else if (choice < 0.87)
+        this.#node = this.#open(); // The old one is a zombie from now on, and may still be asked.
+      else await this.#disturb();
+    }
+  }
+
+  async finish(): Promise<{ readonly rows: readonly string[]; readonly deadLetters: readonly string[] }> {
+    this.#node = this.#open();
+    if (this.expectedRows.length + this.expectedLetters.length > 0) await this.#node.compactor.flush("orders");
+    const rows = await this.lake.places(orders);
+    const deadLetters = await this.lake.places(letters, { partition: "partition", offset: "offset" });
+    return { rows, deadLetters };
+  }
+
+  #open(): Node {
+    this.trouble.isOn = false;
+    this.trouble.arm(this.lake);
+    const settings = tableSettings("json", { expire: { keepMs: 3_600_000, keepMin: 1 } });
+    const limits = { roundBytesMax: 400, commitRoundsMax: 2 };
+    const node = this.lake.open([settings], limits);
+    node.metadata.onPropose = () => this.trouble.maybeCrash();
+    return node;
+  }
+
+  #restart(): void {
+    this.#zombies.push(this.#node);
+    this.#node = this.#open();
+  }
+
+  /** One that has taken the table, lost it, and does not know. Its image is current: the worst it can have. */
+  async #zombieActs(): Promise<void> {
+    const zombie = this.#zombies[int(this.#random, this.#zombies.length)];
+    if (zombie !== undefined) await this.#flush(zombie.compactor);
+  }
+
+  async #produce(): Promise<void> {
+    const partition = int(this.#random, 3);
+    const values = Array.from({ length: 1 + int(this.#random, 5) }, () => this.#random.unit() < 0.15);
+    const records = values.map((isBad, index) => ({
+      value: utf8(isBad ? "{bad" : JSON.stringify({ id: index, [`c${int(this.#random, 6)}`]: index })),
+    }));
+    await this.lake.produce(this.#topic, partition, records);
+    for (const isBad of values) {
+      const place = `${partition}:${this.#ends[partition]}`;
+      (isBad ? this.expectedLetters : this.expectedRows).push(place);
+      this.#ends[partition] = (this.#ends[partition] as number) + 1;
+    }
+  }
+
+  async #flushInTrouble(): Promise<void> {
+    this.trouble.isOn = true;
+    if (!(await this.#flush(this.#node.compactor))) this.#restart();
+    this.trouble.isOn = false;
+  }
+
+  async #flush(compactor: Compactor): Promise<boolean> {
+    try {
+      await compactor.flush("orders");
+      return true;
+    } catch (cause) {
+      const isExpected = wasCrash(cause) || (cause as Error).name === "TableStuck";
+      if (!isExpected) throw cause;
+      return false;
+    }
+  }
+
+  /** What other writers do to a table, without taking rows away. */
+  async #disturb(): Promise<void> {
+    const loaded = await this.#foreign.load(orders);
+    if (loaded === undefined || loaded.metadata["current-snapshot-id"] === -1n) return;
+    const updates = await this.#disturbance(loaded.metadata);
+    await this.#foreign.commit(orders, [], updates);
+  }
+
+  async #disturbance({ ...metadata }: TableMetadata): Promise<readonly Update[]> {
+    const choice = int(this.#random, 4);
+    if (choice === 0) return await foreignCommit(this.lake, metadata, "append");
+    if (choice === 1) return await foreignCommit(this.lake, metadata, "replace");
+    const current = metadata["current-snapshot-id"];
+    const others = metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]).filter((id) => id !== current);
+    const expired: readonly Update[] = others.map((id) => ({ action: "remove-snapshots", "snapshot-ids": [id] }));
+    if (choice === 2) return expired;
+    // The cut: our mark's snapshot is expired, and only a foreign one is left.
+    const replaced = await foreignCommit(this.lake, metadata, "replace");
+    return [...replaced, ...expired, { action: "remove-snapshots", "snapshot-ids": [current] }];
+  }
+}
+
+function wasCrash(cause: unknown): boolean {
+  return cause instanceof Error && (cause instanceof Crash || wasCrash(cause.cause));
+}
+
+/** A commit of somebody else: an empty append, or one that puts all entries into one new manifest, as engines do. */
+async function foreignCommit(
+  lake: Lake,
+  metadata: TableMetadata,
+  operation: "append" | "replace",
+): Promise<readonly Update[]> {
+  const parent = metadata.snapshots.find((each) => each["snapshot-id"] === metadata["current-snapshot-id"]) as Snapshot;
+  const snapshotId = parent["snapshot-id"] + 1n;
+  const sequenceNumber = metadata["last-sequence-number"] + 1;
+  const before = await readManifestList(await lake.warehouse.read(parent["manifest-list"]), "list");
+  const table = { schema: currentSchema(metadata), specs: metadata["partition-specs"] };
+  let manifests = before;
+  if (operation === "replace") {
+    const entries = [];
+    for (const manifest of before) {
+      const read = await readManifest(await lake.warehouse.read(manifest.path), manifest.path, table);
+      entries.push(
+        ...read.entries.map((entry) => ({
+          ...entry,
+          status: "existing" as const,
+          snapshotId: entry.snapshotId ?? manifest.addedSnapshotId,
+          sequenceNumber: entry.sequenceNumber ?? manifest.sequenceNumber,
+          fileSequenceNumber: entry.fileSequenceNumber ?? manifest.sequenceNumber,
+        })),
+      );
+    }
+    const spec = defaultSpec(metadata);
+    const bytes = writeManifest({ schema: table.schema, spec, content: "data", entries });
+    const path = `${metadata.location}/metadata/foreign-${snapshotId}.avro`;
+    await lake.warehouse.create(path, bytes);
+    const options = { path, bytes: bytes.length, spec, schema: table.schema, entries, snapshotId, sequenceNumber };
+    manifests = [newManifestFile(options)];
+  }
+  const list = `${metadata.location}/metadata/foreign-list-${snapshotId}.avro`;
+  const parentSnapshotId = parent["snapshot-id"];
+  await lake.warehouse.create(list, writeManifestList({ snapshotId, parentSnapshotId, sequenceNumber, manifests }));
+  const snapshot: Snapshot = {
+    ...{ "snapshot-id": snapshotId, "parent-snapshot-id": parentSnapshotId, "sequence-number": sequenceNumber },
+    ...{ "timestamp-ms": metadata["last-updated-ms"], "manifest-list": list, summary: { operation } },
+  };
+  return [
+    { action: "add-snapshot", snapshot },
+    { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": snapshotId },
+  ];
+}
+
+describe("history that somebody changed", () => {
+  const json = (id: number) => ({ value: utf8(JSON.stringify({ id })) });
+
+  async function committedTwice(seed: number) {
+    const lake = new Lake(seed);
+    const topic = lake.topic("orders", 1);
+    const { compactor } = lake.open([tableSettings("json")]);
+    await lake.produce(topic, 0, [json(1)]);
+    await compactor.flush("orders");
+    await lake.produce(topic, 0, [json(2)]);
+    await compactor.flush("orders");
+    const metadata = (await lake.foreign().load(orders))?.metadata as TableMetadata;
+    const [first, second] = metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]) as [bigint, bigint];
+    return { lake, topic, compactor, metadata, first, second };
+  }
+
+  test("a rollback of main stops the table, which says why; accept goes on after it", async () => {
+    const { lake, topic, compactor, first } = await committedTwice(101);
+    await lake
+      .foreign()
+      .commit(orders, [], [{ action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": first }]);
+    await lake.produce(topic, 0, [json(3)]);
+    await expect(compactor.flush("orders")).rejects.toThrow(/main was rolled back/);
+    const [table] = compactor.tables();
+    expect(table?.table).toMatchObject({ state: "diverged", reason: expect.stringContaining("rolled back") });
+    await compactor.resume("orders", "accept");
+    await compactor.flush("orders");
+    expect(await lake.places(orders)).toEqual(["0:0", "0:2"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("retranslate leaves the table alone and writes the whole log into a new generation", async () => {
+    const { lake, compactor, first } = await committedTwice(102);
+    await lake
+      .foreign()
+      .commit(orders, [], [{ action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": first }]);
+    await lake.produce(lake.metadataLog.topics.get("orders")?.id as never, 0, [json(3)]);
+    await expect(compactor.flush("orders")).rejects.toThrow(/rolled back/);
+    await compactor.resume("orders", "retranslate");
+    await compactor.flush("orders");
+    expect(await lake.places(orders)).toEqual(["0:0"]);
+    expect(await lake.places({ namespace: ["sales"], name: "orders__g2" })).toEqual(["0:0", "0:1", "0:2"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("a rollback whose traces were expired is still found", async () => {
+    const { lake, topic, compactor, metadata, first, second } = await committedTwice(103);
+    await lake
+      .foreign()
+      .commit(orders, [], [{ action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": first }]);
+    const rolledBack = (await lake.foreign().load(orders))?.metadata as TableMetadata;
+    const updates = await foreignCommit(lake, rolledBack, "append");
+    const expired: readonly Update[] = [first, second].map((id) => ({
+      action: "remove-snapshots",
+      "snapshot-ids": [id],
+    }));
+    await lake.foreign().commit(orders, [], [...updates, ...expired]);
+    expect(metadata.snapshots).toHaveLength(2);
+    await lake.produce(topic, 0, [json(3)]);
+    await expect(compactor.flush("orders")).rejects.toThrow(/expired, and its rows are not in the live files/);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("a table that was dropped and made anew stops", async () => {
+    const { lake, topic, compactor } = await committedTwice(104);
+    lake.metadataLog.pointers.get("sales")?.delete("orders");
+    await lake.produce(topic, 0, [json(3)]);
+    await expect(compactor.flush("orders")).rejects.toThrow(/not in its catalog/);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("a committer that took the table later stops the earlier one", async () => {
+    const { lake, topic, compactor } = await committedTwice(105);
+    const later = lake.open([tableSettings("json")]);
+    await lake.produce(topic, 0, [json(3)]);
+    await later.compactor.flush("orders");
+    await lake.produce(topic, 0, [json(4)]);
+    await expect(compactor.flush("orders")).rejects.toThrow(/another node commits/);
+    await later.compactor.flush("orders");
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "0:2", "0:3"]);
+    await compactor[Symbol.asyncDispose]();
+    await later.compactor[Symbol.asyncDispose]();
+  });
+
+  test("a column whose type no longer fits pauses the table", async () => {
+    const { lake, topic, compactor, metadata } = await committedTwice(106);
+    const schema = currentSchema(metadata);
+    const fields = schema.fields.map((field) => (field.name === "id" ? { ...field, type: "string" as const } : field));
+    await lake.foreign().commit(
+      orders,
+      [],
+      [
+        { action: "add-schema", schema: { ...schema, fields } },
+        { action: "set-current-schema", "schema-id": -1 },
+      ],
+    );
+    await lake.produce(topic, 0, [json(3)]);
+    await expect(compactor.flush("orders")).rejects.toThrow(/field \d+ was double and is string/);
+    await compactor[Symbol.asyncDispose]();
+  });
+});
