@@ -10,6 +10,7 @@ import { deflateRawSync, inflateRawSync, zstdDecompressSync } from "node:zlib";
 import type { AvroSchema } from "../../../schemas/iceberg.ts";
 import { CorruptData } from "../../base/errors.ts";
 import { AvroReader, type AvroValue, AvroWriter, readAvro, writeAvro } from "./avro-value.ts";
+import { isJsonObject, type Json, parseJson, renderJson } from "./json.ts";
 
 const magic = Uint8Array.of(0x4f, 0x62, 0x6a, 0x01);
 
@@ -85,7 +86,10 @@ export async function readAvroFile(bytes: Uint8Array, source: string): Promise<A
   const values: AvroValue[] = [];
   while (!reader.atEnd) {
     const count = reader.length();
-    const block = new AvroReader(decompress(inflate, reader.bytes(), source), source);
+    const inflated = decompress(inflate, reader.bytes(), source);
+    // An empty record takes no bytes: a block of billions of them would never end.
+    if (count > Math.max(1, inflated.length)) throw reader.corrupt(`${inflated.length} values at most`, String(count));
+    const block = new AvroReader(inflated, source);
     for (let index = 0; index < count; index += 1) values.push(readAvro(block, schema));
     if (!block.atEnd) throw reader.corrupt(`a block of ${count} values`, "bytes after them");
     if (Buffer.compare(reader.raw(16), sync) !== 0) throw reader.corrupt("the sync marker", "other bytes");
@@ -94,11 +98,35 @@ export async function readAvroFile(bytes: Uint8Array, source: string): Promise<A
 }
 
 function parseSchema(text: string | undefined, source: string): AvroSchema {
-  try {
-    return JSON.parse(text ?? "") as AvroSchema;
-  } catch (cause) {
-    throw new CorruptData({ source, position: 4, expected: "a schema in JSON", found: String(cause) });
+  const schema = parseJson(text ?? "", source);
+  requireSchema(schema, source);
+  return schema as unknown as AvroSchema;
+}
+
+/** Readers walk the schema as it is: its parts must be what their types say. */
+function requireSchema(json: Json | undefined, source: string): void {
+  if (typeof json === "string") return;
+  if (Array.isArray(json)) {
+    for (const branch of json as readonly Json[]) requireSchema(branch, source);
+    return;
   }
+  const wrong = (): CorruptData =>
+    new CorruptData({ source, position: 4, expected: "an Avro schema", found: renderJson(json ?? null).slice(0, 80) });
+  if (!isJsonObject(json)) throw wrong();
+  const { type, name, fields, items, values, size, symbols } = json;
+  if (typeof type !== "string") return requireSchema(type, source);
+  if (name !== undefined && typeof name !== "string") throw wrong();
+  if (fields !== undefined) {
+    if (!Array.isArray(fields)) throw wrong();
+    for (const field of fields as readonly Json[]) {
+      if (!isJsonObject(field) || typeof field["name"] !== "string") throw wrong();
+      requireSchema(field["type"], source);
+    }
+  }
+  if (items !== undefined) requireSchema(items, source);
+  if (values !== undefined) requireSchema(values, source);
+  if (size !== undefined && (typeof size !== "number" || size < 0)) throw wrong();
+  if (symbols !== undefined && !Array.isArray(symbols)) throw wrong();
 }
 
 type Inflate = (bytes: Uint8Array) => Uint8Array;

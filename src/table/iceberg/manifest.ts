@@ -7,6 +7,7 @@ import { CorruptData } from "../../base/errors.ts";
 import { readAvroFile, writeAvroFile } from "./avro-file.ts";
 import type { AvroObject, AvroValue } from "./avro-value.ts";
 import { parseJsonObject, renderJson } from "./json.ts";
+import { toSchema } from "./metadata-json.ts";
 import { fromAvro, type PartitionColumn, partitionAvroFields, partitionColumns, toAvro } from "./partition-type.ts";
 import type { DataFile, PartitionSpec, Schema } from "./types.ts";
 
@@ -74,7 +75,7 @@ export async function readManifest(
     throw new CorruptData({ source, position: 0, expected: "a known partition spec", found: String(specId) });
   }
   const text = file.metadata.get("schema");
-  const schema = text === undefined ? undefined : (parseJsonObject(text, source) as unknown as Schema);
+  const schema = text === undefined ? undefined : toSchema(parseJsonObject(text, source), source);
   const columns = partitionColumns(spec, schema ?? table.schema);
   const entries = file.values.map((value) => new EntryReader(value as AvroObject, source).entry(columns));
   const content = file.metadata.get("content") === "deletes" ? "deletes" : "data";

@@ -5,6 +5,7 @@
 import { CorruptData } from "../../base/errors.ts";
 import { isJsonObject, type Json, type JsonObject, parseJsonObject, renderJson } from "./json.ts";
 import type { TableMetadata } from "./metadata.ts";
+import type { Schema } from "./types.ts";
 
 /** The newest format version that we read and pass on. We write data for version 2 only. */
 const formatVersionMax = 3;
@@ -117,6 +118,58 @@ function checkRequired(metadata: Readonly<Record<string, unknown>>, source: stri
   for (const name of ["schemas", "partition-specs", "sort-orders"]) {
     const list = metadata[name];
     if (!Array.isArray(list) || list.length === 0) throw corrupt(source, `a list of ${name}`, list);
+  }
+  for (const schema of metadata["schemas"] as readonly Json[]) toSchema(schema, source);
+  for (const spec of metadata["partition-specs"] as readonly Json[]) requireSpec(spec, source);
+}
+
+/** Checks the shape that code walks: fields with ids, names and types, all the way down. */
+export function toSchema(json: Json, source: string): Schema {
+  requireType(json, source);
+  if (!isJsonObject(json) || json["type"] !== "struct") throw corrupt(source, "a schema", json);
+  return json as unknown as Schema;
+}
+
+function requireType(json: Json | undefined, source: string): void {
+  if (typeof json === "string") return;
+  const part = (name: string, type: "number" | "string") => {
+    if (!isJsonObject(json) || typeof json[name] !== type) throw corrupt(source, `a type with its ${name}`, json);
+  };
+  switch (isJsonObject(json) ? json["type"] : undefined) {
+    case "struct": {
+      const { fields } = json as JsonObject;
+      if (!Array.isArray(fields)) throw corrupt(source, "fields", json);
+      for (const field of fields as readonly Json[]) {
+        const isField = isJsonObject(field) && typeof field["id"] === "number" && typeof field["name"] === "string";
+        if (!isField) throw corrupt(source, "a field", field);
+        requireType(field["type"], source);
+      }
+      return;
+    }
+    case "list":
+      part("element-id", "number");
+      return requireType((json as JsonObject)["element"], source);
+    case "map":
+      part("key-id", "number");
+      part("value-id", "number");
+      requireType((json as JsonObject)["key"], source);
+      return requireType((json as JsonObject)["value"], source);
+    default:
+      throw corrupt(source, "a type", json);
+  }
+}
+
+function requireSpec(json: Json, source: string): void {
+  const fields = isJsonObject(json) && typeof json["spec-id"] === "number" ? json["fields"] : undefined;
+  if (!Array.isArray(fields)) throw corrupt(source, "a partition spec", json);
+  for (const field of fields as readonly Json[]) {
+    const isField =
+      isJsonObject(field) &&
+      typeof field["source-id"] === "number" &&
+      typeof field["field-id"] === "number" &&
+      typeof field["name"] === "string" &&
+      typeof field["transform"] === "string";
+    if (!isField) throw corrupt(source, "a partition field", field);
   }
 }
 

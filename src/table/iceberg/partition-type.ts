@@ -1,6 +1,6 @@
 /** The partition tuple of a spec: each field's result type, and how it stands in a manifest's Avro (rules C5, C6). */
 import type { AvroField, AvroSchema } from "../../../schemas/iceberg.ts";
-import { assert, CorruptData } from "../../base/errors.ts";
+import { CorruptData } from "../../base/errors.ts";
 import type { AvroValue } from "./avro-value.ts";
 import { bigintFromBytes, fixedBigintBytes } from "./bounds.ts";
 import { decimalBytes, decimalShape, fixedLength } from "./primitive.ts";
@@ -14,15 +14,25 @@ export interface PartitionColumn {
   readonly type: PrimitiveType;
 }
 
-/** A source that was dropped from the schema has no type left: its values are all null, and string holds null. */
+/**
+ * The spec and the schema come from outside: what does not fit together is corrupt. A source that was dropped from the schema has no type left: its values are all null, and string holds
+ * null.
+ */
 export function partitionColumns(spec: PartitionSpec, schema: Schema): readonly PartitionColumn[] {
   const types = new Map<number, IcebergType>();
   visitFields(schema, (id, type) => types.set(id, type));
   return spec.fields.map((field) => {
     const source = types.get(field["source-id"]) ?? "string";
-    assert(typeof source === "string", `partition field ${field.name} needs a primitive source`);
-    const type = transformResultType(field.transform, source);
-    assert(type !== undefined, `${field.transform} does not apply to ${source}`);
+    const type = typeof source === "string" ? transformResultType(field.transform, source) : undefined;
+    if (type === undefined) {
+      const found = typeof source === "string" ? source : source.type;
+      throw new CorruptData({
+        source: "partition spec",
+        position: 0,
+        expected: `a source for ${field.transform}`,
+        found,
+      });
+    }
     return { id: field["field-id"], name: field.name, type };
   });
 }
