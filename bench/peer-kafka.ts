@@ -144,17 +144,18 @@ async function deleteTopic(bootstrap: string, topic: string): Promise<void> {
 /** MiB/s as ProducerPerformance says. */
 async function produceRate(bootstrap: string, topic: string, records: number): Promise<number> {
   const output = await kafkaTool("org.apache.kafka.tools.ProducerPerformance", [
-    ...[
-      "--bootstrap-server",
-      bootstrap,
-      "--topic",
-      topic,
-      "--num-records",
-      String(records),
-      "--record-size",
-      String(recordBytes),
-    ],
-    ...["--throughput", "-1", "--command-property", "acks=all"],
+    "--bootstrap-server",
+    bootstrap,
+    "--topic",
+    topic,
+    "--num-records",
+    String(records),
+    "--record-size",
+    String(recordBytes),
+    "--throughput",
+    "-1",
+    "--command-property",
+    "acks=all",
   ]);
   const last = output.trim().split("\n").at(-1) ?? "";
   const match = /\(([\d.]+) MB\/sec\)/.exec(last);

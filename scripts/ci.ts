@@ -26,6 +26,7 @@ const steps: readonly Step[] = [
   { name: "static checks", command: ["npm", "run", "check"] },
   vitest("tests"),
   { name: "simulation", command: ["npm", "run", "sim", "--", "--seeds", "500", "--seed", freshSeed] },
+  { name: "kill -9", command: ["node", "test/crash/kill-cycles.ts", "--cycles", "50", "--seed", freshSeed] },
   { name: "demo", command: ["npm", "run", "demo", "--", "--exit"] },
   vitest("interop", "--config", "vitest.interop.config.ts"),
 ];

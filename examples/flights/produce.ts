@@ -62,10 +62,10 @@ for await (const rows of flights.yieldRowObjectJs()) {
       date: Number(row["date"]),
       delay: row["delay"],
       distance: row["distance"],
-      origin: row["origin"],
+      origin: row["origin"] as string,
       destination: row["destination"],
     };
-    messages.push({ key: String(flight.origin), value: await registry.encode(schemaId, flight) });
+    messages.push({ key: flight.origin, value: await registry.encode(schemaId, flight) });
     if (messages.length === batchRecords) await send();
   }
 }
