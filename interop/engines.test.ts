@@ -152,7 +152,7 @@ async function produceFlights(): Promise<void> {
         _kafka_partition: BigInt(partition),
         _kafka_offset: BigInt(offset),
         _kafka_timestamp: { micros: BigInt(timestamp) * 1000n },
-        _kafka_timestamp_type: "create",
+        _kafka_timestamp_type: "CreateTime",
         _kafka_key: origin,
         _kafka_headers: [{ struct: ["n", Buffer.from(String(index))] }],
       });
@@ -202,7 +202,7 @@ function earthquakeRows(schema: readonly NestedField[]): readonly Readonly<Recor
     _kafka_partition: BigInt(index % 2),
     _kafka_offset: BigInt(Math.floor(index / 2)),
     _kafka_timestamp: { micros: BigInt(feature.properties.time) * 1000n },
-    _kafka_timestamp_type: "create",
+    _kafka_timestamp_type: "CreateTime",
     _kafka_key: feature.id,
     _kafka_headers: [],
   }));

@@ -73,11 +73,26 @@ export async function startTrino(options: {
       timeoutMs: 180_000,
     },
   );
+  const server = `http://127.0.0.1:${port}`;
+  await hasNodes(server);
   return {
     address: `127.0.0.1:${port}`,
-    query: (sql) => query(`http://127.0.0.1:${port}`, sql),
+    query: (sql) => query(server, sql),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
+}
+
+/** The server says that it is up a moment before it has found itself as a worker. */
+async function hasNodes(server: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await query(server, "SELECT 1");
+      return;
+    } catch (cause) {
+      if (attempt === 100 || !String(cause).includes("NO_NODES_AVAILABLE")) throw cause;
+      await new Promise((resume) => setTimeout(resume, 200));
+    }
+  }
 }
 
 interface StatementPage {

@@ -3,33 +3,35 @@ import { readFileSync } from "node:fs";
 import { uuidRandom } from "./base/ids.ts";
 import { systemRuntime } from "./base/runtime.ts";
 import { runCli } from "./cli/program.ts";
-import type { ServerParts } from "./cli/server-commands.ts";
 import { watchSignals } from "./cli/signals.ts";
 
 const { clock, random } = systemRuntime();
+// A launcher that was killed could not pass anything on: its end of the channel closing says that it is gone.
 const signals = watchSignals(
   clock,
-  (name, listener) => process.on(name, listener),
+  (name, listener) => void process.on(name, listener),
   (code) => process.exit(code),
 );
+// The reader of a pipe (`| head`) may leave before everything is said: that is no failure.
+process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
+  if (cause.code !== "EPIPE") throw cause;
+  process.exit(0);
+});
+process.on("disconnect", () => signals.stop());
+process.channel?.unref(); // Listening for it would keep a command that is done from ending.
 process.exitCode = await runCli({
   args: process.argv.slice(2),
   version: version(),
   terminal: { out: (text) => void process.stdout.write(text), error: (text) => void process.stderr.write(text) },
   input: process.stdin,
   signal: signals.signal,
+  // Loaded when a command needs them: the others start without a broker in memory.
   server: {
-    openBroker: async (config) => (await part("broker")).openBroker(config),
-    runDemo: async (options) => (await part("demo")).runDemo(options),
+    openBroker: async (config) => (await import("./broker.ts")).openBroker(config),
+    runDemo: async (options) => (await import("./demo.ts")).runDemo(options),
   },
   randomId: () => uuidRandom(random).slice(0, 8),
 });
-
-/** Loads broker.ts or demo.ts, or what they were compiled to. */
-async function part(name: "broker" | "demo"): Promise<ServerParts> {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return (await import(new URL(`./${name}.${extension}`, import.meta.url).href)) as ServerParts;
-}
 
 /** From the package.json nearest above: beside src, or above dist/src. */
 function version(): string {

@@ -53,6 +53,7 @@ export function openTables(options: TablesOptions): Tables {
   const translator =
     options.translator ??
     new PoolTranslator({
+      clock: runtime.clock,
       workers: settings.tableTranslateWorkers,
       limits: roundLimits(settings),
       schemaById: async (id) => {

@@ -7,8 +7,8 @@ const sameWishMs = 500;
 export interface Signals {
   /** Aborts at the first. */
   readonly signal: AbortSignal;
-  /** 128 and the number of the signal that came, as a shell says it; 0 when none came. */
-  exitCode(): number;
+  /** Asks for a graceful end as the first signal does. */
+  stop(): void;
 }
 
 export function watchSignals(
@@ -18,7 +18,6 @@ export function watchSignals(
 ): Signals {
   const stop = new AbortController();
   let firstAt: number | undefined;
-  let code = 0;
   for (const [name, number] of [
     ["SIGINT", 2],
     ["SIGTERM", 15],
@@ -26,10 +25,9 @@ export function watchSignals(
     on(name, () => {
       if (firstAt === undefined) {
         firstAt = clock.monotonic();
-        code = 128 + number;
         stop.abort();
       } else if (clock.monotonic() - firstAt >= sameWishMs) exitNow(128 + number);
     });
   }
-  return { signal: stop.signal, exitCode: () => code };
+  return { signal: stop.signal, stop: () => stop.abort() };
 }

@@ -1,6 +1,7 @@
 /** inlet topic create|list|describe|produce|consume|delete, in rpk's words. */
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
+import type { Kafka } from "kafkajs";
 import type { Context } from "./context.ts";
 import { withAdmin, withKafka } from "./kafka.ts";
 import { CommandFailed, exitCodes, printJson, printRows } from "./output.ts";
@@ -73,7 +74,7 @@ async function create(
 async function listTopics(context: Context, options: { internal?: true }): Promise<void> {
   const { topics } = await withAdmin(context.brokers, (admin) => admin.fetchTopicMetadata());
   const rows = topics
-    .filter(({ name }) => options.internal === true || !name.startsWith("__"))
+    .filter(({ name }) => options.internal === true || !/^(__.*|_schemas)$/.test(name))
     .map(({ name, partitions }) => ({
       name,
       partitions: partitions.length,
@@ -99,7 +100,12 @@ async function describe(context: Context, name: string): Promise<void> {
   const partitions = (metadata?.partitions ?? [])
     .map(({ partitionId, leader }) => {
       const at = offsets.find(({ partition }) => partition === partitionId);
-      return { partition: partitionId, leader, log_start: at?.low ?? null, high_watermark: at?.high ?? null };
+      return {
+        partition: partitionId,
+        leader,
+        log_start: at === undefined ? null : Number(at.low),
+        high_watermark: at === undefined ? null : Number(at.high),
+      };
     })
     .sort((a, b) => a.partition - b.partition);
   const entries = configs.map(({ configName, configValue, isDefault }) => ({
@@ -188,7 +194,7 @@ async function consume(context: Context, topic: string, options: ConsumeOptions)
     throw new CommandFailed("--offset is start or end", exitCodes.usage);
   if (options.num === 0) return;
   await withKafka(context.brokers, async (kafka) => {
-    // kafkajs reads only as a member of a group; one that nobody else has, and that leaves no offsets behind.
+    // kafkajs reads only as a member of a group: one that nobody else has, deleted afterwards.
     const groupId = options.group ?? `inlet-cli-${context.randomId()}`;
     const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false });
     await consumer.connect();
@@ -220,5 +226,16 @@ async function consume(context: Context, topic: string, options: ConsumeOptions)
     } finally {
       await consumer.disconnect();
     }
+    if (options.group === undefined) await forgetGroup(kafka, groupId);
   });
+}
+
+async function forgetGroup(kafka: Kafka, groupId: string): Promise<void> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    await admin.deleteGroups([groupId]);
+  } finally {
+    await admin.disconnect();
+  }
 }

@@ -44,13 +44,13 @@ function applyCommitObject(image: ImageState, event: EventOf<"commit-object">, c
     number: image.nextObjectNumber,
     live: 0,
   };
+  context.undo.assign(image, { nextObjectNumber: object.number + 1 });
+  context.undo.set(image.objectsByKey, object.key, object);
+  context.undo.set(image.objectsByNumber, object.number, object);
   for (const range of event.ranges) {
     const refusal = commitRange(image, object, range, context);
     if (refusal !== undefined) return refusal;
   }
-  context.undo.assign(image, { nextObjectNumber: object.number + 1 });
-  context.undo.set(image.objectsByKey, object.key, object);
-  context.undo.set(image.objectsByNumber, object.number, object);
   if (object.live === 0) context.undo.set(image.unreferencedSince, object.key, context.seq);
   return undefined;
 }

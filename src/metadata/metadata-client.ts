@@ -217,8 +217,8 @@ class FollowingClient implements MetadataClient {
       }
       if (isAnchored) this.#requireAnchor(entries[0]);
       for (const entry of entries) this.#fold(entry);
-      if (entries.length <= (isAnchored ? 1 : 0)) break;
-      isAnchored = true;
+      if (entries.length < limits.readEntriesMax) return;
+      isAnchored = false; // Once is enough: from here on the fold checks the chain.
     }
   }
 

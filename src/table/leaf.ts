@@ -238,7 +238,7 @@ export class BytesLeaf extends Levels {
   }
   /** A view; do not keep it. */
   at(index: number): Uint8Array {
-    return this.data.subarray(this.offsets[index] as number, this.offsets[index + 1] as number);
+    return this.data.subarray(this.offsets[index], this.offsets[index + 1]);
   }
   copy(from: BytesLeaf, index: number, rep: number): void {
     this.put(rep, from.data, from.offsets[index] as number, from.offsets[index + 1] as number);

@@ -6,7 +6,7 @@
 import { constants, crc32, zstdCompressSync } from "node:zlib";
 import type { Leaf } from "./leaf.ts";
 import { type Dictionary, findDictionary } from "./parquet-dictionary.ts";
-import { bitWidth, PageBuffer, putHybrid, putLevels, putPlain, putPlainChosen } from "./parquet-encoding.ts";
+import { bitWidth, type PageBuffer, putHybrid, putLevels, putPlain, putPlainChosen } from "./parquet-encoding.ts";
 import { type Extremes, findExtremes } from "./parquet-statistics.ts";
 import { ThriftWriter } from "./parquet-thrift.ts";
 

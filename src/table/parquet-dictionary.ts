@@ -33,12 +33,18 @@ export function findDictionary(leaf: Leaf, bytesMax: number): Dictionary | undef
   }
 }
 
+/**
+ * Steps through the table that a value may cost on average. Values that were chosen to collide cost more, and then the
+ * column is written plain.
+ */
+const stepsPerValueMax = 8;
+
 /** How values of one kind are compared. Values are named by their index; floats are told apart by their bits. */
 interface Identity {
-  hash(index: number): number;
-  same(a: number, b: number): boolean;
+  readonly hash: (index: number) => number;
+  readonly same: (a: number, b: number) => boolean;
   /** Bytes as PLAIN. */
-  size(index: number): number;
+  readonly size: (index: number) => number;
 }
 
 class Finder {
@@ -63,6 +69,7 @@ class Finder {
     let dictionaryBytes = 0;
     let plainBytes = 0;
     let provesAt = probationValues;
+    let steps = 0;
     for (let value = 0; value < count; value += 1) {
       const bytes = size(value);
       plainBytes += bytes;
@@ -71,7 +78,9 @@ class Finder {
       while (place >= 0 && !same(this.#firsts[place] as number, value)) {
         slot = (slot + 1) & (this.#table.length - 1);
         place = (this.#table[slot] as number) - 1;
+        steps += 1;
       }
+      if (steps > stepsPerValueMax * (value + probationValues)) return undefined;
       if (place < 0) {
         place = this.#distinct;
         dictionaryBytes += bytes;

@@ -99,7 +99,7 @@ const physicalTypes = { boolean: 0, int32: 1, int64: 2, float: 4, double: 5, byt
 function writeElement(out: ThriftWriter, element: Element): void {
   const isGroup = element.type === "group" || element.type === "list" || element.type === "map";
   if (!isGroup) {
-    const layout: Layout = layoutOf(element.type as PrimitiveType);
+    const layout: Layout = layoutOf(element.type);
     out.i32(1, physicalTypes[layout.kind]);
     if (layout.kind === "fixed") out.i32(2, layout.width);
   }
@@ -145,6 +145,13 @@ function annotationOf(type: Element["type"]): Annotation | undefined {
       return { converted: 10, logical: 8, parameters: micros(true) };
     case "uuid":
       return { logical: 14 };
+    case "binary":
+    case "boolean":
+    case "double":
+    case "float":
+    case "group":
+    case "int":
+    case "long":
     default: {
       const decimal = decimalShape(type);
       if (decimal === undefined) return undefined;

@@ -39,6 +39,15 @@ function convert(type: AvroType, { above, budget }: Site): SourceType {
       return orNothing({ kind: "map", value: convert(type.values, below) });
     case "union":
       return convertUnion(type.branches, below);
+    case "boolean":
+    case "bytes":
+    case "double":
+    case "enum":
+    case "fixed":
+    case "float":
+    case "int":
+    case "long":
+    case "string":
     default:
       return { kind: "primitive", type: avroPrimitive(type) };
   }

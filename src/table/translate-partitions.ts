@@ -141,7 +141,7 @@ function sourceOf(
   transform: Parameters<typeof compileTransform>[0],
 ): PartitionSource {
   const leaf = columns.leaves.find((each) => each.shape.id === sourceId);
-  if (leaf === undefined) return { valuesOf: (rows) => new Array<null>(rows).fill(null) };
+  if (leaf === undefined) return { valuesOf: (rows) => Array.from({ length: rows }, () => null) };
   assert(leaf.maxRep === 0, "a partition source is in no list or map"); // Rule G9.
   const compiled = compileTransform(transform, leaf.shape.type);
   assert(compiled.kind === "ok", compiled.kind === "ok" ? "" : compiled.reason);

@@ -35,17 +35,24 @@ function launch(args: readonly string[] = [], preload = "") {
   let error = "";
   child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (error += chunk.toString()));
-  const ended = once(child, "close").then(([code]) => ({ code: code as number, out, error }));
+  const ended = once(child, "close").then(([code]) => ({ code: code as number | null, out, error }));
   return { child, ended };
 }
 
-describe("the launcher", () => {
+/** A new Node becomes the other program; an old one, which cannot, stays in front of it. */
+describe.each(["new", "old"] as const)("the launcher under a Node that is %s", (age) => {
+  const launchAs = (args: readonly string[] = []): ReturnType<typeof launch> => {
+    const preload = join(home, "preload.cjs");
+    writeFileSync(preload, age === "old" ? "delete process.execve;" : "");
+    return launch(args, preload);
+  };
+
   test("hands on arguments, exit code and the size of the thread pool", async () => {
     bringNode();
     script(
       "const code: number = 7; console.log(process.argv.slice(2).join(), process.env.UV_THREADPOOL_SIZE); process.exitCode = code;",
     );
-    expect(await launch(["a", "--b", "c d"]).ended).toEqual({ code: 7, out: "a,--b,c d 16\n", error: "" });
+    expect(await launchAs(["a", "--b", "c d"]).ended).toMatchObject({ code: 7, out: "a,--b,c d 16\n" });
   });
 
   test("passes SIGTERM on and waits for the graceful end", async () => {
@@ -53,16 +60,29 @@ describe("the launcher", () => {
     script(
       'process.on("SIGTERM", () => { console.log("closing"); clearInterval(held); process.exitCode = 3; }); const held = setInterval(() => {}, 1000); console.log("up");',
     );
-    const { child, ended } = launch();
+    const { child, ended } = launchAs();
     await once(child.stdout, "data");
     child.kill("SIGTERM");
-    expect(await ended).toEqual({ code: 3, out: "up\nclosing\n", error: "" });
+    expect(await ended).toMatchObject({ code: 3, out: "up\nclosing\n" });
   });
 
-  test("a child that a signal ended is 128 and its number", async () => {
+  test("ends as the other program ended, by a signal too", async () => {
     bringNode();
     script('process.kill(process.pid, "SIGKILL"); setInterval(() => {}, 1000);');
-    expect((await launch().ended).code).toBe(137);
+    expect((await launchAs().ended).code).toBe(age === "old" ? 137 : null);
+  });
+});
+
+describe("the launcher", () => {
+  test("killed, it leaves no broker behind", async () => {
+    const preload = join(home, "preload.cjs");
+    writeFileSync(preload, "delete process.execve;");
+    const args = ["-r", preload, join(root, "bin/inlet"), "start", "--data-directory", join(home, "data")];
+    const ports = ["--kafka-port", "--registry-port", "--catalog-port", "--http-port"].flatMap((flag) => [flag, "0"]);
+    const child = spawn(process.execPath, [...args, ...ports], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data"); // It logs: the other program runs.
+    child.kill("SIGKILL");
+    await once(child, "close"); // Standard output closes when both have ended.
   });
 
   test("an old Node without one of ours is told what to do", async () => {

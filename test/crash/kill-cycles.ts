@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { Kafka, logLevel, type Producer } from "kafkajs";
 import { type InletBroker, startInlet } from "../support/inlet-process.ts";
 import { freePort } from "../support/processes.ts";
+import { RawClient } from "../support/raw-client.ts";
 
 const topic = "crash";
 const partitions = 3;
@@ -35,8 +36,9 @@ export async function runKillCycles(options: {
   const random = mulberry32(options.seed);
   const directory = mkdtempSync(join(tmpdir(), "inlet-crash-"));
   // The same port every time, so that clients find the broker again; small generations, so that kills hit uploads too.
-  const config = { kafka: { port: await freePort() }, upload: { interval: { ms: { max: 500 } } } };
-  const start = (): Promise<InletBroker> => startInlet({ directory, config, name: "crash" });
+  const kafkaPort = await freePort();
+  const config = { stream: { upload: { interval: { ms: { max: 500 } } } } };
+  const start = (): Promise<InletBroker> => startInlet({ directory, kafkaPort, config, name: "crash" });
   let broker = await start();
   const kafka = new Kafka({
     brokers: [broker.bootstrap],
@@ -51,7 +53,7 @@ export async function runKillCycles(options: {
     await admin.disconnect();
     const stop = new AbortController();
     const loads = Array.from({ length: producers }, (_, index) => load(kafka, index, stop.signal));
-    const committing = commitLoop(kafka, stop.signal);
+    const committing = commitLoop(kafkaPort, stop.signal);
     for (let cycle = 1; cycle <= options.cycles; cycle += 1) {
       await pause(150 + Math.floor(random() * 900));
       broker.running.child.kill("SIGKILL");
@@ -102,27 +104,29 @@ async function load(kafka: Kafka, index: number, signal: AbortSignal): Promise<r
 }
 
 /** Commits growing offsets for partition 0 until told to stop; returns those that were acked. */
-async function commitLoop(kafka: Kafka, signal: AbortSignal): Promise<readonly number[]> {
-  const admin = kafka.admin({ retry: { retries: 1000, initialRetryTime: 50, maxRetryTime: 250 } });
-  await admin.connect();
+async function commitLoop(port: number, signal: AbortSignal): Promise<readonly number[]> {
   const acked: number[] = [];
-  for (let offset = 1; !signal.aborted; offset += 1) {
-    await admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: String(offset) }] });
-    acked.push(offset);
-    await pause(20);
+  for (let offset = 1; !signal.aborted; ) {
+    try {
+      await using client = await RawClient.open({ host: "127.0.0.1", port });
+      await client.call("findCoordinator", 1, { key: group, keyType: 0 }); // The first that asks makes the internal topic.
+      while (!signal.aborted) {
+        const committedOffset = offset;
+        const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: "" }];
+        const answer = await client.call("offsetCommit", 7, {
+          groupId: group,
+          memberId: "",
+          topics: [{ name: topic, partitions }],
+        });
+        if (answer.topics[0]?.partitions[0]?.errorCode === 0) acked.push(committedOffset);
+        offset += 1;
+        await pause(5);
+      }
+    } catch {
+      await pause(50); // The broker was killed: whether the last commit took effect is not known, so it is not counted.
+    }
   }
-  await admin.disconnect();
   return acked;
-}
-
-async function checkCommits(kafka: Kafka, acked: readonly number[]): Promise<readonly string[]> {
-  const admin = kafka.admin();
-  await admin.connect();
-  const [fetched] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
-  await admin.disconnect();
-  const last = acked.at(-1) ?? -1;
-  const kept = Number(fetched?.partitions.find((one) => one.partition === 0)?.offset ?? -1);
-  return kept >= last && acked.length > 0 ? [] : [`group offset is ${kept}, acked was ${last}`];
 }
 
 /** All values of each partition in offset order. */
@@ -151,6 +155,16 @@ async function readAll(kafka: Kafka, seed: number): Promise<readonly (readonly s
   });
   await consumer.disconnect();
   return values;
+}
+
+async function checkCommits(kafka: Kafka, acked: readonly number[]): Promise<readonly string[]> {
+  const admin = kafka.admin();
+  await admin.connect();
+  const [fetched] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+  await admin.disconnect();
+  const last = acked.at(-1) ?? -1;
+  const kept = Number(fetched?.partitions.find((one) => one.partition === 0)?.offset ?? -1);
+  return kept >= last && acked.length > 0 ? [] : [`group offset is ${kept}, acked was ${last}`];
 }
 
 /** What the values read say against the values acked. Exported for its own test. */

@@ -41,8 +41,9 @@ function world(seed: number): World {
 }
 
 casLogContract("file, simulated disk that fails", async () => {
-  const { clock, disk, open } = world(1);
-  const log = await clock.until(open());
+  const w = world(1);
+  const { clock, disk } = w;
+  const log = await clock.until(w.open());
   const writeCheckpoint = log.writeCheckpoint.bind(log);
   const failing = { delayMsMax: 1, datasyncFails: 0.3, writeFails: 0.2 };
   disk.faults = failing;
@@ -83,7 +84,7 @@ async function liveAndDie(w: World, first: number): Promise<{ answered: Map<numb
   await w.clock.run(w.random.between(5, 60));
   if (w.random.chance(0.6)) w.disk.crash();
   else w.disk.processDies();
-  if (failure !== undefined) throw failure;
+  if (failure !== undefined) throw new Error(`seed ${w.random.seed}`, { cause: failure });
   return { answered, tried };
 }
 

@@ -4,48 +4,23 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { Clock } from "../../src/base/runtime.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import { dispatcher, type Handlers, type RequestContext } from "../../src/protocol/dispatch.ts";
-import { type KafkaListener, type KafkaListenerLimits, openKafkaListener } from "../../src/server/kafka-listener.ts";
+import type { KafkaListener, KafkaListenerLimits } from "../../src/server/kafka-listener.ts";
 import { SimClock } from "../sim/clock.ts";
-import { RawClient } from "./raw-client.ts";
+import { RawClient } from "../support/raw-client.ts";
+import { openTestListener } from "./test-listener.ts";
 
 const MiB = 1024 * 1024;
-const limits: KafkaListenerLimits = {
-  requestBytesMax: 100 * MiB,
-  requestElementsMax: 100_000,
-  requestMemoryBytesMax: 64 * MiB,
-  smallRequestBytesMax: 65_536,
-  smallRequestMemoryBytesMax: 8 * MiB,
-  requestsInFlightMax: 10,
-  connectionsMax: 3000,
-  connectionsPerHostMax: 3000,
-  connectionsPerSecondMax: 10_000,
-  idleMsMax: 60_000,
-  arrivalGraceMs: 5_000,
-  arrivalBytesPerSecondMin: 1_000,
-  closeMsMax: 2_000,
-};
-
-const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
-const ignored = { set() {}, observe() {} };
-
 async function open(
   handlers: Handlers,
   options: { readonly limits?: Partial<KafkaListenerLimits>; readonly clock?: Clock } = {},
 ): Promise<KafkaListener & { readonly failures: unknown[] }> {
-  const failures: unknown[] = [];
-  const listener = await openKafkaListener({
-    name: "test",
-    host: "127.0.0.1",
-    port: 0,
+  const listener = await openTestListener({
     dispatcher: dispatcher(handlers),
-    limits: { ...limits, ...options.limits },
     clock: options.clock ?? systemRuntime().clock,
-    logger: silent,
-    metrics: { requestSeconds: ignored, requestsInFlight: ignored, connections: ignored, requestBytesHeld: ignored },
-    failed: (cause) => failures.push(cause),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   onTestFinished(() => listener[Symbol.asyncDispose]());
-  return Object.assign(listener, { failures });
+  return listener;
 }
 
 async function client(listener: KafkaListener): Promise<RawClient> {

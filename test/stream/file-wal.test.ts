@@ -199,6 +199,7 @@ describe("power loss", () => {
           const found = await recovered(image);
           expect(found.length, `cut ${cut} subset ${subset} ${last}`).toBeGreaterThanOrEqual(acked);
           expect(found).toEqual(upTo(found.length));
+          if (subset % 8 === 0) await goOn(image, found.length);
           images += 1;
         }
       }
@@ -342,6 +343,15 @@ async function workload(disk: MemoryDisk, acked: () => void): Promise<boolean> {
     }
   };
   return await settledOrCut(run(), disk);
+}
+
+/** What recovery has left can be written on, over several segments, and read again. */
+async function goOn(disk: MemoryDisk, count: number): Promise<void> {
+  const wal = walOn(disk, { walSegmentBytes: 16 * 1024 });
+  await wal.recover(() => undefined);
+  for (let i = count; i < count + 5; i += 1) await append(wal, i, 5000);
+  await wal[Symbol.asyncDispose]();
+  expect(await recovered(disk)).toEqual(upTo(count + 5));
 }
 
 /** Waits until the work is done or hangs because the power is off. */

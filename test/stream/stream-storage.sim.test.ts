@@ -109,7 +109,7 @@ class World {
       directory: "/wal",
       nodeEpoch: metadata.nodeEpoch,
       runtime,
-      limits: { walBytesMax: 300_000, walSegmentBytes: 16_384, walGroupBytesMax: 8192, walLingerMs: 0, walIdleMs: 100 },
+      limits: { walBytesMax: 300_000, walSegmentBytes: 8192, walGroupBytesMax: 4096, walLingerMs: 0, walIdleMs: 100 },
       logger: silent,
     });
     const fatal = (cause: unknown): void => {
@@ -294,7 +294,7 @@ describe("stream storage", () => {
     let caught = 0;
     for (let seed = 1; seed <= 200 && caught === 0; seed += 1) {
       await live(new World(seed, (wal) => new HastyWal(wal))).catch((cause: unknown) => {
-        expect(String(cause)).toMatch(/acked batches of stream/);
+        expect(String(cause)).toMatch(/acked batches of stream|corrupt WAL/);
         caught += 1;
       });
     }

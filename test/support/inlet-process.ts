@@ -17,23 +17,23 @@ export async function startInlet(options: {
   readonly directory: string;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly name?: string;
+  /** A free one by default; given when a broker must come back where clients knew it. */
+  readonly kafkaPort?: number;
 }): Promise<InletBroker> {
   mkdirSync(options.directory, { recursive: true });
-  const [kafka, registry, catalog, http] = [await freePort(), await freePort(), await freePort(), await freePort()];
-  const {
-    kafka: kafkaConfig,
-    registry: registryConfig,
-    catalog: catalogConfig,
-    http: httpConfig,
-    ...rest
-  } = (options.config ?? {}) as Record<string, object | undefined>;
+  const [kafkaPort, registryPort, catalogPort, httpPort] = [
+    options.kafkaPort ?? (await freePort()),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ];
   const config = {
     data: { directory: join(options.directory, "data") },
-    kafka: { host: "127.0.0.1", port: kafka, ...kafkaConfig },
-    registry: { port: registry, ...registryConfig },
-    catalog: { port: catalog, ...catalogConfig },
-    http: { port: http, ...httpConfig },
-    ...rest,
+    kafka: { port: kafkaPort },
+    registry: { port: registryPort },
+    catalog: { port: catalogPort },
+    http: { port: httpPort },
+    ...options.config,
   };
   const file = join(options.directory, "inlet.yaml");
   writeFileSync(file, stringify(config));
@@ -42,15 +42,15 @@ export async function startInlet(options: {
     process.execPath,
     [join(checkout, "bin/inlet"), "start", "-c", file],
     {
-      ready: () => answers(`http://127.0.0.1:${http}/health/ready`),
+      ready: () => answers(`http://127.0.0.1:${httpPort}/health/ready`),
       timeoutMs: 60_000,
     },
   );
   return {
-    bootstrap: `127.0.0.1:${kafka}`,
-    registry: `http://127.0.0.1:${registry}`,
-    catalog: `http://127.0.0.1:${catalog}`,
-    http: `http://127.0.0.1:${http}`,
+    bootstrap: `127.0.0.1:${kafkaPort}`,
+    registry: `http://127.0.0.1:${registryPort}`,
+    catalog: `http://127.0.0.1:${catalogPort}`,
+    http: `http://127.0.0.1:${httpPort}`,
     running,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };

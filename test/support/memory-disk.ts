@@ -166,7 +166,8 @@ export class MemoryDisk implements Disk {
           throw cause;
         }
         if (this.isSyncSkipped) return;
-        inode.synced = inode.bytes.slice();
+        inode.synced = resized(inode.synced, inode.bytes.length);
+        for (const { position, bytes } of inode.writes) inode.synced.set(bytes, position);
         inode.writes = [];
         inode.isResized = false;
       },

@@ -14,7 +14,7 @@ export type Row = Record<string, unknown>;
 const compressors = { ZSTD: (input: Uint8Array): Uint8Array => new Uint8Array(zstdDecompressSync(input)) };
 
 export function bufferOf(bytes: Uint8Array): ArrayBuffer {
-  return bytes.slice().buffer as ArrayBuffer;
+  return bytes.slice().buffer;
 }
 
 export function readFooter(bytes: Uint8Array): FileMetaData {
@@ -38,7 +38,8 @@ export async function readRawByHyparquet(bytes: Uint8Array): Promise<readonly Ro
 
 /** Arrow's own vectors: what is not asked for is not converted. */
 export function readByArrow(bytes: Uint8Array): Table {
-  return tableFromIPC(readParquet(bytes).intoIPCStream()) as Table;
+  const table: Table = tableFromIPC(readParquet(bytes).intoIPCStream());
+  return table;
 }
 
 /** Runs the SQL with $file standing for the written file. */

@@ -37,6 +37,16 @@ function valueJson(type: AvroType, cursor: Cursor, depth: number): string {
     }
     case "union":
       return valueJson(branchAt(type.branches, cursor), cursor, depth + 1);
+    case "boolean":
+    case "bytes":
+    case "double":
+    case "enum":
+    case "fixed":
+    case "float":
+    case "int":
+    case "long":
+    case "null":
+    case "string":
     default:
       return scalarJson(type, cursor);
   }
@@ -74,6 +84,10 @@ function scalarJson(type: AvroType, cursor: Cursor): string {
       }
       return JSON.stringify(Buffer.from(bytes).toString("base64"));
     }
+    case "array":
+    case "map":
+    case "record":
+    case "union":
     default:
       throw new BadRecord("malformed", `no scalar: ${type.kind}`);
   }

@@ -3,7 +3,7 @@ import { assert } from "../../base/errors.ts";
 import { uuidFromBytes } from "../../base/ids.ts";
 import { bigintFromBytes, fixedBigintBytes } from "../iceberg/bounds.ts";
 import { decimalShape } from "../iceberg/primitive.ts";
-import type { BytesLeaf, FixedLeaf, Int32Leaf, Int64Leaf, Leaf } from "../leaf.ts";
+import type { BytesLeaf, Int32Leaf, Int64Leaf, Leaf } from "../leaf.ts";
 import type { AvroLogical, AvroScalar } from "./avro-schema.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { AvroPut, Cursor } from "./cursor.ts";
@@ -72,6 +72,15 @@ function compileLong(logical: AvroLogical | undefined, leaf: Int64Leaf): AvroPut
         const nanos = cursor.long;
         leaf.putBigInt(rep, (nanos - (((nanos % 1000n) + 1000n) % 1000n)) / 1000n);
       };
+    case undefined:
+    case "date":
+    case "decimal":
+    case "duration":
+    case "local-timestamp-micros":
+    case "time-micros":
+    case "time-millis":
+    case "timestamp-micros":
+    case "uuid":
     default:
       return (cursor, rep) => {
         cursor.readLong();
@@ -164,7 +173,11 @@ function putUnscaled(leaf: Leaf, scale: number): (rep: number, unscaled: bigint)
     case "int64":
       return (rep, unscaled) => leaf.putBigInt(rep, unscaled);
     case "fixed":
-      return (rep, unscaled) => leaf.put(rep, fixedBigintBytes(unscaled, (leaf as FixedLeaf).width), 0);
+      return (rep, unscaled) => leaf.put(rep, fixedBigintBytes(unscaled, leaf.width), 0);
+    case "boolean":
+    case "bytes":
+    case "double":
+    case "float":
     default:
       assert(
         leaf.kind === "bytes" && decimalShape(leaf.shape.type) === undefined,

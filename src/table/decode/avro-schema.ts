@@ -215,6 +215,10 @@ function primitive(name: Primitive, logical: AvroLogical | undefined): AvroType 
       const fits = logical !== undefined && (logicalsOf[name] ?? []).includes(logical.name);
       return { kind: name, logical: fits ? logical : undefined };
     }
+    case "boolean":
+    case "double":
+    case "float":
+    case "null":
     default:
       return { kind: name };
   }

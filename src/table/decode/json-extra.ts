@@ -107,6 +107,10 @@ function fits(value: unknown, node: ColumnNode): boolean {
       return typeof value === "number";
     case "boolean":
       return typeof value === "boolean";
+    case "fixed":
+    case "float":
+    case "int32":
+    case "int64":
     default:
       return false;
   }

@@ -171,6 +171,14 @@ function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonS
         if (typeof value === "boolean") leaf.put(rep, value);
         else wrong("a boolean", value, rep);
       };
+    case "binary":
+    case "date":
+    case "float":
+    case "int":
+    case "time":
+    case "timestamp":
+    case "timestamptz":
+    case "uuid":
     default:
       return compileFormatted(leaf, wrong);
   }
@@ -197,6 +205,15 @@ function compileFormatted(
         const bytes = text.encode(value);
         return putUuidText(leaf as FixedLeaf, rep, bytes, 0, bytes.length);
       }
+      case "binary":
+      case "boolean":
+      case "double":
+      case "float":
+      case "int":
+      case "long":
+      case "string":
+      case "time":
+      case "timestamp":
       default:
         return wrong(leaf.shape.type, value, rep);
     }
@@ -206,7 +223,7 @@ function compileFormatted(
 function putBigInteger(leaf: Int64Leaf, value: unknown, rep: number, wrong: () => void): void {
   const isWhole = typeof value === "number" && Number.isInteger(value);
   if (!isWhole && !isRawNumber(value)) return wrong();
-  const whole = BigInt(isRawNumber(value) ? value.rawJSON : (value as number));
+  const whole = BigInt(isRawNumber(value) ? value.rawJSON : value);
   if (BigInt.asIntN(64, whole) !== whole) throw new BadRecord("out-of-range", "an integer is wider than 64 bits");
   leaf.putBigInt(rep, whole);
 }

@@ -24,6 +24,10 @@ export function serializeValue(type: PrimitiveType, value: PrimitiveValue): Uint
       return decimalShape(type) === undefined ? int64Bytes(value) : bigintBytes(value);
     case "number":
       return numberBytes(type, value);
+    case "function":
+    case "object":
+    case "symbol":
+    case "undefined":
     default:
       return value;
   }
@@ -49,6 +53,8 @@ export function deserializeValue(type: PrimitiveType, bytes: Uint8Array): Primit
       return bytes.length === 4 ? view.getFloat32(0, true) : view.getFloat64(0, true);
     case "string":
       return new TextDecoder().decode(bytes);
+    case "binary":
+    case "uuid":
     default:
       return decimalShape(type) === undefined ? bytes : bigintFromBytes(bytes);
   }

@@ -1,6 +1,6 @@
 /** Reads the two primitive types that carry numbers in their spelling, and says how each type is kept in memory. */
 import { assert } from "../../base/errors.ts";
-import type { IcebergType, PrimitiveType } from "./types.ts";
+import type { PrimitiveType } from "./types.ts";
 
 export interface DecimalShape {
   readonly precision: number;
@@ -30,10 +30,6 @@ export function decimalBytes(precision: number): number {
   let bytes = 1;
   while ((1n << BigInt(8 * bytes - 1)) - 1n < 10n ** BigInt(precision) - 1n) bytes += 1;
   return bytes;
-}
-
-export function isPrimitive(type: IcebergType): type is PrimitiveType {
-  return typeof type === "string";
 }
 
 /** How values lie in memory and in a Parquet file; one answer for both, so that encoding is copying. */

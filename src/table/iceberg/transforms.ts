@@ -126,6 +126,10 @@ function truncateValue(value: PrimitiveValue, width: number): PrimitiveValue {
     }
     case "boolean":
       return value;
+    case "function":
+    case "object":
+    case "symbol":
+    case "undefined":
     default:
       return value.slice(0, width);
   }
