@@ -16,7 +16,12 @@ function round(
   lane = liveLane,
 ): PendingRound {
   return {
-    ...{ lane, schemaId: 0, specId: 0, mappingVersion: 1, main: null, deadLetters: null },
+    lane,
+    schemaId: 0,
+    specId: 0,
+    mappingVersion: 1,
+    main: null,
+    deadLetters: null,
     seq: seq as Seq,
     nodeEpoch: 1 as NodeEpoch,
     ranges: ranges.map(([partition, from, to]) => ({ partition, from: offset(from), to: offset(to), skips: 0 })),

@@ -102,7 +102,11 @@ describe("a manifest", () => {
     const written = (await readAvroFile(bytes, "test")).schema as AvroRecord;
     expect([written.name, ...written.fields.map(({ name, "field-id": id }) => `${name}:${id}`)]).toEqual([
       "manifest_entry",
-      ...["status:0", "snapshot_id:1", "sequence_number:3", "file_sequence_number:4", "data_file:2"],
+      "status:0",
+      "snapshot_id:1",
+      "sequence_number:3",
+      "file_sequence_number:4",
+      "data_file:2",
     ]);
     const file = written.fields[4]?.type as AvroRecord;
     const expected =
