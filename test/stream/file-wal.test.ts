@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { CorruptData } from "../../src/base/errors.ts";
 import type { NodeEpoch, Offset, StreamId } from "../../src/base/ids.ts";
+import type { Clock } from "../../src/base/runtime.ts";
 import { FileWal, type FileWalLimits } from "../../src/stream/file-wal.ts";
 import type { WalPosition } from "../../src/stream/wal.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
@@ -17,13 +18,13 @@ const limits: FileWalLimits = {
 
 let epochs = 0;
 
-function walOn(disk: MemoryDisk, changed: Partial<FileWalLimits> = {}): FileWal {
+function walOn(disk: MemoryDisk, changed: Partial<FileWalLimits> = {}, clock: { clock?: Clock } = {}): FileWal {
   epochs += 1;
   return new FileWal({
     disk,
     directory: "wal",
     nodeEpoch: epochs as NodeEpoch,
-    runtime: seededRuntime(epochs),
+    runtime: { ...seededRuntime(epochs), ...clock },
     limits: { ...limits, ...changed },
     logger: silent,
   });
@@ -142,7 +143,12 @@ describe("file WAL", () => {
 
   test("a full disk stops appends until there is room, and loses nothing", async () => {
     const disk = new MemoryDisk();
-    const wal = walOn(disk);
+    const { clock } = seededRuntime(0);
+    const hurried: Clock = {
+      ...clock,
+      after: (delayMs, callback) => clock.after(delayMs > 60_000 ? delayMs : 0, callback),
+    };
+    const wal = walOn(disk, {}, { clock: hurried });
     await wal.recover(() => undefined);
     let refused = 0;
     disk.fault = (operation) => {
