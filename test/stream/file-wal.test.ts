@@ -115,6 +115,29 @@ describe("file WAL", () => {
     expect(found.length).toBeLessThan(10 + 11); // At most a segment of what was trimmed.
   });
 
+  test("several prepared segments behind the tail are all written into, and none is made twice", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    for (let i = 0; i < 30; i += 1) await append(wal, i, 3000);
+    await wal[Symbol.asyncDispose]();
+    const files = disk.files();
+    for (const name of [...files.keys()].sort().slice(1)) files.get(name)?.fill(0); // As a power loss leaves it.
+    const found = await recovered(MemoryDisk.of(files));
+    const again = MemoryDisk.of(files);
+    const next = walOn(again);
+    await next.recover(() => undefined);
+    let last = 0 as WalPosition;
+    for (let i = found.length; i < 100; i += 1) {
+      last = await append(next, i, 3000);
+      if (i === 60) await next.trim(last);
+    }
+    await next[Symbol.asyncDispose]();
+    const kept = await recovered(again);
+    expect(kept[0]).toBeLessThanOrEqual(61);
+    expect(kept).toEqual(upTo(100).slice(kept[0]));
+  });
+
   test("a record larger than a segment gets one of its own", async () => {
     const disk = new MemoryDisk();
     const wal = walOn(disk);

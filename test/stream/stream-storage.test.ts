@@ -156,7 +156,7 @@ describe("a cut", () => {
   });
 
   test("leaves its records in the WAL until the metadata has accepted it", async () => {
-    const storage = await start({ uploadBytesMax: 20_000 });
+    const storage = await start({ uploadBytesMax: 250_000 }); // More than a segment.
     const stream = await clock.until(storage.open(a, writer));
     metadata.isStuck = true;
     let count = 0;
