@@ -57,12 +57,19 @@ export class WalSegments {
     return this.#segments;
   }
 
-  /** A segment that begins at the position, which is the end of the last one. May take long: its blocks are written. */
+  /**
+   * A segment that begins at the position, where another ends: the one that a crash has left there, whatever its size, or
+   * else one of at least `bytesMin`. May take long: its blocks are written.
+   */
   prepare(start: number, bytesMin: number): Promise<Segment> {
-    return this.#lane.run(() => {
+    return this.#lane.run(async () => {
+      const ready = this.#segments.find((segment) => segment.start === start);
+      if (ready !== undefined) return ready;
       const idle = this.#segments[0];
       const isReusable = idle !== undefined && this.#isIdle(idle) && idle.bytes >= bytesMin;
-      return isReusable ? this.#rename(idle, start) : this.#create(start, Math.max(bytesMin, this.#segmentBytes));
+      return isReusable
+        ? await this.#rename(idle, start)
+        : await this.#create(start, Math.max(bytesMin, this.#segmentBytes));
     });
   }
 
