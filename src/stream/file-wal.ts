@@ -1,5 +1,5 @@
 /**
- * The WAL on a disk: groups of records, each one write and one fdatasync.
+ * The WAL on a disk: groups of records, each one write that is durable when it returns.
  *
  *   append ──▶ waiting ──▶ | group in flight | ──▶ durable
  *
@@ -191,7 +191,6 @@ export class FileWal implements Wal {
       entries,
     );
     await segment.file.write(group.views, this.#tail - segment.start);
-    await segment.file.datasync();
     const ends = recordEnds(this.#tail, entries)[Symbol.iterator]();
     this.#seq += 1;
     this.#previousCrc = group.headerCrc;
