@@ -64,7 +64,9 @@ describe.each(["none", "gzip", "snappy", "lz4", "zstd"] as const)("codec %s", (c
     expect(await librdkafka("consume", broker.bootstrap, topic, String(count))).toEqual({ keys: expectedKeys("r") });
     const kcat = await command("kcat", ["-b", broker.bootstrap, "-t", topic, "-C", "-e", "-q", "-f", "%k\\n"]);
     expect(kcat.trim().split("\n").sort()).toEqual(expectedKeys("r"));
-    expect((await javaConsume(topic)).map((line) => line.split("\t")[0] ?? "").sort()).toEqual(expectedKeys("r"));
+    expect((await javaConsume(topic, count)).map((line) => line.split("\t")[0] ?? "").sort()).toEqual(
+      expectedKeys("r"),
+    );
   });
 
   test("Java to librdkafka, kcat to Java", async () => {
@@ -89,7 +91,7 @@ describe.each(["none", "gzip", "snappy", "lz4", "zstd"] as const)("codec %s", (c
     await command("kcat", ["-b", broker.bootstrap, "-t", topic, "-P", "-K", "|", "-z", codec], {
       input: "k-1|from kcat\n",
     });
-    expect((await javaConsume(topic)).map((line) => line.split("\t")[0])).toContain("k-1");
+    expect((await javaConsume(topic, count + 1)).map((line) => line.split("\t")[0])).toContain("k-1");
   });
 
   test("@platformatic/kafka reads what librdkafka wrote and writes what it reads", async () => {
@@ -190,7 +192,8 @@ test("committed offsets survive a restart of the broker", async () => {
   expect(await librdkafka("consume", broker.bootstrap, topic, String(count))).toEqual({ keys: expectedKeys("s") });
 });
 
-async function javaConsume(topic: string): Promise<readonly string[]> {
+/** Ends when it has read this many. */
+async function javaConsume(topic: string, messages: number): Promise<readonly string[]> {
   const output = await kafkaTool("org.apache.kafka.tools.consumer.ConsoleConsumer", [
     "--bootstrap-server",
     broker.bootstrap,
@@ -198,7 +201,9 @@ async function javaConsume(topic: string): Promise<readonly string[]> {
     topic,
     "--from-beginning",
     "--timeout-ms",
-    "8000",
+    "30000",
+    "--max-messages",
+    String(messages),
     "--formatter-property",
     "print.key=true",
   ]);

@@ -387,6 +387,14 @@ const log = {
     min: 10,
     doc: "How often retention is applied and idle producers are forgotten (Kafka's log.retention.check.interval.ms).",
   }),
+  logReopenIntervalMs: setting({
+    key: "log.reopen.interval.ms",
+    type: "ms",
+    default: 5_000,
+    min: 100,
+    max: 3_600_000,
+    doc: "How often partitions that could not be opened are tried again.",
+  }),
   logStreamsOpenedMax: setting({
     key: "log.streams.opened.max",
     type: "integer",

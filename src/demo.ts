@@ -97,7 +97,10 @@ async function produce(addresses: Broker["addresses"], say: (line: string) => vo
     "--topic",
     topic,
   ];
-  const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  // kafkajs computes a negative timeout now and then, and Node would warn of it in the middle of the output.
+  const child = spawn(process.execPath, ["--disable-warning=TimeoutNegativeWarning", script, ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let done = 0;
   let shown = 0;
   for await (const line of createInterface({ input: child.stdout })) {

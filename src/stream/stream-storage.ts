@@ -112,7 +112,8 @@ class S3StreamStorage implements StreamStorage {
       admitted: () => this.#admitted(),
     };
     this.#onChange = metadata.onChange((events) => {
-      if (events.some((event) => event.kind === "delete-topic")) this.#forgetDeleted();
+      // No events: the image has jumped to a checkpoint, over anything.
+      if (events.length === 0 || events.some((event) => event.kind === "delete-topic")) this.#forgetDeleted();
     });
     this.#timer = new Loop({
       clock: runtime.clock,

@@ -1,17 +1,27 @@
 /**
  * kill -9 at random moments under idempotent load, again and again, then one full read: no record that was acked is lost
- * or doubled, each producer's order holds, and committed group offsets never go back. Real processes, a stock client.
+ * or doubled, each producer's order holds, committed group offsets never go back, and the topic's table, which is committed
+ * all the while, holds each record of the log once. Real processes, a stock client.
  *
  *   node test/crash/kill-cycles.ts [--cycles 50] [--seed N]
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { DuckDBInstance } from "@duckdb/node-api";
 import { Kafka, logLevel, type Producer } from "kafkajs";
+import { open as openRestCatalog } from "../../catalogs/rest.ts";
+import { systemRuntime } from "../../src/base/runtime.ts";
+import { systemDisk } from "../../src/base/system-disk.ts";
+import { openLocalObjectStore } from "../../src/object-store/local.ts";
+import { currentFiles } from "../../src/table/current-files.ts";
+import { Warehouse } from "../../src/table/warehouse.ts";
 import { type InletBroker, startInlet } from "../support/inlet-process.ts";
 import { freePort } from "../support/processes.ts";
 import { RawClient } from "../support/raw-client.ts";
+import { silent } from "../support/seeded.ts";
 
 const topic = "crash";
 const partitions = 3;
@@ -23,6 +33,7 @@ export interface CrashReport {
   readonly cycles: number;
   readonly acked: number;
   readonly read: number;
+  readonly rows: number;
   readonly commits: number;
   /** Empty when the promise held. */
   readonly violations: readonly string[];
@@ -37,7 +48,13 @@ export async function runKillCycles(options: {
   const directory = mkdtempSync(join(tmpdir(), "inlet-crash-"));
   // The same port every time, so that clients find the broker again; small generations, so that kills hit uploads too.
   const kafkaPort = await freePort();
-  const config = { stream: { upload: { interval: { ms: { max: 500 } } } } };
+  const config = {
+    lake: { catalogs: { main: { type: "embedded" } } },
+    topics: {
+      [topic]: { table: { catalog: "main", name: "lake.crash" }, value: { decode: "string" }, commit: { every: "1s" } },
+    },
+    stream: { upload: { interval: { ms: { max: 500 } } } },
+  };
   const start = (): Promise<InletBroker> => startInlet({ directory, kafkaPort, config, name: "crash" });
   let broker = await start();
   const kafka = new Kafka({
@@ -66,12 +83,16 @@ export async function runKillCycles(options: {
     const acked = await Promise.all(loads);
     const commits = await committing;
     const read = await readAll(kafka, options.seed);
-    const violations = [...check(acked, read), ...(await checkCommits(kafka, commits))];
+    const flushed = await fetch(`${broker.http}/v1/tables/${topic}/flush`, { method: "POST" });
+    if (!flushed.ok) throw new Error(`the table cannot be committed: ${await flushed.text()}`);
+    const rows = await tableRows(broker.catalog, join(directory, "data/warehouse"));
+    const violations = [...check(acked, read), ...(await checkCommits(kafka, commits)), ...checkTable(read, rows)];
     return {
       seed: options.seed,
       cycles: options.cycles,
       acked: acked.reduce((sum, one) => sum + one.length, 0),
       read: read.reduce((sum, one) => sum + one.length, 0),
+      rows: rows.length,
       commits: commits.length,
       violations,
     };
@@ -165,6 +186,52 @@ async function checkCommits(kafka: Kafka, acked: readonly number[]): Promise<rea
   const last = acked.at(-1) ?? -1;
   const kept = Number(fetched?.partitions.find((one) => one.partition === 0)?.offset ?? -1);
   return kept >= last && acked.length > 0 ? [] : [`group offset is ${kept}, acked was ${last}`];
+}
+
+interface TableRow {
+  readonly partition: number;
+  readonly offset: number;
+  readonly value: string;
+}
+
+/** All rows of the table's current snapshot, as DuckDB reads its files. */
+async function tableRows(catalogUrl: string, warehouseDirectory: string): Promise<readonly TableRow[]> {
+  const runtime = systemRuntime();
+  const root = pathToFileURL(warehouseDirectory).href;
+  const store = await openLocalObjectStore({ directory: warehouseDirectory, disk: systemDisk, runtime });
+  await using warehouse = new Warehouse({ mounts: new Map([[root, store]]) });
+  const settings = {
+    name: "main",
+    uri: catalogUrl,
+    warehouse: "main",
+    auth: { kind: "none" } as const,
+    accessDelegation: null,
+  };
+  const limits = { requestMsMax: 10_000, responseBytesMax: 2 ** 26 };
+  await using catalog = openRestCatalog({ ...settings, properties: new Map() }, { runtime, logger: silent, limits });
+  const files = await currentFiles(catalog, { namespace: ["lake"], name: "crash" }, warehouse);
+  const duckdb = await (await DuckDBInstance.create()).connect();
+  const list = files.map((file) => `'${fileURLToPath(file)}'`).join(", ");
+  const sql = `SELECT _kafka_partition AS partition, _kafka_offset::DOUBLE AS offset, value FROM read_parquet([${list}])`;
+  return (await duckdb.runAndReadAll(sql)).getRowObjectsJS() as unknown as readonly TableRow[];
+}
+
+/** The log's values by partition and offset against the table's rows. Exported for its own test. */
+export function checkTable(read: readonly (readonly string[])[], rows: readonly TableRow[]): readonly string[] {
+  const violations: string[] = [];
+  const seen = new Set<string>();
+  for (const { partition, offset, value } of rows) {
+    const at = `${partition}@${offset}`;
+    if (seen.has(at)) violations.push(`the table has ${at} twice`);
+    if (read[partition]?.[offset] !== value)
+      violations.push(`the table has ${value} at ${at}, the log ${read[partition]?.[offset]}`);
+    seen.add(at);
+  }
+  for (const [partition, values] of read.entries()) {
+    for (const offset of values.keys())
+      if (!seen.has(`${partition}@${offset}`)) violations.push(`the table lacks ${partition}@${offset}`);
+  }
+  return violations;
 }
 
 /** What the values read say against the values acked. Exported for its own test. */

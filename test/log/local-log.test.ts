@@ -75,7 +75,7 @@ describe("ownership", () => {
     expect([...world.log.partitions()].map((partition) => partition.index)).toEqual([0, 2]);
     expect(world.log.partition(topicId, 1)).toEqual({ kind: "opening" });
     world.metadata.refusal = () => undefined;
-    await world.log.maintain();
+    world.log.reopen();
     await world.log.settled();
     expect([...world.log.partitions()]).toHaveLength(3);
   });

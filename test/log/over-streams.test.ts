@@ -109,6 +109,7 @@ class Node {
         producersMax: 100,
         producerIdleMsMax: 60 * minutes,
         maintenanceIntervalMs: minutes,
+        reopenIntervalMs: minutes,
         streamsOpenedMax: 8,
       },
       topicConfig: (topic) => topicConfig(Object.fromEntries(topic.configs)),

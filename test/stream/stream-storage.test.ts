@@ -155,6 +155,21 @@ describe("a cut", () => {
     }
   });
 
+  test("leaves its records in the WAL until the metadata has accepted it", async () => {
+    const storage = await start({ uploadBytesMax: 250_000 }); // More than a segment.
+    const stream = await clock.until(storage.open(a, writer));
+    metadata.isStuck = true;
+    let count = 0;
+    while (count < 400) await clock.until(append(stream, count++, 1000)); // The WAL goes on over several segments.
+    expect(await keys()).not.toEqual([]);
+    disk = disk.afterPowerLoss(() => "lost");
+    metadata.isStuck = false;
+    const again = await start();
+    const reopened = await clock.until(again.open(a, writer));
+    expect(await everything(reopened)).toEqual(Array.from({ length: count }, (_, i) => i));
+    await clock.until(again[Symbol.asyncDispose]() as Promise<void>);
+  });
+
   test("comes by time, too", async () => {
     const storage = await start({ uploadIntervalMsMax: 800 });
     const stream = await clock.until(storage.open(a, writer));

@@ -20,6 +20,7 @@ const limits: LogLimits = {
   producersMax: 1000,
   producerIdleMsMax: 86_400_000,
   maintenanceIntervalMs: 300_000,
+  reopenIntervalMs: 300_000,
   streamsOpenedMax: 8,
 };
 
