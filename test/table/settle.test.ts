@@ -1,4 +1,4 @@
-/** Proves: every case of C, P and L has its one answer, as DESIGN section 6 says; and marks survive being written. */
+/** Proves: every case of C, P and L has its one answer, as settle.ts says; and marks survive being written. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Offset, Seq, Uuid } from "../../src/base/ids.ts";
