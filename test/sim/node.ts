@@ -24,7 +24,7 @@ import { noMetrics } from "../support/no-metrics.ts";
 import { type RouteFaults, routesFetch } from "../support/routes-fetch.ts";
 import { NodeClock, type SimClock } from "./clock.ts";
 import type { SimDisk } from "./disk.ts";
-import { FaultyStore, type StoreFaults } from "./object-store.ts";
+import { calmStore, FaultyStore, type StoreFaults } from "./object-store.ts";
 import type { SimRandom } from "./random.ts";
 
 /** The topic that becomes a table. */
@@ -71,7 +71,7 @@ const settings: Settings = {
   readaheadBytesMax: 16 * 1024,
   garbageIntervalMs: 2_000,
   garbageGraceMs: 4_000,
-  orphanAgeMsMin: 60_000,
+  orphanAgeMsMin: 8_000,
   logMaintenanceIntervalMs: 3_000,
   groupOffsetsPartitions: 2,
   objectStoreRetryDelayMsMax: 1_000,
@@ -83,6 +83,9 @@ const settings: Settings = {
   tableCommitDelayMsMax: 1_000,
   tableCatalogRequestMsMax: 8_000,
 };
+
+/** A ghost of a write lands, grows old, and is found and removed. */
+export const garbageGoneMs = calmStore.ghostMsMax + 2 * settings.orphanAgeMsMin + 2 * settings.garbageGraceMs;
 
 export interface NodeWorld {
   readonly clock: SimClock;
