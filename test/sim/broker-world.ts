@@ -8,7 +8,6 @@
 import { sleep } from "../../src/base/async.ts";
 import { CorruptData, WrongProgram } from "../../src/base/errors.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
-import type { Wal } from "../../src/stream/wal.ts";
 import { type ActorWorld, nameOf, type TopicPartition } from "./actor.ts";
 import { administer, createTopic, flushNowAndThen, type TopicWanted } from "./administrator.ts";
 import { check, type Violation } from "./checker.ts";
@@ -17,23 +16,12 @@ import { SimClock } from "./clock.ts";
 import { consume } from "./consumer.ts";
 import { SimDisk } from "./disk.ts";
 import { readFinalState } from "./final-state.ts";
-import { HastyWal } from "./hasty-wal.ts";
 import { History } from "./history.ts";
 import { type Appetite, appetite, badDisk, calm, type Faults, storm } from "./nemesis.ts";
 import { type NodeWorld, reasons, SimNode, tableTopic } from "./node.ts";
+import type { Plant } from "./plants.ts";
 import { produce } from "./producer.ts";
 import { SimRandom } from "./random.ts";
-
-/** Bugs that can be planted, to see that the simulation finds them. */
-export const plants = {
-  "ack-before-fsync": { wrapWal: (wal: Wal): Wal => new HastyWal(wal) },
-} as const satisfies Record<string, Plant>;
-
-export type PlantName = keyof typeof plants;
-
-interface Plant {
-  readonly wrapWal?: (wal: Wal) => Wal;
-}
 
 export interface WorldReport {
   readonly seed: string;
@@ -95,7 +83,7 @@ class World {
       objects: new MemoryObjectStore({ clock }),
       lake: new MemoryObjectStore({ clock }),
       faults: () => this.#faults,
-      wrapWal: plant.wrapWal ?? ((wal) => wal),
+      plant,
     };
   }
 
