@@ -32,7 +32,9 @@ export async function createTopic(
   { topic, partitions, configs = {} }: TopicWanted,
 ): Promise<boolean> {
   const created: History["topics"][number] = {
-    ...{ topic, outcome: "unknown", begun: history.tick() },
+    topic,
+    outcome: "unknown",
+    begun: history.tick(),
     ended: Number.POSITIVE_INFINITY,
   };
   history.topics.push(created);
@@ -57,7 +59,10 @@ async function deleteRecords(history: History, client: Client, { topic, index }:
   if (known === undefined || known.highWatermark === 0) return;
   const before = Math.min(known.highWatermark, known.logStart + client.random.below(30));
   const deletion: History["deletions"][number] = {
-    ...{ partition, before, outcome: "unknown", begun: history.tick() },
+    partition,
+    before,
+    outcome: "unknown",
+    begun: history.tick(),
     ended: Number.POSITIVE_INFINITY,
   };
   history.deletions.push(deletion);

@@ -132,7 +132,10 @@ class World {
     if (this.random.chance(0.5)) await this.#crash("power");
     await this.#within("the end to be read", async () => {
       this.history.final = await readFinalState({
-        ...{ actors: this.#actorWorld, clients: this.#clients, partitions, groups },
+        actors: this.#actorWorld,
+        clients: this.#clients,
+        partitions,
+        groups,
         retained: new Set(this.#appetite.retains ? partitions.map(nameOf) : []),
         objects: this.#node.objects,
         lake: this.#node.lake,

@@ -65,7 +65,11 @@ export class Client {
   async #one<Name extends ApiName>(node: SimNode, ...[name, request, apiVersion]: Sent<Name>): Promise<Reply<Name>> {
     const gone = new AbortController();
     const context: RequestContext = {
-      ...{ apiVersion, clientId: this.id, clientHost: "client", listener: "PLAINTEXT", signal: gone.signal },
+      apiVersion,
+      clientId: this.id,
+      clientHost: "client",
+      listener: "PLAINTEXT",
+      signal: gone.signal,
       correlationId: this.#correlationId++,
     };
     const lost: Reply<Name> = { kind: "lost" };

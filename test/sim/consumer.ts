@@ -30,7 +30,11 @@ async function commit(
   const partition = nameOf({ topic, index });
   const offset = positions.get(partition) ?? 0;
   const entry: History["groupOffsets"][number] = {
-    ...{ group: client.id, partition, offset, outcome: "unknown", begun: history.tick() },
+    group: client.id,
+    partition,
+    offset,
+    outcome: "unknown",
+    begun: history.tick(),
     ended: Number.POSITIVE_INFINITY,
   };
   history.groupOffsets.push(entry);
@@ -38,14 +42,18 @@ async function commit(
   const reply = await client.send(
     "offsetCommit",
     {
-      ...{
-        groupId: client.id,
-        generationIdOrMemberEpoch: -1,
-        memberId: "",
-        groupInstanceId: null,
-        retentionTimeMs: -1,
-      },
-      topics: [{ name: topic, topicId: uuidZero, partitions: [place] }],
+      groupId: client.id,
+      generationIdOrMemberEpoch: -1,
+      memberId: "",
+      groupInstanceId: null,
+      retentionTimeMs: -1,
+      topics: [
+        {
+          name: topic,
+          topicId: uuidZero,
+          partitions: [place],
+        },
+      ],
     },
     9,
   );
@@ -66,7 +74,8 @@ export async function committedOffsets(
 ): Promise<ReadonlyMap<PartitionName, number>> {
   const { history } = world;
   const wanted = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([name, each]) => ({
-    ...{ name, topicId: uuidZero },
+    name,
+    topicId: uuidZero,
     partitionIndexes: each.map(({ index }) => index),
   }));
   for (;;) {

@@ -37,7 +37,11 @@ export function storm(random: SimRandom): Pick<Faults, "store" | "routes"> {
   return {
     store: {
       ...calmStore,
-      ...{ refused: some(0.3), lost: some(0.2), unheard: some(0.2), ghost: some(0.1), slow: some(0.1) },
+      refused: some(0.3),
+      lost: some(0.2),
+      unheard: some(0.2),
+      ghost: some(0.1),
+      slow: some(0.1),
       delayMsMax: random.pick([5, 50, 500]),
     },
     routes: { lost: some(0.2), unheard: some(0.2) },

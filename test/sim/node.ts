@@ -3,8 +3,6 @@
  * `kill`, after which none of its code runs again, or by `stop`, as a process that is asked to go.
  */
 import type { Settings } from "../../schemas/config.ts";
-import { OperationFailed } from "../../src/base/errors.ts";
-import type { Uuid } from "../../src/base/ids.ts";
 import type { Runtime } from "../../src/base/runtime.ts";
 import type { Logger } from "../../src/base/telemetry.ts";
 import { readConfig } from "../../src/config.ts";
@@ -176,9 +174,17 @@ export class SimNode {
     const warehouse = this.#opened.use(new Warehouse({ mounts: new Map([[lakeRoot, this.#store("lake", runtime)]]) }));
     const core = this.#opened.use(
       await openCore({
-        ...{ settings, runtime, disk, metadataLog, store, logger },
+        settings,
+        runtime,
+        disk,
+        metadataLog,
+        store,
+        logger,
         metrics: noMetrics,
-        advertised: { host: "broker", port: 9092 },
+        advertised: {
+          host: "broker",
+          port: 9092,
+        },
         fatal: (cause) => this.#ended(cause),
         ...(plant.wrapWal === undefined ? {} : { wrapWal: plant.wrapWal }),
         holdRetention: (topicId, partition) => this.#tables?.holdRetention(topicId, partition),
@@ -188,19 +194,35 @@ export class SimNode {
     this.#handlers = plant.wrapHandlers?.(core.handlers) ?? core.handlers;
     const schemas = this.#opened.use(await openSchemas(core, runtime));
     const routes = restCatalogRoutes({
-      ...{ metadata: core.metadata, warehouse, root: lakeRoot, runtime, logger },
-      limits: { cacheEntriesMax: 10, commitAttemptsMax: settings.catalogCommitAttemptsMax },
+      metadata: core.metadata,
+      warehouse,
+      root: lakeRoot,
+      runtime,
+      logger,
+      limits: {
+        cacheEntriesMax: 10,
+        commitAttemptsMax: settings.catalogCommitAttemptsMax,
+      },
       fileAccess: new Map(),
       vendedCredentials: null,
     });
     const translator = new InlineTranslator({ limits: roundLimits(settings), schemaById: async () => undefined });
     this.#tables = this.#opened.use(
       openTables({
-        ...{ config, settings, core, schemas, warehouse, runtime, logger },
+        config,
+        settings,
+        core,
+        schemas,
+        warehouse,
+        runtime,
+        logger,
         metrics: noMetrics,
         version: "simulation",
         catalogUrl: "http://catalog",
-        fetch: routesFetch(routes, restCatalogErrorWords, { ...runtime, faults: () => this.#world.faults().routes }),
+        fetch: routesFetch(routes, restCatalogErrorWords, {
+          ...runtime,
+          faults: () => this.#world.faults().routes,
+        }),
         translator: plant.wrapTranslator?.(translator) ?? translator,
       }),
     );
@@ -216,13 +238,6 @@ export class SimNode {
     });
     return new RetryingObjectStore(faulty, { runtime, limits: objectStoreLimits(settings).retry });
   }
-}
-
-/** What clients of the partition's log know it by. */
-export function topicIdOf(core: Core, name: string): Uuid {
-  const topic = core.metadata.image.topicByName(name);
-  if (topic === undefined) throw new OperationFailed(`there is no topic ${name}`, { happened: "no" });
-  return topic.id;
 }
 
 async function openSchemas(core: Core, runtime: Runtime): Promise<SchemaRegistry> {

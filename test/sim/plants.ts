@@ -69,7 +69,8 @@ const deletedOnly: Handler<"deleteRecords"> = async ({ topics }) => ({
   topics: topics.map(({ name, partitions }) => ({
     name,
     partitions: partitions.map(({ partitionIndex, offset }) => ({
-      ...{ partitionIndex, errorCode: 0 },
+      partitionIndex,
+      errorCode: 0,
       lowWatermark: offset as Offset,
     })),
   })),

@@ -60,14 +60,25 @@ function newBatch(
 ): Batch {
   const { target, values, producerId, baseSequence } = batch;
   const send: Send = {
-    ...{ producer: client.id, partition: nameOf(target), values, outcome: "unknown", offset: -1 },
-    ...{ begun: world.history.tick(), ended: Number.POSITIVE_INFINITY },
+    producer: client.id,
+    partition: nameOf(target),
+    values,
+    outcome: "unknown",
+    offset: -1,
+    begun: world.history.tick(),
+    ended: Number.POSITIVE_INFINITY,
   };
   world.history.sends.push(send);
   const bytes = buildBatch({
-    records: values.map((value) => ({ timestamp: world.now(), key: null, value: Buffer.from(value) })),
+    records: values.map((value) => ({
+      timestamp: world.now(),
+      key: null,
+      value: Buffer.from(value),
+    })),
     compression: client.random.pick(["none", "none", "gzip", "zstd"]),
-    ...{ producerId, producerEpoch: 0, baseSequence },
+    producerId,
+    producerEpoch: 0,
+    baseSequence,
   });
   return { send, bytes };
 }

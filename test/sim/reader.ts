@@ -77,16 +77,34 @@ export class Reader {
     const wanted = [...this.positions].filter(([name, from]) => this.#told.get(name) !== from);
     const topics = Map.groupBy(wanted, ([name]) => (this.#partitions.get(name) as TopicPartition).topic);
     return {
-      ...{ clusterId: null, replicaId: -1, replicaState: { replicaId: -1, replicaEpoch: -1 }, rackId: "" },
-      ...{ maxWaitMs: 200, minBytes: 1, maxBytes: 12_000, isolationLevel: this.#client.random.below(2) },
-      ...{ sessionId: this.#session.id, sessionEpoch: this.#session.epoch, forgottenTopicsData: [] },
+      clusterId: null,
+      replicaId: -1,
+      replicaState: {
+        replicaId: -1,
+        replicaEpoch: -1,
+      },
+      rackId: "",
+      maxWaitMs: 200,
+      minBytes: 1,
+      maxBytes: 12e3,
+      isolationLevel: this.#client.random.below(2),
+      sessionId: this.#session.id,
+      sessionEpoch: this.#session.epoch,
+      forgottenTopicsData: [],
       topics: [...topics].map(([topic, each]) => ({
         topic,
         topicId: uuidZero,
         partitions: each.map(([name, fetchOffset]) => ({
-          ...{ partition: (this.#partitions.get(name) as TopicPartition).index, fetchOffset },
-          ...{ currentLeaderEpoch: -1, lastFetchedEpoch: -1, logStartOffset: -1, partitionMaxBytes: 4_000 },
-          ...{ replicaDirectoryId: uuidZero, highWatermark: Number.MAX_SAFE_INTEGER },
+          partition: (this.#partitions.get(name) as TopicPartition).index,
+          fetchOffset,
+          currentLeaderEpoch: -1,
+          lastFetchedEpoch: -1,
+          logStartOffset: -1,
+          partitionMaxBytes: 4e3,
+          ...{
+            replicaDirectoryId: uuidZero,
+            highWatermark: Number.MAX_SAFE_INTEGER,
+          },
         })),
       })),
     };

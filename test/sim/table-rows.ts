@@ -15,7 +15,7 @@ export async function readTableRows(
   const rows: TableRow[] = [];
   for (const uri of files) {
     const bytes = await lake.get(uri.slice(lakeRoot.length + 1));
-    const file = bytes.slice().buffer as ArrayBuffer;
+    const file = bytes.slice().buffer;
     for (const row of await parquetReadObjects({ file, compressors })) {
       const partition = `${topic}-${row["_kafka_partition"]}`;
       rows.push({ partition, offset: Number(row["_kafka_offset"]), value: String(row["value"]) });

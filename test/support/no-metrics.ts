@@ -6,7 +6,17 @@ import type { CompactorMetrics } from "../../src/table/table-worker.ts";
 const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };
 
 export const noMetrics: CompactorMetrics & StreamMetrics = {
-  ...{ translationLag: nothing, commitLag: nothing, tableRows: nothing, tableFiles: nothing, tableFileBytes: nothing },
-  ...{ tableInvalid: nothing, tableCommits: nothing, tableCommitSeconds: nothing, tableState: nothing },
-  ...{ generationsQueued: nothing, logCacheBytes: nothing, uncommittedBytes: nothing, walBytes: nothing },
+  translationLag: nothing,
+  commitLag: nothing,
+  tableRows: nothing,
+  tableFiles: nothing,
+  tableFileBytes: nothing,
+  tableInvalid: nothing,
+  tableCommits: nothing,
+  tableCommitSeconds: nothing,
+  tableState: nothing,
+  generationsQueued: nothing,
+  logCacheBytes: nothing,
+  uncommittedBytes: nothing,
+  walBytes: nothing,
 };

@@ -19,14 +19,17 @@ export function routesFetch(
 ): typeof globalThis.fetch {
   const router = new Router(routes);
   return async (input, init) => {
-    const url = new URL(String(input));
+    const url = new URL(input instanceof Request ? input.url : input);
     const method = init?.method ?? "GET";
     await sleep(world.clock, world.random.unit());
     if (world.random.unit() < world.faults().lost) throw new Error("simulated: the connection was refused");
     const match = router.match(method, url.pathname);
     if (match.kind !== "match") return answerOf(errorWords(404, "no such path"));
     const request: HttpRequest = {
-      ...{ method, params: match.params, query: url.searchParams, headers: new Map() },
+      method,
+      params: match.params,
+      query: url.searchParams,
+      headers: new Map(),
       body: Buffer.from(typeof init?.body === "string" ? init.body : ""),
       signal: init?.signal ?? new AbortController().signal,
     };
