@@ -93,6 +93,8 @@ export class Connection implements FrameReader {
   #closing: { readonly reason: CloseReason; readonly sinceMs: number } | undefined;
   /** Takes no more requests; the last slot of the queue closes. */
   #isDeaf = false;
+  /** Whether a turn of #advance is on its way. */
+  #isAdvancing = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -200,6 +202,16 @@ export class Connection implements FrameReader {
     this.#read();
   }
 
+  /** One group of the WAL answers several requests in one turn: together they are one write to the socket. */
+  #advanceSoon(): void {
+    if (this.#isAdvancing) return;
+    this.#isAdvancing = true;
+    queueMicrotask(() => {
+      this.#isAdvancing = false;
+      this.#advance();
+    });
+  }
+
   #run(slot: Slot<Work, Reply>): void {
     const { work } = slot;
     if (work.kind === "answered") {
@@ -218,7 +230,7 @@ export class Connection implements FrameReader {
       metrics.requestSeconds.observe((this.#options.clock.monotonic() - work.since) / 1000, { api: request.api });
       work.frame[Symbol.dispose]();
       this.#queue.finish(slot, answer);
-      this.#advance();
+      this.#advanceSoon();
     };
     dispatcher
       .dispatch(request, this.#context(request))
