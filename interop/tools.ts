@@ -17,6 +17,9 @@ export const versions = {
   kafka: "4.3.1",
   slf4j: "1.7.36",
   iceberg: "1.11.0",
+  hadoop: "3.4.3",
+  junitPlatform: "1.14.4",
+  junitJupiter: "5.14.4",
   pyspark: "4.0.2",
   pyiceberg: "0.12.0",
   duckdb: "1.5.5",
@@ -139,6 +142,33 @@ export async function sparkJars(): Promise<string> {
   const directory = await jars("spark", [
     { group: "org.apache.iceberg", artifact: "iceberg-spark-runtime-4.0_2.13", version: versions.iceberg },
     { group: "org.apache.iceberg", artifact: "iceberg-aws-bundle", version: versions.iceberg },
+  ]);
+  return join(directory, "libs");
+}
+
+/** Iceberg's REST Compatibility Kit with JUnit's console; its POMs name no dependencies, so they are listed. */
+export async function restCompatibilityKit(): Promise<string> {
+  const iceberg = (artifact: string, classifier?: string): Artifact => ({
+    group: "org.apache.iceberg",
+    artifact,
+    version: versions.iceberg,
+    ...(classifier === undefined ? {} : { classifier }),
+  });
+  const directory = await jars("rest-compatibility-kit", [
+    iceberg("iceberg-open-api", "tests"),
+    iceberg("iceberg-open-api", "test-fixtures"),
+    iceberg("iceberg-core"),
+    iceberg("iceberg-core", "tests"),
+    iceberg("iceberg-api", "tests"),
+    { group: "org.junit.platform", artifact: "junit-platform-console", version: versions.junitPlatform },
+    { group: "org.junit.platform", artifact: "junit-platform-suite", version: versions.junitPlatform },
+    { group: "org.junit.jupiter", artifact: "junit-jupiter", version: versions.junitJupiter },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-api", version: versions.hadoop },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-runtime", version: versions.hadoop },
+    { group: "org.assertj", artifact: "assertj-core", version: "3.27.7" },
+    { group: "org.awaitility", artifact: "awaitility", version: "4.3.0" },
+    { group: "org.mockito", artifact: "mockito-core", version: "4.11.0" },
+    { group: "org.slf4j", artifact: "slf4j-nop", version: "2.0.17" },
   ]);
   return join(directory, "libs");
 }

@@ -853,7 +853,7 @@ const catalog = {
     key: "catalog.metadata.entries.max",
     type: "integer",
     default: 100,
-    min: 1,
+    min: 0,
     max: 100_000,
     doc: "Parsed table metadata files that the embedded catalog keeps in memory.",
   }),

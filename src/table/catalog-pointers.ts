@@ -2,16 +2,18 @@
  * The embedded catalog's tables: a metadata file in the warehouse, and in the metadata log a pointer to it which moves by
  * compare-and-set. A crash between the two leaves a file that nobody names.
  */
-import { assert } from "../base/errors.ts";
+import { assert, CorruptData, OperationFailed } from "../base/errors.ts";
 import { uuidRandom } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Refusal } from "../metadata/events.ts";
+import { ObjectMissing } from "../object-store/object-store.ts";
 import { applyCommit } from "./iceberg/apply-updates.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
 import { metadataFileName, metadataVersion, parseMetadata, renderMetadata } from "./iceberg/metadata-json.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
+import { ownFiles } from "./table-files.ts";
 import { type Warehouse, withoutSlash } from "./warehouse.ts";
 
 /** Parts of a namespace's name are joined by the unit separator, as the REST specification does in paths. */
@@ -39,6 +41,16 @@ export type PointerAnswer =
   | { readonly kind: "failed-requirement"; readonly detail: string }
   | { readonly kind: "invalid"; readonly detail: string }
   | { readonly kind: "refused"; readonly refusal: Refusal };
+
+/** A pointer, or a client, names a metadata file that is not there. */
+export class MetadataFileMissing extends OperationFailed {
+  override readonly name = "MetadataFileMissing";
+  readonly location: string;
+  constructor(location: string, cause: ObjectMissing) {
+    super(`there is no metadata file ${location}`, { happened: "no", cause });
+    this.location = location;
+  }
+}
 
 export interface CatalogPointersOptions {
   readonly metadata: MetadataClient;
@@ -72,10 +84,18 @@ export class CatalogPointers {
 
   /** A metadata file, from the cache when it was read before. */
   async read(location: string): Promise<StoredTable> {
-    const cached = this.#cache.get(location);
-    const metadata = cached ?? parseMetadata(await this.#options.warehouse.readText(location), location);
+    const metadata = this.#cache.get(location) ?? parseMetadata(await this.#text(location), location);
     this.#remember(location, metadata);
     return { metadata, location };
+  }
+
+  async #text(location: string): Promise<string> {
+    try {
+      return await this.#options.warehouse.readText(location);
+    } catch (cause) {
+      if (cause instanceof ObjectMissing) throw new MetadataFileMissing(location, cause);
+      throw cause;
+    }
   }
 
   /** Applies all changes, or none. A table that does not exist is created by a change that asserts it. */
@@ -111,6 +131,23 @@ export class CatalogPointers {
     return answer.kind === "accepted" ? "accepted" : answer.refusal;
   }
 
+  /**
+   * Deletes the files of a table that was dropped, those under its own location only. The drop stands whether or not this
+   * succeeds; what is left over is in nobody's way.
+   */
+  async purge(location: string): Promise<void> {
+    const { warehouse, logger } = this.#options;
+    try {
+      const { metadata } = await this.read(location);
+      if (metadata.properties["gc.enabled"] === "false") return;
+      await warehouse.remove(await ownFiles(warehouse, metadata, location));
+      this.#cache.delete(location);
+    } catch (error) {
+      if (!(error instanceof OperationFailed) && !(error instanceof CorruptData)) throw error;
+      logger.warn("a dropped table's files could not all be deleted", { location, error });
+    }
+  }
+
   async #plan(changes: readonly TableChange[]): Promise<PointerAnswer | Planned> {
     const steps: Step[] = [];
     for (const change of changes) {
@@ -123,6 +160,10 @@ export class CatalogPointers {
       if (base !== undefined && applied.metadata === base.metadata) {
         steps.push({ table: change.table, base, next: base, expected: base.location });
         continue;
+      }
+      const place = applied.metadata.location;
+      if (place !== base?.metadata.location && !this.#options.warehouse.reaches(`${place}/metadata`)) {
+        return { kind: "invalid", detail: `this catalog has no access to ${place}` };
       }
       const location = await this.#write(applied.metadata, base?.location);
       const next = { metadata: applied.metadata, location };

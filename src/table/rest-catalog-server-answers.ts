@@ -1,6 +1,7 @@
 /** Answers and errors in the words of the Iceberg REST specification: clients branch on `type` and on the status. */
 import { CorruptData } from "../base/errors.ts";
 import type { HttpErrorWords, HttpRequest, HttpResponse } from "../base/http.ts";
+import { MetadataFileMissing } from "./catalog-pointers.ts";
 import { BadRequest } from "./catalog-wire.ts";
 import { type JsonObject, parseJsonObject, renderJson } from "./iceberg/json.ts";
 
@@ -42,6 +43,9 @@ export function answering(
       return await handle(request);
     } catch (cause) {
       if (cause instanceof BadRequest) return failure(400, "BadRequestException", cause.message);
+      if (cause instanceof MetadataFileMissing) {
+        return failure(404, "NotFoundException", `Failed to open input stream for file: ${cause.location}`);
+      }
       throw cause;
     }
   };

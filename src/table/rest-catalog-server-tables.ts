@@ -5,8 +5,14 @@ import type { HttpRequest, HttpResponse } from "../base/http.ts";
 import { type Uuid, uuidRandom } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
 import type { MetadataClient } from "../metadata/client.ts";
-import { ObjectMissing } from "../object-store/object-store.ts";
-import type { CatalogPointers, PointerAnswer, StoredTable, TableChange, TableKey } from "./catalog-pointers.ts";
+import {
+  type CatalogPointers,
+  MetadataFileMissing,
+  type PointerAnswer,
+  type StoredTable,
+  type TableChange,
+  type TableKey,
+} from "./catalog-pointers.ts";
 import { BadRequest, identifierOf, objectOf, requirementsOf, stringAt, updatesOf } from "./catalog-wire.ts";
 import { applyCommit } from "./iceberg/apply-updates.ts";
 import type { Json, JsonObject } from "./iceberg/json.ts";
@@ -118,14 +124,17 @@ export class TableHandlers {
     return this.#answer(await this.#options.pointers.commit(parsed), () => noContent);
   }
 
-  /** The files stay: they may be another catalog's too, and orphan removal knows what nobody names. */
+  /** Without purgeRequested the files stay: they may be another catalog's too. */
   async drop(request: HttpRequest): Promise<HttpResponse> {
     const table = tableOf(request);
     for (;;) {
       const expected = this.#options.pointers.pointer(table);
       if (expected === undefined) return noSuchTable(table.namespace, table.name);
       // A commit in between moves the pointer: drop what it points to then.
-      if ((await this.#options.pointers.move([{ table, expected, location: null }])) === "accepted") return noContent;
+      const dropped = await this.#options.pointers.move([{ table, expected, location: null }]);
+      if (dropped !== "accepted") continue;
+      if (request.query.get("purgeRequested")?.toLowerCase() === "true") await this.#options.pointers.purge(expected);
+      return noContent;
     }
   }
 
@@ -232,8 +241,7 @@ async function readMetadata(pointers: CatalogPointers, location: string): Promis
   try {
     return await pointers.read(location);
   } catch (cause) {
-    if (cause instanceof ObjectMissing) throw new BadRequest(`there is no metadata file ${location}`);
-    if (cause instanceof CorruptData) throw new BadRequest(cause.message);
+    if (cause instanceof MetadataFileMissing || cause instanceof CorruptData) throw new BadRequest(cause.message);
     throw cause;
   }
 }

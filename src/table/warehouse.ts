@@ -46,10 +46,21 @@ export class Warehouse implements AsyncDisposable {
   }
 
   async remove(uris: readonly string[]): Promise<void> {
+    const keys = new Map<ObjectStore, string[]>();
     for (const uri of uris) {
       const { store, key } = await this.#resolve(uri);
-      await store.delete([key]);
+      const known = keys.get(store);
+      if (known === undefined) keys.set(store, [key]);
+      else known.push(key);
     }
+    for (const [store, all] of keys) await store.delete(all);
+  }
+
+  /** Whether a file could be at this URI, as far as the URI itself says. */
+  reaches(uri: string): boolean {
+    const canonical = canonicalUri(uri);
+    if ([...this.#mounts.keys()].some((root) => canonical.startsWith(`${root}/`))) return true;
+    return this.#open !== undefined && bucketOf(canonical) !== undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -64,8 +75,8 @@ export class Warehouse implements AsyncDisposable {
       if (canonical.startsWith(`${root}/`) && root.length >= (best?.root.length ?? 0)) best = { root, store };
     }
     if (best !== undefined) return { store: best.store, key: canonical.slice(best.root.length + 1) };
-    const bucket = /^[a-z0-9]+:\/\/[^/]+/.exec(canonical)?.[0]; // A file URI has no host: nothing to open.
-    if (this.#open === undefined || bucket === undefined || canonical.length <= bucket.length + 1) {
+    const bucket = bucketOf(canonical);
+    if (this.#open === undefined || bucket === undefined) {
       throw new OperationFailed(`no store is configured for ${uri}`, { happened: "no" });
     }
     return { store: await this.#mount(bucket, this.#open), key: canonical.slice(bucket.length + 1) };
@@ -90,9 +101,20 @@ export function uniqueUri(directory: string, stem: string, suffix: string, rando
   return `${withoutSlash(directory)}/${stem}-${uuidRandom(random)}${suffix}`;
 }
 
+/** "s3://other" of a file in it. A file URI has no host: there is nothing to open. */
+function bucketOf(canonical: string): string | undefined {
+  const bucket = /^[a-z0-9]+:\/\/[^/]+/.exec(canonical)?.[0];
+  return bucket === undefined || canonical.length <= bucket.length + 1 ? undefined : bucket;
+}
+
 /** Hadoop writes file:/path, and names S3 s3a or s3n. */
 export function canonicalUri(uri: string): string {
   return uri.replace(/^s3[an]:\/\//, "s3://").replace(/^file:\/(?!\/)/, "file:///");
+}
+
+/** Whether the file lies in the directory, however the two are spelt. */
+export function isBelow(uri: string, directory: string): boolean {
+  return canonicalUri(uri).startsWith(`${withoutSlash(canonicalUri(directory))}/`);
 }
 
 export function withoutSlash(uri: string): string {

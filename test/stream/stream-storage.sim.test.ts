@@ -16,9 +16,10 @@ import { FileWal } from "../../src/stream/file-wal.ts";
 import type { StreamLimits } from "../../src/stream/limits.ts";
 import type { OpenedStream, StreamStorage } from "../../src/stream/storage.ts";
 import { openStreamStorage } from "../../src/stream/stream-storage.ts";
-import type { Wal, WalEntry } from "../../src/stream/wal.ts";
+import type { Wal } from "../../src/stream/wal.ts";
 import { NodeClock, SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
+import { HastyWal } from "../sim/hasty-wal.ts";
 import { SimRandom } from "../sim/random.ts";
 import { silent } from "../support/seeded.ts";
 import { TroubledStore } from "../support/troubled-store.ts";
@@ -357,36 +358,4 @@ class SlowLog implements CasLog {
     return this.#log.writeCheckpoint(checkpoint);
   }
   async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-/** Acks as soon as it is asked. */
-class HastyWal implements Wal {
-  readonly #wal: Wal;
-  constructor(wal: Wal) {
-    this.#wal = wal;
-  }
-  get durable(): Wal["durable"] {
-    return this.#wal.durable;
-  }
-  get bytesUsed(): number {
-    return this.#wal.bytesUsed;
-  }
-  get bytesMax(): number {
-    return this.#wal.bytesMax;
-  }
-  recover(visit: Parameters<Wal["recover"]>[0]): Promise<void> {
-    return this.#wal.recover(visit);
-  }
-  append(entry: WalEntry): void {
-    const { stream, epoch, after, from, to, maxTimestamp, bytes } = entry;
-    const record = { stream, epoch, after, from, to, maxTimestamp, bytes };
-    this.#wal.append({ ...record, durable: () => undefined, failed: () => undefined });
-    entry.durable(this.#wal.durable);
-  }
-  trim(position: Wal["durable"]): Promise<void> {
-    return this.#wal.trim(position);
-  }
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#wal[Symbol.asyncDispose]();
-  }
 }

@@ -12,7 +12,7 @@ export interface InletBroker extends AsyncDisposable {
   readonly running: Running;
 }
 
-/** `config` is merged over a file that takes free ports on loopback; the data live in `directory`. */
+/** `config` is merged, section by section, over a file that takes free ports on loopback; the data live in `directory`. */
 export async function startInlet(options: {
   readonly directory: string;
   readonly config?: Readonly<Record<string, unknown>>;
@@ -27,14 +27,17 @@ export async function startInlet(options: {
     await freePort(),
     await freePort(),
   ];
-  const config = {
+  const ports: Readonly<Record<string, object>> = {
     data: { directory: join(options.directory, "data") },
     kafka: { port: kafkaPort },
     registry: { port: registryPort },
     catalog: { port: catalogPort },
     http: { port: httpPort },
-    ...options.config,
   };
+  const given = Object.entries(options.config ?? {}).map(([name, section]) => {
+    return [name, { ...ports[name], ...(section as object) }] as const;
+  });
+  const config = { ...ports, ...Object.fromEntries(given) };
   const file = join(options.directory, "inlet.yaml");
   writeFileSync(file, stringify(config));
   const running = await start(

@@ -7,7 +7,6 @@ import { open as openRest } from "../../catalogs/rest.ts";
 import type { HttpRequest } from "../../src/base/http.ts";
 import { type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
 import type { Runtime } from "../../src/base/runtime.ts";
-import type { Counter, Gauge, Histogram } from "../../src/base/telemetry.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { buildBatch, type NewRecord } from "../../src/protocol/records.ts";
 import { Router } from "../../src/server/http-router.ts";
@@ -18,13 +17,13 @@ import { readManifestList } from "../../src/table/iceberg/manifest-list.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
 import { currentSchema } from "../../src/table/table-creation.ts";
-import type { CompactorMetrics } from "../../src/table/table-worker.ts";
 import { InlineTranslator } from "../../src/table/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
 import { readByHyparquet } from "../table/parquet-readers.ts";
 import { roundLimits } from "../table/translate-fixtures.ts";
 import { FakeLog, type FakePartition } from "./fake-log.ts";
 import { addTopic, type MemoryMetadata, MemoryMetadataLog, memoryMetadata } from "./memory-metadata.ts";
+import { noMetrics } from "./no-metrics.ts";
 import { seededRuntime, silent } from "./seeded.ts";
 
 export type Fetch = typeof globalThis.fetch;
@@ -235,16 +234,3 @@ function hooked(store: MemoryObjectStore, write: (key: string) => void): MemoryO
     },
   });
 }
-
-const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };
-export const noMetrics: CompactorMetrics = {
-  translationLag: nothing,
-  commitLag: nothing,
-  tableRows: nothing,
-  tableFiles: nothing,
-  tableFileBytes: nothing,
-  tableInvalid: nothing,
-  tableCommits: nothing,
-  tableCommitSeconds: nothing,
-  tableState: nothing,
-};

@@ -1,5 +1,5 @@
-/** What a commit demands of the table as it stands. Pure. */
-import type { TableMetadata } from "./metadata.ts";
+/** What a commit demands of the table as it stands. Pure. In the words of the reference, which clients look for. */
+import type { SnapshotRef, TableMetadata } from "./metadata.ts";
 import type { Requirement } from "./updates.ts";
 
 /** The first requirement that the base does not meet, in words; undefined when all hold. */
@@ -26,28 +26,37 @@ function unmetBy(base: TableMetadata, requirement: Requirement): string | undefi
     case "assert-create":
       return "table already exists";
     case "assert-table-uuid":
-      return differs("UUID", requirement.uuid.toLowerCase(), base["table-uuid"].toLowerCase());
-    case "assert-ref-snapshot-id": {
-      const found = base.refs[requirement.ref]?.["snapshot-id"] ?? null;
-      return differs(`branch or tag ${requirement.ref}`, requirement["snapshot-id"], found);
-    }
+      return differs("UUID does not match: expected", requirement.uuid.toLowerCase(), base["table-uuid"].toLowerCase());
+    case "assert-ref-snapshot-id":
+      return unmetRef(requirement.ref, requirement["snapshot-id"], base.refs[requirement.ref]);
     case "assert-last-assigned-field-id":
-      return differs("last assigned field id", requirement["last-assigned-field-id"], base["last-column-id"]);
+      return changed("last assigned field id", requirement["last-assigned-field-id"], base["last-column-id"]);
     case "assert-current-schema-id":
-      return differs("current schema id", requirement["current-schema-id"], base["current-schema-id"]);
+      return changed("current schema", requirement["current-schema-id"], base["current-schema-id"]);
     case "assert-last-assigned-partition-id":
-      return differs(
+      return changed(
         "last assigned partition id",
         requirement["last-assigned-partition-id"],
         base["last-partition-id"],
       );
     case "assert-default-spec-id":
-      return differs("default partition spec id", requirement["default-spec-id"], base["default-spec-id"]);
+      return changed("default partition spec", requirement["default-spec-id"], base["default-spec-id"]);
     case "assert-default-sort-order-id":
-      return differs("default sort order id", requirement["default-sort-order-id"], base["default-sort-order-id"]);
+      return changed("default sort order", requirement["default-sort-order-id"], base["default-sort-order-id"]);
   }
 }
 
+function unmetRef(name: string, expected: bigint | null, ref: SnapshotRef | undefined): string | undefined {
+  if (ref === undefined)
+    return expected === null ? undefined : `branch or tag ${name} is missing, expected ${expected}`;
+  if (expected === null) return `${ref.type} ${name} was created concurrently`;
+  return differs(`${ref.type} ${name} has changed: expected id`, expected, ref["snapshot-id"]);
+}
+
+function changed(what: string, expected: number, found: number): string | undefined {
+  return differs(`${what} changed: expected id`, expected, found);
+}
+
 function differs<T>(what: string, expected: T, found: T): string | undefined {
-  return expected === found ? undefined : `${what} has changed: expected ${String(expected)}, found ${String(found)}`;
+  return expected === found ? undefined : `${what} ${String(expected)} != ${String(found)}`;
 }

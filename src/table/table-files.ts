@@ -1,0 +1,65 @@
+/** What a table consists of in the warehouse: read from its metadata down, as far as the files are there. */
+import { CorruptData } from "../base/errors.ts";
+import { ObjectMissing } from "../object-store/object-store.ts";
+import { readManifest } from "./iceberg/manifest.ts";
+import { type ManifestFile, readManifestList } from "./iceberg/manifest-list.ts";
+import type { Snapshot, TableMetadata } from "./iceberg/metadata.ts";
+import { currentSchema } from "./table-creation.ts";
+import { isBelow, type Warehouse } from "./warehouse.ts";
+
+/** The manifests of a snapshot; [] of none. Throws what reading throws. */
+export async function manifestsOf(
+  warehouse: Warehouse,
+  snapshot: Snapshot | undefined,
+): Promise<readonly ManifestFile[]> {
+  const list = snapshot?.["manifest-list"];
+  return list === undefined ? [] : await readManifestList(await warehouse.read(list), list);
+}
+
+/** Paths of the data and delete files that a manifest lists, those that it says were deleted included. */
+export async function filesOf(
+  warehouse: Warehouse,
+  manifest: ManifestFile,
+  metadata: TableMetadata,
+): Promise<readonly string[]> {
+  const table = { schema: currentSchema(metadata), specs: metadata["partition-specs"] };
+  const { entries } = await readManifest(await warehouse.read(manifest.path), manifest.path, table);
+  return entries.map((entry) => entry.file.path);
+}
+
+/**
+ * Every file that the table names, its own metadata file and statistics included, without what lies outside its location:
+ * a registered or imported table may name files that are not its own. What is missing or cannot be read names nothing.
+ */
+export async function ownFiles(
+  warehouse: Warehouse,
+  metadata: TableMetadata,
+  metadataFile: string,
+): Promise<readonly string[]> {
+  const files = new Set([metadataFile, ...metadata["metadata-log"].map((entry) => entry["metadata-file"])]);
+  const manifests = new Map<string, ManifestFile>();
+  for (const snapshot of metadata.snapshots) {
+    files.add(snapshot["manifest-list"]);
+    const named = await orNone(manifestsOf(warehouse, snapshot));
+    for (const manifest of named) manifests.set(manifest.path, manifest);
+  }
+  for (const manifest of manifests.values()) {
+    files.add(manifest.path);
+    for (const path of await orNone(filesOf(warehouse, manifest, metadata))) files.add(path);
+  }
+  for (const name of ["statistics", "partition-statistics"]) {
+    for (const file of (metadata[name] ?? []) as readonly Readonly<Record<string, unknown>>[]) {
+      if (typeof file["statistics-path"] === "string") files.add(file["statistics-path"]);
+    }
+  }
+  return [...files].filter((file) => isBelow(file, metadata.location));
+}
+
+async function orNone<T>(reading: Promise<readonly T[]>): Promise<readonly T[]> {
+  try {
+    return await reading;
+  } catch (cause) {
+    if (cause instanceof ObjectMissing || cause instanceof CorruptData) return [];
+    throw cause;
+  }
+}

@@ -1,0 +1,385 @@
+/**
+ * A whole broker in a simulated world: clients at work, a nemesis that breaks things, then healing, and a judgement.
+ *
+ *   start ─▶ clients + nemesis (kills, torn disks, stores in trouble) ─▶ heal ─▶ everything must work again ─▶ check
+ *
+ * All of it is decided by the seed. A life that ends is followed by another, as a supervisor would have it.
+ */
+import { sleep } from "../../src/base/async.ts";
+import { CorruptData, WrongProgram } from "../../src/base/errors.ts";
+import { MemoryObjectStore } from "../../src/object-store/memory.ts";
+import type { Wal } from "../../src/stream/wal.ts";
+import { calmRoutes, type RouteFaults } from "../support/routes-fetch.ts";
+import {
+  type ActorWorld,
+  administer,
+  committedOffsets,
+  consume,
+  createTopic,
+  flush,
+  flushNowAndThen,
+  nameOf,
+  produce,
+  Reader,
+  type TopicPartition,
+} from "./actors.ts";
+import { check, type Violation } from "./checker.ts";
+import { Client, type ClientWorld } from "./client.ts";
+import { SimClock } from "./clock.ts";
+import { calmDisk, type DiskFaults, SimDisk } from "./disk.ts";
+import { HastyWal } from "./hasty-wal.ts";
+import { type FinalState, History, type PartitionName, type SeenRecord, type TableRow } from "./history.ts";
+import { type NodeWorld, reasons, SimNode, tableTopic } from "./node.ts";
+import { calmStore, type StoreFaults } from "./object-store.ts";
+import { SimRandom } from "./random.ts";
+import { readTableRows } from "./table-rows.ts";
+
+/** Bugs that can be planted, to see that the simulation finds them. */
+export const plants = {
+  "ack-before-fsync": { wrapWal: (wal: Wal): Wal => new HastyWal(wal) },
+} as const satisfies Record<string, Plant>;
+
+export type PlantName = keyof typeof plants;
+
+interface Plant {
+  readonly wrapWal?: (wal: Wal) => Wal;
+}
+
+export interface WorldReport {
+  readonly seed: string;
+  /** What the checker found, and what no broker may do or fail to do. */
+  readonly violations: readonly (Violation | { readonly anomaly: "broken" | "stuck"; readonly detail: string })[];
+  readonly traceHash: string;
+  readonly trace: readonly string[];
+  readonly simulatedMs: number;
+  readonly lives: number;
+  readonly acked: number;
+  readonly polled: number;
+  readonly tableRows: number;
+}
+
+const topics = [
+  { topic: tableTopic, partitions: 2 },
+  { topic: "plain", partitions: 1 },
+] as const;
+
+const partitions: readonly TopicPartition[] = topics.flatMap(({ topic, partitions: count }) =>
+  Array.from({ length: count }, (_, index) => ({ topic, index })),
+);
+
+/** How long things may take once nothing is wrong any more. */
+const healMsMax = 60_000;
+
+export async function runWorld(seed: number | string, plant: Plant = {}): Promise<WorldReport> {
+  const world = new World(seed, plant);
+  return await world.run();
+}
+
+interface Faults {
+  readonly store: StoreFaults;
+  readonly routes: RouteFaults;
+}
+
+const calm: Faults = { store: calmStore, routes: calmRoutes };
+
+class World {
+  readonly clock = new SimClock();
+  readonly random: SimRandom;
+  readonly history = new History();
+  readonly #disk: SimDisk;
+  readonly #lake: MemoryObjectStore;
+  readonly #node: NodeWorld;
+  readonly #broken: string[] = [];
+  readonly #appetite: Appetite;
+  #faults: Faults = calm;
+  #life: SimNode | undefined;
+  #lives = 0;
+  #isBusy = true;
+  #isOver = false;
+
+  constructor(seed: number | string, plant: Plant) {
+    const { clock } = this;
+    this.random = new SimRandom(seed);
+    this.#appetite = appetite(this.random.fork("appetite"));
+    this.#disk = new SimDisk({ clock, random: this.random.fork("disk") });
+    this.#lake = new MemoryObjectStore({ clock });
+    this.#node = {
+      clock,
+      disk: this.#disk,
+      objects: new MemoryObjectStore({ clock }),
+      lake: this.#lake,
+      faults: () => this.#faults,
+      wrapWal: plant.wrapWal ?? ((wal) => wal),
+    };
+  }
+
+  async run(): Promise<WorldReport> {
+    const stuck: string[] = [];
+    try {
+      await this.clock.until(this.#script(), 600_000);
+    } catch (cause) {
+      stuck.push(reasons(cause).split("\n")[0] as string);
+    }
+    this.#isOver = true;
+    this.#life?.kill();
+    const { final, sends, polls } = this.history;
+    return {
+      seed: this.random.seed,
+      violations: [
+        ...this.#broken.map((detail) => ({ anomaly: "broken" as const, detail })),
+        ...stuck.map((detail) => ({ anomaly: "stuck" as const, detail })),
+        ...(final === undefined ? [] : check({ ...pick(this.history), final })),
+      ],
+      traceHash: this.clock.traceHash(),
+      trace: this.clock.recentTrace(),
+      simulatedMs: this.clock.monotonic(),
+      lives: this.#lives,
+      acked: sends.filter(({ outcome }) => outcome === "acked").length,
+      polled: polls.reduce((sum, { records }) => sum + records.length, 0),
+      tableRows: final?.table.rows.length ?? 0,
+    };
+  }
+
+  async #script(): Promise<void> {
+    const supervisor = this.#supervise();
+    supervisor.catch((cause: unknown) => this.#violated(`the supervisor failed: ${reasons(cause)}`));
+    const admin = new Client(this.#clients, "admin");
+    for (const wanted of topics) {
+      await this.#within(`topic ${wanted.topic} to be made`, async () => {
+        while (!(await createTopic(this.history, admin, wanted))) await admin.pause(100);
+      });
+    }
+    const actors = Promise.all(this.#actors());
+    await this.#nemesis();
+    await this.#heal();
+    this.#isBusy = false;
+    await this.#within("the clients to finish", () => actors);
+    if (this.random.chance(0.5)) await this.#crash("power");
+    await this.#within("the end to be read", async () => {
+      this.history.final = await this.#end();
+    });
+  }
+
+  #actors(): readonly Promise<void>[] {
+    const world = this.#actorWorld;
+    const client = (id: string): Client => new Client(this.#clients, id);
+    return [
+      produce(world, client("producer-1"), partitions),
+      produce(world, client("producer-2"), partitions),
+      consume(world, client("consumer-1"), partitions),
+      consume(world, client("consumer-2"), partitions),
+      administer(world, client("administrator"), partitions),
+      flushNowAndThen(world, client("flusher"), tableTopic),
+    ];
+  }
+
+  get #actorWorld(): ActorWorld {
+    return {
+      history: this.history,
+      isBusy: () => this.#isBusy,
+      node: () => this.#serving(),
+      now: () => this.clock.now(),
+      violated: (what) => this.#violated(what),
+    };
+  }
+
+  get #clients(): ClientWorld {
+    return {
+      clock: this.clock,
+      random: this.random,
+      node: () => this.#serving(),
+      violated: (what) => this.#violated(what),
+    };
+  }
+
+  #serving(): SimNode | undefined {
+    return this.#life?.isUp === true ? this.#life : undefined;
+  }
+
+  #violated(what: string): void {
+    this.clock.trace(`VIOLATED: ${what}`);
+    this.#broken.push(what);
+  }
+
+  /** One life after another. */
+  async #supervise(): Promise<void> {
+    while (!this.#isOver) {
+      this.#lives += 1;
+      this.clock.trace(`life ${this.#lives} begins`);
+      const life = new SimNode(this.#node, this.random.fork(`life ${this.#lives}`));
+      life.clock.skewMs = this.#appetite.isSkewed ? Math.floor(this.random.between(-2_000, 2_000)) : 0;
+      this.#life = life;
+      void life.open();
+      const why = await life.ended;
+      this.clock.trace(`life ${this.#lives} ends: ${reasons(why)}`);
+      life.kill();
+      if (typeof why !== "string") {
+        this.#disk.processDies();
+        this.#judgeEnd(why);
+      }
+      await sleep(this.clock, this.random.between(10, 500));
+    }
+  }
+
+  /** A broker may give up when its disk or its stores fail. Never because of what it reads back, or of a wrong program. */
+  #judgeEnd(why: unknown): void {
+    const chain: unknown[] = [];
+    for (let each = why; each instanceof Error; each = each.cause) chain.push(each);
+    const isWrong = chain.some((each) => each instanceof WrongProgram || each instanceof CorruptData);
+    const isCalm = this.#faults === calm && this.#disk.faults === calmDisk;
+    if (isWrong || isCalm) this.#violated(`the broker gave up: ${reasons(why)}`);
+  }
+
+  async #nemesis(): Promise<void> {
+    const random = this.random.fork("nemesis");
+    const endsAt = this.clock.monotonic() + random.between(4_000, 16_000);
+    while (this.clock.monotonic() < endsAt) {
+      await sleep(this.clock, random.between(200, this.#appetite.quietMsMax));
+      const action = random.pick(this.#appetite.actions);
+      this.clock.trace(`nemesis: ${action}`);
+      switch (action) {
+        case "power":
+        case "kill":
+          await this.#crash(action);
+          break;
+        case "stop":
+          await this.#stop();
+          break;
+        case "storm":
+          this.#faults = storm(random);
+          break;
+        case "bad-disk":
+          this.#disk.faults = badDisk(random);
+          break;
+        case "calm":
+          this.#faults = calm;
+          this.#disk.faults = calmDisk;
+          break;
+      }
+    }
+  }
+
+  async #crash(kind: "power" | "kill"): Promise<void> {
+    const life = this.#life;
+    if (life === undefined) return;
+    if (kind === "power") this.#disk.crash();
+    else this.#disk.processDies();
+    life.kill();
+    await this.#nextLife(life);
+  }
+
+  /** Asked to go; killed when it takes too long. */
+  async #stop(): Promise<void> {
+    const life = this.#serving();
+    if (life === undefined) return;
+    const stopping = life.stop().catch((cause: unknown) => this.#judgeEnd(cause));
+    await Promise.race([stopping, life.ended, sleep(this.clock, 15_000)]);
+    this.#disk.processDies();
+    life.kill();
+    await this.#nextLife(life);
+  }
+
+  async #nextLife(before: SimNode): Promise<void> {
+    while (this.#life === before) await sleep(this.clock, 10);
+  }
+
+  async #heal(): Promise<void> {
+    this.clock.trace("healed");
+    this.#faults = calm;
+    this.#disk.faults = calmDisk;
+    await this.#within("the broker to serve", async () => {
+      while (this.#serving() === undefined) await sleep(this.clock, 50);
+    });
+  }
+
+  async #within(what: string, work: () => Promise<unknown>): Promise<void> {
+    const late = sleep(this.clock, healMsMax).then(() => {
+      throw new Error(`waited ${healMsMax} ms for ${what}`);
+    });
+    await Promise.race([work(), late]);
+    late.catch(() => undefined); // Nobody waits for it any more.
+  }
+
+  async #end(): Promise<FinalState> {
+    const client = new Client(this.#clients, "last-reader");
+    const reader = new Reader(this.#actorWorld, client, partitions);
+    const records = new Map<PartitionName, SeenRecord[]>(partitions.map((each) => [nameOf(each), []]));
+    const isDone = (name: PartitionName): boolean => reader.positions.get(name) === reader.highWatermarks.get(name);
+    while (![...records.keys()].every(isDone)) {
+      for (const [name, found] of await reader.poll()) records.get(name)?.push(...found);
+      await client.pause(10);
+    }
+    for (const group of ["consumer-1", "consumer-2"]) {
+      await committedOffsets(this.#actorWorld, new Client(this.#clients, group), partitions);
+    }
+    for (;;) {
+      const problem = await flush(this.#actorWorld, tableTopic);
+      if (problem === undefined) break;
+      this.clock.trace(`flush: ${problem}`);
+      await client.pause(500);
+    }
+    const node = this.#serving() as SimNode;
+    const ordered = partitions.filter(({ topic }) => topic === tableTopic).map(nameOf);
+    return {
+      logs: new Map(
+        [...records].map(([name, found]) => {
+          const logStart = reader.logStarts.get(name) ?? 0;
+          const highWatermark = reader.highWatermarks.get(name) ?? 0;
+          return [name, { logStart, highWatermark, records: found }];
+        }),
+      ),
+      topics: new Set([...node.core.metadata.image.topics()].map(({ name }) => name)),
+      table: {
+        partitions: ordered,
+        committedTo: this.history.flushes.at(-1)?.committedTo ?? new Map(),
+        rows: await this.#tableRows(node),
+      },
+    };
+  }
+
+  async #tableRows(node: SimNode): Promise<readonly TableRow[]> {
+    const files = await node.tables.currentFiles(tableTopic);
+    return await readTableRows(this.#lake, files, tableTopic);
+  }
+}
+
+/** What a world's nemesis likes to do: each world another mix, so that no fault hides behind another one. */
+interface Appetite {
+  readonly actions: readonly ("power" | "kill" | "stop" | "storm" | "bad-disk" | "calm")[];
+  readonly quietMsMax: number;
+  readonly isSkewed: boolean;
+}
+
+function appetite(random: SimRandom): Appetite {
+  const all = ["power", "power", "kill", "stop", "storm", "storm", "bad-disk"] as const;
+  const chosen = all.filter(() => random.chance(0.6));
+  return {
+    actions: [...chosen, "calm", ...(chosen.length === 0 ? (["power"] as const) : [])],
+    quietMsMax: random.pick([800, 2_000, 5_000]),
+    isSkewed: random.chance(0.3),
+  };
+}
+
+function storm(random: SimRandom): Faults {
+  const some = (most: number): number => (random.chance(0.5) ? random.between(0, most) : 0);
+  return {
+    store: {
+      ...calmStore,
+      ...{ refused: some(0.3), lost: some(0.2), unheard: some(0.2), ghost: some(0.1), slow: some(0.1) },
+      delayMsMax: random.pick([5, 50, 500]),
+    },
+    routes: { lost: some(0.2), unheard: some(0.2) },
+  };
+}
+
+function badDisk(random: SimRandom): DiskFaults {
+  return {
+    delayMsMax: random.pick([1, 20, 100]),
+    datasyncFails: random.pick([0, 0.01, 0.1]),
+    writeFails: random.pick([0, 0, 0.02]),
+  };
+}
+
+function pick({ sends, polls, groupOffsets, deletions, topics: made, flushes }: History) {
+  return { sends, polls, groupOffsets, deletions, topics: made, flushes };
+}

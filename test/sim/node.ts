@@ -1,0 +1,245 @@
+/**
+ * One life of a broker in the simulated world: the same parts as the process (src/broker.ts), without sockets. It ends by
+ * `kill`, after which none of its code runs again, or by `stop`, as a process that is asked to go.
+ */
+import type { Settings } from "../../schemas/config.ts";
+import { OperationFailed } from "../../src/base/errors.ts";
+import type { Uuid } from "../../src/base/ids.ts";
+import type { Runtime } from "../../src/base/runtime.ts";
+import type { Logger } from "../../src/base/telemetry.ts";
+import { readConfig } from "../../src/config.ts";
+import { type Core, openCore } from "../../src/core.ts";
+import { objectStoreLimits, roundLimits, stateLogLimitsOf } from "../../src/limits.ts";
+import { openFileLog } from "../../src/metadata/file-log.ts";
+import type { ObjectStore } from "../../src/object-store/object-store.ts";
+import { RetryingObjectStore } from "../../src/object-store/retrying.ts";
+import { SchemaRegistry } from "../../src/registry/schema-registry.ts";
+import { openSchemaTopic } from "../../src/schema-topic.ts";
+import type { Wal } from "../../src/stream/wal.ts";
+import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
+import { InlineTranslator } from "../../src/table/translate-inline.ts";
+import { Warehouse } from "../../src/table/warehouse.ts";
+import { openTables, type Tables } from "../../src/tables.ts";
+import { noMetrics } from "../support/no-metrics.ts";
+import { type RouteFaults, routesFetch } from "../support/routes-fetch.ts";
+import { NodeClock, type SimClock } from "./clock.ts";
+import type { SimDisk } from "./disk.ts";
+import { FaultyStore, type StoreFaults } from "./object-store.ts";
+import type { SimRandom } from "./random.ts";
+
+/** The topic that becomes a table. */
+export const tableTopic = "orders";
+export const lakeRoot = "memory://lake";
+
+const config = readConfig({
+  file: {
+    name: "simulation",
+    text: `
+topics:
+  ${tableTopic}:
+    table: { name: sim.orders }
+    value: { decode: string }
+    key: { decode: string }
+    commit: { every: 2s }
+`,
+  },
+  environment: {},
+  flags: new Map(),
+  readFile: () => undefined,
+});
+
+/** Small, so that a few simulated seconds see many segments, uploads, checkpoints and rounds. */
+const settings: Settings = {
+  ...config.settings,
+  dataDirectory: "/data",
+  metadataPollMs: 5_000,
+  metadataSegmentBytesMax: 16 * 1024,
+  metadataCheckpointEntries: 40,
+  walBytesMax: 512 * 1024,
+  walSegmentBytes: 32 * 1024,
+  walGroupBytesMax: 8 * 1024,
+  uploadBytesMax: 24 * 1024,
+  uploadIntervalMsMax: 1_500,
+  uploadPartBytes: 16 * 1024,
+  streamObjectBytesMin: 6 * 1024,
+  objectStreamsMax: 4,
+  blockBytesMax: 2 * 1024,
+  logCacheBytesMax: 128 * 1024,
+  blockCacheBytesMax: 32 * 1024,
+  indexCacheBytesMax: 4 * 1024,
+  readRequestBytesMax: 8 * 1024,
+  readaheadBytesMax: 16 * 1024,
+  garbageIntervalMs: 2_000,
+  garbageGraceMs: 4_000,
+  orphanAgeMsMin: 60_000,
+  logMaintenanceIntervalMs: 3_000,
+  groupOffsetsPartitions: 2,
+  objectStoreRetryDelayMsMax: 1_000,
+  uploadRetryDelayMsMax: 2_000,
+  tableBeatMs: 400,
+  tableReadBytesMax: 8 * 1024,
+  tableRoundBytesMax: 24 * 1024,
+  tableOutageRetryMs: 1_000,
+  tableCommitDelayMsMax: 1_000,
+  tableCatalogRequestMsMax: 8_000,
+};
+
+export interface NodeWorld {
+  readonly clock: SimClock;
+  readonly disk: SimDisk;
+  /** The stores as they are, behind everything that can go wrong on the way. */
+  readonly objects: ObjectStore;
+  readonly lake: ObjectStore;
+  /** What goes wrong with requests now; asked at each. */
+  readonly faults: () => { readonly store: StoreFaults; readonly routes: RouteFaults };
+  readonly wrapWal: (wal: Wal) => Wal;
+}
+
+export class SimNode {
+  readonly clock: NodeClock;
+  /** Resolves when the node is killed, has stopped, or cannot go on. */
+  readonly ended: Promise<unknown>;
+  readonly #end = Promise.withResolvers<unknown>();
+  readonly #world: NodeWorld;
+  readonly #random: SimRandom;
+  readonly #opened = new AsyncDisposableStack();
+  #core: Core | undefined;
+  #tables: Tables | undefined;
+  #state: "opening" | "up" | "down" = "opening";
+
+  constructor(world: NodeWorld, random: SimRandom) {
+    this.#world = world;
+    this.#random = random;
+    this.clock = new NodeClock(world.clock);
+    this.ended = this.#end.promise;
+  }
+
+  get isUp(): boolean {
+    return this.#state === "up";
+  }
+
+  get core(): Core {
+    if (this.#core === undefined) throw new Error("the node is not up");
+    return this.#core;
+  }
+
+  get tables(): Tables {
+    if (this.#tables === undefined) throw new Error("the node is not up");
+    return this.#tables;
+  }
+
+  /** Resolves when the node serves. A failure ends it, as it ends the process. */
+  async open(): Promise<void> {
+    try {
+      await this.#open();
+      if (this.#state === "opening") this.#state = "up";
+    } catch (cause) {
+      this.#ended(cause);
+    }
+  }
+
+  /** No code of this life runs again: its timers are silent and nothing that it waits for answers. */
+  kill(): void {
+    this.clock.kill();
+    this.#ended("killed");
+  }
+
+  async stop(): Promise<void> {
+    this.#state = "down";
+    await this.#opened.disposeAsync();
+    this.#ended("stopped");
+  }
+
+  #ended(why: unknown): void {
+    this.#state = "down";
+    this.#end.resolve(why);
+  }
+
+  async #open(): Promise<void> {
+    const { clock, disk } = this.#world;
+    const runtime: Runtime = { clock: this.clock, random: this.#random };
+    const logger = tracing(clock, "");
+    const metadataLog = this.#opened.use(
+      await openFileLog({ directory: "/data/metadata", disk, segmentBytesMax: settings.metadataSegmentBytesMax }),
+    );
+    const store = this.#opened.use(this.#store("objects", runtime));
+    const warehouse = this.#opened.use(new Warehouse({ mounts: new Map([[lakeRoot, this.#store("lake", runtime)]]) }));
+    const core = this.#opened.use(
+      await openCore({
+        ...{ settings, runtime, disk, metadataLog, store, logger },
+        metrics: noMetrics,
+        advertised: { host: "broker", port: 9092 },
+        fatal: (cause) => this.#ended(cause),
+        wrapWal: this.#world.wrapWal,
+        holdRetention: (topicId, partition) => this.#tables?.holdRetention(topicId, partition),
+      }),
+    );
+    this.#core = core;
+    const schemas = this.#opened.use(await openSchemas(core, runtime));
+    const routes = restCatalogRoutes({
+      ...{ metadata: core.metadata, warehouse, root: lakeRoot, runtime, logger },
+      limits: { cacheEntriesMax: 10, commitAttemptsMax: settings.catalogCommitAttemptsMax },
+      fileAccess: new Map(),
+      vendedCredentials: null,
+    });
+    this.#tables = this.#opened.use(
+      openTables({
+        ...{ config, settings, core, schemas, warehouse, runtime, logger },
+        metrics: noMetrics,
+        version: "simulation",
+        catalogUrl: "http://catalog",
+        fetch: routesFetch(routes, restCatalogErrorWords, { ...runtime, faults: () => this.#world.faults().routes }),
+        translator: new InlineTranslator({ limits: roundLimits(settings), schemaById: async () => undefined }),
+      }),
+    );
+  }
+
+  #store(name: "objects" | "lake", runtime: Runtime): ObjectStore {
+    const world = this.#world;
+    const faulty = new FaultyStore(world[name], {
+      clock: world.clock,
+      node: this.clock,
+      random: this.#random.fork(name),
+      faults: () => world.faults().store,
+    });
+    return new RetryingObjectStore(faulty, { runtime, limits: objectStoreLimits(settings).retry });
+  }
+}
+
+/** What clients of the partition's log know it by. */
+export function topicIdOf(core: Core, name: string): Uuid {
+  const topic = core.metadata.image.topicByName(name);
+  if (topic === undefined) throw new OperationFailed(`there is no topic ${name}`, { happened: "no" });
+  return topic.id;
+}
+
+async function openSchemas(core: Core, runtime: Runtime): Promise<SchemaRegistry> {
+  return await SchemaRegistry.open({
+    log: await openSchemaTopic({ ...core, runtime, limits: stateLogLimitsOf(settings) }),
+    compatibility: "BACKWARD",
+    schemaBytesMax: settings.registrySchemaBytesMax,
+    schemasMax: settings.registrySchemasMax,
+  });
+}
+
+/** Warnings and errors become lines of the trace. */
+function tracing(clock: SimClock, prefix: string): Logger {
+  const line = (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+    const cause = fields["cause"] ?? fields["error"];
+    clock.trace(`${prefix}${message}${cause === undefined ? "" : `: ${reasons(cause)}`}`);
+  };
+  return {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: line,
+    error: line,
+    child: () => tracing(clock, prefix),
+  };
+}
+
+/** The messages of an error and of what caused it. */
+export function reasons(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const own = `${cause.name}: ${cause.message}`;
+  return cause.cause === undefined ? own : `${own} < ${reasons(cause.cause)}`;
+}
