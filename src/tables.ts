@@ -95,19 +95,25 @@ export function openTables(options: TablesOptions): Tables {
 
 function openCatalog(name: string, catalog: CatalogSettings, options: TablesOptions): Catalog {
   const { runtime, logger, settings, fetch } = options;
-  const rest: RestCatalogSettings =
-    catalog.type === "embedded"
-      ? { uri: options.catalogUrl, warehouse: name, auth: { kind: "none" }, ...plain(name) }
-      : { uri: catalog.uri, warehouse: catalog.warehouse, auth: catalog.auth, ...plain(name) };
   const limits = {
     requestMsMax: settings.tableCatalogRequestMsMax,
     responseBytesMax: settings.tableCatalogResponseBytesMax,
   };
-  return openRestCatalog(rest, { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) });
+  const deps = { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) };
+  return openRestCatalog(adapterSettings(name, catalog, options.catalogUrl), deps);
 }
 
-function plain(name: string): Pick<RestCatalogSettings, "name" | "accessDelegation" | "properties"> {
-  return { name, accessDelegation: null, properties: new Map() };
+/** The embedded catalog is reached as any other is. Exported for its test. */
+export function adapterSettings(name: string, catalog: CatalogSettings, embeddedUrl: string): RestCatalogSettings {
+  if (catalog.type === "rest") return catalog;
+  return {
+    name,
+    uri: embeddedUrl,
+    warehouse: name,
+    auth: { kind: "none" },
+    accessDelegation: null,
+    properties: new Map(),
+  };
 }
 
 async function flush(compactor: Compactor, topic: string): Promise<FlushOutcome> {

@@ -135,6 +135,7 @@ class S3StreamStorage implements StreamStorage {
       else if (counts.keep === 0) trimmable = end;
     });
     this.#recovered.resolve();
+    this.#show();
     await wal.trim(counts.keep === 0 ? wal.durable : trimmable);
     logger.info("recovered the WAL", counts);
     if (counts["taken-over"] > 0) logger.error("acked records of streams that other nodes took over are lost", counts);
@@ -225,11 +226,16 @@ class S3StreamStorage implements StreamStorage {
     });
   }
 
-  #onTimer(): void {
-    const { metrics, wal, runtime, limits } = this.#options;
+  #show(): void {
+    const { metrics, wal } = this.#options;
     metrics.logCacheBytes.set(this.#cache.bytes);
     metrics.uncommittedBytes.set(this.#cache.bytesUncommitted);
     metrics.walBytes.set(wal.bytesUsed);
+  }
+
+  #onTimer(): void {
+    const { runtime, limits } = this.#options;
+    this.#show();
     const { open } = this.#cache;
     const nowMs = runtime.clock.monotonic();
     if (open.runs.size === 0) open.startedMs = nowMs;

@@ -62,6 +62,7 @@ export class Uploader {
     this.#options = options;
     this.#gate = new Gate(options.limits.uploadsInFlightMax);
     this.#tail = options.ready;
+    options.backlog.set(0);
     const { image, nodeId, nodeEpoch } = options.metadata;
     this.#origin = { cluster: image.clusterId, node: nodeId, nodeEpoch };
   }

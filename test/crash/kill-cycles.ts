@@ -1,10 +1,11 @@
 /**
- * kill -9 at random moments under idempotent load, again and again, then one full read: no record that was acked is lost
+ * kill -9 (or SIGTERM) at random moments under idempotent load, again and again, then one full read: no record that was acked is lost
  * or doubled, each producer's order holds, committed group offsets never go back, and the topic's table, which is committed
  * all the while, holds each record of the log once. Real processes, a stock client.
  *
  *   node test/crash/kill-cycles.ts [--cycles 50] [--seed N]
  */
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +22,7 @@ import { Warehouse } from "../../src/table/warehouse.ts";
 import { type InletBroker, startInlet } from "../support/inlet-process.ts";
 import { freePort } from "../support/processes.ts";
 import { RawClient } from "../support/raw-client.ts";
-import { silent } from "../support/seeded.ts";
+import { seededRandom, silent } from "../support/seeded.ts";
 
 const topic = "crash";
 const partitions = 3;
@@ -35,6 +36,8 @@ export interface CrashReport {
   readonly read: number;
   readonly rows: number;
   readonly commits: number;
+  /** Longest time from a signal to the end of the process. */
+  readonly stopMsMax: number;
   /** Empty when the promise held. */
   readonly violations: readonly string[];
 }
@@ -42,9 +45,12 @@ export interface CrashReport {
 export async function runKillCycles(options: {
   readonly cycles: number;
   readonly seed: number;
+  /** SIGKILL unless told otherwise. After SIGTERM the process must end with 0. */
+  readonly signal?: "SIGKILL" | "SIGTERM";
   readonly log?: (line: string) => void;
 }): Promise<CrashReport> {
-  const random = mulberry32(options.seed);
+  const { unit: random } = seededRandom(options.seed);
+  const signal = options.signal ?? "SIGKILL";
   const directory = mkdtempSync(join(tmpdir(), "inlet-crash-"));
   // The same port every time, so that clients find the broker again; small generations, so that kills hit uploads too.
   const kafkaPort = await freePort();
@@ -71,9 +77,10 @@ export async function runKillCycles(options: {
     const stop = new AbortController();
     const loads = Array.from({ length: producers }, (_, index) => load(kafka, index, stop.signal));
     const committing = commitLoop(kafkaPort, stop.signal);
+    const ends: Ended[] = [];
     for (let cycle = 1; cycle <= options.cycles; cycle += 1) {
       await pause(150 + Math.floor(random() * 900));
-      broker.running.child.kill("SIGKILL");
+      ends.push(await ended(broker, signal));
       await broker[Symbol.asyncDispose]();
       broker = await start();
       options.log?.(`cycle ${cycle} of ${options.cycles}`);
@@ -86,7 +93,12 @@ export async function runKillCycles(options: {
     const flushed = await fetch(`${broker.http}/v1/tables/${topic}/flush`, { method: "POST" });
     if (!flushed.ok) throw new Error(`the table cannot be committed: ${await flushed.text()}`);
     const rows = await tableRows(broker.catalog, join(directory, "data/warehouse"));
-    const violations = [...check(acked, read), ...(await checkCommits(kafka, commits)), ...checkTable(read, rows)];
+    const violations = [
+      ...check(acked, read),
+      ...(await checkCommits(kafka, commits)),
+      ...checkTable(read, rows),
+      ...ends.flatMap(({ code }) => (code === 0 || signal === "SIGKILL" ? [] : [`${signal} ended it with ${code}`])),
+    ];
     return {
       seed: options.seed,
       cycles: options.cycles,
@@ -94,12 +106,27 @@ export async function runKillCycles(options: {
       read: read.reduce((sum, one) => sum + one.length, 0),
       rows: rows.length,
       commits: commits.length,
+      stopMsMax: Math.max(...ends.map(({ ms }) => ms)),
       violations,
     };
   } finally {
     await broker[Symbol.asyncDispose]();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+interface Ended {
+  /** null when a signal ended it. */
+  readonly code: number | null;
+  readonly ms: number;
+}
+
+async function ended({ running: { child } }: InletBroker, signal: "SIGKILL" | "SIGTERM"): Promise<Ended> {
+  const startedMs = performance.now();
+  const exit = once(child, "exit");
+  child.kill(signal);
+  const [code] = (await exit) as [number | null];
+  return { code, ms: performance.now() - startedMs };
 }
 
 /** Sends numbered values until told to stop; returns those that were acked. A send that fails for good ends the run. */
@@ -255,17 +282,6 @@ export function check(acked: readonly (readonly string[])[], read: readonly (rea
 
 function pause(ms: number): Promise<void> {
   return new Promise((resume) => setTimeout(resume, ms));
-}
-
-/** A small seeded generator of numbers in [0, 1), by Tommy Ettinger; its quality is ample for choosing moments. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 if (import.meta.main) {
