@@ -2,6 +2,7 @@
 import { type ActorWorld, errorText, nameOf, type TopicPartition } from "./actor.ts";
 import type { Client } from "./client.ts";
 import type { History } from "./history.ts";
+import { tableTopics } from "./node.ts";
 
 /** Deletes records and makes topics now and then. */
 export async function administer(
@@ -74,10 +75,10 @@ async function deleteRecords(history: History, client: Client, { topic, index }:
 }
 
 /** Forces the table on, beside its own beat. */
-export async function flushNowAndThen(world: ActorWorld, client: Client, topic: string): Promise<void> {
+export async function flushNowAndThen(world: ActorWorld, client: Client): Promise<void> {
   while (world.isBusy()) {
     await client.pause(3_000);
-    await flush(world, topic);
+    await flush(world, client.random.pick(tableTopics));
   }
 }
 

@@ -18,7 +18,7 @@ import { SimDisk } from "./disk.ts";
 import { readFinalState } from "./final-state.ts";
 import { History } from "./history.ts";
 import { type Appetite, appetite, badDisk, calm, type Faults, storm } from "./nemesis.ts";
-import { type NodeWorld, reasons, SimNode, tableTopic } from "./node.ts";
+import { jsonTopic, type NodeWorld, reasons, SimNode, textTopic } from "./node.ts";
 import type { Plant } from "./plants.ts";
 import { produce } from "./producer.ts";
 import { SimRandom } from "./random.ts";
@@ -37,7 +37,8 @@ export interface WorldReport {
 }
 
 const topics: readonly TopicWanted[] = [
-  { topic: tableTopic, partitions: 2 },
+  { topic: textTopic, partitions: 2 },
+  { topic: jsonTopic, partitions: 1 },
   { topic: "plain", partitions: 1 },
 ];
 /** In some worlds: so little that retention is always at work. */
@@ -151,7 +152,7 @@ class World {
       produce(world, client("producer-2"), partitions),
       ...groups.map((group) => consume(world, client(group), partitions)),
       administer(world, client("administrator"), partitions),
-      flushNowAndThen(world, client("flusher"), tableTopic),
+      flushNowAndThen(world, client("flusher")),
     ];
   }
 

@@ -7,7 +7,7 @@ import { flush } from "./administrator.ts";
 import { Client, type ClientWorld } from "./client.ts";
 import { committedOffsets } from "./consumer.ts";
 import type { FinalState, PartitionName, SeenRecord } from "./history.ts";
-import { garbageGoneMs, type SimNode, tableTopic } from "./node.ts";
+import { garbageGoneMs, type SimNode, tableTopics } from "./node.ts";
 import { Reader } from "./reader.ts";
 import { readTableRows } from "./table-rows.ts";
 
@@ -25,25 +25,29 @@ export async function readFinalState(world: EndWorld): Promise<FinalState> {
   const { actors, clients, partitions } = world;
   const logs = await readLogs(world);
   for (const group of world.groups) await committedOffsets(actors, new Client(clients, group), partitions);
-  for (let problem = await flush(actors, tableTopic); problem !== undefined; ) {
-    clients.clock.trace(`flush: ${problem}`);
-    await sleep(clients.clock, 500);
-    problem = await flush(actors, tableTopic);
-  }
+  for (const topic of tableTopics) await flushed(world, topic);
   await sleep(clients.clock, garbageGoneMs);
   const node = clients.node() as SimNode;
-  const files = await node.tables.currentFiles(tableTopic);
   return {
     logs,
     topics: new Set([...node.core.metadata.image.topics()].map(({ name }) => name)),
     retained: world.retained,
     objects: await compareObjects(node, world.objects),
     table: {
-      partitions: partitions.filter(({ topic }) => topic === tableTopic).map(nameOf),
-      committedTo: actors.history.flushes.at(-1)?.committedTo ?? new Map(),
-      rows: await readTableRows(world.lake, files, tableTopic),
+      partitions: partitions.filter(({ topic }) => tableTopics.some((each) => each === topic)).map(nameOf),
+      committedTo: new Map(actors.history.flushes.flatMap(({ committedTo }) => [...committedTo])),
+      rows: await readTableRows(node, world.lake),
     },
   };
+}
+
+/** Until it succeeds: whoever waits gives up. */
+async function flushed({ actors, clients }: EndWorld, topic: string): Promise<void> {
+  for (let problem = await flush(actors, topic); problem !== undefined; ) {
+    clients.clock.trace(`flush: ${problem}`);
+    await sleep(clients.clock, 500);
+    problem = await flush(actors, topic);
+  }
 }
 
 async function readLogs({ actors, clients, partitions }: EndWorld): Promise<FinalState["logs"]> {

@@ -2,8 +2,10 @@
  * One life of a broker in the simulated world: the same parts as the process (src/broker.ts), without sockets. It ends by
  * `kill`, after which none of its code runs again, or by `stop`, as a process that is asked to go.
  */
+import { open as openRestCatalog, type RestCatalogSettings } from "../../catalogs/rest.ts";
 import type { Settings } from "../../schemas/config.ts";
 import type { Runtime } from "../../src/base/runtime.ts";
+import { MiB } from "../../src/base/settings.ts";
 import type { Logger } from "../../src/base/telemetry.ts";
 import { readConfig } from "../../src/config.ts";
 import { type Core, openCore } from "../../src/core.ts";
@@ -14,6 +16,8 @@ import { RetryingObjectStore } from "../../src/object-store/retrying.ts";
 import type { Handlers } from "../../src/protocol/dispatch.ts";
 import { SchemaRegistry } from "../../src/registry/schema-registry.ts";
 import { openSchemaTopic } from "../../src/schema-topic.ts";
+import type { Catalog } from "../../src/table/catalog.ts";
+import { currentFiles } from "../../src/table/current-files.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
 import { InlineTranslator } from "../../src/table/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
@@ -26,20 +30,29 @@ import { calmStore, FaultyStore, type StoreFaults } from "./object-store.ts";
 import type { Plant } from "./plants.ts";
 import type { SimRandom } from "./random.ts";
 
-/** The topic that becomes a table. */
-export const tableTopic = "orders";
+/** Topics that become tables: of text, and of JSON whose columns grow and of which some is broken. */
+export const textTopic = "orders";
+export const jsonTopic = "events";
+export const tableTopics = [textTopic, jsonTopic] as const;
 export const lakeRoot = "memory://lake";
+
+/** Of the JSON topic. */
+export const deadLetters = "events_dlq";
 
 const config = readConfig({
   file: {
     name: "simulation",
     text: `
 topics:
-  ${tableTopic}:
-    table: { name: sim.orders }
+  ${textTopic}:
+    table: { name: sim.${textTopic} }
     value: { decode: string }
-    key: { decode: string }
     commit: { every: 2s }
+  ${jsonTopic}:
+    table: { name: sim.${jsonTopic} }
+    value: { decode: json }
+    commit: { every: 3s }
+    errors: { policy: dlq, dlq: { table: ${deadLetters} } }
 `,
   },
   environment: {},
@@ -108,6 +121,7 @@ export class SimNode {
   #core: Core | undefined;
   #handlers: Handlers | undefined;
   #tables: Tables | undefined;
+  #engine: { readonly catalog: Catalog; readonly warehouse: Warehouse } | undefined;
   #state: "opening" | "up" | "down" = "opening";
 
   constructor(world: NodeWorld, random: SimRandom) {
@@ -134,6 +148,14 @@ export class SimNode {
   get tables(): Tables {
     if (this.#tables === undefined) throw new Error("the node is not up");
     return this.#tables;
+  }
+
+  /** URIs of a table's data files, found as an engine would find them; [] when there is no such table. */
+  async filesOf(table: string): Promise<readonly string[]> {
+    if (this.#engine === undefined) throw new Error("the node is not up");
+    const { catalog, warehouse } = this.#engine;
+    const name = { namespace: ["sim"], name: table };
+    return (await catalog.load(name)) === undefined ? [] : await currentFiles(catalog, name, warehouse);
   }
 
   /** Resolves when the node serves. A failure ends it, as it ends the process. */
@@ -206,6 +228,11 @@ export class SimNode {
       fileAccess: new Map(),
       vendedCredentials: null,
     });
+    const fetch = routesFetch(routes, restCatalogErrorWords, { ...runtime, faults: () => this.#world.faults().routes });
+    this.#engine = {
+      catalog: openRestCatalog(engineCatalog, { runtime, logger, limits: engineLimits, fetch }),
+      warehouse,
+    };
     const translator = new InlineTranslator({ limits: roundLimits(settings), schemaById: async () => undefined });
     this.#tables = this.#opened.use(
       openTables({
@@ -219,10 +246,7 @@ export class SimNode {
         metrics: noMetrics,
         version: "simulation",
         catalogUrl: "http://catalog",
-        fetch: routesFetch(routes, restCatalogErrorWords, {
-          ...runtime,
-          faults: () => this.#world.faults().routes,
-        }),
+        fetch,
         translator: plant.wrapTranslator?.(translator) ?? translator,
       }),
     );
@@ -239,6 +263,16 @@ export class SimNode {
     return new RetryingObjectStore(faulty, { runtime, limits: objectStoreLimits(settings).retry });
   }
 }
+
+const engineCatalog: RestCatalogSettings = {
+  name: "engine",
+  uri: "http://catalog",
+  warehouse: null,
+  auth: { kind: "none" },
+  accessDelegation: null,
+  properties: new Map(),
+};
+const engineLimits = { requestMsMax: 8_000, responseBytesMax: 64 * MiB };
 
 async function openSchemas(core: Core, runtime: Runtime): Promise<SchemaRegistry> {
   return await SchemaRegistry.open({

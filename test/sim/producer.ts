@@ -4,6 +4,8 @@ import { buildBatch } from "../../src/protocol/records.ts";
 import { type ActorWorld, errorText, nameOf, retriableErrors, type TopicPartition } from "./actor.ts";
 import type { Client } from "./client.ts";
 import type { Send } from "./history.ts";
+import { jsonTopic } from "./node.ts";
+import type { SimRandom } from "./random.ts";
 
 const produceVersion = 12; // The newest that names topics by name.
 
@@ -26,7 +28,7 @@ export async function produce(world: ActorWorld, client: Client, partitions: rea
     const window = Array.from({ length: 1 + random.below(windowMax) }, () => {
       const values = Array.from({ length: 1 + random.below(4) }, () => {
         sent += 1;
-        return `${client.id}.${sent}.${"x".repeat(random.below(300))}`;
+        return valueFor(target.topic, `${client.id}.${sent}.${"x".repeat(random.below(300))}`, random);
       });
       const baseSequence = sequences.get(nameOf(target)) ?? 0;
       sequences.set(nameOf(target), baseSequence + values.length);
@@ -38,6 +40,13 @@ export async function produce(world: ActorWorld, client: Client, partitions: rea
 }
 
 const windowMax = 4;
+
+/** What becomes a row of the JSON topic's table has a column more now and then; what is no JSON becomes a dead letter. */
+function valueFor(topic: string, unique: string, random: SimRandom): string {
+  if (topic !== jsonTopic) return unique;
+  if (random.chance(0.1)) return `{ ${unique}`;
+  return JSON.stringify({ v: unique, ...(random.chance(0.3) ? { [`f${random.below(20)}`]: random.below(1000) } : {}) });
+}
 
 async function newProducerId(world: ActorWorld, client: Client): Promise<number> {
   for (;;) {

@@ -86,7 +86,7 @@ export class Reader {
       rackId: "",
       maxWaitMs: 200,
       minBytes: 1,
-      maxBytes: 12e3,
+      maxBytes: 12_000,
       isolationLevel: this.#client.random.below(2),
       sessionId: this.#session.id,
       sessionEpoch: this.#session.epoch,
@@ -100,11 +100,9 @@ export class Reader {
           currentLeaderEpoch: -1,
           lastFetchedEpoch: -1,
           logStartOffset: -1,
-          partitionMaxBytes: 4e3,
-          ...{
-            replicaDirectoryId: uuidZero,
-            highWatermark: Number.MAX_SAFE_INTEGER,
-          },
+          partitionMaxBytes: 4_000,
+          replicaDirectoryId: uuidZero,
+          highWatermark: Number.MAX_SAFE_INTEGER,
         })),
       })),
     };
