@@ -176,6 +176,24 @@ export const eventSchemas = {
       fields: { table: uuid, state: int8, reason: string },
     }),
   },
+  "replace-table-round": {
+    type: 35,
+    schema: message({
+      name: "ReplaceTableRound",
+      versions,
+      flexible,
+      fields: {
+        table: uuid,
+        seq: int64,
+        schemaId: int32,
+        specId: int32,
+        mappingVersion: int32,
+        ranges: array(tableRange),
+        main: manifest,
+        deadLetters: manifest,
+      },
+    }),
+  },
   "put-namespace": {
     type: 40,
     schema: message({

@@ -113,5 +113,12 @@ export function compactorLimits(settings: Settings): CompactorLimits {
     },
     markBytesMax: settings.tableMarkBytesMax,
     trustMs: settings.tableTrustMs,
+    merge: {
+      isEnabled: true,
+      countMin: settings.tableManifestMergeCountMin,
+      bytesTarget: settings.tableManifestBytesTarget,
+    },
+    expiredGraceMs: settings.tableExpiredGraceMs,
+    expiredFilesMax: settings.tableExpiredFilesMax,
   };
 }

@@ -25,6 +25,8 @@ export function applyTableEvent(image: ImageState, event: TableEvent, context: A
       const refusal = refusalOfRound(table, event, context.seq);
       return refusal ?? replace(withRound(table, event, context));
     }
+    case "replace-table-round":
+      return applyReplaceRound(table, event, context, replace);
     case "table-rounds-committed":
       return applyRoundsCommitted(table, event.upTo, replace);
     case "table-schema":
@@ -73,8 +75,8 @@ function refusalOfRound(table: TableState, event: EventOf<"add-table-round">, se
   if (table.pending.length >= pendingRoundsMax) return refuse("invalid", `${pendingRoundsMax} rounds are pending`);
   if (table.pending.at(-1)?.seq === seq) return refuse("invalid", "an entry adds one round to a table");
   if (event.ranges.length === 0) return refuse("invalid", "a round without ranges");
-  for (const manifest of [event.main, event.deadLetters])
-    if (manifest !== null && !isManifest(manifest)) return refuse("invalid", `manifest ${manifest.location}`);
+  const refusal = refusalOfManifests(event);
+  if (refusal !== undefined) return refusal;
   const ends = new Map(table.lanes.get(event.lane));
   for (const range of event.ranges) {
     if (!isRange(range)) return refuse("invalid", `range of partition ${range.partition}`);
@@ -82,6 +84,12 @@ function refusalOfRound(table: TableState, event: EventOf<"add-table-round">, se
     if (range.from !== end) return refuse("gap", `partition ${range.partition} continues at ${end}, not ${range.from}`);
     ends.set(range.partition, range.to);
   }
+  return undefined;
+}
+
+function refusalOfManifests(event: EventOf<"add-table-round" | "replace-table-round">): Verdict {
+  for (const manifest of [event.main, event.deadLetters])
+    if (manifest !== null && !isManifest(manifest)) return refuse("invalid", `manifest ${manifest.location}`);
   return undefined;
 }
 
@@ -97,6 +105,32 @@ function withRound(table: TableState, event: EventOf<"add-table-round">, context
   const { kind: _, table: _id, generation: _generation, ...content } = event;
   const round: PendingRound = { seq: context.seq, nodeEpoch: context.nodeEpoch, ...content };
   return { pending: [...table.pending, round], lanes: advanced(table.lanes, [round]) };
+}
+
+/** Only its files, and what tells how they were made, may differ from the round's first translation. */
+function applyReplaceRound(
+  table: TableState,
+  event: EventOf<"replace-table-round">,
+  context: ApplyContext,
+  replace: (change: Partial<TableState>) => undefined,
+): Verdict {
+  const index = table.pending.findIndex(({ seq }) => seq === event.seq);
+  const before = table.pending[index];
+  if (before === undefined) return refuse("missing", `no pending round has seq ${event.seq}`);
+  const isSame =
+    event.ranges.length === before.ranges.length &&
+    event.ranges.every((range, at) => {
+      const known = before.ranges[at];
+      return (
+        range.partition === known?.partition && range.from === known.from && range.to === known.to && isRange(range)
+      );
+    });
+  if (!isSame) return refuse("gap", `round ${event.seq} covers other ranges`);
+  const refusal = refusalOfManifests(event);
+  if (refusal !== undefined) return refusal;
+  const { kind: _, table: _id, ...content } = event;
+  const round: PendingRound = { ...before, ...content, nodeEpoch: context.nodeEpoch };
+  return replace({ pending: table.pending.with(index, round) });
 }
 
 /** What the committer found in the table. Said twice, or by two committers, it is the same. */

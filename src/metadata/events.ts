@@ -93,6 +93,21 @@ export type TableEvent =
       readonly main: RoundManifest | null;
       readonly deadLetters: RoundManifest | null;
     }
+  /**
+   * The pending round `seq` was translated again, since its files were lost: the same ranges, under the same seq, so that
+   * what the table holds up to a seq never changes its meaning.
+   */
+  | {
+      readonly kind: "replace-table-round";
+      readonly table: Uuid;
+      readonly seq: Seq;
+      readonly schemaId: number;
+      readonly specId: number;
+      readonly mappingVersion: number;
+      readonly ranges: readonly TableRange[];
+      readonly main: RoundManifest | null;
+      readonly deadLetters: RoundManifest | null;
+    }
   | {
       readonly kind: "table-rounds-committed";
       readonly table: Uuid;

@@ -102,6 +102,7 @@ function applyEvent(image: ImageState, event: MetadataEvent, context: ApplyConte
       return applyStreamEvent(image, event, context);
     case "create-table":
     case "add-table-round":
+    case "replace-table-round":
     case "table-rounds-committed":
     case "table-schema":
     case "table-state":

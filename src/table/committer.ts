@@ -19,11 +19,20 @@ export interface CommitterOptions {
   readonly appender: TableAppender;
   readonly table: Uuid;
   readonly settings: TableSettings;
+  /** Translates a pending round's ranges again; the reason when it cannot be done. */
+  readonly retranslate: (round: PendingRound) => Promise<Retranslated>;
   readonly limits: {
     /** Rounds of one snapshot at most. */
     readonly commitRoundsMax: number;
   };
 }
+
+export type Retranslated =
+  | { readonly kind: "translated"; readonly round: Omit<PendingRound, "seq" | "nodeEpoch" | "lane"> }
+  /** Its records cannot become rows of this table any more. */
+  | { readonly kind: "impossible"; readonly reason: string }
+  /** Not now. */
+  | { readonly kind: "unavailable"; readonly cause: unknown };
 
 export type CommitReport =
   | {
@@ -33,12 +42,16 @@ export type CommitReport =
     }
   | { readonly kind: "idle" }
   | { readonly kind: "paused" | "diverged"; readonly reason: string }
+  /** A round had lost its files and was translated again; now the commit can go on. */
+  | { readonly kind: "replaced"; readonly seq: Seq; readonly reason: string }
   /** Another committer took the table after us; this one is done. */
   | { readonly kind: "superseded" }
   | { readonly kind: "unavailable"; readonly cause: unknown };
 
 export class TableCommitter {
   readonly #options: CommitterOptions;
+  /** Rounds that were translated again: one that is damaged even then is for a person. */
+  readonly #replaced = new Set<Seq>();
   /** The seq at which we took the table. */
   #epoch: Seq | undefined;
   #isSuperseded = false;
@@ -87,6 +100,10 @@ export class TableCommitter {
       ledger: () => this.#ledger(epoch, this.#table().committedSeq, state?.tableUuid ?? null),
       rounds: (since) => rounds.filter((round) => round.seq > since),
       manifestOf: (round) => round.main,
+      waiting: () => {
+        const { pending } = this.#table();
+        return new Set(pending.flatMap((round) => [round.main, round.deadLetters].map((each) => each?.location ?? "")));
+      },
       markFor: (upTo) => this.#mark(epoch, upTo),
       accept: false,
       columns: { offset: state?.mapping.own.offset ?? -1, partition: state?.mapping.own.partition ?? -1 },
@@ -141,6 +158,8 @@ export class TableCommitter {
   /** A table that a person must look at stops; one that cannot be reached is tried again later. */
   async #stop(outcome: Exclude<AppendOutcome, { readonly kind: "appended" }>): Promise<CommitReport> {
     switch (outcome.kind) {
+      case "damaged":
+        return await this.#replace(outcome.seq, outcome.reason);
       case "unavailable":
         return outcome;
       case "superseded":
@@ -154,6 +173,24 @@ export class TableCommitter {
         return outcome;
       }
     }
+  }
+
+  /**
+   * A round whose files are lost is translated again and takes its own place, before later ones pass. Should the commit of
+   * another committer still bring in the first translation, ours loses the race for the parent, and settling finds it in.
+   */
+  async #replace(seq: Seq, reason: string): Promise<CommitReport> {
+    const { metadata, table } = this.#options;
+    const round = this.#table().pending.find((each) => each.seq === seq);
+    if (round === undefined) return { kind: "unavailable", cause: `round ${seq} is pending no more` };
+    if (this.#replaced.has(seq)) return await this.#stop({ kind: "paused", reason });
+    const again = await this.#options.retranslate(round);
+    if (again.kind === "unavailable") return again;
+    if (again.kind === "impossible") return await this.#stop({ kind: "paused", reason: `${reason}; ${again.reason}` });
+    const answer = await metadata.propose([{ kind: "replace-table-round", table, seq, ...again.round }]);
+    if (answer.kind === "refused") return { kind: "unavailable", cause: answer.refusal };
+    this.#replaced.add(seq);
+    return { kind: "replaced", seq, reason };
   }
 
   /** Says again what the log already says of the table: the seq of that is our epoch, greater than every earlier one's. */

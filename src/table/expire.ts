@@ -21,6 +21,10 @@ export function expiredSnapshots(metadata: TableMetadata, settings: ExpirySettin
   const main = lineOf(metadata, metadata["current-snapshot-id"]);
   const pinned = pinnedIds(metadata, main);
   const kept = new Set(main.filter(hourly(settings, nowMs)).map(idOf));
+  // With it goes what it took out, which older snapshots still read: it stays until they have gone.
+  for (const snapshot of main) {
+    if (takesFilesOut(snapshot) && ageOf(snapshot, nowMs) <= settings.keepMs) kept.add(idOf(snapshot));
+  }
   for (const snapshot of main.slice(0, settings.keepMin)) kept.add(idOf(snapshot));
   // Newest first: what is over the maximum is the oldest.
   const over = main.filter((snapshot) => kept.has(idOf(snapshot)) || pinned.has(idOf(snapshot))).slice(snapshotsMax);
@@ -71,6 +75,10 @@ export function lineOf(metadata: TableMetadata, from: bigint): readonly Snapshot
     byId.delete(idOf(next)); // A chain that bites its tail ends.
   }
   return line;
+}
+
+export function takesFilesOut(snapshot: Snapshot): boolean {
+  return snapshot.summary?.["operation"] !== "append";
 }
 
 function idOf(snapshot: Snapshot): bigint {

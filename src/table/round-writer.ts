@@ -79,12 +79,15 @@ export class RoundWriter {
     readonly state: TableState;
     readonly settings: TableSettings;
     readonly ranges: readonly NextRange[];
+    /** All of the ranges, however many bytes that is: a round that is written again must not end earlier. */
+    readonly isWhole?: boolean;
   }): Promise<WrittenRound> {
     const { state, settings } = request;
     const { targetFileBytes } = this.#deps.limits;
     const plan = { mapping: state.mapping, spec: state.spec, settings, targetFileBytes };
     await using round = this.#deps.translator.beginRound(plan);
-    const reading = new Reading(request.topicId, this.#deps, round);
+    const bytesMax = request.isWhole === true ? Number.POSITIVE_INFINITY : this.#deps.limits.roundBytesMax;
+    const reading = new Reading(request.topicId, this.#deps, round, bytesMax);
     const stop = await reading.run(request.ranges);
     const ranges = reading.progress.filter(({ range, to }) => to > range.from);
     if (ranges.length === 0) {
@@ -138,11 +141,11 @@ class Reading {
   readonly #round: Round;
   #bytesLeft: number;
 
-  constructor(topicId: Uuid, deps: RoundWriterDeps, round: Round) {
+  constructor(topicId: Uuid, deps: RoundWriterDeps, round: Round, bytesMax: number) {
     this.#topicId = topicId;
     this.#deps = deps;
     this.#round = round;
-    this.#bytesLeft = deps.limits.roundBytesMax;
+    this.#bytesLeft = bytesMax;
   }
 
   async run(ranges: readonly NextRange[]): Promise<RoundStop> {
@@ -179,7 +182,8 @@ class Reading {
     const read = await partition.read({ from, bytesMax, atLeastOne: true, isolation: "read-committed" });
     // Out of range: the log start has passed us; the next round begins there and counts what was lost.
     if (read.kind !== "batches" || read.next <= from) return { kind: "done" };
-    const { batches, aborted, next: to } = read;
+    const { batches, aborted } = read;
+    const to = Math.min(read.next, progress.range.to) as Offset; // More may have become stable meanwhile.
     const added = await this.#round.add({ partition: progress.range.partition, batches, aborted, from, to });
     switch (added.kind) {
       case "added":

@@ -1,27 +1,31 @@
 /**
  * Brings rounds into one Iceberg table, exactly once: load, settle, plan on the exact parent, commit; after a conflict or an
- * unknown outcome from the beginning. Deletes nothing, ever: a lost commit may still land.
+ * unknown outcome from the beginning. What a failed attempt uploaded is never deleted: a lost commit may still land. What
+ * snapshots named that a commit of ours is known to have expired goes after a grace, for readers that are still at it.
  *
- * Crash anywhere: the next attempt settles. What was uploaded and is named by nothing goes with the orphans.
+ * Crash anywhere: the next attempt settles. What was uploaded and is named by nothing stays as an orphan.
  */
 import { type BackoffLimits, backoffDelayMs, sleep } from "../base/async.ts";
-import { CorruptData, OperationFailed } from "../base/errors.ts";
+import { OperationFailed } from "../base/errors.ts";
 import type { Seq } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import type { RoundManifest } from "../metadata/events.ts";
 import type { PendingRound } from "../metadata/image.ts";
-import { ObjectMissing } from "../object-store/object-store.ts";
-import { misfit, planAppend, type RoundFile } from "./append-plan.ts";
+import { type AppendPlan, planAppend, type RoundFile } from "./append-plan.ts";
 import type { Catalog, LoadedTable, TableName } from "./catalog.ts";
 import type { ExpirySettings } from "./expire.ts";
-import { readManifest } from "./iceberg/manifest.ts";
-import { type ManifestFile, readManifestList, writeManifestList } from "./iceberg/manifest-list.ts";
-import type { TableMetadata } from "./iceberg/metadata.ts";
+import { type ManifestFile, writeManifestList } from "./iceberg/manifest-list.ts";
+import type { Snapshot, TableMetadata } from "./iceberg/metadata.ts";
 import type { Update } from "./iceberg/updates.ts";
 import { isConfirmed, type PlaceColumns, tracesOf } from "./live-files.ts";
+import type { MergeSettings } from "./manifest-merge.ts";
+import { ManifestMerger } from "./manifest-merger.ts";
+import { readRounds } from "./round-files.ts";
 import { type CommitMark, renderMark } from "./rounds.ts";
 import { accepted, type Ledger, settle } from "./settle.ts";
+import { SnapshotGarbage, type SnapshotGarbageOptions } from "./snapshot-garbage.ts";
+import { manifestsOf } from "./table-files.ts";
 import { placesOf } from "./table-state.ts";
 import { uniqueUri, type Warehouse } from "./warehouse.ts";
 
@@ -35,14 +39,16 @@ export interface AppenderDeps {
   readonly engineVersion: string;
 }
 
-export interface AppenderLimits {
+export type AppenderLimits = {
   /** Between attempts of one commit; past the last the table waits for its next turn. */
   readonly commitRetry: BackoffLimits;
   /** A mark whose offsets take more than this keeps them in a file of their own. */
   readonly markBytesMax: number;
   /** Rounds whose manifest is older than this are checked file by file before they are committed. */
   readonly trustMs: number;
-}
+  /** When a table's manifests are joined, unless its properties say otherwise. */
+  readonly merge: MergeSettings;
+} & SnapshotGarbageOptions["limits"];
 
 export interface AppendRequest {
   readonly table: TableName;
@@ -50,6 +56,8 @@ export interface AppendRequest {
   readonly ledger: () => Ledger;
   /** The rounds to bring in when all up to `since` are there. Only an empty list means that nothing is to be done. */
   readonly rounds: (since: Seq) => readonly PendingRound[];
+  /** Manifests of all rounds that are pending: never deleted, whatever else names them. */
+  readonly waiting: () => ReadonlySet<string>;
   /** The round's manifest for this table; null: the round has no rows for it. */
   readonly manifestOf: (round: PendingRound) => RoundManifest | null;
   readonly markFor: (upTo: Seq) => Omit<CommitMark, "wrote">;
@@ -66,26 +74,33 @@ export type AppendOutcome =
   /** All rounds up to `seq` are in the table. `snapshotId` null: they were there before. */
   | { readonly kind: "appended"; readonly seq: Seq; readonly snapshotId: bigint | null; readonly table: LoadedTable }
   | { readonly kind: "diverged" | "paused"; readonly reason: string }
+  /** The round's files are lost or damaged; nothing was committed. */
+  | { readonly kind: "damaged"; readonly seq: Seq; readonly reason: string }
   | { readonly kind: "superseded"; readonly by: Seq }
   /** The catalog or the store cannot be reached, or every attempt met a conflict: later. */
   | { readonly kind: "unavailable"; readonly cause: unknown };
 
 export class TableAppender {
   readonly #deps: AppenderDeps;
+  readonly #garbage: SnapshotGarbage;
 
   constructor(deps: AppenderDeps) {
     this.#deps = deps;
+    const { warehouse, logger, limits } = deps;
+    this.#garbage = new SnapshotGarbage({ warehouse, logger, limits, clock: deps.runtime.clock });
   }
 
   async append(request: AppendRequest, signal: AbortSignal): Promise<AppendOutcome> {
-    const { runtime, limits, logger } = this.#deps;
+    const { runtime, limits, logger, warehouse } = this.#deps;
+    await this.#garbage.sweep();
+    const merger = new ManifestMerger({ warehouse, random: runtime.random, logger, defaults: limits.merge });
     let cause: unknown;
     for (let attempt = 1; attempt <= limits.commitRetry.attemptsMax; attempt += 1) {
       if (attempt > 1) {
         await sleep(runtime.clock, backoffDelayMs(limits.commitRetry, attempt - 1, runtime.random), signal);
       }
       try {
-        const answer = await this.#attempt(request);
+        const answer = await this.#attempt(request, merger);
         if (answer.kind !== "again") return answer;
         cause = answer.cause;
       } catch (failure) {
@@ -98,7 +113,7 @@ export class TableAppender {
     return { kind: "unavailable", cause };
   }
 
-  async #attempt(request: AppendRequest): Promise<AppendOutcome | Again> {
+  async #attempt(request: AppendRequest, merger: ManifestMerger): Promise<AppendOutcome | Again> {
     const loaded = await this.#load(request);
     if (loaded.kind !== "loaded") return loaded;
     const { table } = loaded;
@@ -111,7 +126,7 @@ export class TableAppender {
       return { kind: "appended", seq: settled.seq, snapshotId: null, table };
     }
     const upTo = rounds.at(-1)?.seq ?? settled.seq;
-    return await this.#commit(request, table, rounds, upTo, settled.mark);
+    return await this.#commit(request, merger, { table, rounds, upTo, before: settled.mark });
   }
 
   async #load(
@@ -130,14 +145,9 @@ export class TableAppender {
     if (request.accept) return accepted(metadata, request.ledger());
     const settled = settle(metadata, request.ledger());
     if (settled.kind !== "confirm") return settled;
-    const manifests = await this.#manifestsOf(metadata);
-    const { columns } = request;
-    const confirmed = await isConfirmed(settled.mark, {
-      manifests,
-      metadata,
-      columns,
-      warehouse: this.#deps.warehouse,
-    });
+    const { warehouse } = this.#deps;
+    const manifests = await manifestsOf(warehouse, currentSnapshot(metadata));
+    const confirmed = await isConfirmed(settled.mark, { manifests, metadata, columns: request.columns, warehouse });
     if (confirmed) return { kind: "settled", seq: settled.mark.seq, mark: settled.mark } as const;
     const reason = `the snapshot of commit ${settled.mark.seq} was expired, and its rows are not in the live files`;
     return { kind: "diverged", reason } as const;
@@ -145,30 +155,35 @@ export class TableAppender {
 
   async #commit(
     request: AppendRequest,
-    table: LoadedTable,
-    rounds: readonly PendingRound[],
-    upTo: Seq,
-    before: CommitMark | null,
+    merger: ManifestMerger,
+    step: {
+      readonly table: LoadedTable;
+      readonly rounds: readonly PendingRound[];
+      readonly upTo: Seq;
+      readonly before: CommitMark | null;
+    },
   ): Promise<AppendOutcome | Again> {
-    const { metadata } = table;
-    const files = await this.#roundFiles(request, metadata, rounds);
-    if (!Array.isArray(files)) return files as { readonly kind: "paused"; readonly reason: string };
-    const inherited = await this.#manifestsOf(metadata);
+    const { warehouse, runtime, limits } = this.#deps;
+    const { metadata } = step.table;
+    const reading = { warehouse, clock: runtime.clock, trustMs: limits.trustMs };
+    const read = await readRounds(step.rounds, request.manifestOf, metadata, reading);
+    if (read.kind !== "files") return read;
+    const { files } = read;
+    const inherited = await manifestsOf(warehouse, currentSnapshot(metadata));
     const present = new Set(inherited.map((manifest) => manifest.path));
-    const twice = (files as readonly RoundFile[]).find((file) => present.has(file.path));
+    const twice = files.find((file) => present.has(file.path));
     // Settling said that it is not there: appending it again would double its rows (rule C9).
     if (twice !== undefined) return { kind: "diverged", reason: `main already holds ${twice.path} without our mark` };
-    const wrote = tracesOf(
-      (files as readonly RoundFile[]).flatMap((file) => file.entries),
-      request.columns,
-    );
+    const entries = files.flatMap((file) => file.entries);
+    const wrote = tracesOf(entries, request.columns);
     // A commit without rows is recognised by the rows of the one before it.
-    const mark = { ...request.markFor(upTo), wrote: wrote.length > 0 ? wrote : (before?.wrote ?? []) };
+    const mark = { ...request.markFor(step.upTo), wrote: wrote.length > 0 ? wrote : (step.before?.wrote ?? []) };
     const text = await this.#markText(mark, metadata);
-    const plan = await this.#plan(request, metadata, { inherited, rounds: files as readonly RoundFile[], mark: text });
+    const plan = await this.#plan(request, merger, metadata, { inherited, rounds: files, mark: text });
     const outcome = await this.#deps.catalog.commit(request.table, plan.requirements, plan.updates);
     switch (outcome.kind) {
       case "committed":
+        await this.#collect(request, metadata, plan);
         return { kind: "appended", seq: mark.seq, snapshotId: plan.snapshotId, table: outcome.table };
       case "conflict":
         return { kind: "again", cause: outcome.detail };
@@ -177,75 +192,39 @@ export class TableAppender {
     }
   }
 
+  /** Only after a commit that is known to have happened. */
+  async #collect(request: AppendRequest, before: TableMetadata, plan: AppendPlan): Promise<void> {
+    const expired = new Set(
+      plan.updates.flatMap((update) => (update.action === "remove-snapshots" ? update["snapshot-ids"] : [])),
+    );
+    if (expired.size === 0) return;
+    await this.#garbage.collect({ before, expired, current: plan.manifests, pending: request.waiting() });
+  }
+
   async #plan(
     request: AppendRequest,
+    merger: ManifestMerger,
     base: TableMetadata,
     parts: {
       readonly inherited: readonly ManifestFile[];
       readonly rounds: readonly RoundFile[];
       readonly mark: string;
     },
-  ) {
+  ): Promise<AppendPlan> {
     const { warehouse, runtime, engineVersion } = this.#deps;
     const snapshotId = this.#snapshotId(base);
     const manifestList = uniqueUri(placesOf(base).metadata, `snap-${snapshotId}`, ".avro", runtime.random);
     const nowMs = runtime.clock.now();
-    const plan = planAppend({ base, ...parts, snapshotId, manifestList, engineVersion, nowMs, expire: request.expire });
+    const commit = { snapshotId, sequenceNumber: base["last-sequence-number"] + 1 };
+    const inherited = await merger.merge(base, parts.inherited, parts.rounds, commit);
+    const what = { ...parts, inherited, snapshotId, manifestList, engineVersion, nowMs, expire: request.expire };
+    const plan = planAppend({ base, ...what });
     const { parentId: parentSnapshotId, sequenceNumber, manifests } = plan;
     await warehouse.create(
       manifestList,
       writeManifestList({ snapshotId, parentSnapshotId, sequenceNumber, manifests }),
     );
     return plan;
-  }
-
-  /** The manifests of the rounds, read back; or why they cannot go in. */
-  async #roundFiles(
-    request: AppendRequest,
-    base: TableMetadata,
-    rounds: readonly PendingRound[],
-  ): Promise<readonly RoundFile[] | { readonly kind: "paused"; readonly reason: string }> {
-    const files: RoundFile[] = [];
-    for (const round of rounds) {
-      const manifest = request.manifestOf(round);
-      if (manifest === null) continue;
-      const file = await this.#roundFile(manifest, base);
-      const reason = typeof file === "string" ? file : misfit(base, file);
-      if (reason !== undefined) return { kind: "paused", reason: `round ${round.seq}: ${reason}` };
-      files.push(file as RoundFile);
-    }
-    return files;
-  }
-
-  async #roundFile(manifest: RoundManifest, base: TableMetadata): Promise<RoundFile | string> {
-    const { warehouse, runtime, limits } = this.#deps;
-    try {
-      const info = await warehouse.head(manifest.location);
-      const bytes = await warehouse.read(manifest.location);
-      const current = base.schemas.find((schema) => schema["schema-id"] === base["current-schema-id"]);
-      const table = { schema: current as NonNullable<typeof current>, specs: base["partition-specs"] };
-      const { schema, specId, entries } = await readManifest(bytes, manifest.location, table);
-      if (schema === undefined) return `${manifest.location} holds no schema`;
-      const rows = entries.reduce((sum, entry) => sum + entry.file.recordCount, 0);
-      if (rows !== manifest.rows) return `${manifest.location} lists ${rows} rows, the log says ${manifest.rows}`;
-      const ageMs = runtime.clock.now() - (info?.modifiedMs ?? 0);
-      for (const { file } of ageMs > limits.trustMs ? entries : []) {
-        if ((await warehouse.head(file.path)) === undefined) return `${file.path} is gone`;
-      }
-      return { path: manifest.location, bytes: bytes.length, schema, specId, entries };
-    } catch (cause) {
-      if (cause instanceof ObjectMissing) return `${manifest.location} is gone`;
-      if (cause instanceof CorruptData) return cause.message;
-      throw cause;
-    }
-  }
-
-  async #manifestsOf(metadata: TableMetadata): Promise<readonly ManifestFile[]> {
-    const current = metadata["current-snapshot-id"];
-    const snapshot = metadata.snapshots.find((each) => each["snapshot-id"] === current);
-    const list = snapshot?.["manifest-list"];
-    if (list === undefined) return [];
-    return await readManifestList(await this.#deps.warehouse.read(list), list);
   }
 
   /** Offsets of many partitions would swell every snapshot: they go to a file that the mark names. */
@@ -271,6 +250,10 @@ export class TableAppender {
 interface Again {
   readonly kind: "again";
   readonly cause: unknown;
+}
+
+function currentSnapshot(metadata: TableMetadata): Snapshot | undefined {
+  return metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"]);
 }
 
 /** What we cannot write without breaking it for its readers. */

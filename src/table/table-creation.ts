@@ -23,7 +23,13 @@ export function creationUpdates(options: {
     ...(options.location === null ? [] : [{ action: "set-location", location: options.location } as const]),
     {
       action: "set-properties",
-      updates: { "write.format.default": "parquet", "write.parquet.compression-codec": "zstd" },
+      updates: {
+        "write.format.default": "parquet",
+        "write.parquet.compression-codec": "zstd",
+        // A commit writes the metadata anew: without these, a table's directory grows by a file a commit for ever.
+        "write.metadata.delete-after-commit.enabled": "true",
+        "write.metadata.previous-versions-max": "100",
+      },
     },
   ];
 }

@@ -1,7 +1,7 @@
 /** What a table consists of in the warehouse: read from its metadata down, as far as the files are there. */
 import { CorruptData } from "../base/errors.ts";
 import { ObjectMissing } from "../object-store/object-store.ts";
-import { readManifest } from "./iceberg/manifest.ts";
+import { type ManifestEntry, readManifest } from "./iceberg/manifest.ts";
 import { type ManifestFile, readManifestList } from "./iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "./iceberg/metadata.ts";
 import { currentSchema } from "./table-creation.ts";
@@ -16,15 +16,25 @@ export async function manifestsOf(
   return list === undefined ? [] : await readManifestList(await warehouse.read(list), list);
 }
 
-/** Paths of the data and delete files that a manifest lists, those that it says were deleted included. */
-export async function filesOf(
+export async function entriesOf(
   warehouse: Warehouse,
   manifest: ManifestFile,
   metadata: TableMetadata,
-): Promise<readonly string[]> {
+): Promise<readonly ManifestEntry[]> {
   const table = { schema: currentSchema(metadata), specs: metadata["partition-specs"] };
-  const { entries } = await readManifest(await warehouse.read(manifest.path), manifest.path, table);
-  return entries.map((entry) => entry.file.path);
+  return (await readManifest(await warehouse.read(manifest.path), manifest.path, table)).entries;
+}
+
+/** Files of statistics, of both kinds. */
+export function statisticsOf(
+  metadata: TableMetadata,
+): readonly { readonly snapshotId: bigint; readonly path: string }[] {
+  return ["statistics", "partition-statistics"].flatMap((name) =>
+    ((metadata[name] ?? []) as readonly Readonly<Record<string, unknown>>[]).flatMap((file) => {
+      const path = file["statistics-path"];
+      return typeof path === "string" ? [{ snapshotId: file["snapshot-id"] as bigint, path }] : [];
+    }),
+  );
 }
 
 /**
@@ -45,13 +55,9 @@ export async function ownFiles(
   }
   for (const manifest of manifests.values()) {
     files.add(manifest.path);
-    for (const path of await orNone(filesOf(warehouse, manifest, metadata))) files.add(path);
+    for (const { file } of await orNone(entriesOf(warehouse, manifest, metadata))) files.add(file.path);
   }
-  for (const name of ["statistics", "partition-statistics"]) {
-    for (const file of (metadata[name] ?? []) as readonly Readonly<Record<string, unknown>>[]) {
-      if (typeof file["statistics-path"] === "string") files.add(file["statistics-path"]);
-    }
-  }
+  for (const { path } of statisticsOf(metadata)) files.add(path);
   return [...files].filter((file) => isBelow(file, metadata.location));
 }
 

@@ -9,9 +9,10 @@ import type { Runtime } from "../base/runtime.ts";
 import type { Counter, Gauge, Histogram, Logger } from "../base/telemetry.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
-import type { TableInfo, Topic } from "../metadata/image.ts";
+import type { PendingRound, TableInfo, Topic } from "../metadata/image.ts";
 import type { Catalog } from "./catalog.ts";
 import { type CommitReport, type CommitterOptions, TableCommitter } from "./committer.ts";
+import { retranslateRound } from "./retranslate.ts";
 import type { RoundWriter, WrittenRound } from "./round-writer.ts";
 import { liveLane, nextRanges, type PartitionView } from "./rounds.ts";
 import { SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./schema-committer.ts";
@@ -289,6 +290,10 @@ export class TableWorker {
       const began = runtime.clock.monotonic();
       const report = await committer.commit(this.#stop.signal);
       if (report.kind === "idle") return done;
+      if (report.kind === "replaced") {
+        this.#options.logger.warn("a round was translated again", { topic: this.topic, ...report });
+        continue;
+      }
       metrics.tableCommits.add(1, { topic: this.topic, outcome: report.kind === "committed" ? "committed" : "failed" });
       metrics.tableCommitSeconds.observe((runtime.clock.monotonic() - began) / 1000, { topic: this.topic });
       if (report.kind !== "committed") return stuck(reasonOf(report), undefined, report.kind === "unavailable");
@@ -312,7 +317,9 @@ export class TableWorker {
 
   #committerFor(table: TableInfo): TableCommitter {
     if (this.#committer === undefined || this.#committerOf !== table.id) {
-      this.#committer = new TableCommitter({ ...this.#options, table: table.id });
+      const { topicId, id } = table;
+      const retranslate = (round: PendingRound) => retranslateRound(round, { ...this.#options, topicId, table: id });
+      this.#committer = new TableCommitter({ ...this.#options, table: id, retranslate });
       this.#committerOf = table.id;
     }
     return this.#committer;
@@ -405,6 +412,8 @@ function reasonOf(report: Exclude<CommitReport, { readonly kind: "committed" }>)
   switch (report.kind) {
     case "idle":
       return "nothing is pending";
+    case "replaced":
+      return `${report.reason}; it was translated again`;
     case "paused":
     case "diverged":
       return `${report.kind}: ${report.reason}`;

@@ -8,42 +8,20 @@
 import { sleep } from "../../src/base/async.ts";
 import { CorruptData, WrongProgram } from "../../src/base/errors.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
-import type { Wal } from "../../src/stream/wal.ts";
-import { calmRoutes, type RouteFaults } from "../support/routes-fetch.ts";
-import {
-  type ActorWorld,
-  administer,
-  committedOffsets,
-  consume,
-  createTopic,
-  flush,
-  flushNowAndThen,
-  nameOf,
-  produce,
-  Reader,
-  type TopicPartition,
-} from "./actors.ts";
+import { type ActorWorld, nameOf, type TopicPartition } from "./actor.ts";
+import { administer, createTopic, flushNowAndThen, type TopicWanted } from "./administrator.ts";
 import { check, type Violation } from "./checker.ts";
 import { Client, type ClientWorld } from "./client.ts";
 import { SimClock } from "./clock.ts";
-import { calmDisk, type DiskFaults, SimDisk } from "./disk.ts";
-import { HastyWal } from "./hasty-wal.ts";
-import { type FinalState, History, type PartitionName, type SeenRecord, type TableRow } from "./history.ts";
+import { consume } from "./consumer.ts";
+import { SimDisk } from "./disk.ts";
+import { readFinalState } from "./final-state.ts";
+import { History } from "./history.ts";
+import { type Appetite, appetite, badDisk, calm, type Faults, storm } from "./nemesis.ts";
 import { type NodeWorld, reasons, SimNode, tableTopic } from "./node.ts";
-import { calmStore, type StoreFaults } from "./object-store.ts";
+import type { Plant } from "./plants.ts";
+import { produce } from "./producer.ts";
 import { SimRandom } from "./random.ts";
-import { readTableRows } from "./table-rows.ts";
-
-/** Bugs that can be planted, to see that the simulation finds them. */
-export const plants = {
-  "ack-before-fsync": { wrapWal: (wal: Wal): Wal => new HastyWal(wal) },
-} as const satisfies Record<string, Plant>;
-
-export type PlantName = keyof typeof plants;
-
-interface Plant {
-  readonly wrapWal?: (wal: Wal) => Wal;
-}
 
 export interface WorldReport {
   readonly seed: string;
@@ -58,10 +36,13 @@ export interface WorldReport {
   readonly tableRows: number;
 }
 
-const topics = [
+const topics: readonly TopicWanted[] = [
   { topic: tableTopic, partitions: 2 },
   { topic: "plain", partitions: 1 },
-] as const;
+];
+/** In some worlds: so little that retention is always at work. */
+const retention = { "retention.bytes": "8000" };
+const groups = ["consumer-1", "consumer-2"];
 
 const partitions: readonly TopicPartition[] = topics.flatMap(({ topic, partitions: count }) =>
   Array.from({ length: count }, (_, index) => ({ topic, index })),
@@ -75,23 +56,17 @@ export async function runWorld(seed: number | string, plant: Plant = {}): Promis
   return await world.run();
 }
 
-interface Faults {
-  readonly store: StoreFaults;
-  readonly routes: RouteFaults;
-}
-
-const calm: Faults = { store: calmStore, routes: calmRoutes };
-
 class World {
   readonly clock = new SimClock();
   readonly random: SimRandom;
   readonly history = new History();
   readonly #disk: SimDisk;
-  readonly #lake: MemoryObjectStore;
   readonly #node: NodeWorld;
   readonly #broken: string[] = [];
   readonly #appetite: Appetite;
   #faults: Faults = calm;
+  /** Something went wrong outside of the broker in this life. */
+  #isTroubled = false;
   #life: SimNode | undefined;
   #lives = 0;
   #isBusy = true;
@@ -102,14 +77,13 @@ class World {
     this.random = new SimRandom(seed);
     this.#appetite = appetite(this.random.fork("appetite"));
     this.#disk = new SimDisk({ clock, random: this.random.fork("disk") });
-    this.#lake = new MemoryObjectStore({ clock });
     this.#node = {
       clock,
       disk: this.#disk,
       objects: new MemoryObjectStore({ clock }),
-      lake: this.#lake,
+      lake: new MemoryObjectStore({ clock }),
       faults: () => this.#faults,
-      wrapWal: plant.wrapWal ?? ((wal) => wal),
+      plant,
     };
   }
 
@@ -146,7 +120,8 @@ class World {
     const admin = new Client(this.#clients, "admin");
     for (const wanted of topics) {
       await this.#within(`topic ${wanted.topic} to be made`, async () => {
-        while (!(await createTopic(this.history, admin, wanted))) await admin.pause(100);
+        const configs = this.#appetite.retains ? retention : {};
+        while (!(await createTopic(this.history, admin, { ...wanted, configs }))) await admin.pause(100);
       });
     }
     const actors = Promise.all(this.#actors());
@@ -156,7 +131,12 @@ class World {
     await this.#within("the clients to finish", () => actors);
     if (this.random.chance(0.5)) await this.#crash("power");
     await this.#within("the end to be read", async () => {
-      this.history.final = await this.#end();
+      this.history.final = await readFinalState({
+        ...{ actors: this.#actorWorld, clients: this.#clients, partitions, groups },
+        retained: new Set(this.#appetite.retains ? partitions.map(nameOf) : []),
+        objects: this.#node.objects,
+        lake: this.#node.lake,
+      });
     });
   }
 
@@ -166,8 +146,7 @@ class World {
     return [
       produce(world, client("producer-1"), partitions),
       produce(world, client("producer-2"), partitions),
-      consume(world, client("consumer-1"), partitions),
-      consume(world, client("consumer-2"), partitions),
+      ...groups.map((group) => consume(world, client(group), partitions)),
       administer(world, client("administrator"), partitions),
       flushNowAndThen(world, client("flusher"), tableTopic),
     ];
@@ -206,6 +185,7 @@ class World {
     while (!this.#isOver) {
       this.#lives += 1;
       this.clock.trace(`life ${this.#lives} begins`);
+      this.#isTroubled = this.#faults !== calm;
       const life = new SimNode(this.#node, this.random.fork(`life ${this.#lives}`));
       life.clock.skewMs = this.#appetite.isSkewed ? Math.floor(this.random.between(-2_000, 2_000)) : 0;
       this.#life = life;
@@ -226,8 +206,7 @@ class World {
     const chain: unknown[] = [];
     for (let each = why; each instanceof Error; each = each.cause) chain.push(each);
     const isWrong = chain.some((each) => each instanceof WrongProgram || each instanceof CorruptData);
-    const isCalm = this.#faults === calm && this.#disk.faults === calmDisk;
-    if (isWrong || isCalm) this.#violated(`the broker gave up: ${reasons(why)}`);
+    if (isWrong || !this.#isTroubled) this.#violated(`the broker gave up: ${reasons(why)}`);
   }
 
   async #nemesis(): Promise<void> {
@@ -246,17 +225,22 @@ class World {
           await this.#stop();
           break;
         case "storm":
-          this.#faults = storm(random);
+          this.#suffer({ ...this.#faults, ...storm(random) });
           break;
         case "bad-disk":
-          this.#disk.faults = badDisk(random);
+          this.#suffer({ ...this.#faults, disk: badDisk(random) });
           break;
         case "calm":
-          this.#faults = calm;
-          this.#disk.faults = calmDisk;
+          this.#suffer(calm);
           break;
       }
     }
+  }
+
+  #suffer(faults: Faults): void {
+    this.#faults = faults;
+    this.#disk.faults = faults.disk;
+    this.#isTroubled ||= faults !== calm;
   }
 
   async #crash(kind: "power" | "kill"): Promise<void> {
@@ -285,8 +269,7 @@ class World {
 
   async #heal(): Promise<void> {
     this.clock.trace("healed");
-    this.#faults = calm;
-    this.#disk.faults = calmDisk;
+    this.#suffer(calm);
     await this.#within("the broker to serve", async () => {
       while (this.#serving() === undefined) await sleep(this.clock, 50);
     });
@@ -299,85 +282,6 @@ class World {
     await Promise.race([work(), late]);
     late.catch(() => undefined); // Nobody waits for it any more.
   }
-
-  async #end(): Promise<FinalState> {
-    const client = new Client(this.#clients, "last-reader");
-    const reader = new Reader(this.#actorWorld, client, partitions);
-    const records = new Map<PartitionName, SeenRecord[]>(partitions.map((each) => [nameOf(each), []]));
-    const isDone = (name: PartitionName): boolean => reader.positions.get(name) === reader.highWatermarks.get(name);
-    while (![...records.keys()].every(isDone)) {
-      for (const [name, found] of await reader.poll()) records.get(name)?.push(...found);
-      await client.pause(10);
-    }
-    for (const group of ["consumer-1", "consumer-2"]) {
-      await committedOffsets(this.#actorWorld, new Client(this.#clients, group), partitions);
-    }
-    for (;;) {
-      const problem = await flush(this.#actorWorld, tableTopic);
-      if (problem === undefined) break;
-      this.clock.trace(`flush: ${problem}`);
-      await client.pause(500);
-    }
-    const node = this.#serving() as SimNode;
-    const ordered = partitions.filter(({ topic }) => topic === tableTopic).map(nameOf);
-    return {
-      logs: new Map(
-        [...records].map(([name, found]) => {
-          const logStart = reader.logStarts.get(name) ?? 0;
-          const highWatermark = reader.highWatermarks.get(name) ?? 0;
-          return [name, { logStart, highWatermark, records: found }];
-        }),
-      ),
-      topics: new Set([...node.core.metadata.image.topics()].map(({ name }) => name)),
-      table: {
-        partitions: ordered,
-        committedTo: this.history.flushes.at(-1)?.committedTo ?? new Map(),
-        rows: await this.#tableRows(node),
-      },
-    };
-  }
-
-  async #tableRows(node: SimNode): Promise<readonly TableRow[]> {
-    const files = await node.tables.currentFiles(tableTopic);
-    return await readTableRows(this.#lake, files, tableTopic);
-  }
-}
-
-/** What a world's nemesis likes to do: each world another mix, so that no fault hides behind another one. */
-interface Appetite {
-  readonly actions: readonly ("power" | "kill" | "stop" | "storm" | "bad-disk" | "calm")[];
-  readonly quietMsMax: number;
-  readonly isSkewed: boolean;
-}
-
-function appetite(random: SimRandom): Appetite {
-  const all = ["power", "power", "kill", "stop", "storm", "storm", "bad-disk"] as const;
-  const chosen = all.filter(() => random.chance(0.6));
-  return {
-    actions: [...chosen, "calm", ...(chosen.length === 0 ? (["power"] as const) : [])],
-    quietMsMax: random.pick([800, 2_000, 5_000]),
-    isSkewed: random.chance(0.3),
-  };
-}
-
-function storm(random: SimRandom): Faults {
-  const some = (most: number): number => (random.chance(0.5) ? random.between(0, most) : 0);
-  return {
-    store: {
-      ...calmStore,
-      ...{ refused: some(0.3), lost: some(0.2), unheard: some(0.2), ghost: some(0.1), slow: some(0.1) },
-      delayMsMax: random.pick([5, 50, 500]),
-    },
-    routes: { lost: some(0.2), unheard: some(0.2) },
-  };
-}
-
-function badDisk(random: SimRandom): DiskFaults {
-  return {
-    delayMsMax: random.pick([1, 20, 100]),
-    datasyncFails: random.pick([0, 0.01, 0.1]),
-    writeFails: random.pick([0, 0, 0.02]),
-  };
 }
 
 function pick({ sends, polls, groupOffsets, deletions, topics: made, flushes }: History) {

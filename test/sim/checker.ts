@@ -18,6 +18,8 @@ export type Anomaly =
   | "log-start"
   | "group-offset"
   | "topic-lost"
+  | "object-missing"
+  | "garbage"
   | "table-missing"
   | "table-twice"
   | "table-foreign"
@@ -51,6 +53,8 @@ const checks: Readonly<Record<Anomaly, Check>> = {
   "log-start": logStarts,
   "group-offset": groupOffsets,
   "topic-lost": topicsLost,
+  "object-missing": ({ final }) => final.objects.missing,
+  garbage: ({ final }) => final.objects.unknown,
   "table-missing": tableMissing,
   "table-twice": tableTwice,
   "table-foreign": tableForeign,
@@ -202,7 +206,10 @@ function watermarks({ polls, sends, final }: Judged): readonly string[] {
   return found;
 }
 
-/** The log start never goes back, is at least what an acked deletion said, and never beyond what any asked for. */
+/**
+ * The log start never goes back, and is at least what an acked deletion said. It passes what was asked to be deleted only
+ * by retention, and that only for what the table holds.
+ */
 function logStarts({ polls, deletions, final }: Judged): readonly string[] {
   const found: string[] = [];
   for (const [partition, { logStart }] of final.logs) {
@@ -214,11 +221,22 @@ function logStarts({ polls, deletions, final }: Judged): readonly string[] {
       .map(({ begun, ended, before }) => ({ begun, ended, atLeast: before, seen: undefined }));
     const last = { begun: Number.MAX_SAFE_INTEGER, ended: Number.MAX_SAFE_INTEGER, atLeast: logStart, seen: logStart };
     found.push(...goneBack([...shown, ...acked, last]).map((detail) => `log start of ${partition} ${detail}`));
-    const most = Math.max(0, ...asked.map(({ before }) => before));
+    const most = Math.max(deletedBelow(deletions, partition), retainedBelow(final, partition));
     const shownMost = Math.max(logStart, ...own.map((poll) => poll.logStart));
-    if (shownMost > most) found.push(`${partition} starts at ${shownMost}, nobody deleted beyond ${most}`);
+    if (shownMost > most) found.push(`${partition} starts at ${shownMost}, nothing may be gone from ${most} on`);
   }
   return found;
+}
+
+/** The most that anybody asked to delete. */
+function deletedBelow(deletions: Judged["deletions"], partition: PartitionName): number {
+  return Math.max(0, ...deletions.filter((each) => each.partition === partition).map(({ before }) => before));
+}
+
+function retainedBelow({ table, retained, logs }: FinalState, partition: PartitionName): number {
+  if (!retained.has(partition)) return 0;
+  if (table.partitions.includes(partition)) return table.committedTo.get(partition) ?? 0;
+  return logs.get(partition)?.highWatermark ?? 0;
 }
 
 /** Groups commit growing offsets here: what is read later is at least what was acked or read before, and was committed. */
@@ -245,20 +263,18 @@ function topicsLost({ topics, final }: Judged): readonly string[] {
   return topics.flatMap(({ topic, outcome }) => (outcome === "acked" && !final.topics.has(topic) ? [topic] : []));
 }
 
-/** Every record of the log that the table claims to hold is in it. */
-function tableMissing({ final }: Judged): readonly string[] {
-  const { table, logs } = final;
+/** Every offset that the table claims to hold is in it, unless somebody asked to delete the record. */
+function tableMissing({ final, deletions }: Judged): readonly string[] {
+  const { table } = final;
   const rows = new Set(table.rows.map(({ partition, offset }) => `${partition}@${offset}`));
   return table.partitions.flatMap((partition) => {
-    const log = logs.get(partition);
-    const committedTo = table.committedTo.get(partition) ?? log?.logStart ?? 0;
-    const missing = (log?.records ?? []).filter(
-      ({ offset }) => offset < committedTo && !rows.has(`${partition}@${offset}`),
-    );
+    const committedTo = table.committedTo.get(partition) ?? 0;
+    const missing: number[] = [];
+    for (let offset = deletedBelow(deletions, partition); offset < committedTo; offset += 1) {
+      if (!rows.has(`${partition}@${offset}`)) missing.push(offset);
+    }
     const [first] = missing;
-    return first === undefined
-      ? []
-      : [`${missing.length} rows below ${committedTo}, the first ${partition}@${first.offset}`];
+    return first === undefined ? [] : [`${missing.length} rows below ${committedTo}, the first ${partition}@${first}`];
   });
 }
 
@@ -289,9 +305,9 @@ function tableForeign(history: Judged): readonly string[] {
 /** A flush holds what was acked before it, and never less than the flush before it. */
 function flushes({ flushes: all, sends, final }: Judged): readonly string[] {
   return final.table.partitions.flatMap((partition) => {
-    const flushed = all.map(({ begun, ended, committedTo }: Flush) => {
-      const to = committedTo.get(partition) ?? 0;
-      return { begun, ended, atLeast: to, seen: to };
+    const flushed = all.flatMap(({ begun, ended, committedTo }: Flush) => {
+      const to = committedTo.get(partition); // undefined: all was deleted before the table began.
+      return to === undefined ? [] : [{ begun, ended, atLeast: to, seen: to }];
     });
     const acked = sends
       .filter((send: Send) => send.partition === partition && send.outcome === "acked")

@@ -83,7 +83,7 @@ export class Client {
     request: RequestOf<Name>,
     context: RequestContext,
   ): Promise<Reply<Name>> {
-    const handler = node.core.handlers[name] as Handler<Name>;
+    const handler = node.handlers[name] as Handler<Name>;
     try {
       const body = (await handler(request as never, context)) as ResponseInputOf<Name> | "no-response" | "close";
       return body === "no-response" || body === "close" ? { kind: "lost" } : { kind: "answer", body };

@@ -75,6 +75,10 @@ export interface FinalState {
     { readonly logStart: number; readonly highWatermark: number; readonly records: readonly SeenRecord[] }
   >;
   readonly topics: ReadonlySet<string>;
+  /** Partitions whose log start moves without anybody asking. */
+  readonly retained: ReadonlySet<PartitionName>;
+  /** What the metadata says of objects and what the store holds, where they do not agree. */
+  readonly objects: { readonly missing: readonly string[]; readonly unknown: readonly string[] };
   readonly table: {
     readonly partitions: readonly PartitionName[];
     readonly committedTo: ReadonlyMap<PartitionName, number>;

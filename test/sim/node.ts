@@ -13,9 +13,9 @@ import { objectStoreLimits, roundLimits, stateLogLimitsOf } from "../../src/limi
 import { openFileLog } from "../../src/metadata/file-log.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { RetryingObjectStore } from "../../src/object-store/retrying.ts";
+import type { Handlers } from "../../src/protocol/dispatch.ts";
 import { SchemaRegistry } from "../../src/registry/schema-registry.ts";
 import { openSchemaTopic } from "../../src/schema-topic.ts";
-import type { Wal } from "../../src/stream/wal.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
 import { InlineTranslator } from "../../src/table/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
@@ -24,7 +24,8 @@ import { noMetrics } from "../support/no-metrics.ts";
 import { type RouteFaults, routesFetch } from "../support/routes-fetch.ts";
 import { NodeClock, type SimClock } from "./clock.ts";
 import type { SimDisk } from "./disk.ts";
-import { FaultyStore, type StoreFaults } from "./object-store.ts";
+import { calmStore, FaultyStore, type StoreFaults } from "./object-store.ts";
+import type { Plant } from "./plants.ts";
 import type { SimRandom } from "./random.ts";
 
 /** The topic that becomes a table. */
@@ -71,7 +72,7 @@ const settings: Settings = {
   readaheadBytesMax: 16 * 1024,
   garbageIntervalMs: 2_000,
   garbageGraceMs: 4_000,
-  orphanAgeMsMin: 60_000,
+  orphanAgeMsMin: 8_000,
   logMaintenanceIntervalMs: 3_000,
   groupOffsetsPartitions: 2,
   objectStoreRetryDelayMsMax: 1_000,
@@ -84,6 +85,9 @@ const settings: Settings = {
   tableCatalogRequestMsMax: 8_000,
 };
 
+/** A ghost of a write lands, grows old, and is found and removed. */
+export const garbageGoneMs = calmStore.ghostMsMax + 2 * settings.orphanAgeMsMin + 2 * settings.garbageGraceMs;
+
 export interface NodeWorld {
   readonly clock: SimClock;
   readonly disk: SimDisk;
@@ -92,7 +96,7 @@ export interface NodeWorld {
   readonly lake: ObjectStore;
   /** What goes wrong with requests now; asked at each. */
   readonly faults: () => { readonly store: StoreFaults; readonly routes: RouteFaults };
-  readonly wrapWal: (wal: Wal) => Wal;
+  readonly plant: Plant;
 }
 
 export class SimNode {
@@ -104,6 +108,7 @@ export class SimNode {
   readonly #random: SimRandom;
   readonly #opened = new AsyncDisposableStack();
   #core: Core | undefined;
+  #handlers: Handlers | undefined;
   #tables: Tables | undefined;
   #state: "opening" | "up" | "down" = "opening";
 
@@ -121,6 +126,11 @@ export class SimNode {
   get core(): Core {
     if (this.#core === undefined) throw new Error("the node is not up");
     return this.#core;
+  }
+
+  get handlers(): Handlers {
+    if (this.#handlers === undefined) throw new Error("the node is not up");
+    return this.#handlers;
   }
 
   get tables(): Tables {
@@ -156,7 +166,7 @@ export class SimNode {
   }
 
   async #open(): Promise<void> {
-    const { clock, disk } = this.#world;
+    const { clock, disk, plant } = this.#world;
     const runtime: Runtime = { clock: this.clock, random: this.#random };
     const logger = tracing(clock, "");
     const metadataLog = this.#opened.use(
@@ -170,11 +180,12 @@ export class SimNode {
         metrics: noMetrics,
         advertised: { host: "broker", port: 9092 },
         fatal: (cause) => this.#ended(cause),
-        wrapWal: this.#world.wrapWal,
+        ...(plant.wrapWal === undefined ? {} : { wrapWal: plant.wrapWal }),
         holdRetention: (topicId, partition) => this.#tables?.holdRetention(topicId, partition),
       }),
     );
     this.#core = core;
+    this.#handlers = plant.wrapHandlers?.(core.handlers) ?? core.handlers;
     const schemas = this.#opened.use(await openSchemas(core, runtime));
     const routes = restCatalogRoutes({
       ...{ metadata: core.metadata, warehouse, root: lakeRoot, runtime, logger },
@@ -182,6 +193,7 @@ export class SimNode {
       fileAccess: new Map(),
       vendedCredentials: null,
     });
+    const translator = new InlineTranslator({ limits: roundLimits(settings), schemaById: async () => undefined });
     this.#tables = this.#opened.use(
       openTables({
         ...{ config, settings, core, schemas, warehouse, runtime, logger },
@@ -189,7 +201,7 @@ export class SimNode {
         version: "simulation",
         catalogUrl: "http://catalog",
         fetch: routesFetch(routes, restCatalogErrorWords, { ...runtime, faults: () => this.#world.faults().routes }),
-        translator: new InlineTranslator({ limits: roundLimits(settings), schemaById: async () => undefined }),
+        translator: plant.wrapTranslator?.(translator) ?? translator,
       }),
     );
   }

@@ -1,0 +1,51 @@
+/** A pending round's ranges, translated once more from the log, as the table's mapping now stands. */
+import type { Uuid } from "../base/ids.ts";
+import type { Log } from "../log/log.ts";
+import type { MetadataClient } from "../metadata/client.ts";
+import type { PendingRound } from "../metadata/image.ts";
+import type { Retranslated } from "./committer.ts";
+import type { RoundWriter } from "./round-writer.ts";
+import type { TableSettings } from "./settings.ts";
+import { tableStateOf } from "./table-state.ts";
+
+export async function retranslateRound(
+  round: PendingRound,
+  deps: {
+    readonly metadata: MetadataClient;
+    readonly log: Log;
+    readonly writer: RoundWriter;
+    readonly settings: TableSettings;
+    readonly topicId: Uuid;
+    readonly table: Uuid;
+  },
+): Promise<Retranslated> {
+  const { log, topicId, settings } = deps;
+  const table = deps.metadata.image.table(deps.table);
+  const state = table === undefined ? undefined : tableStateOf(table);
+  if (state === undefined) return { kind: "unavailable", cause: "the table has no mapping yet" };
+  for (const { partition, from } of round.ranges) {
+    const lookup = log.partition(topicId, partition);
+    if (lookup.kind !== "here") return { kind: "unavailable", cause: `partition ${partition} is not here` };
+    const { logStart } = lookup.partition;
+    if (logStart > from) return { kind: "impossible", reason: `partition ${partition} begins at ${logStart} by now` };
+  }
+  const ranges = round.ranges.map(({ partition, from, to }) => ({ partition, from, readFrom: from, to }));
+  const written = await deps.writer.write({ topicId, state, settings, ranges, isWhole: true });
+  const { stop, main, deadLetters } = written;
+  if (stop.kind === "failed") return { kind: "unavailable", cause: stop.cause };
+  if (stop.kind !== "done") return { kind: "impossible", reason: `translating it again met ${stop.kind}` };
+  const isWhole = round.ranges.every(({ to }, index) => written.ranges[index]?.to === to);
+  if (!isWhole) return { kind: "unavailable", cause: "not all of its records could be read" };
+  const { schemaId, spec, mapping } = state;
+  return {
+    kind: "translated",
+    round: {
+      schemaId,
+      specId: spec["spec-id"],
+      mappingVersion: mapping.version,
+      ranges: written.ranges,
+      main,
+      deadLetters,
+    },
+  };
+}

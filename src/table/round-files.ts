@@ -1,0 +1,74 @@
+/** The manifests of rounds, read back before a commit: are they, and what they list, still what was uploaded? */
+import { CorruptData } from "../base/errors.ts";
+import type { Seq } from "../base/ids.ts";
+import type { Clock } from "../base/runtime.ts";
+import type { RoundManifest } from "../metadata/events.ts";
+import type { PendingRound } from "../metadata/image.ts";
+import { ObjectMissing } from "../object-store/object-store.ts";
+import { misfit, type RoundFile } from "./append-plan.ts";
+import { readManifest } from "./iceberg/manifest.ts";
+import type { TableMetadata } from "./iceberg/metadata.ts";
+import { currentSchema } from "./table-creation.ts";
+import type { Warehouse } from "./warehouse.ts";
+
+export type RoundFiles =
+  | { readonly kind: "files"; readonly files: readonly RoundFile[] }
+  /** What was uploaded is lost or not what it was: the round is to be translated again. */
+  | { readonly kind: "damaged"; readonly seq: Seq; readonly reason: string }
+  /** It is as it was, but the table has changed: a person decides. */
+  | { readonly kind: "paused"; readonly reason: string };
+
+export interface RoundFilesDeps {
+  readonly warehouse: Warehouse;
+  readonly clock: Clock;
+  /** Rounds whose manifest is older than this are checked file by file. */
+  readonly trustMs: number;
+}
+
+/** `manifestOf` null: the round has no rows for this table. */
+export async function readRounds(
+  rounds: readonly PendingRound[],
+  manifestOf: (round: PendingRound) => RoundManifest | null,
+  base: TableMetadata,
+  deps: RoundFilesDeps,
+): Promise<RoundFiles> {
+  const files: RoundFile[] = [];
+  for (const round of rounds) {
+    const manifest = manifestOf(round);
+    if (manifest === null) continue;
+    const file = await readRound(manifest, base, deps);
+    if (typeof file === "string") return { kind: "damaged", seq: round.seq, reason: `round ${round.seq}: ${file}` };
+    const reason = misfit(base, file);
+    if (reason !== undefined) return { kind: "paused", reason: `round ${round.seq}: ${reason}` };
+    files.push(file);
+  }
+  return { kind: "files", files };
+}
+
+/** The file, or what is wrong with it. */
+async function readRound(
+  manifest: RoundManifest,
+  base: TableMetadata,
+  deps: RoundFilesDeps,
+): Promise<RoundFile | string> {
+  const { warehouse, clock, trustMs } = deps;
+  const { location } = manifest;
+  try {
+    const info = await warehouse.head(location);
+    const bytes = await warehouse.read(location);
+    const table = { schema: currentSchema(base), specs: base["partition-specs"] };
+    const { schema, specId, entries } = await readManifest(bytes, location, table);
+    if (schema === undefined) return `${location} holds no schema`;
+    const rows = entries.reduce((sum, entry) => sum + entry.file.recordCount, 0);
+    if (rows !== manifest.rows) return `${location} lists ${rows} rows, the log says ${manifest.rows}`;
+    const ageMs = clock.now() - (info?.modifiedMs ?? 0);
+    for (const { file } of ageMs > trustMs ? entries : []) {
+      if ((await warehouse.head(file.path)) === undefined) return `${file.path} is gone`;
+    }
+    return { path: location, bytes: bytes.length, schema, specId, entries };
+  } catch (cause) {
+    if (cause instanceof ObjectMissing) return `${location} is gone`;
+    if (cause instanceof CorruptData) return cause.message;
+    throw cause;
+  }
+}
