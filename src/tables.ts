@@ -1,7 +1,6 @@
 /** The table side put together: catalogs by name, the translator's worker threads, and the compactor over them. */
 import { open as openRestCatalog, type RestCatalogSettings } from "../catalogs/rest.ts";
 import type { Settings } from "../schemas/config.ts";
-import type { Offset, Uuid } from "./base/ids.ts";
 import type { Runtime } from "./base/runtime.ts";
 import type { Logger } from "./base/telemetry.ts";
 import type { CatalogSettings } from "./config/lake.ts";
@@ -43,8 +42,6 @@ export interface Tables extends AsyncDisposable {
   status(): readonly TableStatus[];
   /** URIs of the data files of the table's current snapshot. */
   currentFiles(topic: string): Promise<readonly string[]>;
-  /** The offset that is not in the topic's table yet, which retention must not pass; undefined when there is no table. */
-  holdRetention(topicId: Uuid, partition: number): Offset | undefined;
 }
 
 export function openTables(options: TablesOptions): Tables {
@@ -85,7 +82,6 @@ export function openTables(options: TablesOptions): Tables {
       if (table === undefined || catalog === undefined || info === undefined) return [];
       return await currentFiles(catalog, tableName(table, info.generation), options.warehouse);
     },
-    holdRetention: (topicId, partition) => holdRetention(core, byTopic, topicId, partition),
     async [Symbol.asyncDispose]() {
       await compactor[Symbol.asyncDispose]();
       await translator[Symbol.asyncDispose]();
@@ -144,20 +140,4 @@ function status(settings: TableSettings, table: TableInfo | undefined): TableSta
       ? {}
       : { pendingRounds: table.pending.length, committedTo: Object.fromEntries(table.committedTo) }),
   };
-}
-
-/** Before its table exists a topic keeps everything: nothing of it is in the lake. */
-function holdRetention(
-  core: Core,
-  tables: ReadonlyMap<string, TableSettings>,
-  topicId: Uuid,
-  partition: number,
-): Offset | undefined {
-  const { image } = core.metadata;
-  const topic = image.topic(topicId);
-  if (topic === undefined || !tables.has(topic.name)) return undefined;
-  for (const table of image.tables()) {
-    if (table.topicId === topicId) return table.committedTo.get(partition) ?? (0 as Offset);
-  }
-  return 0 as Offset;
 }

@@ -84,7 +84,7 @@ const settings: Settings = {
   garbageIntervalMs: 2_000,
   garbageGraceMs: 4_000,
   orphanAgeMsMin: 8_000,
-  logMaintenanceIntervalMs: 3_000,
+  logMaintenanceIntervalMs: 300,
   groupOffsetsPartitions: 2,
   objectStoreRetryDelayMsMax: 1_000,
   uploadRetryDelayMsMax: 2_000,
@@ -209,7 +209,7 @@ export class SimNode {
         },
         fatal: (cause) => this.#ended(cause),
         ...(plant.wrapWal === undefined ? {} : { wrapWal: plant.wrapWal }),
-        holdRetention: (topicId, partition) => this.#tables?.holdRetention(topicId, partition),
+        becomesTable: (topic) => config.tables.some((table) => table.topic === topic),
       }),
     );
     this.#core = core;
