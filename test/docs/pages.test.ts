@@ -6,8 +6,8 @@ import { parse } from "yaml";
 import packageJson from "../../package.json" with { type: "json" };
 import { settingsTable } from "../../schemas/config.ts";
 import { engines, recipe } from "../../src/cli/recipes.ts";
-import { readConfig } from "../../src/config.ts";
 import { apiNames } from "../../src/protocol/api-table.ts";
+import { configOf } from "../support/config.ts";
 import { blocks, links, pages, shellCommands } from "../support/markdown.ts";
 import { checkout } from "../support/processes.ts";
 
@@ -58,12 +58,7 @@ describe("README.md", () => {
     expect(yaml.length).toBeGreaterThan(0);
     for (const { text } of yaml) {
       expect(parse(text)).toBeTypeOf("object");
-      const { tables } = readConfig({
-        file: { name: "README.md", text },
-        environment: {},
-        flags: new Map(),
-        readFile: () => undefined,
-      });
+      const { tables } = configOf(text);
       expect(tables).toHaveLength(1);
       expect(tables[0]?.partitionBy).toHaveLength(2);
     }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { readConfig } from "../../src/config.ts";
+import { configOf } from "../support/config.ts";
 import { checkout } from "../support/processes.ts";
 
 interface Service {
@@ -25,12 +25,7 @@ const compose = parse(read("docker-compose.yml")) as {
 };
 const services = Object.entries(compose.services);
 const brokerFile = "examples/compose/inlet.yaml";
-const { settings, tables } = readConfig({
-  file: { name: brokerFile, text: read(brokerFile) },
-  environment: {},
-  flags: new Map(),
-  readFile: () => undefined,
-});
+const { settings, tables } = configOf(read(brokerFile), {}, brokerFile);
 
 describe("docker-compose.yml", () => {
   test("services wait for services that can be waited for", () => {
@@ -71,12 +66,7 @@ describe("docker-compose.yml", () => {
   test("its topics are those of the examples", () => {
     for (const { topic, ...table } of tables) {
       const file = `examples/${topic}/inlet.yaml`;
-      const example = readConfig({
-        file: { name: file, text: read(file) },
-        environment: {},
-        flags: new Map(),
-        readFile: () => undefined,
-      });
+      const example = configOf(read(file), {}, file);
       expect({ topic, ...table }).toEqual(example.tables[0]);
     }
     expect(tables).toHaveLength(2);
