@@ -1,6 +1,6 @@
 /** Proves: Fetch gives whole batches in request order within its limits, and answers every position as Kafka does (kafka.md 5.4). */
 import { describe, expect, test } from "vitest";
-import type { NodeEpoch, NodeId, Offset, StreamId, Uuid } from "../../src/base/ids.ts";
+import type { NodeId, Offset, StreamId, Uuid } from "../../src/base/ids.ts";
 import { uuidZero } from "../../src/base/ids.ts";
 import { fetchHandler } from "../../src/handlers/fetch.ts";
 import { FetchSessions } from "../../src/handlers/fetch-session.ts";

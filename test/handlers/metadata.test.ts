@@ -1,6 +1,6 @@
 // Proves: Metadata, DescribeCluster, DescribeTopicPartitions and ApiVersions say what clients of every age need to hear.
 import { describe, expect, test } from "vitest";
-import type { NodeEpoch, NodeId, Uuid } from "../../src/base/ids.ts";
+import type { NodeId, Uuid } from "../../src/base/ids.ts";
 import { uuidZero } from "../../src/base/ids.ts";
 import { apis } from "../../src/protocol/api-table.ts";
 import { AdminWorld, error } from "./admin-world.ts";

@@ -1,6 +1,6 @@
 /** Proves: Produce answers each partition as Kafka does (kafka.md 5.1), and nothing at all for acks=0. */
 import { describe, expect, test } from "vitest";
-import type { NodeEpoch, NodeId, StreamId, Uuid } from "../../src/base/ids.ts";
+import type { NodeId, StreamId, Uuid } from "../../src/base/ids.ts";
 import { uuidZero } from "../../src/base/ids.ts";
 import { appendErrors } from "../../src/handlers/handler.ts";
 import { produceHandler } from "../../src/handlers/produce.ts";
