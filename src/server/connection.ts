@@ -89,7 +89,7 @@ export class Connection implements FrameReader {
   readonly #frames: FrameAssembler;
   readonly #queue = new ResponseQueue<Work, Reply>();
   readonly #gone = new AbortController();
-  /** Charged for the frame that is not complete. */
+  /** Charged for the frame that is not complete, and for what was read but not decoded. */
   #charged = 0;
   #chargedTo: FrameBudget;
   #running = 0;
@@ -158,17 +158,24 @@ export class Connection implements FrameReader {
     const nowMs = this.#options.clock.monotonic();
     this.#lastActiveMs = nowMs;
     if (this.#frames.arrived === 0) this.#frameSinceMs = nowMs;
+    this.#frames.push(chunk);
+    this.#advance();
+  }
+
+  /** Decodes what has come, as far as the queue has room for it. */
+  #decode(): void {
+    const nowMs = this.#options.clock.monotonic();
     try {
-      for (const frame of this.#frames.push(chunk)) {
+      while (!this.#isDeaf && this.#queue.length < this.#options.limits.requestsInFlightMax) {
+        const frame = this.#frames.next();
+        if (frame === undefined) break;
         this.#accept(frame, nowMs);
-        if (this.#isDeaf) break;
       }
     } catch (error) {
       if (!(error instanceof CorruptData)) throw error;
       this.#answer({ kind: "close", reason: "corrupt", cause: error.message });
     }
     this.#chargeHalf();
-    this.#advance();
   }
 
   /** A complete frame. Throws CorruptData, as decoding does. */
@@ -203,10 +210,11 @@ export class Connection implements FrameReader {
     this.#queue.add({ kind: "answered", answer }, false);
   }
 
-  /** Starts what may start and writes what may be written, until neither changes anything. */
+  /** Decodes, starts and writes what may be, until nothing changes any more. */
   #advance(): void {
     if (this.#closing !== undefined) return;
     for (;;) {
+      this.#decode();
       this.#flush();
       if (this.#closing !== undefined || this.#options.socket.writableNeedDrain || this.#nextTurn !== undefined) break;
       const slot = this.#queue.start();
@@ -300,6 +308,7 @@ export class Connection implements FrameReader {
     const { clock, limits, socket } = this.#options;
     const mayRead =
       !this.#isDeaf &&
+      this.#frames.unread === 0 &&
       this.#queue.length < limits.requestsInFlightMax &&
       this.#chargedTo.mayRead(this, this.#frames.arrived > 0);
     if (!mayRead) this.#pause();
@@ -320,8 +329,9 @@ export class Connection implements FrameReader {
     const budget = this.#frames.announced > limits.smallRequestBytesMax ? budgets.large : budgets.small;
     if (budget !== this.#chargedTo) this.#refundHalf();
     this.#chargedTo = budget;
-    budget.charge(this.#frames.arrived - this.#charged);
-    this.#charged = this.#frames.arrived;
+    const bytes = this.#frames.arrived + this.#frames.unread;
+    budget.charge(bytes - this.#charged);
+    this.#charged = bytes;
   }
 
   #refundHalf(): void {
