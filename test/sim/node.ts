@@ -86,6 +86,7 @@ const settings: Settings = {
   orphanAgeMsMin: 8_000,
   logMaintenanceIntervalMs: 300,
   groupOffsetsPartitions: 2,
+  producerIdBlockSize: 3,
   objectStoreRetryDelayMsMax: 1_000,
   uploadRetryDelayMsMax: 2_000,
   tableBeatMs: 400,
