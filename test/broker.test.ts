@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Broker, openBroker } from "../src/broker.ts";
-import { readConfig } from "../src/config.ts";
 import { metricsTable } from "../src/telemetry/metrics-table.ts";
+import { configOf, inProcess } from "./support/config.ts";
 
 const records = 300;
 const partitions = 3;
@@ -17,18 +17,8 @@ let text: string;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "inlet-broker-"));
-  const ports = ["kafka", "registry", "catalog", "http"].map((name) => [`--${name}-port`, "0"] as const);
-  const config = readConfig({
-    file: { name: "inlet.yaml", text: "topics: { quotes: { value: { decode: json } } }" },
-    environment: {},
-    flags: new Map([
-      ...ports,
-      ["--data-directory", directory],
-      ["--logging-level", "silent"],
-      ["--group-initial-rebalance-delay-ms", "0"],
-    ]),
-    readFile: () => undefined,
-  });
+  const settings = { ...inProcess(directory), "group-initial-rebalance-delay-ms": "0" };
+  const config = configOf("topics: { quotes: { value: { decode: json } } }", settings);
   broker = await openBroker(config);
   await serve();
   expect((await broker.tables.flush("quotes")).kind).toBe("flushed");

@@ -49,7 +49,7 @@ export async function runKillCycles(options: {
   readonly signal?: "SIGKILL" | "SIGTERM";
   readonly log?: (line: string) => void;
 }): Promise<CrashReport> {
-  const { unit: random } = seededRandom(options.seed);
+  const random = seededRandom(options.seed);
   const signal = options.signal ?? "SIGKILL";
   const directory = mkdtempSync(join(tmpdir(), "inlet-crash-"));
   // The same port every time, so that clients find the broker again; small generations, so that kills hit uploads too.
@@ -79,7 +79,7 @@ export async function runKillCycles(options: {
     const committing = commitLoop(kafkaPort, stop.signal);
     const ends: Ended[] = [];
     for (let cycle = 1; cycle <= options.cycles; cycle += 1) {
-      await pause(150 + Math.floor(random() * 900));
+      await pause(150 + Math.floor(random.unit() * 900));
       ends.push(await ended(broker, signal));
       await broker[Symbol.asyncDispose]();
       broker = await start();

@@ -1,7 +1,7 @@
 /** Proves: every `inlet` command in the pages does what the page says, in the order of the page, against a real broker. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -43,7 +43,7 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
   "bin/inlet config check": async (args) => expect(await inlet(args)).toContain("ok: "),
   "bin/inlet start": async (args) => {
     // The page's own topic, so that it has a table; its bucket is somebody's.
-    const settings = ["--data-directory", join(home, "data"), "-c", await withOrders()];
+    const settings = ["--data-directory", join(home, "data"), "-c", withOrders()];
     broker = spawn(join(checkout, "bin/inlet"), [...args, ...settings], {
       cwd: home,
       env: { ...process.env, ...environment },
@@ -69,10 +69,29 @@ test.each(Object.entries(promises))("%s", async (command, promise) => {
   await promise(command.split(" ").slice(1));
 });
 
-async function withOrders(): Promise<string> {
-  const { writeFile } = await import("node:fs/promises");
+test("commands that are spoken of in passing, here and in the comments of other files, are there", async () => {
+  const others = ["docker-compose.yml", "Dockerfile", "examples/compose/inlet.yaml"];
+  const texts = [
+    ...pages().map(({ text }) => text),
+    ...others.map((name) => readFileSync(join(checkout, name), "utf8")),
+  ];
+  const spoken = texts.flatMap((text) => [
+    ...[...text.matchAll(/`(?:bin\/)?inlet ([^`]+)`/g)].map(([, words]) => words as string),
+    ...[...text.matchAll(/^# +bin\/inlet (.+)$/gm)].map(([, words]) => words as string),
+  ]);
+  expect(spoken.length).toBeGreaterThan(5);
+  for (const words of new Set(spoken)) {
+    const named = words.split(/\s+/).filter((word) => /^[a-z]+$/.test(word));
+    const [usage] = (await inlet([...named.slice(0, 2), "--help"])).split("\n");
+    expect([words, usage]).toEqual([words, expect.stringContaining(`inlet ${named[0]}`)]);
+    // The help of a family instead of its member's: there is no such member.
+    if (named.length > 1) expect([words, usage]).toEqual([words, expect.not.stringContaining("[command]")]);
+  }
+});
+
+function withOrders(): string {
   const file = join(home, "orders.yaml");
-  await writeFile(file, "topics:\n  orders: { table: { name: sales.orders }, value: { decode: json } }\n");
+  writeFileSync(file, "topics:\n  orders: { table: { name: sales.orders }, value: { decode: json } }\n");
   return file;
 }
 

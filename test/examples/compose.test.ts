@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { readConfig } from "../../src/config.ts";
-import { checkout } from "../support/processes.ts";
+import { configOf } from "../support/config.ts";
+import { answers, checkout, freePort, start } from "../support/processes.ts";
 
 interface Service {
   readonly image?: string;
@@ -25,12 +25,7 @@ const compose = parse(read("docker-compose.yml")) as {
 };
 const services = Object.entries(compose.services);
 const brokerFile = "examples/compose/inlet.yaml";
-const { settings, tables } = readConfig({
-  file: { name: brokerFile, text: read(brokerFile) },
-  environment: {},
-  flags: new Map(),
-  readFile: () => undefined,
-});
+const { settings, tables } = configOf(read(brokerFile), {}, brokerFile);
 
 describe("docker-compose.yml", () => {
   test("services wait for services that can be waited for", () => {
@@ -71,12 +66,7 @@ describe("docker-compose.yml", () => {
   test("its topics are those of the examples", () => {
     for (const { topic, ...table } of tables) {
       const file = `examples/${topic}/inlet.yaml`;
-      const example = readConfig({
-        file: { name: file, text: read(file) },
-        environment: {},
-        flags: new Map(),
-        readFile: () => undefined,
-      });
+      const example = configOf(read(file), {}, file);
       expect({ topic, ...table }).toEqual(example.tables[0]);
     }
     expect(tables).toHaveLength(2);
@@ -88,7 +78,7 @@ describe("docker-compose.yml", () => {
 });
 
 describe("Dockerfile", () => {
-  test("what it copies is all that the command needs", () => {
+  test("what it copies is all that a broker needs", async () => {
     const lines = read("Dockerfile").split("\n");
     const copied = lines
       .filter((line) => line.startsWith("COPY "))
@@ -101,8 +91,12 @@ describe("Dockerfile", () => {
       symlinkSync(join(checkout, "node_modules"), join(app, "node_modules")); // Stands for its `npm ci`.
       const check = ["config", "check", "-c", join(checkout, brokerFile)];
       expect(execFileSync(join(app, "bin/inlet"), check, { encoding: "utf8" })).toContain("ok: ");
-      const help = execFileSync(join(app, "bin/inlet"), ["start", "--help"], { encoding: "utf8" });
-      expect(help).toContain("--kafka-host");
+      const ports = ["kafka", "registry", "catalog"].flatMap((name) => [`--${name}-port`, "0"]);
+      const http = await freePort();
+      const where = ["--data-directory", join(app, "data"), "--http-port", String(http)];
+      await using _broker = await start("image", join(app, "bin/inlet"), ["start", ...where, ...ports], {
+        ready: () => answers(`http://127.0.0.1:${http}/health/ready`),
+      });
     } finally {
       rmSync(app, { recursive: true });
     }

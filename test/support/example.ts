@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { type Broker, openBroker } from "../../src/broker.ts";
-import { readConfig } from "../../src/config.ts";
+import { configOf, inProcess } from "./config.ts";
 import { checkout } from "./processes.ts";
 
 export interface Example extends AsyncDisposable {
@@ -22,14 +22,8 @@ export interface Example extends AsyncDisposable {
 export async function openExample(topic: string): Promise<Example> {
   const folder = join(checkout, "examples", topic);
   const directory = mkdtempSync(join(tmpdir(), `inlet-${topic}-`));
-  const ports = ["kafka", "registry", "catalog", "http"].map((name) => [`--${name}-port`, "0"] as const);
   const file = join(folder, "inlet.yaml");
-  const config = readConfig({
-    file: { name: file, text: readFileSync(file, "utf8") },
-    environment: {},
-    flags: new Map([...ports, ["--data-directory", directory], ["--logging-level", "error"]]),
-    readFile: () => undefined,
-  });
+  const config = configOf(readFileSync(file, "utf8"), inProcess(directory), file);
   const broker = await openBroker(config);
   return {
     broker,

@@ -22,7 +22,7 @@ import { Warehouse } from "../../src/table/warehouse.ts";
 import { readByHyparquet } from "../table/parquet-readers.ts";
 import { roundLimits } from "../table/translate-fixtures.ts";
 import { FakeLog, type FakePartition } from "./fake-log.ts";
-import { addTopic, type MemoryMetadata, MemoryMetadataLog, memoryMetadata } from "./memory-metadata.ts";
+import { addTopic, MemoryMetadata, MemoryMetadataLog } from "./memory-metadata.ts";
 import { noMetrics } from "./no-metrics.ts";
 import { seededRuntime, silent } from "./seeded.ts";
 
@@ -73,7 +73,7 @@ export class Lake {
     this.runtime = seededRuntime(seed);
     const store = new MemoryObjectStore(this.runtime);
     this.store = store;
-    this.#catalogMetadata = memoryMetadata(this.metadataLog);
+    this.#catalogMetadata = new MemoryMetadata(this.metadataLog);
     this.warehouse = new Warehouse({ mounts: new Map([[this.root, store]]) });
     this.#router = new Router(
       restCatalogRoutes({
@@ -130,7 +130,7 @@ export class Lake {
     tables: readonly TableSettings[],
     limits: Partial<CompactorLimits> = {},
   ): { compactor: Compactor; metadata: MemoryMetadata } {
-    const metadata = memoryMetadata(this.metadataLog);
+    const metadata = new MemoryMetadata(this.metadataLog);
     const store = hooked(this.store, (key) => this.hooks.write(key));
     const compactor = openCompactor({
       metadata,
