@@ -22,6 +22,7 @@ import { garbageGoneMs, jsonTopic, type NodeWorld, reasons, SimNode, textTopic }
 import type { Plant } from "./plants.ts";
 import { produce } from "./producer.ts";
 import { SimRandom } from "./random.ts";
+import { recycle } from "./recycler.ts";
 
 export interface WorldReport {
   readonly seed: string;
@@ -153,6 +154,7 @@ class World {
       produce(world, client("producer-2"), partitions),
       ...groups.map((group) => consume(world, client(group), partitions)),
       administer(world, client("administrator"), partitions),
+      recycle(world, client("recycler")),
       flushNowAndThen(world, client("flusher")),
     ];
   }
