@@ -275,14 +275,14 @@ const stream = {
   logCacheBytesMax: setting({
     key: "stream.log.cache.bytes.max",
     type: "bytes",
-    default: 384 * MiB,
+    default: 192 * MiB,
     min: 16 * MiB,
     doc: "Memory for the newest batches; when nine tenths of it are not uploaded, producers are held back.",
   }),
   blockCacheBytesMax: setting({
     key: "stream.block.cache.bytes.max",
     type: "bytes",
-    default: 128 * MiB,
+    default: 64 * MiB,
     min: 1 * MiB,
     doc: "Memory for blocks read back from objects.",
   }),
