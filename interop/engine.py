@@ -126,6 +126,8 @@ def spark_engine(request):
             kind: spark.sql(f"SELECT count(*) FROM {name}.{kind}").collect()[0][0]
             for kind in ("snapshots", "files", "manifests", "partitions", "history", "entries", "refs", "metadata_log_entries")
         }
+        if spec.get("example"):
+            answer["example"] = [list(row) for row in spark.sql(spec["example"]).collect()]
         yield spec["name"], answer
     spark.stop()
 
@@ -151,6 +153,9 @@ def trino_engine(request):
             kind: one(f'SELECT count(*) FROM "{spec["name"]}${kind}"')
             for kind in ("snapshots", "files", "manifests", "partitions", "history", "refs", "properties")
         }
+        if spec.get("example"):
+            cursor.execute(spec["example"])
+            answer["example"] = cursor.fetchall()
         yield spec["name"], answer
 
 

@@ -170,7 +170,7 @@ async function produceFlights(): Promise<void> {
 
 interface Feature extends Readonly<Record<string, unknown>> {
   readonly id: string;
-  readonly properties: { readonly time: number };
+  readonly properties: { readonly time: number; readonly magType: string };
 }
 
 function features(): readonly Feature[] {
@@ -231,6 +231,8 @@ interface Answer {
   readonly filtered?: number;
   readonly filesAll?: number;
   readonly filesRead?: number;
+  /** Rows of the example's own query. */
+  readonly example?: readonly (readonly unknown[])[];
   readonly metadata: Readonly<Record<string, number>>;
 }
 
@@ -249,8 +251,9 @@ async function ask(
         name: "flights",
         columns: columns["flights"],
         pruned: { where: engine === "pyiceberg" ? pyicebergWhere : prunedDay.where },
+        example: exampleSql("flights", engine),
       },
-      { name: "earthquakes", columns: columns["earthquakes"] },
+      { name: "earthquakes", columns: columns["earthquakes"], example: exampleSql("earthquakes", engine) },
     ],
     ...extra,
   };
@@ -263,7 +266,25 @@ async function ask(
   return JSON.parse(line.slice("ANSWER ".length)) as Readonly<Record<string, Answer>>;
 }
 
+/** The example's own query for the engine, where it has one. */
+function exampleSql(table: string, engine: string): string | null {
+  const file = join(checkout, "examples", table, "sql", `${engine}.sql`);
+  return engine === "spark" || engine === "trino" ? readFileSync(file, "utf8").trim().replace(/;$/, "") : null;
+}
+
 const pyicebergWhere = "date >= '2001-01-03T00:00:00+00:00' AND date < '2001-01-04T00:00:00+00:00'";
+
+/** The first row of each example's query names the most frequent origin, or kind of magnitude. */
+function checkExamples(answer: Readonly<Record<string, Answer>>): void {
+  const most = (values: readonly string[]): readonly [string, number] => {
+    const counts = [...Map.groupBy(values, (value) => value)].map(([value, all]) => [value, all.length] as const);
+    return counts.toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))[0] as readonly [string, number];
+  };
+  const origins = most(flightRows.map((row) => row["origin"] as string));
+  const kinds = most(features().map(({ properties }) => properties.magType));
+  expect(answer["flights"]?.example?.[0]?.slice(0, 2)).toEqual(origins);
+  expect(answer["earthquakes"]?.example?.[0]?.slice(0, 2)).toEqual(kinds);
+}
 
 function check(answer: Readonly<Record<string, Answer>>, kinds: readonly string[]): void {
   for (const table of ["flights", "earthquakes"]) {
@@ -311,6 +332,7 @@ describe("engines", () => {
       "refs",
       "metadata_log_entries",
     ]);
+    checkExamples(answer);
   });
 
   test("Trino", async () => {
@@ -331,15 +353,9 @@ describe("engines", () => {
         },
       },
     });
-    check(await ask("trino", bin, { trino: trino.address }), [
-      "snapshots",
-      "files",
-      "manifests",
-      "partitions",
-      "history",
-      "refs",
-      "properties",
-    ]);
+    const answer = await ask("trino", bin, { trino: trino.address });
+    check(answer, ["snapshots", "files", "manifests", "partitions", "history", "refs", "properties"]);
+    checkExamples(answer);
     const plan = await trino.query(`EXPLAIN ANALYZE SELECT count(*) FROM lake.lake.flights WHERE ${prunedDay.where}`);
     expect(String(plan[0]?.[0])).toMatch(/constraint on \[date\]|ScanFilter|TableScan/);
   });

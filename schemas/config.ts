@@ -275,14 +275,14 @@ const stream = {
   logCacheBytesMax: setting({
     key: "stream.log.cache.bytes.max",
     type: "bytes",
-    default: 384 * MiB,
+    default: 192 * MiB,
     min: 16 * MiB,
     doc: "Memory for the newest batches; when nine tenths of it are not uploaded, producers are held back.",
   }),
   blockCacheBytesMax: setting({
     key: "stream.block.cache.bytes.max",
     type: "bytes",
-    default: 128 * MiB,
+    default: 64 * MiB,
     min: 1 * MiB,
     doc: "Memory for blocks read back from objects.",
   }),
@@ -386,6 +386,14 @@ const log = {
     default: 300_000,
     min: 10,
     doc: "How often retention is applied and idle producers are forgotten (Kafka's log.retention.check.interval.ms).",
+  }),
+  logReopenIntervalMs: setting({
+    key: "log.reopen.interval.ms",
+    type: "ms",
+    default: 5_000,
+    min: 100,
+    max: 3_600_000,
+    doc: "How often partitions that could not be opened are tried again.",
   }),
   logStreamsOpenedMax: setting({
     key: "log.streams.opened.max",

@@ -95,7 +95,6 @@ export async function openBroker(config: Config): Promise<Broker> {
     host: settings.kafkaAdvertisedHost || reachable(settings.kafkaHost),
     port: settings.kafkaAdvertisedPort || kafkaPort,
   };
-  const tablesRef: { current: Tables | undefined } = { current: undefined };
   const core = opened.use(
     await openCore({
       settings,
@@ -107,7 +106,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       metrics: streamMetrics(metrics),
       advertised,
       fatal,
-      holdRetention: (topicId, partition) => tablesRef.current?.holdRetention(topicId, partition),
+      becomesTable: (topic) => config.tables.some((table) => table.topic === topic),
     }),
   );
   opened.use(collectMetrics(registryOfMetrics, core));
@@ -158,7 +157,6 @@ export async function openBroker(config: Config): Promise<Broker> {
       catalogUrl: catalog.url,
     }),
   );
-  tablesRef.current = tables;
 
   const kafka = opened.use(
     await openKafkaListener({

@@ -34,6 +34,7 @@ import { FileWal } from "./stream/file-wal.ts";
 import type { StreamStorage } from "./stream/storage.ts";
 import { openStreamStorage, type StreamMetrics } from "./stream/stream-storage.ts";
 import type { Wal } from "./stream/wal.ts";
+import { retentionHold } from "./table/retention-hold.ts";
 
 export interface CoreOptions {
   readonly settings: Settings;
@@ -51,7 +52,8 @@ export interface CoreOptions {
   readonly fatal: (cause: unknown) => void;
   /** Lets a simulation plant a fault below everything else. */
   readonly wrapWal?: (wal: Wal) => Wal;
-  readonly holdRetention?: NonNullable<Parameters<typeof openLog>[0]["holdRetention"]>;
+  /** Topics whose records retention leaves alone until their table holds them; none by default. */
+  readonly becomesTable?: (topic: string) => boolean;
 }
 
 export interface Core extends AsyncDisposable {
@@ -110,7 +112,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       limits: logLimits(settings),
       topicConfig: (topic) => effectiveTopicConfig(configLayers(configView, topic.configs)),
       transactions: "refused",
-      ...(options.holdRetention === undefined ? {} : { holdRetention: options.holdRetention }),
+      holdRetention: (topicId, partition) =>
+        retentionHold(metadata.image, options.becomesTable ?? (() => false), { topicId, partition }),
       failed: fatal,
     }),
   );

@@ -29,6 +29,7 @@ export function logLimits(settings: Settings): LogLimits {
     producersMax: settings.logProducersMax,
     producerIdleMsMax: settings.logProducerIdleMsMax,
     maintenanceIntervalMs: settings.logMaintenanceIntervalMs,
+    reopenIntervalMs: settings.logReopenIntervalMs,
     streamsOpenedMax: settings.logStreamsOpenedMax,
   };
 }

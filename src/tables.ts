@@ -1,7 +1,6 @@
 /** The table side put together: catalogs by name, the translator's worker threads, and the compactor over them. */
 import { open as openRestCatalog, type RestCatalogSettings } from "../catalogs/rest.ts";
 import type { Settings } from "../schemas/config.ts";
-import type { Offset, Uuid } from "./base/ids.ts";
 import type { Runtime } from "./base/runtime.ts";
 import type { Logger } from "./base/telemetry.ts";
 import type { CatalogSettings } from "./config/lake.ts";
@@ -43,8 +42,6 @@ export interface Tables extends AsyncDisposable {
   status(): readonly TableStatus[];
   /** URIs of the data files of the table's current snapshot. */
   currentFiles(topic: string): Promise<readonly string[]>;
-  /** The offset that is not in the topic's table yet, which retention must not pass; undefined when there is no table. */
-  holdRetention(topicId: Uuid, partition: number): Offset | undefined;
 }
 
 export function openTables(options: TablesOptions): Tables {
@@ -85,7 +82,6 @@ export function openTables(options: TablesOptions): Tables {
       if (table === undefined || catalog === undefined || info === undefined) return [];
       return await currentFiles(catalog, tableName(table, info.generation), options.warehouse);
     },
-    holdRetention: (topicId, partition) => holdRetention(core, byTopic, topicId, partition),
     async [Symbol.asyncDispose]() {
       await compactor[Symbol.asyncDispose]();
       await translator[Symbol.asyncDispose]();
@@ -95,19 +91,25 @@ export function openTables(options: TablesOptions): Tables {
 
 function openCatalog(name: string, catalog: CatalogSettings, options: TablesOptions): Catalog {
   const { runtime, logger, settings, fetch } = options;
-  const rest: RestCatalogSettings =
-    catalog.type === "embedded"
-      ? { uri: options.catalogUrl, warehouse: name, auth: { kind: "none" }, ...plain(name) }
-      : { uri: catalog.uri, warehouse: catalog.warehouse, auth: catalog.auth, ...plain(name) };
   const limits = {
     requestMsMax: settings.tableCatalogRequestMsMax,
     responseBytesMax: settings.tableCatalogResponseBytesMax,
   };
-  return openRestCatalog(rest, { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) });
+  const deps = { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) };
+  return openRestCatalog(adapterSettings(name, catalog, options.catalogUrl), deps);
 }
 
-function plain(name: string): Pick<RestCatalogSettings, "name" | "accessDelegation" | "properties"> {
-  return { name, accessDelegation: null, properties: new Map() };
+/** The embedded catalog is reached as any other is. Exported for its test. */
+export function adapterSettings(name: string, catalog: CatalogSettings, embeddedUrl: string): RestCatalogSettings {
+  if (catalog.type === "rest") return catalog;
+  return {
+    name,
+    uri: embeddedUrl,
+    warehouse: name,
+    auth: { kind: "none" },
+    accessDelegation: null,
+    properties: new Map(),
+  };
 }
 
 async function flush(compactor: Compactor, topic: string): Promise<FlushOutcome> {
@@ -138,20 +140,4 @@ function status(settings: TableSettings, table: TableInfo | undefined): TableSta
       ? {}
       : { pendingRounds: table.pending.length, committedTo: Object.fromEntries(table.committedTo) }),
   };
-}
-
-/** Before its table exists a topic keeps everything: nothing of it is in the lake. */
-function holdRetention(
-  core: Core,
-  tables: ReadonlyMap<string, TableSettings>,
-  topicId: Uuid,
-  partition: number,
-): Offset | undefined {
-  const { image } = core.metadata;
-  const topic = image.topic(topicId);
-  if (topic === undefined || !tables.has(topic.name)) return undefined;
-  for (const table of image.tables()) {
-    if (table.topicId === topicId) return table.committedTo.get(partition) ?? (0 as Offset);
-  }
-  return 0 as Offset;
 }

@@ -1,8 +1,7 @@
 /** The file operations that durable code uses, so that a simulation can lose what was not synced. */
 
 export interface Disk {
-  /** "create" fails when the file exists; "write" opens an existing file for reading and writing. */
-  open(path: string, mode: "read" | "write" | "create"): Promise<DiskFile>;
+  open(path: string, mode: OpenMode): Promise<DiskFile>;
   /** Names in the directory, sorted; [] when it does not exist. */
   list(directory: string): Promise<readonly DirectoryEntry[]>;
   /** With parents, durable when it resolves. No error when it exists. */
@@ -17,6 +16,12 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
 }
 
+/**
+ * "create" fails when the file exists; "write" opens an existing file for reading and writing. "durable" is "write" whose
+ * writes are durable when they resolve: one request to the kernel, where a write and a sync are two.
+ */
+export type OpenMode = "read" | "write" | "durable" | "create";
+
 export interface DirectoryEntry {
   readonly name: string;
   readonly isDirectory: boolean;
@@ -25,7 +30,7 @@ export interface DirectoryEntry {
 export interface DiskFile extends AsyncDisposable {
   /** Reads up to `into.length` bytes at the position; returns how many were read, less only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>;
-  /** Writes all views one after another at the position. Durable only after datasync. */
+  /** Writes all views one after another at the position. Durable only after datasync, unless opened as "durable". */
   write(views: readonly Uint8Array[], position: number): Promise<void>;
   /** Makes written bytes durable. After an error the file must not be written again: what it lost is unknown. */
   datasync(): Promise<void>;

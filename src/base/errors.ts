@@ -1,5 +1,5 @@
 /**
- * The three kinds of trouble (STYLE.md): a wrong program asserts and stops; a failed operation throws one of the classes
+ * The three kinds of trouble: a wrong program asserts and stops; a failed operation throws one of the classes
  * below; an expected answer is a value in a return type and is never thrown.
  */
 

@@ -1,4 +1,5 @@
 /** Disk over the operating system's files. Errors are Node's own, whose `code` (ENOENT, EEXIST, ENOSPC, EIO) callers may read. */
+import { constants } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type DirectoryEntry, type Disk, type DiskFile, diskErrorCode } from "./disk.ts";
@@ -6,8 +7,7 @@ import { assert, OperationFailed } from "./errors.ts";
 
 export const systemDisk: Disk = {
   async open(path, mode) {
-    const flags = { read: "r", write: "r+", create: "wx+" } as const;
-    return new SystemFile(await open(path, flags[mode]));
+    return new SystemFile(await open(path, openFlags[mode]), mode === "durable" && syncsWrites === undefined);
   },
 
   async list(directory) {
@@ -35,6 +35,10 @@ export const systemDisk: Disk = {
   syncDirectory,
 };
 
+/** Only Linux says that a write may sync by itself. Elsewhere each write is followed by a sync. */
+const syncsWrites: number | undefined = constants.O_DSYNC;
+const openFlags = { read: "r", write: "r+", durable: constants.O_RDWR | (syncsWrites ?? 0), create: "wx+" } as const;
+
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
   try {
@@ -46,9 +50,11 @@ async function syncDirectory(path: string): Promise<void> {
 
 class SystemFile implements DiskFile {
   readonly #handle: FileHandle;
+  readonly #syncsAfterWrite: boolean;
 
-  constructor(handle: FileHandle) {
+  constructor(handle: FileHandle, syncsAfterWrite: boolean) {
     this.#handle = handle;
+    this.#syncsAfterWrite = syncsAfterWrite;
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -70,6 +76,7 @@ class SystemFile implements DiskFile {
       at += bytesWritten;
       rest = dropBytes(rest, bytesWritten); // pwritev may stop early, for example when the disk is almost full.
     }
+    if (this.#syncsAfterWrite) await this.#handle.datasync();
   }
 
   datasync(): Promise<void> {

@@ -29,7 +29,8 @@ export function recipe(engine: Engine, target: RecipeTarget): string {
 
 function duckdb({ catalogUri, warehouse, table }: RecipeTarget): string {
   const [namespace, name] = splitName(table);
-  return `-- DuckDB 1.4 or newer
+  return `-- DuckDB 1.4 or newer. For a warehouse on S3 begin with CREATE SECRET (TYPE s3, KEY_ID '...', SECRET '...', ENDPOINT '...');
+-- and add ACCESS_DELEGATION_MODE 'none' to ATTACH, unless the catalog hands out keys.
 INSTALL iceberg; LOAD iceberg;
 ATTACH '${quoted(warehouse)}' AS lake (TYPE iceberg, ENDPOINT '${quoted(catalogUri)}', AUTHORIZATION_TYPE 'none');
 SELECT count(*) FROM lake."${namespace}"."${name}";

@@ -15,7 +15,7 @@ export function showShape(shape: Shape, tree: Tree | undefined): unknown {
       if (shape.isSecret) return isReference(tree.written) ? tree.written : secretMask;
       if (tree.isSubstituted) return tree.written;
       const outcome = shape.parse(tree.value);
-      return outcome.kind === "value" ? shape.show(outcome.value) : tree.written;
+      return withoutKeys(outcome.kind === "value" ? shape.show(outcome.value) : tree.written);
     }
     case "object":
       return showFields(shape, tree);
@@ -37,6 +37,12 @@ export function showShape(shape: Shape, tree: Tree | undefined): unknown {
 
 function showFields(shape: ObjectShape, tree: Tree | undefined): Readonly<Record<string, unknown>> {
   return fromEntries(Object.entries(shape.fields).map(([key, field]) => [key, showShape(field, child(tree, key))]));
+}
+
+/** A store's URL is no secret, but its parameters may hold keys. */
+function withoutKeys(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  return value.replaceAll(/([?&](?:accessKey|secretKey)=)[^&]*/g, `$1${secretMask}`);
 }
 
 /** Says only where a secret comes from. */

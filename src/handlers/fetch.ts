@@ -8,6 +8,7 @@ import type { FetchWait } from "../log/fetch-wait.ts";
 import type { Isolation, Log, Partition } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
+import type { RequestContext } from "../protocol/dispatch.ts";
 import { diverges, type FetchAnswer, type Found, readAll } from "./fetch-read.ts";
 import {
   type FetchContext,
@@ -26,7 +27,6 @@ import {
   leaderHint,
   lookupErrors,
   partitionOf,
-  type RequestContext,
   topicOf,
 } from "./handler.ts";
 

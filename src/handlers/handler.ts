@@ -4,22 +4,10 @@ import type { Uuid } from "../base/ids.ts";
 import { uuidZero } from "../base/ids.ts";
 import type { AppendRejection, Log, Lookup, Partition } from "../log/log.ts";
 import type { Image, Topic } from "../metadata/image.ts";
+import type { Answer, RequestContext } from "../protocol/dispatch.ts";
 
-export type Handler<Request, Response> = (
-  request: Request,
-  context: RequestContext,
-) => Promise<Response | "no-response" | "close">;
-
-export interface RequestContext {
-  readonly apiVersion: number;
-  readonly correlationId: number;
-  readonly clientId: string | null;
-  readonly clientHost: string;
-  /** Name of the listener that the connection came in by. */
-  readonly listener: string;
-  /** Aborts when the connection is gone: nobody waits for the answer any more. */
-  readonly signal: AbortSignal;
-}
+/** Resolves with the answer, or with what happens instead of one. */
+export type Handler<Request, Response> = (request: Request, context: RequestContext) => Promise<Answer<Response>>;
 
 /** An append that was refused, as Kafka says it. */
 export const appendErrors: Readonly<Record<AppendRejection, ErrorName>> = {

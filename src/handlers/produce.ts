@@ -9,6 +9,7 @@ import type { AppendOutcome, Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Topic } from "../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
+import type { RequestContext } from "../protocol/dispatch.ts";
 import { BatchView, batchHeaderBytes } from "../protocol/record-batch.ts";
 import {
   appendErrors,
@@ -21,7 +22,6 @@ import {
   leaderHint,
   lookupErrors,
   partitionOf,
-  type RequestContext,
   topicOf,
 } from "./handler.ts";
 

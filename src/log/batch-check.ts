@@ -13,8 +13,13 @@ export type Rejected = AppendOutcome & { readonly kind: "rejected" };
 const zstdVersionMin = 7;
 /** Base offset and length, before what the length counts. */
 const prefixBytes = 12;
-/** A refusal names this many records at most; the count of all is in its text. */
-const badRecordsMax = 3;
+/**
+ * A refusal names this many records at most. Clients report one that is not named as sound but unlucky in its batch, so the
+ * bound is what librdkafka puts into a batch at most (batch.num.messages).
+ */
+const badRecordsMax = 10_000;
+/** Of these the text of a refusal tells what is wrong. */
+const badRecordsTold = 3;
 
 /** Checks all but the records. undefined: every field of the header is sound. */
 export function checkClientBatch(
@@ -123,24 +128,25 @@ function isWithin(timestamp: number, range: { readonly min: number; readonly max
 }
 
 class BadRecords {
-  readonly #first: { readonly index: number; readonly detail: string }[] = [];
+  readonly #named: { readonly index: number; readonly detail: string }[] = [];
   #count = 0;
   #hasTimestamp = false;
 
   add(reason: "invalid-record" | "invalid-timestamp", index: number, detail: string): void {
     this.#count += 1;
     if (reason === "invalid-timestamp") this.#hasTimestamp = true;
-    if (this.#first.length < badRecordsMax) this.#first.push({ index, detail });
+    if (this.#named.length < badRecordsMax) this.#named.push({ index, detail });
   }
 
   /** As in Kafka, one bad timestamp makes the whole a matter of timestamps. */
   rejection(): Rejected {
-    const texts = this.#first.map(({ index, detail }) => `record ${index}: ${detail}`).join("; ");
+    const told = this.#named.slice(0, badRecordsTold);
+    const texts = told.map(({ index, detail }) => `record ${index}: ${detail}`).join("; ");
     return {
       kind: "rejected",
       reason: this.#hasTimestamp ? "invalid-timestamp" : "invalid-record",
       detail: `${this.#count} records were refused, the first: ${texts}`,
-      badRecords: this.#first,
+      badRecords: this.#named,
     };
   }
 }

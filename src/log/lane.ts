@@ -1,5 +1,5 @@
 /**
- * Work in two steps, strictly in order of arrival (DESIGN decision 5):
+ * Work in two steps, strictly in order of arrival (ARCHITECTURE.md, one produce request):
  *
  *   prepare   may wait; those of several batches run side by side        ──────▶
  *   assign    synchronous, in order of arrival                              │ │ │   so that lane order is offset order

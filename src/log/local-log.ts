@@ -23,6 +23,8 @@ export interface LogLimits extends PartitionLimits, PrepareLimits {
   readonly producersMax: number;
   readonly producerIdleMsMax: number;
   readonly maintenanceIntervalMs: number;
+  /** Between attempts to open partitions that could not be opened: each takes them under a new epoch. */
+  readonly reopenIntervalMs: number;
   /** Partitions that are opened, or trimmed, side by side. */
   readonly streamsOpenedMax: number;
 }
@@ -73,6 +75,7 @@ export class LocalLog implements Log {
   readonly #running = new Set<Promise<void>>();
   readonly #following: Disposable;
   readonly #maintenance: Loop;
+  readonly #reopening: Loop;
   #isClosed = false;
 
   constructor(options: LogOptions) {
@@ -85,6 +88,12 @@ export class LocalLog implements Log {
       clock,
       intervalMs: options.limits.maintenanceIntervalMs,
       turn: () => this.maintain(),
+      failed: (cause) => options.failed(cause),
+    });
+    this.#reopening = new Loop({
+      clock,
+      intervalMs: options.limits.reopenIntervalMs,
+      turn: async () => this.reopen(),
       failed: (cause) => options.failed(cause),
     });
     this.#adopt(options.metadata.image.topics());
@@ -109,10 +118,14 @@ export class LocalLog implements Log {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  /** One turn of retention and expiry over all partitions; also tries again to open what could not be opened. */
+  /** Tries again to open what could not be opened. */
+  reopen(): void {
+    this.#open([...this.#byStream.values()].filter((slot) => slot.state === "broken"));
+  }
+
+  /** One turn of retention and expiry over all partitions. */
   async maintain(): Promise<void> {
     const slots = [...this.#byStream.values()];
-    this.#open(slots.filter((slot) => slot.state === "broken"));
     await Promise.all(slots.map((slot) => this.#gate.run(() => this.#maintainOne(slot))));
   }
 
@@ -120,6 +133,7 @@ export class LocalLog implements Log {
     this.#isClosed = true;
     this.#following[Symbol.dispose]();
     await this.#maintenance[Symbol.asyncDispose]();
+    await this.#reopening[Symbol.asyncDispose]();
     await this.settled();
     await this.#proposals.close();
     for (const slot of this.#byStream.values()) slot.partition?.close();

@@ -69,7 +69,7 @@ export interface PartitionCounts {
 }
 
 export interface AppendOptions {
-  /** "client" batches are checked as reference/kafka.md 5.1 says; "coordinator" ones come from inside and may be control batches. */
+  /** "client" batches are checked in full, as Kafka checks them; "coordinator" ones come from inside and may be control batches. */
   readonly origin: "client" | "coordinator";
   /** Produce version: decides whether zstd is allowed. */
   readonly apiVersion: number;

@@ -1,5 +1,5 @@
 /**
- * What table events do to the image (DESIGN section 6).
+ * What table events do to the image (ARCHITECTURE.md, one table commit).
  *
  *   lane of a partition   |── committed ──|── pending rounds ──|── next round must begin here
  */

@@ -69,7 +69,7 @@ export interface ObjectRange {
   readonly maxTimestamp: number;
 }
 
-/** See DESIGN section 6: rounds of translated files, waiting for the table's committer. */
+/** See ARCHITECTURE.md, one table commit: rounds of translated files, waiting for the table's committer. */
 export type TableEvent =
   | {
       readonly kind: "create-table";

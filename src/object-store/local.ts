@@ -10,10 +10,11 @@
 import { basename, dirname, join } from "node:path";
 import { Lane, sleep } from "../base/async.ts";
 import { type Disk, type DiskFile, diskErrorCode } from "../base/disk.ts";
-import { assert, type Happened } from "../base/errors.ts";
 import { uuidRandom } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { bodyBytes, viewsOf } from "./body.ts";
+import { attempt, etagOf, type Staged } from "./local-files.ts";
+import { beginLocalUpload } from "./local-upload.ts";
 import {
   type Body,
   type ByteRange,
@@ -128,28 +129,17 @@ class LocalObjectStore implements ObjectStore {
     });
   }
 
-  /** Parts are files of their own until complete joins them: they may come in any order and overlap. */
   async multipart(key: string): Promise<MultipartUpload> {
-    this.#path(key);
-    const parts: Staged[] = [];
-    let called = 0;
-    const removeParts = async (): Promise<void> => {
-      for (const part of parts.splice(0)) if (part !== undefined) await this.#disk.remove(part.path);
-    };
-    return {
-      part: async (body, number = called + 1) => {
-        called += 1;
-        parts[number - 1] = await this.#stage(key, body);
+    const path = this.#path(key);
+    return await beginLocalUpload({
+      key,
+      disk: this.#disk,
+      temporaryPath: () => this.#temporaryPath(),
+      publish: async (staged) => {
+        await attempt(`create the directory of ${key}`, "no", () => this.#disk.makeDirectory(dirname(path)));
+        return await this.#replacing.run(() => this.#replace(path, staged));
       },
-      complete: async () => {
-        assert(parts.length > 0, "an upload has at least one part");
-        const whole = await attempt(`join the parts of ${key}`, "no", () => this.#join(parts));
-        const put = await this.#replacing.run(() => this.#replace(this.#path(key), whole));
-        await removeParts();
-        return put;
-      },
-      abort: removeParts,
-    };
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -166,21 +156,6 @@ class LocalObjectStore implements ObjectStore {
       await file.datasync();
       return { path, bytes: bodyBytes(body), etag: await etagOf(file) };
     });
-  }
-
-  async #join(parts: readonly Staged[]): Promise<Staged> {
-    const path = this.#temporaryPath();
-    await using whole = await this.#disk.open(path, "create");
-    let end = 0;
-    for (const part of parts) {
-      await using file = await this.#disk.open(part.path, "read");
-      const bytes = new Uint8Array(part.bytes);
-      await file.read(bytes, 0);
-      await whole.write([bytes], end);
-      end += bytes.length;
-    }
-    await whole.datasync();
-    return { path, bytes: end, etag: await etagOf(whole) };
   }
 
   /** An ETag is size and modification time, so two versions of one size must differ in time. */
@@ -257,16 +232,6 @@ class LocalObjectStore implements ObjectStore {
   }
 }
 
-interface Staged {
-  readonly path: string;
-  readonly bytes: number;
-  readonly etag: string;
-}
-
-async function etagOf(file: DiskFile): Promise<string> {
-  return `"${(await file.size()).toString(16)}-${(await file.modifiedMs()).toString(16)}"`;
-}
-
 async function infoOf(key: string, file: DiskFile): Promise<ObjectInfo> {
   return { key, size: await file.size(), etag: await etagOf(file), modifiedMs: Math.floor(await file.modifiedMs()) };
 }
@@ -281,17 +246,5 @@ async function unlessAbsent(work: Promise<void>): Promise<void> {
     await work;
   } catch (cause) {
     if (!isAbsence(cause)) throw cause;
-  }
-}
-
-const permanentCodes = ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG"];
-
-async function attempt<T>(what: string, happened: Happened, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    const code = diskErrorCode(cause);
-    if (code === undefined) throw cause;
-    throw new StoreFailed(`cannot ${what}: ${code}`, { happened, retriable: !permanentCodes.includes(code), cause });
   }
 }

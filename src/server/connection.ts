@@ -50,7 +50,8 @@ export interface ConnectionOptions {
   readonly inFlight: { count: number };
   /** A handler threw, which none should: the connection closes, and the owner decides about the process. */
   readonly failed: (cause: unknown, api: ApiName) => void;
-  readonly closed: (connection: Connection, reason: CloseReason) => void;
+  /** `cause` tells what was wrong with the peer's bytes. */
+  readonly closed: (connection: Connection, reason: CloseReason, cause: string | undefined) => void;
 }
 
 /** Why a connection ended. */
@@ -72,7 +73,7 @@ type Work =
 type Reply =
   | { readonly kind: "views"; readonly views: readonly Uint8Array[] }
   | { readonly kind: "nothing" }
-  | { readonly kind: "close"; readonly reason: CloseReason };
+  | { readonly kind: "close"; readonly reason: CloseReason; readonly cause?: string };
 
 /** Batches of one producer are numbered, so their handlers keep the order in which they were called. */
 const overlapping: ReadonlySet<ApiName> = new Set<ApiName>(["produce"]);
@@ -90,9 +91,11 @@ export class Connection implements FrameReader {
   /** When the incomplete frame began; moved on by the time in which we did not read. */
   #frameSinceMs = 0;
   #pausedSinceMs: number | undefined;
-  #closing: { readonly reason: CloseReason; readonly sinceMs: number } | undefined;
+  #closing: { readonly reason: CloseReason; readonly cause?: string | undefined; readonly sinceMs: number } | undefined;
   /** Takes no more requests; the last slot of the queue closes. */
   #isDeaf = false;
+  /** Whether a turn of #advance is on its way. */
+  #isAdvancing = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -153,7 +156,7 @@ export class Connection implements FrameReader {
       }
     } catch (error) {
       if (!(error instanceof CorruptData)) throw error;
-      this.#answer({ kind: "close", reason: "corrupt" });
+      this.#answer({ kind: "close", reason: "corrupt", cause: error.message });
     }
     this.#chargeHalf();
     this.#advance();
@@ -177,7 +180,11 @@ export class Connection implements FrameReader {
         this.#answer({ kind: "views", views: encodeApiVersionsFallback(decoded.correlationId) });
         return;
       case "unsupported":
-        this.#answer({ kind: "close", reason: "unsupported" });
+        this.#answer({
+          kind: "close",
+          reason: "unsupported",
+          cause: `API key ${decoded.key}, version ${decoded.version}`,
+        });
     }
   }
 
@@ -200,6 +207,16 @@ export class Connection implements FrameReader {
     this.#read();
   }
 
+  /** One group of the WAL answers several requests in one turn: together they are one write to the socket. */
+  #advanceSoon(): void {
+    if (this.#isAdvancing) return;
+    this.#isAdvancing = true;
+    queueMicrotask(() => {
+      this.#isAdvancing = false;
+      this.#advance();
+    });
+  }
+
   #run(slot: Slot<Work, Reply>): void {
     const { work } = slot;
     if (work.kind === "answered") {
@@ -218,7 +235,7 @@ export class Connection implements FrameReader {
       metrics.requestSeconds.observe((this.#options.clock.monotonic() - work.since) / 1000, { api: request.api });
       work.frame[Symbol.dispose]();
       this.#queue.finish(slot, answer);
-      this.#advance();
+      this.#advanceSoon();
     };
     dispatcher
       .dispatch(request, this.#context(request))
@@ -250,7 +267,7 @@ export class Connection implements FrameReader {
     socket.cork();
     for (let reply = this.#queue.take(); reply !== undefined; reply = this.#queue.take()) {
       if (reply.kind === "close") {
-        this.#close(reply.reason);
+        this.#close(reply.reason, reply.cause);
         break;
       }
       if (reply.kind === "views") for (const view of reply.views) socket.write(view);
@@ -294,8 +311,8 @@ export class Connection implements FrameReader {
   }
 
   /** Ends the connection once what has been written is out. */
-  #close(reason: CloseReason): void {
-    this.#closing = { reason, sinceMs: this.#options.clock.monotonic() };
+  #close(reason: CloseReason, cause: string | undefined): void {
+    this.#closing = { reason, cause, sinceMs: this.#options.clock.monotonic() };
     this.#pause();
     this.#options.socket.end(() => this.#options.socket.destroy());
   }
@@ -312,6 +329,6 @@ export class Connection implements FrameReader {
     // Running handlers still look at their frames, and release them when they settle.
     for (const work of this.#queue.dropWaiting()) if (work.kind === "request") work.frame[Symbol.dispose]();
     this.#gone.abort();
-    this.#options.closed(this, this.#closing.reason);
+    this.#options.closed(this, this.#closing.reason, this.#closing.cause);
   }
 }

@@ -157,18 +157,22 @@ class Listener implements KafkaListener {
       metrics,
       inFlight: this.#inFlight,
       failed,
-      closed: (gone, reason) => this.#forget(gone, clientHost, reason),
+      closed: (gone, reason, cause) => this.#forget(gone, clientHost, { reason, cause }),
     });
     this.#connections.add(connection);
     metrics.connections.set(this.#connections.size, { listener: name });
   }
 
-  #forget(connection: Connection, clientHost: string, reason: CloseReason): void {
+  #forget(
+    connection: Connection,
+    clientHost: string,
+    { reason, cause }: { readonly reason: CloseReason; readonly cause: string | undefined },
+  ): void {
     const { logger, metrics, name } = this.#options;
     this.#connections.delete(connection);
     this.#admission.leave(clientHost);
     metrics.connections.set(this.#connections.size, { listener: name });
-    if (reason !== "by-peer" && reason !== "shutdown") logger.info("connection closed", { clientHost, reason });
+    if (reason !== "by-peer" && reason !== "shutdown") logger.info("connection closed", { clientHost, reason, cause });
     if (this.#connections.size === 0) this.#emptied?.();
   }
 

@@ -1,5 +1,5 @@
 /**
- * The WAL on a disk: groups of records, each one write and one fdatasync.
+ * The WAL on a disk: groups of records, each one write that is durable when it returns.
  *
  *   append ──▶ waiting ──▶ | group in flight | ──▶ durable
  *
@@ -8,7 +8,7 @@
  */
 import { sleep } from "../base/async.ts";
 import type { Disk } from "../base/disk.ts";
-import { assert, CorruptData, OperationFailed } from "../base/errors.ts";
+import { assert, CorruptData, OperationFailed, WrongProgram } from "../base/errors.ts";
 import type { NodeEpoch } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
@@ -142,8 +142,6 @@ export class FileWal implements Wal {
     this.#previousCrc = tail.last?.headerCrc ?? 0;
     this.#trimmed = tail.trimmed;
     this.#current = segment;
-    const ready = segments[tail.segment + 1];
-    if (ready !== undefined) this.#next = Promise.resolve(ready);
     if (tail.last !== undefined) await rewrite(segment, tail.last);
     for (const { file } of segments) await file.datasync();
   }
@@ -193,7 +191,6 @@ export class FileWal implements Wal {
       entries,
     );
     await segment.file.write(group.views, this.#tail - segment.start);
-    await segment.file.datasync();
     const ends = recordEnds(this.#tail, entries)[Symbol.iterator]();
     this.#seq += 1;
     this.#previousCrc = group.headerCrc;
@@ -226,7 +223,7 @@ export class FileWal implements Wal {
       try {
         return await this.#segments.prepare(current.start + current.bytes, bytesMin);
       } catch (cause) {
-        if (this.#stop.signal.aborted) throw cause;
+        if (this.#stop.signal.aborted || cause instanceof WrongProgram) throw cause;
         this.#options.logger.error("cannot prepare a WAL segment, trying again", { cause });
         await sleep(this.#options.runtime.clock, prepareRetryMs, this.#stop.signal);
       }

@@ -112,7 +112,8 @@ class S3StreamStorage implements StreamStorage {
       admitted: () => this.#admitted(),
     };
     this.#onChange = metadata.onChange((events) => {
-      if (events.some((event) => event.kind === "delete-topic")) this.#forgetDeleted();
+      // No events: the image has jumped to a checkpoint, over anything.
+      if (events.length === 0 || events.some((event) => event.kind === "delete-topic")) this.#forgetDeleted();
     });
     this.#timer = new Loop({
       clock: runtime.clock,
@@ -134,6 +135,7 @@ class S3StreamStorage implements StreamStorage {
       else if (counts.keep === 0) trimmable = end;
     });
     this.#recovered.resolve();
+    this.#show();
     await wal.trim(counts.keep === 0 ? wal.durable : trimmable);
     logger.info("recovered the WAL", counts);
     if (counts["taken-over"] > 0) logger.error("acked records of streams that other nodes took over are lost", counts);
@@ -224,11 +226,16 @@ class S3StreamStorage implements StreamStorage {
     });
   }
 
-  #onTimer(): void {
-    const { metrics, wal, runtime, limits } = this.#options;
+  #show(): void {
+    const { metrics, wal } = this.#options;
     metrics.logCacheBytes.set(this.#cache.bytes);
     metrics.uncommittedBytes.set(this.#cache.bytesUncommitted);
     metrics.walBytes.set(wal.bytesUsed);
+  }
+
+  #onTimer(): void {
+    const { runtime, limits } = this.#options;
+    this.#show();
     const { open } = this.#cache;
     const nowMs = runtime.clock.monotonic();
     if (open.runs.size === 0) open.startedMs = nowMs;

@@ -62,6 +62,7 @@ export class Uploader {
     this.#options = options;
     this.#gate = new Gate(options.limits.uploadsInFlightMax);
     this.#tail = options.ready;
+    options.backlog.set(0);
     const { image, nodeId, nodeEpoch } = options.metadata;
     this.#origin = { cluster: image.clusterId, node: nodeId, nodeEpoch };
   }
@@ -178,15 +179,17 @@ export class Uploader {
   /** All objects of a generation in one group: a reader sees all of them or none. */
   async #commit(objects: readonly UploadedObject[]): Promise<void> {
     const { metadata, logger } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
+    for (let refused = ""; ; ) {
       const events = commitEvents(objects, metadata.image, metadata.nodeId);
       if (events.length === 0) return;
+      // A stream was deleted, or opened under a new epoch, while the group was on its way: then the image says so by now.
+      // The same group once more would be refused once more.
+      const plan = JSON.stringify(events);
+      if (plan === refused) throw new OperationFailed("the metadata log refuses a commit", { happened: "no" });
       const proposal = await untilAborted(metadata.propose(events), this.#stop.signal);
       if (proposal.kind === "accepted") return;
-      // A stream was deleted or opened anew while the group was on its way. What is refused twice the same way is wrong.
-      logger.warn("the metadata log refused a commit", { refusal: proposal.refusal, attempt });
-      if (attempt < commitAttemptsMax) continue;
-      throw new OperationFailed(`commit refused: ${JSON.stringify(proposal.refusal)}`, { happened: "no" });
+      logger.warn("the metadata log refused a commit", { refusal: proposal.refusal });
+      refused = plan;
     }
   }
 
@@ -226,7 +229,6 @@ function retryLimits(limits: UploadLimits): BackoffLimits {
 }
 
 const turnBytesMax = 8 * MiB;
-const commitAttemptsMax = 5;
 
 /** The promise's outcome, or the abort's reason if that comes first. */
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

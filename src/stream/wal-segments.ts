@@ -14,6 +14,7 @@ import { KiB, MiB } from "../base/settings.ts";
 export interface Segment {
   readonly start: number;
   readonly bytes: number;
+  /** Opened as "durable". */
   readonly file: DiskFile;
 }
 
@@ -50,19 +51,26 @@ export class WalSegments {
         if (name.endsWith(unfinished)) await this.#disk.remove(this.#path(name));
         continue;
       }
-      const file = await this.#disk.open(this.#path(name), "write");
+      const file = await this.#disk.open(this.#path(name), "durable");
       this.#segments.push({ start, bytes: await file.size(), file });
       this.#checkNoGap(name);
     }
     return this.#segments;
   }
 
-  /** A segment that begins at the position, which is the end of the last one. May take long: its blocks are written. */
+  /**
+   * A segment that begins at the position, where another ends: the one that a crash has left there, whatever its size, or
+   * else one of at least `bytesMin`. May take long: its blocks are written.
+   */
   prepare(start: number, bytesMin: number): Promise<Segment> {
-    return this.#lane.run(() => {
+    return this.#lane.run(async () => {
+      const ready = this.#segments.find((segment) => segment.start === start);
+      if (ready !== undefined) return ready;
       const idle = this.#segments[0];
       const isReusable = idle !== undefined && this.#isIdle(idle) && idle.bytes >= bytesMin;
-      return isReusable ? this.#rename(idle, start) : this.#create(start, Math.max(bytesMin, this.#segmentBytes));
+      return isReusable
+        ? await this.#rename(idle, start)
+        : await this.#create(start, Math.max(bytesMin, this.#segmentBytes));
     });
   }
 
@@ -98,18 +106,23 @@ export class WalSegments {
   async #create(start: number, bytes: number): Promise<Segment> {
     const draft = this.#path(`${nameOf(start)}${unfinished}`);
     await this.#disk.remove(draft);
-    const file = await this.#disk.open(draft, "create");
+    await this.#fillWithZeros(draft, bytes);
+    const file = await this.#disk.open(draft, "durable");
+    await this.#disk.rename(draft, this.#path(nameOf(start)));
+    await this.#disk.syncDirectory(this.#directory);
+    const segment = { start, bytes, file };
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  async #fillWithZeros(path: string, bytes: number): Promise<void> {
+    await using file = await this.#disk.open(path, "create");
     for (let at = 0; at < bytes; at += chunkBytes) {
       const chunk = zeros.subarray(0, Math.min(zeros.length, bytes - at));
       await file.write([chunk], at);
       if ((at + chunkBytes) % syncedBytesMax === 0) await file.datasync(); // Many small syncs: groups wait behind them.
     }
     await file.datasync();
-    await this.#disk.rename(draft, this.#path(nameOf(start)));
-    await this.#disk.syncDirectory(this.#directory);
-    const segment = { start, bytes, file };
-    this.#segments.push(segment);
-    return segment;
   }
 
   #isIdle(segment: Segment): boolean {

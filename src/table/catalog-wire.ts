@@ -4,7 +4,8 @@
  */
 import { CorruptData } from "../base/errors.ts";
 import { isJsonObject, type Json, type JsonObject, renderJson } from "./iceberg/json.ts";
-import { withSnapshotId } from "./iceberg/metadata-json.ts";
+import { toSchema, withSnapshotId } from "./iceberg/metadata-json.ts";
+import type { Schema } from "./iceberg/types.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
 
 /** What a client sent is not what the specification says. */
@@ -113,9 +114,28 @@ function updateOf(update: JsonObject): Update {
   }
 }
 
+/** A schema that code can walk. */
+export function schemaOf(json: Json | undefined): Schema {
+  try {
+    return toSchema(json ?? null, "schema");
+  } catch (cause) {
+    if (cause instanceof CorruptData) throw new BadRequest(cause.message);
+    throw cause;
+  }
+}
+
 /** Snapshot ids as bigint, wherever the update holds them. */
 function withIds(action: string, update: JsonObject): object {
   switch (action) {
+    case "add-schema":
+      return { ...update, schema: schemaOf(update["schema"]) };
+    case "add-spec":
+    case "add-sort-order": {
+      const { fields } = objectOf(update["spec"] ?? update["sort-order"], action);
+      if (!Array.isArray(fields) || !fields.every(isJsonObject))
+        throw new BadRequest(`${action}: fields must be objects`);
+      return update;
+    }
     case "add-snapshot":
       return { ...update, snapshot: withSnapshotId(update["snapshot"] as Json, "request") };
     case "set-statistics": {

@@ -1,5 +1,5 @@
 /**
- * The one committer of a table (DESIGN section 6, steps 3 to 6): takes a prefix of the pending rounds, brings their dead
+ * The one committer of a table (ARCHITECTURE.md, one table commit, steps 3 to 6): takes a prefix of the pending rounds, brings their dead
  * letters into one table, then their rows into the other, then says so in the metadata log. A crash between any two of
  * these is found out by settling; each step done twice is done once.
  */

@@ -1,16 +1,14 @@
 /** A create-table request as the updates that make up the table. Pure. */
-import { BadRequest, objectOf, propertiesAt } from "./catalog-wire.ts";
+import { BadRequest, objectOf, propertiesAt, schemaOf } from "./catalog-wire.ts";
 import { isJsonObject, type Json, type JsonObject, renderJson } from "./iceberg/json.ts";
 import type { SortOrder } from "./iceberg/metadata.ts";
 import { assignFreshIds } from "./iceberg/schema-ids.ts";
-import type { PartitionField, Schema } from "./iceberg/types.ts";
+import type { PartitionField } from "./iceberg/types.ts";
 import type { Update } from "./iceberg/updates.ts";
 
 /** Field ids are given anew, as the reference does: engines send ids of their own making. */
 export function creationOf(body: JsonObject, uuid: string, location: string): readonly Update[] {
-  const given = objectOf(body["schema"], "schema");
-  if (!Array.isArray(given["fields"])) throw new BadRequest("schema must have fields");
-  const { schema, renamed } = assignFreshIds(given as unknown as Schema);
+  const { schema, renamed } = assignFreshIds(schemaOf(body["schema"]));
   const { "format-version": version = "2", ...properties } = propertiesAt(body, "properties");
   return [
     { action: "assign-uuid", uuid },

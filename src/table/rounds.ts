@@ -64,7 +64,7 @@ export function parseMark(text: string): CommitMark | undefined {
   };
 }
 
-/** The oldest pending rounds after `since`, in order: a prefix, never a selection (DESIGN section 6, step 3). */
+/** The oldest pending rounds after `since`, in order: a prefix, never a selection. */
 export function planCommit(
   pending: readonly PendingRound[],
   since: Seq,

@@ -57,7 +57,7 @@ export type Evolution =
   /** Records of the source are dead letters from now on: the mapping remembers why, so that nobody asks again. */
   | { readonly kind: "refused"; readonly reason: string; readonly mapping: TableMapping };
 
-/** DESIGN section 6: beyond it, new fields of schemaless JSON go to the extra column. */
+/** Beyond it, new fields of schemaless JSON go to the extra column. */
 export const inferredColumnsMax = 500;
 
 export function sourceKey(part: RecordPart, schemaId: number): string {

@@ -95,6 +95,7 @@ export class TableWorker {
   /** Does what is due. */
   turn(): Promise<void> {
     return this.#lane.run(async () => {
+      this.#showLag();
       if (!this.#isDue()) return;
       this.#dueAt = this.#options.runtime.clock.monotonic() + this.#options.settings.commit.everyMs;
       const outcome = await this.#advance();

@@ -1,5 +1,5 @@
 /**
- * Records of a topic to Parquet files of its table, in rounds (DESIGN section 6, step 1). A round has one mapping and one
+ * Records of a topic to Parquet files of its table, in rounds (ARCHITECTURE.md, one table commit, step 1). A round has one mapping and one
  * partition spec; it reads record batches, and ends in one file a table partition and a file of dead letters.
  *
  * Same records, same mapping version, same spec: same rows (rule M11). Every record of [from, to) becomes exactly one of:

@@ -178,6 +178,9 @@ lake: { catalogs: { main: { type: rest, uri: "http://c:1", auth: { token: "\${fi
     expect(shown).not.toMatch(/hunter/);
     expect(shown).toContain("${env:SECRET}");
     expect(problemsOf('logging: { level: "${env:LEVEL}" }', { environment }).join()).not.toMatch(/hunter/);
+    const url = 'object: { store: { url: "s3://b/p?accessKey=hunter5&region=r&secretKey=hunter6" } }';
+    const masked = "s3://b/p?accessKey=********&region=r&secretKey=********";
+    expect(readConfig(sources(url)).shown).toMatchObject({ object: { store: { url: masked } } });
   });
 });
 

@@ -1,17 +1,28 @@
 /**
- * kill -9 at random moments under idempotent load, again and again, then one full read: no record that was acked is lost
- * or doubled, each producer's order holds, and committed group offsets never go back. Real processes, a stock client.
+ * kill -9 (or SIGTERM) at random moments under idempotent load, again and again, then one full read: no record that was acked is lost
+ * or doubled, each producer's order holds, committed group offsets never go back, and the topic's table, which is committed
+ * all the while, holds each record of the log once. Real processes, a stock client.
  *
  *   node test/crash/kill-cycles.ts [--cycles 50] [--seed N]
  */
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { DuckDBInstance } from "@duckdb/node-api";
 import { Kafka, logLevel, type Producer } from "kafkajs";
+import { open as openRestCatalog } from "../../catalogs/rest.ts";
+import { systemRuntime } from "../../src/base/runtime.ts";
+import { systemDisk } from "../../src/base/system-disk.ts";
+import { openLocalObjectStore } from "../../src/object-store/local.ts";
+import { currentFiles } from "../../src/table/current-files.ts";
+import { Warehouse } from "../../src/table/warehouse.ts";
 import { type InletBroker, startInlet } from "../support/inlet-process.ts";
 import { freePort } from "../support/processes.ts";
 import { RawClient } from "../support/raw-client.ts";
+import { seededRandom, silent } from "../support/seeded.ts";
 
 const topic = "crash";
 const partitions = 3;
@@ -23,7 +34,10 @@ export interface CrashReport {
   readonly cycles: number;
   readonly acked: number;
   readonly read: number;
+  readonly rows: number;
   readonly commits: number;
+  /** Longest time from a signal to the end of the process. */
+  readonly stopMsMax: number;
   /** Empty when the promise held. */
   readonly violations: readonly string[];
 }
@@ -31,13 +45,22 @@ export interface CrashReport {
 export async function runKillCycles(options: {
   readonly cycles: number;
   readonly seed: number;
+  /** SIGKILL unless told otherwise. After SIGTERM the process must end with 0. */
+  readonly signal?: "SIGKILL" | "SIGTERM";
   readonly log?: (line: string) => void;
 }): Promise<CrashReport> {
-  const random = mulberry32(options.seed);
+  const random = seededRandom(options.seed);
+  const signal = options.signal ?? "SIGKILL";
   const directory = mkdtempSync(join(tmpdir(), "inlet-crash-"));
   // The same port every time, so that clients find the broker again; small generations, so that kills hit uploads too.
   const kafkaPort = await freePort();
-  const config = { stream: { upload: { interval: { ms: { max: 500 } } } } };
+  const config = {
+    lake: { catalogs: { main: { type: "embedded" } } },
+    topics: {
+      [topic]: { table: { catalog: "main", name: "lake.crash" }, value: { decode: "string" }, commit: { every: "1s" } },
+    },
+    stream: { upload: { interval: { ms: { max: 500 } } } },
+  };
   const start = (): Promise<InletBroker> => startInlet({ directory, kafkaPort, config, name: "crash" });
   let broker = await start();
   const kafka = new Kafka({
@@ -54,9 +77,10 @@ export async function runKillCycles(options: {
     const stop = new AbortController();
     const loads = Array.from({ length: producers }, (_, index) => load(kafka, index, stop.signal));
     const committing = commitLoop(kafkaPort, stop.signal);
+    const ends: Ended[] = [];
     for (let cycle = 1; cycle <= options.cycles; cycle += 1) {
-      await pause(150 + Math.floor(random() * 900));
-      broker.running.child.kill("SIGKILL");
+      await pause(150 + Math.floor(random.unit() * 900));
+      ends.push(await ended(broker, signal));
       await broker[Symbol.asyncDispose]();
       broker = await start();
       options.log?.(`cycle ${cycle} of ${options.cycles}`);
@@ -66,19 +90,43 @@ export async function runKillCycles(options: {
     const acked = await Promise.all(loads);
     const commits = await committing;
     const read = await readAll(kafka, options.seed);
-    const violations = [...check(acked, read), ...(await checkCommits(kafka, commits))];
+    const flushed = await fetch(`${broker.http}/v1/tables/${topic}/flush`, { method: "POST" });
+    if (!flushed.ok) throw new Error(`the table cannot be committed: ${await flushed.text()}`);
+    const rows = await tableRows(broker.catalog, join(directory, "data/warehouse"));
+    const violations = [
+      ...check(acked, read),
+      ...(await checkCommits(kafka, commits)),
+      ...checkTable(read, rows),
+      ...ends.flatMap(({ code }) => (code === 0 || signal === "SIGKILL" ? [] : [`${signal} ended it with ${code}`])),
+    ];
     return {
       seed: options.seed,
       cycles: options.cycles,
       acked: acked.reduce((sum, one) => sum + one.length, 0),
       read: read.reduce((sum, one) => sum + one.length, 0),
+      rows: rows.length,
       commits: commits.length,
+      stopMsMax: Math.max(...ends.map(({ ms }) => ms)),
       violations,
     };
   } finally {
     await broker[Symbol.asyncDispose]();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+interface Ended {
+  /** null when a signal ended it. */
+  readonly code: number | null;
+  readonly ms: number;
+}
+
+async function ended({ running: { child } }: InletBroker, signal: "SIGKILL" | "SIGTERM"): Promise<Ended> {
+  const startedMs = performance.now();
+  const exit = once(child, "exit");
+  child.kill(signal);
+  const [code] = (await exit) as [number | null];
+  return { code, ms: performance.now() - startedMs };
 }
 
 /** Sends numbered values until told to stop; returns those that were acked. A send that fails for good ends the run. */
@@ -167,6 +215,52 @@ async function checkCommits(kafka: Kafka, acked: readonly number[]): Promise<rea
   return kept >= last && acked.length > 0 ? [] : [`group offset is ${kept}, acked was ${last}`];
 }
 
+interface TableRow {
+  readonly partition: number;
+  readonly offset: number;
+  readonly value: string;
+}
+
+/** All rows of the table's current snapshot, as DuckDB reads its files. */
+async function tableRows(catalogUrl: string, warehouseDirectory: string): Promise<readonly TableRow[]> {
+  const runtime = systemRuntime();
+  const root = pathToFileURL(warehouseDirectory).href;
+  const store = await openLocalObjectStore({ directory: warehouseDirectory, disk: systemDisk, runtime });
+  await using warehouse = new Warehouse({ mounts: new Map([[root, store]]) });
+  const settings = {
+    name: "main",
+    uri: catalogUrl,
+    warehouse: "main",
+    auth: { kind: "none" } as const,
+    accessDelegation: null,
+  };
+  const limits = { requestMsMax: 10_000, responseBytesMax: 2 ** 26 };
+  await using catalog = openRestCatalog({ ...settings, properties: new Map() }, { runtime, logger: silent, limits });
+  const files = await currentFiles(catalog, { namespace: ["lake"], name: "crash" }, warehouse);
+  const duckdb = await (await DuckDBInstance.create()).connect();
+  const list = files.map((file) => `'${fileURLToPath(file)}'`).join(", ");
+  const sql = `SELECT _kafka_partition AS partition, _kafka_offset::DOUBLE AS offset, value FROM read_parquet([${list}])`;
+  return (await duckdb.runAndReadAll(sql)).getRowObjectsJS() as unknown as readonly TableRow[];
+}
+
+/** The log's values by partition and offset against the table's rows. Exported for its own test. */
+export function checkTable(read: readonly (readonly string[])[], rows: readonly TableRow[]): readonly string[] {
+  const violations: string[] = [];
+  const seen = new Set<string>();
+  for (const { partition, offset, value } of rows) {
+    const at = `${partition}@${offset}`;
+    if (seen.has(at)) violations.push(`the table has ${at} twice`);
+    if (read[partition]?.[offset] !== value)
+      violations.push(`the table has ${value} at ${at}, the log ${read[partition]?.[offset]}`);
+    seen.add(at);
+  }
+  for (const [partition, values] of read.entries()) {
+    for (const offset of values.keys())
+      if (!seen.has(`${partition}@${offset}`)) violations.push(`the table lacks ${partition}@${offset}`);
+  }
+  return violations;
+}
+
 /** What the values read say against the values acked. Exported for its own test. */
 export function check(acked: readonly (readonly string[])[], read: readonly (readonly string[])[]): readonly string[] {
   const violations: string[] = [];
@@ -188,17 +282,6 @@ export function check(acked: readonly (readonly string[])[], read: readonly (rea
 
 function pause(ms: number): Promise<void> {
   return new Promise((resume) => setTimeout(resume, ms));
-}
-
-/** A small seeded generator of numbers in [0, 1), by Tommy Ettinger; its quality is ample for choosing moments. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 if (import.meta.main) {

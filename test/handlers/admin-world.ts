@@ -3,13 +3,15 @@ import { type Settings, settingsTable } from "../../schemas/config.ts";
 import { type ErrorName, errorName } from "../../schemas/kafka/errors.ts";
 import { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "../../src/handlers/admin-handlers.ts";
-import type { Handler, RequestContext } from "../../src/handlers/handler.ts";
+import type { Handler } from "../../src/handlers/handler.ts";
 import { forgetDeletedTopics } from "../../src/handlers/internal-topics.ts";
+import type { MetadataEvent } from "../../src/metadata/events.ts";
 import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
+import type { RequestContext } from "../../src/protocol/dispatch.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimRandom } from "../sim/random.ts";
 import { FakeLog } from "../support/fake-log.ts";
-import { TopicMetadata } from "../support/topic-metadata.ts";
+import { MemoryMetadata } from "../support/memory-metadata.ts";
 
 const defaults = Object.fromEntries(
   Object.entries(settingsTable).map(([name, setting]) => [name, setting.default]),
@@ -18,7 +20,9 @@ const defaults = Object.fromEntries(
 export class AdminWorld implements AsyncDisposable {
   readonly clock = new SimClock();
   readonly log = new FakeLog();
-  readonly metadata = new TopicMetadata();
+  readonly metadata = new MemoryMetadata();
+  /** Whether partitions get a leader as soon as they are made. */
+  opens = true;
   readonly failures: unknown[] = [];
   readonly coordinator: GroupCoordinator;
   readonly handlers: ReturnType<typeof adminHandlers>;
@@ -28,7 +32,8 @@ export class AdminWorld implements AsyncDisposable {
     const settings = { ...defaults, groupInitialRebalanceDelayMs: 0, groupOffsetsPartitions: 2, ...overrides };
     const runtime = { clock: this.clock, random: new SimRandom("admin") };
     const failed = (cause: unknown): void => void this.failures.push(cause);
-    this.metadata.made = ({ id, name, partitions }) => this.log.add(id, name, partitions.length);
+    this.metadata.log.register(this.metadata.nodeId, { host: "bound", port: 1, rack: "a" });
+    this.metadata.onChange((events) => this.#follow(events));
     const common = { settings, metadata: this.metadata, log: this.log, runtime, failed };
     this.coordinator = new GroupCoordinator(groupCoordinatorOptions(common));
     this.handlers = adminHandlers({
@@ -38,6 +43,18 @@ export class AdminWorld implements AsyncDisposable {
       served: () => apiNames,
     });
     this.#watch = forgetDeletedTopics(this.metadata, this.coordinator, failed);
+  }
+
+  /** What a log of this node would do: it makes partitions of new streams, and opens them. */
+  #follow(events: readonly MetadataEvent[]): void {
+    const grown = events.filter((event) => event.kind === "create-topic" || event.kind === "create-partitions");
+    for (const { topicId } of grown) {
+      const topic = this.metadata.image.topic(topicId);
+      if (topic === undefined) continue;
+      this.log.add(topic.id, topic.name, topic.partitions.length);
+      const closed = topic.partitions.filter((id) => this.metadata.image.stream(id)?.node === undefined);
+      if (this.opens) queueMicrotask(() => this.metadata.apply([{ kind: "open-streams", streams: closed }]));
+    }
   }
 
   /** In the API's newest version unless another is given. */

@@ -1,6 +1,6 @@
 /** Proves: Fetch gives whole batches in request order within its limits, and answers every position as Kafka does (kafka.md 5.4). */
 import { describe, expect, test } from "vitest";
-import type { NodeEpoch, NodeId, Offset, StreamId, Uuid } from "../../src/base/ids.ts";
+import type { NodeId, Offset, StreamId, Uuid } from "../../src/base/ids.ts";
 import { uuidZero } from "../../src/base/ids.ts";
 import { fetchHandler } from "../../src/handlers/fetch.ts";
 import { FetchSessions } from "../../src/handlers/fetch-session.ts";
@@ -199,7 +199,7 @@ describe("a position", () => {
   test("whose leader is elsewhere names it from version 16 on (KIP-951)", async () => {
     const world = new FetchWorld();
     const topicId = await world.topic("a");
-    world.metadata.nodes.push({ id: 9 as NodeId, epoch: 1 as NodeEpoch, host: "far", port: 9092, rack: null });
+    world.metadata.log.register(9 as NodeId, { host: "far", port: 9092, rack: null });
     world.metadata.apply([{ kind: "open-streams", streams: [1 as StreamId] }], 9 as NodeId);
     const response = await world.fetch([{ topicId }], {}, 16);
     expect(summary(response)).toEqual(["NOT_LEADER_OR_FOLLOWER"]);

@@ -78,7 +78,7 @@ describe("FindCoordinator", () => {
 
   test("says not available for kinds that are not here and leaders that are not yet, invalid for no kind", async () => {
     await using world = new AdminWorld();
-    world.metadata.opens = false;
+    world.opens = false;
     const ask = async (keyType: number) =>
       error((await world.call("findCoordinator", { keyType, coordinatorKeys: ["k"] })).coordinators[0]);
     expect(await ask(0)).toBe("COORDINATOR_NOT_AVAILABLE");
@@ -258,7 +258,8 @@ describe("offsets", () => {
   test("die with a topic that was deleted before this node had the news, found in a checkpoint", async () => {
     await using world = await ready();
     await commit(world, committing(7));
-    world.metadata.forgetSilently("t");
+    const topicId = world.metadata.image.topicByName("t")?.id as Uuid;
+    world.metadata.log.jump([{ kind: "delete-topic", topicId }]);
     await world.clock.run(0);
     const groups = [{ groupId: "g", topics: null }];
     expect((await world.call("offsetFetch", { groups }, 9)).groups[0]?.topics).toEqual([]);

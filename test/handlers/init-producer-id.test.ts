@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { initProducerIdHandler, ProducerIds } from "../../src/handlers/init-producer-id.ts";
 import type { RequestOf } from "../../src/protocol/api-table.ts";
 import { answered, context, named } from "../support/log-world.ts";
-import { TopicsMetadata } from "../support/topics-metadata.ts";
+import { MemoryMetadata } from "../support/memory-metadata.ts";
 
 const request: RequestOf<"initProducerId"> = {
   transactionalId: null,
@@ -13,7 +13,7 @@ const request: RequestOf<"initProducerId"> = {
 };
 
 test("every call gives a new id and epoch 0, also when an older id is named", async () => {
-  const metadata = new TopicsMetadata();
+  const metadata = new MemoryMetadata();
   const handler = initProducerIdHandler({ ids: new ProducerIds({ metadata, blockSize: 10 }) });
   const older = { ...request, producerId: 3, producerEpoch: 7 };
   const answers = await Promise.all(
@@ -25,21 +25,21 @@ test("every call gives a new id and epoch 0, also when an older id is named", as
 });
 
 test("two nodes give out different ids", async () => {
-  const metadata = new TopicsMetadata();
+  const metadata = new MemoryMetadata();
   const [one, two] = [new ProducerIds({ metadata, blockSize: 3 }), new ProducerIds({ metadata, blockSize: 3 })];
   const ids = await Promise.all(Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? one : two).next()));
   expect(new Set(ids).size).toBe(20);
 });
 
 test("without a block the client is told to try again", async () => {
-  const metadata = new TopicsMetadata();
+  const metadata = new MemoryMetadata();
   metadata.refusal = () => "no";
   const handler = initProducerIdHandler({ ids: new ProducerIds({ metadata, blockSize: 3 }) });
   expect(named(answered(await handler(request, context())).errorCode)).toBe("COORDINATOR_LOAD_IN_PROGRESS");
 });
 
 test("a transactional id needs a coordinator, an empty one is invalid", async () => {
-  const handler = initProducerIdHandler({ ids: new ProducerIds({ metadata: new TopicsMetadata(), blockSize: 3 }) });
+  const handler = initProducerIdHandler({ ids: new ProducerIds({ metadata: new MemoryMetadata(), blockSize: 3 }) });
   const ask = async (transactionalId: string): Promise<unknown> =>
     named(answered(await handler({ ...request, transactionalId }, context())).errorCode);
   expect(await ask("tx")).toBe("COORDINATOR_NOT_AVAILABLE");

@@ -1,6 +1,6 @@
 // Proves: Metadata, DescribeCluster, DescribeTopicPartitions and ApiVersions say what clients of every age need to hear.
 import { describe, expect, test } from "vitest";
-import type { NodeEpoch, NodeId, Uuid } from "../../src/base/ids.ts";
+import type { NodeId, Uuid } from "../../src/base/ids.ts";
 import { uuidZero } from "../../src/base/ids.ts";
 import { apis } from "../../src/protocol/api-table.ts";
 import { AdminWorld, error } from "./admin-world.ts";
@@ -26,14 +26,14 @@ describe("Metadata", () => {
       expect(response.topics.map(error), `version ${version}`).toEqual(["NONE", "INVALID_TOPIC_EXCEPTION"]);
       expect(response.brokers).toMatchObject([{ nodeId: 1, host: "public", port: 9092 }]);
       if (version >= 1) expect(response.controllerId).toBe(1);
-      if (version >= 2) expect(response.clusterId).toBe("AAAAAAAAAAAAAAAAAAAA_w");
-      if (version >= 7) expect(response.topics[0]?.partitions[1]).toMatchObject({ leaderId: 1, leaderEpoch: 4 });
+      if (version >= 2) expect(response.clusterId).toMatch(/^[\w-]{22}$/);
+      if (version >= 7) expect(response.topics[0]?.partitions[1]).toMatchObject({ leaderId: 1, leaderEpoch: 1 });
     }
   });
 
   test("a missing topic is made when both sides agree, and says so until it has leaders", async () => {
     await using world = new AdminWorld({ topicPartitionsDefault: 4 });
-    world.metadata.opens = false;
+    world.opens = false;
     const response = await world.call("metadata", { topics: named("t"), allowAutoTopicCreation: true });
     expect(response.topics).toMatchObject([{ errorCode: 0, name: "t" }]);
     expect(response.topics[0]?.partitions.map(error)).toEqual(Array(4).fill("LEADER_NOT_AVAILABLE"));
@@ -96,7 +96,7 @@ describe("Metadata", () => {
 
 test("DescribeCluster names the brokers, and refuses another kind of endpoint", async () => {
   await using world = new AdminWorld();
-  world.metadata.known.set(2 as NodeId, { id: 2 as NodeId, epoch: 2 as NodeEpoch, host: "other", port: 9, rack: null });
+  world.metadata.log.register(2 as NodeId, { host: "other", port: 9, rack: null });
   const cluster = await world.call("describeCluster", { includeClusterAuthorizedOperations: false });
   expect(cluster).toMatchObject({
     controllerId: 1,

@@ -1,10 +1,11 @@
 /** Proves: Produce answers each partition as Kafka does (kafka.md 5.1), and nothing at all for acks=0. */
 import { describe, expect, test } from "vitest";
-import type { NodeEpoch, NodeId, StreamId, Uuid } from "../../src/base/ids.ts";
+import type { NodeId, StreamId, Uuid } from "../../src/base/ids.ts";
 import { uuidZero } from "../../src/base/ids.ts";
-import { appendErrors, type RequestContext } from "../../src/handlers/handler.ts";
+import { appendErrors } from "../../src/handlers/handler.ts";
 import { produceHandler } from "../../src/handlers/produce.ts";
 import { apis, type RequestOf } from "../../src/protocol/api-table.ts";
+import type { RequestContext } from "../../src/protocol/dispatch.ts";
 import { answered, context, LogWorld, named } from "../support/log-world.ts";
 
 type Data = Readonly<Record<string, Readonly<Record<number, Uint8Array | null>>>>;
@@ -121,7 +122,7 @@ describe("produce", () => {
   test("a leader elsewhere is named from version 10 on (KIP-951)", async () => {
     const world = new LogWorld();
     await world.topic("a");
-    world.metadata.nodes.push({ id: 9 as NodeId, epoch: 1 as NodeEpoch, host: "far", port: 9092, rack: null });
+    world.metadata.log.register(9 as NodeId, { host: "far", port: 9092, rack: null });
     world.metadata.apply([{ kind: "open-streams", streams: [1 as StreamId] }], 9 as NodeId);
     const handler = produceHandler({ log: world.log, metadata: world.metadata });
     const body = request({ a: { 0: world.batch() } });

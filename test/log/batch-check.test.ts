@@ -104,13 +104,14 @@ describe("a batch is refused", () => {
   });
 });
 
-test("records without a key are named where the topic is compacted, at most three", async () => {
+test("every record without a key is named where the topic is compacted, the first three with a reason", async () => {
   const world = await PartitionWorld.open({ config: { "cleanup.policy": "compact,delete" } });
   const keyed = records(6, world.clock.now());
   const batch = buildBatch({ records: keyed.map((record, index) => (index > 1 ? { ...record, key: null } : record)) });
   const outcome = (await world.append(batch)) as AppendOutcome & { readonly kind: "rejected" };
   expect(outcome.reason).toBe("invalid-record");
-  expect(outcome.badRecords?.map((bad) => bad.index)).toEqual([2, 3, 4]);
+  expect(outcome.badRecords?.map((bad) => bad.index)).toEqual([2, 3, 4, 5]);
+  expect(outcome.detail).toMatch(/^4 records were refused.*record 2: .*record 3: .*record 4: [^:]*$/);
 });
 
 describe("what the broker writes", () => {

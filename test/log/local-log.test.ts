@@ -28,6 +28,7 @@ describe("ownership", () => {
     const world = new LogWorld();
     await world.log[Symbol.asyncDispose]();
     const topicId = world.metadata.createTopic("theirs", 1);
+    world.metadata.log.register(9 as NodeId, { host: "far", port: 9092, rack: null });
     world.metadata.apply([{ kind: "open-streams", streams: [stream(1)] }], 9 as NodeId);
     expect(world.log.partition(topicId, 0)).toEqual({ kind: "elsewhere", node: 9, leaderEpoch: 1 });
   });
@@ -36,6 +37,7 @@ describe("ownership", () => {
     const world = new LogWorld();
     const topicId = await world.topic("orders");
     const partition = world.partition(topicId);
+    world.metadata.log.register(9 as NodeId, { host: "far", port: 9092, rack: null });
     world.metadata.apply([{ kind: "open-streams", streams: [stream(1)] }], 9 as NodeId);
     expect(world.log.partition(topicId, 0)).toMatchObject({ kind: "elsewhere", node: 9 });
     const outcome = await partition.append(world.batch(), { origin: "client", apiVersion: 13 });
@@ -62,7 +64,7 @@ describe("ownership", () => {
     world.metadata.apply([{ kind: "create-partitions", topicId, partitions: 3 }]);
     await world.log.settled();
     expect([...world.log.partitions()]).toHaveLength(3);
-    world.metadata.apply([]);
+    world.metadata.log.jump();
     await world.log.settled();
     expect([...world.log.partitions()]).toHaveLength(3);
   });
@@ -75,7 +77,7 @@ describe("ownership", () => {
     expect([...world.log.partitions()].map((partition) => partition.index)).toEqual([0, 2]);
     expect(world.log.partition(topicId, 1)).toEqual({ kind: "opening" });
     world.metadata.refusal = () => undefined;
-    await world.log.maintain();
+    world.log.reopen();
     await world.log.settled();
     expect([...world.log.partitions()]).toHaveLength(3);
   });

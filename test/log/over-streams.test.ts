@@ -14,10 +14,11 @@ import { FileWal } from "../../src/stream/file-wal.ts";
 import type { StreamStorage } from "../../src/stream/storage.ts";
 import { openStreamStorage } from "../../src/stream/stream-storage.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
+import { noMetrics } from "../support/no-metrics.ts";
 import { records, topicConfig } from "../support/owned-partition.ts";
 import { seededRuntime, silent } from "../support/seeded.ts";
+import { smallStreams } from "../support/stream-limits.ts";
 
-const gauge = { set: () => undefined };
 const minutes = 60_000;
 
 /** What outlives a process: the metadata log, the bucket, the disk. And the process on top of it. */
@@ -72,28 +73,14 @@ class Node {
       metadata: this.metadata,
       runtime,
       limits: {
-        uploadBytesMax: 1_000_000,
+        ...smallStreams,
         uploadIntervalMsMax: minutes,
-        uploadsInFlightMax: 2,
-        uploadPartBytes: 5_000_000,
-        streamObjectBytesMin: 10_000,
-        objectStreamsMax: 100,
-        blockBytesMax: 4096,
-        uploadRetryDelayMsMin: 1,
-        uploadRetryDelayMsMax: 2,
-        logCacheBytesMax: 1_000_000,
-        blockCacheBytesMax: 100_000,
-        indexCacheBytesMax: 10_000,
-        readRequestBytesMax: 10_000,
-        readaheadBytesMax: 0,
-        readsInFlightMax: 2,
-        readCursorsMax: 4,
         garbageIntervalMs: minutes,
         garbageGraceMs: minutes,
         orphanAgeMsMin: minutes,
       },
       logger: silent,
-      metrics: { generationsQueued: gauge, logCacheBytes: gauge, uncommittedBytes: gauge, walBytes: gauge },
+      metrics: noMetrics,
       fatal: failed,
       released: (bytes) => this.slabs.release(bytes),
     });
@@ -109,6 +96,7 @@ class Node {
         producersMax: 100,
         producerIdleMsMax: 60 * minutes,
         maintenanceIntervalMs: minutes,
+        reopenIntervalMs: minutes,
         streamsOpenedMax: 8,
       },
       topicConfig: (topic) => topicConfig(Object.fromEntries(topic.configs)),

@@ -85,6 +85,38 @@ describe("local", () => {
     }
   });
 
+  test("a part sent again may have another size", async () => {
+    const { clock, open } = simulated(1);
+    const store = await clock.until(open());
+    const upload = await clock.until(store.multipart("m"));
+    for (const [text, number] of [
+      ["first ", 1],
+      ["wrong", 2],
+      ["second", 2],
+    ] as const)
+      await clock.until(upload.part(Buffer.from(text), number));
+    await clock.until(upload.complete());
+    expect(Buffer.from(await clock.until(store.get("m"))).toString()).toBe("first second");
+  });
+
+  test("an upload with a part that could not be synced cannot be completed, and the next one can", async () => {
+    const { clock, disk, open } = simulated(1);
+    const store = await clock.until(open());
+    const upload = await clock.until(store.multipart("m"));
+    await clock.until(upload.part(Buffer.from("kept? ")));
+    disk.faults = { ...disk.faults, datasyncFails: 1 };
+    await expect(clock.until(upload.part(Buffer.from("lost")))).rejects.toMatchObject({ retriable: false });
+    disk.faults = { ...disk.faults, datasyncFails: 0 };
+    await expect(clock.until(upload.part(Buffer.from("lost"), 2))).rejects.toMatchObject({ retriable: false });
+    await expect(clock.until(upload.complete())).rejects.toMatchObject({ happened: "no", retriable: false });
+    await clock.until(upload.abort());
+    expect(await clock.until(disk.list("/objects/.inlet-tmp"))).toEqual([]);
+    const again = await clock.until(store.multipart("m"));
+    await clock.until(again.part(Buffer.from("whole")));
+    await clock.until(again.complete());
+    expect(Buffer.from(await clock.until(store.get("m"))).toString()).toBe("whole");
+  });
+
   test("an object is a plain file under its own name", async () => {
     const directory = await mkdtemp(join(tmpdir(), "inlet-objects-"));
     await using store = await openLocalObjectStore({ directory, disk: systemDisk, runtime: systemRuntime() });

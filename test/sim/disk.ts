@@ -9,7 +9,7 @@
  */
 import { dirname, join } from "node:path";
 import { sleep } from "../../src/base/async.ts";
-import type { DirectoryEntry, Disk, DiskFile } from "../../src/base/disk.ts";
+import type { DirectoryEntry, Disk, DiskFile, OpenMode } from "../../src/base/disk.ts";
 import type { SimClock } from "./clock.ts";
 import type { SimRandom } from "./random.ts";
 
@@ -77,7 +77,7 @@ export class SimDisk implements Disk {
     this.#clock.trace("process dies");
   }
 
-  async open(path: string, mode: "read" | "write" | "create"): Promise<DiskFile> {
+  async open(path: string, mode: OpenMode): Promise<DiskFile> {
     await this.#turn();
     const name = normal(path);
     let inode = this.#names.get(name);
@@ -89,7 +89,8 @@ export class SimDisk implements Disk {
       inode = created;
     }
     if (inode === undefined) throw diskError("ENOENT", path);
-    return this.#file(inode);
+    const file = this.#file(inode);
+    return mode === "durable" ? syncingWrites(file) : file;
   }
 
   async list(directory: string): Promise<readonly DirectoryEntry[]> {
@@ -218,6 +219,17 @@ export class SimDisk implements Disk {
     inode.content = inode.durable;
     inode.pending = [];
   }
+}
+
+/** A write and a sync, between which the machine may stop as it may within a durable write. */
+function syncingWrites(file: DiskFile): DiskFile {
+  return {
+    ...file,
+    write: async (views, position) => {
+      await file.write(views, position);
+      await file.datasync();
+    },
+  };
 }
 
 const empty = new Uint8Array(0);

@@ -8,6 +8,7 @@
  */
 import { sleep } from "../../src/base/async.ts";
 import type { Happened } from "../../src/base/errors.ts";
+import type { Clock } from "../../src/base/runtime.ts";
 import { copyOf } from "../../src/object-store/body.ts";
 import { type MultipartUpload, type ObjectStore, StoreFailed } from "../../src/object-store/object-store.ts";
 import type { SimClock } from "./clock.ts";
@@ -48,22 +49,31 @@ export const stormyStore: StoreFaults = {
 };
 
 export class FaultyStore implements ObjectStore {
-  faults: StoreFaults;
+  faults: StoreFaults | (() => StoreFaults);
   readonly url: string;
   readonly #inner: ObjectStore;
   readonly #clock: SimClock;
   readonly #random: SimRandom;
+  readonly #node: Clock;
   /** How often each fault struck. */
   readonly struck = new Map<string, number>();
 
   constructor(
     inner: ObjectStore,
-    options: { readonly clock: SimClock; readonly random: SimRandom; readonly faults?: StoreFaults },
+    options: {
+      readonly clock: SimClock;
+      readonly random: SimRandom;
+      /** A function is asked at each request. */
+      readonly faults?: StoreFaults | (() => StoreFaults);
+      /** Of the node that asks: what was sent still takes effect after its death, and it hears no answer. */
+      readonly node?: Clock;
+    },
   ) {
     this.url = inner.url;
     this.#inner = inner;
     this.#clock = options.clock;
     this.#random = options.random;
+    this.#node = options.node ?? options.clock;
     this.faults = options.faults ?? calmStore;
   }
 
@@ -127,7 +137,7 @@ export class FaultyStore implements ObjectStore {
   }
 
   async #read<T>(what: string, work: () => Promise<T>): Promise<T> {
-    await this.#delay();
+    await this.#delay(this.#node);
     if (this.#strikes("refused", what) || this.#strikes("lost", what)) throw failed(what, "no");
     const result = await work();
     if (this.#strikes("unheard", what)) throw failed(what, "no");
@@ -135,30 +145,40 @@ export class FaultyStore implements ObjectStore {
   }
 
   async #write<T>(what: string, work: () => Promise<T>): Promise<T> {
-    await this.#delay();
-    if (this.#strikes("refused", what)) throw failed(what, "no");
-    if (this.#strikes("lost", what)) throw failed(what, "maybe");
+    await this.#delay(this.#clock);
+    if (this.#strikes("refused", what)) throw await this.#heard(failed(what, "no"));
+    if (this.#strikes("lost", what)) throw await this.#heard(failed(what, "maybe"));
     if (this.#strikes("ghost", what)) {
-      this.#clock.after(this.#random.between(0, this.faults.ghostMsMax), () => {
+      this.#clock.after(this.#random.between(0, this.#now.ghostMsMax), () => {
         this.#clock.trace(`ghost lands: ${what}`);
         work().catch((cause: unknown) => this.#clock.trace(`ghost failed: ${String(cause)}`));
       });
-      throw failed(what, "maybe");
+      throw await this.#heard(failed(what, "maybe"));
     }
     const result = await work();
     this.#clock.trace(what);
-    await this.#delay();
+    await this.#delay(this.#node);
     if (this.#strikes("unheard", what)) throw failed(what, "maybe");
     return result;
   }
 
-  #delay(): Promise<void> {
-    const { slow, slowMs, delayMsMax } = this.faults;
-    return sleep(this.#clock, this.#random.chance(slow) ? slowMs : this.#random.unit() * delayMsMax);
+  get #now(): StoreFaults {
+    return typeof this.faults === "function" ? this.faults() : this.faults;
+  }
+
+  /** Nothing is heard by a node that died meanwhile. */
+  async #heard<T>(answer: T): Promise<T> {
+    if (this.#node !== this.#clock) await sleep(this.#node, 0);
+    return answer;
+  }
+
+  #delay(clock: Clock): Promise<void> {
+    const { slow, slowMs, delayMsMax } = this.#now;
+    return sleep(clock, this.#random.chance(slow) ? slowMs : this.#random.unit() * delayMsMax);
   }
 
   #strikes(fault: "refused" | "lost" | "unheard" | "ghost", what: string): boolean {
-    if (!this.#random.chance(this.faults[fault])) return false;
+    if (!this.#random.chance(this.#now[fault])) return false;
     this.struck.set(fault, (this.struck.get(fault) ?? 0) + 1);
     this.#clock.trace(`${fault}: ${what}`);
     return true;

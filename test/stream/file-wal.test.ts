@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { CorruptData } from "../../src/base/errors.ts";
 import type { NodeEpoch, Offset, StreamId } from "../../src/base/ids.ts";
+import type { Clock } from "../../src/base/runtime.ts";
 import { FileWal, type FileWalLimits } from "../../src/stream/file-wal.ts";
 import type { WalPosition } from "../../src/stream/wal.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
@@ -17,13 +18,13 @@ const limits: FileWalLimits = {
 
 let epochs = 0;
 
-function walOn(disk: MemoryDisk, changed: Partial<FileWalLimits> = {}): FileWal {
+function walOn(disk: MemoryDisk, changed: Partial<FileWalLimits> = {}, clock: { clock?: Clock } = {}): FileWal {
   epochs += 1;
   return new FileWal({
     disk,
     directory: "wal",
     nodeEpoch: epochs as NodeEpoch,
-    runtime: seededRuntime(epochs),
+    runtime: { ...seededRuntime(epochs), ...clock },
     limits: { ...limits, ...changed },
     logger: silent,
   });
@@ -114,6 +115,29 @@ describe("file WAL", () => {
     expect(found.length).toBeLessThan(10 + 11); // At most a segment of what was trimmed.
   });
 
+  test("several prepared segments behind the tail are all written into, and none is made twice", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    for (let i = 0; i < 30; i += 1) await append(wal, i, 3000);
+    await wal[Symbol.asyncDispose]();
+    const files = disk.files();
+    for (const name of [...files.keys()].sort().slice(1)) files.get(name)?.fill(0); // As a power loss leaves it.
+    const found = await recovered(MemoryDisk.of(files));
+    const again = MemoryDisk.of(files);
+    const next = walOn(again);
+    await next.recover(() => undefined);
+    let last = 0 as WalPosition;
+    for (let i = found.length; i < 100; i += 1) {
+      last = await append(next, i, 3000);
+      if (i === 60) await next.trim(last);
+    }
+    await next[Symbol.asyncDispose]();
+    const kept = await recovered(again);
+    expect(kept[0]).toBeLessThanOrEqual(61);
+    expect(kept).toEqual(upTo(100).slice(kept[0]));
+  });
+
   test("a record larger than a segment gets one of its own", async () => {
     const disk = new MemoryDisk();
     const wal = walOn(disk);
@@ -121,6 +145,19 @@ describe("file WAL", () => {
     await Promise.all([append(wal, 0, 10), append(wal, 1, 100_000), append(wal, 2, 10)]);
     await wal[Symbol.asyncDispose]();
     expect(await recovered(disk)).toEqual([0, 1, 2]);
+  });
+
+  test("a trim may end where a segment does, though the next one was too small and stayed empty", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    const filling = 40_000; // Its group gets a segment of its own and fills it to the last byte.
+    const ends: WalPosition[] = [];
+    for (let i = 0; i < 3; i += 1) ends.push(await append(wal, i, filling));
+    await wal.trim(ends[1] as WalPosition);
+    ends.push(await append(wal, 3), await append(wal, 4, filling)); // A segment's first group tells how far the trim went.
+    await wal[Symbol.asyncDispose]();
+    expect((await recovered(disk)).filter((i) => i >= 2)).toEqual([2, 3, 4]);
   });
 
   test("a failed sync fails the group as maybe, seals the WAL, and is not repeated", async () => {
@@ -142,7 +179,12 @@ describe("file WAL", () => {
 
   test("a full disk stops appends until there is room, and loses nothing", async () => {
     const disk = new MemoryDisk();
-    const wal = walOn(disk);
+    const { clock } = seededRuntime(0);
+    const hurried: Clock = {
+      ...clock,
+      after: (delayMs, callback) => clock.after(delayMs > 60_000 ? delayMs : 0, callback),
+    };
+    const wal = walOn(disk, {}, { clock: hurried });
     await wal.recover(() => undefined);
     let refused = 0;
     disk.fault = (operation) => {

@@ -7,22 +7,27 @@ import { sleep } from "../../src/base/async.ts";
 import { OperationFailed } from "../../src/base/errors.ts";
 import type { NodeId, Offset, Owned, StreamId, Uuid } from "../../src/base/ids.ts";
 import type { Runtime } from "../../src/base/runtime.ts";
+import type { CasLog } from "../../src/metadata/cas-log.ts";
+import type { MetadataClient } from "../../src/metadata/client.ts";
+import { MemoryLog } from "../../src/metadata/memory-log.ts";
+import { type MetadataLimits, openMetadata } from "../../src/metadata/metadata-client.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { FileWal } from "../../src/stream/file-wal.ts";
 import type { StreamLimits } from "../../src/stream/limits.ts";
 import type { OpenedStream, StreamStorage } from "../../src/stream/storage.ts";
 import { openStreamStorage } from "../../src/stream/stream-storage.ts";
-import type { Wal, WalEntry } from "../../src/stream/wal.ts";
+import type { Wal } from "../../src/stream/wal.ts";
 import { NodeClock, SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
+import { HastyWal } from "../sim/hasty-wal.ts";
 import { SimRandom } from "../sim/random.ts";
-import { FakeMetadata } from "../support/fake-metadata.ts";
 import { silent } from "../support/seeded.ts";
 import { TroubledStore } from "../support/troubled-store.ts";
 
 const node = 1 as NodeId;
-const topic = "00000000-0000-4000-8000-000000000001" as Uuid;
-const streams = [10, 11, 12].map((id) => id as StreamId);
+const topicId = "00000000-0000-4000-8000-000000000001" as Uuid;
+/** A stream a partition, in the order in which the metadata gives them out. */
+const streams = [1, 2, 3].map((id) => id as StreamId);
 
 const limits: StreamLimits = {
   uploadBytesMax: 20_000,
@@ -44,6 +49,16 @@ const limits: StreamLimits = {
   garbageIntervalMs: 300,
   garbageGraceMs: 500,
   orphanAgeMsMin: 2000,
+};
+
+const metadataLimits: MetadataLimits = {
+  pollMs: 50,
+  readEntriesMax: 100,
+  batchProposalsMax: 10,
+  batchBytesMax: 100_000,
+  proposalsWaitingMax: 100,
+  checkpointEntries: 20,
+  retry: { delayMsMin: 5, delayMsMax: 50 },
 };
 
 const gauge = { set: () => undefined };
@@ -72,13 +87,14 @@ class World {
   readonly clock = new SimClock();
   readonly random: SimRandom;
   readonly disk: SimDisk;
-  readonly metadata = new FakeMetadata();
+  readonly metadataLog = new MemoryLog();
   readonly objects: MemoryObjectStore;
   /** Everything ever appended and not known to be lost, per stream. */
   readonly model = new Map<StreamId, Appended[]>(streams.map((id) => [id, []]));
   readonly states = new Map<StreamId, State>();
   readonly opened = new Map<StreamId, OpenedStream>();
   readonly wrapWal: (wal: Wal) => Wal;
+  propose: MetadataClient["propose"] = () => Promise.reject(new Error("not started"));
   life = 0;
   fatal: unknown;
   nodeClock: NodeClock;
@@ -91,7 +107,6 @@ class World {
     this.objects = new MemoryObjectStore({ clock: this.clock });
     this.nodeClock = new NodeClock(this.clock);
     this.wrapWal = wrapWal;
-    for (const id of streams) this.metadata.addStream(id, topic, node);
   }
 
   async start(): Promise<void> {
@@ -102,7 +117,22 @@ class World {
     const random = this.random.fork(`life ${this.life}`);
     const runtime: Runtime = { clock, random };
     const slowness = random.pick([2, 10, 400]);
-    const metadata = this.metadata.register(node, { clock, delayMs: () => random.unit() * slowness });
+    const metadata = await openMetadata({
+      log: new SlowLog(this.metadataLog, () => sleep(clock, random.unit() * slowness)),
+      nodeId: node,
+      node: { host: "a", port: 1, rack: null },
+      runtime,
+      logger: silent,
+      limits: metadataLimits,
+      failed: (cause) => {
+        this.fatal = cause;
+      },
+    });
+    if (this.life === 1) {
+      const topic = { topicId, name: "t", partitions: streams.length, configs: new Map<string, string>() };
+      expect((await metadata.propose([{ kind: "create-topic", ...topic }])).kind).toBe("accepted");
+      expect(metadata.image.topic(topicId)?.partitions).toEqual(streams);
+    }
     this.store = new TroubledStore(this.objects, { clock, random, failing: random.pick([0, 0.1, 0.5]) });
     const wal = new FileWal({
       disk: this.disk,
@@ -125,12 +155,14 @@ class World {
       fatal,
       logger: silent,
     });
+    this.propose = (events) => metadata.propose(events);
     for (const id of streams) await this.open(id);
   }
 
   /** Opens the stream and checks everything that was promised about it. */
   async open(id: StreamId): Promise<void> {
     this.states.delete(id);
+    expect((await this.propose([{ kind: "open-streams", streams: [id] }])).kind).toBe("accepted");
     const stream = await (this.storage as StreamStorage).open(id, {
       label: Uint8Array.of(id),
       sidecar: () => {
@@ -302,34 +334,28 @@ describe("stream storage", () => {
   });
 });
 
-/** Acks as soon as it is asked. */
-class HastyWal implements Wal {
-  readonly #wal: Wal;
-  constructor(wal: Wal) {
-    this.#wal = wal;
+/** An append takes its time before and after it happens, and never returns to a node that died meanwhile. */
+class SlowLog implements CasLog {
+  readonly #log: CasLog;
+  readonly #pause: () => Promise<void>;
+  constructor(log: CasLog, pause: () => Promise<void>) {
+    this.#log = log;
+    this.#pause = pause;
   }
-  get durable(): Wal["durable"] {
-    return this.#wal.durable;
+  async append(entry: Parameters<CasLog["append"]>[0]): ReturnType<CasLog["append"]> {
+    await this.#pause();
+    const outcome = await this.#log.append(entry);
+    await this.#pause();
+    return outcome;
   }
-  get bytesUsed(): number {
-    return this.#wal.bytesUsed;
+  read(...request: Parameters<CasLog["read"]>): ReturnType<CasLog["read"]> {
+    return this.#log.read(...request);
   }
-  get bytesMax(): number {
-    return this.#wal.bytesMax;
+  readCheckpoint(): ReturnType<CasLog["readCheckpoint"]> {
+    return this.#log.readCheckpoint();
   }
-  recover(visit: Parameters<Wal["recover"]>[0]): Promise<void> {
-    return this.#wal.recover(visit);
+  writeCheckpoint(checkpoint: Parameters<CasLog["writeCheckpoint"]>[0]): Promise<void> {
+    return this.#log.writeCheckpoint(checkpoint);
   }
-  append(entry: WalEntry): void {
-    const { stream, epoch, after, from, to, maxTimestamp, bytes } = entry;
-    const record = { stream, epoch, after, from, to, maxTimestamp, bytes };
-    this.#wal.append({ ...record, durable: () => undefined, failed: () => undefined });
-    entry.durable(this.#wal.durable);
-  }
-  trim(position: Wal["durable"]): Promise<void> {
-    return this.#wal.trim(position);
-  }
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#wal[Symbol.asyncDispose]();
-  }
+  async [Symbol.asyncDispose](): Promise<void> {}
 }

@@ -10,7 +10,9 @@ import { openStreamStorage } from "../../src/stream/stream-storage.ts";
 import { SimClock } from "../sim/clock.ts";
 import { FakeMetadata } from "../support/fake-metadata.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
+import { noMetrics } from "../support/no-metrics.ts";
 import { seededRandom, silent } from "../support/seeded.ts";
+import { smallStreams } from "../support/stream-limits.ts";
 
 const node = 1 as NodeId;
 const [topicA, topicB] = ["00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"] as [
@@ -18,31 +20,6 @@ const [topicA, topicB] = ["00000000-0000-4000-8000-00000000000a", "00000000-0000
   Uuid,
 ];
 const [a, b, c] = [1, 2, 3] as [StreamId, StreamId, StreamId];
-
-const defaults: StreamLimits = {
-  uploadBytesMax: 1_000_000,
-  uploadIntervalMsMax: 1_000_000,
-  uploadsInFlightMax: 2,
-  uploadPartBytes: 1_000_000,
-  streamObjectBytesMin: 10_000,
-  objectStreamsMax: 100,
-  blockBytesMax: 4096,
-  uploadRetryDelayMsMin: 1,
-  uploadRetryDelayMsMax: 2,
-  logCacheBytesMax: 1_000_000,
-  blockCacheBytesMax: 100_000,
-  indexCacheBytesMax: 10_000,
-  readRequestBytesMax: 10_000,
-  readaheadBytesMax: 0,
-  readsInFlightMax: 2,
-  readCursorsMax: 4,
-  garbageIntervalMs: 1000,
-  garbageGraceMs: 5000,
-  orphanAgeMsMin: 60_000,
-};
-
-const gauge = { set: () => undefined };
-const metrics = { generationsQueued: gauge, logCacheBytes: gauge, uncommittedBytes: gauge, walBytes: gauge };
 
 let clock: SimClock;
 let disk: MemoryDisk;
@@ -83,9 +60,9 @@ async function start(limits: Partial<StreamLimits> = {}): Promise<StreamStorage>
     store: objects,
     metadata: client,
     runtime,
-    limits: { ...defaults, ...limits },
+    limits: { ...smallStreams, ...limits },
     logger: silent,
-    metrics,
+    metrics: noMetrics,
     fatal: (cause) => fatal.push(cause),
   });
   opening.catch(() => undefined);
@@ -153,6 +130,21 @@ describe("a cut", () => {
       metadata.ranges.set(a, image);
       await clock.until(again[Symbol.asyncDispose]() as Promise<void>);
     }
+  });
+
+  test("leaves its records in the WAL until the metadata has accepted it", async () => {
+    const storage = await start({ uploadBytesMax: 250_000 }); // More than a segment.
+    const stream = await clock.until(storage.open(a, writer));
+    metadata.isStuck = true;
+    let count = 0;
+    while (count < 400) await clock.until(append(stream, count++, 1000)); // The WAL goes on over several segments.
+    expect(await keys()).not.toEqual([]);
+    disk = disk.afterPowerLoss(() => "lost");
+    metadata.isStuck = false;
+    const again = await start();
+    const reopened = await clock.until(again.open(a, writer));
+    expect(await everything(reopened)).toEqual(Array.from({ length: count }, (_, i) => i));
+    await clock.until(again[Symbol.asyncDispose]() as Promise<void>);
   });
 
   test("comes by time, too", async () => {

@@ -11,6 +11,8 @@ type Reason = "missing" | "gap" | "stale-epoch" | "exists";
 
 export class FakeMetadata {
   seq = 0;
+  /** Proposals are neither accepted nor refused. */
+  isStuck = false;
   readonly streams = new Map<StreamId, StreamInfo>();
   readonly ranges = new Map<StreamId, CommittedRange[]>();
   readonly objects = new Map<string, ObjectEntry>();
@@ -39,6 +41,7 @@ export class FakeMetadata {
       image: this.#image(),
       propose: async (events) => {
         await sleep(options.clock, options.delayMs());
+        if (this.isStuck) await new Promise<never>(() => undefined);
         if (this.nodes.get(node) !== epoch) throw new Error("fenced");
         const proposal = this.apply(events, node);
         await sleep(options.clock, options.delayMs());

@@ -7,7 +7,6 @@ import { open as openRest } from "../../catalogs/rest.ts";
 import type { HttpRequest } from "../../src/base/http.ts";
 import { type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
 import type { Runtime } from "../../src/base/runtime.ts";
-import type { Counter, Gauge, Histogram } from "../../src/base/telemetry.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { buildBatch, type NewRecord } from "../../src/protocol/records.ts";
 import { Router } from "../../src/server/http-router.ts";
@@ -18,13 +17,13 @@ import { readManifestList } from "../../src/table/iceberg/manifest-list.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
 import { currentSchema } from "../../src/table/table-creation.ts";
-import type { CompactorMetrics } from "../../src/table/table-worker.ts";
 import { InlineTranslator } from "../../src/table/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
 import { readByHyparquet } from "../table/parquet-readers.ts";
 import { roundLimits } from "../table/translate-fixtures.ts";
 import { FakeLog, type FakePartition } from "./fake-log.ts";
-import { addTopic, type MemoryMetadata, MemoryMetadataLog, memoryMetadata } from "./memory-metadata.ts";
+import { addTopic, MemoryMetadata, MemoryMetadataLog } from "./memory-metadata.ts";
+import { noMetrics } from "./no-metrics.ts";
 import { seededRuntime, silent } from "./seeded.ts";
 
 export type Fetch = typeof globalThis.fetch;
@@ -75,7 +74,7 @@ export class Lake {
     this.runtime = { ...seededRuntime(seed), ...runtime };
     const store = new MemoryObjectStore(this.runtime);
     this.store = store;
-    this.#catalogMetadata = memoryMetadata(this.metadataLog);
+    this.#catalogMetadata = new MemoryMetadata(this.metadataLog);
     this.warehouse = new Warehouse({ mounts: new Map([[this.root, store]]) });
     this.#router = new Router(
       restCatalogRoutes({
@@ -132,7 +131,7 @@ export class Lake {
     tables: readonly TableSettings[],
     limits: Partial<CompactorLimits> = {},
   ): { compactor: Compactor; metadata: MemoryMetadata } {
-    const metadata = memoryMetadata(this.metadataLog);
+    const metadata = new MemoryMetadata(this.metadataLog);
     const store = hooked(this.store, (key) => this.hooks.write(key));
     const compactor = openCompactor({
       metadata,
@@ -239,16 +238,3 @@ function hooked(store: MemoryObjectStore, write: (key: string) => void): MemoryO
     },
   });
 }
-
-const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };
-export const noMetrics: CompactorMetrics = {
-  translationLag: nothing,
-  commitLag: nothing,
-  tableRows: nothing,
-  tableFiles: nothing,
-  tableFileBytes: nothing,
-  tableInvalid: nothing,
-  tableCommits: nothing,
-  tableCommitSeconds: nothing,
-  tableState: nothing,
-};

@@ -4,15 +4,15 @@ import type { ErrorName } from "../../schemas/kafka/errors.ts";
 import { errorName } from "../../schemas/kafka/errors.ts";
 import type { Offset, Uuid } from "../../src/base/ids.ts";
 import { Slabs } from "../../src/base/slabs.ts";
-import type { RequestContext } from "../../src/handlers/handler.ts";
 import { type LocalLog, type LogLimits, openLog } from "../../src/log/local-log.ts";
 import type { Partition } from "../../src/log/log.ts";
+import type { RequestContext } from "../../src/protocol/dispatch.ts";
 import { buildBatch, type NewBatch } from "../../src/protocol/records.ts";
 import { ManualClock } from "./manual-clock.ts";
+import { MemoryMetadata } from "./memory-metadata.ts";
 import { MemoryStreams } from "./memory-streams.ts";
 import { records, topicConfig } from "./owned-partition.ts";
 import { seededRandom, silent } from "./seeded.ts";
-import { TopicsMetadata } from "./topics-metadata.ts";
 
 const limits: LogLimits = {
   laneBatchesMax: 100,
@@ -20,11 +20,12 @@ const limits: LogLimits = {
   producersMax: 1000,
   producerIdleMsMax: 86_400_000,
   maintenanceIntervalMs: 300_000,
+  reopenIntervalMs: 300_000,
   streamsOpenedMax: 8,
 };
 
 export class LogWorld {
-  readonly metadata = new TopicsMetadata();
+  readonly metadata = new MemoryMetadata();
   readonly streams = new MemoryStreams();
   readonly clock = new ManualClock();
   readonly random = seededRandom(1);

@@ -2,7 +2,7 @@
  * A disk that can lose power: it knows which 512-byte sectors and which directory changes were not synced, and can be cut
  * at any operation. What is lost then is the caller's choice, so tests can try every one or draw them.
  */
-import type { DirectoryEntry, Disk, DiskFile } from "../../src/base/disk.ts";
+import type { DirectoryEntry, Disk, DiskFile, OpenMode } from "../../src/base/disk.ts";
 
 const sectorBytes = 512;
 
@@ -83,7 +83,7 @@ export class MemoryDisk implements Disk {
     return MemoryDisk.of(new Map([...names].map(([path, inode]) => [path, images.get(inode) as Uint8Array])));
   }
 
-  async open(path: string, mode: "read" | "write" | "create"): Promise<DiskFile> {
+  async open(path: string, mode: OpenMode): Promise<DiskFile> {
     await this.#step("open");
     let inode = this.#names.get(path);
     if (mode === "create") {
@@ -93,7 +93,8 @@ export class MemoryDisk implements Disk {
       inode = created;
     }
     if (inode === undefined) throw withCode("ENOENT", path);
-    return this.#file(inode);
+    const file = this.#file(inode);
+    return mode === "durable" ? syncingWrites(file) : file;
   }
 
   async list(directory: string): Promise<readonly DirectoryEntry[]> {
@@ -195,6 +196,17 @@ export class MemoryDisk implements Disk {
     if (this.steps > this.stepsMax) await new Promise<never>(() => undefined);
     this.fault(operation);
   }
+}
+
+/** A write and a sync, between which the power may go as it may within a durable write. */
+function syncingWrites(file: DiskFile): DiskFile {
+  return {
+    ...file,
+    write: async (views, position) => {
+      await file.write(views, position);
+      await file.datasync();
+    },
+  };
 }
 
 function resized(bytes: Uint8Array, length: number): Uint8Array {

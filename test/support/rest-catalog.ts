@@ -6,7 +6,7 @@ import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { openHttpServer } from "../../src/server/http.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
-import { memoryMetadata } from "./memory-metadata.ts";
+import { MemoryMetadata } from "./memory-metadata.ts";
 import { seededRuntime, silent } from "./seeded.ts";
 
 export interface TestCatalog extends AsyncDisposable {
@@ -44,7 +44,7 @@ export async function startRestCatalog(
     clock: runtime.clock,
     logger: silent,
     routes: restCatalogRoutes({
-      metadata: options.metadata ?? memoryMetadata(),
+      metadata: options.metadata ?? new MemoryMetadata(),
       warehouse,
       root,
       runtime,

@@ -135,8 +135,8 @@ function requireType(json: Json | undefined, source: string): void {
   const part = (name: string, type: "number" | "string") => {
     if (!isJsonObject(json) || typeof json[name] !== type) throw corrupt(source, `a type with its ${name}`, json);
   };
-  const kind = isJsonObject(json) && typeof json["type"] === "string" ? json["type"] : "";
-  switch (kind) {
+  const kind = isJsonObject(json) ? json["type"] : undefined;
+  switch (typeof kind === "string" ? kind : "") {
     case "struct": {
       const { fields } = json as JsonObject;
       if (!Array.isArray(fields)) throw corrupt(source, "fields", json);

@@ -1,0 +1,107 @@
+/** Proves: every `inlet` command in the pages does what the page says, in the order of the page, against a real broker. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { pages, shellCommands } from "../support/markdown.ts";
+import { answers, checkout, freePort } from "../support/processes.ts";
+
+const documented = pages()
+  .flatMap(shellCommands)
+  .filter((command) => /^(bin\/)?inlet\b/.test(command));
+
+let home: string;
+let environment: Readonly<Record<string, string>>;
+let admin: string;
+let brokers: string;
+let broker: ChildProcess | undefined;
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), "inlet-docs-"));
+  const names = ["KAFKA", "REGISTRY", "CATALOG", "HTTP"];
+  const ports = await Promise.all(names.map(async (name) => [`INLET_${name}_PORT`, String(await freePort())] as const));
+  environment = Object.fromEntries(ports);
+  admin = `http://127.0.0.1:${environment["INLET_HTTP_PORT"]}`;
+  brokers = `127.0.0.1:${environment["INLET_KAFKA_PORT"]}`;
+});
+afterAll(async () => {
+  if (broker?.exitCode === null) {
+    broker.kill();
+    await once(broker, "exit");
+  }
+  rmSync(home, { recursive: true });
+});
+
+/** What a reader sees of each, in the reader's directory. */
+const promises: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  "bin/inlet init": async (args) => {
+    await inlet(args);
+    expect(["inlet.yaml", "inlet.schema.json"].filter((name) => !existsSync(join(home, name)))).toEqual([]);
+  },
+  "bin/inlet config check": async (args) => expect(await inlet(args)).toContain("ok: "),
+  "bin/inlet start": async (args) => {
+    // The page's own topic, so that it has a table; its bucket is somebody's.
+    const settings = ["--data-directory", join(home, "data"), "-c", withOrders()];
+    broker = spawn(join(checkout, "bin/inlet"), [...args, ...settings], {
+      cwd: home,
+      env: { ...process.env, ...environment },
+      stdio: "ignore",
+    });
+    await expect.poll(() => answers(`${admin}/health/ready`), { timeout: 20_000 }).toBe(true);
+  },
+  "bin/inlet topic create orders --partitions 6": async (args) => expect(await inlet(args)).toContain("orders"),
+  "bin/inlet topic list": async (args) => expect(await inlet(args)).toMatch(/orders +6/),
+  "bin/inlet group list": async (args) => expect(await inlet(args)).toContain("GROUP"),
+  "bin/inlet table list": async (args) => expect(await inlet(args)).toContain("sales.orders"),
+  "bin/inlet table flush orders": async (args) =>
+    expect(JSON.parse(await inlet(args))).toMatchObject({ topic: "orders" }),
+  "bin/inlet table connect orders --engine trino": async (args) =>
+    expect(await inlet(args)).toContain('lake."sales"."orders"'),
+};
+
+test("every documented command is promised here, in the page's order", () => {
+  expect(documented).toEqual(Object.keys(promises));
+});
+
+test.each(Object.entries(promises))("%s", async (command, promise) => {
+  await promise(command.split(" ").slice(1));
+});
+
+test("commands that are spoken of in passing, here and in the comments of other files, are there", async () => {
+  const others = ["docker-compose.yml", "Dockerfile", "examples/compose/inlet.yaml"];
+  const texts = [
+    ...pages().map(({ text }) => text),
+    ...others.map((name) => readFileSync(join(checkout, name), "utf8")),
+  ];
+  const spoken = texts.flatMap((text) => [
+    ...[...text.matchAll(/`(?:bin\/)?inlet ([^`]+)`/g)].map(([, words]) => words as string),
+    ...[...text.matchAll(/^# +bin\/inlet (.+)$/gm)].map(([, words]) => words as string),
+  ]);
+  expect(spoken.length).toBeGreaterThan(5);
+  for (const words of new Set(spoken)) {
+    const named = words.split(/\s+/).filter((word) => /^[a-z]+$/.test(word));
+    const [usage] = (await inlet([...named.slice(0, 2), "--help"])).split("\n");
+    expect([words, usage]).toEqual([words, expect.stringContaining(`inlet ${named[0]}`)]);
+    // The help of a family instead of its member's: there is no such member.
+    if (named.length > 1) expect([words, usage]).toEqual([words, expect.not.stringContaining("[command]")]);
+  }
+});
+
+function withOrders(): string {
+  const file = join(home, "orders.yaml");
+  writeFileSync(file, "topics:\n  orders: { table: { name: sales.orders }, value: { decode: json } }\n");
+  return file;
+}
+
+const run = promisify(execFile);
+
+/** Runs the command where the reader stands, at the ports of this test. */
+async function inlet(args: readonly string[]): Promise<string> {
+  const { stdout } = await run(join(checkout, "bin/inlet"), ["--brokers", brokers, "--admin", admin, ...args], {
+    cwd: home,
+    env: { ...process.env, ...environment },
+  });
+  return stdout;
+}

@@ -1,0 +1,80 @@
+/** Reads all that a healed broker holds: its log, its groups, its objects, its table. */
+import { sleep } from "../../src/base/async.ts";
+import type { ObjectStore } from "../../src/object-store/object-store.ts";
+import { objectPrefix } from "../../src/stream/uploader.ts";
+import { type ActorWorld, nameOf, type TopicPartition } from "./actor.ts";
+import { flush } from "./administrator.ts";
+import { Client, type ClientWorld } from "./client.ts";
+import { committedOffsets } from "./consumer.ts";
+import type { FinalState, PartitionName, SeenRecord } from "./history.ts";
+import { type SimNode, tableTopics } from "./node.ts";
+import { Reader } from "./reader.ts";
+import { readTableRows } from "./table-rows.ts";
+
+export interface EndWorld {
+  readonly actors: ActorWorld;
+  readonly clients: ClientWorld;
+  readonly partitions: readonly TopicPartition[];
+  readonly groups: readonly string[];
+  readonly retained: ReadonlySet<PartitionName>;
+  readonly objects: ObjectStore;
+  readonly lake: ObjectStore;
+}
+
+export async function readFinalState(world: EndWorld): Promise<FinalState> {
+  const { actors, clients, partitions } = world;
+  const logs = await readLogs(world);
+  for (const group of world.groups) await committedOffsets(actors, new Client(clients, group), partitions);
+  for (const topic of tableTopics) await flushed(world, topic);
+  const node = clients.node() as SimNode;
+  return {
+    logs,
+    topics: new Set([...node.core.metadata.image.topics()].map(({ name }) => name)),
+    retained: world.retained,
+    objects: await compareObjects(node, world.objects),
+    table: {
+      partitions: partitions.filter(({ topic }) => tableTopics.some((each) => each === topic)).map(nameOf),
+      committedTo: new Map(actors.history.flushes.flatMap(({ committedTo }) => [...committedTo])),
+      rows: await readTableRows(node, world.lake),
+    },
+  };
+}
+
+/** Until it succeeds: whoever waits gives up. */
+async function flushed({ actors, clients }: EndWorld, topic: string): Promise<void> {
+  for (let problem = await flush(actors, topic); problem !== undefined; ) {
+    clients.clock.trace(`flush: ${problem}`);
+    await sleep(clients.clock, 500);
+    problem = await flush(actors, topic);
+  }
+}
+
+async function readLogs({ actors, clients, partitions }: EndWorld): Promise<FinalState["logs"]> {
+  const client = new Client(clients, "last-reader");
+  const reader = new Reader(actors, client, partitions);
+  const records = new Map<PartitionName, SeenRecord[]>(partitions.map((each) => [nameOf(each), []]));
+  const isDone = (name: PartitionName): boolean => reader.positions.get(name) === reader.highWatermarks.get(name);
+  while (![...records.keys()].every(isDone)) {
+    for (const [name, found] of await reader.poll()) records.get(name)?.push(...found);
+    await client.pause(10);
+  }
+  return new Map(
+    [...records].map(([name, found]) => {
+      const logStart = reader.logStarts.get(name) ?? 0;
+      const highWatermark = reader.highWatermarks.get(name) ?? 0;
+      return [name, { logStart, highWatermark, records: found }];
+    }),
+  );
+}
+
+/** Every object that the metadata names is there as it says, and no other is left. */
+async function compareObjects(node: SimNode, store: ObjectStore): Promise<FinalState["objects"]> {
+  const stored = new Map<string, number>();
+  for await (const { key, size } of store.list(objectPrefix)) stored.set(key, size);
+  const missing: string[] = [];
+  for (const { key, bytes } of node.core.metadata.image.objects()) {
+    if (stored.get(key) !== bytes) missing.push(`${key}: ${bytes} bytes, stored ${stored.get(key)}`);
+    stored.delete(key);
+  }
+  return { missing, unknown: [...stored.keys()] };
+}

@@ -1,0 +1,22 @@
+/** Metrics that nobody looks at. */
+import type { Counter, Gauge, Histogram } from "../../src/base/telemetry.ts";
+import type { StreamMetrics } from "../../src/stream/stream-storage.ts";
+import type { CompactorMetrics } from "../../src/table/table-worker.ts";
+
+const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };
+
+export const noMetrics: CompactorMetrics & StreamMetrics = {
+  translationLag: nothing,
+  commitLag: nothing,
+  tableRows: nothing,
+  tableFiles: nothing,
+  tableFileBytes: nothing,
+  tableInvalid: nothing,
+  tableCommits: nothing,
+  tableCommitSeconds: nothing,
+  tableState: nothing,
+  generationsQueued: nothing,
+  logCacheBytes: nothing,
+  uncommittedBytes: nothing,
+  walBytes: nothing,
+};

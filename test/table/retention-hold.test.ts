@@ -1,0 +1,50 @@
+/** Proves: retention leaves what the lake does not hold, from the first moment on and after a new start of the table. */
+import { describe, expect, test } from "vitest";
+import type { Offset, Uuid } from "../../src/base/ids.ts";
+import { retentionHold } from "../../src/table/retention-hold.ts";
+import { addTopic, MemoryMetadataLog } from "../support/memory-metadata.ts";
+
+const topicId = "00000000-0000-4000-8000-000000000001" as Uuid;
+const at = { topicId, partition: 0 };
+const orders = (topic: string): boolean => topic === "orders";
+
+function world(): MemoryMetadataLog {
+  const log = new MemoryMetadataLog();
+  addTopic(log, "orders", topicId, 2);
+  return log;
+}
+
+function table(log: MemoryMetadataLog, generation: number, committedTo: number): void {
+  const id = `00000000-0000-4000-8000-00000000010${generation}` as Uuid;
+  const name = `kafka.orders__g${generation}`;
+  log.apply([{ kind: "create-table", table: id, topicId, generation, catalog: "main", name }]);
+  if (committedTo === 0) return;
+  const ranges = [{ partition: 0, from: 0 as Offset, to: committedTo as Offset, skips: committedTo }];
+  const round = { schemaId: 0, specId: 0, mappingVersion: 0, main: null, deadLetters: null };
+  const added = log.apply([{ kind: "add-table-round", table: id, generation, lane: "live", ...round, ranges }]);
+  if (added.kind === "refused") throw new Error(added.refusal.reason);
+  log.apply([{ kind: "table-rounds-committed", table: id, upTo: added.seq, snapshotId: null }]);
+}
+
+describe("retention", () => {
+  test("is free where the topic becomes no table, and where there is no such topic", () => {
+    const { image } = world();
+    expect(retentionHold(image, () => false, at)).toBeUndefined();
+    expect(retentionHold(image, orders, { ...at, topicId: at.topicId.replace("1", "2") as Uuid })).toBeUndefined();
+  });
+
+  test("leaves everything before the table exists, and what is not committed", () => {
+    const log = world();
+    expect(retentionHold(log.image, orders, at)).toBe(0);
+    table(log, 1, 10);
+    expect(retentionHold(log.image, orders, at)).toBe(10);
+    expect(retentionHold(log.image, orders, { ...at, partition: 1 })).toBe(0);
+  });
+
+  test("leaves what a newer generation of the table lacks", () => {
+    const log = world();
+    table(log, 1, 10);
+    table(log, 2, 0);
+    expect(retentionHold(log.image, orders, at)).toBe(0);
+  });
+});
