@@ -168,7 +168,9 @@ class Model {
   }
 }
 
-test("nothing that a remaining snapshot reads is deleted, and no list or manifest that none reads stays; of a line, in the end no data file either", { timeout: 120_000 }, async () => {
+test("nothing that a remaining snapshot reads is deleted, and no list or manifest that none reads stays; of a line, in the end no data file either", {
+  timeout: 120_000,
+}, async () => {
   const counts = { deleted: 0, data: 0, olderRemain: 0 };
   for (let seed = 1; seed <= seeds; seed += 1) {
     const isLinear = seed % 2 === 0;
