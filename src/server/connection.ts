@@ -78,6 +78,12 @@ type Reply =
 /** Batches of one producer are numbered, so their handlers keep the order in which they were called. */
 const overlapping: ReadonlySet<ApiName> = new Set<ApiName>(["produce"]);
 
+/**
+ * After this many requests of a connection the others have a turn. One read may bring thousands of small ones, and where
+ * handlers answer at once all of them would run before the event loop goes on.
+ */
+const requestsPerTurnMax = 16;
+
 export class Connection implements FrameReader {
   readonly #options: ConnectionOptions;
   readonly #frames: FrameAssembler;
@@ -87,6 +93,9 @@ export class Connection implements FrameReader {
   #charged = 0;
   #chargedTo: FrameBudget;
   #running = 0;
+  #startedSinceYield = 0;
+  /** Set while the others have their turn. */
+  #nextTurn: Disposable | undefined;
   #lastActiveMs: number;
   /** When the incomplete frame began; moved on by the time in which we did not read. */
   #frameSinceMs = 0;
@@ -199,10 +208,11 @@ export class Connection implements FrameReader {
     if (this.#closing !== undefined) return;
     for (;;) {
       this.#flush();
-      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain) break;
+      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain || this.#nextTurn !== undefined) break;
       const slot = this.#queue.start();
       if (slot === undefined) break;
       this.#run(slot);
+      this.#countStart();
     }
     this.#read();
   }
@@ -213,6 +223,16 @@ export class Connection implements FrameReader {
     this.#isAdvancing = true;
     queueMicrotask(() => {
       this.#isAdvancing = false;
+      this.#advance();
+    });
+  }
+
+  #countStart(): void {
+    this.#startedSinceYield += 1;
+    if (this.#startedSinceYield < requestsPerTurnMax) return;
+    this.#nextTurn = this.#options.clock.after(0, () => {
+      this.#nextTurn = undefined;
+      this.#startedSinceYield = 0;
       this.#advance();
     });
   }
@@ -325,6 +345,7 @@ export class Connection implements FrameReader {
 
   #end(): void {
     this.#closing ??= { reason: "by-peer", sinceMs: 0 };
+    this.#nextTurn?.[Symbol.dispose]();
     this.#refundHalf();
     // Running handlers still look at their frames, and release them when they settle.
     for (const work of this.#queue.dropWaiting()) if (work.kind === "request") work.frame[Symbol.dispose]();
