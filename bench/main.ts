@@ -1,5 +1,8 @@
-/** `npm run bench -- --peer kafka [--records N] [--pairs N]` or `npm run bench -- translate`. */
+/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, `npm run bench -- translate [rows]` or `npm run bench -- wal [directory]`. */
 import { parseArgs } from "node:util";
+import { benchPeerKafka } from "./peer-kafka.ts";
+import { benchTranslate } from "./translate.ts";
+import { benchWal } from "./wal.ts";
 
 const { values, positionals } = parseArgs({
   options: {
@@ -11,16 +14,14 @@ const { values, positionals } = parseArgs({
 });
 
 if (values.peer === "kafka") {
-  const { benchPeerKafka } = await import("./peer-kafka.ts");
   await benchPeerKafka({ records: Number(values.records), pairs: Number(values.pairs), partitions: [1, 16] });
 } else if (positionals[0] === "translate") {
-  await import(new URL("translate.ts", import.meta.url).href);
+  await benchTranslate(Number(positionals[1] ?? 400_000));
 } else if (positionals[0] === "wal") {
-  const { benchWal } = await import("./wal.ts");
   await benchWal(positionals[1]);
 } else {
   console.error(
-    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate | wal [directory]",
+    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory]",
   );
   process.exitCode = 2;
 }

@@ -10,12 +10,18 @@ import { join } from "node:path";
 import { kafkaTool, startKafka } from "../interop/kafka.ts";
 import { startInlet } from "../test/support/inlet-process.ts";
 import { checkout } from "../test/support/processes.ts";
-import { type Usage, usage } from "./process-usage.ts";
+import { diskBytesWritten, usage } from "./process-usage.ts";
 
 export interface PeerOptions {
   readonly records: number;
   readonly pairs: number;
   readonly partitions: readonly number[];
+}
+
+interface Target {
+  readonly name: "kafka" | "inlet";
+  readonly bootstrap: string;
+  readonly pid: number;
 }
 
 interface Figures {
@@ -24,85 +30,110 @@ interface Figures {
   readonly diskBytesPerByte: number;
 }
 
+interface Turn {
+  readonly produce: Figures;
+  readonly consume: Figures;
+}
+
+interface Ratios {
+  readonly produce: number[];
+  readonly consume: number[];
+  /** Of produce, against a Kafka that flushes every message. */
+  readonly flush: number[];
+}
+
 const recordBytes = 1024;
+/** Less than of the others: a Kafka that flushes every message is slow. */
+const flushedShare = 1 / 10;
+const flushedRecordsMin = 20_000;
 
 export async function benchPeerKafka(options: PeerOptions): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "inlet-bench-"));
-  console.log(
-    `commit ${execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: checkout, encoding: "utf8" }).trim()}, ${options.records} records of ${recordBytes} bytes, ${options.pairs} pairs`,
-  );
+  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: checkout, encoding: "utf8" }).trim();
+  console.log(`commit ${commit}, ${options.records} records of ${recordBytes} bytes, ${options.pairs} pairs`);
   try {
     await using kafka = await startKafka({ directory: join(directory, "kafka") });
     await using inlet = await startInlet({ directory: join(directory, "inlet") });
-    const targets = [
+    const targets: readonly Target[] = [
       { name: "kafka", bootstrap: kafka.bootstrap, pid: kafka.running.child.pid as number },
       { name: "inlet", bootstrap: inlet.bootstrap, pid: inlet.running.child.pid as number },
-    ] as const;
-    const produceRatios: number[] = [];
-    const consumeRatios: number[] = [];
-    const flushRatios: number[] = [];
+    ];
+    const idle = targets.map((target) => residentMib(target));
+    const ratios: Ratios = { produce: [], consume: [], flush: [] };
     for (const partitions of options.partitions) {
-      for (let pair = 1; pair <= options.pairs; pair += 1) {
-        const figures = new Map<string, { readonly produce: Figures; readonly consume: Figures }>();
-        // The order alternates, so that neither side always gets the warmer disk.
-        for (const target of pair % 2 === 1 ? targets : [...targets].reverse()) {
-          const topic = `bench-${partitions}-${pair}`;
-          await createTopic(target.bootstrap, topic, partitions, {});
-          const produce = await measure(target.pid, options.records, () =>
-            produceRate(target.bootstrap, topic, options.records),
-          );
-          const consume = await measure(target.pid, options.records, () =>
-            consumeRate(target.bootstrap, topic, options.records),
-          );
-          figures.set(target.name, { produce, consume });
-          print(`${target.name} p=${partitions} pair=${pair}`, produce, consume);
-          await deleteTopic(target.bootstrap, topic);
-        }
-        const [theirs, ours] = [figures.get("kafka"), figures.get("inlet")];
-        if (theirs === undefined || ours === undefined) throw new Error("a pair lacks a side");
-        produceRatios.push(ours.produce.mibPerSecond / theirs.produce.mibPerSecond);
-        consumeRatios.push(ours.consume.mibPerSecond / theirs.consume.mibPerSecond);
-      }
-      const flushRecords = Math.max(20_000, Math.floor(options.records / 10));
-      for (let pair = 1; pair <= options.pairs; pair += 1) {
-        const rates = new Map<string, number>();
-        for (const target of targets) {
-          const topic = `flush-${partitions}-${pair}`;
-          await createTopic(
-            target.bootstrap,
-            topic,
-            partitions,
-            target.name === "kafka" ? { "flush.messages": "1" } : {},
-          );
-          rates.set(target.name, await produceRate(target.bootstrap, topic, flushRecords));
-          await deleteTopic(target.bootstrap, topic);
-        }
-        flushRatios.push((rates.get("inlet") as number) / (rates.get("kafka") as number));
-      }
+      for (let pair = 1; pair <= options.pairs; pair += 1)
+        await measurePair(targets, { ...options, partitions, pair, directory }, ratios);
+      for (let pair = 1; pair <= options.pairs; pair += 1)
+        await measureFlushPair(targets, { ...options, partitions, pair }, ratios);
     }
-    for (const target of targets)
-      console.log(`${target.name} resident ${(usage(target.pid).residentBytes / 2 ** 20).toFixed(0)} MiB`);
-    console.log(
-      `ratio produce-against-flush.messages=1 ${median(flushRatios).toFixed(2)} (all ${flushRatios.map((r) => r.toFixed(2)).join(" ")})`,
-    );
-    console.log(
-      `all produce ${produceRatios.map((r) => r.toFixed(2)).join(" ")}; all consume ${consumeRatios.map((r) => r.toFixed(2)).join(" ")}`,
-    );
-    console.log(`ratio produce=${median(produceRatios).toFixed(2)} consume=${median(consumeRatios).toFixed(2)}`);
+    for (const [at, target] of targets.entries())
+      console.log(`${target.name} resident ${idle[at]} MiB idle, ${residentMib(target)} MiB after the load`);
+    report(ratios);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function measure(pid: number, records: number, work: () => Promise<number>): Promise<Figures> {
-  const before: Usage = usage(pid);
+async function measurePair(
+  targets: readonly Target[],
+  run: { readonly partitions: number; readonly pair: number; readonly records: number; readonly directory: string },
+  ratios: Ratios,
+): Promise<void> {
+  const turns = new Map<Target["name"], Turn>();
+  // The order alternates, so that neither side always gets the warmer disk.
+  for (const target of run.pair % 2 === 1 ? targets : [...targets].reverse()) {
+    const topic = `bench-${run.partitions}-${run.pair}`;
+    await createTopic(target.bootstrap, topic, run.partitions, {});
+    const produce = await measure(target, run, () => produceRate(target.bootstrap, topic, run.records));
+    const consume = await measure(target, run, () => consumeRate(target.bootstrap, topic, run.records));
+    turns.set(target.name, { produce, consume });
+    print(`${target.name} p=${run.partitions} pair=${run.pair}`, produce, consume);
+    await deleteTopic(target.bootstrap, topic);
+  }
+  const [theirs, ours] = [turns.get("kafka"), turns.get("inlet")];
+  if (theirs === undefined || ours === undefined) throw new Error("a pair lacks a side");
+  ratios.produce.push(ours.produce.mibPerSecond / theirs.produce.mibPerSecond);
+  ratios.consume.push(ours.consume.mibPerSecond / theirs.consume.mibPerSecond);
+}
+
+async function measureFlushPair(
+  targets: readonly Target[],
+  run: { readonly partitions: number; readonly pair: number; readonly records: number },
+  ratios: Ratios,
+): Promise<void> {
+  const records = Math.max(flushedRecordsMin, Math.floor(run.records * flushedShare));
+  const rates = new Map<Target["name"], number>();
+  for (const { name, bootstrap } of targets) {
+    const topic = `flush-${run.partitions}-${run.pair}`;
+    await createTopic(bootstrap, topic, run.partitions, name === "kafka" ? { "flush.messages": "1" } : {});
+    rates.set(name, await produceRate(bootstrap, topic, records));
+    await deleteTopic(bootstrap, topic);
+  }
+  ratios.flush.push((rates.get("inlet") as number) / (rates.get("kafka") as number));
+}
+
+function report(ratios: Ratios): void {
+  const all = (values: readonly number[]): string => values.map((value) => value.toFixed(2)).join(" ");
+  const middle = (values: readonly number[]): string => median(values).toFixed(2);
+  console.log(`all produce ${all(ratios.produce)}; all consume ${all(ratios.consume)}`);
+  console.log(`ratio produce-against-flush.messages=1 ${middle(ratios.flush)} (all ${all(ratios.flush)})`);
+  console.log(`ratio produce=${middle(ratios.produce)} consume=${middle(ratios.consume)}`);
+}
+
+async function measure(
+  target: Target,
+  run: { readonly records: number; readonly directory: string },
+  work: () => Promise<number>,
+): Promise<Figures> {
+  const diskBefore = diskBytesWritten(run.directory);
+  const cpuBefore = usage(target.pid).cpuSeconds;
   const mibPerSecond = await work();
-  const after = usage(pid);
-  const bytes = records * recordBytes;
+  const cpuSeconds = usage(target.pid).cpuSeconds - cpuBefore;
+  const bytes = run.records * recordBytes;
   return {
     mibPerSecond,
-    cpuSecondsPerGib: ((after.cpuSeconds - before.cpuSeconds) * 2 ** 30) / bytes,
-    diskBytesPerByte: (after.diskBytesWritten - before.diskBytesWritten) / bytes,
+    cpuSecondsPerGib: (cpuSeconds * 2 ** 30) / bytes,
+    diskBytesPerByte: (diskBytesWritten(run.directory) - diskBefore) / bytes,
   };
 }
 
@@ -110,6 +141,10 @@ function print(label: string, produce: Figures, consume: Figures): void {
   const show = (f: Figures): string =>
     `${f.mibPerSecond.toFixed(1)} MiB/s, ${f.cpuSecondsPerGib.toFixed(2)} CPU s/GiB, ${f.diskBytesPerByte.toFixed(2)} disk bytes/byte`;
   console.log(`${label}: produce ${show(produce)}; consume ${show(consume)}`);
+}
+
+function residentMib(target: Target): string {
+  return (usage(target.pid).residentBytes / 2 ** 20).toFixed(0);
 }
 
 async function createTopic(

@@ -1,14 +1,14 @@
 /**
  * Translation speed: Avro records of 12 columns, as they lie in record batches, to Parquet with zstd.
  *
- *   node bench/translate.ts [rows]
+ *   npm run bench -- translate [rows]
  *
  * Each record is a page view: a unique id, a skewed user, URLs of which a quarter carries a query, a referrer that is null in
  * two of five, a timestamp, small numbers, a nested device and up to four tags: 15 leaf columns, about 200 bytes of Avro.
  * "raw" counts the Avro bytes. First one core alone, in this thread; then the same work in a worker pool, with the delay of
  * this thread's event loop meanwhile.
  */
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import avsc from "avsc";
 import type { Offset } from "../src/base/ids.ts";
 import { systemRuntime } from "../src/base/runtime.ts";
@@ -20,7 +20,22 @@ import { InlineTranslator } from "../src/table/translate-inline.ts";
 import { PoolTranslator } from "../src/table/translate-pool.ts";
 import type { RoundLimits } from "../src/table/translate-round.ts";
 
-const rows = Number(process.argv[2] ?? 400_000);
+export async function benchTranslate(rows: number): Promise<void> {
+  const input: Input = { rows, ...generate(rows) };
+  console.log(
+    `${rows} rows, ${(input.rawBytes / MiB).toFixed(1)} MiB of Avro (${(input.rawBytes / rows).toFixed(0)} bytes a row), ` +
+      `zstd level ${limits.parquet.zstdLevel}`,
+  );
+  await onOneCore(input);
+  await inWorkers(input);
+}
+
+interface Input {
+  readonly rows: number;
+  readonly rawBytes: number;
+  readonly ranges: readonly RangeInput[];
+}
+
 const rowsPerBatch = 1000;
 const batchesPerRange = 20;
 const MiB = 1024 * 1024;
@@ -101,7 +116,7 @@ function seeded(seed: number): () => number {
   };
 }
 
-function generate(): { readonly ranges: readonly RangeInput[]; readonly rawBytes: number } {
+function generate(rows: number): { readonly ranges: readonly RangeInput[]; readonly rawBytes: number } {
   const random = seeded(42);
   const below = (bound: number): number => Math.floor(random() * bound);
   const hex = (digits: number): string => Array.from({ length: digits }, () => below(16).toString(16)).join("");
@@ -165,47 +180,69 @@ async function translate(translator: Translator, ranges: readonly RangeInput[]):
   return await round.finish();
 }
 
-function report(name: string, ms: number, rawBytes: number, result: RoundResult): void {
+function report(name: string, ms: number, input: Input, result: RoundResult): void {
   const out = result.files.reduce((sum, file) => sum + file.bytes.length, 0);
-  const krows = (rows / ms).toFixed(0);
-  const speed = (rawBytes / MiB / (ms / 1000)).toFixed(1);
+  const krows = (input.rows / ms).toFixed(0);
+  const speed = (input.rawBytes / MiB / (ms / 1000)).toFixed(1);
   console.log(
     `${name}  ${krows} krows/s  ${speed} MiB/s raw  (${(out / MiB).toFixed(1)} MiB Parquet, ${ms.toFixed(0)} ms)`,
   );
 }
 
-const { ranges, rawBytes } = generate();
-console.log(
-  `${rows} rows, ${(rawBytes / MiB).toFixed(1)} MiB of Avro (${(rawBytes / rows).toFixed(0)} bytes a row), ` +
-    `zstd level ${limits.parquet.zstdLevel}`,
-);
+async function onOneCore(input: Input): Promise<void> {
+  await using inline = new InlineTranslator({ limits, schemaById });
+  for (let turn = 0; turn < 4; turn += 1) {
+    const cpu = process.cpuUsage();
+    const start = performance.now();
+    const result = await translate(inline, input.ranges);
+    const ms = performance.now() - start;
+    const used = process.cpuUsage(cpu);
+    const cpuMs = ((used.user + used.system) / 1000).toFixed(0);
+    report(`one core, turn ${turn}  cpu ${cpuMs} ms`, ms, input, result);
+  }
+}
 
-await using inline = new InlineTranslator({ limits, schemaById });
-for (let turn = 0; turn < 4; turn += 1) {
-  const cpu = process.cpuUsage();
-  const start = performance.now();
-  const result = await translate(inline, ranges);
-  const ms = performance.now() - start;
-  const used = process.cpuUsage(cpu);
-  report(`one core, turn ${turn}  cpu ${((used.user + used.system) / 1000).toFixed(0)} ms`, ms, rawBytes, result);
+async function inWorkers(input: Input): Promise<void> {
+  await using pool = new PoolTranslator({ clock: systemRuntime().clock, workers: 1, limits, schemaById });
+  const idle = await measureDelay(() => new Promise((resolve) => setTimeout(resolve, 3000)));
+  const busy = await measureDelay(async () => {
+    for (let turn = 0; turn < 5; turn += 1) {
+      const start = performance.now();
+      const result = await translate(pool, input.ranges);
+      report(`one worker, turn ${turn}`, performance.now() - start, input, result);
+    }
+  });
+  const show = ({ p999Ms, maxMs }: Delay): string => `p99.9 ${p999Ms.toFixed(2)} ms, max ${maxMs.toFixed(2)} ms`;
+  console.log(`event loop delay of this thread: idle ${show(idle)}`);
+  console.log(`  while a worker translates ${show(busy)}, the maximum by ${causeOf(busy, idle)}`);
+}
+
+interface Delay {
+  readonly p999Ms: number;
+  readonly maxMs: number;
+  /** The longest collection in this thread. */
+  readonly collectionMsMax: number;
 }
 
 /** Delay of the event loop while `work` runs. The monitor's own timer of 1 ms is part of every figure. */
-async function measureDelay(work: () => Promise<void>): Promise<string> {
+async function measureDelay(work: () => Promise<void>): Promise<Delay> {
+  let collectionMsMax = 0;
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) collectionMsMax = Math.max(collectionMsMax, duration);
+  });
+  observer.observe({ entryTypes: ["gc"] });
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
   await work();
   delay.disable();
-  return `p99.9 ${(delay.percentile(99.9) / 1e6).toFixed(2)} ms, max ${(delay.max / 1e6).toFixed(2)} ms`;
+  await new Promise((resolve) => setImmediate(resolve)); // The observer is told a turn later.
+  observer.disconnect();
+  return { p999Ms: delay.percentile(99.9) / 1e6, maxMs: delay.max / 1e6, collectionMsMax };
 }
 
-await using pool = new PoolTranslator({ clock: systemRuntime().clock, workers: 1, limits, schemaById });
-const idle = await measureDelay(() => new Promise((resolve) => setTimeout(resolve, 3000)));
-const busy = await measureDelay(async () => {
-  for (let turn = 0; turn < 5; turn += 1) {
-    const start = performance.now();
-    const result = await translate(pool, ranges);
-    report(`one worker, turn ${turn}`, performance.now() - start, rawBytes, result);
-  }
-});
-console.log(`event loop delay of this thread: idle ${idle} · while a worker translates ${busy}`);
+/** What explains at least half of the longest delay. */
+function causeOf(busy: Delay, idle: Delay): string {
+  if (busy.collectionMsMax >= busy.maxMs / 2) return `a collection of ${busy.collectionMsMax.toFixed(2)} ms`;
+  if (idle.maxMs >= busy.maxMs / 2) return "the machine: an idle loop waits as long";
+  return "work of our own on this thread, or a machine that was busier than while idle";
+}

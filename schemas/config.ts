@@ -275,14 +275,14 @@ const stream = {
   logCacheBytesMax: setting({
     key: "stream.log.cache.bytes.max",
     type: "bytes",
-    default: 384 * MiB,
+    default: 192 * MiB,
     min: 16 * MiB,
     doc: "Memory for the newest batches; when nine tenths of it are not uploaded, producers are held back.",
   }),
   blockCacheBytesMax: setting({
     key: "stream.block.cache.bytes.max",
     type: "bytes",
-    default: 128 * MiB,
+    default: 64 * MiB,
     min: 1 * MiB,
     doc: "Memory for blocks read back from objects.",
   }),
@@ -750,6 +750,14 @@ const table = {
     min: 0,
     max: 1_000_000,
     doc: "Files of expired snapshots that wait for their deletion, of one table; more stay as orphans.",
+  }),
+  tableExpiredListsMax: setting({
+    key: "table.expired.lists.max",
+    type: "integer",
+    default: 2_000,
+    min: 1,
+    max: 100_000,
+    doc: "Manifest lists of a table whose paths are kept in memory, so that an expiry need not read those of every snapshot.",
   }),
   tableTrustMs: setting({
     key: "table.trust.ms",

@@ -96,12 +96,16 @@ class LocalObjectStore implements ObjectStore {
 
   async get(key: string, range?: ByteRange): Promise<Uint8Array> {
     return await attempt(`read ${key}`, "no", async () => {
-      await using file = await this.#openExisting(this.#path(key));
-      if (file === undefined) throw new ObjectMissing(key);
-      const { start, end } = range ?? { start: 0, end: await file.size() };
-      const bytes = new Uint8Array(Math.max(0, end - start));
-      requireRange(key, { start, end }, await file.read(bytes, start));
-      return bytes;
+      try {
+        await using file = await this.#disk.open(this.#path(key), "read");
+        const { start, end } = range ?? { start: 0, end: await file.size() };
+        // Not zeroed, as requireRange sees to it that all of it is read.
+        const bytes = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(0, end - start)).buffer);
+        requireRange(key, { start, end }, await file.read(bytes, start));
+        return bytes;
+      } catch (cause) {
+        throw isAbsence(cause) ? new ObjectMissing(key) : cause;
+      }
     });
   }
 
