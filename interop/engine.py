@@ -79,7 +79,7 @@ def duckdb_engine(request):
         yield spec["name"], answer
 
 
-def spark_engine(request):
+def spark_session(request):
     from pyspark.sql import SparkSession
 
     s3 = request.get("s3")
@@ -111,6 +111,11 @@ def spark_engine(request):
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def spark_engine(request):
+    spark = spark_session(request)
     for spec in request["tables"]:
         name = f"lake.{request['namespace']}.{spec['name']}"
         columns = ", ".join(f"`{column}`" for column in spec["columns"])

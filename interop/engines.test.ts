@@ -14,7 +14,7 @@ import { type InletBroker, startInlet } from "../test/support/inlet-process.ts";
 import { checkout } from "../test/support/processes.ts";
 import { type Cell, TableChecksum } from "./canonical.ts";
 import { type S3Server, startSeaweed } from "./s3.ts";
-import { command, python, sparkJars, versions } from "./tools.ts";
+import { command, engineBin, python, sparkJars, versions } from "./tools.ts";
 import { startTrino } from "./trino.ts";
 
 const flightCount = 200_000;
@@ -296,30 +296,10 @@ function check(answer: Readonly<Record<string, Answer>>, kinds: readonly string[
   expect(prunedCount).toBeGreaterThan(1000);
 }
 
-const engines = [
-  "pyiceberg[pyarrow,sql-sqlite,s3fs]",
-  "duckdb",
-  "duckdb-extension-httpfs",
-  "duckdb-extension-avro",
-  "duckdb-extension-iceberg",
-  "trino",
-];
-
 describe("engines", () => {
   let bin: string;
   beforeAll(async () => {
-    const pins = [
-      versions.pyiceberg,
-      versions.duckdb,
-      versions.duckdb,
-      versions.duckdb,
-      versions.duckdb,
-      versions.trinoClient,
-    ];
-    bin = await python(
-      "engines",
-      engines.map((name, index) => `${name}==${pins[index]}`),
-    );
+    bin = await engineBin();
   });
 
   test("the input is what it should be", () => {

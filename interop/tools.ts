@@ -80,6 +80,17 @@ export async function python(name: string, packages: readonly string[]): Promise
   return join(directory, "bin");
 }
 
+/** Python with PyIceberg, DuckDB and Trino's client. */
+export async function engineBin(): Promise<string> {
+  const extensions = ["httpfs", "avro", "iceberg"].map((name) => `duckdb-extension-${name}==${versions.duckdb}`);
+  return await python("engines", [
+    `pyiceberg[pyarrow,sql-sqlite,s3fs]==${versions.pyiceberg}`,
+    `duckdb==${versions.duckdb}`,
+    ...extensions,
+    `trino==${versions.trinoClient}`,
+  ]);
+}
+
 export interface Artifact {
   readonly group: string;
   readonly artifact: string;

@@ -44,7 +44,7 @@ export async function startTrino(options: {
       "plugin.dir": join(home, "plugin"),
     }),
   );
-  for (const [name, values] of Object.entries(options.catalogs))
+  for (const [name, values] of Object.entries({ ...options.catalogs, tpch: { "connector.name": "tpch" } }))
     writeFileSync(join(etc, "catalog", `${name}.properties`), properties(values));
 
   const running = await start(
@@ -86,7 +86,7 @@ export async function startTrino(options: {
 async function hasNodes(server: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await query(server, "SELECT 1");
+      await query(server, "SELECT count(*) FROM tpch.tiny.nation"); // A scan: it needs a worker, not just a coordinator.
       return;
     } catch (cause) {
       if (attempt === 100 || !String(cause).includes("NO_NODES_AVAILABLE")) throw cause;

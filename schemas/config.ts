@@ -751,6 +751,14 @@ const table = {
     max: 1_000_000,
     doc: "Files of expired snapshots that wait for their deletion, of one table; more stay as orphans.",
   }),
+  tableExpiredListsMax: setting({
+    key: "table.expired.lists.max",
+    type: "integer",
+    default: 2_000,
+    min: 1,
+    max: 100_000,
+    doc: "Manifest lists of a table whose paths are kept in memory, so that an expiry need not read those of every snapshot.",
+  }),
   tableTrustMs: setting({
     key: "table.trust.ms",
     type: "ms",

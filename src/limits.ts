@@ -120,5 +120,6 @@ export function compactorLimits(settings: Settings): CompactorLimits {
     },
     expiredGraceMs: settings.tableExpiredGraceMs,
     expiredFilesMax: settings.tableExpiredFilesMax,
+    expiredListsMax: settings.tableExpiredListsMax,
   };
 }

@@ -17,7 +17,8 @@ export interface GroupCoordinatorOptions {
   readonly log: Log;
   /** __consumer_offsets, undefined before it exists. */
   readonly topic: () => CoordinatorTopic | undefined;
-  readonly topicExists: (name: string) => boolean;
+  /** Undefined when there is no topic of that name. */
+  readonly topicId: (name: string) => Uuid | undefined;
   readonly runtime: Runtime;
   readonly limits: GroupLimits & {
     readonly sessionTimeoutMsMin: number;
@@ -107,9 +108,10 @@ export class GroupCoordinator implements AsyncDisposable {
     };
   }
 
-  /** The topics were deleted. Call it before a topic of the same name can be made. */
-  async forgetTopics(names: ReadonlySet<string>): Promise<void> {
-    await Promise.all(this.loadedShards().shards.map((shard) => shard.forgetTopics((topic) => names.has(topic))));
+  /** Topics were deleted: their offsets are forgotten. A shard that is still being read does so when it is. */
+  async forgetDeletedTopics(): Promise<void> {
+    const { topicId } = this.#options;
+    await Promise.all(this.loadedShards().shards.map((shard) => shard.forgetDeletedTopics(topicId)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -167,7 +169,7 @@ export class GroupCoordinator implements AsyncDisposable {
       isLoaded: false,
       loading: shard.load().then(() => {
         seat.isLoaded = true;
-        return shard.forgetTopics((topic) => !this.#options.topicExists(topic));
+        return shard.forgetDeletedTopics(this.#options.topicId);
       }, leaveOn),
     };
     this.#seats.set(index, seat);

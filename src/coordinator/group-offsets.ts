@@ -1,6 +1,7 @@
 /** The offsets of one group, and when they are old enough to be forgotten. */
 import { consumerProtocolSubscription } from "../../schemas/kafka/consumer-protocol.ts";
 import { CorruptData } from "../base/errors.ts";
+import type { Uuid } from "../base/ids.ts";
 import { decodeVersioned } from "../protocol/versioned.ts";
 import type { ClassicGroup } from "./classic-group-state.ts";
 
@@ -9,6 +10,8 @@ export interface CommittedOffset {
   /** -1 when the client did not say. */
   readonly leaderEpoch: number;
   readonly metadata: string;
+  /** Of the topic as it was: one of the same name that was made later has none of its offsets. uuidZero: not told. */
+  readonly topicId: Uuid;
   readonly committedAt: number;
   /** Asked for by clients older than Kafka 2.1; null leaves it to the broker's retention. */
   readonly expiresAt: number | null;

@@ -29,11 +29,13 @@ export type GroupRecord =
   /** Written by a newer or another kind of coordinator; kept in the log, not understood here. */
   | { readonly kind: "foreign" };
 
-/** Version 1 of an offset is the only one with an expiry of its own; 3 of both is what every tool since Kafka 2.3 reads. */
+/** Version 1 of an offset is the only one with an expiry of its own, 4 the only one with the topic's id. */
 const offsetKeyVersion = 1;
 const groupKeyVersion = 2;
 const expiringOffsetVersion = 1;
-const valueVersion = 3;
+const offsetVersion = 4;
+/** Of a group: what every tool since Kafka 2.3 reads. */
+const groupVersion = 3;
 
 export function offsetRecord(
   at: { readonly group: string; readonly topic: string; readonly partition: number },
@@ -41,7 +43,7 @@ export function offsetRecord(
 ): StateRecord {
   const key = encodeVersioned(offsetCommitKey, offsetKeyVersion, at);
   if (value === null) return { key, value: null };
-  const version = value.expiresAt === null ? valueVersion : expiringOffsetVersion;
+  const version = value.expiresAt === null ? offsetVersion : expiringOffsetVersion;
   return {
     key,
     value: encodeVersioned(offsetCommitValue, version, {
@@ -50,13 +52,14 @@ export function offsetRecord(
       metadata: value.metadata,
       commitTimestamp: value.committedAt,
       expireTimestamp: value.expiresAt ?? -1,
+      topicId: value.topicId,
     }),
   };
 }
 
 /** The group with the assignments that are about to hold. */
 export function groupRecord(id: string, group: ClassicGroup, assignments: Assignments): StateRecord {
-  const value = encodeVersioned(groupMetadataValue, valueVersion, {
+  const value = encodeVersioned(groupMetadataValue, groupVersion, {
     protocolType: group.protocolType ?? "",
     generation: group.generation,
     protocol: group.protocolName,
@@ -100,6 +103,7 @@ function decodeOffset(value: Uint8Array): CommittedOffset {
     offset: decoded.offset,
     leaderEpoch: decoded.leaderEpoch,
     metadata: decoded.metadata,
+    topicId: decoded.topicId,
     committedAt: decoded.commitTimestamp,
     expiresAt: decoded.expireTimestamp < 0 ? null : decoded.expireTimestamp,
   };

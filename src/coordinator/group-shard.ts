@@ -3,7 +3,7 @@
  * and answers wait until it is durable; should an append fail, memory is ahead of the log, so the whole shard gives up and
  * is loaded again.
  */
-import { uuidRandom } from "../base/ids.ts";
+import { type Uuid, uuidRandom, uuidZero } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { StateLog, StateRecord } from "../log/state-log.ts";
 import {
@@ -134,12 +134,20 @@ export class GroupShard {
     return await this.#remove(group);
   }
 
-  /** Offsets of topics that are gone must not meet a new topic of the same name. */
-  async forgetTopics(isGone: (topic: string) => boolean): Promise<void> {
-    for (const group of this.#groups.values()) {
-      const gone = [...group.offsets.all()].filter(({ topic }) => isGone(topic));
-      await this.#forget(group, gone);
-    }
+  /**
+   * Offsets of topics that are gone must not meet a new topic of the same name. They are forgotten when this returns; the
+   * promise settles when that is durable.
+   */
+  async forgetDeletedTopics(topicId: (name: string) => Uuid | undefined): Promise<void> {
+    const isGone = (at: TopicPartition, offset: CommittedOffset | undefined): boolean => {
+      const current = topicId(at.topic);
+      return current === undefined || (offset?.topicId !== uuidZero && offset?.topicId !== current);
+    };
+    const forgetting = [...this.#groups.values()].map((group) => {
+      const gone = [...group.offsets.all()].filter((at) => isGone(at, group.offsets.get(at)));
+      return this.#forget(group, gone);
+    });
+    await Promise.all(forgetting);
   }
 
   /** Forgets offsets that are too old, and empty groups that have none. */

@@ -96,7 +96,7 @@ export function groupCoordinatorOptions(options: {
       const topic = metadata.image.topicByName(name);
       return topic === undefined ? undefined : { topicId: topic.id, partitions: topic.partitions.length };
     },
-    topicExists: (topic) => metadata.image.topicByName(topic) !== undefined,
+    topicId: (topic) => metadata.image.topicByName(topic)?.id,
     limits: {
       initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
       newMemberJoinTimeoutMs: settings.groupNewMemberJoinMsMax,

@@ -24,6 +24,7 @@ export function offsetCommitHandler(
 ): Handler<RequestOf<"offsetCommit">, ResponseInputOf<"offsetCommit">> {
   return async (request, { apiVersion }) => {
     const { coordinator, metadata } = options;
+    const shard = await coordinator.shard(request.groupId); // First: which topic a name means is asked in the turn that commits.
     const now = coordinator.runtime.clock.now();
     const expiresAt = request.retentionTimeMs < 0 ? null : now + request.retentionTimeMs;
     // First what each partition is told whatever the group says, then the group's word for all the others.
@@ -32,7 +33,7 @@ export function offsetCommitHandler(
       return {
         name,
         topicId,
-        topic: typeof topic === "string" ? undefined : topic.name,
+        topic: typeof topic === "string" ? undefined : topic,
         partitions: partitions.map((partition) => ({
           ...partition,
           problem: typeof topic === "string" ? topic : noteProblem(options, partition.committedMetadata),
@@ -45,18 +46,18 @@ export function offsetCommitHandler(
         : partitions
             .filter(({ problem }) => problem === undefined)
             .map((partition) => ({
-              topic,
+              topic: topic.name,
               partition: partition.partitionIndex,
               value: {
                 offset: partition.committedOffset,
                 leaderEpoch: partition.committedLeaderEpoch,
                 metadata: partition.committedMetadata ?? "",
+                topicId: topic.id,
                 committedAt: now,
                 expiresAt,
               },
             })),
     );
-    const shard = await coordinator.shard(request.groupId);
     const answer: ErrorName =
       shard instanceof GroupShard
         ? await shard.commit({

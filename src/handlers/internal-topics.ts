@@ -1,6 +1,5 @@
 /** Topics that the broker keeps its own state in: made when first needed, and forgotten offsets when any topic goes. */
 import { SingleFlight } from "../base/async.ts";
-import type { Uuid } from "../base/ids.ts";
 import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Topic } from "../metadata/image.ts";
@@ -46,37 +45,15 @@ export class InternalTopics {
   }
 }
 
-/**
- * Has the coordinator forget offsets as soon as a topic is deleted, by whichever node: a topic of the same name made a moment
- * later must not inherit them.
- */
+/** Has the coordinator forget offsets as soon as a topic is deleted, by whichever node. */
 export function forgetDeletedTopics(
-  metadata: Pick<MetadataClient, "image" | "onChange">,
+  metadata: Pick<MetadataClient, "onChange">,
   coordinator: GroupCoordinator,
   failed: (cause: unknown) => void,
 ): Disposable {
-  const names = new Map<Uuid, string>();
-  const remember = (): void => {
-    for (const { id, name } of metadata.image.topics()) names.set(id, name);
-  };
-  const takeGone = (id: Uuid): readonly string[] => {
-    const name = names.get(id);
-    names.delete(id);
-    return name === undefined ? [] : [name];
-  };
-  remember();
   return metadata.onChange((events) => {
-    const gone = new Set<string>();
-    if (events.length === 0) {
-      // The image came from a checkpoint: anything may have happened.
-      for (const id of names.keys())
-        if (metadata.image.topic(id) === undefined) for (const name of takeGone(id)) gone.add(name);
-      remember();
-    }
-    for (const event of events) {
-      if (event.kind === "create-topic") names.set(event.topicId, event.name);
-      if (event.kind === "delete-topic") for (const name of takeGone(event.topicId)) gone.add(name);
-    }
-    if (gone.size > 0) coordinator.forgetTopics(gone).catch(failed);
+    // Without events the image came from a checkpoint: anything may have happened.
+    const mayBeGone = events.length === 0 || events.some(({ kind }) => kind === "delete-topic");
+    if (mayBeGone) coordinator.forgetDeletedTopics().catch(failed);
   });
 }

@@ -78,15 +78,24 @@ type Reply =
 /** Batches of one producer are numbered, so their handlers keep the order in which they were called. */
 const overlapping: ReadonlySet<ApiName> = new Set<ApiName>(["produce"]);
 
+/**
+ * After this many requests of a connection the others have a turn. One read may bring thousands of small ones, and where
+ * handlers answer at once all of them would run before the event loop goes on.
+ */
+const requestsPerTurnMax = 16;
+
 export class Connection implements FrameReader {
   readonly #options: ConnectionOptions;
   readonly #frames: FrameAssembler;
   readonly #queue = new ResponseQueue<Work, Reply>();
   readonly #gone = new AbortController();
-  /** Charged for the frame that is not complete. */
+  /** Charged for the frame that is not complete, and for what was read but not decoded. */
   #charged = 0;
   #chargedTo: FrameBudget;
   #running = 0;
+  #startedSinceYield = 0;
+  /** Set while the others have their turn. */
+  #nextTurn: Disposable | undefined;
   #lastActiveMs: number;
   /** When the incomplete frame began; moved on by the time in which we did not read. */
   #frameSinceMs = 0;
@@ -149,17 +158,24 @@ export class Connection implements FrameReader {
     const nowMs = this.#options.clock.monotonic();
     this.#lastActiveMs = nowMs;
     if (this.#frames.arrived === 0) this.#frameSinceMs = nowMs;
+    this.#frames.push(chunk);
+    this.#advance();
+  }
+
+  /** Decodes what has come, as far as the queue has room for it. */
+  #decode(): void {
+    const nowMs = this.#options.clock.monotonic();
     try {
-      for (const frame of this.#frames.push(chunk)) {
+      while (!this.#isDeaf && this.#queue.length < this.#options.limits.requestsInFlightMax) {
+        const frame = this.#frames.next();
+        if (frame === undefined) break;
         this.#accept(frame, nowMs);
-        if (this.#isDeaf) break;
       }
     } catch (error) {
       if (!(error instanceof CorruptData)) throw error;
       this.#answer({ kind: "close", reason: "corrupt", cause: error.message });
     }
     this.#chargeHalf();
-    this.#advance();
   }
 
   /** A complete frame. Throws CorruptData, as decoding does. */
@@ -194,15 +210,17 @@ export class Connection implements FrameReader {
     this.#queue.add({ kind: "answered", answer }, false);
   }
 
-  /** Starts what may start and writes what may be written, until neither changes anything. */
+  /** Decodes, starts and writes what may be, until nothing changes any more. */
   #advance(): void {
     if (this.#closing !== undefined) return;
     for (;;) {
+      this.#decode();
       this.#flush();
-      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain) break;
+      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain || this.#nextTurn !== undefined) break;
       const slot = this.#queue.start();
       if (slot === undefined) break;
       this.#run(slot);
+      this.#countStart();
     }
     this.#read();
   }
@@ -213,6 +231,16 @@ export class Connection implements FrameReader {
     this.#isAdvancing = true;
     queueMicrotask(() => {
       this.#isAdvancing = false;
+      this.#advance();
+    });
+  }
+
+  #countStart(): void {
+    this.#startedSinceYield += 1;
+    if (this.#startedSinceYield < requestsPerTurnMax) return;
+    this.#nextTurn = this.#options.clock.after(0, () => {
+      this.#nextTurn = undefined;
+      this.#startedSinceYield = 0;
       this.#advance();
     });
   }
@@ -280,6 +308,7 @@ export class Connection implements FrameReader {
     const { clock, limits, socket } = this.#options;
     const mayRead =
       !this.#isDeaf &&
+      this.#frames.unread === 0 &&
       this.#queue.length < limits.requestsInFlightMax &&
       this.#chargedTo.mayRead(this, this.#frames.arrived > 0);
     if (!mayRead) this.#pause();
@@ -300,8 +329,9 @@ export class Connection implements FrameReader {
     const budget = this.#frames.announced > limits.smallRequestBytesMax ? budgets.large : budgets.small;
     if (budget !== this.#chargedTo) this.#refundHalf();
     this.#chargedTo = budget;
-    budget.charge(this.#frames.arrived - this.#charged);
-    this.#charged = this.#frames.arrived;
+    const bytes = this.#frames.arrived + this.#frames.unread;
+    budget.charge(bytes - this.#charged);
+    this.#charged = bytes;
   }
 
   #refundHalf(): void {
@@ -325,6 +355,7 @@ export class Connection implements FrameReader {
 
   #end(): void {
     this.#closing ??= { reason: "by-peer", sinceMs: 0 };
+    this.#nextTurn?.[Symbol.dispose]();
     this.#refundHalf();
     // Running handlers still look at their frames, and release them when they settle.
     for (const work of this.#queue.dropWaiting()) if (work.kind === "request") work.frame[Symbol.dispose]();

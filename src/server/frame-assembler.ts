@@ -13,6 +13,7 @@ export class FrameAssembler {
   readonly #frameBytesMax: number;
   #chunks: Uint8Array[] = [];
   #arrived = 0;
+  #rest: Uint8Array = new Uint8Array(0);
   /** undefined until its four bytes are there. */
   #length: number | undefined;
 
@@ -30,26 +31,35 @@ export class FrameAssembler {
     return this.#length ?? 0;
   }
 
+  /** Bytes that no call of `next` has looked at yet. */
+  get unread(): number {
+    return this.#rest.length;
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#rest = this.#rest.length === 0 ? chunk : joined([this.#rest, chunk]);
+  }
+
   /**
-   * Gives each frame that the chunk completes. A frame within one chunk is a view of it. Throws CorruptData for a length
-   * that no request has.
+   * The next frame that is there in full. A frame within one chunk is a view of it. Throws CorruptData for a length that no
+   * request has.
    */
-  *push(chunk: Uint8Array): Generator<Uint8Array> {
-    let rest = chunk;
-    while (rest.length > 0) {
+  next(): Uint8Array | undefined {
+    while (this.#rest.length > 0) {
       const wanted = (this.#length ?? lengthBytes) - this.#arrived;
-      const part = rest.length > wanted ? rest.subarray(0, wanted) : rest;
+      const part = this.#rest.length > wanted ? this.#rest.subarray(0, wanted) : this.#rest;
       this.#chunks.push(part);
       this.#arrived += part.length;
-      rest = rest.subarray(part.length);
-      if (part.length < wanted) return;
+      this.#rest = this.#rest.subarray(part.length);
+      if (part.length < wanted) return undefined;
       const whole = this.#take();
       if (this.#length === undefined) this.#length = this.#checked(whole);
       else {
         this.#length = undefined;
-        yield whole;
+        return whole;
       }
     }
+    return undefined;
   }
 
   #take(): Uint8Array {

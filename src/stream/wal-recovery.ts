@@ -45,9 +45,10 @@ export async function scanWal(
     const bytes = memory.subarray(0, segment.bytes);
     await readSegment(segment, bytes);
     let at = 0;
-    // The writer leaves the rest of a segment when a group does not fit: the chain may go on at the start of the next.
+    // The writer leaves the rest of a segment, or all of it, when a group does not fit: the chain goes on at the start of a
+    // later one. It begins where nothing that was durable lies before.
     const first = groupAt(bytes, 0, segment.start);
-    if (first !== undefined && (index === begin || continues(last, first))) {
+    if (first !== undefined && (last === undefined ? first.durable <= trimmed : continues(last, first))) {
       for (let group: GroupHeader | undefined = first; group !== undefined; ) {
         visitRecords(bytes, at, group, visit);
         last = group;
@@ -93,8 +94,7 @@ function groupAt(bytes: Uint8Array, at: number, start: number): GroupHeader | un
   return header !== undefined && isBodyIntact(bytes, at, header) ? header : undefined;
 }
 
-function continues(last: GroupHeader | undefined, next: GroupHeader): boolean {
-  if (last === undefined) return false;
+function continues(last: GroupHeader, next: GroupHeader): boolean {
   const isLinked = next.seq === last.seq + 1 && next.previousCrc === last.headerCrc;
   return isLinked && next.walId === last.walId && next.epoch >= last.epoch;
 }

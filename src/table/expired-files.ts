@@ -1,22 +1,17 @@
 /**
- * Which files nothing names any more after snapshots were expired. A manifest lives on main's line from the snapshot that
- * added it to the one that dropped it, without a gap; so beside the expired snapshots' lists only those of their nearest
- * neighbours that remain are read:
+ * Which files nothing names any more after snapshots were expired. Every remaining snapshot is a witness: an expiry cuts
+ * histories into pieces, so that who descended from whom is not to be relied on.
  *
- *   oldest ── R ── [E ── E] ── R ── R ── [E] ── R ── main       R remain, E are expired; R beside a bracket are read
- *
- * A data file was taken out by a snapshot of its line; it goes when that snapshot is expired, which is not before all
- * older ones are (expire.ts). A data file that no snapshot ever took out is nobody's garbage.
+ * A data file goes when the snapshot that took it out is expired, which is not before all older ones of main are
+ * (expire.ts). A data file that no snapshot ever took out is nobody's garbage.
  */
-import { lineOf, takesFilesOut } from "./expire.ts";
+import { takesFilesOut } from "./expire.ts";
+import type { ManifestEntry } from "./iceberg/manifest.ts";
 import type { ManifestFile } from "./iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "./iceberg/metadata.ts";
 import { markName, parseMark } from "./rounds.ts";
 import { entriesOf, manifestsOf, statisticsOf } from "./table-files.ts";
 import type { Warehouse } from "./warehouse.ts";
-
-/** Of snapshots whose lists must be read to know what remains: more are left to a removal of orphans. */
-const snapshotsReadMax = 2000;
 
 /** An expiry that was committed. */
 export interface Expiry {
@@ -28,79 +23,101 @@ export interface Expiry {
   readonly pending: ReadonlySet<string>;
 }
 
+/** The paths in manifest lists. A list never changes, and most snapshots are asked about at every expiry: they are kept. */
+export class ListedPaths {
+  readonly #warehouse: Warehouse;
+  readonly #listsMax: number;
+  readonly #lists = new Map<string, readonly string[]>();
+  /** Neighbouring lists name the same manifests: one string for each. */
+  #interned = new Map<string, string>();
+
+  constructor(warehouse: Warehouse, options: { readonly listsMax: number }) {
+    this.#warehouse = warehouse;
+    this.#listsMax = options.listsMax;
+  }
+
+  async of(snapshot: Snapshot): Promise<readonly string[]> {
+    const list = snapshot["manifest-list"];
+    const known =
+      this.#lists.get(list) ?? (await manifestsOf(this.#warehouse, snapshot)).map(({ path }) => this.#one(path));
+    this.#lists.delete(list); // To the end: the first key is the one asked for longest ago.
+    this.#lists.set(list, known);
+    const [oldest] = this.#lists.keys();
+    if (this.#lists.size > this.#listsMax && oldest !== undefined) this.#lists.delete(oldest);
+    return known;
+  }
+
+  #one(path: string): string {
+    const known = this.#interned.get(path);
+    if (known !== undefined) return known;
+    if (this.#interned.size > 100 * this.#listsMax) this.#interned = new Map();
+    this.#interned.set(path, path);
+    return path;
+  }
+}
+
 /** Throws what reading throws: then all of it is left to a removal of orphans. */
-export async function filesOfExpired(warehouse: Warehouse, expiry: Expiry): Promise<readonly string[]> {
+export async function filesOfExpired(
+  warehouse: Warehouse,
+  listed: ListedPaths,
+  expiry: Expiry,
+): Promise<readonly string[]> {
   const { before, expired } = expiry;
   const removed = before.snapshots.filter((snapshot) => expired.has(snapshot["snapshot-id"]));
-  const witnesses = witnessesOf(before, expired);
-  if (witnesses.length + removed.length > snapshotsReadMax) return [];
+  const remaining = before.snapshots.filter((snapshot) => !expired.has(snapshot["snapshot-id"]));
   const named = new Set([...expiry.pending, ...expiry.current.map((manifest) => manifest.path)]);
-  for (const snapshot of witnesses) for (const { path } of await manifestsOf(warehouse, snapshot)) named.add(path);
+  for (const snapshot of remaining) for (const path of await listed.of(snapshot)) named.add(path);
   const files = new Set(ownedBy(before, removed));
-  const takenOut = new Set<string>();
+  const takenOut: ManifestEntry[] = [];
   for (const snapshot of removed) {
-    const manifests = await manifestsOf(warehouse, snapshot);
-    for (const { path } of manifests) if (!named.has(path)) files.add(path);
-    for (const path of await takenOutBy(warehouse, before, snapshot, manifests)) takenOut.add(path);
+    for (const path of await listed.of(snapshot)) if (!named.has(path)) files.add(path);
+    if (takesFilesOut(snapshot)) takenOut.push(...(await takenOutBy(warehouse, before, snapshot)));
   }
-  for (const path of await unreferenced(warehouse, expiry, takenOut)) files.add(path);
+  for (const path of await unread(warehouse, before, remaining, takenOut)) files.add(path);
   return [...files];
 }
 
-/** Snapshots that remain, and whose lists tell which manifests of the expired ones are still named. */
-export function witnessesOf(before: TableMetadata, expired: ReadonlySet<bigint>): readonly Snapshot[] {
-  const isExpired = (snapshot: Snapshot | undefined): boolean =>
-    snapshot !== undefined && expired.has(snapshot["snapshot-id"]);
-  const line = lineOf(before, before["current-snapshot-id"]);
-  // Tags and branches that left the line, and what was rolled back: whatever remains may name what they name.
-  if (line.length < before.snapshots.length) return before.snapshots.filter((snapshot) => !isExpired(snapshot));
-  return line.filter((snapshot, index) => {
-    return !isExpired(snapshot) && (isExpired(line[index - 1]) || isExpired(line[index + 1]));
-  });
-}
-
-/** Data and delete files that this snapshot took out of the table. */
+/** Entries of the data and delete files that this snapshot took out of the table. */
 async function takenOutBy(
   warehouse: Warehouse,
   metadata: TableMetadata,
   snapshot: Snapshot,
-  manifests: readonly ManifestFile[],
-): Promise<readonly string[]> {
-  const onLine = lineOf(metadata, metadata["current-snapshot-id"]).includes(snapshot);
-  if (!onLine || !takesFilesOut(snapshot)) return [];
+): Promise<readonly ManifestEntry[]> {
   const id = snapshot["snapshot-id"];
-  const paths: string[] = [];
-  for (const manifest of manifests) {
+  const found: ManifestEntry[] = [];
+  for (const manifest of await manifestsOf(warehouse, snapshot)) {
     if (manifest.addedSnapshotId !== id || manifest.files.deleted === 0) continue;
+    const entries = await entriesOf(warehouse, manifest, metadata);
+    found.push(...entries.filter((entry) => entry.status === "deleted" && (entry.snapshotId ?? id) === id));
+  }
+  return found;
+}
+
+/**
+ * The paths that no remaining snapshot reads. Only manifests that may list one are opened: what main has added since has
+ * greater sequence numbers, and what is older has mostly gone.
+ */
+async function unread(
+  warehouse: Warehouse,
+  metadata: TableMetadata,
+  remaining: readonly Snapshot[],
+  takenOut: readonly ManifestEntry[],
+): Promise<ReadonlySet<string>> {
+  const paths = new Set(takenOut.map((entry) => entry.file.path));
+  if (paths.size === 0) return paths;
+  const newest = takenOut.reduce((most, entry) => Math.max(most, entry.sequenceNumber ?? Number.POSITIVE_INFINITY), 0);
+  const manifests = new Map<string, ManifestFile>();
+  for (const snapshot of remaining) {
+    for (const manifest of await manifestsOf(warehouse, snapshot)) {
+      if (manifest.minSequenceNumber <= newest) manifests.set(manifest.path, manifest);
+    }
+  }
+  for (const manifest of manifests.values()) {
     for (const entry of await entriesOf(warehouse, manifest, metadata)) {
-      if (entry.status === "deleted" && (entry.snapshotId ?? id) === id) paths.push(entry.file.path);
+      if (entry.status !== "deleted") paths.delete(entry.file.path);
     }
   }
   return paths;
-}
-
-/** Those that no remaining snapshot from before they were taken out, or from beside main's line, still reads. */
-async function unreferenced(
-  warehouse: Warehouse,
-  { before, expired }: Expiry,
-  takenOut: ReadonlySet<string>,
-): Promise<ReadonlySet<string>> {
-  const free = new Set(takenOut);
-  if (free.size === 0) return free;
-  const line = lineOf(before, before["current-snapshot-id"]);
-  const newest = line.findIndex((snapshot) => expired.has(snapshot["snapshot-id"]));
-  const after = new Set(line.slice(0, newest)); // Newer than all that was expired: without what those took out.
-  const manifests = new Map<string, ManifestFile>();
-  for (const snapshot of before.snapshots) {
-    if (after.has(snapshot) || expired.has(snapshot["snapshot-id"])) continue;
-    for (const manifest of await manifestsOf(warehouse, snapshot)) manifests.set(manifest.path, manifest);
-  }
-  for (const manifest of manifests.values()) {
-    for (const entry of await entriesOf(warehouse, manifest, before)) {
-      if (entry.status !== "deleted") free.delete(entry.file.path);
-    }
-  }
-  return free;
 }
 
 /** What belongs to the snapshots themselves: their lists, statistics, and files of offsets. */

@@ -5,7 +5,7 @@
 import { CorruptData, OperationFailed } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
-import { type Expiry, filesOfExpired } from "./expired-files.ts";
+import { type Expiry, filesOfExpired, ListedPaths } from "./expired-files.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export interface SnapshotGarbageOptions {
@@ -17,23 +17,29 @@ export interface SnapshotGarbageOptions {
     readonly expiredGraceMs: number;
     /** Files that wait for their deletion; more become orphans. */
     readonly expiredFilesMax: number;
+    /** Manifest lists whose paths are kept in memory, so that an expiry need not read those of every snapshot. */
+    readonly expiredListsMax: number;
   };
 }
 
 export class SnapshotGarbage {
   readonly #options: SnapshotGarbageOptions;
   readonly #waiting: { readonly dueMs: number; readonly files: readonly string[] }[] = [];
+  readonly #listed: ListedPaths;
   #count = 0;
 
   constructor(options: SnapshotGarbageOptions) {
     this.#options = options;
+    this.#listed = new ListedPaths(options.warehouse, { listsMax: options.limits.expiredListsMax });
   }
 
   /** Never throws for a store that fails: the commit that expired the snapshots stands. */
   async collect(expiry: Expiry): Promise<void> {
     const { warehouse, clock, limits, logger } = this.#options;
     const files = await this.#unlessFailed("what expired snapshots named is not known", () =>
-      expiry.before.properties["gc.enabled"] === "false" ? Promise.resolve([]) : filesOfExpired(warehouse, expiry),
+      expiry.before.properties["gc.enabled"] === "false"
+        ? Promise.resolve([])
+        : filesOfExpired(warehouse, this.#listed, expiry),
     );
     if (files === undefined || files.length === 0) return;
     if (this.#count + files.length > limits.expiredFilesMax) {

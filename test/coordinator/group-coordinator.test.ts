@@ -1,7 +1,7 @@
 // Proves: groups and offsets survive a reload as they were acknowledged, answers wait for durability, and a shard that moves says so.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Uuid } from "../../src/base/ids.ts";
+import { type Uuid, uuidZero } from "../../src/base/ids.ts";
 import { coordinatorPartition, GroupCoordinator, javaHash } from "../../src/coordinator/group-coordinator.ts";
 import type { CommittedOffset } from "../../src/coordinator/group-offsets.ts";
 import { decodeGroupRecord } from "../../src/coordinator/group-records.ts";
@@ -14,11 +14,16 @@ import { FakeLog } from "../support/fake-log.ts";
 const topicId = "11111111-1111-1111-1111-111111111111" as Uuid;
 const dayMs = 86_400_000;
 
+/** A topic that was made again has another id. */
+function idOf(topic: string, generation: number): Uuid {
+  return `${String(generation).padStart(8, "0")}-0000-4000-8000-${String(topic.charCodeAt(0)).padStart(12, "0")}` as Uuid;
+}
+
 class World implements AsyncDisposable {
   readonly clock = new SimClock();
   readonly log = new FakeLog();
   readonly failures: unknown[] = [];
-  readonly topics = new Set(["t", "u"]);
+  readonly topics = new Map(["t", "u"].map((name) => [name, idOf(name, 1)]));
   sessionTimeoutMs = 10_000;
   coordinator: GroupCoordinator;
 
@@ -31,7 +36,7 @@ class World implements AsyncDisposable {
     return new GroupCoordinator({
       log: this.log,
       topic: () => ({ topicId, partitions: 1 }),
-      topicExists: (name) => this.topics.has(name),
+      topicId: (name) => this.topics.get(name),
       runtime: { clock: this.clock, random: new SimRandom(1) },
       limits: {
         initialRebalanceDelayMs: 0,
@@ -108,6 +113,7 @@ class World implements AsyncDisposable {
       offset,
       leaderEpoch: 3,
       metadata: "note",
+      topicId: this.topics.get(by.topic ?? "t") ?? uuidZero,
       committedAt: this.clock.now(),
       expiresAt: null,
       ...by.value,
@@ -205,6 +211,16 @@ describe("what survives a reload", () => {
     expect(await world.offset("u")).toBeUndefined();
     expect((await world.records()).at(-1)).toBe("offset u ∅");
   });
+
+  test("offsets of a topic that was deleted meanwhile are gone, though another was made under its name", async () => {
+    await using world = new World();
+    await world.commit(1, { topic: "u" });
+    await world.commit(2);
+    world.topics.set("u", idOf("u", 2));
+    await world.restart();
+    expect(await world.offset("u")).toBeUndefined();
+    expect(await world.offset("t")).toBe(2);
+  });
 });
 
 describe("commits", () => {
@@ -295,6 +311,16 @@ describe("offsets are forgotten", () => {
     expect((await world.records()).at(-1)).toBe("offset u ∅");
   });
 
+  test("offsets of a topic that was deleted meanwhile are gone, though another was made under its name", async () => {
+    await using world = new World();
+    await world.commit(1, { topic: "u" });
+    await world.commit(2);
+    world.topics.set("u", idOf("u", 2));
+    await world.restart();
+    expect(await world.offset("u")).toBeUndefined();
+    expect(await world.offset("t")).toBe(2);
+  });
+
   test("at the time that an old client asked for", async () => {
     await using world = new World();
     await world.commit(1, { value: { expiresAt: world.clock.now() + dayMs } });
@@ -343,7 +369,8 @@ describe("offsets are forgotten", () => {
   test("when their topic is deleted", async () => {
     await using world = new World();
     await world.commit(1);
-    await world.coordinator.forgetTopics(new Set(["t"]));
+    world.topics.delete("t");
+    await world.coordinator.forgetDeletedTopics();
     expect(await world.offset()).toBeUndefined();
     expect(await world.records()).toEqual(["offset t 1", "offset t ∅"]);
   });
@@ -376,6 +403,7 @@ describe("laws", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 30 }), async (actions) => {
         const world = new World();
+        let generations = 1;
         for (const step of actions) {
           const shard = await world.shard();
           if (step.kind === "commit") {
@@ -383,8 +411,11 @@ describe("laws", () => {
           } else if (step.kind === "delete-group") await shard.deleteGroup(step.groupId);
           else if (step.kind === "delete-offset") {
             await shard.deleteOffsets(step.groupId, [{ topic: step.topic, partition: 0 }]);
-          } else if (step.kind === "forget-topic") await world.coordinator.forgetTopics(new Set([step.topic]));
-          else if (step.kind === "join-and-leave") {
+          } else if (step.kind === "forget-topic") {
+            generations += 1;
+            world.topics.set(step.topic, idOf(step.topic, generations));
+            await world.coordinator.forgetDeletedTopics();
+          } else if (step.kind === "join-and-leave") {
             const memberId = await world.stable();
             await shard.group("g")?.leave({ members: [{ memberId, instanceId: null }] });
             await shard.group("g")?.written;

@@ -76,13 +76,10 @@ describe("README.md", () => {
     for (const { default: port } of [kafkaPort, registryPort, catalogPort, httpPort]) {
       expect(readme.text).toContain(`| ${port} |`);
     }
-    expect([walBytesMax.default, logCacheBytesMax.default, uploadIntervalMsMax.default]).toEqual([
-      2 ** 30,
-      384 * 2 ** 20,
-      60_000,
-    ]);
-    expect(readme.text).toContain("(1 GiB, 384 MiB)");
-    expect(readme.text).toContain("128 MiB wait"); // A third of the log cache is what one upload takes.
+    expect([walBytesMax.default, uploadIntervalMsMax.default]).toEqual([2 ** 30, 60_000]);
+    const mebibytes = logCacheBytesMax.default / 2 ** 20;
+    expect(readme.text).toContain(`(1 GiB, ${mebibytes} MiB)`);
+    expect(readme.text).toContain(`${mebibytes / 3} MiB wait`); // A third of the log cache is what one upload takes.
   });
 });
 

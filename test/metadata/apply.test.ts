@@ -288,6 +288,37 @@ describe("tables", () => {
     expect(propose(round({}, [0, 15, 16]))).toBe("ok");
   });
 
+  test("a pending round is replaced under its own seq, with the same ranges and nothing else", () => {
+    const [first, second] = [round({}, [0, 0, 5], [1, 0, 2]), round({}, [0, 5, 9])].map((event) => {
+      expect(propose(event)).toBe("ok");
+      return cluster.image.seq;
+    }) as [Seq, Seq];
+    const again = (seq: number, ...ranges: [partition: number, from: number, to: number][]) => {
+      const { generation: _generation, lane: _lane, ...content } = round({ mappingVersion: 2 }, ...ranges);
+      const main = { location: "s3://b/again.avro", bytes: 8, rows: 2 };
+      return { ...content, kind: "replace-table-round", seq: seq as Seq, main } as const satisfies MetadataEvent;
+    };
+    expect(propose(again(first, [0, 0, 5]))).toBe("gap");
+    expect(propose(again(first, [0, 0, 4], [1, 0, 2]))).toBe("gap");
+    expect(propose(again(first, [0, 0, 5], [2, 0, 2]))).toBe("gap");
+    expect(propose(again(999, [0, 0, 5], [1, 0, 2]))).toBe("missing");
+    expect(propose({ ...again(first, [0, 0, 5], [1, 0, 2]), main: { location: "", bytes: 1, rows: 1 } })).toBe(
+      "invalid",
+    );
+    const before = cluster.image.table(table);
+    expect(propose(again(first, [0, 0, 5], [1, 0, 2]))).toBe("ok");
+    const after = cluster.image.table(table);
+    expect(
+      after?.pending.map(({ seq, lane, mappingVersion, main }) => [seq, lane, mappingVersion, main?.location]),
+    ).toEqual([
+      [first, "live", 2, "s3://b/again.avro"],
+      [second, "live", 1, "s3://b/m.avro"],
+    ]);
+    expect(after?.translatedTo).toEqual(before?.translatedTo);
+    expect(propose(committed(first))).toBe("ok");
+    expect(propose(again(first, [0, 0, 5], [1, 0, 2]))).toBe("missing");
+  });
+
   test("schema bytes move by compare-and-set, the state says why", () => {
     const schema = (expectedVersion: number): MetadataEvent => ({
       kind: "table-schema",

@@ -7,7 +7,7 @@ import { chained } from "../../src/metadata/entry-format.ts";
 import { encodeGroups } from "../../src/metadata/event-codec.ts";
 import type { MetadataEvent, ObjectRange, TableRange } from "../../src/metadata/events.ts";
 import { type Folded, fold } from "../../src/metadata/fold.ts";
-import { ImageState } from "../../src/metadata/image-state.ts";
+import { ImageState, type TableState } from "../../src/metadata/image-state.ts";
 import type { SimRandom } from "../sim/random.ts";
 
 /** A cluster's log and the image that follows it, driven by hand. */
@@ -119,6 +119,21 @@ function streamEvent(random: SimRandom, image: ImageState): MetadataEvent | unde
   }
 }
 
+/** Of a pending round where there is one, and sometimes with ranges that are not its own. */
+function replacement(table: TableState, random: SimRandom) {
+  const pending = random.pick([undefined, ...table.pending]);
+  const { ranges = [] } = pending ?? {};
+  return {
+    seq: pending?.seq ?? (1 as Seq),
+    schemaId: 2,
+    specId: 0,
+    mappingVersion: 2,
+    ranges: random.chance(0.9) ? ranges : ranges.slice(1),
+    main: { location: "s3://b/again.avro", bytes: 10, rows: random.below(100) },
+    deadLetters: null,
+  };
+}
+
 function tableEvent(random: SimRandom, image: ImageState): MetadataEvent | undefined {
   const table = random.pick([undefined, ...image.tableStates.values()]);
   if (table === undefined) {
@@ -141,6 +156,7 @@ function tableEvent(random: SimRandom, image: ImageState): MetadataEvent | undef
   return random.pick<MetadataEvent>([
     { kind: "add-table-round", table: table.id, generation: 1, ...round },
     { kind: "add-table-round", table: table.id, generation: 1, ...round },
+    { kind: "replace-table-round", table: table.id, ...replacement(table, random) },
     { kind: "table-rounds-committed", table: table.id, upTo, snapshotId: random.pick([null, 2n ** 62n, -5n]) },
     {
       kind: "table-schema",

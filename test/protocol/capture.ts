@@ -40,7 +40,8 @@ async function capture(
     const frames = new FrameAssembler(10_000_000);
     const upstream = connect(listener.port, listener.host);
     socket.on("data", (chunk) => {
-      for (const frame of frames.push(chunk)) remember(client, frame);
+      frames.push(chunk);
+      for (let frame = frames.next(); frame !== undefined; frame = frames.next()) remember(client, frame);
       upstream.write(chunk);
     });
     upstream.on("data", (chunk) => socket.write(chunk));

@@ -12,6 +12,14 @@ const framed = (body: Uint8Array): Uint8Array => {
   return frame;
 };
 
+/** All frames that are there once the chunk has come. */
+function after(assembler: FrameAssembler, chunk: Uint8Array): readonly Uint8Array[] {
+  assembler.push(chunk);
+  const frames: Uint8Array[] = [];
+  for (let frame = assembler.next(); frame !== undefined; frame = assembler.next()) frames.push(frame);
+  return frames;
+}
+
 test("any cutting of the stream gives the same frames", () => {
   fc.assert(
     fc.property(
@@ -23,7 +31,7 @@ test("any cutting of the stream gives the same frames", () => {
         const frames: Uint8Array[] = [];
         for (let at = 0, turn = 0; at < stream.length; turn += 1) {
           const size = cuts[turn % cuts.length] as number;
-          frames.push(...assembler.push(stream.subarray(at, at + size)));
+          frames.push(...after(assembler, stream.subarray(at, at + size)));
           at += size;
         }
         expect(frames.map((frame) => Uint8Array.from(frame))).toEqual(bodies);
@@ -36,20 +44,31 @@ test("any cutting of the stream gives the same frames", () => {
 test("half a frame says how much of it is there", () => {
   const assembler = new FrameAssembler(1000);
   const frame = framed(new Uint8Array(100));
-  expect([...assembler.push(frame.subarray(0, 3))]).toEqual([]);
+  expect(after(assembler, frame.subarray(0, 3))).toEqual([]);
   expect([assembler.arrived, assembler.announced]).toEqual([3, 0]);
-  expect([...assembler.push(frame.subarray(3, 20))]).toEqual([]);
+  expect(after(assembler, frame.subarray(3, 20))).toEqual([]);
   expect([assembler.arrived, assembler.announced]).toEqual([20, 100]);
+});
+
+test("frames that nobody has asked for are not cut", () => {
+  const assembler = new FrameAssembler(1000);
+  const [first, second] = [framed(new Uint8Array(20)), framed(new Uint8Array(30))];
+  assembler.push(joined([first, second]));
+  expect(assembler.next()).toEqual(first.subarray(4));
+  expect([assembler.unread, assembler.arrived]).toEqual([second.length, 0]);
+  assembler.push(first);
+  expect([assembler.next(), assembler.next()]).toEqual([second.subarray(4), first.subarray(4)]);
+  expect(assembler.unread).toBe(0);
 });
 
 test("a frame inside one chunk is a view of it", () => {
   const chunk = framed(new Uint8Array(50));
-  const [frame] = [...new FrameAssembler(1000).push(chunk)];
+  const [frame] = after(new FrameAssembler(1000), chunk);
   expect(frame?.buffer).toBe(chunk.buffer);
 });
 
 test.each([-1, 0, 7, 1001, 0x7fff_ffff, -0x8000_0000])("a length of %i is refused", (length) => {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setInt32(0, length);
-  expect(() => [...new FrameAssembler(1000).push(bytes)]).toThrow(CorruptData);
+  expect(() => after(new FrameAssembler(1000), bytes)).toThrow(CorruptData);
 });

@@ -1,9 +1,11 @@
 /** Proves: answers come in order and whole, what is no request closes its connection alone, and memory is bounded by what
  *  has arrived, never by what was announced. */
 import { describe, expect, onTestFinished, test } from "vitest";
+import { joined } from "../../src/base/bytes.ts";
 import type { Clock } from "../../src/base/runtime.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import { dispatcher, type Handlers, type RequestContext } from "../../src/protocol/dispatch.ts";
+import { encodeRequest } from "../../src/protocol/frame.ts";
 import type { KafkaListener, KafkaListenerLimits } from "../../src/server/kafka-listener.ts";
 import { SimClock } from "../sim/clock.ts";
 import { RawClient } from "../support/raw-client.ts";
@@ -106,6 +108,24 @@ describe("order", () => {
       expect(await kafka.correlationId()).toBe(id);
     }
   });
+});
+
+test("a connection that pipelines thousands of requests does not keep another one waiting", async () => {
+  let answered = 0;
+  const listener = await open({
+    heartbeat: async () => {
+      answered += 1;
+      return { errorCode: 0 };
+    },
+    listGroups: async () => ({ errorCode: 0, groups: [] }),
+  });
+  const [greedy, modest] = [await client(listener), await client(listener)];
+  const header = { api: "heartbeat", version: 0, correlationId: 1, clientId: null } as const;
+  const frame = joined(encodeRequest(header, heartbeatBody));
+  greedy.send(joined(Array.from({ length: 2_000 }, () => frame)));
+  await modest.call("listGroups", 0, {});
+  expect(answered).toBeLessThan(1_000);
+  await expect.poll(() => answered).toBe(2_000);
 });
 
 describe("what a handler is given", () => {

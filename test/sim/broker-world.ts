@@ -18,10 +18,11 @@ import { SimDisk } from "./disk.ts";
 import { readFinalState } from "./final-state.ts";
 import { History } from "./history.ts";
 import { type Appetite, appetite, badDisk, calm, type Faults, storm } from "./nemesis.ts";
-import { jsonTopic, type NodeWorld, reasons, SimNode, textTopic } from "./node.ts";
+import { garbageGoneMs, jsonTopic, type NodeWorld, reasons, SimNode, textTopic } from "./node.ts";
 import type { Plant } from "./plants.ts";
 import { produce } from "./producer.ts";
 import { SimRandom } from "./random.ts";
+import { recycle } from "./recycler.ts";
 
 export interface WorldReport {
   readonly seed: string;
@@ -131,6 +132,7 @@ class World {
     this.#isBusy = false;
     await this.#within("the clients to finish", () => actors);
     if (this.random.chance(0.5)) await this.#crash("power");
+    await sleep(this.clock, garbageGoneMs);
     await this.#within("the end to be read", async () => {
       this.history.final = await readFinalState({
         actors: this.#actorWorld,
@@ -152,6 +154,7 @@ class World {
       produce(world, client("producer-2"), partitions),
       ...groups.map((group) => consume(world, client(group), partitions)),
       administer(world, client("administrator"), partitions),
+      recycle(world, client("recycler")),
       flushNowAndThen(world, client("flusher")),
     ];
   }

@@ -26,8 +26,8 @@ async function commit(
   positions: ReadonlyMap<PartitionName, number>,
 ): Promise<void> {
   const { history } = world;
-  const { topic, index } = client.random.pick(partitions);
-  const partition = nameOf({ topic, index });
+  const place = client.random.pick(partitions);
+  const partition = nameOf(place);
   const offset = positions.get(partition) ?? 0;
   const entry: History["groupOffsets"][number] = {
     group: client.id,
@@ -38,7 +38,18 @@ async function commit(
     ended: Number.POSITIVE_INFINITY,
   };
   history.groupOffsets.push(entry);
-  const place = { partitionIndex: index, committedOffset: offset, committedLeaderEpoch: -1, committedMetadata: null };
+  if (!(await commitOffset(client, place, offset))) return;
+  entry.outcome = "acked";
+  entry.ended = history.tick();
+}
+
+/** Whether it was acked. */
+export async function commitOffset(
+  client: Client,
+  { topic, index }: TopicPartition,
+  committedOffset: number,
+): Promise<boolean> {
+  const partition = { partitionIndex: index, committedOffset, committedLeaderEpoch: -1, committedMetadata: null };
   const reply = await client.send(
     "offsetCommit",
     {
@@ -47,58 +58,60 @@ async function commit(
       memberId: "",
       groupInstanceId: null,
       retentionTimeMs: -1,
-      topics: [
-        {
-          name: topic,
-          topicId: uuidZero,
-          partitions: [place],
-        },
-      ],
+      topics: [{ name: topic, topicId: uuidZero, partitions: [partition] }],
     },
     9,
   );
   const error = reply.kind === "answer" ? reply.body.topics[0]?.partitions[0]?.errorCode : undefined;
-  if (error !== 0) {
-    if (error !== undefined && errorText(error) === "NOT_COORDINATOR") await findCoordinator(client);
-    return;
-  }
-  entry.outcome = "acked";
-  entry.ended = history.tick();
+  if (error !== undefined && errorText(error) === "NOT_COORDINATOR") await findCoordinator(client);
+  return error === 0;
 }
 
-/** Asks until it is told. Names of partitions to offsets, -1 for none. */
+/** Asks until it is told, and writes it down. Names of partitions to offsets, -1 for none. */
 export async function committedOffsets(
-  world: ActorWorld,
+  { history }: ActorWorld,
   client: Client,
   partitions: readonly TopicPartition[],
 ): Promise<ReadonlyMap<PartitionName, number>> {
-  const { history } = world;
-  const wanted = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([name, each]) => ({
+  for (;;) {
+    const begun = history.tick();
+    const found = await fetchOffsets(client, partitions);
+    if (found !== undefined) {
+      const span = { begun, ended: history.tick() };
+      for (const [partition, offset] of found) {
+        history.groupOffsets.push({ group: client.id, partition, offset, outcome: "read", ...span });
+      }
+      return found;
+    }
+    await client.pause(100);
+  }
+}
+
+/** undefined when nobody could say. */
+export async function fetchOffsets(
+  client: Client,
+  partitions: readonly TopicPartition[],
+): Promise<ReadonlyMap<PartitionName, number> | undefined> {
+  const topics = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([name, each]) => ({
     name,
     topicId: uuidZero,
     partitionIndexes: each.map(({ index }) => index),
   }));
-  for (;;) {
-    const begun = history.tick();
-    const groups = [{ groupId: client.id, memberId: null, memberEpoch: -1, topics: wanted }];
-    const reply = await client.send("offsetFetch", { groupId: "", topics: [], groups, requireStable: false }, 9);
-    const group = reply.kind === "answer" ? reply.body.groups?.[0] : undefined;
-    if (group !== undefined && (group.errorCode ?? 0) === 0) {
-      const ended = history.tick();
-      const found = new Map<PartitionName, number>();
-      for (const { name, partitions: each } of group.topics) {
-        for (const { partitionIndex, committedOffset } of each) {
-          const partition = nameOf({ topic: name ?? "", index: partitionIndex });
-          const offset = Number(committedOffset);
-          history.groupOffsets.push({ group: client.id, partition, offset, outcome: "read", begun, ended });
-          found.set(partition, offset);
-        }
-      }
-      return found;
-    }
+  const groups = [{ groupId: client.id, memberId: null, memberEpoch: -1, topics }];
+  const reply = await client.send("offsetFetch", { groupId: "", topics: [], groups, requireStable: false }, 9);
+  const group = reply.kind === "answer" ? reply.body.groups?.[0] : undefined;
+  if (group === undefined || (group.errorCode ?? 0) !== 0) {
     await findCoordinator(client);
-    await client.pause(100);
+    return undefined;
   }
+  return new Map(
+    group.topics.flatMap(({ name, partitions: each }) =>
+      each.map(({ partitionIndex, committedOffset }) => {
+        const partition = nameOf({ topic: name ?? "", index: partitionIndex });
+        return [partition, Number(committedOffset)] as const;
+      }),
+    ),
+  );
 }
 
 async function findCoordinator(client: Client): Promise<void> {

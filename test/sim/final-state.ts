@@ -7,7 +7,7 @@ import { flush } from "./administrator.ts";
 import { Client, type ClientWorld } from "./client.ts";
 import { committedOffsets } from "./consumer.ts";
 import type { FinalState, PartitionName, SeenRecord } from "./history.ts";
-import { garbageGoneMs, type SimNode, tableTopics } from "./node.ts";
+import { type SimNode, tableTopics } from "./node.ts";
 import { Reader } from "./reader.ts";
 import { readTableRows } from "./table-rows.ts";
 
@@ -26,7 +26,6 @@ export async function readFinalState(world: EndWorld): Promise<FinalState> {
   const logs = await readLogs(world);
   for (const group of world.groups) await committedOffsets(actors, new Client(clients, group), partitions);
   for (const topic of tableTopics) await flushed(world, topic);
-  await sleep(clients.clock, garbageGoneMs);
   const node = clients.node() as SimNode;
   return {
     logs,

@@ -10,6 +10,9 @@ export interface Faults {
   readonly disk: DiskFaults;
 }
 
+/** A write that was given up lands within this time. */
+export const ghostMsMax = 6_000;
+
 export const calm: Faults = { store: calmStore, routes: calmRoutes, disk: calmDisk };
 
 /** What a world's nemesis likes to do: each world another mix, so that no fault hides behind another one. */
@@ -37,6 +40,7 @@ export function storm(random: SimRandom): Pick<Faults, "store" | "routes"> {
   return {
     store: {
       ...calmStore,
+      ghostMsMax,
       refused: some(0.3),
       lost: some(0.2),
       unheard: some(0.2),

@@ -26,7 +26,8 @@ import { noMetrics } from "../support/no-metrics.ts";
 import { type RouteFaults, routesFetch } from "../support/routes-fetch.ts";
 import { NodeClock, type SimClock } from "./clock.ts";
 import type { SimDisk } from "./disk.ts";
-import { calmStore, FaultyStore, type StoreFaults } from "./object-store.ts";
+import { ghostMsMax } from "./nemesis.ts";
+import { FaultyStore, type StoreFaults } from "./object-store.ts";
 import type { Plant } from "./plants.ts";
 import type { SimRandom } from "./random.ts";
 
@@ -82,10 +83,11 @@ const settings: Settings = {
   readRequestBytesMax: 8 * 1024,
   readaheadBytesMax: 16 * 1024,
   garbageIntervalMs: 2_000,
-  garbageGraceMs: 4_000,
-  orphanAgeMsMin: 8_000,
-  logMaintenanceIntervalMs: 300,
+  garbageGraceMs: 3_000,
+  orphanAgeMsMin: 5_000,
+  logMaintenanceIntervalMs: 700,
   groupOffsetsPartitions: 2,
+  producerIdBlockSize: 3,
   objectStoreRetryDelayMsMax: 1_000,
   uploadRetryDelayMsMax: 2_000,
   tableBeatMs: 400,
@@ -97,7 +99,7 @@ const settings: Settings = {
 };
 
 /** A ghost of a write lands, grows old, and is found and removed. */
-export const garbageGoneMs = calmStore.ghostMsMax + 2 * settings.orphanAgeMsMin + 2 * settings.garbageGraceMs;
+export const garbageGoneMs = ghostMsMax + 2 * settings.orphanAgeMsMin + 2 * settings.garbageGraceMs;
 
 export interface NodeWorld {
   readonly clock: SimClock;

@@ -20,15 +20,20 @@ interface Batch {
  */
 export async function produce(world: ActorWorld, client: Client, partitions: readonly TopicPartition[]): Promise<void> {
   const { random } = client;
-  const producerId = await newProducerId(world, client);
-  const sequences = new Map<string, number>();
+  const sizeMax = random.pick(valueBytesMax);
+  let producerId = await newProducerId(world, client);
+  let sequences = new Map<string, number>();
   let sent = 0;
   while (world.isBusy()) {
+    if (random.chance(0.02)) {
+      producerId = await newProducerId(world, client); // As if it had been started again.
+      sequences = new Map();
+    }
     const target = random.pick(partitions);
     const window = Array.from({ length: 1 + random.below(windowMax) }, () => {
       const values = Array.from({ length: 1 + random.below(4) }, () => {
         sent += 1;
-        return valueFor(target.topic, `${client.id}.${sent}.${"x".repeat(random.below(300))}`, random);
+        return valueFor(target.topic, `${client.id}.${sent}.${"x".repeat(random.below(sizeMax))}`, random);
       });
       const baseSequence = sequences.get(nameOf(target)) ?? 0;
       sequences.set(nameOf(target), baseSequence + values.length);
@@ -40,6 +45,8 @@ export async function produce(world: ActorWorld, client: Client, partitions: rea
 }
 
 const windowMax = 4;
+/** One of them for each producer. The largest make groups, blocks and segments of their own. */
+const valueBytesMax = [300, 300, 300, 3_000, 15_000];
 
 /** What becomes a row of the JSON topic's table has a column more now and then; what is no JSON becomes a dead letter. */
 function valueFor(topic: string, unique: string, random: SimRandom): string {

@@ -147,6 +147,19 @@ describe("file WAL", () => {
     expect(await recovered(disk)).toEqual([0, 1, 2]);
   });
 
+  test("a trim may end where a segment does, though the next one was too small and stayed empty", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    const filling = 40_000; // Its group gets a segment of its own and fills it to the last byte.
+    const ends: WalPosition[] = [];
+    for (let i = 0; i < 3; i += 1) ends.push(await append(wal, i, filling));
+    await wal.trim(ends[1] as WalPosition);
+    ends.push(await append(wal, 3), await append(wal, 4, filling)); // A segment's first group tells how far the trim went.
+    await wal[Symbol.asyncDispose]();
+    expect((await recovered(disk)).filter((i) => i >= 2)).toEqual([2, 3, 4]);
+  });
+
   test("a failed sync fails the group as maybe, seals the WAL, and is not repeated", async () => {
     const disk = new MemoryDisk();
     const wal = walOn(disk);

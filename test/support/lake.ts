@@ -38,6 +38,7 @@ export const lakeLimits: CompactorLimits = {
   merge: { isEnabled: true, countMin: 100, bytesTarget: 8 << 20 },
   expiredGraceMs: 600_000,
   expiredFilesMax: 10_000,
+  expiredListsMax: 1000,
   commitRoundsMax: 100,
   pendingRoundsMax: 50,
   outageRetryMs: 1000,
@@ -69,8 +70,8 @@ export class Lake {
   readonly #catalogMetadata: MemoryMetadata;
   readonly #router: Router;
 
-  constructor(seed: number) {
-    this.runtime = seededRuntime(seed);
+  constructor(seed: number, runtime: Partial<Runtime> = {}) {
+    this.runtime = { ...seededRuntime(seed), ...runtime };
     const store = new MemoryObjectStore(this.runtime);
     this.store = store;
     this.#catalogMetadata = new MemoryMetadata(this.metadataLog);

@@ -3,10 +3,10 @@
  * end: none missing, none twice. And: what a foreigner takes out of history is found and named, not repaired by guess.
  */
 import { describe, expect, test } from "vitest";
-import type { Random } from "../../src/base/runtime.ts";
+import { type Random, systemRuntime } from "../../src/base/runtime.ts";
 import type { Catalog } from "../../src/table/catalog.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
-import { readManifest, writeManifest } from "../../src/table/iceberg/manifest.ts";
+import { type ManifestEntry, readManifest, writeManifest } from "../../src/table/iceberg/manifest.ts";
 import { newManifestFile, readManifestList, writeManifestList } from "../../src/table/iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { Update } from "../../src/table/iceberg/updates.ts";
@@ -18,6 +18,8 @@ import { tableSettings, utf8 } from "./translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
 const letters = { namespace: ["sales"], name: "orders_dlq" };
+
+const minuteMs = 60_000;
 
 /** The process ends here: nothing after it runs, and nobody catches it. */
 class Crash extends Error {}
@@ -71,7 +73,7 @@ class Trouble {
 
 describe("a table under trouble", () => {
   const seeds = Number(process.env["INLET_SEEDS"] ?? 12);
-  const total = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0 };
+  const total = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0, losses: 0 };
   for (let seed = 1; seed <= seeds; seed += 1) {
     test(`seed ${seed}: holds every offset once`, async () => {
       const world = new World(seed);
@@ -79,6 +81,8 @@ describe("a table under trouble", () => {
       const { rows, deadLetters } = await world.finish();
       expect(rows, `seed ${seed}`).toEqual(sorted(world.expectedRows));
       expect(deadLetters, `seed ${seed}`).toEqual(sorted(world.expectedLetters));
+      total.losses += world.losses;
+      await requireReadable(world.lake);
       for (const [name, count] of Object.entries(world.trouble.counts)) total[name as keyof typeof total] += count;
     });
   }
@@ -86,6 +90,21 @@ describe("a table under trouble", () => {
     for (const [name, count] of Object.entries(total)) expect(count, name).toBeGreaterThan(0);
   });
 });
+
+/** Everything that any snapshot of the table names is there. */
+async function requireReadable(lake: Lake): Promise<void> {
+  const loaded = await lake.foreign().load(orders);
+  if (loaded === undefined) return;
+  const table = { schema: currentSchema(loaded.metadata), specs: loaded.metadata["partition-specs"] };
+  for (const snapshot of loaded.metadata.snapshots) {
+    for (const manifest of await readManifestList(await lake.warehouse.read(snapshot["manifest-list"]), "list")) {
+      const { entries } = await readManifest(await lake.warehouse.read(manifest.path), manifest.path, table);
+      for (const { status, file } of entries) {
+        if (status !== "deleted") expect(await lake.warehouse.head(file.path), file.path).toBeDefined();
+      }
+    }
+  }
+}
 
 interface Node {
   readonly compactor: Compactor;
@@ -97,6 +116,8 @@ class World {
   readonly trouble: Trouble;
   readonly expectedRows: string[] = [];
   readonly expectedLetters: string[] = [];
+  losses = 0;
+  #skewMs = 0;
   readonly #random: Random;
   readonly #topic: ReturnType<Lake["topic"]>;
   readonly #ends = [0, 0, 0];
@@ -107,7 +128,15 @@ class World {
 
   constructor(seed: number) {
     this.#random = seededRandom(seed * 7919);
-    this.lake = new Lake(seed);
+    // Real timers, but every step takes a minute, so that snapshots grow old.
+    const { clock } = systemRuntime();
+    this.lake = new Lake(seed, {
+      clock: {
+        now: () => clock.now() + this.#skewMs,
+        monotonic: () => clock.monotonic() + this.#skewMs,
+        after: (delayMs, callback) => clock.after(delayMs, callback),
+      },
+    });
     this.trouble = new Trouble(this.#random);
     this.#topic = this.lake.topic("orders", 3);
     this.#foreign = this.lake.foreign();
@@ -116,11 +145,13 @@ class World {
 
   async run(steps: number): Promise<void> {
     for (let step = 0; step < steps; step += 1) {
+      this.#skewMs += minuteMs;
       const choice = this.#random.unit();
       if (choice < 0.45) await this.#produce();
       else if (choice < 0.8) await this.#flushInTrouble();
       else if (choice < 0.85) this.#restart();
       else if (choice < 0.9) await this.#zombieActs();
+      else if (choice < 0.93) await this.#loseFile();
       else await this.#disturb();
     }
   }
@@ -136,8 +167,10 @@ class World {
   #open(): Node {
     this.trouble.isOn = false;
     this.trouble.arm(this.lake);
-    const settings = tableSettings("json", { expire: { keepMs: 3_600_000, keepMin: 1 } });
-    const limits = { roundBytesMax: 400, commitRoundsMax: 2 };
+    // Snapshots expire, files go and manifests are joined as soon as may be.
+    const settings = tableSettings("json", { expire: { keepMs: 10 * minuteMs, keepMin: 2 } });
+    const merge = { isEnabled: true, countMin: 3, bytesTarget: 6000 };
+    const limits = { roundBytesMax: 400, commitRoundsMax: 2, trustMs: -1, merge, expiredGraceMs: 0 };
     const node = this.lake.open([settings], limits);
     node.metadata.onPropose = () => this.trouble.maybeCrash();
     return node;
@@ -185,6 +218,29 @@ class World {
     }
   }
 
+  /** A pending round's manifest, or a data file that it lists, is gone from the store. */
+  async #loseFile(): Promise<void> {
+    const table = [...this.#node.metadata.image.tables()].at(-1);
+    const rounds = table?.pending.filter((round) => round.main !== null) ?? [];
+    const location = rounds[int(this.#random, rounds.length)]?.main?.location;
+    if (location === undefined) return;
+    const held = (await this.lake.files(orders)).map((entry) => entry.file.path);
+    const lost = await this.#lossOf(location);
+    if (lost === undefined || held.includes(lost)) return; // Its commit has landed, only our log does not know.
+    await this.lake.warehouse.remove([lost]);
+    this.losses += 1;
+  }
+
+  async #lossOf(location: string): Promise<string | undefined> {
+    const loaded = await this.#foreign.load(orders);
+    if (loaded === undefined || (await this.lake.warehouse.head(location)) === undefined) return undefined;
+    const table = { schema: currentSchema(loaded.metadata), specs: loaded.metadata["partition-specs"] };
+    const { entries } = await readManifest(await this.lake.warehouse.read(location), location, table);
+    const path = entries[0]?.file.path;
+    const isIn = (await this.lake.files(orders)).some((entry) => entry.file.path === path);
+    return isIn ? undefined : this.#random.unit() < 0.5 ? location : path;
+  }
+
   /** What other writers do to a table, without taking rows away. */
   async #disturb(): Promise<void> {
     const loaded = await this.#foreign.load(orders);
@@ -194,7 +250,8 @@ class World {
   }
 
   async #disturbance({ ...metadata }: TableMetadata): Promise<readonly Update[]> {
-    const choice = int(this.#random, 4);
+    const choice = int(this.#random, 5);
+    if (choice === 4) return await foreignCommit(this.lake, metadata, "rewrite");
     if (choice === 0) return await foreignCommit(this.lake, metadata, "append");
     if (choice === 1) return await foreignCommit(this.lake, metadata, "replace");
     const current = metadata["current-snapshot-id"];
@@ -211,11 +268,14 @@ function wasCrash(cause: unknown): boolean {
   return cause instanceof Error && (cause instanceof Crash || wasCrash(cause.cause));
 }
 
-/** A commit of somebody else: an empty append, or one that puts all entries into one new manifest, as engines do. */
+/**
+ * A commit of somebody else: an empty append; one that puts all entries into one new manifest, as engines do; or one that
+ * also writes a data file anew.
+ */
 async function foreignCommit(
   lake: Lake,
   metadata: TableMetadata,
-  operation: "append" | "replace",
+  kind: "append" | "replace" | "rewrite",
 ): Promise<readonly Update[]> {
   const parent = metadata.snapshots.find((each) => each["snapshot-id"] === metadata["current-snapshot-id"]) as Snapshot;
   const snapshotId = parent["snapshot-id"] + 1n;
@@ -223,12 +283,13 @@ async function foreignCommit(
   const before = await readManifestList(await lake.warehouse.read(parent["manifest-list"]), "list");
   const table = { schema: currentSchema(metadata), specs: metadata["partition-specs"] };
   let manifests = before;
-  if (operation === "replace") {
-    const entries = [];
+  if (kind !== "append") {
+    const entries: ManifestEntry[] = [];
     for (const manifest of before) {
       const read = await readManifest(await lake.warehouse.read(manifest.path), manifest.path, table);
+      const live = read.entries.filter((entry) => entry.status !== "deleted");
       entries.push(
-        ...read.entries.map((entry) => ({
+        ...live.map((entry) => ({
           ...entry,
           status: "existing" as const,
           snapshotId: entry.snapshotId ?? manifest.addedSnapshotId,
@@ -236,6 +297,14 @@ async function foreignCommit(
           fileSequenceNumber: entry.fileSequenceNumber ?? manifest.sequenceNumber,
         })),
       );
+    }
+    const [old] = entries;
+    if (kind === "rewrite" && old !== undefined) {
+      const path = `${metadata.location}/data/foreign-${snapshotId}.parquet`;
+      await lake.warehouse.create(path, await lake.warehouse.read(old.file.path));
+      const inherited = { snapshotId: null, sequenceNumber: null, fileSequenceNumber: null };
+      const added: ManifestEntry = { ...old, ...inherited, status: "added", file: { ...old.file, path } };
+      entries.splice(0, 1, { ...old, status: "deleted", snapshotId }, added);
     }
     const spec = defaultSpec(metadata);
     const bytes = writeManifest({ schema: table.schema, spec, content: "data", entries });
@@ -253,7 +322,7 @@ async function foreignCommit(
     "sequence-number": sequenceNumber,
     "timestamp-ms": metadata["last-updated-ms"],
     "manifest-list": list,
-    summary: { operation },
+    summary: { operation: kind === "append" ? "append" : "replace" },
   };
   return [
     { action: "add-snapshot", snapshot },
