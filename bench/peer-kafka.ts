@@ -44,7 +44,7 @@ interface Ratios {
 
 const recordBytes = 1024;
 /** Less than of the others: a Kafka that flushes every message is slow. */
-const flushedShare = 1 / 10;
+const flushedShare = 1 / 3;
 const flushedRecordsMin = 20_000;
 
 export async function benchPeerKafka(options: PeerOptions): Promise<void> {

@@ -27,6 +27,7 @@ const limits = {
   walBytesMax: 256 * MiB,
   walSegmentBytes: 64 * MiB,
   walGroupBytesMax: 8 * MiB,
+  walGroupsInFlightMax: 3,
   walLingerMs: 0,
   walIdleMs: 1000,
 };

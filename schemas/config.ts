@@ -184,6 +184,14 @@ const stream = {
     max: 8 * MiB,
     doc: "Largest group of records that is written and synced at once; a larger record goes alone.",
   }),
+  walGroupsInFlightMax: setting({
+    key: "wal.groups.in.flight.max",
+    type: "integer",
+    default: 3,
+    min: 1,
+    max: 16,
+    doc: "Groups that are written at the same time; more answer a producer sooner and cost more writes.",
+  }),
   walLingerMs: setting({
     key: "wal.linger.ms",
     type: "ms",

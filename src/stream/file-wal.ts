@@ -1,10 +1,11 @@
 /**
  * The WAL on a disk: groups of records, each one write that is durable when it returns.
  *
- *   append ──▶ waiting ──▶ | group in flight | ──▶ durable
+ *   append ──▶ waiting ──▶ | groups in flight | ──▶ durable
  *
- * One group is in flight at a time; what is enqueued meanwhile is the next group. So throughput grows with load by itself,
- * and everything below a group is durable before the group is written.
+ * A few groups are in flight at a time; what is enqueued meanwhile is the next group. So throughput grows with load by
+ * itself. A group may reach the disk before the one below it, but is acked after it, and says how far all was durable when
+ * it was written: recovery takes a group that is missing above that point for one that was never acked.
  */
 import { sleep } from "../base/async.ts";
 import type { Disk } from "../base/disk.ts";
@@ -22,7 +23,8 @@ export interface FileWalLimits {
   readonly walBytesMax: number;
   readonly walSegmentBytes: number;
   readonly walGroupBytesMax: number;
-  /** How long a group waits for company when nothing is in flight. 0 gathers what arrives in one turn of the event loop. */
+  readonly walGroupsInFlightMax: number;
+  /** How long a group waits for company when there is room in flight. 0 gathers what arrives in one turn of the event loop. */
   readonly walLingerMs: number;
   /** After this long without an append an empty group is written, which proves that the last one was durable. */
   readonly walIdleMs: number;
@@ -48,9 +50,12 @@ export class FileWal implements Wal {
   #next: Promise<Segment> | undefined;
   #waiting: WalEntry[] = [];
   #waitingBytes = 0;
-  #isWriting = false;
+  #isLingering = false;
+  /** A group is being given its place, which may have to wait for a segment. */
+  #isPlacing = false;
+  /** In order of position. */
+  readonly #flights: Flight[] = [];
   #idleTimer: Disposable | undefined;
-  #flight: Promise<void> = Promise.resolve();
   /** Why nothing becomes durable any more. */
   #failure: OperationFailed | undefined;
 
@@ -59,7 +64,7 @@ export class FileWal implements Wal {
   #previousCrc = 0;
   /** Where the next group begins. */
   #tail = 0;
-  /** The end of the last group. Below the tail when the rest of a segment was left, as no group was written there. */
+  /** The end of the last group that is durable with all below it. */
   #durable = 0;
   #isLastEmpty = true;
   #trimmed = 0;
@@ -89,7 +94,9 @@ export class FileWal implements Wal {
     } else {
       await this.#resume(segments, await scanWal(segments, visit));
     }
-    await this.#write([]); // The first group of this epoch; it proves what recovery found.
+    await this.#place([]); // The first group of this epoch; it proves what recovery found.
+    await this.#flights[0]?.landed;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   append(entry: WalEntry): void {
@@ -99,10 +106,11 @@ export class FileWal implements Wal {
     }
     this.#waiting.push(entry);
     this.#waitingBytes += recordBytes(entry);
-    if (this.#isWriting) return;
-    this.#isWriting = true;
+    if (this.#isLingering || !this.#hasRoom) return;
+    this.#isLingering = true;
     this.#options.runtime.clock.after(this.#options.limits.walLingerMs, () => {
-      this.#flight = this.#drain();
+      this.#isLingering = false;
+      this.#launch();
     });
   }
 
@@ -115,11 +123,11 @@ export class FileWal implements Wal {
 
   /** What is enqueued becomes durable first. */
   async [Symbol.asyncDispose](): Promise<void> {
-    while (this.#waiting.length > 0 && this.#failure === undefined) {
+    while (this.#isBusy && this.#failure === undefined) {
       await sleep(this.#options.runtime.clock, 0);
-      await this.#flight;
+      await this.#flights.at(-1)?.landed;
     }
-    await this.#flight;
+    for (const { landed } of this.#flights) await landed; // The files stay open as long as something is written.
     this.#idleTimer?.[Symbol.dispose]();
     this.#stop.abort(new OperationFailed("the WAL is closed", { happened: "no" }));
     this.#failure ??= new OperationFailed("the WAL is closed", { happened: "no" });
@@ -142,22 +150,28 @@ export class FileWal implements Wal {
     this.#previousCrc = tail.last?.headerCrc ?? 0;
     this.#trimmed = tail.trimmed;
     this.#current = segment;
-    if (tail.last !== undefined) await rewrite(segment, tail.last);
+    for (const { index, group } of tail.unproven) await rewrite(segments[index] as Segment, group);
     for (const { file } of segments) await file.datasync();
   }
 
-  async #drain(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const group = this.#takeGroup();
-      try {
-        await this.#write(group);
-      } catch (cause) {
-        this.#fail(group, cause);
-        return;
-      }
-    }
-    this.#isWriting = false;
-    if (!this.#isLastEmpty) this.#armIdleTimer();
+  get #hasRoom(): boolean {
+    return !this.#isPlacing && this.#flights.length < this.#options.limits.walGroupsInFlightMax;
+  }
+
+  get #isBusy(): boolean {
+    return this.#waiting.length > 0 || this.#isPlacing || this.#flights.length > 0;
+  }
+
+  /** Starts the next group, if there is one and room for it. */
+  #launch(): void {
+    if (this.#waiting.length === 0 || !this.#hasRoom || this.#failure !== undefined) return;
+    const group = this.#takeGroup();
+    this.#place(group).then(
+      () => this.#launch(),
+      (cause: unknown) => {
+        for (const entry of group) entry.failed(this.#fail(cause));
+      },
+    );
   }
 
   /** The longest prefix of what waits that fits into one group; at least one record. */
@@ -174,31 +188,53 @@ export class FileWal implements Wal {
     return group;
   }
 
-  async #write(entries: readonly WalEntry[]): Promise<void> {
+  /** Gives the group its place behind the last one and begins to write it. */
+  async #place(entries: readonly WalEntry[]): Promise<void> {
     let bodyBytes = 0;
     for (const entry of entries) bodyBytes += recordBytes(entry);
+    this.#isPlacing = true;
     const segment = await this.#segmentFor(groupBytes(bodyBytes));
+    this.#isPlacing = false;
+    const position = this.#tail;
     const group = encodeGroup(
       {
         walId: this.#walId,
         epoch: this.#options.nodeEpoch,
         seq: this.#seq + 1,
-        position: this.#tail,
+        position,
         durable: this.#durable,
         trimmed: this.#trimmed,
         previousCrc: this.#previousCrc,
       },
       entries,
     );
-    await segment.file.write(group.views, this.#tail - segment.start);
-    const ends = recordEnds(this.#tail, entries)[Symbol.iterator]();
     this.#seq += 1;
     this.#previousCrc = group.headerCrc;
     this.#tail += group.bytes;
-    this.#durable = this.#tail;
     this.#isLastEmpty = entries.length === 0;
     this.#waitingBytes -= bodyBytes;
-    for (const entry of entries) entry.durable(ends.next().value as WalPosition);
+    const flight: Flight = { entries, position, end: this.#tail, isWritten: false, landed: Promise.resolve() };
+    this.#flights.push(flight);
+    flight.landed = segment.file.write(group.views, position - segment.start).then(
+      () => {
+        flight.isWritten = true;
+        this.#settle();
+      },
+      (cause: unknown) => void this.#fail(cause),
+    );
+  }
+
+  /** Acks the groups that are written and have nothing unwritten below them. */
+  #settle(): void {
+    if (this.#failure !== undefined) return;
+    for (let flight = this.#flights[0]; flight?.isWritten === true; flight = this.#flights[0]) {
+      this.#flights.shift();
+      this.#durable = flight.end;
+      const ends = recordEnds(flight.position, flight.entries)[Symbol.iterator]();
+      for (const entry of flight.entries) entry.durable(ends.next().value as WalPosition);
+    }
+    this.#launch();
+    if (!this.#isBusy && !this.#isLastEmpty) this.#armIdleTimer();
   }
 
   /** The segment in which the next group of this size is written; moves the tail to its start when it is a new one. */
@@ -231,41 +267,48 @@ export class FileWal implements Wal {
   }
 
   /** After a failed write or sync nobody knows what the file holds: only a recovery may look at it again. */
-  #fail(group: readonly WalEntry[], cause: unknown): void {
+  #fail(cause: unknown): OperationFailed {
+    if (this.#failure !== undefined) return this.#failure;
     this.#failure = new OperationFailed("the WAL failed and is sealed", { happened: "maybe", cause });
-    const waiting = this.#waiting;
+    const lost = [...this.#flights.flatMap(({ entries }) => entries), ...this.#waiting];
     this.#waiting = [];
-    for (const entry of group) entry.failed(this.#failure);
-    for (const entry of waiting) entry.failed(this.#failure);
+    for (const entry of lost) entry.failed(this.#failure);
+    return this.#failure;
   }
 
   #armIdleTimer(): void {
     this.#idleTimer?.[Symbol.dispose]();
     this.#idleTimer = this.#options.runtime.clock.after(this.#options.limits.walIdleMs, () => {
-      if (this.#isWriting || this.#failure !== undefined || this.#stop.signal.aborted) return;
-      this.#isWriting = true;
-      this.#flight = this.#write([]).then(
-        () => this.#drain(),
-        (cause: unknown) => this.#fail([], cause),
-      );
+      if (this.#isBusy || this.#failure !== undefined || this.#stop.signal.aborted) return;
+      this.#place([]).catch((cause: unknown) => this.#fail(cause));
     });
   }
+}
+
+/** A group whose write has begun. */
+interface Flight {
+  readonly entries: readonly WalEntry[];
+  readonly position: number;
+  readonly end: number;
+  isWritten: boolean;
+  /** Settles when the write did, one way or the other; never rejects. */
+  landed: Promise<void>;
 }
 
 /** How long to wait when a segment could not be made. */
 const prepareRetryMs = 1000;
 
 /**
- * Writes the last group again. A process that died between write and sync leaves bytes that only the page cache has; some
+ * Writes a group again. A process that died between write and sync leaves bytes that only the page cache has; some
  * kernels even take pages for clean after a failed sync. The same bytes once more make them durable.
  */
 async function rewrite(
   segment: Segment,
-  last: { readonly position: number; readonly bodyBytes: number },
+  group: { readonly position: number; readonly bodyBytes: number },
 ): Promise<void> {
-  const bytes = new Uint8Array(groupBytes(last.bodyBytes));
-  await segment.file.read(bytes, last.position - segment.start);
-  await segment.file.write([bytes], last.position - segment.start);
+  const bytes = new Uint8Array(groupBytes(group.bodyBytes));
+  await segment.file.read(bytes, group.position - segment.start);
+  await segment.file.write([bytes], group.position - segment.start);
 }
 
 function randomId(runtime: Runtime): number {

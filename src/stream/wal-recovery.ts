@@ -28,6 +28,8 @@ export interface WalTail {
   readonly trimmed: number;
   /** The last group; undefined in an empty WAL. */
   readonly last: GroupHeader | undefined;
+  /** The groups of which none says that they were durable, in order, and the segments that hold them. The last is one. */
+  readonly unproven: readonly { readonly index: number; readonly group: GroupHeader }[];
 }
 
 export async function scanWal(
@@ -37,7 +39,8 @@ export async function scanWal(
   let last: GroupHeader | undefined;
   const begin = await firstNeeded(segments);
   const trimmed = (segments[begin] as Segment).start;
-  let tail: WalTail = { segment: begin, at: 0, trimmed, last: undefined };
+  let tail: WalTail = { segment: begin, at: 0, trimmed, last: undefined, unproven: [] };
+  let unproven: WalTail["unproven"] = [];
   let memory = new Uint8Array();
   for (let index = begin; index < segments.length; index += 1) {
     const segment = segments[index] as Segment;
@@ -52,11 +55,13 @@ export async function scanWal(
       for (let group: GroupHeader | undefined = first; group !== undefined; ) {
         visitRecords(bytes, at, group, visit);
         last = group;
+        const { durable } = group;
+        unproven = [...unproven.filter((before) => before.group.position >= durable), { index, group }];
         at += groupBytes(group.bodyBytes);
         const next = groupAt(bytes, at, segment.start);
         group = next !== undefined && continues(last, next) ? next : undefined;
       }
-      tail = { segment: index, at, trimmed, last };
+      tail = { segment: index, at, trimmed, last, unproven };
     }
     refuseProvenLoss(bytes, at, segment, segments, tail);
   }

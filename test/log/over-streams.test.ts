@@ -62,6 +62,7 @@ class Node {
         walBytesMax: 10_000_000,
         walSegmentBytes: 2_000_000,
         walGroupBytesMax: 500_000,
+        walGroupsInFlightMax: 3,
         walLingerMs: 0,
         walIdleMs: minutes,
       },

@@ -71,6 +71,7 @@ const settings: Settings = {
   walBytesMax: 512 * 1024,
   walSegmentBytes: 32 * 1024,
   walGroupBytesMax: 8 * 1024,
+  walGroupsInFlightMax: 3,
   uploadBytesMax: 24 * 1024,
   uploadIntervalMsMax: 1_500,
   uploadPartBytes: 16 * 1024,

@@ -12,6 +12,7 @@ const limits: FileWalLimits = {
   walBytesMax: 128 * 1024,
   walSegmentBytes: 32 * 1024,
   walGroupBytesMax: 8 * 1024,
+  walGroupsInFlightMax: 3,
   walLingerMs: 0,
   walIdleMs: 600_000,
 };

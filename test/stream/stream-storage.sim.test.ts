@@ -139,7 +139,14 @@ class World {
       directory: "/wal",
       nodeEpoch: metadata.nodeEpoch,
       runtime,
-      limits: { walBytesMax: 300_000, walSegmentBytes: 8192, walGroupBytesMax: 4096, walLingerMs: 0, walIdleMs: 100 },
+      limits: {
+        walBytesMax: 300_000,
+        walSegmentBytes: 8192,
+        walGroupBytesMax: 4096,
+        walGroupsInFlightMax: 3,
+        walLingerMs: 0,
+        walIdleMs: 100,
+      },
       logger: silent,
     });
     const fatal = (cause: unknown): void => {

@@ -50,6 +50,7 @@ async function start(limits: Partial<StreamLimits> = {}): Promise<StreamStorage>
       walBytesMax: 1_000_000,
       walSegmentBytes: 200_000,
       walGroupBytesMax: 50_000,
+      walGroupsInFlightMax: 3,
       walLingerMs: 0,
       walIdleMs: 100,
     },
