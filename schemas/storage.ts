@@ -27,6 +27,7 @@ import {
   nullable,
   string,
   struct,
+  uint16,
   uuid,
 } from "../src/base/codec.ts";
 
@@ -119,6 +120,32 @@ export const eventSchemas = {
   "objects-deleted": {
     type: 23,
     schema: message({ name: "ObjectsDeleted", versions, flexible, fields: { objects: array(string) } }),
+  },
+  "replace-ranges": {
+    type: 24,
+    schema: message({
+      name: "ReplaceRanges",
+      versions,
+      flexible,
+      fields: {
+        object: string,
+        bytes: int64,
+        objectKind: int8,
+        /** Keys, each once: many streams leave the same few objects. */
+        replaced: array(string),
+        ranges: array(
+          struct({
+            stream: int64,
+            from: int64,
+            to: int64,
+            bytes: int64,
+            maxTimestamp: int64,
+            /** Indexes into `replaced`. */
+            replaces: array(uint16),
+          }),
+        ),
+      },
+    }),
   },
   "create-table": {
     type: 30,

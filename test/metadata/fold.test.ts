@@ -33,7 +33,7 @@ describe("fold", () => {
         for (const refusal of folded?.decision.refusals ?? []) if (refusal !== null) refused.add(refusal.reason);
       }
     }
-    expect(accepted.size).toBe(20);
+    expect(accepted.size).toBe(21);
     expect([...refused].toSorted()).toEqual(
       ["exists", "fenced", "gap", "invalid", "missing", "stale-epoch", "stale-version"].toSorted(),
     );
