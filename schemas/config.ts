@@ -366,6 +366,22 @@ const log = {
     min: 1,
     doc: "Batches that may wait for their turn in one partition; beyond it a produce is answered with a retriable error.",
   }),
+  logLaneWaitMsMax: setting({
+    key: "log.lane.wait.ms.max",
+    type: "ms",
+    default: 5_000,
+    min: 1,
+    max: 600_000,
+    doc: "How long a batch waits in memory while the WAL or the log cache is full; then it is answered with a retriable error.",
+  }),
+  produceThrottleMsMax: setting({
+    key: "produce.throttle.ms.max",
+    type: "ms",
+    default: 1_000,
+    min: 0,
+    max: 60_000,
+    doc: "Pause that a producer is asked for (throttle_time_ms) when the WAL or the log cache is about to be full; it grows from eight tenths on.",
+  }),
   logProducersMax: setting({
     key: "log.producers.max",
     type: "integer",
