@@ -32,6 +32,8 @@ export interface AzureOptions {
   /** Names the blocks of an upload. */
   readonly random: Random;
   readonly limits: StoreLimits;
+  /** Of a listing; the service's own, 5000, when left out. */
+  readonly pageKeysMax?: number;
 }
 
 export async function openAzureObjectStore(place: AzurePlace, options: AzureOptions): Promise<ObjectStore> {
@@ -60,15 +62,17 @@ class AzureObjectStore implements ObjectStore {
   readonly #container: ContainerClient;
   readonly #prefix: string;
   readonly #random: Random;
+  readonly #pageKeysMax: number | undefined;
   readonly #requests: Requests;
   /** The SDK opens as many connections as there are requests. */
   readonly #sockets: Gate;
 
-  constructor(container: ContainerClient, place: AzurePlace, { clock, random, limits }: AzureOptions) {
+  constructor(container: ContainerClient, place: AzurePlace, { clock, random, limits, pageKeysMax }: AzureOptions) {
     this.url = place.url;
     this.#container = container;
     this.#prefix = place.prefix === "" ? "" : `${place.prefix}/`;
     this.#random = random;
+    this.#pageKeysMax = pageKeysMax;
     this.#requests = new Requests({ clock, requestMsMax: limits.requestMsMax, troubleOf: azureTrouble });
     this.#sockets = new Gate(limits.socketsMax);
   }
@@ -129,9 +133,10 @@ class AzureObjectStore implements ObjectStore {
     let token: string | undefined;
     do {
       const page = await this.#read(`list ${prefix}`, async (abortSignal) => {
-        const pages = this.#container
-          .listBlobsFlat({ prefix: `${this.#prefix}${prefix}`, abortSignal })
-          .byPage(token === undefined ? {} : { continuationToken: token });
+        const pages = this.#container.listBlobsFlat({ prefix: `${this.#prefix}${prefix}`, abortSignal }).byPage({
+          ...(token === undefined ? {} : { continuationToken: token }),
+          ...(this.#pageKeysMax === undefined ? {} : { maxPageSize: this.#pageKeysMax }),
+        });
         const { value } = await pages.next();
         return value as Awaited<ReturnType<typeof pages.next>>["value"];
       });
@@ -200,12 +205,20 @@ class AzureObjectStore implements ObjectStore {
   }
 
   #read<T>(what: string, work: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#sockets.run(() => this.#requests.read(what, work));
+    return this.#sockets.run(() => this.#requests.read(what, (signal) => work(signal).catch(rethrowBrief)));
   }
 
   #write<T>(what: string, work: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#sockets.run(() => this.#requests.write(what, work));
+    return this.#sockets.run(() => this.#requests.write(what, (signal) => work(signal).catch(rethrowBrief)));
   }
+}
+
+/** The SDK hangs the whole exchange on its errors, the URL with a signature in it too: pages of a log that nobody wants. */
+function rethrowBrief(cause: unknown): never {
+  if (cause instanceof Error) {
+    for (const name of ["request", "response"]) Object.defineProperty(cause, name, { enumerable: false });
+  }
+  throw cause;
 }
 
 /** All ids of a blob's blocks must have one length; a number has at most 50,000 (the service's limit). */
