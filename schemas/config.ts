@@ -33,7 +33,7 @@ const objectStore = {
     key: "object.store.url",
     type: "string",
     default: "",
-    doc: "s3://bucket/prefix?region=..&endpoint=..&pathStyle=true, file:///path or memory://; empty means a directory inside data.directory.",
+    doc: "s3://bucket/prefix?region=.., gs://bucket/prefix?.., az://container/prefix?account=.., file:///path or memory://, with the parameters of docs/object-stores.md; empty means a directory inside data.directory.",
   }),
   objectStoreRequestMsMax: setting({
     key: "object.store.request.ms.max",
