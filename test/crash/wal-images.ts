@@ -119,6 +119,7 @@ class Workload {
     let now = from;
     const note = (change: Partial<Promised>): void => {
       now = { ...now, ...change };
+      promised[disk.moments - 1] = now; // At once: many moments may pass before the next turn.
     };
     const life = this.#script(wal, from, note);
     let isOver = false;
@@ -133,7 +134,6 @@ class Workload {
     );
     for (let idle = 0; !isOver && idle < idleTurnsMax; ) {
       await settled();
-      promised[disk.moments - 1] = now;
       idle = disk.turn() ? 0 : idle + 1;
       if (random.chance(0.3)) disk.turn(); // Two ends before anybody notices the first.
     }
