@@ -598,6 +598,14 @@ const coordinator = {
     max: 100_000,
     doc: "Partitions that a topic may have.",
   }),
+  topicLeaderWaitMs: setting({
+    key: "topic.leader.wait.ms",
+    type: "ms",
+    default: 1000,
+    min: 0,
+    max: 30_000,
+    doc: "A request that makes partitions waits this long for them to have leaders; some clients do not ask a second time.",
+  }),
   topicPagePartitionsMax: setting({
     key: "topic.page.partitions.max",
     type: "integer",
