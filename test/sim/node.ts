@@ -206,6 +206,7 @@ export class SimNode {
         store,
         logger,
         metrics: noMetrics,
+        mirrorsMetadata: true,
         advertised: {
           host: "broker",
           port: 9092,
