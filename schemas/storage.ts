@@ -257,6 +257,11 @@ export const segmentMagic = "INLETLOG";
 export const segmentVersion = 1;
 export const checkpointMagic = "INLETCKP";
 export const checkpointVersion = 1;
+/** An entry as an object of its own: see src/metadata/object-log.ts. */
+export const slotMagic = "INLETENT";
+export const slotVersion = 1;
+/** Entries 1 to this are the first block that a log in a bucket forgets as a whole. Part of the names: never changes. */
+export const goneBlockEntries = 1024;
 export const imageFormat = 1;
 /** Persisted as indexes: append only. */
 export const refusalReasons = [

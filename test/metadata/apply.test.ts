@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { NodeId, Offset, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
 import type { MetadataEvent, ObjectRange, ReplacingRange } from "../../src/metadata/events.ts";
 import { SimRandom } from "../sim/random.ts";
-import { uuidOf } from "./cas-log-contract.ts";
+import { uuidOf } from "./contract/world.ts";
 import { Cluster } from "./generate.ts";
 
 type EventOf<K extends MetadataEvent["kind"]> = Extract<MetadataEvent, { readonly kind: K }>;
