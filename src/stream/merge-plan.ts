@@ -4,8 +4,9 @@
  *   stream-set objects   A{1 2 3} B{1 2 3} ... H{1 2}  ──▶  one with a range a stream; of a large stream, an object of its own
  *   ranges of a stream   |--|-|-|--|-|-|-|-|           ──▶  |------------|   one stream object
  *
- * The rule of both: a run of at least `mergeSourcesMin`, none of which is larger than the smaller ones before it together. So what moves
- * moves into something at least twice as large, and a byte moves a logarithmic number of times in its life.
+ * The rule of both: a run of at least `mergeSourcesMin` neighbours, none of which is more than twice what the fewest would be on
+ * average, nor more than half of all. So what moves moves into something several times as large, and a byte moves a logarithmic
+ * number of times in its life.
  */
 import { assert } from "../base/errors.ts";
 import type { StreamId } from "../base/ids.ts";
@@ -221,19 +222,30 @@ export function chooseRuns(items: readonly Sized[], limits: RunLimits): { first:
   return runs;
 }
 
+/** As far back as limits allow, and then forward again until no source is too large for what it would become. */
 function runStart(items: readonly Sized[], end: number, limits: RunLimits): number {
   const newest = items[end - 1] as Sized;
-  let bytes = newest.bytes;
-  let first = end - 1;
+  let first = end;
+  let bytes = 0;
   while (first > 0 && end - first < limits.mergeSourcesMax) {
     const older = items[first - 1] as Sized;
     const isDated = older.maxTimestamp >= 0 && newest.maxTimestamp >= 0;
     const isApart = isDated && Math.abs(newest.maxTimestamp - older.maxTimestamp) > limits.mergeSpanMsMax;
-    if (older.bytes > bytes || bytes + older.bytes > limits.mergeObjectBytesMax || isApart) break;
+    if (bytes + older.bytes > limits.mergeObjectBytesMax || isApart) break;
     bytes += older.bytes;
     first -= 1;
   }
-  return first;
+  const growth = Math.max(2, limits.mergeSourcesMin / 2);
+  for (;;) {
+    const total = bytes;
+    const tooLarge = items.findLastIndex((item, index) => index >= first && index < end && item.bytes * growth > total);
+    if (tooLarge === -1) return first;
+    while (first <= tooLarge) {
+      // A run is made of neighbours: what stands before it is left out too.
+      bytes -= (items[first] as Sized).bytes;
+      first += 1;
+    }
+  }
 }
 
 export interface MergedRange extends Omit<ReplacingRange, "replaces"> {
