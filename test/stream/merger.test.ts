@@ -407,3 +407,34 @@ describe("a merger", () => {
     await stop(next);
   });
 });
+
+describe("garbage", () => {
+  test("of a node that is gone is removed by another, later than its own would be", async () => {
+    const gone = await start({ mergeIntervalMs: 1e9, garbageIntervalMs: 1e9 });
+    const ids = await gone.open(await createTopic(gone, 1, 2));
+    await upload(gone, ids, 4);
+    await stop(gone);
+    const life = await start({}, 2);
+    await life.open(topicId(1));
+    await clock.run(limits.mergeIntervalMs + 3 * limits.garbageGraceMs);
+    expect(rangesOf(life, ids[0] as StreamId)).toEqual([0]);
+    expect(await bucket.keys()).toHaveLength(5);
+    await clock.run(2 * limits.garbageGraceMs);
+    expect(await bucket.keys()).toEqual(objectsOf(life));
+    expect(objectsOf(life)).toHaveLength(1);
+    await expectAll(life, ids);
+    await stop(life);
+  });
+
+  test("is removed however much of it there is", async () => {
+    const life = await start({ mergeIntervalMs: 1e9 });
+    await createTopic(life, 1, 1);
+    const objects = Array.from({ length: 2500 }, (_, index) => `objects/${index}`);
+    const empty = { kind: "commit-object", bytes: 1, objectKind: "stream", ranges: [] } as const;
+    for (const object of objects) await bucket.put(object, new Uint8Array(1));
+    await clock.until(life.metadata.propose(objects.map((object) => ({ ...empty, object }))));
+    await clock.run(limits.garbageGraceMs + 2 * limits.garbageIntervalMs);
+    expect([await bucket.keys(), objectsOf(life)]).toEqual([[], []]);
+    await stop(life);
+  });
+});
