@@ -8,7 +8,7 @@
 import { assert, CorruptData } from "../base/errors.ts";
 import type { Offset, StreamId } from "../base/ids.ts";
 import type { CommittedRange, Image } from "../metadata/image.ts";
-import type { Merge, MergePart } from "./merge-plan.ts";
+import { type Merge, type MergePart, stillHeld } from "./merge-plan.ts";
 import { checkSidecar, decodeBlock, type IndexedStream, type ObjectIndex, type PlacedBlock } from "./object-format.ts";
 import type { ObjectRef } from "./object-io.ts";
 import { type Piece, PieceReader } from "./piece-reader.ts";
@@ -31,25 +31,23 @@ export interface OpenedPart extends MergePart {
 }
 
 /** undefined when nothing is left to merge: the image has moved on since the plan. */
-export async function openMerge(merge: Merge, image: Image, reads: MergeReads): Promise<MergeInput | undefined> {
+export async function openMerge(planned: Merge, image: Image, reads: MergeReads): Promise<MergeInput | undefined> {
+  const merge = stillHeld(planned, image);
   const refs = new Map<string, ObjectRef>(); // Before the first await: the image moves on.
   const starts = new Map<StreamId, Offset>();
   for (const { stream, sources } of merge.parts) {
     const info = image.stream(stream);
-    if (info !== undefined) starts.set(stream, info.start);
+    assert(info !== undefined, "a stream that holds ranges");
+    starts.set(stream, info.start);
     for (const { object } of sources) {
       const entry = image.object(object);
-      if (entry === undefined) return undefined;
+      assert(entry !== undefined, `the image names an object that it does not know: ${object}`);
       refs.set(object, entry);
     }
   }
   const indexes = new Map<string, ObjectIndex>();
   for (const [key, ref] of refs) indexes.set(key, await reads.index(ref));
-  const parts: OpenedPart[] = [];
-  for (const part of merge.parts) {
-    const start = starts.get(part.stream);
-    if (start !== undefined) parts.push(openPart(part, start, indexes));
-  }
+  const parts = merge.parts.map((part) => openPart(part, starts.get(part.stream) as Offset, indexes));
   const isOneMoved = merge.kind === "stream" && parts[0]?.sources.length === 1 && merge.parts[0]?.sources.length !== 1;
   return parts.length === 0 || isOneMoved ? undefined : new MergeInput(parts, indexes, reads);
 }

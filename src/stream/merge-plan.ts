@@ -211,15 +211,13 @@ export interface RunLimits {
 }
 
 /** Runs [first, end) of neighbours to be merged, the newest, at the end, first. */
-export function chooseRuns(items: readonly Sized[], limits: RunLimits): { first: number; end: number }[] {
-  const runs: { first: number; end: number }[] = [];
+export function* chooseRuns(items: readonly Sized[], limits: RunLimits): Generator<{ first: number; end: number }> {
   for (let end = items.length; end >= limits.mergeSourcesMin; ) {
     const first = runStart(items, end, limits);
     const isLongEnough = end - first >= limits.mergeSourcesMin;
-    if (isLongEnough) runs.push({ first, end });
+    if (isLongEnough) yield { first, end };
     end = isLongEnough ? first : end - 1;
   }
-  return runs;
 }
 
 /** As far back as limits allow, and then forward again until no source is too large for what it would become. */
@@ -238,8 +236,9 @@ function runStart(items: readonly Sized[], end: number, limits: RunLimits): numb
   const growth = Math.max(2, limits.mergeSourcesMin / 2);
   for (;;) {
     const total = bytes;
-    const tooLarge = items.findLastIndex((item, index) => index >= first && index < end && item.bytes * growth > total);
-    if (tooLarge === -1) return first;
+    let tooLarge = end - 1;
+    while (tooLarge >= first && (items[tooLarge] as Sized).bytes * growth <= total) tooLarge -= 1;
+    if (tooLarge < first) return first;
     while (first <= tooLarge) {
       // A run is made of neighbours: what stands before it is left out too.
       bytes -= (items[first] as Sized).bytes;
@@ -274,6 +273,11 @@ export function replaceEvent(
   }
   if (live.length === 0) return undefined;
   return { kind: "replace-ranges", object: key, bytes, objectKind: kind, ranges: live };
+}
+
+/** Without what has changed since it was planned: also by another merge of the same plan. */
+export function stillHeld(merge: Merge, image: Image): Merge {
+  return { ...merge, parts: merge.parts.filter(({ sources }) => areHeld(sources, image)) };
 }
 
 function areHeld(sources: readonly CommittedRange[], image: Image): boolean {

@@ -17,7 +17,7 @@ const limits: PlanLimits = {
 };
 
 const sized = (...bytes: number[]) => bytes.map((each) => ({ bytes: each, maxTimestamp: -1 }));
-const runs = (...bytes: number[]) => chooseRuns(sized(...bytes), limits).map(({ first, end }) => [first, end]);
+const runs = (...bytes: number[]) => [...chooseRuns(sized(...bytes), limits)].map(({ first, end }) => [first, end]);
 
 describe("a run", () => {
   test("is made of neighbours, the newest first, none of which is most of what comes out", () => {
@@ -43,9 +43,9 @@ describe("a run", () => {
 
   test("does not join what is further apart in time than the span", () => {
     const at = (...times: number[]) => times.map((maxTimestamp) => ({ bytes: 1, maxTimestamp }));
-    expect(chooseRuns(at(0, 50, 100, 150), limits)).toEqual([{ first: 1, end: 4 }]);
-    expect(chooseRuns(at(0, 101, 202), limits)).toEqual([]);
-    expect(chooseRuns(at(-1, 0, -1), limits)).toEqual([{ first: 0, end: 3 }]); // Of unknown age.
+    expect([...chooseRuns(at(0, 50, 100, 150), limits)]).toEqual([{ first: 1, end: 4 }]);
+    expect([...chooseRuns(at(0, 101, 202), limits)]).toEqual([]);
+    expect([...chooseRuns(at(-1, 0, -1), limits)]).toEqual([{ first: 0, end: 3 }]); // Of unknown age.
   });
 
   test("a stream that grows for long keeps few ranges, and each of its bytes was moved a few times", () => {
@@ -59,7 +59,7 @@ describe("a run", () => {
         const bytes = 1 + random.below(100);
         written += bytes;
         ranges.push({ bytes, maxTimestamp: -1 });
-        for (const { first, end } of chooseRuns(ranges, some)) {
+        for (const { first, end } of [...chooseRuns(ranges, some)]) {
           const sum = ranges.slice(first, end).reduce((total, range) => total + range.bytes, 0);
           moved += sum;
           ranges = [...ranges.slice(0, first), { bytes: sum, maxTimestamp: -1 }, ...ranges.slice(end)];
