@@ -15,6 +15,7 @@ import { ObjectIo } from "./object-io.ts";
 import { ObjectNames } from "./object-name.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-stream.ts";
+import { RangeRewriter } from "./range-rewriter.ts";
 import { judge } from "./recovery.ts";
 import type { Batch, OpenedStream, OpenOptions, StreamStorage } from "./storage.ts";
 import { Uploader } from "./uploader.ts";
@@ -104,11 +105,13 @@ class S3StreamStorage implements StreamStorage {
       backlog: options.metrics.generationsQueued,
       committed: (generation) => this.#cache.committed(generation),
     });
-    const isPending = (key: string): boolean => this.#uploader.isPending(key);
+    const rewriter = new RangeRewriter({ store, metadata, origin, names, limits });
+    const isPending = (key: string): boolean => this.#uploader.isPending(key) || rewriter.isPending(key);
     this.#garbage = new GarbageCollector({ store, metadata, runtime, limits, logger, isPending });
     this.#deps = {
       cache: this.#cache,
       reader: this.#reader,
+      rewriter,
       metadata,
       wal,
       appended: () => this.#cutIfFull(),
