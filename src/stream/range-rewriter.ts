@@ -61,14 +61,14 @@ export class RangeRewriter {
     for (const block of index.blocks(stream, range.from)) {
       if (block.from >= range.to) break;
       if (request.length > 0 && requestBytes + block.bytes > this.#options.limits.readRequestBytesMax) {
-        yield (await this.#io.blocks(object, stream, request)).flat();
+        for (const read of await this.#io.blocks(object, stream, request)) yield read.decode();
         request = [];
         requestBytes = 0;
       }
       request.push(block);
       requestBytes += block.bytes;
     }
-    if (request.length > 0) yield (await this.#io.blocks(object, stream, request)).flat();
+    for (const read of await this.#io.blocks(object, stream, request)) yield read.decode();
   }
 
   async replace(
