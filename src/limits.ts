@@ -32,6 +32,10 @@ export function logLimits(settings: Settings): LogLimits {
     maintenanceIntervalMs: settings.logMaintenanceIntervalMs,
     reopenIntervalMs: settings.logReopenIntervalMs,
     streamsOpenedMax: settings.logStreamsOpenedMax,
+    cleanerIntervalMs: settings.cleanerIntervalMs,
+    cleanerMapBytesMax: settings.cleanerMapBytesMax,
+    cleanerBufferBytesMax: settings.cleanerBufferBytesMax,
+    cleanerBytesPerSecondMax: settings.cleanerBytesPerSecondMax,
   };
 }
 
