@@ -33,7 +33,7 @@ const objectStore = {
     key: "object.store.url",
     type: "string",
     default: "",
-    doc: "s3://bucket/prefix?region=..&endpoint=..&pathStyle=true, file:///path or memory://; empty means a directory inside data.directory.",
+    doc: "s3://bucket/prefix?region=.., gs://bucket/prefix?.., az://container/prefix?account=.., file:///path or memory://, with the parameters of docs/object-stores.md; empty means a directory inside data.directory.",
   }),
   objectStoreRequestMsMax: setting({
     key: "object.store.request.ms.max",
@@ -366,6 +366,22 @@ const log = {
     min: 1,
     doc: "Batches that may wait for their turn in one partition; beyond it a produce is answered with a retriable error.",
   }),
+  logLaneWaitMsMax: setting({
+    key: "log.lane.wait.ms.max",
+    type: "ms",
+    default: 5_000,
+    min: 1,
+    max: 600_000,
+    doc: "How long a batch waits in memory while the WAL or the log cache is full; then it is answered with a retriable error.",
+  }),
+  produceThrottleMsMax: setting({
+    key: "produce.throttle.ms.max",
+    type: "ms",
+    default: 1_000,
+    min: 0,
+    max: 60_000,
+    doc: "Pause that a producer is asked for (throttle_time_ms) when the WAL or the log cache is about to be full; it grows from eight tenths on.",
+  }),
   logProducersMax: setting({
     key: "log.producers.max",
     type: "integer",
@@ -581,6 +597,14 @@ const coordinator = {
     min: 1,
     max: 100_000,
     doc: "Partitions that a topic may have.",
+  }),
+  topicLeaderWaitMs: setting({
+    key: "topic.leader.wait.ms",
+    type: "ms",
+    default: 1000,
+    min: 0,
+    max: 30_000,
+    doc: "A request that makes partitions waits this long for them to have leaders; some clients do not ask a second time.",
   }),
   topicPagePartitionsMax: setting({
     key: "topic.page.partitions.max",

@@ -1,9 +1,9 @@
 /** S3Stream put together: WAL, caches, uploader, garbage collection. storage.ts says what it promises. */
 import { Loop } from "../base/async.ts";
-import { assert, OperationFailed } from "../base/errors.ts";
+import { assert, OperationFailed, type RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Owned, StreamId } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { Gauge, Logger } from "../base/telemetry.ts";
+import type { Counter, Gauge, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { BlockCache } from "./block-cache.ts";
@@ -12,6 +12,7 @@ import type { StreamLimits } from "./limits.ts";
 import { Generation, LogCache, type Run } from "./log-cache.ts";
 import type { StreamPart } from "./object-format.ts";
 import { ObjectIo } from "./object-io.ts";
+import { ObjectNames } from "./object-name.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-stream.ts";
 import { judge } from "./recovery.ts";
@@ -39,6 +40,8 @@ export interface StreamMetrics {
   readonly logCacheBytes: Gauge;
   readonly uncommittedBytes: Gauge;
   readonly walBytes: Gauge;
+  /** Label: because ("missing", "corrupt"). */
+  readonly unreadableReads: Counter;
 }
 
 /** Recovers the WAL. What it holds beyond the metadata image is readable, and will be uploaded, as if just appended. */
@@ -85,12 +88,18 @@ class S3StreamStorage implements StreamStorage {
       },
     });
     const io = new ObjectIo({ store, ...limits });
-    this.#reader = new ObjectReader({ metadata, io, limits, blocks: new BlockCache({ io, ...limits }) });
+    const blocks = new BlockCache({ io, ...limits });
+    const unreadable = (range: RangeUnreadable): void => this.#alarm(range);
+    this.#reader = new ObjectReader({ metadata, io, limits, blocks, unreadable });
     const fatal = (cause: unknown): void => this.#fail(cause);
+    const origin = { cluster: metadata.image.clusterId, node: metadata.nodeId, nodeEpoch: metadata.nodeEpoch };
+    const names = new ObjectNames(origin, runtime.random);
     this.#uploader = new Uploader({
       store,
       metadata,
       wal,
+      origin,
+      names,
       runtime,
       limits,
       logger,
@@ -233,6 +242,12 @@ class S3StreamStorage implements StreamStorage {
     metrics.walBytes.set(wal.bytesUsed);
   }
 
+  #alarm(range: RangeUnreadable): void {
+    const { stream, from, to, object, because } = range;
+    this.#options.metrics.unreadableReads.add(1, { because });
+    this.#options.logger.error("an object cannot be read", { stream, from, to, object, because, cause: range.cause });
+  }
+
   #onTimer(): void {
     const { runtime, limits } = this.#options;
     this.#show();
@@ -280,9 +295,14 @@ class S3StreamStorage implements StreamStorage {
     return parts;
   }
 
-  #isAdmitting(): boolean {
+  get fullness(): number {
     const { wal, limits } = this.#options;
-    return this.#cache.bytesUncommitted < 0.9 * limits.logCacheBytesMax && wal.bytesUsed < 0.9 * wal.bytesMax;
+    const memory = this.#cache.bytesUncommitted / limits.logCacheBytesMax;
+    return Math.max(memory, wal.bytesUsed / wal.bytesMax) / admittedShare;
+  }
+
+  #isAdmitting(): boolean {
+    return this.fullness < 1;
   }
 
   #admitted(): Promise<void> {
@@ -320,6 +340,9 @@ class S3StreamStorage implements StreamStorage {
     this.#admit();
   }
 }
+
+/** Of a budget; the rest is for what is on its way when appends begin to be held back. */
+const admittedShare = 0.9;
 
 interface Notes {
   readonly label: Uint8Array;

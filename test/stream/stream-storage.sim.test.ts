@@ -21,6 +21,7 @@ import { NodeClock, SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { HastyWal } from "../sim/hasty-wal.ts";
 import { SimRandom } from "../sim/random.ts";
+import { noMetrics } from "../support/no-metrics.ts";
 import { silent } from "../support/seeded.ts";
 import { TroubledStore } from "../support/troubled-store.ts";
 
@@ -60,9 +61,6 @@ const metadataLimits: MetadataLimits = {
   checkpointEntries: 20,
   retry: { delayMsMin: 5, delayMsMax: 50 },
 };
-
-const gauge = { set: () => undefined };
-const metrics = { generationsQueued: gauge, logCacheBytes: gauge, uncommittedBytes: gauge, walBytes: gauge };
 
 interface Appended {
   readonly from: Offset;
@@ -158,7 +156,7 @@ class World {
       metadata,
       runtime,
       limits,
-      metrics,
+      metrics: noMetrics,
       fatal,
       logger: silent,
     });
