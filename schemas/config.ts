@@ -28,6 +28,9 @@ const node = {
   }),
 };
 
+/** A thousand dollars: nothing that is sold by the request or the GiB costs more. */
+const nanodollarsMax = 1_000_000_000_000;
+
 const objectStore = {
   objectStoreUrl: setting({
     key: "object.store.url",
@@ -82,6 +85,46 @@ const objectStore = {
     min: 1,
     max: 300_000,
     doc: "Longest delay before a request is repeated.",
+  }),
+  objectStorePriceWriteNanodollars: setting({
+    key: "object.store.price.write.nanodollars",
+    type: "integer",
+    default: 5_000,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one PUT, POST or LIST request, for the metric of what the store costs; default as AWS lists S3 Standard in us-east-1 in 2026 ($5 a million).",
+  }),
+  objectStorePriceReadNanodollars: setting({
+    key: "object.store.price.read.nanodollars",
+    type: "integer",
+    default: 400,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one GET or HEAD request; default as AWS lists S3 Standard in us-east-1 in 2026 ($0.40 a million).",
+  }),
+  objectStorePriceDeleteNanodollars: setting({
+    key: "object.store.price.delete.nanodollars",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one DELETE or abort request; AWS takes nothing.",
+  }),
+  objectStorePriceInNanodollars: setting({
+    key: "object.store.price.in.nanodollars.per.gib",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of a GiB sent to the store; S3 Standard takes nothing, S3 Express and some gateways do.",
+  }),
+  objectStorePriceOutNanodollars: setting({
+    key: "object.store.price.out.nanodollars.per.gib",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of a GiB read from the store; AWS takes nothing within a region.",
   }),
 };
 
