@@ -11,7 +11,7 @@ import { type Core, openCore } from "./core.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { collectMetrics, coreMetrics, storeMetrics } from "./exported-metrics.ts";
 import { clusterIdText } from "./handlers/cluster-view.ts";
-import { kafkaLimits, objectStoreLimits, stateLogLimitsOf } from "./limits.ts";
+import { kafkaLimits, objectStoreLimits, stateLogLimitsOf, storePrices } from "./limits.ts";
 import type { Topic } from "./metadata/image.ts";
 import { inDataBucket, openMetadataLog } from "./metadata/open.ts";
 import { openObjectStore } from "./object-store/open.ts";
@@ -76,7 +76,7 @@ export async function openBroker(config: Config): Promise<Broker> {
     runtime,
     disk: systemDisk,
     limits: objectStoreLimits(settings),
-    metrics: storeMetrics(metrics),
+    metrics: storeMetrics(metrics, storePrices(settings)),
   };
   const store = opened.use(await openObjectStore(storeUrl, storeDeps));
   if (!isOwnStore(storeUrl)) await requireConditionalWrites(store, runtime.random);

@@ -33,7 +33,7 @@ import type { ApiName } from "./protocol/api-table.ts";
 import type { Handlers } from "./protocol/dispatch.ts";
 import { FileWal } from "./stream/file-wal.ts";
 import type { StreamStorage } from "./stream/storage.ts";
-import { openStreamStorage, type StreamMetrics } from "./stream/stream-storage.ts";
+import { openStreamStorage, type StreamMetrics, type StreamStorageOptions } from "./stream/stream-storage.ts";
 import type { Wal } from "./stream/wal.ts";
 import { retentionHold } from "./table/retention-hold.ts";
 
@@ -55,6 +55,8 @@ export interface CoreOptions {
   readonly fatal: (cause: unknown) => void;
   /** Lets a simulation plant a fault below everything else. */
   readonly wrapWal?: (wal: Wal) => Wal;
+  /** The same for what merges copy. */
+  readonly wrapMerged?: StreamStorageOptions["wrapMerged"];
   /** Topics whose records retention leaves alone until their table holds them; none by default. */
   readonly becomesTable?: (topic: string) => boolean;
 }
@@ -119,6 +121,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       metrics: options.metrics,
       fatal,
       released: (bytes) => slabs.release(bytes),
+      ...(options.wrapMerged === undefined ? {} : { wrapMerged: options.wrapMerged }),
     }),
   );
   const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };

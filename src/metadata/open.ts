@@ -47,7 +47,7 @@ export async function beginMetadataLog(deps: MetadataLogDeps, beginning: Beginni
 async function openShared({ url, ...deps }: MetadataLogDeps): Promise<SlotLog | undefined> {
   if (isPostgresUrl(url)) return await openPostgresLog({ url, ...deps });
   if (url === inDataBucket) return openObjectLog({ store: deps.store });
-  if (!url.startsWith("s3:")) return undefined;
+  if (!/^(s3|gs|az|abfss):/.test(url)) return undefined;
   const store = await openObjectStore(url, deps.storeDeps);
   try {
     await requireConditionalWrites(store, deps.storeDeps.runtime.random);
@@ -67,7 +67,7 @@ function directoryOf({ url, directory }: MetadataLogDeps): string {
   if (url.startsWith("file:")) return fileURLToPath(url);
   if (/^[a-z][a-z0-9+.-]+:/i.test(url))
     throw new OperationFailed(
-      `metadata.url is postgres://.., s3://.., ${inDataBucket} or a directory; it begins with ${url.slice(0, url.indexOf(":"))}:`,
+      `metadata.url is postgres://.., a bucket's URL, ${inDataBucket} or a directory; it begins with ${url.slice(0, url.indexOf(":"))}:`,
       { happened: "no" },
     );
   return url;
