@@ -27,6 +27,7 @@ import {
   nullable,
   string,
   struct,
+  tagged,
   uint16,
   uuid,
 } from "../src/base/codec.ts";
@@ -65,6 +66,18 @@ export const eventSchemas = {
   "allocate-producer-ids": {
     type: 3,
     schema: message({ name: "AllocateProducerIds", versions, flexible, fields: { count: int64 } }),
+  },
+  "fence-node": {
+    type: 7,
+    schema: message({ name: "FenceNode", versions, flexible, fields: { nodeId: int32, epoch: int64 } }),
+  },
+  "open-wal": {
+    type: 8,
+    schema: message({ name: "OpenWal", versions, flexible, fields: { slotsInFlightMax: int32 } }),
+  },
+  "advance-wal": {
+    type: 9,
+    schema: message({ name: "AdvanceWal", versions, flexible, fields: { nodeId: int32, epoch: int64, slot: int64 } }),
   },
   "create-topic": {
     type: 10,
@@ -298,7 +311,15 @@ export const imageSchemas = {
     name: "ImageNode",
     versions,
     flexible,
-    fields: { id: int32, epoch: int64, incarnation: uuid, host: string, port: int32, rack: nullable(string) },
+    fields: {
+      id: int32,
+      epoch: int64,
+      incarnation: uuid,
+      host: string,
+      port: int32,
+      rack: nullable(string),
+      wals: tagged(0, 0, array(struct({ epoch: int64, slot: int64, slotsInFlightMax: int32 })), []),
+    },
   }),
   decisions: message({
     name: "ImageDecisions",

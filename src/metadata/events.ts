@@ -23,7 +23,17 @@ export type NodeEvent =
       readonly port: number;
       readonly rack: string | null;
     }
-  | { readonly kind: "set-broker-configs"; readonly nodeId: NodeId | null; readonly configs: Configs };
+  | { readonly kind: "set-broker-configs"; readonly nodeId: NodeId | null; readonly configs: Configs }
+  /**
+   * Nothing that the node's process of this epoch says counts any more. Refused unless that is the node's epoch still; the
+   * event's seq becomes the next, which nobody speaks for. Whoever fenced a node can ask for it again, in the group that
+   * acts on it, to be refused if another has fenced it since.
+   */
+  | { readonly kind: "fence-node"; readonly nodeId: NodeId; readonly epoch: NodeEpoch }
+  /** The proposing process has a WAL in the object store from now on: see image.ts. Before this it may ack nothing. */
+  | { readonly kind: "open-wal"; readonly slotsInFlightMax: number }
+  /** Of the WALs of the node, nothing before this slot is needed any more. Never moves backward. */
+  | { readonly kind: "advance-wal"; readonly nodeId: NodeId; readonly epoch: NodeEpoch; readonly slot: number };
 
 /** Sorted by key when encoded. */
 export type Configs = ReadonlyMap<string, string>;

@@ -102,6 +102,11 @@ export const metricsTable = {
     ["operation"],
     "Time that a request to the object store took.",
   ),
+  storeDollars: counter(
+    "inlet_store_dollars_total",
+    ["class"],
+    "What the requests to the object store, and the bytes moved, cost at the prices of the settings.",
+  ),
   storeBytes: counter("inlet_store_bytes_total", ["direction"], "Bytes sent to and received from the object store."),
 
   metadataSeq: gauge(

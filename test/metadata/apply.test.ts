@@ -1,6 +1,6 @@
 /** Proves what each event needs to be accepted, and what it leaves in the image. */
 import { beforeEach, describe, expect, test } from "vitest";
-import type { NodeId, Offset, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
+import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
 import type { MetadataEvent, ObjectRange, ReplacingRange } from "../../src/metadata/events.ts";
 import { SimRandom } from "../sim/random.ts";
 import { uuidOf } from "./contract/world.ts";
@@ -99,6 +99,43 @@ describe("nodes", () => {
     expect(both.decision.refusals.map((refusal) => refusal?.reason)).toEqual([undefined, "invalid"]);
     expect(cluster.image.nextProducerId).toBe(15);
     expect(propose({ kind: "allocate-producer-ids", count: 0 })).toBe("invalid");
+  });
+
+  test("a node is fenced once an epoch, by another, and its proposals count no more", () => {
+    cluster.register(2);
+    const epoch = cluster.epochOf(1);
+    const fence: MetadataEvent = { kind: "fence-node", nodeId: 1 as NodeId, epoch };
+    expect(propose(fence)).toBe("invalid");
+    expect(reasonOf(cluster.propose(2, [fence]))).toBe("ok");
+    expect(cluster.epochOf(1)).toBe(cluster.image.seq);
+    expect(reasonOf(cluster.propose(2, [fence]))).toBe("stale-epoch");
+    expect(reasonOf(cluster.append({ nodeId: 1, nodeEpoch: epoch }, [[createTopic(2, "two")]]))).toBe("fenced");
+    expect(reasonOf(cluster.propose(2, [{ ...fence, nodeId: 9 as NodeId }]))).toBe("missing");
+  });
+
+  test("a WAL is opened once a process, and only moves forward; who takes over moves that of a fenced node", () => {
+    const nodeId = 1 as NodeId;
+    const first = cluster.epochOf(1);
+    const open: MetadataEvent = { kind: "open-wal", slotsInFlightMax: 3 };
+    expect(propose({ ...open, slotsInFlightMax: 0 })).toBe("invalid");
+    expect(propose(open)).toBe("ok");
+    expect(propose(open)).toBe("exists");
+    const advance = (epoch: NodeEpoch, slot: number): MetadataEvent => ({ kind: "advance-wal", nodeId, epoch, slot });
+    expect(propose(advance(first, 7))).toBe("ok");
+    expect(propose(advance(first, 5))).toBe("ok"); // Late, and without effect.
+    cluster.register(1);
+    const second = cluster.epochOf(1);
+    expect(propose(open)).toBe("ok");
+    expect(cluster.image.wals(nodeId)).toEqual([
+      { epoch: first, slot: 7, slotsInFlightMax: 3 },
+      { epoch: second, slot: 0, slotsInFlightMax: 3 },
+    ]);
+    cluster.register(2);
+    expect(reasonOf(cluster.propose(2, [advance(second, 1)]))).toBe("invalid");
+    expect(reasonOf(cluster.propose(2, [{ kind: "fence-node", nodeId, epoch: second }, advance(second, 1)]))).toBe(
+      "ok",
+    );
+    expect(cluster.image.wals(nodeId)).toEqual([{ epoch: second, slot: 1, slotsInFlightMax: 3 }]);
   });
 });
 

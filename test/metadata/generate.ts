@@ -64,8 +64,30 @@ export function randomGroup(random: SimRandom, image: ImageState): readonly Meta
 }
 
 function randomEvent(random: SimRandom, image: ImageState): MetadataEvent {
-  const make = random.pick([topicEvent, streamEvent, streamEvent, streamEvent, tableEvent, tableEvent, catalogEvent]);
+  const make = random.pick([
+    nodeEvent,
+    topicEvent,
+    streamEvent,
+    streamEvent,
+    streamEvent,
+    tableEvent,
+    tableEvent,
+    catalogEvent,
+  ]);
   return make(random, image) ?? { kind: "allocate-producer-ids", count: random.below(100) - 5 };
+}
+
+function nodeEvent(random: SimRandom, image: ImageState): MetadataEvent | undefined {
+  const node = random.pick([undefined, ...image.nodeStates.values()]);
+  if (node === undefined) return undefined;
+  const { id: nodeId, epoch, wals } = node;
+  const wal = random.pick([undefined, ...wals]);
+  return random.pick([
+    { kind: "open-wal", slotsInFlightMax: random.below(4) },
+    { kind: "advance-wal", nodeId, epoch: wal?.epoch ?? epoch, slot: (wal?.slot ?? 0) + random.below(5) - 1 },
+    // Now and then only: whoever is fenced proposes nothing more.
+    { kind: "fence-node", nodeId, epoch: random.chance(0.1) ? epoch : ((epoch - 1) as NodeEpoch) },
+  ] as const);
 }
 
 function topicEvent(random: SimRandom, image: ImageState): MetadataEvent | undefined {

@@ -17,6 +17,7 @@ export interface EndWorld {
   readonly partitions: readonly TopicPartition[];
   readonly groups: readonly string[];
   readonly retained: ReadonlySet<PartitionName>;
+  readonly compacted: ReadonlySet<PartitionName>;
   readonly objects: ObjectStore;
   readonly lake: ObjectStore;
 }
@@ -31,6 +32,7 @@ export async function readFinalState(world: EndWorld): Promise<FinalState> {
     logs,
     topics: new Set([...node.core.metadata.image.topics()].map(({ name }) => name)),
     retained: world.retained,
+    compacted: world.compacted,
     objects: await compareObjects(node, world.objects),
     table: {
       partitions: partitions.filter(({ topic }) => tableTopics.some((each) => each === topic)).map(nameOf),

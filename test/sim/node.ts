@@ -34,6 +34,8 @@ import type { SimRandom } from "./random.ts";
 /** Topics that become tables: of text, and of JSON whose columns grow and of which some is broken. */
 export const textTopic = "orders";
 export const jsonTopic = "events";
+/** Becomes no table. */
+export const plainTopic = "plain";
 export const tableTopics = [textTopic, jsonTopic] as const;
 export const lakeRoot = "memory://lake";
 
@@ -96,6 +98,9 @@ const settings: Settings = {
   garbageGraceMs: 3_000,
   orphanAgeMsMin: 5_000,
   logMaintenanceIntervalMs: 700,
+  cleanerIntervalMs: 600,
+  cleanerMapBytesMax: 640, // 20 keys: some passes end before the dirty part does.
+  cleanerBufferBytesMax: 6 * 1024,
   groupOffsetsPartitions: 2,
   producerIdBlockSize: 3,
   objectStoreRetryDelayMsMax: 1_000,
