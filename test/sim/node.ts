@@ -220,6 +220,7 @@ export class SimNode {
         store,
         logger,
         metrics: noMetrics,
+        mirrorsMetadata: true,
         advertised: {
           host: "broker",
           port: 9092,
