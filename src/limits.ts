@@ -36,12 +36,17 @@ export function storePrices(settings: Settings): StorePrices {
 export function logLimits(settings: Settings): LogLimits {
   return {
     laneBatchesMax: settings.logLaneBatchesMax,
+    laneWaitMsMax: settings.logLaneWaitMsMax,
     inflatedBytesMax: settings.logInflatedBytesMax,
     producersMax: settings.logProducersMax,
     producerIdleMsMax: settings.logProducerIdleMsMax,
     maintenanceIntervalMs: settings.logMaintenanceIntervalMs,
     reopenIntervalMs: settings.logReopenIntervalMs,
     streamsOpenedMax: settings.logStreamsOpenedMax,
+    cleanerIntervalMs: settings.cleanerIntervalMs,
+    cleanerMapBytesMax: settings.cleanerMapBytesMax,
+    cleanerBufferBytesMax: settings.cleanerBufferBytesMax,
+    cleanerBytesPerSecondMax: settings.cleanerBytesPerSecondMax,
   };
 }
 
