@@ -12,7 +12,7 @@ import { type Core, openCore } from "./core.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { collectMetrics, storeMetrics, streamMetrics } from "./exported-metrics.ts";
 import { clusterIdText } from "./handlers/cluster-view.ts";
-import { kafkaLimits, objectStoreLimits, stateLogLimitsOf } from "./limits.ts";
+import { kafkaLimits, objectStoreLimits, stateLogLimitsOf, storePrices } from "./limits.ts";
 import { openFileLog } from "./metadata/file-log.ts";
 import type { Topic } from "./metadata/image.ts";
 import { openObjectStore } from "./object-store/open.ts";
@@ -83,7 +83,7 @@ export async function openBroker(config: Config): Promise<Broker> {
     runtime,
     disk: systemDisk,
     limits: objectStoreLimits(settings),
-    metrics: storeMetrics(metrics),
+    metrics: storeMetrics(metrics, storePrices(settings)),
   };
   const store = opened.use(await openObjectStore(storeUrl, storeDeps));
   const warehouse = await openWarehouse({ settings, storeUrl, storeDeps });
@@ -165,6 +165,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       port: kafkaPort,
       dispatcher: dispatcher(core.handlers),
       limits: kafkaLimits(settings),
+      slabs: core.slabs,
       clock,
       logger,
       metrics: {

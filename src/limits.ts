@@ -5,6 +5,7 @@ import type { LogLimits } from "./log/local-log.ts";
 import type { StateLogLimits } from "./log/state-log.ts";
 import type { MetadataLimits } from "./metadata/metadata-client.ts";
 import type { ObjectStoreDeps } from "./object-store/open.ts";
+import type { StorePrices } from "./object-store/prices.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
 import type { CompactorLimits } from "./table/compactor.ts";
 import type { RoundLimits } from "./table/translate-round.ts";
@@ -22,15 +23,30 @@ export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"]
   };
 }
 
+export function storePrices(settings: Settings): StorePrices {
+  return {
+    write: { perRequestNanodollars: settings.objectStorePriceWriteNanodollars },
+    read: { perRequestNanodollars: settings.objectStorePriceReadNanodollars },
+    delete: { perRequestNanodollars: settings.objectStorePriceDeleteNanodollars },
+    in: { perGibNanodollars: settings.objectStorePriceInNanodollars },
+    out: { perGibNanodollars: settings.objectStorePriceOutNanodollars },
+  };
+}
+
 export function logLimits(settings: Settings): LogLimits {
   return {
     laneBatchesMax: settings.logLaneBatchesMax,
+    laneWaitMsMax: settings.logLaneWaitMsMax,
     inflatedBytesMax: settings.logInflatedBytesMax,
     producersMax: settings.logProducersMax,
     producerIdleMsMax: settings.logProducerIdleMsMax,
     maintenanceIntervalMs: settings.logMaintenanceIntervalMs,
     reopenIntervalMs: settings.logReopenIntervalMs,
     streamsOpenedMax: settings.logStreamsOpenedMax,
+    cleanerIntervalMs: settings.cleanerIntervalMs,
+    cleanerMapBytesMax: settings.cleanerMapBytesMax,
+    cleanerBufferBytesMax: settings.cleanerBufferBytesMax,
+    cleanerBytesPerSecondMax: settings.cleanerBytesPerSecondMax,
   };
 }
 

@@ -8,6 +8,8 @@ import type { OpenedStream, ReadRequest, ReadResult } from "../stream/storage.ts
 import { Advance } from "./advance.ts";
 import { Backlog } from "./backlog.ts";
 import type { BatchPreparer, Prepared } from "./batch-preparer.ts";
+import { cleanPartition, type PassOptions, type PassOutcome } from "./cleaning/cleaning-pass.ts";
+import { type CleaningPlan, type CleaningProgress, planCleaning } from "./cleaning/cleaning-plan.ts";
 import type { Epochs } from "./epochs.ts";
 import { PartitionLane } from "./lane.ts";
 import type {
@@ -31,6 +33,8 @@ import type { TopicConfig } from "./topic-config.ts";
 export interface PartitionLimits {
   /** Batches that wait in one partition's lane; beyond it appends are answered "busy". */
   readonly laneBatchesMax: number;
+  /** How long a batch may wait there while the storage backs off; then it is answered "busy". */
+  readonly laneWaitMsMax: number;
   /** Of the records of one batch, for a search by time. */
   readonly inflatedBytesMax: number;
 }
@@ -46,6 +50,7 @@ export interface PartitionOptions {
   readonly trim: (to: Offset) => Promise<void>;
   readonly producers: ProducerState;
   readonly epochs: Epochs;
+  readonly cleaning: CleaningProgress;
   readonly preparer: BatchPreparer;
   readonly slabs: Slabs;
   readonly clock: Clock;
@@ -67,6 +72,7 @@ export class OwnedPartition implements Partition {
   readonly #trim: (to: Offset) => Promise<void>;
   readonly #producers: ProducerState;
   readonly #epochs: Epochs;
+  #cleaning: CleaningProgress;
   readonly #backlog: Backlog;
   readonly #lane: PartitionLane<Prepared>;
   readonly #preparer: BatchPreparer;
@@ -98,6 +104,7 @@ export class OwnedPartition implements Partition {
     this.#trim = options.trim;
     this.#producers = options.producers;
     this.#epochs = options.epochs;
+    this.#cleaning = options.cleaning;
     this.#preparer = options.preparer;
     this.#slabs = options.slabs;
     this.#clock = options.clock;
@@ -110,6 +117,7 @@ export class OwnedPartition implements Partition {
     this.#epochs.forgetBelow(this.#logStart);
     this.#backlog = new Backlog(this.#end, backlogBatchesMax);
     this.#lane = new PartitionLane({
+      clock: options.clock,
       entriesMax: options.limits.laneBatchesMax,
       ready: () => (this.#stream.admission === "admitted" ? true : this.#stream.admitted()),
     });
@@ -144,7 +152,10 @@ export class OwnedPartition implements Partition {
     if (!(prepared instanceof Promise) && this.#lane.isIdle && this.#stream.admission === "admitted") {
       return this.#assign(prepared);
     }
-    return this.#lane.run(prepared, this.#assignPrepared);
+    const waitMsMax = Math.min(options.waitMsMax ?? Number.POSITIVE_INFINITY, this.#limits.laneWaitMsMax);
+    return this.#lane
+      .run(prepared, waitMsMax, this.#assignPrepared)
+      .then((outcome) => (outcome === "expired" ? this.#rejected(fullOutcome) : outcome));
   }
 
   async read(request: PartitionRead): Promise<PartitionReadResult> {
@@ -153,12 +164,15 @@ export class OwnedPartition implements Partition {
       const refusal = this.#refuseRead(request.from);
       if (refusal !== undefined) return refusal;
       const to = this.#readableEnd(request.isolation);
+      const { forgotten } = this.#producers;
       if (from >= to) return this.#batches(request, noBatches);
       const found = await this.#readStream({ from, to, bytesMax: request.bytesMax });
       if (found === undefined) return { kind: "closed" };
       // Asked again after the await: the topic may have been deleted, or the start have moved, during the read.
       const late = this.#refuseRead(request.from);
       if (late !== undefined) return late;
+      // Read before a cleaning that was over meanwhile: what was aborted in it is not known any more.
+      if (forgotten !== this.#producers.forgotten) continue;
       if (found.batches.length > 0 || found.next <= from) return this.#batches(request, found);
       from = found.next; // Nothing but a gap: what follows it is the answer.
     }
@@ -231,7 +245,35 @@ export class OwnedPartition implements Partition {
       epochs: this.#epochs.starts,
       aborted: this.#producers.aborted(),
       producers: this.#producers.producers(),
+      cleaning: this.#cleaning,
     });
+  }
+
+  /** What the cleaner may do now; undefined when nothing is due. Nothing at or above `hold` is touched. */
+  cleaningPlan(nowMs: number, hold: Offset | undefined): CleaningPlan | undefined {
+    if (this.#state === "closed" || !this.#config.cleanupPolicy.compact) return undefined;
+    const bounds = { start: this.#logStart, lastStable: this.#lastStable, hold, nowMs };
+    return planCleaning(this.#stream.stored(), this.#cleaning, this.#config, bounds);
+  }
+
+  /** One pass of the cleaner. One at a time. */
+  async clean(pass: Pick<PassOptions, "plan" | "nowMs" | "limits" | "slices" | "admit">): Promise<PassOutcome> {
+    const outcome = await cleanPartition({
+      ...pass,
+      stream: this.#stream,
+      start: this.#logStart,
+      config: this.#config,
+      aborted: this.#producers.aborted(),
+      isLastOfProducer: (batch) => this.#producers.isLastOfProducer(batch),
+    });
+    if (outcome.kind === "done") this.#cleaning = outcome.progress;
+    this.#producers.forgetAborted(outcome.emptied);
+    return outcome;
+  }
+
+  /** Resolves when producers are not held back. */
+  admitted(): Promise<void> {
+    return this.#stream.admitted();
   }
 
   /** Refuses everything from now on and wakes who waits. What is assigned is still answered when durable. */
@@ -262,7 +304,7 @@ export class OwnedPartition implements Partition {
     const isStamped = this.#config.timestampType === "LogAppendTime" && !header.isControl;
     const appendTimestamp = isStamped ? nowMs : -1;
     const maxTimestamp = isStamped ? nowMs : prepared.maxTimestamp;
-    const bytes = this.#slabs.copy(header.bytes);
+    const bytes = this.#slabs.adopt(header.bytes);
     const patch = { baseOffset, leaderEpoch: this.leaderEpoch, maxTimestamp };
     patchBatch(bytes, isStamped ? { ...patch, appendTimestamp } : patch);
     const durable = this.#stream.append({ from: baseOffset, to, bytes, maxTimestamp });
@@ -379,7 +421,7 @@ export class OwnedPartition implements Partition {
       batches,
       bytes,
       next,
-      aborted: isCommittedOnly ? this.#producers.abortedBetween(request.from, next) : [],
+      aborted: isCommittedOnly ? this.#producers.abortedIn(() => batches.map(viewOf), request.from, next) : [],
       highWatermark: this.#highWatermark,
       lastStable: this.#lastStable,
       logStart: this.#logStart,
@@ -396,6 +438,10 @@ export class OwnedPartition implements Partition {
   }
 }
 
+function viewOf(bytes: Uint8Array): BatchView {
+  return new BatchView(bytes);
+}
+
 const noBatches: Pick<ReadResult, "batches"> = { batches: [] };
 
 const closedOutcome = {
@@ -408,6 +454,12 @@ const busyOutcome = {
   kind: "rejected",
   reason: "busy",
   detail: "too many batches wait for this partition",
+} as const;
+
+const fullOutcome = {
+  kind: "rejected",
+  reason: "busy",
+  detail: "the WAL, or the memory for what is not uploaded, is full: the object store does not keep up",
 } as const;
 
 function rejectedBy(refusal: ProducerRefusal): AppendOutcome & { readonly kind: "rejected" } {

@@ -1,16 +1,26 @@
 /** One stream as its writer sees it. */
-import { assert, Closed } from "../base/errors.ts";
+import { assert, Closed, OperationFailed } from "../base/errors.ts";
 import type { Offset, Owned, StreamId } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Generation, LogCache } from "./log-cache.ts";
 import type { ObjectReader } from "./object-reader.ts";
-import type { Batch, OpenedStream, OpenOptions, RangeSummary, ReadRequest, ReadResult } from "./storage.ts";
+import type { RangeRewriter } from "./range-rewriter.ts";
+import type {
+  Batch,
+  OpenedStream,
+  OpenOptions,
+  RangeSummary,
+  ReadRequest,
+  ReadResult,
+  StoredRange,
+} from "./storage.ts";
 import type { Wal, WalEntry, WalPosition } from "./wal.ts";
 
 /** What all streams share. */
 export interface StreamDeps {
   readonly cache: LogCache;
   readonly reader: ObjectReader;
+  readonly rewriter: RangeRewriter;
   readonly metadata: MetadataClient;
   readonly wal: Wal;
   /** Called after each append. Must not cut a generation before the caller has returned. */
@@ -104,7 +114,8 @@ export class WritableStream implements OpenedStream {
       const to = Math.min(request.to, this.#ends.durable) as Offset;
       if (next >= to) return { batches, next };
       const rest = { from: next, to, bytesMax: request.bytesMax - bytes };
-      const part = this.#deps.cache.read(this.id, rest) ?? (await this.#readObjects(rest));
+      const part = this.#deps.cache.read(this.id, rest) ?? (await this.#readObjects(rest, batches.length > 0));
+      if (part === undefined) return { batches, next };
       for (const batch of part.batches as readonly Batch[]) {
         if (batches.length > 0 && bytes + batch.bytes.length > request.bytesMax) return { batches, next };
         batches.push(batch);
@@ -138,14 +149,38 @@ export class WritableStream implements OpenedStream {
     return [...committed, ...cached];
   }
 
+  stored(): readonly StoredRange[] {
+    return this.#deps.metadata.image.ranges(this.id, this.start);
+  }
+
+  scan(range: StoredRange): AsyncIterable<readonly Batch[]> {
+    this.#refuseWhenClosed();
+    return this.#deps.rewriter.scan(this.id, range);
+  }
+
+  async replace(ranges: readonly StoredRange[], batches: AsyncIterable<Batch>): Promise<"replaced" | "stale"> {
+    this.#refuseWhenClosed();
+    const { rewriter, cache } = this.#deps;
+    const answer = await rewriter.replace({ stream: this.id, label: this.options.label }, ranges, batches);
+    const last = ranges.at(-1);
+    if (answer === "replaced" && last !== undefined) cache.forgetCommitted(this.id, last.to);
+    return answer;
+  }
+
   /** No append is taken any more. */
   close(): void {
     this.#isClosed = true;
   }
 
-  #readObjects(request: ReadRequest): Promise<ReadResult> {
+  /** undefined: it cannot be read, but there is something to give out before it; who reads on is told. */
+  async #readObjects(request: ReadRequest, mayEnd: boolean): Promise<ReadResult | undefined> {
     const cachedFrom = this.#deps.cache.runs(this.id)[0]?.from ?? request.to;
-    return this.#deps.reader.read(this.id, { ...request, to: Math.min(request.to, cachedFrom) as Offset });
+    try {
+      return await this.#deps.reader.read(this.id, { ...request, to: Math.min(request.to, cachedFrom) as Offset });
+    } catch (cause) {
+      if (mayEnd && cause instanceof OperationFailed) return undefined;
+      throw cause;
+    }
   }
 
   #refuseWhenClosed(): void {

@@ -19,6 +19,8 @@ export interface StreamStorage extends AsyncDisposable {
   trim(stream: StreamId, to: Offset): Promise<void>;
   /** Uploads everything that is durable now and commits it to the metadata log. */
   flush(): Promise<void>;
+  /** How near the storage is to holding appends back: from 0 to 1, and a little above. */
+  readonly fullness: number;
 }
 
 export interface OpenOptions {
@@ -51,6 +53,8 @@ export interface OpenedStream {
   /**
    * Durable batches that cover [from, to), the first of which may begin before `from`; at least one batch if any is
    * there, then no more than `bytesMax`. The views are never written again, so they may be kept for as long as needed.
+   * Rejects only when the first batch cannot be given: with RangeUnreadable when asking again is in vain, else with the
+   * store's own failure.
    */
   read(request: ReadRequest): Promise<ReadResult>;
   /** Like read when everything needed is in memory; undefined when it would have to ask the store. */
@@ -62,6 +66,19 @@ export interface OpenedStream {
    * Uploaded index entries and cached ranges alike.
    */
   ranges(): readonly RangeSummary[];
+
+  /** What objects hold, in offset order. */
+  stored(): readonly StoredRange[];
+  /**
+   * All batches of a stored range, a block at a time, past the caches: for who reads everything once.
+   * Rejects with OperationFailed when the range is not stored any more.
+   */
+  scan(range: StoredRange): AsyncIterable<readonly Batch[]>;
+  /**
+   * Puts these batches, in one new object, in the place of neighbouring stored ranges; offsets may be left out. "stale": the
+   * stream does not hold these ranges any more, and nothing was changed. Readers see the old batches or the new ones.
+   */
+  replace(ranges: readonly StoredRange[], batches: AsyncIterable<Batch>): Promise<"replaced" | "stale">;
 }
 
 export interface Batch {
@@ -84,6 +101,11 @@ export interface ReadResult {
   readonly batches: readonly { readonly from: Offset; readonly to: Offset; readonly bytes: Uint8Array }[];
   /** Where the next read goes on: after the last batch returned, or after a gap that ended the read. */
   readonly next: Offset;
+}
+
+/** A range that an object holds. */
+export interface StoredRange extends RangeSummary {
+  readonly object: string;
 }
 
 export interface RangeSummary {

@@ -84,6 +84,12 @@ export const metricsTable = {
   ),
   generationsQueued: gauge("inlet_generations_queued", [], "Generations of the log cache that are being uploaded."),
 
+  unreadableReads: counter(
+    "inlet_unreadable_reads_total",
+    ["because"],
+    "Reads that found an object missing or corrupt. Any at all is an alarm: acknowledged records cannot be read.",
+  ),
+
   objects: gauge("inlet_objects", ["kind"], "Objects that the metadata names."),
 
   storeRequests: counter(
@@ -95,6 +101,11 @@ export const metricsTable = {
     "inlet_store_request_seconds",
     ["operation"],
     "Time that a request to the object store took.",
+  ),
+  storeDollars: counter(
+    "inlet_store_dollars_total",
+    ["class"],
+    "What the requests to the object store, and the bytes moved, cost at the prices of the settings.",
   ),
   storeBytes: counter("inlet_store_bytes_total", ["direction"], "Bytes sent to and received from the object store."),
 

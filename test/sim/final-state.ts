@@ -1,7 +1,7 @@
 /** Reads all that a healed broker holds: its log, its groups, its objects, its table. */
 import { sleep } from "../../src/base/async.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
-import { objectPrefix } from "../../src/stream/uploader.ts";
+import { objectPrefix } from "../../src/stream/object-name.ts";
 import { type ActorWorld, nameOf, type TopicPartition } from "./actor.ts";
 import { flush } from "./administrator.ts";
 import { Client, type ClientWorld } from "./client.ts";
@@ -17,6 +17,7 @@ export interface EndWorld {
   readonly partitions: readonly TopicPartition[];
   readonly groups: readonly string[];
   readonly retained: ReadonlySet<PartitionName>;
+  readonly compacted: ReadonlySet<PartitionName>;
   readonly objects: ObjectStore;
   readonly lake: ObjectStore;
 }
@@ -31,6 +32,7 @@ export async function readFinalState(world: EndWorld): Promise<FinalState> {
     logs,
     topics: new Set([...node.core.metadata.image.topics()].map(({ name }) => name)),
     retained: world.retained,
+    compacted: world.compacted,
     objects: await compareObjects(node, world.objects),
     table: {
       partitions: partitions.filter(({ topic }) => tableTopics.some((each) => each === topic)).map(nameOf),

@@ -38,10 +38,11 @@ function tell(report: WorldReport): void {
 /** The sums over all worlds. Returns the number of violations. */
 async function runSeeds(base: number, seeds: number): Promise<number> {
   const began = performance.now();
-  const sum = { violations: 0, simulatedMs: 0, lives: 0, acked: 0, polled: 0, tableRows: 0, failed: 0 };
+  const sum = { violations: 0, simulatedMs: 0, lives: 0, acked: 0, polled: 0, tableRows: 0, cleaned: 0, failed: 0 };
   for (let index = 0; index < seeds; index += 1) {
     const report = await runSeed(base + index);
-    for (const name of ["simulatedMs", "lives", "acked", "polled", "tableRows"] as const) sum[name] += report[name];
+    for (const name of ["simulatedMs", "lives", "acked", "polled", "tableRows", "cleaned"] as const)
+      sum[name] += report[name];
     sum.violations += report.violations.length;
     if (report.violations.length === 0) continue;
     sum.failed += 1;
@@ -56,6 +57,7 @@ async function runSeeds(base: number, seeds: number): Promise<number> {
     `${sum.acked} batches acked`,
     `${sum.polled} records read`,
     `${sum.tableRows} table rows compared`,
+    `${sum.cleaned} records cleaned away`,
   ];
   console.log(facts.join(", "));
   if (sum.acked === 0 || sum.polled === 0 || sum.tableRows === 0) {

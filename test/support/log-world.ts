@@ -16,12 +16,17 @@ import { seededRandom, silent } from "./seeded.ts";
 
 const limits: LogLimits = {
   laneBatchesMax: 100,
+  laneWaitMsMax: 5000,
   inflatedBytesMax: 64 * 1024 * 1024,
   producersMax: 1000,
   producerIdleMsMax: 86_400_000,
   maintenanceIntervalMs: 300_000,
   reopenIntervalMs: 300_000,
   streamsOpenedMax: 8,
+  cleanerIntervalMs: 300_000,
+  cleanerMapBytesMax: 100_000,
+  cleanerBufferBytesMax: 10_000,
+  cleanerBytesPerSecondMax: 1e9,
 };
 
 export class LogWorld {

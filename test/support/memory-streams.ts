@@ -7,6 +7,7 @@ import type {
   RangeSummary,
   ReadRequest,
   ReadResult,
+  StoredRange,
   StreamStorage,
 } from "../../src/stream/storage.ts";
 
@@ -41,6 +42,8 @@ export class MemoryStreams implements StreamStorage {
   async flush(): Promise<void> {
     for (const stream of this.#streams.values()) stream.cut();
   }
+
+  readonly fullness = 0;
 
   async [Symbol.asyncDispose](): Promise<void> {}
 }
@@ -154,6 +157,17 @@ export class MemoryStream implements OpenedStream {
       bytes += batch.bytes.length;
     }
     return { batches: found, next: found.at(-1)?.to ?? request.from };
+  }
+
+  /** Nothing is: all of it is in memory. */
+  stored(): readonly StoredRange[] {
+    return [];
+  }
+
+  async *scan(): AsyncIterable<readonly Batch[]> {}
+
+  async replace(): Promise<"stale"> {
+    return "stale";
   }
 
   ranges(): readonly RangeSummary[] {
