@@ -12,7 +12,7 @@ import type { NodeId, Offset, StreamId } from "../base/ids.ts";
 import type { CommittedRange, Image, ObjectEntry, StreamInfo } from "../metadata/image.ts";
 import { ObjectMissing, type ObjectStore } from "../object-store/object-store.ts";
 import type { IndexedStream } from "../stream/object-format.ts";
-import { objectPrefix, originOfKey } from "../stream/uploader.ts";
+import { objectPrefix, originOfKey } from "../stream/object-name.ts";
 import { judgeRanges, WalCoverage } from "./coverage.ts";
 import { batchFaults, checkPart, type OpenedObject, openObject } from "./object.ts";
 import type { StorageProblem } from "./problem.ts";
