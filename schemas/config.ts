@@ -28,6 +28,9 @@ const node = {
   }),
 };
 
+/** A thousand dollars: nothing that is sold by the request or the GiB costs more. */
+const nanodollarsMax = 1_000_000_000_000;
+
 const objectStore = {
   objectStoreUrl: setting({
     key: "object.store.url",
@@ -83,9 +86,78 @@ const objectStore = {
     max: 300_000,
     doc: "Longest delay before a request is repeated.",
   }),
+  objectStorePriceWriteNanodollars: setting({
+    key: "object.store.price.write.nanodollars",
+    type: "integer",
+    default: 5_000,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one PUT, POST or LIST request, for the metric of what the store costs; default as AWS lists S3 Standard in us-east-1 in 2026 ($5 a million).",
+  }),
+  objectStorePriceReadNanodollars: setting({
+    key: "object.store.price.read.nanodollars",
+    type: "integer",
+    default: 400,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one GET or HEAD request; default as AWS lists S3 Standard in us-east-1 in 2026 ($0.40 a million).",
+  }),
+  objectStorePriceDeleteNanodollars: setting({
+    key: "object.store.price.delete.nanodollars",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one DELETE or abort request; AWS takes nothing.",
+  }),
+  objectStorePriceInNanodollars: setting({
+    key: "object.store.price.in.nanodollars.per.gib",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of a GiB sent to the store; S3 Standard takes nothing, S3 Express and some gateways do.",
+  }),
+  objectStorePriceOutNanodollars: setting({
+    key: "object.store.price.out.nanodollars.per.gib",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of a GiB read from the store; AWS takes nothing within a region.",
+  }),
 };
 
 const metadata = {
+  metadataUrl: setting({
+    key: "metadata.url",
+    type: "string",
+    default: "",
+    secret: true,
+    doc: "Where the metadata log is: postgres://user:password@host:port/database?cluster=..&sslmode=.., s3://bucket/prefix?.. as in object.store.url, bucket for the bucket of the data, or a directory; empty means a directory inside data.directory.",
+  }),
+  metadataRequestMsMax: setting({
+    key: "metadata.request.ms.max",
+    type: "ms",
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    doc: "A request to PostgreSQL that takes longer is given up; whether it took effect is then settled by repeating it.",
+  }),
+  metadataMirrorEnabled: setting({
+    key: "metadata.mirror.enabled",
+    type: "boolean",
+    default: true,
+    doc: "Copy the metadata log into the bucket, so that inlet rebuild can make the cluster again from the bucket alone.",
+  }),
+  metadataMirrorIntervalMs: setting({
+    key: "metadata.mirror.interval.ms",
+    type: "ms",
+    default: 5_000,
+    min: 100,
+    max: 3_600_000,
+    doc: "How long the copy of the metadata in the bucket may lag behind; deletions are copied at once.",
+  }),
   metadataPollMs: setting({
     key: "metadata.poll.ms",
     type: "ms",
@@ -332,6 +404,75 @@ const stream = {
     min: 1,
     max: 1_000_000,
     doc: "Readers whose position is remembered for reading ahead.",
+  }),
+  mergeIntervalMs: setting({
+    key: "stream.merge.interval.ms",
+    type: "ms",
+    default: 60_000,
+    min: 100,
+    max: 86_400_000,
+    doc: "How often small objects that can be merged into large ones are looked for.",
+  }),
+  mergeSourcesMin: setting({
+    key: "stream.merge.sources.min",
+    type: "integer",
+    default: 8,
+    min: 2,
+    max: 1000,
+    doc: "Objects, or ranges of one stream, from which on a merge is worth its requests.",
+  }),
+  mergeSourcesMax: setting({
+    key: "stream.merge.sources.max",
+    type: "integer",
+    default: 64,
+    min: 2,
+    max: 1000,
+    doc: "Most objects, or ranges of one stream, that are merged into one.",
+  }),
+  mergeObjectBytesMax: setting({
+    key: "stream.merge.object.bytes.max",
+    type: "bytes",
+    default: 512 * MiB,
+    min: 1 * MiB,
+    max: 16 * GiB,
+    doc: "Size that merged objects do not exceed; retention works in steps of at most as much of a partition.",
+  }),
+  mergeSpanMsMax: setting({
+    key: "stream.merge.span.ms.max",
+    type: "ms",
+    default: 86_400_000,
+    min: 60_000,
+    doc: "Records that are further apart in time are not merged: they would be kept for as long as the newest of them.",
+  }),
+  mergeCycleBytesMax: setting({
+    key: "stream.merge.cycle.bytes.max",
+    type: "bytes",
+    default: 2 * GiB,
+    min: 1 * MiB,
+    doc: "Bytes of single streams that are merged before the next look at what there is.",
+  }),
+  mergeCycleRangesMax: setting({
+    key: "stream.merge.cycle.ranges.max",
+    type: "integer",
+    default: 250_000,
+    min: 10,
+    max: 10_000_000,
+    doc: "Stored ranges that are merged before the next look at what there is; each may take a request.",
+  }),
+  mergeMemoryBytesMax: setting({
+    key: "stream.merge.memory.bytes.max",
+    type: "bytes",
+    default: 32 * MiB,
+    min: 1 * MiB,
+    max: 1 * GiB,
+    doc: "Memory for what is read of the objects that are merged.",
+  }),
+  mergeBytesPerSecondMax: setting({
+    key: "stream.merge.bytes.per.second.max",
+    type: "bytes",
+    default: 64 * MiB,
+    min: 64 * KiB,
+    doc: "How fast objects are read to be merged, on average; merges stand still while producers are held back.",
   }),
   garbageIntervalMs: setting({
     key: "stream.garbage.interval.ms",

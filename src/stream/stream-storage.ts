@@ -1,4 +1,4 @@
-/** S3Stream put together: WAL, caches, uploader, garbage collection. storage.ts says what it promises. */
+/** S3Stream put together: WAL, caches, uploader, merges, garbage collection. storage.ts says what it promises. */
 import { Loop } from "../base/async.ts";
 import { assert, OperationFailed, type RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Owned, StreamId } from "../base/ids.ts";
@@ -10,6 +10,7 @@ import { BlockCache } from "./block-cache.ts";
 import { GarbageCollector } from "./garbage.ts";
 import type { StreamLimits } from "./limits.ts";
 import { Generation, LogCache, type Run } from "./log-cache.ts";
+import { Merger } from "./merger.ts";
 import type { StreamPart } from "./object-format.ts";
 import { ObjectIo } from "./object-io.ts";
 import { ObjectNames } from "./object-name.ts";
@@ -34,6 +35,8 @@ export interface StreamStorageOptions {
   readonly fatal: (cause: unknown) => void;
   /** Told of each appended batch's bytes when no cache holds them any more. */
   readonly released?: (bytes: Owned) => void;
+  /** Lets a simulation plant a fault in what merges copy. */
+  readonly wrapMerged?: (batches: readonly Batch[]) => readonly Batch[];
 }
 
 export interface StreamMetrics {
@@ -62,6 +65,7 @@ class S3StreamStorage implements StreamStorage {
   readonly #cache: LogCache;
   readonly #reader: ObjectReader;
   readonly #uploader: Uploader;
+  readonly #merger: Merger;
   readonly #garbage: GarbageCollector;
   readonly #deps: StreamDeps;
   readonly #ends = new Map<StreamId, StreamEnds>();
@@ -109,8 +113,20 @@ class S3StreamStorage implements StreamStorage {
       backlog: options.metrics.generationsQueued,
       committed: (generation) => this.#cache.committed(generation),
     });
+    this.#merger = new Merger({
+      store,
+      metadata,
+      origin,
+      names,
+      runtime,
+      limits,
+      logger,
+      isAdmitting: () => this.#isAdmitting(),
+      ...(options.wrapMerged === undefined ? {} : { wrapBatches: options.wrapMerged }),
+    });
     const rewriter = new RangeRewriter({ store, metadata, origin, names, limits });
-    const isPending = (key: string): boolean => this.#uploader.isPending(key) || rewriter.isPending(key);
+    const isPending = (key: string): boolean =>
+      this.#uploader.isPending(key) || this.#merger.isPending(key) || rewriter.isPending(key);
     this.#garbage = new GarbageCollector({ store, metadata, runtime, limits, logger, isPending });
     this.#deps = {
       cache: this.#cache,
@@ -201,6 +217,7 @@ class S3StreamStorage implements StreamStorage {
     this.#onChange[Symbol.dispose]();
     for (const stream of this.#opened.values()) stream.close();
     await this.#timer[Symbol.asyncDispose]();
+    await this.#merger[Symbol.asyncDispose]();
     await this.#garbage[Symbol.asyncDispose]();
     const stopped = this.#uploader[Symbol.asyncDispose]();
     this.#recovered.resolve(); // It may wait for a recovery that has failed.
