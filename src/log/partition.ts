@@ -201,11 +201,11 @@ export class OwnedPartition implements Partition {
   }
 
   async deleteRecords(before: Offset | "high-watermark"): Promise<DeleteRecordsOutcome> {
+    if (this.#state === "closed") return { kind: "closed" };
     if (!this.#config.cleanupPolicy.delete) return { kind: "compacted-only" };
     const to = before === "high-watermark" ? this.#highWatermark : before;
     if (to < 0 || to > this.#highWatermark) return { kind: "out-of-range" };
-    await this.#moveStart(to);
-    return { kind: "moved", logStart: this.#logStart };
+    return await this.#deleteBefore(to);
   }
 
   producers(): readonly ProducerInfo[] {
@@ -359,6 +359,17 @@ export class OwnedPartition implements Partition {
     });
     this.#advance.fail(this.#failure);
     return this.#failure;
+  }
+
+  async #deleteBefore(to: Offset): Promise<DeleteRecordsOutcome> {
+    try {
+      await this.#moveStart(to);
+    } catch (cause) {
+      // Refused because the topic was deleted, or another node took over, while the trim was on its way.
+      if (cause instanceof OperationFailed && this.#state === "closed") return { kind: "closed" };
+      throw cause;
+    }
+    return { kind: "moved", logStart: this.#logStart };
   }
 
   async #moveStart(to: Offset): Promise<void> {
