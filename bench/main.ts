@@ -1,7 +1,8 @@
-/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, `npm run bench -- translate [rows]` `npm run bench -- wal [directory]` or `npm run bench -- image`. */
+/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, `npm run bench -- translate [rows]` `npm run bench -- wal [directory]`, `npm run bench -- image` or `npm run bench -- requests [seconds]`. */
 import { parseArgs } from "node:util";
 import { benchImage } from "./image.ts";
 import { benchPeerKafka } from "./peer-kafka.ts";
+import { benchRequests } from "./requests.ts";
 import { benchTranslate } from "./translate.ts";
 import { benchWal } from "./wal.ts";
 
@@ -10,6 +11,7 @@ const { values, positionals } = parseArgs({
     peer: { type: "string" },
     records: { type: "string", default: "500000" },
     pairs: { type: "string", default: "3" },
+    set: { type: "string", multiple: true, default: [] },
   },
   allowPositionals: true,
 });
@@ -22,9 +24,11 @@ if (values.peer === "kafka") {
   await benchWal(positionals[1]);
 } else if (positionals[0] === "image") {
   await benchImage(Number(positionals[1] ?? 100_000), Number(positionals[2] ?? 1_000_000));
+} else if (positionals[0] === "requests") {
+  await benchRequests(Number(positionals[1] ?? 60), values.set);
 } else {
   console.error(
-    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory] | image [partitions] [objects]",
+    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory] | image [partitions] [objects] | requests [seconds] [--set key=value]",
   );
   process.exitCode = 2;
 }
