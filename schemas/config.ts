@@ -129,6 +129,35 @@ const objectStore = {
 };
 
 const metadata = {
+  metadataUrl: setting({
+    key: "metadata.url",
+    type: "string",
+    default: "",
+    secret: true,
+    doc: "Where the metadata log is: postgres://user:password@host:port/database?cluster=..&sslmode=.., s3://bucket/prefix?.. as in object.store.url, bucket for the bucket of the data, or a directory; empty means a directory inside data.directory.",
+  }),
+  metadataRequestMsMax: setting({
+    key: "metadata.request.ms.max",
+    type: "ms",
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    doc: "A request to PostgreSQL that takes longer is given up; whether it took effect is then settled by repeating it.",
+  }),
+  metadataMirrorEnabled: setting({
+    key: "metadata.mirror.enabled",
+    type: "boolean",
+    default: true,
+    doc: "Copy the metadata log into the bucket, so that inlet rebuild can make the cluster again from the bucket alone.",
+  }),
+  metadataMirrorIntervalMs: setting({
+    key: "metadata.mirror.interval.ms",
+    type: "ms",
+    default: 5_000,
+    min: 100,
+    max: 3_600_000,
+    doc: "How long the copy of the metadata in the bucket may lag behind; deletions are copied at once.",
+  }),
   metadataPollMs: setting({
     key: "metadata.poll.ms",
     type: "ms",

@@ -4,6 +4,7 @@ import type { FetchSessionLimits } from "./handlers/fetch-session.ts";
 import type { LogLimits } from "./log/local-log.ts";
 import type { StateLogLimits } from "./log/state-log.ts";
 import type { MetadataLimits } from "./metadata/metadata-client.ts";
+import type { MirrorOptions } from "./metadata/mirror.ts";
 import type { ObjectStoreDeps } from "./object-store/open.ts";
 import type { StorePrices } from "./object-store/prices.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
@@ -68,6 +69,10 @@ export function metadataLimits(settings: Settings): MetadataLimits {
     checkpointEntries: settings.metadataCheckpointEntries,
     retry: { delayMsMin: settings.metadataRetryDelayMsMin, delayMsMax: settings.metadataRetryDelayMsMax },
   };
+}
+
+export function mirrorLimits(settings: Settings): MirrorOptions["limits"] {
+  return { intervalMs: settings.metadataMirrorIntervalMs, readEntriesMax: settings.metadataReadEntriesMax };
 }
 
 export function stateLogLimitsOf(settings: Settings): StateLogLimits {

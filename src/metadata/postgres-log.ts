@@ -16,7 +16,7 @@ import { OperationFailed } from "../base/errors.ts";
 import type { Seq } from "../base/ids.ts";
 import { MiB } from "../base/settings.ts";
 import type { Logger } from "../base/telemetry.ts";
-import type { CasLog, Checkpoint } from "./cas-log.ts";
+import type { Checkpoint } from "./cas-log.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-file.ts";
 import { type ChainedEntry, decodeEntry, genesisHash } from "./entry-format.ts";
 import { type PostgresAddress, postgresAddress } from "./postgres-address.ts";
@@ -31,7 +31,7 @@ export interface PostgresLogOptions {
 }
 
 /** Makes the tables if they are missing. Throws OperationFailed when the server cannot be used. */
-export async function openPostgresLog(options: PostgresLogOptions): Promise<CasLog> {
+export async function openPostgresLog(options: PostgresLogOptions): Promise<SlotLog> {
   const address = postgresAddress(options.url);
   const { Pool } = await import("pg"); // Loaded when a cluster uses it.
   const { requestMsMax, logger } = options;
@@ -110,6 +110,15 @@ class PostgresSlots implements Slots {
       [this.#address.cluster, entry.seq, entry.hash, entry.previousHash, entry.bytes],
     );
     return rowCount === 1 ? "created" : "taken";
+  }
+
+  async begin(entry: SlotEntry): Promise<boolean> {
+    const { rowCount } = await this.#query(
+      `WITH moved AS (UPDATE inlet_metadata_heads SET seq = $2, hash = $3 WHERE cluster = $1 AND seq = 0 RETURNING cluster)
+       INSERT INTO inlet_metadata_entries (cluster, seq, entry) SELECT cluster, $2, $4 FROM moved`,
+      [this.#address.cluster, entry.seq, entry.hash, entry.bytes],
+    );
+    return rowCount === 1;
   }
 
   async read(from: Seq, entriesMax: number): ReturnType<Slots["read"]> {

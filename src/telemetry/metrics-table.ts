@@ -109,6 +109,11 @@ export const metricsTable = {
   ),
   storeBytes: counter("inlet_store_bytes_total", ["direction"], "Bytes sent to and received from the object store."),
 
+  metadataMirrorLag: gauge(
+    "inlet_metadata_mirror_lag_entries",
+    [],
+    "Entries of the metadata log that its copy in the bucket does not hold yet.",
+  ),
   metadataSeq: gauge(
     "inlet_metadata_seq",
     [],

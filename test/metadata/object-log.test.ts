@@ -235,7 +235,7 @@ describe("forgetting", () => {
 
   test("an entry that somebody wrote into an emptied slot is seen by nobody, and is swept up", async () => {
     const store = new MemoryObjectStore(systemRuntime());
-    const [log, sleeper, reader] = upTo(3).map(() => openObjectLog({ store, blockEntries })) as [
+    const [log, sleeper, reader] = upTo(3).map((): CasLog => openObjectLog({ store, blockEntries })) as [
       CasLog,
       CasLog,
       CasLog,

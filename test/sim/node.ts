@@ -207,7 +207,11 @@ export class SimNode {
     const runtime: Runtime = { clock: this.clock, random: this.#random };
     const logger = tracing(clock, "");
     const metadataLog = this.#opened.use(
-      await openFileLog({ directory: "/data/metadata", disk, segmentBytesMax: settings.metadataSegmentBytesMax }),
+      await openFileLog({
+        directory: "/data/metadata",
+        disk: plant.wrapMetadataDisk?.(disk) ?? disk,
+        segmentBytesMax: settings.metadataSegmentBytesMax,
+      }),
     );
     const store = this.#opened.use(this.#store("objects", runtime));
     const warehouse = this.#opened.use(new Warehouse({ mounts: new Map([[lakeRoot, this.#store("lake", runtime)]]) }));
@@ -220,6 +224,7 @@ export class SimNode {
         store,
         logger,
         metrics: noMetrics,
+        mirrorsMetadata: true,
         advertised: {
           host: "broker",
           port: 9092,
@@ -278,7 +283,8 @@ export class SimNode {
       random: this.#random.fork(name),
       faults: () => world.faults().store,
     });
-    return new RetryingObjectStore(faulty, { runtime, limits: objectStoreLimits(settings).retry });
+    const planted = name === "objects" ? world.plant.wrapObjects?.(faulty) : undefined;
+    return new RetryingObjectStore(planted ?? faulty, { runtime, limits: objectStoreLimits(settings).retry });
   }
 }
 
