@@ -41,6 +41,9 @@ export function openObjectLog(options: ObjectLogOptions): SlotLog {
 
 const prefixes = { log: "meta/log/", checkpoints: "meta/checkpoints/", gone: "meta/gone/" } as const;
 
+/** Below which a bucket that holds such a log has objects. */
+export const objectLogPrefixes = [prefixes.log, prefixes.checkpoints] as const;
+
 /** Entries that are asked for at once, when many are waited for. */
 const getsInFlightMax = 32;
 
