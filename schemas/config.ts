@@ -285,7 +285,7 @@ const stream = {
     type: "bytes",
     default: 192 * MiB,
     min: 16 * MiB,
-    doc: "Memory for the newest batches; when nine tenths of it are not uploaded, producers are held back.",
+    doc: "Memory for the newest batches. What is not uploaded may leave it to a WAL of kind file; when nine tenths can neither leave nor go, producers are held back.",
   }),
   blockCacheBytesMax: setting({
     key: "stream.block.cache.bytes.max",

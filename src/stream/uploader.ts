@@ -26,8 +26,11 @@ export const objectPrefix = "objects/";
 
 export interface ClosedGeneration {
   readonly generation: Generation;
-  /** What to upload, with sidecars as they were at the cut. Asked for when the upload begins. */
-  readonly parts: () => readonly StreamPart[];
+  /**
+   * What to upload, with sidecars as they were at the cut. Asked for when the upload begins, again after an OperationFailed:
+   * what memory had no room for comes from the WAL.
+   */
+  readonly parts: () => Promise<readonly StreamPart[]>;
 }
 
 export interface UploaderOptions {
@@ -80,6 +83,11 @@ export class Uploader {
     return this.#tail;
   }
 
+  /** Generations that wait or are being uploaded. */
+  get queued(): number {
+    return this.#queued;
+  }
+
   /** Everything enqueued so far. */
   get idle(): Promise<void> {
     return this.#tail;
@@ -97,7 +105,7 @@ export class Uploader {
 
   async #upload({ generation, parts }: ClosedGeneration): Promise<void> {
     await untilAborted(generation.durable, this.#stop.signal);
-    const planned = planObjects(parts(), this.#options.limits);
+    const planned = planObjects(await this.#persist("read the WAL", parts), this.#options.limits);
     const uploaded = await Promise.all(planned.map((object) => this.#put(object)));
     await this.#commit(uploaded);
     for (const { key } of uploaded) this.#pending.delete(key);

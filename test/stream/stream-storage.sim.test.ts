@@ -94,6 +94,7 @@ class World {
   readonly wrapWal: (wal: Wal) => Wal;
   propose: MetadataClient["propose"] = () => Promise.reject(new Error("not started"));
   life = 0;
+  groupsReadBack = 0;
   fatal: unknown;
   nodeClock: NodeClock;
   storage: StreamStorage | undefined;
@@ -131,7 +132,7 @@ class World {
       expect((await metadata.propose([{ kind: "create-topic", ...topic }])).kind).toBe("accepted");
       expect(metadata.image.topic(topicId)?.partitions).toEqual(streams);
     }
-    this.store = new TroubledStore(this.objects, { clock, random, failing: random.pick([0, 0.1, 0.5]) });
+    this.store = new TroubledStore(this.objects, { clock, random, failing: random.pick([0, 0.1, 0.5, 0.98]) });
     const wal = new FileWal({
       disk: this.disk,
       directory: "/wal",
@@ -147,6 +148,11 @@ class World {
       },
       logger: silent,
     });
+    const readGroup = wal.readGroup.bind(wal);
+    wal.readGroup = (group) => {
+      this.groupsReadBack += 1;
+      return readGroup(group);
+    };
     const fatal = (cause: unknown): void => {
       this.fatal = cause;
     };
@@ -318,13 +324,16 @@ async function died(world: World, isDead: () => boolean): Promise<void> {
 describe("stream storage", () => {
   test("acked batches survive crashes at any moment, with a store that fails", { timeout: 120_000 }, async () => {
     const seeds = Number(process.env.SEEDS ?? 60);
+    let groupsReadBack = 0;
     for (let seed = 1; seed <= seeds; seed += 1) {
       const world = new World(seed);
       await live(world).catch((cause: unknown) => {
         throw new Error(`seed ${seed}: ${world.clock.recentTrace().slice(-5).join("\n")}`, { cause });
       });
       expect([...world.model.values()].flat().length).toBeGreaterThan(20);
+      groupsReadBack += world.groupsReadBack;
     }
+    expect(groupsReadBack).toBeGreaterThan(100); // Memory did leave batches to the WAL.
   });
 
   test("planted bug: a WAL that acks before the sync loses batches, and this test sees it", async () => {
