@@ -33,7 +33,7 @@ const objectStore = {
     key: "object.store.url",
     type: "string",
     default: "",
-    doc: "s3://bucket/prefix?region=..&endpoint=..&pathStyle=true, file:///path or memory://; empty means a directory inside data.directory.",
+    doc: "s3://bucket/prefix?region=.., gs://bucket/prefix?.., az://container/prefix?account=.., file:///path or memory://, with the parameters of docs/object-stores.md; empty means a directory inside data.directory.",
   }),
   objectStoreRequestMsMax: setting({
     key: "object.store.request.ms.max",
@@ -597,6 +597,14 @@ const coordinator = {
     min: 1,
     max: 100_000,
     doc: "Partitions that a topic may have.",
+  }),
+  topicLeaderWaitMs: setting({
+    key: "topic.leader.wait.ms",
+    type: "ms",
+    default: 1000,
+    min: 0,
+    max: 30_000,
+    doc: "A request that makes partitions waits this long for them to have leaders; some clients do not ask a second time.",
   }),
   topicPagePartitionsMax: setting({
     key: "topic.page.partitions.max",

@@ -27,6 +27,8 @@ import {
   nullable,
   string,
   struct,
+  tagged,
+  uint16,
   uuid,
 } from "../src/base/codec.ts";
 
@@ -64,6 +66,18 @@ export const eventSchemas = {
   "allocate-producer-ids": {
     type: 3,
     schema: message({ name: "AllocateProducerIds", versions, flexible, fields: { count: int64 } }),
+  },
+  "fence-node": {
+    type: 7,
+    schema: message({ name: "FenceNode", versions, flexible, fields: { nodeId: int32, epoch: int64 } }),
+  },
+  "open-wal": {
+    type: 8,
+    schema: message({ name: "OpenWal", versions, flexible, fields: { slotsInFlightMax: int32 } }),
+  },
+  "advance-wal": {
+    type: 9,
+    schema: message({ name: "AdvanceWal", versions, flexible, fields: { nodeId: int32, epoch: int64, slot: int64 } }),
   },
   "create-topic": {
     type: 10,
@@ -119,6 +133,32 @@ export const eventSchemas = {
   "objects-deleted": {
     type: 23,
     schema: message({ name: "ObjectsDeleted", versions, flexible, fields: { objects: array(string) } }),
+  },
+  "replace-ranges": {
+    type: 24,
+    schema: message({
+      name: "ReplaceRanges",
+      versions,
+      flexible,
+      fields: {
+        object: string,
+        bytes: int64,
+        objectKind: int8,
+        /** Keys, each once: many streams leave the same few objects. */
+        replaced: array(string),
+        ranges: array(
+          struct({
+            stream: int64,
+            from: int64,
+            to: int64,
+            bytes: int64,
+            maxTimestamp: int64,
+            /** Indexes into `replaced`. */
+            replaces: array(uint16),
+          }),
+        ),
+      },
+    }),
   },
   "create-table": {
     type: 30,
@@ -230,6 +270,11 @@ export const segmentMagic = "INLETLOG";
 export const segmentVersion = 1;
 export const checkpointMagic = "INLETCKP";
 export const checkpointVersion = 1;
+/** An entry as an object of its own: see src/metadata/object-log.ts. */
+export const slotMagic = "INLETENT";
+export const slotVersion = 1;
+/** Entries 1 to this are the first block that a log in a bucket forgets as a whole. Part of the names: never changes. */
+export const goneBlockEntries = 1024;
 export const imageFormat = 1;
 /** Persisted as indexes: append only. */
 export const refusalReasons = [
@@ -266,7 +311,15 @@ export const imageSchemas = {
     name: "ImageNode",
     versions,
     flexible,
-    fields: { id: int32, epoch: int64, incarnation: uuid, host: string, port: int32, rack: nullable(string) },
+    fields: {
+      id: int32,
+      epoch: int64,
+      incarnation: uuid,
+      host: string,
+      port: int32,
+      rack: nullable(string),
+      wals: tagged(0, 0, array(struct({ epoch: int64, slot: int64, slotsInFlightMax: int32 })), []),
+    },
   }),
   decisions: message({
     name: "ImageDecisions",

@@ -59,6 +59,8 @@ export interface CoreOptions {
 export interface Core extends AsyncDisposable {
   readonly metadata: MetadataClient;
   readonly storage: StreamStorage;
+  /** Where batches live until they are uploaded. */
+  readonly slabs: Slabs;
   readonly log: LocalLog;
   readonly coordinator: GroupCoordinator;
   readonly handlers: Handlers;
@@ -124,7 +126,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   opened.use(forgetDeletedTopics(metadata, coordinator, failed));
   const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator });
   const parts = opened.move();
-  return { metadata, storage, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
 function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator">): Handlers {

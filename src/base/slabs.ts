@@ -1,7 +1,7 @@
 /**
- * Where batches live after they have left the socket: copied once, back to back, into slabs.
+ * Where batches live after they have left the socket: copied once, with the requests that brought them, into slabs.
  *
- *   slab (4 MiB)   | batch | batch | batch |  free →      a batch larger than a slab gets memory of its own
+ *   slab (4 MiB)   | request: batch batch | request: batch | batch |  free →      what is larger gets memory of its own
  *
  * A slab is never written twice, so a view stays true for as long as anybody holds it (a fetch response on a slow socket
  * does). Releasing is therefore accounting only: the memory goes when the last view does. Reusing slabs would
@@ -37,6 +37,20 @@ export class Slabs {
     return owned;
   }
 
+  /** The view itself when it lies in these slabs, else a copy; to be released like one. Nobody else may write it any more. */
+  adopt(view: Uint8Array): Owned {
+    const slab = this.#slabs.get(view.buffer);
+    if (slab === undefined) return this.copy(view);
+    if (slab.isDropped) this.#take(slab); // The request was answered before its batch was appended: time was up.
+    slab.live += 1;
+    return view as Owned;
+  }
+
+  /** Whether the view lies in these slabs. */
+  hold(view: Uint8Array): boolean {
+    return this.#slabs.has(view.buffer);
+  }
+
   /** Room for bytes that the caller fills before it shows them to others. */
   take(length: number): Owned {
     const slab = this.#slabFor(length);
@@ -68,13 +82,19 @@ export class Slabs {
   #newSlab(length: number): Slab {
     // Not zeroed: every byte handed out is written by its taker before anybody reads it.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-    const slab: Slab = { bytes, used: 0, live: 0 };
+    const slab: Slab = { bytes, used: 0, live: 0, isDropped: true };
     this.#slabs.set(bytes.buffer, slab);
-    this.#bytesHeld += length;
+    this.#take(slab);
     return slab;
   }
 
+  #take(slab: Slab): void {
+    slab.isDropped = false;
+    this.#bytesHeld += slab.bytes.length;
+  }
+
   #drop(slab: Slab): void {
+    slab.isDropped = true;
     this.#bytesHeld -= slab.bytes.length;
   }
 }
@@ -84,4 +104,6 @@ interface Slab {
   used: number;
   /** Copies not released. */
   live: number;
+  /** Not counted any more. */
+  isDropped: boolean;
 }

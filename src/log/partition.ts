@@ -268,7 +268,7 @@ export class OwnedPartition implements Partition {
     const isStamped = this.#config.timestampType === "LogAppendTime" && !header.isControl;
     const appendTimestamp = isStamped ? nowMs : -1;
     const maxTimestamp = isStamped ? nowMs : prepared.maxTimestamp;
-    const bytes = this.#slabs.copy(header.bytes);
+    const bytes = this.#slabs.adopt(header.bytes);
     const patch = { baseOffset, leaderEpoch: this.leaderEpoch, maxTimestamp };
     patchBatch(bytes, isStamped ? { ...patch, appendTimestamp } : patch);
     const durable = this.#stream.append({ from: baseOffset, to, bytes, maxTimestamp });

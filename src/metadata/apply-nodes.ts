@@ -1,5 +1,5 @@
 /** What node events and the giving out of producer ids do to the image. */
-import type { NodeEpoch } from "../base/ids.ts";
+import { type NodeEpoch, uuidZero } from "../base/ids.ts";
 import { type ApplyContext, refuse, type Verdict } from "./apply-context.ts";
 import type { MetadataEvent, NodeEvent } from "./events.ts";
 import type { ImageState } from "./image-state.ts";
@@ -11,20 +11,63 @@ export function applyNodeEvent(image: ImageState, event: NodeEvent, context: App
     case "set-broker-configs":
       context.undo.set(image.configsOfBrokers, event.nodeId, event.configs);
       return undefined;
+    case "fence-node":
+      return applyFenceNode(image, event, context);
+    case "open-wal":
+      return applyOpenWal(image, event, context);
+    case "advance-wal":
+      return applyAdvanceWal(image, event, context);
   }
 }
 
+type EventOf<K extends NodeEvent["kind"]> = Extract<NodeEvent, { readonly kind: K }>;
+
 /** The seq becomes the node's epoch and fences whatever the id's former process still sends. */
-function applyRegisterNode(
-  image: ImageState,
-  event: Extract<NodeEvent, { readonly kind: "register-node" }>,
-  context: ApplyContext,
-): Verdict {
+function applyRegisterNode(image: ImageState, event: EventOf<"register-node">, context: ApplyContext): Verdict {
   if (event.nodeId !== context.nodeId) return refuse("invalid", "a node registers itself only");
   const { nodeId, incarnation, host, port, rack } = event;
   const before = image.nodeStates.get(nodeId);
   const epoch = before?.incarnation === incarnation ? before.epoch : (context.seq as number as NodeEpoch);
-  context.undo.set(image.nodeStates, nodeId, { id: nodeId, epoch, incarnation, host, port, rack });
+  const wals = before?.wals ?? [];
+  context.undo.set(image.nodeStates, nodeId, { id: nodeId, epoch, incarnation, host, port, rack, wals });
+  return undefined;
+}
+
+function applyFenceNode(image: ImageState, event: EventOf<"fence-node">, context: ApplyContext): Verdict {
+  const { nodeId } = event;
+  if (nodeId === context.nodeId) return refuse("invalid", "a node does not fence itself");
+  const node = image.nodeStates.get(nodeId);
+  if (node === undefined) return refuse("missing", `node ${nodeId}`);
+  if (node.epoch !== event.epoch) return refuse("stale-epoch", `node ${nodeId} is at epoch ${node.epoch}`);
+  const epoch = context.seq as number as NodeEpoch;
+  context.undo.set(image.nodeStates, nodeId, { ...node, epoch, incarnation: uuidZero });
+  return undefined;
+}
+
+function applyOpenWal(image: ImageState, event: EventOf<"open-wal">, context: ApplyContext): Verdict {
+  const { nodeId, nodeEpoch: epoch } = context;
+  const { slotsInFlightMax } = event;
+  if (slotsInFlightMax <= 0) return refuse("invalid", `${slotsInFlightMax} slots in flight`);
+  const node = image.nodeStates.get(nodeId);
+  if (node === undefined) return refuse("missing", `node ${nodeId}`);
+  if (node.wals.some((wal) => wal.epoch === epoch)) return refuse("exists", `the WAL of epoch ${epoch}`);
+  const wals = [...node.wals, { epoch, slot: 0, slotsInFlightMax }];
+  context.undo.set(image.nodeStates, nodeId, { ...node, wals });
+  return undefined;
+}
+
+/** Proposed by the node itself, or by another that has fenced it. */
+function applyAdvanceWal(image: ImageState, event: EventOf<"advance-wal">, context: ApplyContext): Verdict {
+  const { nodeId, epoch, slot } = event;
+  const node = image.nodeStates.get(nodeId);
+  if (node === undefined) return refuse("missing", `node ${nodeId}`);
+  if (slot < 0) return refuse("invalid", `slot ${slot}`);
+  const isFenced = node.incarnation === uuidZero;
+  if (nodeId !== context.nodeId && !isFenced) return refuse("invalid", `node ${nodeId} writes its WAL itself`);
+  const wals = node.wals
+    .filter((wal) => wal.epoch >= epoch)
+    .map((wal) => (wal.epoch === epoch ? { ...wal, slot: Math.max(wal.slot, slot) } : wal));
+  context.undo.set(image.nodeStates, nodeId, { ...node, wals });
   return undefined;
 }
 

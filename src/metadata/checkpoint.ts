@@ -12,7 +12,7 @@ import type { InferInput, Message } from "../base/codec.ts";
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
 import { fromPairs, toPairs } from "./event-codec.ts";
 import type { Refusal } from "./events.ts";
-import type { PendingRound, Topic } from "./image.ts";
+import type { PendingRound, Topic, WalInfo } from "./image.ts";
 import { type Decision, ImageState, type NodeState, type TableState, tableWith } from "./image-state.ts";
 import { RangeColumns } from "./range-columns.ts";
 
@@ -95,7 +95,8 @@ function readNodes(reader: ByteReader, image: ImageState): void {
   for (const node of items(reader, imageSchemas.node)) {
     const id = node.id as NodeId;
     const epoch = node.epoch as NodeEpoch;
-    image.nodeStates.set(id, { ...node, id, epoch } satisfies NodeState);
+    const wals = node.wals as readonly WalInfo[];
+    image.nodeStates.set(id, { ...node, id, epoch, wals } satisfies NodeState);
   }
   for (const { node, operations } of items(reader, imageSchemas.decisions)) {
     const decisions = operations.map(({ opId, seq, refusals }): [Uuid, Decision] => [

@@ -23,7 +23,17 @@ export type NodeEvent =
       readonly port: number;
       readonly rack: string | null;
     }
-  | { readonly kind: "set-broker-configs"; readonly nodeId: NodeId | null; readonly configs: Configs };
+  | { readonly kind: "set-broker-configs"; readonly nodeId: NodeId | null; readonly configs: Configs }
+  /**
+   * Nothing that the node's process of this epoch says counts any more. Refused unless that is the node's epoch still; the
+   * event's seq becomes the next, which nobody speaks for. Whoever fenced a node can ask for it again, in the group that
+   * acts on it, to be refused if another has fenced it since.
+   */
+  | { readonly kind: "fence-node"; readonly nodeId: NodeId; readonly epoch: NodeEpoch }
+  /** The proposing process has a WAL in the object store from now on: see image.ts. Before this it may ack nothing. */
+  | { readonly kind: "open-wal"; readonly slotsInFlightMax: number }
+  /** Of the WALs of the node, nothing before this slot is needed any more. Never moves backward. */
+  | { readonly kind: "advance-wal"; readonly nodeId: NodeId; readonly epoch: NodeEpoch; readonly slot: number };
 
 /** Sorted by key when encoded. */
 export type Configs = ReadonlyMap<string, string>;
@@ -52,6 +62,17 @@ export type StreamEvent =
       /** Sorted by stream; each `from` is the end of what the image holds of that stream, or leaves a gap only upward. */
       readonly ranges: readonly ObjectRange[];
     }
+  /**
+   * A new object takes over what other objects hold of streams that this node writes: merged, or cleaned and so perhaps with
+   * less in it. Where a stream's ranges are not what the event says it replaces, all of it is refused as stale.
+   */
+  | {
+      readonly kind: "replace-ranges";
+      readonly object: string;
+      readonly bytes: number;
+      readonly objectKind: "stream-set" | "stream";
+      readonly ranges: readonly ReplacingRange[];
+    }
   /** Records below `start` are gone for readers. */
   | {
       readonly kind: "trim-streams";
@@ -67,6 +88,12 @@ export interface ObjectRange {
   readonly to: Offset;
   readonly bytes: number;
   readonly maxTimestamp: number;
+}
+
+/** Covers the same offsets as what it replaces, and gets the epoch of the newest of it. */
+export interface ReplacingRange extends Omit<ObjectRange, "epoch"> {
+  /** The objects of the stream's ranges in [from, to), in offset order; one that holds two of them stands here twice. */
+  readonly replaces: readonly string[];
 }
 
 /** See ARCHITECTURE.md, one table commit: rounds of translated files, waiting for the table's committer. */

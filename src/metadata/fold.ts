@@ -87,6 +87,9 @@ function applyEvent(image: ImageState, event: MetadataEvent, context: ApplyConte
   switch (event.kind) {
     case "register-node":
     case "set-broker-configs":
+    case "fence-node":
+    case "open-wal":
+    case "advance-wal":
       return applyNodeEvent(image, event, context);
     case "allocate-producer-ids":
       return applyAllocateProducerIds(image, event, context);
@@ -97,6 +100,7 @@ function applyEvent(image: ImageState, event: MetadataEvent, context: ApplyConte
       return applyTopicEvent(image, event, context);
     case "open-streams":
     case "commit-object":
+    case "replace-ranges":
     case "trim-streams":
     case "objects-deleted":
       return applyStreamEvent(image, event, context);

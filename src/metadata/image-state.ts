@@ -12,11 +12,13 @@ import type {
   StreamInfo,
   TableInfo,
   Topic,
+  WalInfo,
 } from "./image.ts";
 import type { RangeColumns } from "./range-columns.ts";
 
 export interface NodeState extends NodeInfo {
   readonly incarnation: Uuid;
+  readonly wals: readonly WalInfo[];
 }
 
 /** Changed in place, by the fold alone. */
@@ -89,6 +91,10 @@ export class ImageState implements Image {
 
   nodes(): Iterable<NodeInfo> {
     return this.nodeStates.values();
+  }
+
+  wals(id: NodeId): readonly WalInfo[] {
+    return this.nodeStates.get(id)?.wals ?? [];
   }
 
   brokerConfigs(id: NodeId | null): Configs {

@@ -8,6 +8,8 @@ export interface Image {
   readonly seq: Seq;
   node(id: NodeId): NodeInfo | undefined;
   nodes(): Iterable<NodeInfo>;
+  /** WALs of the node in the object store that a recovery has to look at, oldest first. */
+  wals(id: NodeId): readonly WalInfo[];
   /** Dynamic configs: of one broker, or with null the cluster-wide defaults. */
   brokerConfigs(id: NodeId | null): Configs;
 
@@ -42,6 +44,16 @@ export interface NodeInfo {
   readonly host: string;
   readonly port: number;
   readonly rack: string | null;
+}
+
+/** The WAL of one process, in slots that are objects (src/stream/slot-format.ts). */
+export interface WalInfo {
+  /** Of the process that writes it. */
+  readonly epoch: NodeEpoch;
+  /** The first that is needed; what lies before it is in committed objects, or of streams that are gone. */
+  readonly slot: number;
+  /** The writer begins no slot before the one this many below it is durable. */
+  readonly slotsInFlightMax: number;
 }
 
 export interface Topic {

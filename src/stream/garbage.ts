@@ -10,7 +10,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { Image } from "../metadata/image.ts";
 import type { ObjectInfo, ObjectStore } from "../object-store/object-store.ts";
 import type { GarbageLimits } from "./limits.ts";
-import { objectPrefix, originOfKey } from "./uploader.ts";
+import { objectPrefix, originOfKey } from "./object-name.ts";
 
 export interface GarbageOptions {
   readonly store: ObjectStore;

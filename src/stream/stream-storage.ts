@@ -12,6 +12,7 @@ import type { StreamLimits } from "./limits.ts";
 import { Generation, LogCache, type Run } from "./log-cache.ts";
 import type { StreamPart } from "./object-format.ts";
 import { ObjectIo } from "./object-io.ts";
+import { ObjectNames } from "./object-name.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-stream.ts";
 import { judge } from "./recovery.ts";
@@ -96,10 +97,14 @@ class S3StreamStorage implements StreamStorage {
     const unreadable = (range: RangeUnreadable): void => this.#alarm(range);
     this.#reader = new ObjectReader({ metadata, io, limits, blocks, unreadable });
     const fatal = (cause: unknown): void => this.#fail(cause);
+    const origin = { cluster: metadata.image.clusterId, node: metadata.nodeId, nodeEpoch: metadata.nodeEpoch };
+    const names = new ObjectNames(origin, runtime.random);
     this.#uploader = new Uploader({
       store,
       metadata,
       wal,
+      origin,
+      names,
       runtime,
       limits,
       logger,

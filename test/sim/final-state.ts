@@ -1,7 +1,7 @@
 /** Reads all that a healed broker holds: its log, its groups, its objects, its table. */
 import { sleep } from "../../src/base/async.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
-import { objectPrefix } from "../../src/stream/uploader.ts";
+import { objectPrefix } from "../../src/stream/object-name.ts";
 import { type ActorWorld, nameOf, type TopicPartition } from "./actor.ts";
 import { flush } from "./administrator.ts";
 import { Client, type ClientWorld } from "./client.ts";

@@ -135,6 +135,7 @@ export class FakeMetadata {
       },
       node: nothing,
       nodes: () => [...this.nodes].map(([id, epoch]) => ({ id, epoch, host: "", port: 0, rack: null })),
+      wals: () => [],
       brokerConfigs: nothing,
       topic: nothing,
       topicByName: nothing,
