@@ -12,6 +12,7 @@ export function streamMetrics(metrics: Metrics): StreamMetrics {
     uncommittedBytes: metrics.uncommittedBytes,
     walBytes: metrics.walUntrimmedBytes,
     unreadableReads: metrics.unreadableReads,
+    hedgedUploads: metrics.hedgedUploads,
   };
 }
 

@@ -4,8 +4,10 @@ import type { FetchSessionLimits } from "./handlers/fetch-session.ts";
 import type { LogLimits } from "./log/local-log.ts";
 import type { StateLogLimits } from "./log/state-log.ts";
 import type { MetadataLimits } from "./metadata/metadata-client.ts";
+import type { ObjectStore } from "./object-store/object-store.ts";
 import type { ObjectStoreDeps } from "./object-store/open.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
+import type { StreamLimits } from "./stream/limits.ts";
 import type { CompactorLimits } from "./table/compactor.ts";
 import type { RoundLimits } from "./table/translate-round.ts";
 
@@ -20,6 +22,11 @@ export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"]
       delayMsMax: settings.objectStoreRetryDelayMsMax,
     },
   };
+}
+
+/** A slow disk is not helped by writing the same bytes to it a second time. */
+export function streamLimits(settings: Settings, store: Pick<ObjectStore, "url">): StreamLimits {
+  return store.url.startsWith("file:") ? { ...settings, uploadHedgesInFlightMax: 0 } : settings;
 }
 
 export function logLimits(settings: Settings): LogLimits {

@@ -102,11 +102,11 @@ export class RetryingObjectStore implements ObjectStore {
   async multipart(key: string): Promise<MultipartUpload> {
     const upload = await this.#repeat(() => this.#inner.multipart(key));
     let called = 0;
-    let size = 0;
+    const sizes: number[] = [];
     return {
       part: (body, number = called + 1) => {
         called += 1;
-        size += bodyBytes(body);
+        sizes[number - 1] = bodyBytes(body);
         return this.#repeat(() => upload.part(body, number));
       },
       complete: () =>
@@ -116,7 +116,7 @@ export class RetryingObjectStore implements ObjectStore {
           } catch (cause) {
             if (!isUnsettled || !(cause instanceof ObjectMissing)) throw cause;
             const info = await this.#inner.head(key); // The upload is gone: an earlier attempt may have completed it.
-            if (info?.size !== size) throw cause;
+            if (info?.size !== sizes.reduce((sum, size) => sum + size, 0)) throw cause;
             return { etag: info.etag };
           }
         }),

@@ -1,5 +1,7 @@
 /** Every bound of S3Stream, by name; schemas/config.ts holds the defaults. The WAL's own are in file-wal.ts. */
-export interface UploadLimits {
+import type { HedgeLimits } from "./hedge.ts";
+
+export interface UploadLimits extends HedgeLimits {
   /** A generation is cut when it holds this many bytes, or a third of the log cache if that is less. */
   readonly uploadBytesMax: number;
   /** A generation is cut when its oldest batch is this old. */

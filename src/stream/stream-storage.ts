@@ -8,6 +8,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { BlockCache } from "./block-cache.ts";
 import { GarbageCollector } from "./garbage.ts";
+import { Hedge } from "./hedge.ts";
 import type { StreamLimits } from "./limits.ts";
 import { Generation, LogCache, type Run } from "./log-cache.ts";
 import type { StreamPart } from "./object-format.ts";
@@ -44,6 +45,8 @@ export interface StreamMetrics {
   readonly walBytes: Gauge;
   /** Label: because ("missing", "corrupt"). */
   readonly unreadableReads: Counter;
+  /** Label: winner ("first", "second"). */
+  readonly hedgedUploads: Counter;
 }
 
 /** Recovers the WAL. What it holds beyond the metadata image is readable, and will be uploaded, as if just appended. */
@@ -105,6 +108,7 @@ class S3StreamStorage implements StreamStorage {
       wal,
       origin,
       names,
+      hedge: new Hedge({ clock: runtime.clock, limits, hedged: options.metrics.hedgedUploads }),
       runtime,
       limits,
       logger,

@@ -14,6 +14,7 @@ import { MiB } from "../base/settings.ts";
 import type { Gauge, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
+import type { Hedge } from "./hedge.ts";
 import type { UploadLimits } from "./limits.ts";
 import type { Generation } from "./log-cache.ts";
 import { encodeObject, type ObjectOrigin, type StreamPart } from "./object-format.ts";
@@ -37,6 +38,7 @@ export interface UploaderOptions {
   readonly wal: Wal;
   readonly origin: ObjectOrigin;
   readonly names: ObjectNames;
+  readonly hedge: Hedge;
   readonly runtime: Runtime;
   readonly limits: UploadLimits;
   readonly logger: Logger;
@@ -112,13 +114,13 @@ export class Uploader {
   }
 
   async #put(object: PlannedObject): Promise<UploadedObject> {
-    const { store, names, limits } = this.#options;
+    const { store, names, limits, hedge } = this.#options;
     const key = names.next();
     this.#pending.add(key);
     const bytes = await this.#persist(`upload ${key}`, () =>
       writeObject(
         { key, bytes: object.bytes, pieces: this.#pieces(object) },
-        { store, gate: this.#gate, uploadPartBytes: limits.uploadPartBytes },
+        { store, gate: this.#gate, uploadPartBytes: limits.uploadPartBytes, hedge },
       ),
     );
     return { key, bytes, kind: object.kind, ranges: object.parts.map(rangeOf) };

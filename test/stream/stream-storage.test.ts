@@ -1,5 +1,6 @@
 /** Proves: what the storage does at a cut, under pressure, with deleted streams, with garbage, and when it cannot go on. */
 import { beforeEach, describe, expect, test } from "vitest";
+import { sleep } from "../../src/base/async.ts";
 import { CorruptData, OperationFailed } from "../../src/base/errors.ts";
 import type { NodeId, Offset, Owned, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
 import { Slabs } from "../../src/base/slabs.ts";
@@ -151,6 +152,32 @@ describe("a cut", () => {
     const reopened = await clock.until(again.open(a, writer));
     expect(await everything(reopened)).toEqual(Array.from({ length: count }, (_, i) => i));
     await clock.until(again[Symbol.asyncDispose]() as Promise<void>);
+  });
+
+  test("a slow upload is sent a second time, and the object is there once", async () => {
+    const put = objects.putIfAbsent.bind(objects);
+    let stuck = 0;
+    let puts = 0;
+    objects.putIfAbsent = async (key, body) => {
+      puts += 1;
+      if (puts === 31) {
+        stuck += 1;
+        await sleep(clock, 1_000_000); // Its connection hangs.
+      }
+      await sleep(clock, 10);
+      return await put(key, body);
+    };
+    const storage = await start({ uploadHedgesInFlightMax: 1, uploadHedgePercentile: 98, uploadHedgeMsMin: 50 });
+    const stream = await clock.until(storage.open(a, writer));
+    for (let i = 0; i < 32; i += 1) {
+      await clock.until(append(stream, i));
+      const startedMs = clock.monotonic();
+      await clock.until(storage.flush());
+      expect(clock.monotonic() - startedMs).toBeLessThan(100);
+    }
+    expect([stuck, puts, (await keys()).length]).toEqual([1, 33, 32]);
+    expect(await everything(stream)).toEqual(Array.from({ length: 32 }, (_, i) => i));
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
   });
 
   test("comes by time, too", async () => {

@@ -20,4 +20,5 @@ export const noMetrics: CompactorMetrics & StreamMetrics = {
   uncommittedBytes: nothing,
   walBytes: nothing,
   unreadableReads: nothing,
+  hedgedUploads: nothing,
 };
