@@ -149,6 +149,18 @@ export class WritableStream implements OpenedStream {
     return [...committed, ...cached];
   }
 
+  async *parts({ from, to }: RangeSummary, timestampMin: number): AsyncIterable<RangeSummary> {
+    const run = this.#deps.cache.runs(this.id).find((each) => each.from <= from && to <= each.to);
+    if (run === undefined) {
+      yield* this.#deps.reader.parts(this.id, { from, to, timestampMin });
+      return;
+    }
+    for (const batch of run.spilled ?? run.batches) {
+      const bytes = "length" in batch ? batch.length : batch.bytes.length;
+      if (batch.maxTimestamp >= timestampMin && batch.from < to) yield { ...batch, bytes };
+    }
+  }
+
   /** No append is taken any more. */
   close(): void {
     this.#isClosed = true;

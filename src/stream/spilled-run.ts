@@ -49,6 +49,10 @@ export class SpilledRun {
     };
   }
 
+  *[Symbol.iterator](): Iterator<SpilledBatch> {
+    for (let i = 0; i < this.length; i += 1) yield this.batch(i);
+  }
+
   /** Batches from the first that ends after `from`, up to the last that begins before `to`; at least one, then `bytesMax`. */
   between(from: Offset, to: Offset, bytesMax: number): readonly SpilledBatch[] {
     const found: SpilledBatch[] = [];

@@ -1,14 +1,15 @@
 /** Proves: partitions over real streams, WAL, objects and metadata keep what they acknowledged, and what they know, across restarts. */
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { NodeId, Offset, Uuid } from "../../src/base/ids.ts";
+import { type NodeId, type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
 import { Slabs } from "../../src/base/slabs.ts";
 import { type LocalLog, openLog } from "../../src/log/local-log.ts";
-import type { Partition } from "../../src/log/log.ts";
+import type { Lookup, Partition } from "../../src/log/log.ts";
 import type { MetadataClient } from "../../src/metadata/client.ts";
 import { MemoryLog } from "../../src/metadata/memory-log.ts";
 import { openMetadata } from "../../src/metadata/metadata-client.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
-import { BatchView } from "../../src/protocol/record-batch.ts";
+import { BatchView, type Compression } from "../../src/protocol/record-batch.ts";
 import { buildBatch, buildMarker, type NewBatch } from "../../src/protocol/records.ts";
 import { FileWal } from "../../src/stream/file-wal.ts";
 import type { StreamStorage } from "../../src/stream/storage.ts";
@@ -28,10 +29,21 @@ class Node {
   readonly #objects = new MemoryObjectStore({ clock: this.runtime.clock });
   #disk = new MemoryDisk();
   readonly failures: unknown[] = [];
+  /** Bytes of each read of an object. */
+  readonly gets: number[] = [];
   readonly slabs = new Slabs();
   metadata!: MetadataClient;
   storage!: StreamStorage;
   log!: LocalLog;
+
+  constructor() {
+    const get = this.#objects.get.bind(this.#objects);
+    this.#objects.get = async (key, range) => {
+      const bytes = await get(key, range);
+      this.gets.push(bytes.length);
+      return bytes;
+    };
+  }
 
   async start(): Promise<void> {
     const { runtime } = this;
@@ -120,7 +132,7 @@ class Node {
   }
 
   async topic(name: string, partitions = 1): Promise<Uuid> {
-    const topicId = "00000000-0000-4000-8000-0000000000aa" as Uuid;
+    const topicId = uuidRandom(this.runtime.random);
     await this.metadata.propose([{ kind: "create-topic", topicId, name, partitions, configs: new Map() }]);
     await this.log.settled();
     return topicId;
@@ -235,3 +247,67 @@ test("a deleted topic is gone after a restart too", async () => {
   await node.restart();
   expect([...node.log.partitions()]).toEqual([]);
 });
+
+describe("a search by time", () => {
+  test("finds the very record, in the cache, in objects and across both, compressed or not", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
+        const name = `t${(topics += 1)}`;
+        const id = await node.topic(name);
+        const model: { readonly offset: number; readonly timestamp: number }[] = [];
+        for (const each of steps) {
+          if (each === "flush") await node.storage.flush();
+          else {
+            const made = each.timestamps.map((timestamp) => ({
+              timestamp,
+              key: null,
+              value: Buffer.alloc(each.bytes),
+            }));
+            const sent = buildBatch({ records: made, compression: each.compression });
+            const lookup = node.log.partition(id, 0) as Extract<Lookup, { kind: "here" }>;
+            await lookup.partition.append(sent, { origin: "client", apiVersion: 13 });
+            for (const timestamp of each.timestamps) model.push({ offset: model.length, timestamp });
+          }
+        }
+        const { partition: found } = node.log.partition(id, 0) as Extract<Lookup, { kind: "here" }>;
+        const nothing = { offset: -1, timestamp: -1 };
+        for (let timestamp = 0; timestamp <= 51; timestamp += 1) {
+          const expected = model.find((each) => each.timestamp >= timestamp) ?? nothing;
+          const answer = await found.offsetFor({ kind: "at-or-after", timestamp }, "read-committed");
+          expect(answer, `at or after ${timestamp}`).toMatchObject(expected);
+        }
+        const greatest = Math.max(-1, ...model.map(({ timestamp }) => timestamp));
+        const expected = model.find(({ timestamp }) => timestamp === greatest) ?? nothing;
+        expect(await found.offsetFor({ kind: "max-timestamp" }, "read-committed")).toMatchObject(expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("reads the block that holds the record, not what lies before it", async () => {
+    const compression = "none" as const;
+    for (let time = 0; time < 100; time += 1) {
+      const value = Buffer.alloc(1000);
+      await produce(buildBatch({ records: [{ timestamp: 1000 + time, key: null, value }], compression }));
+    }
+    await node.storage.flush();
+    await node.restart();
+    node.gets.length = 0;
+    const query = { kind: "at-or-after", timestamp: 1090 } as const;
+    expect(await partition().offsetFor(query, "read-committed")).toMatchObject({ offset: 90, timestamp: 1090 });
+    expect(node.gets.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(10_000); // Of 100,000.
+  });
+});
+
+let topics = 0;
+const step = fc.oneof(
+  { weight: 1, arbitrary: fc.constant("flush" as const) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      timestamps: fc.array(fc.nat(50), { minLength: 1, maxLength: 5 }),
+      bytes: fc.constantFrom(1, 500),
+      compression: fc.constantFrom<Compression[]>("none", "gzip", "lz4"),
+    }),
+  },
+);

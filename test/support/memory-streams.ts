@@ -158,6 +158,13 @@ export class MemoryStream implements OpenedStream {
     return { batches: found, next: found.at(-1)?.to ?? request.from };
   }
 
+  async *parts({ from, to }: RangeSummary, timestampMin: number): AsyncIterable<RangeSummary> {
+    for (const batch of this.#batches.slice(0, this.#durable)) {
+      const isIn = batch.from >= from && batch.from < to && batch.maxTimestamp >= timestampMin;
+      if (isIn) yield { ...batch, bytes: batch.bytes.length };
+    }
+  }
+
   ranges(): readonly RangeSummary[] {
     const ranges: RangeSummary[] = [];
     for (let at = 0; at < this.#durable; at += this.batchesPerRange) {
