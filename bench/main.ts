@@ -1,6 +1,7 @@
-/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, `npm run bench -- translate [rows]` or `npm run bench -- wal [directory]`. */
+/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, `npm run bench -- translate [rows]`, `... wal [directory]` or `... tail [pairs]`. */
 import { parseArgs } from "node:util";
 import { benchPeerKafka } from "./peer-kafka.ts";
+import { benchTail } from "./tail.ts";
 import { benchTranslate } from "./translate.ts";
 import { benchWal } from "./wal.ts";
 
@@ -19,9 +20,11 @@ if (values.peer === "kafka") {
   await benchTranslate(Number(positionals[1] ?? 400_000));
 } else if (positionals[0] === "wal") {
   await benchWal(positionals[1]);
+} else if (positionals[0] === "tail") {
+  await benchTail(Number(positionals[1] ?? 3));
 } else {
   console.error(
-    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory]",
+    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory] | tail [pairs]",
   );
   process.exitCode = 2;
 }

@@ -349,6 +349,21 @@ const stream = {
     max: 1024,
     doc: "Requests for parts of objects at once.",
   }),
+  catchupLoopPercentMax: setting({
+    key: "stream.catchup.loop.percent.max",
+    type: "integer",
+    default: 50,
+    min: 1,
+    max: 100,
+    doc: "Share of the event loop that checking and decoding blocks of objects may take, so that readers of the past stay out of the way of those at the end.",
+  }),
+  catchupBytesPerSecondMax: setting({
+    key: "stream.catchup.bytes.per.second.max",
+    type: "bytes",
+    default: 0,
+    min: 0,
+    doc: "Bytes of objects that are read in a second for readers of the past; 0 is no limit.",
+  }),
   readCursorsMax: setting({
     key: "stream.read.cursors.max",
     type: "integer",

@@ -122,8 +122,7 @@ export class ObjectReader {
     }
     // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
     const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
-    const asked = isAheadDue ? [...wanted, ...ahead] : wanted;
-    const answers = this.#blocks.blocks(object, stream, asked).slice(0, wanted.length);
+    const answers = this.#blocks.blocks(object, stream, wanted, isAheadDue ? ahead : []);
     const batches: Batch[] = [];
     let bytes = 0;
     for (const answer of answers) {

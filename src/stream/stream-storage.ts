@@ -16,6 +16,7 @@ import { ObjectIo } from "./object-io.ts";
 import { ObjectNames } from "./object-name.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-stream.ts";
+import { Pace } from "./pace.ts";
 import { judge } from "./recovery.ts";
 import type { CachedBatch, SpilledRun } from "./spilled-run.ts";
 import type { Batch, OpenedStream, OpenOptions, StreamStorage } from "./storage.ts";
@@ -95,7 +96,7 @@ class S3StreamStorage implements StreamStorage {
       },
     });
     this.#walGroups = new WalGroups(wal);
-    const io = new ObjectIo({ store, ...limits });
+    const io = new ObjectIo({ store, pace: new Pace({ clock: runtime.clock, limits }), ...limits });
     const blocks = new BlockCache({ io, ...limits });
     const unreadable = (range: RangeUnreadable): void => this.#alarm(range);
     this.#reader = new ObjectReader({ metadata, io, limits, blocks, unreadable });

@@ -26,7 +26,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 async function start(): Promise<InletBroker> {
-  const preload = pathToFileURL(join(import.meta.dirname, "../support/failing-disk.ts")).href;
+  const preload = pathToFileURL(join(import.meta.dirname, "failing-disk.ts")).href;
   return await startInlet({
     directory,
     name: "failing-disk",

@@ -50,6 +50,8 @@ const limits: StreamLimits = {
   readaheadBytesMax: 8000,
   readsInFlightMax: 2,
   readCursorsMax: 4,
+  catchupLoopPercentMax: 50,
+  catchupBytesPerSecondMax: 1_000_000,
   garbageIntervalMs: 300,
   garbageGraceMs: 500,
   orphanAgeMsMin: 2000,

@@ -283,6 +283,30 @@ describe("pressure", () => {
     await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
   });
 
+  test("who reads at the end never touches the store, whatever is uploaded and evicted behind", async () => {
+    let gets = 0;
+    const get = objects.get.bind(objects);
+    objects.get = (key, range) => {
+      gets += 1;
+      return get(key, range);
+    };
+    const storage = await start({ logCacheBytesMax: 30_000, uploadIntervalMsMax: 40 });
+    const stream = await clock.until(storage.open(a, writer));
+    for (let i = 0; i < 300; i += 1) {
+      if (stream.admission === "backoff") await clock.until(stream.admitted());
+      await clock.until(append(stream, i, 1000));
+      const tail = { from: Math.max(0, i - 2) as Offset, to: stream.end, bytesMax: 1e6 };
+      const { batches } = stream.readCached(tail) ?? (await clock.until(stream.read(tail)));
+      expect(batches.at(-1)?.from).toBe(i);
+    }
+    expect(metadata.objects.size).toBeGreaterThan(10);
+    expect(gets).toBe(0);
+    expect(stream.readCached({ from: 0 as Offset, to: 1 as Offset, bytesMax: 1 })).toBeUndefined();
+    await clock.until(stream.read({ from: 0 as Offset, to: 1 as Offset, bytesMax: 1 }));
+    expect(gets).toBeGreaterThan(0); // The counter does count.
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+
   test("memory stays within the budget while everything stays readable", async () => {
     const storage = await start({ logCacheBytesMax: 30_000, blockCacheBytesMax: 10_000 });
     const stream = await clock.until(storage.open(a, writer));

@@ -21,6 +21,8 @@ export const smallStreams: StreamLimits = {
   readaheadBytesMax: 0,
   readsInFlightMax: 2,
   readCursorsMax: 4,
+  catchupLoopPercentMax: 100,
+  catchupBytesPerSecondMax: 0,
   garbageIntervalMs: 1000,
   garbageGraceMs: 5000,
   orphanAgeMsMin: 60_000,
