@@ -1,5 +1,6 @@
-/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, `npm run bench -- translate [rows]`, `... wal [directory]` or `... tail [pairs]`. */
+/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, or one of `npm run bench -- translate`, `wal`, `tail`, `image`. */
 import { parseArgs } from "node:util";
+import { benchImage } from "./image.ts";
 import { benchPeerKafka } from "./peer-kafka.ts";
 import { benchTail } from "./tail.ts";
 import { benchTranslate } from "./translate.ts";
@@ -22,9 +23,11 @@ if (values.peer === "kafka") {
   await benchWal(positionals[1]);
 } else if (positionals[0] === "tail") {
   await benchTail(Number(positionals[1] ?? 3));
+} else if (positionals[0] === "image") {
+  await benchImage(Number(positionals[1] ?? 100_000), Number(positionals[2] ?? 1_000_000));
 } else {
   console.error(
-    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory] | tail [pairs]",
+    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory] | tail [pairs] | image [partitions] [objects]",
   );
   process.exitCode = 2;
 }

@@ -90,7 +90,7 @@ export interface ObjectRange {
   readonly maxTimestamp: number;
 }
 
-/** Covers the same offsets as what it replaces, and gets the epoch of the newest of it. */
+/** Covers the same offsets as what it replaces, and gets the epoch of the newest of it. `bytes` are those of the batches that remain. */
 export interface ReplacingRange extends Omit<ObjectRange, "epoch"> {
   /** The objects of the stream's ranges in [from, to), in offset order; one that holds two of them stands here twice. */
   readonly replaces: readonly string[];

@@ -24,7 +24,7 @@ export interface ObjectRef {
 export class ObjectIo {
   readonly #store: ObjectStore;
   readonly #gate: Gate;
-  readonly #pace: Pace;
+  readonly #pace: Pace | undefined;
   readonly #indexBytesMax: number;
   /** In order of last use. */
   readonly #indexes = new Map<string, ObjectIndex>();
@@ -33,7 +33,8 @@ export class ObjectIo {
 
   constructor(options: {
     readonly store: ObjectStore;
-    readonly pace: Pace;
+    /** Of reading blocks; undefined for who sets one of its own. */
+    readonly pace?: Pace;
     readonly indexCacheBytesMax: number;
     readonly readsInFlightMax: number;
   }) {
@@ -61,11 +62,12 @@ export class ObjectIo {
     if (first === undefined || last === undefined) return [];
     const start = first.position;
     const end = last.position + last.bytes;
-    await this.#pace.bytes(end - start);
+    await this.#pace?.bytes(end - start);
     const bytes = await this.#get(object.key, start, end);
     return blocks.map(({ position, bytes: length }) => {
       const block = bytes.subarray(position - start, position - start + length);
-      return { decode: () => this.#pace.run(() => decodeBlock(block, { stream, position }, object.key)) };
+      const decoded = (): readonly Batch[] => decodeBlock(block, { stream, position }, object.key);
+      return { decode: async () => (this.#pace === undefined ? decoded() : await this.#pace.run(decoded)) };
     });
   }
 

@@ -4,8 +4,17 @@ import type { Offset, Owned, StreamId } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Generation, LogCache, SpilledRead } from "./log-cache.ts";
 import type { ObjectReader } from "./object-reader.ts";
+import type { RangeRewriter } from "./range-rewriter.ts";
 import type { CachedBatch } from "./spilled-run.ts";
-import type { Batch, OpenedStream, OpenOptions, RangeSummary, ReadRequest, ReadResult } from "./storage.ts";
+import type {
+  Batch,
+  OpenedStream,
+  OpenOptions,
+  RangeSummary,
+  ReadRequest,
+  ReadResult,
+  StoredRange,
+} from "./storage.ts";
 import type { Wal, WalEntry, WalPlace, WalPosition } from "./wal.ts";
 import type { WalGroups } from "./wal-groups.ts";
 
@@ -13,6 +22,7 @@ import type { WalGroups } from "./wal-groups.ts";
 export interface StreamDeps {
   readonly cache: LogCache;
   readonly reader: ObjectReader;
+  readonly rewriter: RangeRewriter;
   readonly metadata: MetadataClient;
   readonly wal: Wal;
   readonly walGroups: WalGroups;
@@ -159,6 +169,24 @@ export class WritableStream implements OpenedStream {
       const bytes = "length" in batch ? batch.length : batch.bytes.length;
       if (batch.maxTimestamp >= timestampMin && batch.from < to) yield { ...batch, bytes };
     }
+  }
+
+  stored(): readonly StoredRange[] {
+    return this.#deps.metadata.image.ranges(this.id, this.start);
+  }
+
+  scan(range: StoredRange): AsyncIterable<readonly Batch[]> {
+    this.#refuseWhenClosed();
+    return this.#deps.rewriter.scan(this.id, range);
+  }
+
+  async replace(ranges: readonly StoredRange[], batches: AsyncIterable<Batch>): Promise<"replaced" | "stale"> {
+    this.#refuseWhenClosed();
+    const { rewriter, cache } = this.#deps;
+    const answer = await rewriter.replace({ stream: this.id, label: this.options.label }, ranges, batches);
+    const last = ranges.at(-1);
+    if (answer === "replaced" && last !== undefined) cache.forgetCommitted(this.id, last.to);
+    return answer;
   }
 
   /** No append is taken any more. */

@@ -1,4 +1,4 @@
-/** S3Stream put together: WAL, caches, uploader, garbage collection. storage.ts says what it promises. */
+/** S3Stream put together: WAL, caches, uploader, merges, garbage collection. storage.ts says what it promises. */
 import { Loop } from "../base/async.ts";
 import { assert, OperationFailed, type RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Owned, StreamId } from "../base/ids.ts";
@@ -11,12 +11,14 @@ import { GarbageCollector } from "./garbage.ts";
 import { Hedge } from "./hedge.ts";
 import type { StreamLimits } from "./limits.ts";
 import { Generation, LogCache, type Run } from "./log-cache.ts";
+import { Merger } from "./merger.ts";
 import type { StreamPart } from "./object-format.ts";
 import { ObjectIo } from "./object-io.ts";
 import { ObjectNames } from "./object-name.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-stream.ts";
 import { Pace } from "./pace.ts";
+import { RangeRewriter } from "./range-rewriter.ts";
 import { judge } from "./recovery.ts";
 import type { CachedBatch, SpilledRun } from "./spilled-run.ts";
 import type { Batch, OpenedStream, OpenOptions, StreamStorage } from "./storage.ts";
@@ -37,6 +39,8 @@ export interface StreamStorageOptions {
   readonly fatal: (cause: unknown) => void;
   /** Told of each appended batch's bytes when no cache holds them any more. */
   readonly released?: (bytes: Owned) => void;
+  /** Lets a simulation plant a fault in what merges copy. */
+  readonly wrapMerged?: (batches: readonly Batch[]) => readonly Batch[];
 }
 
 export interface StreamMetrics {
@@ -68,6 +72,7 @@ class S3StreamStorage implements StreamStorage {
   readonly #walGroups: WalGroups;
   readonly #reader: ObjectReader;
   readonly #uploader: Uploader;
+  readonly #merger: Merger;
   readonly #garbage: GarbageCollector;
   readonly #deps: StreamDeps;
   readonly #ends = new Map<StreamId, StreamEnds>();
@@ -118,11 +123,25 @@ class S3StreamStorage implements StreamStorage {
       backlog: options.metrics.generationsQueued,
       committed: (generation) => this.#cache.committed(generation),
     });
-    const isPending = (key: string): boolean => this.#uploader.isPending(key);
+    this.#merger = new Merger({
+      store,
+      metadata,
+      origin,
+      names,
+      runtime,
+      limits,
+      logger,
+      isAdmitting: () => this.#isAdmitting(),
+      ...(options.wrapMerged === undefined ? {} : { wrapBatches: options.wrapMerged }),
+    });
+    const rewriter = new RangeRewriter({ store, metadata, origin, names, limits });
+    const isPending = (key: string): boolean =>
+      this.#uploader.isPending(key) || this.#merger.isPending(key) || rewriter.isPending(key);
     this.#garbage = new GarbageCollector({ store, metadata, runtime, limits, logger, isPending });
     this.#deps = {
       cache: this.#cache,
       reader: this.#reader,
+      rewriter,
       metadata,
       wal,
       walGroups: this.#walGroups,
@@ -210,6 +229,7 @@ class S3StreamStorage implements StreamStorage {
     this.#onChange[Symbol.dispose]();
     for (const stream of this.#opened.values()) stream.close();
     await this.#timer[Symbol.asyncDispose]();
+    await this.#merger[Symbol.asyncDispose]();
     await this.#garbage[Symbol.asyncDispose]();
     const stopped = this.#uploader[Symbol.asyncDispose]();
     this.#recovered.resolve(); // It may wait for a recovery that has failed.

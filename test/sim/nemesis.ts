@@ -22,6 +22,8 @@ export interface Appetite {
   readonly isSkewed: boolean;
   /** Whether retention keeps little. */
   readonly retains: boolean;
+  /** Whether some of the topics are compacted. */
+  readonly compacts: boolean;
 }
 
 export function appetite(random: SimRandom): Appetite {
@@ -32,6 +34,7 @@ export function appetite(random: SimRandom): Appetite {
     quietMsMax: random.pick([800, 2_000, 5_000]),
     isSkewed: random.chance(0.3),
     retains: random.chance(0.4),
+    compacts: random.chance(0.5),
   };
 }
 
@@ -45,6 +48,10 @@ export function storm(random: SimRandom): Pick<Faults, "store" | "routes"> {
       lost: some(0.2),
       unheard: some(0.2),
       ghost: some(0.1),
+      twice: some(0.1),
+      stalled: some(0.02),
+      partial: some(0.2),
+      garbled: some(0.1),
       slow: some(0.1),
       delayMsMax: random.pick([5, 50, 500]),
     },

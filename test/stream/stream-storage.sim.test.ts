@@ -15,7 +15,7 @@ import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { FileWal } from "../../src/stream/file-wal.ts";
 import type { StreamLimits } from "../../src/stream/limits.ts";
 import type { OpenedStream, StreamStorage } from "../../src/stream/storage.ts";
-import { openStreamStorage } from "../../src/stream/stream-storage.ts";
+import { openStreamStorage, type StreamStorageOptions } from "../../src/stream/stream-storage.ts";
 import type { Wal } from "../../src/stream/wal.ts";
 import { NodeClock, SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
@@ -52,6 +52,15 @@ const limits: StreamLimits = {
   readCursorsMax: 4,
   catchupLoopPercentMax: 50,
   catchupBytesPerSecondMax: 1_000_000,
+  mergeIntervalMs: 350,
+  mergeSourcesMin: 2,
+  mergeSourcesMax: 5,
+  mergeObjectBytesMax: 30_000,
+  mergeSpanMsMax: 1_000_000,
+  mergeCycleBytesMax: 40_000,
+  mergeCycleRangesMax: 12,
+  mergeMemoryBytesMax: 6000,
+  mergeBytesPerSecondMax: 1_000_000,
   garbageIntervalMs: 300,
   garbageGraceMs: 500,
   orphanAgeMsMin: 2000,
@@ -86,6 +95,12 @@ function fold(state: State, batch: { readonly from: number; readonly to: number;
   return { end: batch.to, fold: sum | 0 };
 }
 
+/** A bug, to see that it is found. */
+interface Plant {
+  readonly wrapWal?: (wal: Wal) => Wal;
+  readonly wrapMerged?: StreamStorageOptions["wrapMerged"];
+}
+
 class World {
   readonly clock = new SimClock();
   readonly random: SimRandom;
@@ -96,7 +111,9 @@ class World {
   readonly model = new Map<StreamId, Appended[]>(streams.map((id) => [id, []]));
   readonly states = new Map<StreamId, State>();
   readonly opened = new Map<StreamId, OpenedStream>();
-  readonly wrapWal: (wal: Wal) => Wal;
+  readonly plant: Plant;
+  /** Objects that took the place of others. */
+  merges = 0;
   propose: MetadataClient["propose"] = () => Promise.reject(new Error("not started"));
   life = 0;
   groupsReadBack = 0;
@@ -105,12 +122,12 @@ class World {
   storage: StreamStorage | undefined;
   store: TroubledStore | undefined;
 
-  constructor(seed: number | string, wrapWal: (wal: Wal) => Wal = (wal) => wal) {
+  constructor(seed: number | string, plant: Plant = {}) {
     this.random = new SimRandom(seed);
     this.disk = new SimDisk({ clock: this.clock, random: this.random.fork("disk") });
     this.objects = new MemoryObjectStore({ clock: this.clock });
     this.nodeClock = new NodeClock(this.clock);
-    this.wrapWal = wrapWal;
+    this.plant = plant;
   }
 
   async start(): Promise<void> {
@@ -131,6 +148,9 @@ class World {
       failed: (cause) => {
         this.fatal = cause;
       },
+    });
+    metadata.onChange((events) => {
+      if (events.some(({ kind }) => kind === "replace-ranges")) this.merges += 1;
     });
     if (this.life === 1) {
       const topic = { topicId, name: "t", partitions: streams.length, configs: new Map<string, string>() };
@@ -162,7 +182,7 @@ class World {
       this.fatal = cause;
     };
     this.storage = await openStreamStorage({
-      wal: this.wrapWal(wal),
+      wal: this.plant.wrapWal?.(wal) ?? wal,
       store: this.store,
       metadata,
       runtime,
@@ -170,6 +190,7 @@ class World {
       metrics: noMetrics,
       fatal,
       logger: silent,
+      wrapMerged: this.plant.wrapMerged ?? ((batches) => batches),
     });
     this.propose = (events) => metadata.propose(events);
     for (const id of streams) await this.open(id);
@@ -330,6 +351,7 @@ describe("stream storage", () => {
   test("acked batches survive crashes at any moment, with a store that fails", { timeout: 120_000 }, async () => {
     const seeds = Number(process.env.SEEDS ?? 60);
     let groupsReadBack = 0;
+    let merges = 0;
     for (let seed = 1; seed <= seeds; seed += 1) {
       const world = new World(seed);
       await live(world).catch((cause: unknown) => {
@@ -337,15 +359,28 @@ describe("stream storage", () => {
       });
       expect([...world.model.values()].flat().length).toBeGreaterThan(20);
       groupsReadBack += world.groupsReadBack;
+      merges += world.merges;
     }
+    expect(merges).toBeGreaterThan(seeds);
     expect(groupsReadBack).toBeGreaterThan(100); // Memory did leave batches to the WAL.
   });
 
-  test("planted bug: a WAL that acks before the sync loses batches, and this test sees it", async () => {
+  test.each<[what: string, plant: Plant, found: RegExp]>([
+    [
+      "a WAL that acks before the sync loses batches",
+      { wrapWal: (wal) => new HastyWal(wal) },
+      /acked batches of stream|corrupt WAL/,
+    ],
+    [
+      "a merge that leaves out the last batch of a block loses it",
+      { wrapMerged: (batches) => batches.slice(0, -1) },
+      /toEqual|to deeply equal|toBeGreaterThan|to be less than or equal/,
+    ],
+  ])("planted bug: %s, and this test sees it", { timeout: 120_000 }, async (_, plant, found) => {
     let caught = 0;
     for (let seed = 1; seed <= 200 && caught === 0; seed += 1) {
-      await live(new World(seed, (wal) => new HastyWal(wal))).catch((cause: unknown) => {
-        expect(String(cause)).toMatch(/acked batches of stream|corrupt WAL/);
+      await live(new World(seed, plant)).catch((cause: unknown) => {
+        expect(String(cause)).toMatch(found);
         caught += 1;
       });
     }

@@ -7,6 +7,7 @@ import type {
   RangeSummary,
   ReadRequest,
   ReadResult,
+  StoredRange,
   StreamStorage,
 } from "../../src/stream/storage.ts";
 
@@ -163,6 +164,17 @@ export class MemoryStream implements OpenedStream {
       const isIn = batch.from >= from && batch.from < to && batch.maxTimestamp >= timestampMin;
       if (isIn) yield { ...batch, bytes: batch.bytes.length };
     }
+  }
+
+  /** Nothing is: all of it is in memory. */
+  stored(): readonly StoredRange[] {
+    return [];
+  }
+
+  async *scan(): AsyncIterable<readonly Batch[]> {}
+
+  async replace(): Promise<"stale"> {
+    return "stale";
   }
 
   ranges(): readonly RangeSummary[] {
