@@ -1,4 +1,7 @@
-/** The write-ahead log: where a batch is durable before an object holds it. Read only at recovery. */
+/**
+ * The write-ahead log: where a batch is durable before an object holds it. Read at recovery; and, where it can be, for
+ * batches that memory had to let go of before an object held them.
+ */
 import type { Brand, Offset, StreamId } from "../base/ids.ts";
 
 export interface Wal extends AsyncDisposable {
@@ -6,7 +9,7 @@ export interface Wal extends AsyncDisposable {
    * Visits the records that are durable, in the order in which they were appended. Called once, before the first append.
    * The bytes are borrowed until the visit returns. Throws CorruptData when a durable record cannot be read back.
    */
-  recover(visit: (record: WalRecord, end: WalPosition) => void): Promise<void>;
+  recover(visit: (record: WalRecord, end: WalPosition, place?: WalPlace) => void): Promise<void>;
   /**
    * Enqueues without waiting. Records become durable in call order, many at once. After a failure no record becomes durable
    * any more: all that wait, and all that come, have failed.
@@ -14,6 +17,11 @@ export interface Wal extends AsyncDisposable {
   append(entry: WalEntry): void;
   /** Records that end at or below the position are not needed any more. Settles when their room can be used again. */
   trim(position: WalPosition): Promise<void>;
+  /**
+   * The bytes of a group that is not trimmed, checked, in memory of their own. Missing where a WAL gives no places: then
+   * memory keeps every batch until an object holds it. Throws CorruptData when the group is not there as it was written.
+   */
+  readGroup?(group: WalGroup): Promise<Uint8Array>;
   /** Everything below is durable. */
   readonly durable: WalPosition;
   /** Room taken by records that are not trimmed, enqueued ones included. */
@@ -23,6 +31,19 @@ export interface Wal extends AsyncDisposable {
 
 /** In bytes, counted from the first that the WAL ever held. */
 export type WalPosition = Brand<number, "WalPosition">;
+
+/** Records that were written as one. The same object for all of them. */
+export interface WalGroup {
+  readonly position: WalPosition;
+  readonly bytes: number;
+}
+
+/** Where a record's bytes can be read again. */
+export interface WalPlace {
+  readonly group: WalGroup;
+  /** In the group. */
+  readonly at: number;
+}
 
 export interface WalRecord {
   readonly stream: StreamId;
@@ -39,7 +60,7 @@ export interface WalRecord {
 /** A record and who waits for it. Exactly one of the two is called, once. */
 export interface WalEntry extends WalRecord {
   /** `end` is what to trim to when this record and all before it are not needed any more. */
-  durable(end: WalPosition): void;
+  durable(end: WalPosition, place?: WalPlace): void;
   /** It may or may not be found by the next recovery. */
   failed(cause: unknown): void;
 }
