@@ -48,18 +48,22 @@ export function framedBytes(batch: { readonly bytes: Uint8Array }): number {
   return frame.bytes + batch.bytes.length;
 }
 
-/** Yields the object piece by piece, a block at most each, so that the caller can let others run in between. */
+/**
+ * Yields the object piece by piece, a block at most each, so that the caller can let others run in between. `second` is put
+ * behind the header as it is; it may be filled in when all the rest is known.
+ */
 export function* encodeObject(
   origin: ObjectOrigin,
   parts: readonly StreamPart[],
   blockBytesMax: number,
+  second?: Uint8Array,
 ): Generator<readonly Uint8Array[], void, void> {
   const blocks: Values<typeof blockEntry>[] = [];
   const streams: Values<typeof streamEntry>[] = [];
   const labels: Uint8Array[] = [];
   const head = encodeHeader(origin);
-  yield [head];
-  let position = head.length;
+  yield second === undefined ? [head] : [head, second];
+  let position = head.length + (second?.length ?? 0);
   let labelAt = 0;
   for (const part of parts) {
     assert(part.stream > (streams.at(-1)?.stream ?? -1), "the streams of an object are sorted");
@@ -261,7 +265,10 @@ export function checkSidecar(
   if (crc !== expected.crc) refuse(source, expected.position, `sidecar CRC ${expected.crc}`, crc);
 }
 
-function encodeHeader(origin: ObjectOrigin): Uint8Array {
+/** Bytes at the start of an object. */
+export const headerBytes = header.bytes;
+
+export function encodeHeader(origin: ObjectOrigin): Uint8Array {
   const bytes = new Uint8Array(header.bytes);
   const { cluster, node, nodeEpoch } = origin;
   const values = { magic: objectMagic, version: objectVersion, cluster, node, nodeEpoch };

@@ -7,7 +7,7 @@
  * A crash before 2 leaves objects that nobody names (garbage.ts), and the WAL still has the batches. A crash between 2 and
  * 3 leaves records in the WAL that the image has already: recovery drops them. Trouble with the store is waited out.
  */
-import { type BackoffLimits, backoffDelayMs, Gate, sleep } from "../base/async.ts";
+import { Gate, sleep } from "../base/async.ts";
 import { Closed, OperationFailed } from "../base/errors.ts";
 import { uuidRandom } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
@@ -18,6 +18,7 @@ import type { ObjectStore } from "../object-store/object-store.ts";
 import type { UploadLimits } from "./limits.ts";
 import type { Generation } from "./log-cache.ts";
 import { encodeObject, type ObjectOrigin, type StreamPart } from "./object-format.ts";
+import { persist, untilAborted } from "./persist.ts";
 import { commitEvents, type PlannedObject, planObjects, rangeOf, type UploadedObject } from "./upload-plan.ts";
 import type { Wal } from "./wal.ts";
 
@@ -193,19 +194,8 @@ export class Uploader {
     }
   }
 
-  /** Repeats the work until it succeeds or the uploader is stopped. */
-  async #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
-    const { runtime, limits, logger } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await untilAborted(work(), this.#stop.signal);
-      } catch (cause) {
-        if (this.#stop.signal.aborted || !(cause instanceof OperationFailed)) throw cause;
-        const delayMs = backoffDelayMs(retryLimits(limits), attempt, runtime.random);
-        logger.warn("the store refuses an upload, trying again", { what, attempt, delayMs, cause });
-        await sleep(runtime.clock, delayMs, this.#stop.signal);
-      }
-    }
+  #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return persist(what, work, { ...this.#options, signal: this.#stop.signal });
   }
 
   /** The uuid comes first, so that a store that splits by name spreads the load. */
@@ -223,22 +213,4 @@ export function originOfKey(key: string): { readonly node: number; readonly node
   return { node: Number(match[1]), nodeEpoch: Number(match[2]) };
 }
 
-function retryLimits(limits: UploadLimits): BackoffLimits {
-  const { uploadRetryDelayMsMin: delayMsMin, uploadRetryDelayMsMax: delayMsMax } = limits;
-  return { delayMsMin, delayMsMax, attemptsMax: Number.POSITIVE_INFINITY };
-}
-
 const turnBytesMax = 8 * MiB;
-
-/** The promise's outcome, or the abort's reason if that comes first. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    promise.catch(() => undefined); // Whoever aborted has said why.
-    return Promise.reject(signal.reason as Error);
-  }
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}
