@@ -134,7 +134,10 @@ export class WritableStream implements OpenedStream {
   ranges(): readonly RangeSummary[] {
     const { cache, metadata } = this.#deps;
     const info = metadata.image.stream(this.id);
-    const committed: readonly RangeSummary[] = metadata.image.ranges(this.id, this.start);
+    // One that covers nothing carries a sidecar alone, and says nothing about records.
+    const committed: readonly RangeSummary[] = metadata.image
+      .ranges(this.id, this.start)
+      .filter(({ from, to }) => to > from);
     const cached = cache.runs(this.id).filter((run) => run.to > (info?.end ?? 0));
     return [...committed, ...cached];
   }

@@ -6,6 +6,7 @@
  *
  * A crash before 2 leaves objects that nobody names (garbage.ts), and the WAL still has the batches. A crash between 2 and
  * 3 leaves records in the WAL that the image has already: recovery drops them. Trouble with the store is waited out.
+ * Where the WAL lies in the store itself, its slots are committed as they are, and step 1 is left with the sidecars.
  */
 import { Gate, sleep } from "../base/async.ts";
 import { Closed, OperationFailed } from "../base/errors.ts";
@@ -14,12 +15,21 @@ import type { Runtime } from "../base/runtime.ts";
 import { MiB } from "../base/settings.ts";
 import type { Gauge, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
+import type { NodeEvent } from "../metadata/events.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import type { UploadLimits } from "./limits.ts";
 import type { Generation } from "./log-cache.ts";
 import { encodeObject, type ObjectOrigin, type StreamPart } from "./object-format.ts";
 import { persist, untilAborted } from "./persist.ts";
-import { commitEvents, type PlannedObject, planObjects, rangeOf, type UploadedObject } from "./upload-plan.ts";
+import {
+  areWorthReferring,
+  commitEvents,
+  type PlannedObject,
+  planObjects,
+  rangeOf,
+  sidecarsOf,
+  type UploadedObject,
+} from "./upload-plan.ts";
 import type { Wal } from "./wal.ts";
 
 /** Objects of S3Stream live below this. */
@@ -98,14 +108,18 @@ export class Uploader {
 
   async #upload({ generation, parts }: ClosedGeneration): Promise<void> {
     await untilAborted(generation.durable, this.#stop.signal);
-    const planned = planObjects(parts(), this.#options.limits);
+    const { wal, limits } = this.#options;
+    const slots = wal.slots?.upTo(generation.walEnd) ?? [];
+    const isReferred = areWorthReferring(slots, limits);
+    const planned = planObjects(isReferred ? sidecarsOf(parts()) : parts(), limits);
     const uploaded = await Promise.all(planned.map((object) => this.#put(object)));
-    await this.#commit(uploaded);
+    const objects = isReferred ? [...slots, ...uploaded] : uploaded;
+    await this.#commit(objects, () => wal.slots?.release(generation.walEnd) ?? []);
     for (const { key } of uploaded) this.#pending.delete(key);
     this.#queued -= 1;
     this.#options.backlog.set(this.#queued);
     this.#options.committed(generation);
-    await this.#options.wal.trim(generation.walEnd);
+    await wal.trim(generation.walEnd);
   }
 
   async #put(object: PlannedObject): Promise<UploadedObject> {
@@ -177,11 +191,14 @@ export class Uploader {
     }
   }
 
-  /** All objects of a generation in one group: a reader sees all of them or none. */
-  async #commit(objects: readonly UploadedObject[]): Promise<void> {
+  /**
+   * All objects of a generation in one group: a reader sees all of them or none. With them goes what the WAL needs no more,
+   * so that no slot is ever both committed and to be recovered.
+   */
+  async #commit(objects: readonly UploadedObject[], release: () => readonly NodeEvent[]): Promise<void> {
     const { metadata, logger } = this.#options;
     for (let refused = ""; ; ) {
-      const events = commitEvents(objects, metadata.image, metadata.nodeId);
+      const events = [...commitEvents(objects, metadata.image, metadata.nodeId), ...release()];
       if (events.length === 0) return;
       // A stream was deleted, or opened under a new epoch, while the group was on its way: then the image says so by now.
       // The same group once more would be refused once more.

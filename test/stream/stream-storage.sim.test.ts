@@ -37,6 +37,7 @@ const limits: StreamLimits = {
   streamObjectBytesMin: 6000,
   objectStreamsMax: 2,
   blockBytesMax: 1500,
+  walReferenceBytesMin: 1000,
   uploadRetryDelayMsMin: 5,
   uploadRetryDelayMsMax: 50,
   logCacheBytesMax: 40_000,
