@@ -1,5 +1,6 @@
-/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, `npm run bench -- translate [rows]` or `npm run bench -- wal [directory]`. */
+/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, `npm run bench -- translate [rows]` `npm run bench -- wal [directory]` or `npm run bench -- image`. */
 import { parseArgs } from "node:util";
+import { benchImage } from "./image.ts";
 import { benchPeerKafka } from "./peer-kafka.ts";
 import { benchTranslate } from "./translate.ts";
 import { benchWal } from "./wal.ts";
@@ -19,9 +20,11 @@ if (values.peer === "kafka") {
   await benchTranslate(Number(positionals[1] ?? 400_000));
 } else if (positionals[0] === "wal") {
   await benchWal(positionals[1]);
+} else if (positionals[0] === "image") {
+  await benchImage(Number(positionals[1] ?? 100_000), Number(positionals[2] ?? 1_000_000));
 } else {
   console.error(
-    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory]",
+    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory] | image [partitions] [objects]",
   );
   process.exitCode = 2;
 }

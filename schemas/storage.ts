@@ -28,6 +28,7 @@ import {
   string,
   struct,
   tagged,
+  uint16,
   uuid,
 } from "../src/base/codec.ts";
 
@@ -132,6 +133,32 @@ export const eventSchemas = {
   "objects-deleted": {
     type: 23,
     schema: message({ name: "ObjectsDeleted", versions, flexible, fields: { objects: array(string) } }),
+  },
+  "replace-ranges": {
+    type: 24,
+    schema: message({
+      name: "ReplaceRanges",
+      versions,
+      flexible,
+      fields: {
+        object: string,
+        bytes: int64,
+        objectKind: int8,
+        /** Keys, each once: many streams leave the same few objects. */
+        replaced: array(string),
+        ranges: array(
+          struct({
+            stream: int64,
+            from: int64,
+            to: int64,
+            bytes: int64,
+            maxTimestamp: int64,
+            /** Indexes into `replaced`. */
+            replaces: array(uint16),
+          }),
+        ),
+      },
+    }),
   },
   "create-table": {
     type: 30,
@@ -243,6 +270,11 @@ export const segmentMagic = "INLETLOG";
 export const segmentVersion = 1;
 export const checkpointMagic = "INLETCKP";
 export const checkpointVersion = 1;
+/** An entry as an object of its own: see src/metadata/object-log.ts. */
+export const slotMagic = "INLETENT";
+export const slotVersion = 1;
+/** Entries 1 to this are the first block that a log in a bucket forgets as a whole. Part of the names: never changes. */
+export const goneBlockEntries = 1024;
 export const imageFormat = 1;
 /** Persisted as indexes: append only. */
 export const refusalReasons = [

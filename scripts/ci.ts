@@ -27,6 +27,7 @@ const steps: readonly Step[] = [
   vitest("tests"),
   { name: "simulation", command: ["npm", "run", "sim", "--", "--seeds", "500", "--seed", freshSeed] },
   { name: "kill -9", command: ["node", "test/crash/kill-cycles.ts", "--cycles", "50", "--seed", freshSeed] },
+  { name: "crash images", command: ["node", "test/crash/wal-images.ts", "--images", "50000", "--seed", freshSeed] },
   { name: "demo", command: ["npm", "run", "demo", "--", "--exit"] },
   vitest("interop", "--config", "vitest.interop.config.ts"),
 ];

@@ -165,6 +165,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       port: kafkaPort,
       dispatcher: dispatcher(core.handlers),
       limits: kafkaLimits(settings),
+      slabs: core.slabs,
       clock,
       logger,
       metrics: {

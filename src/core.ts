@@ -17,7 +17,7 @@ import { initProducerIdHandler, ProducerIds } from "./handlers/init-producer-id.
 import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
-import { produceHandler } from "./handlers/produce.ts";
+import { produceHandler, throttleMs } from "./handlers/produce.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
 import { fetchSessionLimits, logLimits, metadataLimits } from "./limits.ts";
 import { FetchWait } from "./log/fetch-wait.ts";
@@ -31,7 +31,7 @@ import type { ObjectStore } from "./object-store/object-store.ts";
 import type { ApiName } from "./protocol/api-table.ts";
 import type { Handlers } from "./protocol/dispatch.ts";
 import type { StreamStorage } from "./stream/storage.ts";
-import { openStreamStorage, type StreamMetrics } from "./stream/stream-storage.ts";
+import { openStreamStorage, type StreamMetrics, type StreamStorageOptions } from "./stream/stream-storage.ts";
 import type { Wal } from "./stream/wal.ts";
 import { retentionHold } from "./table/retention-hold.ts";
 
@@ -51,6 +51,8 @@ export interface CoreOptions {
   readonly fatal: (cause: unknown) => void;
   /** Lets a simulation plant a fault below everything else. */
   readonly wrapWal?: (wal: Wal) => Wal;
+  /** The same for what merges copy. */
+  readonly wrapMerged?: StreamStorageOptions["wrapMerged"];
   /** Topics whose records retention leaves alone until their table holds them; none by default. */
   readonly becomesTable?: (topic: string) => boolean;
 }
@@ -58,6 +60,8 @@ export interface CoreOptions {
 export interface Core extends AsyncDisposable {
   readonly metadata: MetadataClient;
   readonly storage: StreamStorage;
+  /** Where batches live until they are uploaded. */
+  readonly slabs: Slabs;
   readonly log: LocalLog;
   readonly coordinator: GroupCoordinator;
   readonly handlers: Handlers;
@@ -91,6 +95,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       metrics: options.metrics,
       fatal,
       released: (bytes) => slabs.release(bytes),
+      ...(options.wrapMerged === undefined ? {} : { wrapMerged: options.wrapMerged }),
     }),
   );
   const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
@@ -114,18 +119,22 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
   );
   opened.use(forgetDeletedTopics(metadata, coordinator, failed));
-  const handlers = makeHandlers({ ...options, metadata, log, coordinator });
+  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator });
   const parts = opened.move();
-  return { metadata, storage, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "log" | "coordinator">): Handlers {
-  const { settings, runtime, metadata, log, coordinator, advertised } = options;
+function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator">): Handlers {
+  const { settings, runtime, metadata, storage, log, coordinator, advertised } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
     ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
-    produce: produceHandler(data),
+    produce: produceHandler({
+      ...data,
+      clock: runtime.clock,
+      throttleMs: () => throttleMs(storage.fullness, settings.produceThrottleMsMax),
+    }),
     fetch: fetchHandler({
       ...data,
       sessions: new FetchSessions({ ...runtime, limits: fetchSessionLimits(settings) }),

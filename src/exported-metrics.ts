@@ -11,6 +11,7 @@ export function streamMetrics(metrics: Metrics): StreamMetrics {
     logCacheBytes: metrics.logCacheBytes,
     uncommittedBytes: metrics.uncommittedBytes,
     walBytes: metrics.walUntrimmedBytes,
+    unreadableReads: metrics.unreadableReads,
   };
 }
 

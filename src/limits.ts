@@ -25,6 +25,7 @@ export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"]
 export function logLimits(settings: Settings): LogLimits {
   return {
     laneBatchesMax: settings.logLaneBatchesMax,
+    laneWaitMsMax: settings.logLaneWaitMsMax,
     inflatedBytesMax: settings.logInflatedBytesMax,
     producersMax: settings.logProducersMax,
     producerIdleMsMax: settings.logProducerIdleMsMax,

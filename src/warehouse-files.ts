@@ -24,11 +24,12 @@ export async function openWarehouse(options: {
   const url = settings.catalogWarehouse || defaultWarehouse(storeUrl, settings.dataDirectory);
   const { search, searchParams } = new URL(storeUrl);
   const root = new URL(url);
-  const parameters = root.search === "" && root.protocol === "s3:" ? search : root.search;
+  const isOfStore = root.search === "" && root.protocol === new URL(storeUrl).protocol; // Then its keys reach it too.
+  const parameters = isOfStore ? search : root.search;
   root.search = "";
   const rootUri = root.href.replace(/\/$/, "");
   const open = async (uri: string): Promise<ObjectStore> =>
-    await openObjectStore(uri.startsWith("s3:") ? uri + parameters : uri, storeDeps);
+    await openObjectStore(uri.startsWith(root.protocol) ? uri + parameters : uri, storeDeps);
   return {
     files: new Warehouse({ mounts: new Map([[rootUri, await open(rootUri)]]), open }),
     root: rootUri,
@@ -38,10 +39,17 @@ export async function openWarehouse(options: {
 
 function defaultWarehouse(storeUrl: string, dataDirectory: string): string {
   const url = new URL(storeUrl);
-  if (url.protocol !== "s3:") return pathToFileURL(join(dataDirectory, "warehouse")).href;
+  if (["file:", "memory:", "mem:"].includes(url.protocol)) return pathToFileURL(join(dataDirectory, "warehouse")).href;
   url.search = "";
   return `${url.href.replace(/\/$/, "")}/warehouse`;
 }
+
+/** Ours, and those of Iceberg's S3 file IO. */
+const encryptionNames: ReadonlyMap<string, string> = new Map([
+  ["s3", "s3"],
+  ["kms", "kms"],
+  ["customer", "custom"],
+]);
 
 /** In the words of Iceberg's S3 file IO. */
 function s3Access(parameters: URLSearchParams): ReadonlyMap<string, string> {
@@ -50,6 +58,8 @@ function s3Access(parameters: URLSearchParams): ReadonlyMap<string, string> {
     ["s3.path-style-access", parameters.get("pathStyle")],
     ["client.region", parameters.get("region")],
     ["s3.region", parameters.get("region")],
+    ["s3.sse.type", encryptionNames.get(parameters.get("sse") ?? "") ?? null],
+    ["s3.sse.key", parameters.get("sseKmsKey")],
   ] as const;
   return new Map(named.filter((entry): entry is readonly [(typeof entry)[0], string] => entry[1] !== null));
 }

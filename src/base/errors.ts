@@ -3,6 +3,8 @@
  * below; an expected answer is a value in a return type and is never thrown.
  */
 
+import type { Offset, StreamId } from "./ids.ts";
+
 /** Throws when the program itself is wrong. Never caught: only a restart from the log is trustworthy. */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new WrongProgram(message);
@@ -55,5 +57,30 @@ export class Closed extends OperationFailed {
   override readonly name = "Closed";
   constructor(what: string) {
     super(`${what} is closed`, { happened: "no" });
+  }
+}
+
+/** An object is missing or is not what was written. Everything outside the range can still be read; nothing is skipped. */
+export class RangeUnreadable extends OperationFailed {
+  override readonly name = "RangeUnreadable";
+  readonly stream: StreamId;
+  /** Where reading stopped. */
+  readonly from: Offset;
+  /** The end of what the object was to hold of the stream. */
+  readonly to: Offset;
+  readonly object: string;
+  readonly because: "missing" | "corrupt";
+
+  constructor(range: Pick<RangeUnreadable, "stream" | "from" | "to" | "object" | "because" | "cause">) {
+    const { stream, from, to, object, because, cause } = range;
+    super(`offsets ${from} to ${to} of stream ${stream} cannot be read: ${object} is ${because}`, {
+      happened: "no",
+      cause,
+    });
+    this.stream = stream;
+    this.from = from;
+    this.to = to;
+    this.object = object;
+    this.because = because;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Where batches live after they have left the socket: copied once, back to back, into slabs.
+ * Where batches live after they have left the socket: copied once, with the requests that brought them, into slabs.
  *
- *   slab (4 MiB)   | batch | batch | batch |  free →      a batch larger than a slab gets memory of its own
+ *   slab (4 MiB)   | request: batch batch | request: batch | batch |  free →      what is larger gets memory of its own
  *
  * A slab is never written twice, so a view stays true for as long as anybody holds it (a fetch response on a slow socket
  * does). Releasing is therefore accounting only: the memory goes when the last view does. Reusing slabs would
@@ -35,6 +35,19 @@ export class Slabs {
     const owned = this.take(view.length);
     owned.set(view);
     return owned;
+  }
+
+  /** The view itself when it lies in these slabs, else a copy; to be released like one. Nobody else may write it any more. */
+  adopt(view: Uint8Array): Owned {
+    const slab = this.#slabs.get(view.buffer);
+    if (slab === undefined) return this.copy(view);
+    slab.live += 1;
+    return view as Owned;
+  }
+
+  /** Whether the view lies in these slabs. */
+  hold(view: Uint8Array): boolean {
+    return this.#slabs.has(view.buffer);
   }
 
   /** Room for bytes that the caller fills before it shows them to others. */

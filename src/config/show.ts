@@ -1,8 +1,7 @@
 /** The configuration in force, as YAML would say it: defaults filled in, secrets masked, ${...} left as it was written. */
+import { secretMask, withoutSecrets } from "../base/secrets.ts";
 import type { ObjectShape, Shape } from "./shape.ts";
 import type { MapTree, Tree } from "./tree.ts";
-
-export const secretMask = "********";
 
 /** Plain data for a YAML or JSON writer. The tree must have been read without problems. */
 export function showShape(shape: Shape, tree: Tree | undefined): unknown {
@@ -41,8 +40,7 @@ function showFields(shape: ObjectShape, tree: Tree | undefined): Readonly<Record
 
 /** A store's URL is no secret, but its parameters may hold keys. */
 function withoutKeys(value: unknown): unknown {
-  if (typeof value !== "string") return value;
-  return value.replaceAll(/([?&](?:accessKey|secretKey)=)[^&]*/g, `$1${secretMask}`);
+  return typeof value === "string" ? withoutSecrets(value) : value;
 }
 
 /** Says only where a secret comes from. */

@@ -41,10 +41,11 @@ export function adminHandlers(options: AdminHandlersOptions) {
   const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
   const creation = {
     ...view,
-    random: runtime.random,
+    ...runtime,
     limits: {
       partitionsByDefault: settings.topicPartitionsDefault,
       partitionsPerTopicMax: settings.topicPartitionsMax,
+      leaderWaitMs: settings.topicLeaderWaitMs,
     },
   };
   return {

@@ -1,13 +1,14 @@
 /** CreatePartitions: topics grow, never shrink. */
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { code, type Handler } from "./handler.ts";
+import { untilLed } from "./leader-wait.ts";
 import { assignmentProblem, type Refused, refused, type TopicCreationOptions } from "./topic-creation.ts";
 
 type Request = RequestOf<"createPartitions">;
 type Response = ResponseInputOf<"createPartitions">;
 type TopicRequest = Request["topics"][number];
 
-export type CreatePartitionsOptions = Pick<TopicCreationOptions, "metadata" | "advertised" | "limits">;
+export type CreatePartitionsOptions = Pick<TopicCreationOptions, "metadata" | "advertised" | "clock" | "limits">;
 
 export function createPartitionsHandler(options: CreatePartitionsOptions): Handler<Request, Response> {
   return async (request) => {
@@ -21,6 +22,9 @@ export function createPartitionsHandler(options: CreatePartitionsOptions): Handl
         : await grow(options, topic, request.validateOnly);
       results.push({ name: topic.name, errorCode: code(problem?.error), errorMessage: problem?.message ?? null });
     }
+    const { image } = options.metadata;
+    const grown = names.map((name) => image.topicByName(name)?.id).filter((id) => id !== undefined);
+    await untilLed(options, grown, Math.min(options.limits.leaderWaitMs, request.timeoutMs));
     return { results };
   };
 }

@@ -1,9 +1,10 @@
 /** CreateTopics: each topic stands or falls by itself. */
 
-import { uuidZero } from "../base/ids.ts";
+import { type Uuid, uuidZero } from "../base/ids.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { type ConfigView, shownTopicConfigs } from "./config-layers.ts";
 import { code, type Handler } from "./handler.ts";
+import { untilLed } from "./leader-wait.ts";
 import {
   createTopic,
   planTopic,
@@ -29,12 +30,16 @@ export function createTopicsHandler(options: CreateTopicsOptions): Handler<Reque
     const topics: TopicResponse[] = [...twice].map((name) =>
       answer(options, name, refused("INVALID_REQUEST", "Duplicate topic name.")),
     );
+    const made: Uuid[] = [];
     for (const topic of request.topics) {
       if (twice.has(topic.name)) continue;
       const plan = plannedTopic(options, topic);
       const isDone = plan.kind === "refused" || request.validateOnly;
-      topics.push(answer(options, topic.name, isDone ? plan : await createTopic(options, plan)));
+      const outcome: Outcome = isDone ? plan : await createTopic(options, plan);
+      if (outcome.kind === "planned" && outcome.topicId !== undefined) made.push(outcome.topicId);
+      topics.push(answer(options, topic.name, outcome));
     }
+    await untilLed(options, made, Math.min(options.limits.leaderWaitMs, request.timeoutMs));
     return { topics };
   };
 }
@@ -51,11 +56,10 @@ function plannedTopic(options: CreateTopicsOptions, topic: TopicRequest): TopicP
   });
 }
 
-function answer(
-  options: CreateTopicsOptions,
-  name: string,
-  outcome: Refused | (TopicPlan & { readonly topicId?: TopicResponse["topicId"] }),
-): TopicResponse {
+/** Without an id it was only checked. */
+type Outcome = Refused | (TopicPlan & { readonly topicId?: Uuid });
+
+function answer(options: CreateTopicsOptions, name: string, outcome: Outcome): TopicResponse {
   if (outcome.kind === "refused") {
     return { name, errorCode: code(outcome.error), errorMessage: outcome.message, configs: null };
   }

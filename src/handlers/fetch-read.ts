@@ -1,5 +1,6 @@
 /** Reads the partitions of one fetch, in request order and within its limits. */
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
+import { OperationFailed } from "../base/errors.ts";
 import type { Offset } from "../base/ids.ts";
 import type { Isolation, Partition, PartitionReadResult } from "../log/log.ts";
 import { BatchView } from "../protocol/record-batch.ts";
@@ -90,12 +91,20 @@ async function readOne(
   const diverging = divergence(found, wanted);
   if (diverging === "unknown") return failed("OFFSET_OUT_OF_RANGE", undefined);
   if (diverging !== undefined) return { ...empty(found), diverging };
-  const result = await found.read({
+  const request = {
     from: wanted.fetchOffset as Offset,
     bytesMax: Math.max(0, Math.min(wanted.bytesMax, bytesLeft)),
     atLeastOne: mayExceed,
     isolation: limits.isolation,
-  });
+  };
+  let result: PartitionReadResult;
+  try {
+    result = await found.read(request);
+  } catch (cause) {
+    // The storage has reported it. This partition alone is answered so; consumers ask again, and skip nothing.
+    if (!(cause instanceof OperationFailed)) throw cause;
+    return failed("KAFKA_STORAGE_ERROR", undefined);
+  }
   return limits.apiVersion < zstdVersionMin ? withoutZstd(answerOf(result)) : answerOf(result);
 }
 

@@ -3,6 +3,7 @@ import { SingleFlight } from "../base/async.ts";
 import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Topic } from "../metadata/image.ts";
+import { untilLed } from "./leader-wait.ts";
 import { createTopic, planTopic, type TopicCreationOptions } from "./topic-creation.ts";
 
 export interface InternalTopic {
@@ -40,7 +41,9 @@ export class InternalTopics {
     return this.#flights.run(wanted.name, async () => {
       const plan = planTopic(this.#options, { ...wanted, replicationFactor: -1, assignments: [] });
       if (plan.kind === "planned") await createTopic(this.#options, plan);
-      return this.#options.metadata.image.topicByName(wanted.name);
+      const made = this.#options.metadata.image.topicByName(wanted.name);
+      if (made !== undefined) await untilLed(this.#options, [made.id], this.#options.limits.leaderWaitMs);
+      return made;
     });
   }
 }

@@ -1,5 +1,6 @@
 /** ListOffsets: the ends of a partition, and the first record at or after a time. */
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
+import { OperationFailed } from "../base/errors.ts";
 import { uuidZero } from "../base/ids.ts";
 import type { Isolation, Log, OffsetAnswer, OffsetQuery } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
@@ -40,7 +41,7 @@ export function listOffsetsHandler(options: ListOffsetsOptions): Handler<Request
             const isTwice = twice.has(`${topic.name} ${asked.partitionIndex}`);
             const found = isTwice
               ? "INVALID_REQUEST"
-              : await find(options, topic.name, asked, isolation, context.apiVersion);
+              : await find(options, topic.name, asked, isolation, context.apiVersion).catch(storageError);
             const partitionIndex = asked.partitionIndex;
             return typeof found === "string"
               ? { partitionIndex, errorCode: code(found) }
@@ -72,6 +73,12 @@ async function find(
   const place = places.get(asked.timestamp);
   if (place === undefined || version < place.versionMin) return "UNSUPPORTED_VERSION";
   return place.query === "nowhere" ? nothing : await partition.offsetFor(place.query, isolation);
+}
+
+/** The storage has reported it; the client asks again. */
+function storageError(cause: unknown): ErrorName {
+  if (!(cause instanceof OperationFailed)) throw cause;
+  return "KAFKA_STORAGE_ERROR";
 }
 
 function duplicates(request: Request): ReadonlySet<string> {

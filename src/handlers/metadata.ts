@@ -14,6 +14,7 @@ import {
   topicsByName,
 } from "./cluster-view.ts";
 import { code, type Handler, internalTopics } from "./handler.ts";
+import { untilLed } from "./leader-wait.ts";
 import { createTopic, defaultWish, planTopic, type TopicCreationOptions } from "./topic-creation.ts";
 import { topicNameProblem } from "./topic-names.ts";
 
@@ -30,21 +31,20 @@ const versionWithIds = 12;
 
 export function metadataHandler(options: MetadataOptions): Handler<Request, Response> {
   return async (request, { apiVersion }) => {
+    const found = isAll(request, apiVersion) ? "all" : await findAll(options, request, apiVersion);
+    const { image } = options.metadata;
     const include = request.includeTopicAuthorizedOperations;
-    const topics: TopicResponse[] = [];
-    if (isAll(request, apiVersion)) {
-      for (const topic of topicsByName(options.metadata.image)) topics.push(describe(options, topic, include));
-    } else {
-      for (const asked of distinct(request.topics ?? [])) {
-        const found = await find(options, asked, request, apiVersion);
-        topics.push(typeof found === "string" ? missing(asked, found, apiVersion) : describe(options, found, include));
-      }
-    }
     return {
       brokers: brokers(options),
-      clusterId: clusterIdText(options.metadata.image.clusterId),
+      clusterId: clusterIdText(image.clusterId),
       controllerId: controllerId(options),
-      topics,
+      topics:
+        found === "all"
+          ? topicsByName(image).map((topic) => describe(options, topic, include))
+          : found.map(({ asked, topicId, error }) => {
+              const topic = topicId === undefined ? undefined : image.topic(topicId);
+              return topic === undefined ? missing(asked, error, apiVersion) : describe(options, topic, include);
+            }),
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
         ? openOperations.cluster
         : operationsNotAsked,
@@ -57,6 +57,13 @@ interface Asked {
   readonly topicId: Uuid;
 }
 
+interface Found {
+  readonly asked: Asked;
+  readonly topicId: Uuid | undefined;
+  /** What to say when there is no such topic, or not any more. */
+  readonly error: ErrorName;
+}
+
 /** Null asks for all, an empty list for none; only version 0, which has no null, means all by it. */
 function isAll(request: Request, apiVersion: number): boolean {
   return request.topics === null || (apiVersion === 0 && request.topics.length === 0);
@@ -66,27 +73,46 @@ function distinct(topics: readonly Asked[]): Iterable<Asked> {
   return new Map(topics.map((asked) => [`${asked.name} ${asked.topicId}`, asked])).values();
 }
 
-async function find(
+async function findAll(options: MetadataOptions, request: Request, apiVersion: number): Promise<readonly Found[]> {
+  const answers: Found[] = [];
+  const made: Uuid[] = [];
+  for (const asked of distinct(request.topics ?? [])) {
+    const found = find(options, asked, request, apiVersion);
+    const answer = typeof found === "function" ? await found() : found;
+    if (typeof found === "function" && answer.topicId !== undefined) made.push(answer.topicId);
+    answers.push(answer);
+  }
+  await untilLed(options, made, options.limits.leaderWaitMs);
+  return answers;
+}
+
+/** The answer, or how to come to one: by making the topic. */
+function find(
   options: MetadataOptions,
   asked: Asked,
   request: Request,
   apiVersion: number,
-): Promise<Topic | ErrorName> {
-  if (apiVersion < versionWithIds && (asked.name === null || asked.topicId !== uuidZero)) return "INVALID_REQUEST";
-  const { metadata } = options;
-  if (asked.topicId !== uuidZero) return metadata.image.topic(asked.topicId) ?? "UNKNOWN_TOPIC_ID";
+): Found | (() => Promise<Found>) {
+  const { image } = options.metadata;
+  const absent = (error: ErrorName): Found => ({ asked, topicId: undefined, error });
+  if (apiVersion < versionWithIds && (asked.name === null || asked.topicId !== uuidZero)) {
+    return absent("INVALID_REQUEST");
+  }
+  if (asked.topicId !== uuidZero) return { asked, topicId: asked.topicId, error: "UNKNOWN_TOPIC_ID" };
   const name = asked.name ?? "";
-  const known = metadata.image.topicByName(name);
-  if (known !== undefined) return known;
-  if (topicNameProblem(name) !== undefined) return "INVALID_TOPIC_EXCEPTION";
+  const known = image.topicByName(name);
+  if (known !== undefined) return { asked, topicId: known.id, error: "UNKNOWN_TOPIC_OR_PARTITION" };
+  if (topicNameProblem(name) !== undefined) return absent("INVALID_TOPIC_EXCEPTION");
   const mayCreate = options.autoCreate && request.allowAutoTopicCreation && !internalTopics.has(name);
-  if (!mayCreate) return "UNKNOWN_TOPIC_OR_PARTITION";
+  if (!mayCreate) return absent("UNKNOWN_TOPIC_OR_PARTITION");
   const plan = planTopic(options, defaultWish(name));
-  if (plan.kind === "refused") return plan.error;
-  const created = await createTopic(options, plan);
-  // Whoever was faster made it for us. Partitions without a leader yet say so, and the client asks again.
-  if (created.kind === "refused" && created.error !== "TOPIC_ALREADY_EXISTS") return created.error;
-  return metadata.image.topicByName(name) ?? "LEADER_NOT_AVAILABLE";
+  if (plan.kind === "refused") return absent(plan.error);
+  return async () => {
+    const created = await createTopic(options, plan);
+    // Whoever was faster made it for us. Partitions without a leader yet say so, and the client asks again.
+    if (created.kind === "refused" && created.error !== "TOPIC_ALREADY_EXISTS") return absent(created.error);
+    return { asked, topicId: options.metadata.image.topicByName(name)?.id, error: "LEADER_NOT_AVAILABLE" };
+  };
 }
 
 function describe(view: ClusterView, topic: Topic, includeOperations: boolean): TopicResponse {

@@ -5,6 +5,7 @@
  */
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
 import { OperationFailed } from "../base/errors.ts";
+import type { Clock } from "../base/runtime.ts";
 import type { AppendOutcome, Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Topic } from "../metadata/image.ts";
@@ -34,6 +35,9 @@ type PartitionResponse = Response["responses"][number]["partitionResponses"][num
 export interface ProduceOptions {
   readonly log: Log;
   readonly metadata: Pick<MetadataClient, "image">;
+  readonly clock: Clock;
+  /** The pause that producers are asked for now, because the storage is filling up. */
+  readonly throttleMs: () => number;
 }
 
 /** Since KIP-951. */
@@ -45,22 +49,37 @@ export function produceHandler(options: ProduceOptions): Handler<Request, Respon
   return async (request, context) => {
     const refusal = refusalOfAll(request);
     const hints: LeaderHint[] = [];
-    const responses = await Promise.all(
-      request.topicData.map(async (topic) => ({
-        name: topic.name,
-        topicId: topic.topicId,
-        partitionResponses: await produceTopic(options, request, topic, context, refusal, hints),
-      })),
-    );
+    const topics = request.topicData.map((topic) => ({
+      name: topic.name,
+      topicId: topic.topicId,
+      waiting: produceTopic(options, request, topic, { ...context, refusal, hints }),
+    }));
+    const all = Promise.all(topics.flatMap(({ waiting }) => waiting.map(({ done }) => done)));
+    if (request.acks === 0) await all;
+    else await within(options.clock, request.timeoutMs, all);
+    const responses = topics.map(({ name, topicId, waiting }) => ({
+      name,
+      topicId,
+      // What was not assigned by now never will be; what was may still become durable, as this error says.
+      partitionResponses: waiting.map(({ index, answer: found }) => found ?? failed(index, "REQUEST_TIMED_OUT")),
+    }));
     if (request.acks !== 0) {
       const nodeEndpoints = hints.length === 0 ? [] : endpointsOf(options.metadata.image, hints);
-      return { responses, nodeEndpoints };
+      return { responses, nodeEndpoints, throttleTimeMs: options.throttleMs() };
     }
     // Nobody reads an answer: closing the connection is the only way to tell of an error.
     const hasError = responses.some((topic) => topic.partitionResponses.some((each) => each.errorCode !== 0));
     return hasError ? "close" : "no-response";
   };
 }
+
+/** Nothing up to eight tenths; from there on a pause that grows to the longest. */
+export function throttleMs(fullness: number, throttleMsMax: number): number {
+  return Math.round(throttleMsMax * Math.min(1, Math.max(0, (fullness - throttledFrom) / (1 - throttledFrom))));
+}
+
+/** Of what admission allows. Below it, an upload that is a little late is nobody's concern. */
+const throttledFrom = 0.8;
 
 /** Transactional records need a transactional id, whatever partition they go to. */
 function refusalOfAll(request: Request): ErrorName | undefined {
@@ -77,18 +96,17 @@ function produceTopic(
   options: ProduceOptions,
   request: Request,
   data: TopicData,
-  context: RequestContext,
-  refusal: ErrorName | undefined,
-  hints: LeaderHint[],
-): Promise<readonly PartitionResponse[]> {
+  context: ProduceContext,
+): readonly Waiting[] {
   const topic = topicOf(options.metadata.image, data);
-  const error = refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, request, context));
-  if (typeof topic === "string" || error !== undefined) {
-    return Promise.resolve(data.partitionData.map(({ index }) => failed(index, error ?? "UNKNOWN_SERVER_ERROR")));
-  }
-  return Promise.all(
-    data.partitionData.map((partition) => producePartition(options.log, topic, partition, context, hints)),
-  );
+  const error = context.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, request, context));
+  return data.partitionData.map((partition) => {
+    const answer =
+      typeof topic === "string" || error !== undefined
+        ? Promise.resolve(failed(partition.index, error ?? "UNKNOWN_SERVER_ERROR"))
+        : producePartition(options.log, topic, partition, context, request.timeoutMs);
+    return waitingFor(partition.index, answer);
+  });
 }
 
 function topicRefusal(topic: Topic, request: Request, context: RequestContext): ErrorName | undefined {
@@ -101,25 +119,64 @@ async function producePartition(
   log: Log,
   topic: Topic,
   data: PartitionData,
-  context: RequestContext,
-  hints: LeaderHint[],
+  context: ProduceContext,
+  waitMsMax: number,
 ): Promise<PartitionResponse> {
   if (data.records === null) return failed(data.index, "INVALID_RECORD", "the request holds no record batch");
   const partition = partitionOf(log, topic, data.index);
   if (!isPartition(partition)) {
     const hint = context.apiVersion >= leaderHintVersionMin ? leaderHint(partition) : undefined;
     if (hint === undefined) return failed(data.index, lookupErrors[partition.kind]);
-    hints.push(hint);
+    context.hints.push(hint);
     return { ...failed(data.index, lookupErrors[partition.kind]), currentLeader: hint };
   }
   try {
-    const outcome = await partition.append(data.records, { origin: "client", apiVersion: context.apiVersion });
+    const { apiVersion } = context;
+    const outcome = await partition.append(data.records, { origin: "client", apiVersion, waitMsMax });
     return answer(data.index, outcome);
   } catch (cause) {
     // The log has reported the cause and the node is stopping; a wrong program is not this handler's to soften.
     if (!(cause instanceof OperationFailed)) throw cause;
     return failed(data.index, "KAFKA_STORAGE_ERROR");
   }
+}
+
+/** What all partitions of one request share. */
+interface ProduceContext extends RequestContext {
+  readonly refusal: ErrorName | undefined;
+  readonly hints: LeaderHint[];
+}
+
+/** One partition of a request. */
+interface Waiting {
+  readonly index: number;
+  answer: PartitionResponse | undefined;
+  done: Promise<void>;
+}
+
+function waitingFor(index: number, answer: Promise<PartitionResponse>): Waiting {
+  const waiting: Waiting = { index, answer: undefined, done: Promise.resolve() };
+  waiting.done = answer.then((response) => {
+    waiting.answer = response;
+  });
+  return waiting;
+}
+
+/** Resolves with the work, or when the time is up. */
+function within(clock: Clock, timeoutMs: number, work: Promise<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(Math.max(0, timeoutMs), resolve);
+    work.then(
+      () => {
+        timer[Symbol.dispose]();
+        resolve();
+      },
+      (cause: unknown) => {
+        timer[Symbol.dispose]();
+        reject(cause);
+      },
+    );
+  });
 }
 
 function answer(index: number, outcome: AppendOutcome): PartitionResponse {

@@ -1,17 +1,21 @@
 /** Makes one topic: checks what was asked, and proposes it. Behind CreateTopics, auto-creation and internal topics. */
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
 import { type Uuid, uuidRandom } from "../base/ids.ts";
-import type { Random } from "../base/runtime.ts";
+import type { Clock, Random } from "../base/runtime.ts";
 import { checkTopicConfigs } from "../log/topic-config.ts";
 import { brokers, type ClusterView, replicationFactorMax } from "./cluster-view.ts";
 import { clipped } from "./error-text.ts";
+import type { LeaderWait } from "./leader-wait.ts";
 import { collidingTopic, topicNameProblem } from "./topic-names.ts";
 
 export interface TopicCreationOptions extends ClusterView {
+  readonly metadata: ClusterView["metadata"] & LeaderWait["metadata"];
+  readonly clock: Clock;
   readonly random: Random;
   readonly limits: {
     readonly partitionsByDefault: number;
     readonly partitionsPerTopicMax: number;
+    readonly leaderWaitMs: number;
   };
 }
 
@@ -69,6 +73,7 @@ export function planTopic(options: TopicCreationOptions, wish: TopicWish): Topic
   return { kind: "planned", name: wish.name, partitions, configs: configs.configs };
 }
 
+/** Does not wait for leaders: who makes many topics does so once, with `untilLed`. */
 export async function createTopic(options: TopicCreationOptions, plan: TopicPlan): Promise<CreatedTopic | Refused> {
   const { name, partitions, configs } = plan;
   const topicId = uuidRandom(options.random);

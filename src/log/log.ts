@@ -34,7 +34,10 @@ export interface Partition {
    * and the high watermark has passed it. A rejection means that the node is failing: answer KAFKA_STORAGE_ERROR.
    */
   append(batch: Uint8Array, options: AppendOptions): Promise<AppendOutcome>;
-  /** Whole batches from the one that holds `from` on, bounded by the high watermark or the last stable offset. */
+  /**
+   * Whole batches from the one that holds `from` on, bounded by the high watermark or the last stable offset. Rejects with
+   * OperationFailed when the storage cannot give the first of them; its RangeUnreadable says that it never will.
+   */
   read(request: PartitionRead): Promise<PartitionReadResult>;
   /**
    * Bytes that a read from `from` could return now, capped: for min_bytes of a waiting fetch. The cap itself where a read
@@ -73,6 +76,8 @@ export interface AppendOptions {
   readonly origin: "client" | "coordinator";
   /** Produce version: decides whether zstd is allowed. */
   readonly apiVersion: number;
+  /** How long the batch may wait for room before it is answered "busy"; the log has a bound of its own. */
+  readonly waitMsMax?: number;
 }
 
 export type AppendOutcome =

@@ -31,6 +31,8 @@ import type { TopicConfig } from "./topic-config.ts";
 export interface PartitionLimits {
   /** Batches that wait in one partition's lane; beyond it appends are answered "busy". */
   readonly laneBatchesMax: number;
+  /** How long a batch may wait there while the storage backs off; then it is answered "busy". */
+  readonly laneWaitMsMax: number;
   /** Of the records of one batch, for a search by time. */
   readonly inflatedBytesMax: number;
 }
@@ -110,6 +112,7 @@ export class OwnedPartition implements Partition {
     this.#epochs.forgetBelow(this.#logStart);
     this.#backlog = new Backlog(this.#end, backlogBatchesMax);
     this.#lane = new PartitionLane({
+      clock: options.clock,
       entriesMax: options.limits.laneBatchesMax,
       ready: () => (this.#stream.admission === "admitted" ? true : this.#stream.admitted()),
     });
@@ -144,7 +147,10 @@ export class OwnedPartition implements Partition {
     if (!(prepared instanceof Promise) && this.#lane.isIdle && this.#stream.admission === "admitted") {
       return this.#assign(prepared);
     }
-    return this.#lane.run(prepared, this.#assignPrepared);
+    const waitMsMax = Math.min(options.waitMsMax ?? Number.POSITIVE_INFINITY, this.#limits.laneWaitMsMax);
+    return this.#lane
+      .run(prepared, waitMsMax, this.#assignPrepared)
+      .then((outcome) => (outcome === "expired" ? this.#rejected(fullOutcome) : outcome));
   }
 
   async read(request: PartitionRead): Promise<PartitionReadResult> {
@@ -262,7 +268,7 @@ export class OwnedPartition implements Partition {
     const isStamped = this.#config.timestampType === "LogAppendTime" && !header.isControl;
     const appendTimestamp = isStamped ? nowMs : -1;
     const maxTimestamp = isStamped ? nowMs : prepared.maxTimestamp;
-    const bytes = this.#slabs.copy(header.bytes);
+    const bytes = this.#slabs.adopt(header.bytes);
     const patch = { baseOffset, leaderEpoch: this.leaderEpoch, maxTimestamp };
     patchBatch(bytes, isStamped ? { ...patch, appendTimestamp } : patch);
     const durable = this.#stream.append({ from: baseOffset, to, bytes, maxTimestamp });
@@ -397,6 +403,12 @@ const busyOutcome = {
   kind: "rejected",
   reason: "busy",
   detail: "too many batches wait for this partition",
+} as const;
+
+const fullOutcome = {
+  kind: "rejected",
+  reason: "busy",
+  detail: "the WAL, or the memory for what is not uploaded, is full: the object store does not keep up",
 } as const;
 
 function rejectedBy(refusal: ProducerRefusal): AppendOutcome & { readonly kind: "rejected" } {

@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import type { Infer, Message } from "../base/codec.ts";
 import { assert } from "../base/errors.ts";
 import type { NodeId } from "../base/ids.ts";
-import type { Configs, MetadataEvent } from "./events.ts";
+import type { Configs, MetadataEvent, ReplacingRange } from "./events.ts";
 
 type Kind = MetadataEvent["kind"];
 type EventOf<K extends Kind> = Extract<MetadataEvent, { readonly kind: K }>;
@@ -42,6 +42,30 @@ const mappings: { readonly [K in Kind]?: Mapping<K> } = {
       ...(wire as unknown as EventOf<"commit-object">), // Brands only.
       objectKind: named(objectKinds, wire.objectKind, reader),
     }),
+  },
+  "replace-ranges": {
+    toWire(event) {
+      const replaced = [...new Set(event.ranges.flatMap(({ replaces }) => replaces))];
+      const indexes = new Map(replaced.map((key, index) => [key, index]));
+      const ranges = event.ranges.map((range) => ({
+        ...range,
+        replaces: range.replaces.map((key) => indexes.get(key) as number),
+      }));
+      return { ...event, objectKind: objectKinds.indexOf(event.objectKind), replaced, ranges };
+    },
+    fromWire({ replaced, ...wire }, reader) {
+      const ranges = wire.ranges as readonly (Omit<ReplacingRange, "replaces"> & {
+        readonly replaces: readonly number[];
+      })[]; // Brands only.
+      return {
+        ...wire,
+        objectKind: named(objectKinds, wire.objectKind, reader),
+        ranges: ranges.map((range) => ({
+          ...range,
+          replaces: range.replaces.map((index) => named(replaced, index, reader)),
+        })),
+      };
+    },
   },
   "table-rounds-committed": {
     toWire: (event) => ({ ...event, snapshotId: event.snapshotId === null ? null : { id: event.snapshotId } }),

@@ -62,6 +62,17 @@ export type StreamEvent =
       /** Sorted by stream; each `from` is the end of what the image holds of that stream, or leaves a gap only upward. */
       readonly ranges: readonly ObjectRange[];
     }
+  /**
+   * A new object takes over what other objects hold of streams that this node writes: merged, or cleaned and so perhaps with
+   * less in it. Where a stream's ranges are not what the event says it replaces, all of it is refused as stale.
+   */
+  | {
+      readonly kind: "replace-ranges";
+      readonly object: string;
+      readonly bytes: number;
+      readonly objectKind: "stream-set" | "stream";
+      readonly ranges: readonly ReplacingRange[];
+    }
   /** Records below `start` are gone for readers. */
   | {
       readonly kind: "trim-streams";
@@ -77,6 +88,12 @@ export interface ObjectRange {
   readonly to: Offset;
   readonly bytes: number;
   readonly maxTimestamp: number;
+}
+
+/** Covers the same offsets as what it replaces, and gets the epoch of the newest of it. `bytes` are those of the batches that remain. */
+export interface ReplacingRange extends Omit<ObjectRange, "epoch"> {
+  /** The objects of the stream's ranges in [from, to), in offset order; one that holds two of them stands here twice. */
+  readonly replaces: readonly string[];
 }
 
 /** See ARCHITECTURE.md, one table commit: rounds of translated files, waiting for the table's committer. */

@@ -100,6 +100,7 @@ function applyEvent(image: ImageState, event: MetadataEvent, context: ApplyConte
       return applyTopicEvent(image, event, context);
     case "open-streams":
     case "commit-object":
+    case "replace-ranges":
     case "trim-streams":
     case "objects-deleted":
       return applyStreamEvent(image, event, context);

@@ -1,8 +1,8 @@
 /** The metadata log of a process that may forget, and of simulated clusters. */
-import { assert } from "../base/errors.ts";
+import { assert, CorruptData } from "../base/errors.ts";
 import type { Seq, Uuid } from "../base/ids.ts";
 import { type CasLog, type Checkpoint, EntriesForgotten, type LogEntry, type StoredEntry } from "./cas-log.ts";
-import { chained, genesisHash } from "./entry-format.ts";
+import { chained, genesisHash, sameHash } from "./entry-format.ts";
 
 export class MemoryLog implements CasLog {
   #entries: StoredEntry[] = [];
@@ -37,6 +37,14 @@ export class MemoryLog implements CasLog {
   /** Forgets up to the checkpoint before this one, so that readers who are a little behind need not start over. */
   async writeCheckpoint(checkpoint: Checkpoint): Promise<void> {
     if (this.#checkpoint !== undefined && this.#checkpoint.seq >= checkpoint.seq) return;
+    const entry = this.#entries[checkpoint.seq - this.#forgotten - 1];
+    if (entry === undefined || !sameHash(entry.hash, checkpoint.hash))
+      throw new CorruptData({
+        source: "metadata log in memory",
+        position: checkpoint.seq,
+        expected: "a checkpoint of this log",
+        found: "one of another history",
+      });
     const keepAfter = this.#checkpoint?.seq ?? 0;
     for (const { opId } of this.#entries.splice(0, keepAfter - this.#forgotten)) this.#seqs.delete(opId);
     this.#forgotten = keepAfter;

@@ -3,7 +3,7 @@
  *
  *   | from | to | bytes | maxTimestamp | epoch | object |     object: its number in the image
  *
- * Rows are never changed once written. Dropping from the front moves `#head`, and growing copies, so an earlier state is
+ * Rows are never changed once written. Dropping from the front moves `#head`; growing and replacing copy. So an earlier state is
  * got back by putting back three fields (undo of a refused group), and a view stays true while others append.
  */
 import { endianness } from "node:os";
@@ -60,11 +60,37 @@ export class RangeColumns {
     return low;
   }
 
+  /** The first range that begins at or after the offset; `length` when none does. */
+  firstFrom(offset: Offset): number {
+    let low = 0;
+    let high = this.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#from(middle) >= offset) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
   push(row: RangeRow): void {
     assert(this.length === 0 || row.from >= this.#to(this.length - 1), "ranges in offset order");
     if ((this.#end + 1) * width > this.#rows.length) this.#grow();
-    this.#rows.set([row.from, row.to, row.bytes, row.maxTimestamp, row.epoch, row.object], this.#end * width);
+    this.#write(this.#end, row);
     this.#end += 1;
+  }
+
+  /** Puts one range in the place of `count` ranges, of the same coverage. */
+  replace(first: number, count: number, row: RangeRow): void {
+    assert(count > 0 && first + count <= this.length, "cannot replace more than there is");
+    assert(row.from === this.#from(first) && row.to === this.#to(first + count - 1), "the same offsets are covered");
+    const { length } = this;
+    const old = this.#rows.subarray(this.#head * width, this.#end * width);
+    this.#rows = new Float64Array(roomFor(length - count + 1) * width);
+    this.#rows.set(old.subarray(0, first * width));
+    this.#rows.set(old.subarray((first + count) * width), (first + 1) * width);
+    this.#head = 0;
+    this.#end = length - count + 1;
+    this.#write(first, row);
   }
 
   dropFirst(count: number): void {
@@ -97,15 +123,29 @@ export class RangeColumns {
     return columns;
   }
 
+  #from(index: number): number {
+    return this.#rows[(this.#head + index) * width] as number;
+  }
+
   #to(index: number): number {
     return this.#rows[(this.#head + index) * width + 1] as number;
   }
 
+  /** The index is counted from the first row there is. */
+  #write(index: number, row: RangeRow): void {
+    this.#rows.set([row.from, row.to, row.bytes, row.maxTimestamp, row.epoch, row.object], index * width);
+  }
+
   #grow(): void {
-    const rows = new Float64Array(Math.max(4, 2 * this.length) * width);
+    const rows = new Float64Array(roomFor(this.length) * width);
     rows.set(this.#rows.subarray(this.#head * width, this.#end * width));
     this.#end -= this.#head;
     this.#head = 0;
     this.#rows = rows;
   }
+}
+
+/** Rows to make room for when there are so many. */
+function roomFor(length: number): number {
+  return Math.max(4, 2 * length);
 }

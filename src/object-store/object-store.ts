@@ -1,5 +1,5 @@
 /**
- * Where bytes live for good: S3, a directory, memory. All implementations pass test/object-store/contract.ts.
+ * Where bytes live for good: S3, Google Cloud Storage, Azure Blob, a directory, memory. All implementations pass test/object-store/contract.ts.
  *
  * Keys are `/`-separated, without a leading slash. Reads see every write that was acknowledged before they began.
  * Failures throw StoreFailed, whose `happened` keeps "no" and "maybe" apart; retries are a decorator (retrying.ts), so
@@ -8,7 +8,7 @@
 import { CorruptData, type Happened, OperationFailed } from "../base/errors.ts";
 
 export interface ObjectStore extends AsyncDisposable {
-  /** For people and for Iceberg paths, e.g. "s3://bucket/prefix", "file:///data/objects", "memory://". No trailing slash. */
+  /** For people and for Iceberg paths, e.g. "s3://bucket/prefix", "gs://bucket", "file:///data/objects", "memory://". No trailing slash. */
   readonly url: string;
   put(key: string, body: Body): Promise<{ readonly etag: string }>;
   /** Creates the object, or answers "exists" and leaves the present one untouched. */
@@ -28,6 +28,14 @@ export interface ObjectStore extends AsyncDisposable {
   delete(keys: readonly string[]): Promise<void>;
   /** Starts a multipart upload. Nothing is visible until complete. */
   multipart(key: string): Promise<MultipartUpload>;
+}
+
+/** Of every store that is reached over the network. */
+export interface StoreLimits {
+  /** The whole of one request, its body included. What takes longer counts as "maybe". */
+  readonly requestMsMax: number;
+  readonly connectMsMax: number;
+  readonly socketsMax: number;
 }
 
 /** One buffer, or views that are sent one after another. Borrowed until the promise settles. */

@@ -1,10 +1,10 @@
 /**
- * Objects in a bucket that speaks S3. One request a call, never repeated here: the SDK's own retries would mix "no" and
- * "maybe" (a put-if-absent that it repeats after a lost answer looks like a rival's).
+ * Objects in a bucket that speaks S3. Its repeats are elsewhere (retrying.ts): one call of a method is one request, but for
+ * pages of a listing and of a delete.
  */
 import type * as S3Sdk from "@aws-sdk/client-s3";
 import type { GetObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
-import { CorruptData, type Happened } from "../base/errors.ts";
+import { crc32c } from "@node-rs/crc32";
 import type { Clock } from "../base/runtime.ts";
 import { onePiece } from "./body.ts";
 import {
@@ -18,85 +18,61 @@ import {
   type Replaced,
   requireRange,
   StoreFailed,
+  type StoreLimits,
 } from "./object-store.ts";
-import { type S3Trouble, s3Trouble } from "./s3-errors.ts";
-
-export interface S3Options {
-  readonly bucket: string;
-  /** Without slashes at its ends; may be empty. */
-  readonly prefix: string;
-  readonly region: string | undefined;
-  readonly endpoint: string | undefined;
-  readonly pathStyle: boolean;
-  /** undefined: the SDK's default chain (environment, profile, web identity, instance). */
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
-  readonly clock: Clock;
-  readonly limits: S3Limits;
-}
-
-export interface S3Limits {
-  /** The whole of one request, its body included. What takes longer counts as "maybe". */
-  readonly requestMsMax: number;
-  readonly connectMsMax: number;
-  readonly socketsMax: number;
-}
+import { answerOf, Requests } from "./requests.ts";
+import { connectS3, credentialsRenewal, type S3Connection } from "./s3-client.ts";
+import { s3Trouble } from "./s3-errors.ts";
+import type { S3Encryption, S3Place } from "./store-url.ts";
 
 /** S3's own limit on DeleteObjects. */
 const deleteKeysMax = 1000;
 
-type Sdk = typeof S3Sdk;
-
-/** The SDK is large: it is loaded when a bucket is first used. */
-export async function openS3ObjectStore(options: S3Options): Promise<ObjectStore> {
-  const sdk = await import("@aws-sdk/client-s3");
-  const { endpoint, limits } = options;
-  const region = options.region ?? (endpoint === undefined ? undefined : "us-east-1");
-  const client = new sdk.S3Client({
-    ...(region === undefined ? {} : { region }),
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
-    forcePathStyle: options.pathStyle,
-    maxAttempts: 1,
-    requestHandler: {
-      connectionTimeout: limits.connectMsMax,
-      httpAgent: { keepAlive: true, maxSockets: limits.socketsMax },
-      httpsAgent: { keepAlive: true, maxSockets: limits.socketsMax },
-    },
-  });
-  return new S3ObjectStore(sdk, client, options);
+export interface S3StoreOptions {
+  readonly place: Pick<S3Place, "url" | "bucket" | "prefix" | "encryption" | "checksum">;
+  readonly clock: Clock;
+  readonly limits: StoreLimits;
+  /** Whether the answer to a completed upload carries the ETag that head will say. */
+  readonly uploadTellsEtag: boolean;
 }
 
-class S3ObjectStore implements ObjectStore {
+export async function openS3ObjectStore(
+  place: S3Place,
+  options: { readonly clock: Clock; readonly limits: StoreLimits },
+): Promise<ObjectStore> {
+  return new S3ObjectStore(await connectS3(place, options.limits), { ...options, place, uploadTellsEtag: true });
+}
+
+export class S3ObjectStore implements ObjectStore {
   readonly url: string;
-  readonly #sdk: Sdk;
+  readonly #sdk: typeof S3Sdk;
   readonly #client: S3Client;
-  readonly #options: S3Options;
+  readonly #requests: Requests;
+  readonly #options: S3StoreOptions;
   readonly #prefix: string;
 
-  constructor(sdk: Sdk, client: S3Client, options: S3Options) {
+  constructor({ sdk, client }: S3Connection, options: S3StoreOptions) {
+    const { place, clock, limits } = options;
     this.#sdk = sdk;
     this.#client = client;
+    this.#requests = new Requests({
+      clock,
+      requestMsMax: limits.requestMsMax,
+      troubleOf: s3Trouble,
+      ...credentialsRenewal(client),
+    });
     this.#options = options;
-    this.#prefix = options.prefix === "" ? "" : `${options.prefix}/`;
-    this.url = `s3://${options.bucket}${options.prefix === "" ? "" : `/${options.prefix}`}`;
+    this.#prefix = place.prefix === "" ? "" : `${place.prefix}/`;
+    this.url = place.url;
   }
 
-  async put(key: string, body: Body): Promise<{ readonly etag: string }> {
-    const result = await this.#write(`put ${key}`, (abortSignal) =>
-      this.#client.send(new this.#sdk.PutObjectCommand({ ...this.#at(key), Body: onePiece(body) }), { abortSignal }),
-    );
-    return { etag: requireEtag(key, result.ETag) };
+  put(key: string, body: Body): Promise<{ readonly etag: string }> {
+    return this.#put(`put ${key}`, key, body, {});
   }
 
   async putIfAbsent(key: string, body: Body): Promise<Created> {
     try {
-      const result = await this.#write(`create ${key}`, (abortSignal) =>
-        this.#client.send(
-          new this.#sdk.PutObjectCommand({ ...this.#at(key), Body: onePiece(body), IfNoneMatch: "*" }),
-          { abortSignal },
-        ),
-      );
-      return { kind: "created", etag: requireEtag(key, result.ETag) };
+      return { kind: "created", ...(await this.#put(`create ${key}`, key, body, { IfNoneMatch: "*" })) };
     } catch (cause) {
       if (answerOf(cause) === "condition") return { kind: "exists" };
       throw cause;
@@ -105,12 +81,7 @@ class S3ObjectStore implements ObjectStore {
 
   async putIfMatch(key: string, body: Body, etag: string): Promise<Replaced> {
     try {
-      const result = await this.#write(`replace ${key}`, (abortSignal) =>
-        this.#client.send(new this.#sdk.PutObjectCommand({ ...this.#at(key), Body: onePiece(body), IfMatch: etag }), {
-          abortSignal,
-        }),
-      );
-      return { kind: "replaced", etag: requireEtag(key, result.ETag) };
+      return { kind: "replaced", ...(await this.#put(`replace ${key}`, key, body, { IfMatch: etag })) };
     } catch (cause) {
       const answer = answerOf(cause); // AWS answers 404 when there is nothing to match, others 412.
       if (answer === "condition" || answer === "missing") return { kind: "mismatch" };
@@ -120,12 +91,12 @@ class S3ObjectStore implements ObjectStore {
 
   async get(key: string, range?: ByteRange): Promise<Uint8Array> {
     if (range !== undefined && range.end <= range.start) return new Uint8Array(0); // S3 has no empty range.
+    const Range = range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` };
+    const command = new this.#sdk.GetObjectCommand({ ...this.#at(key), ...this.#forReading, ...Range });
     try {
-      return await this.#read(`get ${key}`, async (abortSignal) => {
-        const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end - 1}`;
-        const command = new this.#sdk.GetObjectCommand({ ...this.#at(key), ...(Range === undefined ? {} : { Range }) });
-        return await bodyOf(key, range, await this.#client.send(command, { abortSignal }));
-      });
+      return await this.#requests.read(`get ${key}`, async (abortSignal) =>
+        bodyOf(key, range, await this.#client.send(command, { abortSignal })),
+      );
     } catch (cause) {
       const answer = answerOf(cause);
       if (answer === "missing") throw new ObjectMissing(key);
@@ -135,15 +106,16 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {
+    const command = new this.#sdk.HeadObjectCommand({ ...this.#at(key), ...this.#forReading });
     try {
-      const result = await this.#read(`look at ${key}`, (abortSignal) =>
-        this.#client.send(new this.#sdk.HeadObjectCommand(this.#at(key)), { abortSignal }),
+      const found = await this.#requests.read(`look at ${key}`, (abortSignal) =>
+        this.#client.send(command, { abortSignal }),
       );
       return {
         key,
-        size: result.ContentLength ?? 0,
-        etag: requireEtag(key, result.ETag),
-        modifiedMs: result.LastModified?.getTime() ?? 0,
+        size: found.ContentLength ?? 0,
+        etag: requireEtag(key, found.ETag),
+        modifiedMs: found.LastModified?.getTime() ?? 0,
       };
     } catch (cause) {
       if (answerOf(cause) === "missing") return undefined;
@@ -152,17 +124,15 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
+    const where = { Bucket: this.#options.place.bucket, Prefix: `${this.#prefix}${prefix}` };
     let token: string | undefined;
     do {
-      const page = await this.#read(`list ${prefix}`, (abortSignal) =>
-        this.#client.send(
-          new this.#sdk.ListObjectsV2Command({
-            Bucket: this.#options.bucket,
-            Prefix: `${this.#prefix}${prefix}`,
-            ...(token === undefined ? {} : { ContinuationToken: token }),
-          }),
-          { abortSignal },
-        ),
+      const command = new this.#sdk.ListObjectsV2Command({
+        ...where,
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      });
+      const page = await this.#requests.read(`list ${prefix}`, (abortSignal) =>
+        this.#client.send(command, { abortSignal }),
       );
       for (const found of page.Contents ?? []) {
         const key = (found.Key ?? "").slice(this.#prefix.length);
@@ -180,11 +150,12 @@ class S3ObjectStore implements ObjectStore {
   async delete(keys: readonly string[]): Promise<void> {
     for (let at = 0; at < keys.length; at += deleteKeysMax) {
       const Objects = keys.slice(at, at + deleteKeysMax).map((key) => ({ Key: `${this.#prefix}${key}` }));
-      const result = await this.#write(`delete ${Objects.length} objects`, (abortSignal) =>
-        this.#client.send(
-          new this.#sdk.DeleteObjectsCommand({ Bucket: this.#options.bucket, Delete: { Objects, Quiet: true } }),
-          { abortSignal },
-        ),
+      const command = new this.#sdk.DeleteObjectsCommand({
+        Bucket: this.#options.place.bucket,
+        Delete: { Objects, Quiet: true },
+      });
+      const result = await this.#requests.write(`delete ${Objects.length} objects`, (abortSignal) =>
+        this.#client.send(command, { abortSignal }),
       );
       const failed = (result.Errors ?? []).filter((error) => error.Code !== "NoSuchKey");
       if (failed.length === 0) continue;
@@ -198,41 +169,44 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async multipart(key: string): Promise<MultipartUpload> {
-    const started = await this.#write(`start ${key}`, (abortSignal) =>
-      this.#client.send(new this.#sdk.CreateMultipartUploadCommand(this.#at(key)), { abortSignal }),
-    );
+    const sdk = this.#sdk;
+    const requests = this.#requests;
+    const begin = new sdk.CreateMultipartUploadCommand({
+      ...this.#at(key),
+      ...encryptionOf(this.#options.place.encryption),
+      ...(this.#options.place.checksum === "crc32c" ? { ChecksumAlgorithm: "CRC32C" as const } : {}),
+    });
+    const started = await requests.write(`start ${key}`, (abortSignal) => this.#client.send(begin, { abortSignal }));
     const upload = { ...this.#at(key), UploadId: started.UploadId };
-    const etags: (string | undefined)[] = [];
+    const parts: S3Sdk.CompletedPart[] = [];
     let called = 0;
     return {
       part: async (body, number = called + 1) => {
         called += 1;
-        const result = await this.#write(`upload part ${number} of ${key}`, (abortSignal) =>
-          this.#client.send(new this.#sdk.UploadPartCommand({ ...upload, PartNumber: number, Body: onePiece(body) }), {
-            abortSignal,
-          }),
+        const payload = this.#payload(body);
+        const command = new sdk.UploadPartCommand({ ...upload, ...this.#forReading, ...payload, PartNumber: number });
+        const result = await requests.write(`upload part ${number} of ${key}`, (abortSignal) =>
+          this.#client.send(command, { abortSignal }),
         );
-        etags[number - 1] = requireEtag(key, result.ETag);
+        const { Body: _, ...checksum } = payload;
+        parts[number - 1] = { ETag: requireEtag(key, result.ETag), PartNumber: number, ...checksum };
       },
       complete: async () => {
-        const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }));
+        const command = new sdk.CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts } });
         try {
-          const result = await this.#write(`complete ${key}`, (abortSignal) =>
-            this.#client.send(new this.#sdk.CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), {
-              abortSignal,
-            }),
+          const result = await requests.write(`complete ${key}`, (abortSignal) =>
+            this.#client.send(command, { abortSignal }),
           );
-          return { etag: requireEtag(key, result.ETag) };
+          return { etag: this.#options.uploadTellsEtag ? requireEtag(key, result.ETag) : await this.#etagOf(key) };
         } catch (cause) {
           if (answerOf(cause) === "missing") throw new ObjectMissing(key);
           throw cause;
         }
       },
       abort: async () => {
+        const command = new sdk.AbortMultipartUploadCommand(upload);
         try {
-          await this.#write(`abort ${key}`, (abortSignal) =>
-            this.#client.send(new this.#sdk.AbortMultipartUploadCommand(upload), { abortSignal }),
-          );
+          await requests.write(`abort ${key}`, (abortSignal) => this.#client.send(command, { abortSignal }));
         } catch (cause) {
           if (answerOf(cause) !== "missing") throw cause;
         }
@@ -244,52 +218,70 @@ class S3ObjectStore implements ObjectStore {
     this.#client.destroy();
   }
 
+  async #put(
+    what: string,
+    key: string,
+    body: Body,
+    condition: Pick<S3Sdk.PutObjectCommandInput, "IfMatch" | "IfNoneMatch">,
+  ): Promise<{ readonly etag: string }> {
+    const command = new this.#sdk.PutObjectCommand({
+      ...this.#at(key),
+      ...encryptionOf(this.#options.place.encryption),
+      ...this.#payload(body),
+      ...condition,
+    });
+    const result = await this.#requests.write(what, (abortSignal) => this.#client.send(command, { abortSignal }));
+    return { etag: requireEtag(key, result.ETag) };
+  }
+
+  /** What was completed is there: an absence now would be the store's lie. */
+  async #etagOf(key: string): Promise<string> {
+    return requireEtag(key, (await this.head(key))?.etag);
+  }
+
   #at(key: string): { readonly Bucket: string; readonly Key: string } {
-    return { Bucket: this.#options.bucket, Key: `${this.#prefix}${key}` };
+    return { Bucket: this.#options.place.bucket, Key: `${this.#prefix}${key}` };
   }
 
-  #read<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#request(what, "no", work);
+  #payload(body: Body): { readonly Body: Uint8Array; readonly ChecksumCRC32C?: string } {
+    const Body = onePiece(body);
+    return this.#options.place.checksum === "none" ? { Body } : { Body, ChecksumCRC32C: checksumOf(Body) };
   }
 
-  #write<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#request(what, "maybe", work);
-  }
-
-  /** `happenedAtMost`: a read has no effect, so its failure never leaves a doubt. */
-  async #request<T>(what: string, happenedAtMost: Happened, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const deadline = new AbortController();
-    let expire: (cause: Error) => void = () => {};
-    const expired = new Promise<never>((_, reject) => {
-      expire = reject;
-    });
-    using _timer = this.#options.clock.after(this.#options.limits.requestMsMax, () => {
-      deadline.abort();
-      expire(new StoreFailed(`${what}: no answer in time`, { happened: happenedAtMost, retriable: true }));
-    });
-    try {
-      return await Promise.race([work(deadline.signal), expired]); // The SDK may overlook an abort while a body comes in.
-    } catch (cause) {
-      if (cause instanceof StoreFailed || cause instanceof CorruptData) throw cause;
-      const trouble = s3Trouble(cause);
-      if (trouble.kind !== "failed") throw new S3Answer(what, trouble.kind, cause);
-      const happened = trouble.happened === "maybe" ? happenedAtMost : "no";
-      throw new StoreFailed(`${what}: ${trouble.code}`, { happened, retriable: trouble.retriable, cause });
-    }
+  /** A customer's key goes with every request that touches the bytes. */
+  get #forReading(): { readonly SSECustomerAlgorithm?: string; readonly SSECustomerKey?: string } {
+    const { encryption } = this.#options.place;
+    return encryption.kind === "customer" ? { SSECustomerAlgorithm: "AES256", SSECustomerKey: encryption.key } : {};
   }
 }
 
-/** An answer that some callers expect; whoever does not sees a failure that repeating would not help. */
-class S3Answer extends StoreFailed {
-  readonly answer: Exclude<S3Trouble["kind"], "failed">;
-  constructor(what: string, answer: Exclude<S3Trouble["kind"], "failed">, cause: unknown) {
-    super(`${what}: ${answer}`, { happened: "no", retriable: false, cause });
-    this.answer = answer;
+/** Of what makes an object. */
+function encryptionOf(
+  encryption: S3Encryption,
+): Pick<
+  S3Sdk.PutObjectCommandInput,
+  "ServerSideEncryption" | "SSEKMSKeyId" | "SSECustomerAlgorithm" | "SSECustomerKey"
+> {
+  switch (encryption.kind) {
+    case "bucket":
+      return {};
+    case "s3":
+      return { ServerSideEncryption: "AES256" };
+    case "kms":
+      return {
+        ServerSideEncryption: "aws:kms",
+        ...(encryption.keyId === undefined ? {} : { SSEKMSKeyId: encryption.keyId }),
+      };
+    case "customer":
+      return { SSECustomerAlgorithm: "AES256", SSECustomerKey: encryption.key };
   }
 }
 
-function answerOf(cause: unknown): S3Answer["answer"] | undefined {
-  return cause instanceof S3Answer ? cause.answer : undefined;
+/** CRC-32C as S3 writes it: four bytes, big-endian, in base64. Ours is faster than the SDK's. */
+function checksumOf(bytes: Uint8Array): string {
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32BE(crc32c(bytes));
+  return sum.toString("base64");
 }
 
 /** The whole body, checked against what was asked and what was announced. */

@@ -14,7 +14,7 @@ import type { Gauge, Histogram } from "../base/telemetry.ts";
 import type { ApiName } from "../protocol/api-table.ts";
 import type { Dispatcher, RequestContext } from "../protocol/dispatch.ts";
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
-import { FrameAssembler } from "./frame-assembler.ts";
+import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
 import type { FrameBudget, FrameReader } from "./frame-budget.ts";
 import { ResponseQueue, type Slot } from "./response-queue.ts";
 
@@ -38,11 +38,13 @@ export interface ConnectionMetrics {
 }
 
 export interface ConnectionOptions {
+  /** Its "data" is borrowed until the handler returns. */
   readonly socket: Duplex;
   readonly clientHost: string;
   readonly listener: string;
   readonly dispatcher: Dispatcher;
   readonly limits: ConnectionLimits;
+  readonly frames: FrameMemory;
   readonly budgets: { readonly small: FrameBudget; readonly large: FrameBudget };
   readonly clock: Clock;
   readonly metrics: ConnectionMetrics;
@@ -108,7 +110,7 @@ export class Connection implements FrameReader {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    this.#frames = new FrameAssembler(options.limits.requestBytesMax);
+    this.#frames = new FrameAssembler({ frameBytesMax: options.limits.requestBytesMax, memory: options.frames });
     this.#chargedTo = options.budgets.small;
     this.#lastActiveMs = options.clock.monotonic();
     options.socket.on("data", (chunk: Uint8Array) => this.#receive(chunk));
@@ -160,6 +162,7 @@ export class Connection implements FrameReader {
     if (this.#frames.arrived === 0) this.#frameSinceMs = nowMs;
     this.#frames.push(chunk);
     this.#advance();
+    this.#frames.settle();
   }
 
   /** Decodes what has come, as far as the queue has room for it. */
@@ -180,15 +183,24 @@ export class Connection implements FrameReader {
 
   /** A complete frame. Throws CorruptData, as decoding does. */
   #accept(frame: Uint8Array, nowMs: number): void {
-    const { limits, budgets, dispatcher } = this.#options;
+    const { limits, dispatcher, frames } = this.#options;
     this.#refundHalf();
     this.#frameSinceMs = nowMs; // The next one begins in the same chunk or later.
-    const decoded = decodeRequest(frame, { served: dispatcher.served, elementsMax: limits.requestElementsMax });
+    let isKept = false;
+    try {
+      const decoded = decodeRequest(frame, { served: dispatcher.served, elementsMax: limits.requestElementsMax });
+      isKept = decoded.kind === "request";
+      this.#enqueue(decoded, frame, nowMs);
+    } finally {
+      if (!isKept) frames.release(frame);
+    }
+  }
+
+  #enqueue(decoded: ReturnType<typeof decodeRequest>, frame: Uint8Array, nowMs: number): void {
     switch (decoded.kind) {
       case "request": {
         const { request } = decoded;
-        const budget = frame.length > limits.smallRequestBytesMax ? budgets.large : budgets.small;
-        const work: Work = { kind: "request", request, frame: budget.hold(frame.length), since: nowMs };
+        const work: Work = { kind: "request", request, frame: this.#hold(frame), since: nowMs };
         this.#queue.add(work, overlapping.has(request.api));
         return;
       }
@@ -202,6 +214,19 @@ export class Connection implements FrameReader {
           cause: `API key ${decoded.key}, version ${decoded.version}`,
         });
     }
+  }
+
+  /** Until it is disposed of, the frame counts against its budget and keeps its memory. */
+  #hold(frame: Uint8Array): Disposable {
+    const { limits, budgets, frames } = this.#options;
+    const budget = frame.length > limits.smallRequestBytesMax ? budgets.large : budgets.small;
+    const place = budget.hold(frame.length);
+    return {
+      [Symbol.dispose]: () => {
+        place[Symbol.dispose]();
+        frames.release(frame);
+      },
+    };
   }
 
   /** Puts an answer into the queue that no handler has to give. After a "close" nothing more is heard. */
@@ -357,6 +382,7 @@ export class Connection implements FrameReader {
     this.#closing ??= { reason: "by-peer", sinceMs: 0 };
     this.#nextTurn?.[Symbol.dispose]();
     this.#refundHalf();
+    this.#frames.drop();
     // Running handlers still look at their frames, and release them when they settle.
     for (const work of this.#queue.dropWaiting()) if (work.kind === "request") work.frame[Symbol.dispose]();
     this.#gone.abort();

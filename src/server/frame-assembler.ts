@@ -1,24 +1,41 @@
 /**
- * Cuts the bytes of a connection into frames: | int32 length | that many bytes |. Nothing is allocated for a length that is
- * only announced: chunks are kept as they come, and joined when the last one is there.
+ * Cuts the bytes of a connection into frames: | int32 length | that many bytes |. Chunks are borrowed: what a frame needs of
+ * them is copied into memory of its own, of which little is taken for a length that is only announced.
  */
-import { joined } from "../base/bytes.ts";
 import { CorruptData } from "../base/errors.ts";
+import { MiB } from "../base/settings.ts";
 
 const lengthBytes = 4;
 /** Key, version and correlation id: no request is shorter. */
 const frameBytesMin = 8;
+/** A longer frame starts with this much memory and gets twice as much whenever that is full. */
+const takenAtOnceBytesMax = 1 * MiB;
+
+/** Where frames live. */
+export interface FrameMemory {
+  /** For a frame of this length that begins with these bytes, at least one. */
+  take(length: number, beginning: Uint8Array): Uint8Array;
+  /** Called once for each frame, when nobody looks at it any more. */
+  release(frame: Uint8Array): void;
+}
 
 export class FrameAssembler {
   readonly #frameBytesMax: number;
-  #chunks: Uint8Array[] = [];
-  #arrived = 0;
-  #rest: Uint8Array = new Uint8Array(0);
+  readonly #memory: FrameMemory;
+  readonly #prefix = new Uint8Array(lengthBytes);
+  #rest: Uint8Array = nothing;
+  /** Whether the rest is a view of a chunk, and so not ours to keep. */
+  #isBorrowed = false;
   /** undefined until its four bytes are there. */
   #length: number | undefined;
+  /** Bytes that have come of the prefix, then of the frame behind it. */
+  #arrived = 0;
+  /** Room for the incomplete frame, or for its beginning. */
+  #frame: Uint8Array | undefined;
 
-  constructor(frameBytesMax: number) {
-    this.#frameBytesMax = frameBytesMax;
+  constructor(options: { readonly frameBytesMax: number; readonly memory: FrameMemory }) {
+    this.#frameBytesMax = options.frameBytesMax;
+    this.#memory = options.memory;
   }
 
   /** Bytes that have come of the frame that is not complete, its length included. */
@@ -36,41 +53,73 @@ export class FrameAssembler {
     return this.#rest.length;
   }
 
+  /** The chunk is borrowed until `settle`. */
   push(chunk: Uint8Array): void {
-    this.#rest = this.#rest.length === 0 ? chunk : joined([this.#rest, chunk]);
+    this.settle();
+    this.#isBorrowed = this.#rest.length === 0;
+    this.#rest = this.#isBorrowed ? chunk : Buffer.concat([this.#rest, chunk]);
   }
 
-  /**
-   * The next frame that is there in full. A frame within one chunk is a view of it. Throws CorruptData for a length that no
-   * request has.
-   */
+  /** Copies what `next` has left of the chunk. */
+  settle(): void {
+    if (this.#isBorrowed && this.#rest.length > 0) this.#rest = Uint8Array.from(this.#rest);
+    this.#isBorrowed = false;
+  }
+
+  /** The next frame that is there in full; the caller releases it. Throws CorruptData for a length that no request has. */
   next(): Uint8Array | undefined {
-    while (this.#rest.length > 0) {
-      const wanted = (this.#length ?? lengthBytes) - this.#arrived;
-      const part = this.#rest.length > wanted ? this.#rest.subarray(0, wanted) : this.#rest;
-      this.#chunks.push(part);
-      this.#arrived += part.length;
-      this.#rest = this.#rest.subarray(part.length);
-      if (part.length < wanted) return undefined;
-      const whole = this.#take();
-      if (this.#length === undefined) this.#length = this.#checked(whole);
-      else {
-        this.#length = undefined;
-        return whole;
-      }
+    if (this.#length === undefined) {
+      this.#fill(this.#prefix, lengthBytes);
+      if (this.#arrived < lengthBytes) return undefined;
+      this.#length = this.#checked();
+      this.#arrived = 0;
     }
-    return undefined;
-  }
-
-  #take(): Uint8Array {
-    const whole = this.#chunks.length === 1 ? (this.#chunks[0] as Uint8Array) : joined(this.#chunks, this.#arrived);
-    this.#chunks = [];
-    this.#arrived = 0;
+    const length = this.#length;
+    while (this.#arrived < length) {
+      if (this.#rest.length === 0) return undefined;
+      this.#fill(this.#room(length), length);
+    }
+    const whole = this.#frame as Uint8Array;
+    this.#forget();
     return whole;
   }
 
-  #checked(bytes: Uint8Array): number {
-    const length = new DataView(bytes.buffer, bytes.byteOffset, lengthBytes).getInt32(0);
+  /** Releases what has come of the incomplete frame: no more will come. */
+  drop(): void {
+    const frame = this.#frame;
+    this.#forget();
+    if (frame !== undefined) this.#memory.release(frame);
+  }
+
+  #forget(): void {
+    this.#length = undefined;
+    this.#arrived = 0;
+    this.#frame = undefined;
+  }
+
+  /** Takes from the rest until `wanted` bytes have arrived, or as many as there is room for. */
+  #fill(into: Uint8Array, wanted: number): void {
+    const count = Math.min(Math.min(into.length, wanted) - this.#arrived, this.#rest.length);
+    into.set(this.#rest.subarray(0, count), this.#arrived);
+    this.#arrived += count;
+    this.#rest = this.#rest.subarray(count);
+  }
+
+  /** Memory of the frame with room for more. */
+  #room(length: number): Uint8Array {
+    const present = this.#frame;
+    if (present === undefined) {
+      this.#frame = this.#memory.take(Math.min(length, takenAtOnceBytesMax), this.#rest);
+    } else if (this.#arrived === present.length) {
+      this.#frame = this.#memory.take(Math.min(length, 2 * present.length), present);
+      this.#frame.set(present);
+      this.#memory.release(present);
+    }
+    return this.#frame as Uint8Array;
+  }
+
+  #checked(): number {
+    const length = new DataView(this.#prefix.buffer).getInt32(0);
     if (length >= frameBytesMin && length <= this.#frameBytesMax) return length;
     throw new CorruptData({
       source: "frame",
@@ -80,3 +129,5 @@ export class FrameAssembler {
     });
   }
 }
+
+const nothing = new Uint8Array(0);

@@ -3,12 +3,17 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { Loop, sleep } from "../base/async.ts";
 import { assert } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
+import { KiB } from "../base/settings.ts";
+import type { Slabs } from "../base/slabs.ts";
 import type { Gauge, Logger } from "../base/telemetry.ts";
 import type { ApiName } from "../protocol/api-table.ts";
 import type { Dispatcher } from "../protocol/dispatch.ts";
 import { type CloseReason, Connection, type ConnectionLimits, type ConnectionMetrics } from "./connection.ts";
 import { ConnectionAdmission } from "./connection-admission.ts";
+import type { FrameMemory } from "./frame-assembler.ts";
 import { FrameBudget } from "./frame-budget.ts";
+import { frameMemory } from "./frame-memory.ts";
+import { withRecycledReads } from "./recycled-reads.ts";
 
 export interface KafkaListenerLimits extends ConnectionLimits {
   readonly requestMemoryBytesMax: number;
@@ -31,6 +36,8 @@ export interface KafkaListenerOptions {
   readonly port: number;
   readonly dispatcher: Dispatcher;
   readonly limits: KafkaListenerLimits;
+  /** Where the batches of produce requests are to stay. */
+  readonly slabs: Slabs;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: KafkaListenerMetrics;
@@ -54,6 +61,8 @@ export async function openKafkaListener(options: KafkaListenerOptions): Promise<
 }
 
 const sweepMs = 1_000;
+/** More than most requests, so that one read brings one of them whole. */
+const readBytes = 256 * KiB;
 
 class Listener implements KafkaListener {
   readonly #options: KafkaListenerOptions;
@@ -62,6 +71,9 @@ class Listener implements KafkaListener {
   readonly #admission: ConnectionAdmission;
   readonly #budgets: { readonly small: FrameBudget; readonly large: FrameBudget };
   readonly #inFlight = { count: 0 };
+  readonly #frames: FrameMemory;
+  /** Of all connections: what a read brings is copied before the next read begins. */
+  readonly #readMemory = new Uint8Array(readBytes);
   readonly #sweeps: Loop;
   #isClosing = false;
   /** Told when the last connection has gone. */
@@ -70,12 +82,15 @@ class Listener implements KafkaListener {
   constructor(options: KafkaListenerOptions) {
     const { limits } = options;
     this.#options = options;
+    this.#frames = frameMemory(options.slabs);
     this.#admission = new ConnectionAdmission(limits);
     this.#budgets = {
       small: new FrameBudget(limits.smallRequestMemoryBytesMax),
       large: new FrameBudget(limits.requestMemoryBytesMax),
     };
-    this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
+    this.#server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) =>
+      this.#accept(socket),
+    );
     this.#sweeps = new Loop({
       clock: options.clock,
       intervalMs: sweepMs,
@@ -147,11 +162,12 @@ class Listener implements KafkaListener {
     }
     const { dispatcher, clock, metrics, failed, limits, name } = this.#options;
     const connection = new Connection({
-      socket,
+      socket: withRecycledReads(socket, this.#server, this.#readMemory),
       clientHost,
       listener: name,
       dispatcher,
       limits,
+      frames: this.#frames,
       budgets: this.#budgets,
       clock,
       metrics,

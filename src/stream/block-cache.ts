@@ -82,7 +82,7 @@ export class BlockCache {
       const flight = read.then(
         (all) => {
           this.#flights.delete(key);
-          const batches = all[i] as readonly Batch[];
+          const batches = (all[i] as (typeof all)[number]).decode();
           this.#keep(key, { batches, bytes: block.bytes });
           return batches;
         },

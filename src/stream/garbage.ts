@@ -11,8 +11,8 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { Image } from "../metadata/image.ts";
 import type { ObjectInfo, ObjectStore } from "../object-store/object-store.ts";
 import type { GarbageLimits } from "./limits.ts";
+import { objectPrefix, originOfKey } from "./object-name.ts";
 import { slotHeadBytes, slotOfKey, slotPrefix } from "./slot-format.ts";
-import { objectPrefix, originOfKey } from "./uploader.ts";
 
 export interface GarbageOptions {
   readonly store: ObjectStore;
@@ -61,16 +61,18 @@ export class GarbageCollector {
     const found = new Set<string>();
     const due: string[] = [];
     for (const { object } of metadata.image.unreferenced()) {
-      if (!isOurs(metadata.image.object(object)?.node ?? metadata.nodeId, metadata)) continue;
       found.add(object);
       const seenMs = this.#seenMs.get(object) ?? nowMs;
       this.#seenMs.set(object, seenMs);
-      if (nowMs - seenMs >= limits.garbageGraceMs && due.length < deletesMax) due.push(object);
+      const isOurs = metadata.image.object(object)?.node === metadata.nodeId;
+      if (nowMs - seenMs >= limits.garbageGraceMs * (isOurs ? 1 : othersGraces)) due.push(object);
     }
     for (const object of this.#seenMs.keys()) if (!found.has(object)) this.#seenMs.delete(object);
-    if (due.length === 0) return;
-    await store.delete(due);
-    await metadata.propose([{ kind: "objects-deleted", objects: due }]); // Refused when another was faster: no matter.
+    for (let first = 0; first < due.length; first += deletesMax) {
+      const objects = due.slice(first, first + deletesMax);
+      await store.delete(objects);
+      await metadata.propose([{ kind: "objects-deleted", objects }]); // What another has recorded before does no harm.
+    }
   }
 
   async collectOrphans(): Promise<void> {
@@ -99,12 +101,8 @@ export class GarbageCollector {
 /** S3 deletes up to 1000 keys in a request. */
 const deletesMax = 1000;
 
-/** Each node cleans up after itself, and after nodes that are gone. */
-function isOurs(node: number, metadata: MetadataClient): boolean {
-  if (node === metadata.nodeId) return true;
-  for (const { id } of metadata.image.nodes()) if (id === node) return false;
-  return true;
-}
+/** Each node cleans up after itself. What it has left lying for so many grace periods, others may take for it: it is gone. */
+const othersGraces = 4;
 
 function isOrphan(object: ObjectInfo, image: Image, self: MetadataClient): boolean {
   const origin = originOfKey(object.key);

@@ -45,4 +45,23 @@ export interface GarbageLimits {
   readonly orphanAgeMsMin: number;
 }
 
-export type StreamLimits = UploadLimits & CacheLimits & ReadLimits & GarbageLimits;
+export interface MergeLimits {
+  readonly mergeIntervalMs: number;
+  /** Fewer objects, or ranges of a stream, are not worth a merge. */
+  readonly mergeSourcesMin: number;
+  readonly mergeSourcesMax: number;
+  /** What is merged into one object is not larger together; an object of more than half of it is not merged with others. */
+  readonly mergeObjectBytesMax: number;
+  /** Records further apart are not merged: they would go only when the newest of them may. */
+  readonly mergeSpanMsMax: number;
+  /** Of runs of single streams that are merged in one cycle. */
+  readonly mergeCycleBytesMax: number;
+  /** That are replaced in one cycle: each may take a request. */
+  readonly mergeCycleRangesMax: number;
+  /** Held at once of the objects that are merged. */
+  readonly mergeMemoryBytesMax: number;
+  /** Read for merges, on average. */
+  readonly mergeBytesPerSecondMax: number;
+}
+
+export type StreamLimits = UploadLimits & CacheLimits & ReadLimits & MergeLimits & GarbageLimits;

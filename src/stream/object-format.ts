@@ -49,6 +49,63 @@ export function framedBytes(batch: { readonly bytes: Uint8Array }): number {
 }
 
 /**
+ * An object as it is written, from the front to the back: header, then for each stream its blocks, then sidecars, then the end.
+ * What is returned is what comes next in the object.
+ */
+export class ObjectEncoder {
+  readonly #blocks: Values<typeof blockEntry>[] = [];
+  readonly #streams: Values<typeof streamEntry>[] = [];
+  readonly #labels: Uint8Array[] = [];
+  #position = 0;
+  #labelAt = 0;
+
+  header(origin: ObjectOrigin): Uint8Array {
+    assert(this.#position === 0, "an object has one header");
+    return this.#next(encodeHeader(origin));
+  }
+
+  /** What stands between the header and the blocks. */
+  second(bytes: Uint8Array): Uint8Array {
+    return this.#next(bytes);
+  }
+
+  /** Blocks that follow are the stream's. Streams come in the order of their ids. */
+  stream({ stream: id, epoch, from, to, label }: Omit<StreamPart, "sidecar" | "batches">): void {
+    assert(id > (this.#streams.at(-1)?.stream ?? -1), "the streams of an object are sorted");
+    const place = { firstBlock: this.#blocks.length, blockCount: 0, labelAt: this.#labelAt, labelBytes: label.length };
+    this.#streams.push({ stream: id, epoch, from, to, ...place, ...noSidecar });
+    this.#labels.push(label);
+    this.#labelAt += label.length;
+  }
+
+  block(batches: readonly Batch[]): readonly Uint8Array[] {
+    const entries = this.#streams.at(-1);
+    assert(entries !== undefined, "a block is of a stream");
+    const { views, bytes } = encodeBlock(entries.stream as StreamId, batches);
+    this.#blocks.push({ stream: entries.stream, ...coverageOf(batches), position: this.#position, bytes });
+    this.#streams[this.#streams.length - 1] = { ...entries, blockCount: entries.blockCount + 1 };
+    this.#position += bytes;
+    return views;
+  }
+
+  /** After all blocks. `index` counts the streams in their order. */
+  sidecar(index: number, bytes: Uint8Array): Uint8Array {
+    const place = { sidecarPosition: this.#position, sidecarBytes: bytes.length, sidecarCrc: crc32c(bytes) };
+    this.#streams[index] = { ...(this.#streams[index] as Values<typeof streamEntry>), ...place };
+    return this.#next(bytes);
+  }
+
+  end(): readonly Uint8Array[] {
+    return encodeIndex(this.#streams, this.#blocks, this.#labels, this.#position);
+  }
+
+  #next(bytes: Uint8Array): Uint8Array {
+    this.#position += bytes.length;
+    return bytes;
+  }
+}
+
+/**
  * Yields the object piece by piece, a block at most each, so that the caller can let others run in between. `second` is put
  * behind the header as it is; it may be filled in when all the rest is known.
  */
@@ -58,37 +115,15 @@ export function* encodeObject(
   blockBytesMax: number,
   second?: Uint8Array,
 ): Generator<readonly Uint8Array[], void, void> {
-  const blocks: Values<typeof blockEntry>[] = [];
-  const streams: Values<typeof streamEntry>[] = [];
-  const labels: Uint8Array[] = [];
-  const head = encodeHeader(origin);
-  yield second === undefined ? [head] : [head, second];
-  let position = head.length + (second?.length ?? 0);
-  let labelAt = 0;
+  const encoder = new ObjectEncoder();
+  yield second === undefined ? [encoder.header(origin)] : [encoder.header(origin), encoder.second(second)];
   for (const part of parts) {
-    assert(part.stream > (streams.at(-1)?.stream ?? -1), "the streams of an object are sorted");
-    const firstBlock = blocks.length;
-    for (const batches of cutIntoBlocks(part.batches, blockBytesMax)) {
-      const { views, bytes } = encodeBlock(part.stream, batches);
-      blocks.push({ stream: part.stream, ...coverageOf(batches), position, bytes });
-      position += bytes;
-      yield views;
-    }
-    const { epoch, from, to, label } = part;
-    const place = { firstBlock, blockCount: blocks.length - firstBlock, labelAt, labelBytes: label.length };
-    streams.push({ stream: part.stream, epoch, from, to, ...place, ...noSidecar });
-    labels.push(label);
-    labelAt += label.length;
+    encoder.stream(part);
+    for (const batches of cutIntoBlocks(part.batches, blockBytesMax)) yield encoder.block(batches);
   }
-  for (let i = 0; i < parts.length; i += 1) {
-    const sidecar = parts[i]?.sidecar;
-    if (sidecar === undefined) continue;
-    const place = { sidecarPosition: position, sidecarBytes: sidecar.length, sidecarCrc: crc32c(sidecar) };
-    streams[i] = { ...(streams[i] as Values<typeof streamEntry>), ...place };
-    position += sidecar.length;
-    yield [sidecar];
-  }
-  yield encodeIndex(streams, blocks, labels, position);
+  for (const [index, { sidecar }] of parts.entries())
+    if (sidecar !== undefined) yield [encoder.sidecar(index, sidecar)];
+  yield encoder.end();
 }
 
 const noSidecar = { sidecarPosition: 0, sidecarBytes: 0, sidecarCrc: 0 };
@@ -137,6 +172,10 @@ export interface IndexedBlock {
   readonly bytes: number;
 }
 
+export interface PlacedBlock extends IndexedBlock {
+  readonly stream: StreamId;
+}
+
 /** The index of an object. Stays packed: an object of many streams is asked about few of them. */
 export class ObjectIndex {
   readonly #bytes: Uint8Array;
@@ -165,7 +204,7 @@ export class ObjectIndex {
   }
 
   /** The stream's blocks that end after `from`, in order. */
-  *blocks(id: StreamId, from: Offset): Iterable<IndexedBlock> {
+  *blocks(id: StreamId, from: Offset): Iterable<PlacedBlock> {
     const found = this.#find(id);
     if (found === undefined) return;
     const { firstBlock, blockCount } = found;
@@ -192,13 +231,13 @@ export class ObjectIndex {
     return stream.read(this.#bytes, i * stream.bytes, this.#source);
   }
 
-  #block(i: number): IndexedBlock {
+  #block(i: number): PlacedBlock {
     const { streamCount, indexPosition } = this.#footer;
     const values = entry.read(this.#bytes, streamCount * stream.bytes + i * entry.bytes, this.#source);
     if (values.position < 0 || values.position + values.bytes > indexPosition) {
       refuse(this.#source, indexPosition, "a block before the index", values.position);
     }
-    return { ...values, from: values.from as Offset, to: values.to as Offset };
+    return { ...values, stream: values.stream as StreamId, from: values.from as Offset, to: values.to as Offset };
   }
 
   #indexed(values: Values<typeof streamEntry>): IndexedStream {

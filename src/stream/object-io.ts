@@ -47,19 +47,19 @@ export class ObjectIo {
     return cached;
   }
 
-  /** The batches of each of these neighbouring blocks, in one request. */
+  /** Each of these neighbouring blocks, in one request. What it holds is checked when it is decoded, block by block. */
   async blocks(
     object: ObjectRef,
     stream: StreamId,
     blocks: readonly IndexedBlock[],
-  ): Promise<readonly (readonly Batch[])[]> {
+  ): Promise<readonly { decode(): readonly Batch[] }[]> {
     const [first, last] = [blocks[0], blocks.at(-1)];
     if (first === undefined || last === undefined) return [];
     const start = first.position;
     const bytes = await this.#get(object.key, start, last.position + last.bytes);
     return blocks.map(({ position, bytes: length }) => {
       const block = bytes.subarray(position - start, position - start + length);
-      return decodeBlock(block, { stream, position }, object.key);
+      return { decode: () => decodeBlock(block, { stream, position }, object.key) };
     });
   }
 

@@ -1,5 +1,5 @@
 /** Reads what objects hold of a stream, and reads ahead of those who read on. */
-import { assert } from "../base/errors.ts";
+import { assert, CorruptData, OperationFailed, RangeUnreadable } from "../base/errors.ts";
 import type { Offset, StreamId } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { CommittedRange } from "../metadata/image.ts";
@@ -16,6 +16,7 @@ export class ObjectReader {
   readonly #io: ObjectIo;
   readonly #blocks: BlockCache;
   readonly #limits: ReadLimits;
+  readonly #unreadable: (range: RangeUnreadable) => void;
   /** Where sequential readers will go on, and how far ahead to read then. In order of last use. */
   readonly #cursors = new Map<string, number>();
 
@@ -24,11 +25,14 @@ export class ObjectReader {
     readonly io: ObjectIo;
     readonly blocks: BlockCache;
     readonly limits: ReadLimits;
+    /** Told of each read that found an object missing or corrupt. */
+    readonly unreadable: (range: RangeUnreadable) => void;
   }) {
     this.#metadata = options.metadata;
     this.#io = options.io;
     this.#blocks = options.blocks;
     this.#limits = options.limits;
+    this.#unreadable = options.unreadable;
   }
 
   /** Batches of one committed range, the one that covers `from`. `next` is at most the range's end. */
@@ -40,9 +44,21 @@ export class ObjectReader {
         return await this.#readRange(stream, range, request);
       } catch (cause) {
         // Merged away meanwhile: the image names another object by now.
-        if (!(cause instanceof ObjectMissing) || attempt === missingAttemptsMax) throw cause;
+        if (cause instanceof ObjectMissing && attempt < missingAttemptsMax) continue;
+        throw this.#explained(cause, stream, range, request.from);
       }
     }
+  }
+
+  /** What asking again cannot help is named as such; a store in trouble is left as it is. */
+  #explained(cause: unknown, stream: StreamId, range: CommittedRange, readFrom: Offset): unknown {
+    if (!(cause instanceof ObjectMissing || cause instanceof CorruptData)) return cause;
+    const because = cause instanceof ObjectMissing ? "missing" : "corrupt";
+    const from = Math.max(readFrom, range.from) as Offset;
+    const object = this.#metadata.image.object(range.object)?.key ?? `object ${range.object}`;
+    const unreadable = new RangeUnreadable({ stream, from, to: range.to, object, because, cause });
+    this.#unreadable(unreadable);
+    return unreadable;
   }
 
   async #readRange(stream: StreamId, range: CommittedRange, request: ReadRequest): Promise<ReadResult> {
@@ -75,7 +91,12 @@ export class ObjectReader {
     const batches: Batch[] = [];
     let bytes = 0;
     for (const answer of answers) {
-      const found = await answer;
+      const found = await answer.catch((cause: unknown) => {
+        // What comes before is given out first; who reads on is told.
+        if (batches.length > 0 && (cause instanceof OperationFailed || cause instanceof CorruptData)) return undefined;
+        throw cause;
+      });
+      if (found === undefined) return this.#result(stream, batches, undefined, aheadBytesMax);
       for (let i = firstEndingAfter(found, from); i < found.length; i += 1) {
         const batch = found[i] as Batch;
         const isFull = batches.length > 0 && bytes + batch.bytes.length > request.bytesMax;

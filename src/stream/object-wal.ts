@@ -198,7 +198,7 @@ export class ObjectWal implements Wal {
         flight.isWritten = true;
         this.#settle();
       },
-      (cause: unknown) => void this.#fail(cause),
+      (cause: unknown) => this.#fail(cause),
     );
   }
 

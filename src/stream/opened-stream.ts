@@ -1,5 +1,5 @@
 /** One stream as its writer sees it. */
-import { assert, Closed } from "../base/errors.ts";
+import { assert, Closed, OperationFailed } from "../base/errors.ts";
 import type { Offset, Owned, StreamId } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Generation, LogCache } from "./log-cache.ts";
@@ -105,7 +105,8 @@ export class WritableStream implements OpenedStream {
       const to = Math.min(request.to, this.#ends.durable) as Offset;
       if (next >= to) return { batches, next };
       const rest = { from: next, to, bytesMax: request.bytesMax - bytes };
-      const part = this.#deps.cache.read(this.id, rest) ?? (await this.#readObjects(rest));
+      const part = this.#deps.cache.read(this.id, rest) ?? (await this.#readObjects(rest, batches.length > 0));
+      if (part === undefined) return { batches, next };
       for (const batch of part.batches as readonly Batch[]) {
         if (batches.length > 0 && bytes + batch.bytes.length > request.bytesMax) return { batches, next };
         batches.push(batch);
@@ -147,9 +148,15 @@ export class WritableStream implements OpenedStream {
     this.#isClosed = true;
   }
 
-  #readObjects(request: ReadRequest): Promise<ReadResult> {
+  /** undefined: it cannot be read, but there is something to give out before it; who reads on is told. */
+  async #readObjects(request: ReadRequest, mayEnd: boolean): Promise<ReadResult | undefined> {
     const cachedFrom = this.#deps.cache.runs(this.id)[0]?.from ?? request.to;
-    return this.#deps.reader.read(this.id, { ...request, to: Math.min(request.to, cachedFrom) as Offset });
+    try {
+      return await this.#deps.reader.read(this.id, { ...request, to: Math.min(request.to, cachedFrom) as Offset });
+    } catch (cause) {
+      if (mayEnd && cause instanceof OperationFailed) return undefined;
+      throw cause;
+    }
   }
 
   #refuseWhenClosed(): void {

@@ -19,6 +19,8 @@ export interface StreamStorage extends AsyncDisposable {
   trim(stream: StreamId, to: Offset): Promise<void>;
   /** Uploads everything that is durable now and commits it to the metadata log. */
   flush(): Promise<void>;
+  /** How near the storage is to holding appends back: from 0 to 1, and a little above. */
+  readonly fullness: number;
 }
 
 export interface OpenOptions {
@@ -51,6 +53,8 @@ export interface OpenedStream {
   /**
    * Durable batches that cover [from, to), the first of which may begin before `from`; at least one batch if any is
    * there, then no more than `bytesMax`. The views are never written again, so they may be kept for as long as needed.
+   * Rejects only when the first batch cannot be given: with RangeUnreadable when asking again is in vain, else with the
+   * store's own failure.
    */
   read(request: ReadRequest): Promise<ReadResult>;
   /** Like read when everything needed is in memory; undefined when it would have to ask the store. */

@@ -1,17 +1,19 @@
-/** S3Stream put together: WAL, caches, uploader, garbage collection. storage.ts says what it promises. */
+/** S3Stream put together: WAL, caches, uploader, merges, garbage collection. storage.ts says what it promises. */
 import { Loop } from "../base/async.ts";
-import { assert, OperationFailed } from "../base/errors.ts";
+import { assert, OperationFailed, type RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Owned, StreamId } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { Gauge, Logger } from "../base/telemetry.ts";
+import type { Counter, Gauge, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { BlockCache } from "./block-cache.ts";
 import { GarbageCollector } from "./garbage.ts";
 import type { StreamLimits } from "./limits.ts";
 import { Generation, LogCache, type Run } from "./log-cache.ts";
+import { Merger } from "./merger.ts";
 import type { StreamPart } from "./object-format.ts";
 import { ObjectIo } from "./object-io.ts";
+import { ObjectNames } from "./object-name.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-stream.ts";
 import { judge } from "./recovery.ts";
@@ -32,6 +34,8 @@ export interface StreamStorageOptions {
   readonly fatal: (cause: unknown) => void;
   /** Told of each appended batch's bytes when no cache holds them any more. */
   readonly released?: (bytes: Owned) => void;
+  /** Lets a simulation plant a fault in what merges copy. */
+  readonly wrapMerged?: (batches: readonly Batch[]) => readonly Batch[];
 }
 
 export interface StreamMetrics {
@@ -39,6 +43,8 @@ export interface StreamMetrics {
   readonly logCacheBytes: Gauge;
   readonly uncommittedBytes: Gauge;
   readonly walBytes: Gauge;
+  /** Label: because ("missing", "corrupt"). */
+  readonly unreadableReads: Counter;
 }
 
 /** Recovers the WAL. What it holds beyond the metadata image is readable, and will be uploaded, as if just appended. */
@@ -58,6 +64,7 @@ class S3StreamStorage implements StreamStorage {
   readonly #cache: LogCache;
   readonly #reader: ObjectReader;
   readonly #uploader: Uploader;
+  readonly #merger: Merger;
   readonly #garbage: GarbageCollector;
   readonly #deps: StreamDeps;
   readonly #ends = new Map<StreamId, StreamEnds>();
@@ -85,12 +92,18 @@ class S3StreamStorage implements StreamStorage {
       },
     });
     const io = new ObjectIo({ store, ...limits });
-    this.#reader = new ObjectReader({ metadata, io, limits, blocks: new BlockCache({ io, ...limits }) });
+    const blocks = new BlockCache({ io, ...limits });
+    const unreadable = (range: RangeUnreadable): void => this.#alarm(range);
+    this.#reader = new ObjectReader({ metadata, io, limits, blocks, unreadable });
     const fatal = (cause: unknown): void => this.#fail(cause);
+    const origin = { cluster: metadata.image.clusterId, node: metadata.nodeId, nodeEpoch: metadata.nodeEpoch };
+    const names = new ObjectNames(origin, runtime.random);
     this.#uploader = new Uploader({
       store,
       metadata,
       wal,
+      origin,
+      names,
       runtime,
       limits,
       logger,
@@ -99,7 +112,18 @@ class S3StreamStorage implements StreamStorage {
       backlog: options.metrics.generationsQueued,
       committed: (generation) => this.#cache.committed(generation),
     });
-    const isPending = (key: string): boolean => this.#uploader.isPending(key);
+    this.#merger = new Merger({
+      store,
+      metadata,
+      origin,
+      names,
+      runtime,
+      limits,
+      logger,
+      isAdmitting: () => this.#isAdmitting(),
+      ...(options.wrapMerged === undefined ? {} : { wrapBatches: options.wrapMerged }),
+    });
+    const isPending = (key: string): boolean => this.#uploader.isPending(key) || this.#merger.isPending(key);
     this.#garbage = new GarbageCollector({ store, metadata, runtime, limits, logger, isPending });
     this.#deps = {
       cache: this.#cache,
@@ -193,6 +217,7 @@ class S3StreamStorage implements StreamStorage {
     this.#onChange[Symbol.dispose]();
     for (const stream of this.#opened.values()) stream.close();
     await this.#timer[Symbol.asyncDispose]();
+    await this.#merger[Symbol.asyncDispose]();
     await this.#garbage[Symbol.asyncDispose]();
     const stopped = this.#uploader[Symbol.asyncDispose]();
     this.#recovered.resolve(); // It may wait for a recovery that has failed.
@@ -234,6 +259,12 @@ class S3StreamStorage implements StreamStorage {
     metrics.logCacheBytes.set(this.#cache.bytes);
     metrics.uncommittedBytes.set(this.#cache.bytesUncommitted);
     metrics.walBytes.set(wal.bytesUsed);
+  }
+
+  #alarm(range: RangeUnreadable): void {
+    const { stream, from, to, object, because } = range;
+    this.#options.metrics.unreadableReads.add(1, { because });
+    this.#options.logger.error("an object cannot be read", { stream, from, to, object, because, cause: range.cause });
   }
 
   #onTimer(): void {
@@ -284,9 +315,14 @@ class S3StreamStorage implements StreamStorage {
     return parts;
   }
 
-  #isAdmitting(): boolean {
+  get fullness(): number {
     const { wal, limits } = this.#options;
-    return this.#cache.bytesUncommitted < 0.9 * limits.logCacheBytesMax && wal.bytesUsed < 0.9 * wal.bytesMax;
+    const memory = this.#cache.bytesUncommitted / limits.logCacheBytesMax;
+    return Math.max(memory, wal.bytesUsed / wal.bytesMax) / admittedShare;
+  }
+
+  #isAdmitting(): boolean {
+    return this.fullness < 1;
   }
 
   #admitted(): Promise<void> {
@@ -324,6 +360,9 @@ class S3StreamStorage implements StreamStorage {
     this.#admit();
   }
 }
+
+/** Of a budget; the rest is for what is on its way when appends begin to be held back. */
+const admittedShare = 0.9;
 
 interface Notes {
   readonly label: Uint8Array;

@@ -10,7 +10,6 @@
  */
 import { Gate, sleep } from "../base/async.ts";
 import { Closed, OperationFailed } from "../base/errors.ts";
-import { uuidRandom } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { MiB } from "../base/settings.ts";
 import type { Gauge, Logger } from "../base/telemetry.ts";
@@ -20,6 +19,8 @@ import type { ObjectStore } from "../object-store/object-store.ts";
 import type { UploadLimits } from "./limits.ts";
 import type { Generation } from "./log-cache.ts";
 import { encodeObject, type ObjectOrigin, type StreamPart } from "./object-format.ts";
+import type { ObjectNames } from "./object-name.ts";
+import { writeObject } from "./object-writer.ts";
 import { persist, untilAborted } from "./persist.ts";
 import {
   areWorthReferring,
@@ -32,9 +33,6 @@ import {
 } from "./upload-plan.ts";
 import type { Wal } from "./wal.ts";
 
-/** Objects of S3Stream live below this. */
-export const objectPrefix = "objects/";
-
 export interface ClosedGeneration {
   readonly generation: Generation;
   /** What to upload, with sidecars as they were at the cut. Asked for when the upload begins. */
@@ -45,6 +43,8 @@ export interface UploaderOptions {
   readonly store: ObjectStore;
   readonly metadata: MetadataClient;
   readonly wal: Wal;
+  readonly origin: ObjectOrigin;
+  readonly names: ObjectNames;
   readonly runtime: Runtime;
   readonly limits: UploadLimits;
   readonly logger: Logger;
@@ -59,13 +59,11 @@ export interface UploaderOptions {
 
 export class Uploader {
   readonly #options: UploaderOptions;
-  readonly #origin: ObjectOrigin;
   readonly #gate: Gate;
   readonly #stop = new AbortController();
   /** Settles when everything queued so far is committed; rejects once and for all when the uploader has stopped. */
   #tail: Promise<void>;
   #queued = 0;
-  #counter = 0;
   /** Objects on their way, which garbage collection must not touch. */
   readonly #pending = new Set<string>();
 
@@ -74,8 +72,6 @@ export class Uploader {
     this.#gate = new Gate(options.limits.uploadsInFlightMax);
     this.#tail = options.ready;
     options.backlog.set(0);
-    const { image, nodeId, nodeEpoch } = options.metadata;
-    this.#origin = { cluster: image.clusterId, node: nodeId, nodeEpoch };
   }
 
   /** Resolves when the generation, and all before it, are committed. Rejects when the uploader stops before. */
@@ -123,66 +119,22 @@ export class Uploader {
   }
 
   async #put(object: PlannedObject): Promise<UploadedObject> {
-    const key = this.#newKey();
+    const { store, names, limits } = this.#options;
+    const key = names.next();
     this.#pending.add(key);
     const bytes = await this.#persist(`upload ${key}`, () =>
-      object.bytes <= 2 * this.#options.limits.uploadPartBytes
-        ? this.#putWhole(key, object)
-        : this.#putParts(key, object),
+      writeObject(
+        { key, bytes: object.bytes, pieces: this.#pieces(object) },
+        { store, gate: this.#gate, uploadPartBytes: limits.uploadPartBytes },
+      ),
     );
     return { key, bytes, kind: object.kind, ranges: object.parts.map(rangeOf) };
-  }
-
-  async #putWhole(key: string, object: PlannedObject): Promise<number> {
-    using _place = await this.#gate.enter();
-    const views: Uint8Array[] = [];
-    let bytes = 0;
-    for await (const piece of this.#pieces(object)) {
-      views.push(...piece);
-      for (const view of piece) bytes += view.length;
-    }
-    // "exists" is this same call, tried before with an answer that got lost: no one else makes this name.
-    await this.#options.store.putIfAbsent(key, views);
-    return bytes;
-  }
-
-  async #putParts(key: string, object: PlannedObject): Promise<number> {
-    const upload = await this.#options.store.multipart(key);
-    try {
-      const parts: Promise<void>[] = [];
-      let views: Uint8Array[] = [];
-      let viewsBytes = 0;
-      let bytes = 0;
-      const send = async (): Promise<void> => {
-        const place = await this.#gate.enter(); // Before the next part is encoded: this bounds the memory.
-        const part = upload.part(views).finally(() => place[Symbol.dispose]());
-        part.catch(() => undefined); // Awaited below, with the others.
-        parts.push(part);
-        views = [];
-        viewsBytes = 0;
-      };
-      for await (const piece of this.#pieces(object)) {
-        views.push(...piece);
-        for (const view of piece) {
-          viewsBytes += view.length;
-          bytes += view.length;
-        }
-        if (viewsBytes >= this.#options.limits.uploadPartBytes) await send();
-      }
-      if (views.length > 0) await send();
-      await Promise.all(parts);
-      await upload.complete();
-      return bytes;
-    } catch (cause) {
-      await upload.abort();
-      throw cause;
-    }
   }
 
   /** The encoded object, with a turn for others every few megabytes: encoding means checksums over all of it. */
   async *#pieces(object: PlannedObject): AsyncIterable<readonly Uint8Array[]> {
     let sinceTurn = 0;
-    for (const piece of encodeObject(this.#origin, object.parts, this.#options.limits.blockBytesMax)) {
+    for (const piece of encodeObject(this.#options.origin, object.parts, this.#options.limits.blockBytesMax)) {
       for (const view of piece) sinceTurn += view.length;
       yield piece;
       if (sinceTurn < turnBytesMax) continue;
@@ -214,20 +166,6 @@ export class Uploader {
   #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
     return persist(what, work, { ...this.#options, signal: this.#stop.signal });
   }
-
-  /** The uuid comes first, so that a store that splits by name spreads the load. */
-  #newKey(): string {
-    this.#counter += 1;
-    const { node, nodeEpoch } = this.#origin;
-    return `${objectPrefix}${uuidRandom(this.#options.runtime.random)}-n${node}-e${nodeEpoch}-${this.#counter}`;
-  }
-}
-
-/** Who wrote the object of this name; undefined when the name is none of ours. */
-export function originOfKey(key: string): { readonly node: number; readonly nodeEpoch: number } | undefined {
-  const match = /-n(\d+)-e(\d+)-\d+$/.exec(key);
-  if (!key.startsWith(objectPrefix) || match === null) return undefined;
-  return { node: Number(match[1]), nodeEpoch: Number(match[2]) };
 }
 
 const turnBytesMax = 8 * MiB;

@@ -55,6 +55,7 @@ export class WalSegments {
       this.#segments.push({ start, bytes: await file.size(), file });
       this.#checkNoGap(name);
     }
+    await this.#disk.syncDirectory(this.#directory); // A process that was killed may have left a name that is not durable.
     return this.#segments;
   }
 

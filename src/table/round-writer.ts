@@ -2,7 +2,7 @@
  * One round: reads ranges of the log, translates them, uploads data files and the manifests that list them. Nothing refers
  * to what it uploads until the caller adds the round to the metadata log; a crash before that leaves orphans.
  */
-import { assert, OperationFailed } from "../base/errors.ts";
+import { assert, OperationFailed, RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Uuid } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
 import type { Log, Partition } from "../log/log.ts";
@@ -57,6 +57,8 @@ export type RoundStop =
   | { readonly kind: "full" }
   | { readonly kind: "needs-schema"; readonly sources: readonly MappingSource[] }
   | { readonly kind: "bad-record"; readonly partition: number; readonly offset: number; readonly detail: string }
+  /** Acknowledged records are lost to readers, here too: going on behind them would hide it. */
+  | { readonly kind: "unreadable"; readonly partition: number; readonly detail: string }
   /** The log or the schema registry failed; what was translated before stands. */
   | { readonly kind: "failed"; readonly cause: unknown };
 
@@ -169,7 +171,8 @@ class Reading {
         if (stop !== undefined) return stop;
       } catch (cause) {
         if (!(cause instanceof OperationFailed)) throw cause;
-        return { kind: "failed", cause };
+        if (!(cause instanceof RangeUnreadable)) return { kind: "failed", cause };
+        return { kind: "unreadable", partition: progress.range.partition, detail: cause.message };
       }
     }
     return { kind: "done" };

@@ -238,6 +238,8 @@ export class TableWorker {
           break;
         case "failed":
           return stuck("records or schemas cannot be read", round.stop.cause, true);
+        case "unreadable":
+          return forPerson(`partition ${round.stop.partition}: ${round.stop.detail}`);
         case "bad-record": {
           const { partition, offset, detail } = round.stop;
           return forPerson(`partition ${partition} offset ${offset}: ${detail}`);

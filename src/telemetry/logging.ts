@@ -1,6 +1,7 @@
 /** JSON lines through pino: levels, secrets masked, and a repeated line counted instead of written again and again. */
 import { type DestinationStream, pino } from "pino";
 import type { Clock } from "../base/runtime.ts";
+import { secretMask, withoutSecrets } from "../base/secrets.ts";
 import type { Logger } from "../base/telemetry.ts";
 
 export interface LoggingOptions {
@@ -85,7 +86,7 @@ const depthMax = 5;
 /** A copy for the log: secrets masked, errors as plain data with their causes, bytes as their length. */
 function masked(value: unknown, depth: number): unknown {
   if (typeof value === "bigint") return value.toString();
-  if (typeof value === "string") return value.replace(urlPassword, "$1:********@");
+  if (typeof value === "string") return withoutSecrets(value);
   if (typeof value !== "object" || value === null) return value;
   if (depth >= depthMax) return "[deeper]";
   if (value instanceof Error) {
@@ -99,10 +100,7 @@ function masked(value: unknown, depth: number): unknown {
   return Object.fromEntries(
     entries.map(([key, each]) => [
       String(key),
-      secretName.test(String(key)) && typeof each !== "number" ? "********" : masked(each, depth + 1),
+      secretName.test(String(key)) && typeof each !== "number" ? secretMask : masked(each, depth + 1),
     ]),
   );
 }
-
-/** user:password@ in a URL. */
-const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/@]+@/gi;

@@ -84,6 +84,12 @@ export const metricsTable = {
   ),
   generationsQueued: gauge("inlet_generations_queued", [], "Generations of the log cache that are being uploaded."),
 
+  unreadableReads: counter(
+    "inlet_unreadable_reads_total",
+    ["because"],
+    "Reads that found an object missing or corrupt. Any at all is an alarm: acknowledged records cannot be read.",
+  ),
+
   objects: gauge("inlet_objects", ["kind"], "Objects that the metadata names."),
 
   storeRequests: counter(

@@ -51,3 +51,18 @@ test("empty copies are fine; releasing twice or what is not ours is a wrong prog
   expect(() => slabs.release(empty)).toThrow(WrongProgram);
   expect(() => slabs.release(new Uint8Array(1) as Owned)).toThrow(WrongProgram);
 });
+
+test("what lies in a slab already stays there and counts once more; anything else is copied", () => {
+  const slabs = new Slabs({ slabBytes: 1000 });
+  const request = slabs.take(500);
+  const batch = slabs.adopt(request.subarray(100, 400));
+  expect(batch.buffer).toBe(request.buffer);
+  slabs.take(500);
+  slabs.take(500); // Opens the second slab.
+  slabs.release(request);
+  expect(slabs.bytesHeld).toBe(2000);
+  slabs.release(batch);
+  expect(slabs.bytesHeld).toBe(2000); // The other request.
+  const foreign = new Uint8Array(10).fill(7);
+  expect(slabs.adopt(foreign).buffer).not.toBe(foreign.buffer);
+});

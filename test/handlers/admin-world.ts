@@ -21,8 +21,8 @@ export class AdminWorld implements AsyncDisposable {
   readonly clock = new SimClock();
   readonly log = new FakeLog();
   readonly metadata = new MemoryMetadata();
-  /** Whether partitions get a leader as soon as they are made. */
-  opens = true;
+  /** How long after they were made partitions get a leader; undefined: never. */
+  opensAfterMs: number | undefined = 0;
   readonly failures: unknown[] = [];
   readonly coordinator: GroupCoordinator;
   readonly handlers: ReturnType<typeof adminHandlers>;
@@ -53,7 +53,8 @@ export class AdminWorld implements AsyncDisposable {
       if (topic === undefined) continue;
       this.log.add(topic.id, topic.name, topic.partitions.length);
       const closed = topic.partitions.filter((id) => this.metadata.image.stream(id)?.node === undefined);
-      if (this.opens) queueMicrotask(() => this.metadata.apply([{ kind: "open-streams", streams: closed }]));
+      if (this.opensAfterMs === undefined) continue;
+      this.clock.after(this.opensAfterMs, () => this.metadata.apply([{ kind: "open-streams", streams: closed }]));
     }
   }
 

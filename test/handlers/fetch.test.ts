@@ -1,5 +1,6 @@
 /** Proves: Fetch gives whole batches in request order within its limits, and answers every position as Kafka does (kafka.md 5.4). */
 import { describe, expect, test } from "vitest";
+import { OperationFailed } from "../../src/base/errors.ts";
 import type { NodeId, Offset, StreamId, Uuid } from "../../src/base/ids.ts";
 import { uuidZero } from "../../src/base/ids.ts";
 import { fetchHandler } from "../../src/handlers/fetch.ts";
@@ -108,6 +109,17 @@ describe("reading", () => {
     expect(summary(response)).toEqual([[0, 1, 2, 3, 4], [0, 1], []]);
     expect(indexes(response)).toEqual([2, 0, 1]);
     expect(response.responses.at(-1)?.partitions.at(-1)).toMatchObject({ highWatermark: 5, errorCode: 0 });
+  });
+
+  test("a partition that cannot be read is a retriable error, and its neighbours are served", async () => {
+    const world = new FetchWorld();
+    const id = await world.topic("a", 2);
+    for (const index of [0, 1]) await world.fill(id, index, 1);
+    const broken = world.streams.stream(1 as StreamId);
+    broken.isCold = true;
+    broken.read = () => Promise.reject(new OperationFailed("the object is gone", { happened: "no" }));
+    const response = await world.fetch([0, 1].map((partition) => ({ partition })));
+    expect(summary(response)).toEqual(["KAFKA_STORAGE_ERROR", [0]]);
   });
 
   test("the first batch found is given even when it exceeds every limit, no second one", async () => {

@@ -78,7 +78,7 @@ describe("FindCoordinator", () => {
 
   test("says not available for kinds that are not here and leaders that are not yet, invalid for no kind", async () => {
     await using world = new AdminWorld();
-    world.opens = false;
+    world.opensAfterMs = undefined;
     const ask = async (keyType: number) =>
       error((await world.call("findCoordinator", { keyType, coordinatorKeys: ["k"] })).coordinators[0]);
     expect(await ask(0)).toBe("COORDINATOR_NOT_AVAILABLE");

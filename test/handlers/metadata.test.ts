@@ -33,7 +33,7 @@ describe("Metadata", () => {
 
   test("a missing topic is made when both sides agree, and says so until it has leaders", async () => {
     await using world = new AdminWorld({ topicPartitionsDefault: 4 });
-    world.opens = false;
+    world.opensAfterMs = undefined;
     const response = await world.call("metadata", { topics: named("t"), allowAutoTopicCreation: true });
     expect(response.topics).toMatchObject([{ errorCode: 0, name: "t" }]);
     expect(response.topics[0]?.partitions.map(error)).toEqual(Array(4).fill("LEADER_NOT_AVAILABLE"));
@@ -46,6 +46,14 @@ describe("Metadata", () => {
       "INVALID_TOPIC_EXCEPTION",
       "UNKNOWN_TOPIC_OR_PARTITION",
     ]);
+  });
+
+  test("a missing topic that is made meanwhile is described with its leaders", async () => {
+    await using world = new AdminWorld({ topicPartitionsDefault: 2 });
+    world.opensAfterMs = 20;
+    const { topics } = await world.call("metadata", { topics: named("t", "u"), allowAutoTopicCreation: true });
+    for (const { partitions } of topics) expect(partitions.map(({ leaderId }) => leaderId)).toEqual([1, 1]);
+    expect(topics).toHaveLength(2);
   });
 
   test("nothing is made where auto-creation is off", async () => {

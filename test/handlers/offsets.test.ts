@@ -1,6 +1,7 @@
 /** Proves: ListOffsets, OffsetForLeaderEpoch and DeleteRecords answer as Kafka does (kafka.md 5.5, 5.4, 5.8). */
 import { describe, expect, test } from "vitest";
-import type { Offset } from "../../src/base/ids.ts";
+import { OperationFailed } from "../../src/base/errors.ts";
+import type { Offset, StreamId } from "../../src/base/ids.ts";
 import { deleteRecordsHandler } from "../../src/handlers/delete-records.ts";
 import { listOffsetsHandler } from "../../src/handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "../../src/handlers/offset-for-leader-epoch.ts";
@@ -57,6 +58,15 @@ describe("list offsets", () => {
     ["a time after all", start + 9, 1, [-1, -1]],
   ])("%s", async (_name, timestamp, apiVersion, answer) => {
     expect(await list(await filled(), { timestamp }, apiVersion)).toEqual(answer);
+  });
+
+  test("a search that cannot read the log is a retriable error", async () => {
+    const world = await filled();
+    const stream = world.streams.stream(1 as StreamId);
+    stream.isCold = true;
+    stream.read = () => Promise.reject(new OperationFailed("the object is gone", { happened: "no" }));
+    expect(await list(world, { timestamp: start })).toBe("KAFKA_STORAGE_ERROR");
+    expect(await list(world, { timestamp: -1 })).toEqual([4, -1]);
   });
 
   test("unknown topics, epochs and duplicates have their errors", async () => {

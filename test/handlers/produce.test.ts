@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { NodeId, StreamId, Uuid } from "../../src/base/ids.ts";
 import { uuidZero } from "../../src/base/ids.ts";
 import { appendErrors } from "../../src/handlers/handler.ts";
-import { produceHandler } from "../../src/handlers/produce.ts";
+import { produceHandler, throttleMs } from "../../src/handlers/produce.ts";
 import { apis, type RequestOf } from "../../src/protocol/api-table.ts";
 import type { RequestContext } from "../../src/protocol/dispatch.ts";
 import { answered, context, LogWorld, named } from "../support/log-world.ts";
@@ -19,13 +19,17 @@ function request(data: Data, fields: Partial<RequestOf<"produce">> = {}): Reques
   return { transactionalId: null, acks: -1, timeoutMs: 1000, topicData, ...fields };
 }
 
+function handlerOf(world: LogWorld, throttle = 0): ReturnType<typeof produceHandler> {
+  return produceHandler({ log: world.log, metadata: world.metadata, clock: world.clock, throttleMs: () => throttle });
+}
+
 /** Error names by "topic-partition", and base offsets where there is none. */
 async function produce(
   world: LogWorld,
   body: RequestOf<"produce">,
   fields: Partial<RequestContext> = {},
 ): Promise<Readonly<Record<string, unknown>>> {
-  const handler = produceHandler({ log: world.log, metadata: world.metadata });
+  const handler = handlerOf(world);
   const response = answered(await handler(body, context({ apiVersion: 12, ...fields })));
   return Object.fromEntries(
     response.responses.flatMap(({ name, partitionResponses }) =>
@@ -81,7 +85,7 @@ describe("produce", () => {
   test("from version 13 on topics go by id", async () => {
     const world = new LogWorld();
     const topicId = await world.topic("a");
-    const handler = produceHandler({ log: world.log, metadata: world.metadata });
+    const handler = handlerOf(world);
     const strange = "99999999-0000-4000-8000-000000000000" as Uuid;
     const topicData = [topicId, strange, uuidZero].map((id) => ({
       name: "",
@@ -97,7 +101,7 @@ describe("produce", () => {
   test("acks=0 is answered with nothing, and with a closed connection after an error", async () => {
     const world = new LogWorld();
     const topicId = await world.topic("a");
-    const handler = produceHandler({ log: world.log, metadata: world.metadata });
+    const handler = handlerOf(world);
     expect(await handler(request({ a: { 0: world.batch() } }, { acks: 0 }), context({ apiVersion: 12 }))).toBe(
       "no-response",
     );
@@ -124,7 +128,7 @@ describe("produce", () => {
     await world.topic("a");
     world.metadata.log.register(9 as NodeId, { host: "far", port: 9092, rack: null });
     world.metadata.apply([{ kind: "open-streams", streams: [1 as StreamId] }], 9 as NodeId);
-    const handler = produceHandler({ log: world.log, metadata: world.metadata });
+    const handler = handlerOf(world);
     const body = request({ a: { 0: world.batch() } });
     const response = answered(await handler(body, context({ apiVersion: 10 })));
     expect(named(response.responses[0]?.partitionResponses[0]?.errorCode)).toBe("NOT_LEADER_OR_FOLLOWER");
@@ -143,10 +147,46 @@ describe("produce", () => {
     expect(await done).toEqual({ "a-0": "KAFKA_STORAGE_ERROR" });
   });
 
+  test("an ack that does not come in time is a retriable error, and the record may be there after all", async () => {
+    const world = new LogWorld();
+    const topicId = await world.topic("a", 2);
+    world.streams.isDurableAtOnce = false;
+    const done = produce(world, request({ a: { 0: world.batch(), 1: world.batch() } }, { timeoutMs: 200 }));
+    world.streams.stream(2 as StreamId).persist();
+    await new Promise((resolve) => setImmediate(resolve));
+    world.clock.advance(200);
+    expect(await done).toEqual({ "a-0": "REQUEST_TIMED_OUT", "a-1": 0 });
+    world.streams.stream(1 as StreamId).persist();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(world.partition(topicId).highWatermark).toBe(1);
+  });
+
+  test("while the storage backs off a batch waits, then is refused and was appended nowhere", async () => {
+    const world = new LogWorld();
+    const topicId = await world.topic("a");
+    world.streams.stream(1 as StreamId).backOff();
+    const done = produce(world, request({ a: { 0: world.batch() } }, { timeoutMs: 30_000 }));
+    await new Promise((resolve) => setImmediate(resolve));
+    world.clock.advance(5000);
+    expect(await done).toEqual({ "a-0": "NOT_ENOUGH_REPLICAS" });
+    world.streams.stream(1 as StreamId).admit();
+    expect(await produce(world, request({ a: { 0: world.batch() } }))).toEqual({ "a-0": 0 });
+    expect(world.partition(topicId).highWatermark).toBe(1);
+  });
+
+  test("producers are asked to pause from eight tenths of what is admitted on", async () => {
+    expect([0, 0.8, 0.9, 1, 1.2].map((fullness) => throttleMs(fullness, 1000))).toEqual([0, 0, 500, 1000, 1000]);
+    const world = new LogWorld();
+    await world.topic("a");
+    const handler = handlerOf(world, 70);
+    const response = answered(await handler(request({ a: { 0: world.batch() } }), context({ apiVersion: 12 })));
+    expect(response.throttleTimeMs).toBe(70);
+  });
+
   test("records without a key name themselves in a compacted topic", async () => {
     const world = new LogWorld();
     await world.topic("a", 1, { "cleanup.policy": "compact" });
-    const handler = produceHandler({ log: world.log, metadata: world.metadata });
+    const handler = handlerOf(world);
     const keyless = world.batch(1, { records: [{ timestamp: world.clock.now(), key: null, value: null }] });
     const response = answered(await handler(request({ a: { 0: keyless } }), context({ apiVersion: 8 })));
     const answer = response.responses[0]?.partitionResponses[0];

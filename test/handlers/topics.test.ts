@@ -52,6 +52,28 @@ describe("CreateTopics", () => {
     }
   });
 
+  test("answers when the partitions have leaders, and without them when that takes too long", async () => {
+    await using world = new AdminWorld({ topicLeaderWaitMs: 1000 });
+    const leaderOf = async (name: string): Promise<number | undefined> => {
+      const asked = { topics: [{ name, topicId: uuidZero }], allowAutoTopicCreation: false };
+      return (await world.send("metadata", asked)).topics[0]?.partitions[0]?.leaderId;
+    };
+    world.opensAfterMs = 900;
+    expect(await create(world, { name: "soon" })).toBe("NONE: null");
+    expect(await leaderOf("soon")).toBe(1);
+    world.opensAfterMs = 1100;
+    expect(await create(world, { name: "late" })).toBe("NONE: null");
+    expect(await leaderOf("late")).toBe(-1);
+  });
+
+  test("does not wait for leaders longer than its sender does", async () => {
+    await using world = new AdminWorld({ topicLeaderWaitMs: 1000 });
+    world.opensAfterMs = undefined;
+    const before = world.clock.monotonic();
+    await world.call("createTopics", { topics: [wish()], timeoutMs: 100 });
+    expect(world.clock.monotonic() - before).toBe(100);
+  });
+
   test.each<[Partial<TopicWish>, string]>([
     [
       { name: "a b" },

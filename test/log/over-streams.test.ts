@@ -93,6 +93,7 @@ class Node {
       logger: silent,
       limits: {
         laneBatchesMax: 100,
+        laneWaitMsMax: 5000,
         inflatedBytesMax: 10_000_000,
         producersMax: 100,
         producerIdleMsMax: 60 * minutes,

@@ -1,9 +1,9 @@
 /** Proves what each event needs to be accepted, and what it leaves in the image. */
 import { beforeEach, describe, expect, test } from "vitest";
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
-import type { MetadataEvent, ObjectRange } from "../../src/metadata/events.ts";
+import type { MetadataEvent, ObjectRange, ReplacingRange } from "../../src/metadata/events.ts";
 import { SimRandom } from "../sim/random.ts";
-import { uuidOf } from "./cas-log-contract.ts";
+import { uuidOf } from "./contract/world.ts";
 import { Cluster } from "./generate.ts";
 
 type EventOf<K extends MetadataEvent["kind"]> = Extract<MetadataEvent, { readonly kind: K }>;
@@ -224,6 +224,86 @@ describe("streams", () => {
     expect([...cluster.image.unreferenced()].map(({ object }) => object)).toEqual(["a"]);
     expect(propose(commit("empty"))).toBe("ok");
     expect([...cluster.image.unreferenced()].map(({ object }) => object)).toEqual(["a", "empty"]);
+  });
+
+  describe("replaced ranges", () => {
+    const replace = (object: string, ...ranges: ReplacingRange[]): MetadataEvent => {
+      return { kind: "replace-ranges", object, bytes: 50, objectKind: "stream", ranges };
+    };
+    const by = (id: number, from: number, to: number, ...replaces: string[]): ReplacingRange => {
+      return { stream: stream(id), from: offset(from), to: offset(to), bytes: 7, maxTimestamp: 4, replaces };
+    };
+    const held = (id: number) =>
+      cluster.image.ranges(stream(id), offset(0)).map(({ from, to, object, epoch }) => [from, to, object, epoch]);
+    const free = () => [...cluster.image.unreferenced()].map(({ object }) => object);
+
+    beforeEach(() => {
+      propose(openBoth);
+      propose(commit("a", range(1, 0, 10), range(2, 0, 4)), commit("b", range(1, 10, 20)));
+      propose(openBoth);
+      propose(commit("c", range(1, 25, 30, 2), range(2, 4, 8, 2))); // After a gap.
+    });
+
+    test("one range stands for several, with the newest one's epoch; what nobody names is free", () => {
+      expect(propose(replace("m", by(1, 0, 20, "a", "b")))).toBe("ok");
+      expect(held(1)).toEqual([
+        [0, 20, "m", 1],
+        [25, 30, "c", 2],
+      ]);
+      expect(free()).toEqual(["b"]);
+      expect(propose(replace("n", by(1, 0, 30, "m", "c"), by(2, 0, 8, "a", "c")))).toBe("ok");
+      expect([held(1), held(2)]).toEqual([[[0, 30, "n", 2]], [[0, 8, "n", 2]]]);
+      expect(free()).toEqual(["b", "m", "a", "c"]);
+      expect(cluster.image.ranges(stream(1), offset(29))[0]).toMatchObject({ bytes: 7, maxTimestamp: 4 });
+      expect(propose(commit("d", range(1, 30, 40, 2)))).toBe("ok"); // The stream goes on as before.
+      expect(propose({ kind: "objects-deleted", objects: free() })).toBe("ok");
+      expect([...cluster.image.objects()].map(({ key }) => key)).toEqual(["n", "d"]);
+    });
+
+    test("one range is replaced by a cleaned one", () => {
+      expect(propose(replace("m", by(1, 10, 20, "b")))).toBe("ok");
+      expect(held(1).map(([, , object]) => object)).toEqual(["a", "m", "c"]);
+      expect(free()).toEqual(["b"]);
+    });
+
+    test("anything but the present ranges, whole, in order, is stale, and all of the event with it", () => {
+      const stale = [
+        by(1, 0, 20, "a"),
+        by(1, 0, 20, "b", "a"),
+        by(1, 0, 20, "a", "b", "c"),
+        by(1, 0, 15, "a", "b"),
+        by(1, 5, 20, "a", "b"),
+        by(1, 0, 10, "x"),
+        by(1, 10, 40, "b", "c", "d"),
+        by(1, 30, 40, "d"),
+      ];
+      for (const range of stale) expect(propose(replace("m", by(2, 0, 4, "a"), range))).toBe("stale-version");
+      expect(held(2)[0]).toEqual([0, 4, "a", 1]);
+      expect(free()).toEqual([]);
+      propose(trim(1, 10));
+      expect(propose(replace("m", by(1, 0, 20, "a", "b")))).toBe("stale-version");
+      expect(propose(replace("m", by(1, 10, 20, "b")))).toBe("ok");
+    });
+
+    test("only the stream's writer replaces, with a new object", () => {
+      cluster.register(2);
+      expect(reasonOf(cluster.propose(2, [replace("m", by(1, 0, 10, "a"))]))).toBe("stale-epoch");
+      expect(propose(replace("a", by(1, 0, 10, "a")))).toBe("exists");
+      expect(propose(replace("", by(1, 0, 10, "a")))).toBe("invalid");
+      expect(propose(replace("m"))).toBe("invalid");
+      expect(propose(replace("m", by(1, 0, 0)))).toBe("invalid");
+      expect(propose(replace("m", by(9, 0, 10, "a")))).toBe("missing");
+    });
+
+    test("the newest range stays below the start of a stream, merged or not", () => {
+      propose(trim(1, 30));
+      expect(held(1)).toEqual([[25, 30, "c", 2]]);
+      expect(propose(replace("m", by(1, 25, 30, "c")))).toBe("ok");
+      expect(held(1)).toEqual([[25, 30, "m", 2]]);
+      propose(commit("d", range(1, 30, 31, 2)));
+      expect(held(1)).toEqual([[30, 31, "d", 2]]);
+      expect(free()).toContain("m");
+    });
   });
 
   test("only objects that nobody names are deleted; a deleted topic frees its own", () => {

@@ -5,9 +5,9 @@ import type { LogEntry, StoredEntry } from "../../src/metadata/cas-log.ts";
 import { encodeImage } from "../../src/metadata/checkpoint.ts";
 import { chained } from "../../src/metadata/entry-format.ts";
 import { encodeGroups } from "../../src/metadata/event-codec.ts";
-import type { MetadataEvent, ObjectRange, TableRange } from "../../src/metadata/events.ts";
+import type { MetadataEvent, ObjectRange, ReplacingRange, TableRange } from "../../src/metadata/events.ts";
 import { type Folded, fold } from "../../src/metadata/fold.ts";
-import { ImageState, type TableState } from "../../src/metadata/image-state.ts";
+import { ImageState, type StreamState, type TableState } from "../../src/metadata/image-state.ts";
 import type { SimRandom } from "../sim/random.ts";
 
 /** A cluster's log and the image that follows it, driven by hand. */
@@ -109,7 +109,7 @@ function streamEvent(random: SimRandom, image: ImageState): MetadataEvent | unde
   const streams = [...image.streamStates.values()];
   if (streams.length === 0) return undefined;
   const some = streams.filter(() => random.chance(0.5));
-  switch (random.below(5)) {
+  switch (random.below(7)) {
     case 0:
       return { kind: "open-streams", streams: some.map(({ id }) => id) };
     case 1:
@@ -133,12 +133,39 @@ function streamEvent(random: SimRandom, image: ImageState): MetadataEvent | unde
           start: (start + random.below(end - start + 3)) as Offset,
         })),
       };
+    case 4:
+    case 5:
+      return replaceRanges(random, image, some);
     default: {
       const objects = [...image.unreferencedSince.keys()].filter(() => random.chance(0.7));
       if (random.chance(0.1)) objects.push([...image.objectsByKey.keys()][0] ?? "none");
       return { kind: "objects-deleted", objects };
     }
   }
+}
+
+/** Some neighbouring ranges of each stream, and sometimes not what the stream holds. */
+function replaceRanges(
+  random: SimRandom,
+  image: ImageState,
+  streams: readonly StreamState[],
+): MetadataEvent | undefined {
+  const node = streams[0]?.node;
+  const ranges = streams.flatMap(({ id, ranges, ...stream }): ReplacingRange[] => {
+    if (ranges.length === 0 || (stream.node !== node && random.chance(0.97))) return [];
+    const first = random.below(ranges.length);
+    const last = first + random.below(ranges.length - first);
+    const replaces = Array.from({ length: last - first + 1 }, (_, index) => {
+      const object = image.objectByNumber(ranges.at(first + index).object);
+      return random.chance(0.02) ? "objects/other" : object.key;
+    });
+    const { from } = ranges.at(first);
+    const { to } = ranges.at(last);
+    return [{ stream: id, from, to, bytes: random.below(1000), maxTimestamp: random.below(9), replaces }];
+  });
+  if (ranges.length === 0) return undefined;
+  const object = `objects/${random.below(1000)}`;
+  return { kind: "replace-ranges", object, bytes: 1 + random.below(5000), objectKind: "stream", ranges };
 }
 
 /** Of a pending round where there is one, and sometimes with ranges that are not its own. */

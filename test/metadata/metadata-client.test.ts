@@ -17,7 +17,7 @@ import { calmLog, FaultyCasLog, stormyLog } from "../sim/cas-log.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { SimRandom } from "../sim/random.ts";
-import { uuidOf } from "./cas-log-contract.ts";
+import { uuidOf } from "./contract/world.ts";
 import { imageBytes } from "./generate.ts";
 
 const limits: MetadataLimits = {

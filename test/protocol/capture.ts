@@ -12,6 +12,7 @@ import { apiNameOf } from "../../src/protocol/api-table.ts";
 import { dispatcher } from "../../src/protocol/dispatch.ts";
 import { FrameAssembler } from "../../src/server/frame-assembler.ts";
 import { openTestListener } from "../server/test-listener.ts";
+import { heapFrames } from "../support/heap-frames.ts";
 import { stockClients } from "./stock-clients.ts";
 import { stubHandlers } from "./stub-broker.ts";
 
@@ -37,7 +38,7 @@ async function capture(
     clock: systemRuntime().clock,
   });
   const tap = createServer((socket) => {
-    const frames = new FrameAssembler(10_000_000);
+    const frames = new FrameAssembler({ frameBytesMax: 10_000_000, memory: heapFrames });
     const upstream = connect(listener.port, listener.host);
     socket.on("data", (chunk) => {
       frames.push(chunk);

@@ -1,9 +1,9 @@
-/** Proves: frames come out as they went in, however the stream is cut, and a length alone takes no memory. */
+/** Proves: frames come out as they went in, however the stream is cut, and a length alone takes little memory. */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { joined } from "../../src/base/bytes.ts";
 import { CorruptData } from "../../src/base/errors.ts";
-import { FrameAssembler } from "../../src/server/frame-assembler.ts";
+import { FrameAssembler, type FrameMemory } from "../../src/server/frame-assembler.ts";
 
 const framed = (body: Uint8Array): Uint8Array => {
   const frame = new Uint8Array(4 + body.length);
@@ -12,11 +12,28 @@ const framed = (body: Uint8Array): Uint8Array => {
   return frame;
 };
 
-/** All frames that are there once the chunk has come. */
-function after(assembler: FrameAssembler, chunk: Uint8Array): readonly Uint8Array[] {
+/** An assembler, and the sizes of the frame memory that it holds. */
+function assembling(frameBytesMax = 1000): { readonly assembler: FrameAssembler; readonly held: Set<Uint8Array> } {
+  const held = new Set<Uint8Array>();
+  const memory: FrameMemory = {
+    take(length) {
+      const bytes = new Uint8Array(length);
+      held.add(bytes);
+      return bytes;
+    },
+    release: (frame) => expect(held.delete(frame)).toBe(true),
+  };
+  return { assembler: new FrameAssembler({ frameBytesMax, memory }), held };
+}
+
+/** All frames that are there once the chunk has come, whose memory is then overwritten. */
+function after(assembler: FrameAssembler, bytes: Uint8Array): readonly Uint8Array[] {
+  const chunk = Uint8Array.from(bytes);
   assembler.push(chunk);
   const frames: Uint8Array[] = [];
   for (let frame = assembler.next(); frame !== undefined; frame = assembler.next()) frames.push(frame);
+  assembler.settle();
+  chunk.fill(0xee);
   return frames;
 }
 
@@ -27,7 +44,7 @@ test("any cutting of the stream gives the same frames", () => {
       fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }),
       (bodies, cuts) => {
         const stream = joined(bodies.map(framed));
-        const assembler = new FrameAssembler(1000);
+        const assembler = assembling().assembler;
         const frames: Uint8Array[] = [];
         for (let at = 0, turn = 0; at < stream.length; turn += 1) {
           const size = cuts[turn % cuts.length] as number;
@@ -42,7 +59,7 @@ test("any cutting of the stream gives the same frames", () => {
 });
 
 test("half a frame says how much of it is there", () => {
-  const assembler = new FrameAssembler(1000);
+  const assembler = assembling().assembler;
   const frame = framed(new Uint8Array(100));
   expect(after(assembler, frame.subarray(0, 3))).toEqual([]);
   expect([assembler.arrived, assembler.announced]).toEqual([3, 0]);
@@ -51,7 +68,7 @@ test("half a frame says how much of it is there", () => {
 });
 
 test("frames that nobody has asked for are not cut", () => {
-  const assembler = new FrameAssembler(1000);
+  const assembler = assembling().assembler;
   const [first, second] = [framed(new Uint8Array(20)), framed(new Uint8Array(30))];
   assembler.push(joined([first, second]));
   expect(assembler.next()).toEqual(first.subarray(4));
@@ -61,14 +78,40 @@ test("frames that nobody has asked for are not cut", () => {
   expect(assembler.unread).toBe(0);
 });
 
-test("a frame inside one chunk is a view of it", () => {
-  const chunk = framed(new Uint8Array(50));
-  const [frame] = after(new FrameAssembler(1000), chunk);
-  expect(frame?.buffer).toBe(chunk.buffer);
+test("a length alone takes little memory; a frame that keeps coming gets all that it needs", () => {
+  const MiB = 2 ** 20;
+  const { assembler, held } = assembling(100 * MiB);
+  const body = new Uint8Array(5 * MiB).map((_, i) => i % 251);
+  const frame = framed(body);
+  expect(after(assembler, frame.subarray(0, 20))).toEqual([]);
+  expect([...held].map((memory) => memory.length)).toEqual([MiB]);
+  expect(after(assembler, frame.subarray(20, 3 * MiB))).toEqual([]);
+  expect([...held].map((memory) => memory.length)).toEqual([4 * MiB]);
+  const [whole] = after(assembler, frame.subarray(3 * MiB));
+  expect(Buffer.compare(whole as Uint8Array, body)).toBe(0);
+  expect([...held]).toEqual([whole]);
+});
+
+test("a frame that will not become complete gives its memory back", () => {
+  const { assembler, held } = assembling();
+  after(assembler, framed(new Uint8Array(100)).subarray(0, 50));
+  expect(held.size).toBe(1);
+  assembler.drop();
+  expect([held.size, assembler.arrived]).toEqual([0, 0]);
+});
+
+test("what is left of a chunk when it settles survives the chunk", () => {
+  const { assembler } = assembling();
+  const [first, second] = [framed(new Uint8Array(20).fill(1)), framed(new Uint8Array(30).fill(2))];
+  const chunk = joined([first, second]);
+  assembler.push(chunk);
+  assembler.settle();
+  chunk.fill(0xee);
+  expect([assembler.next(), assembler.next()]).toEqual([first.subarray(4), second.subarray(4)]);
 });
 
 test.each([-1, 0, 7, 1001, 0x7fff_ffff, -0x8000_0000])("a length of %i is refused", (length) => {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setInt32(0, length);
-  expect(() => after(new FrameAssembler(1000), bytes)).toThrow(CorruptData);
+  expect(() => after(assembling().assembler, bytes)).toThrow(CorruptData);
 });

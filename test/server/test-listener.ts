@@ -1,5 +1,6 @@
 /** A listener with generous limits, without logs and metrics. */
 import type { Clock } from "../../src/base/runtime.ts";
+import { Slabs } from "../../src/base/slabs.ts";
 import type { Dispatcher } from "../../src/protocol/dispatch.ts";
 import { type KafkaListener, type KafkaListenerLimits, openKafkaListener } from "../../src/server/kafka-listener.ts";
 
@@ -36,6 +37,7 @@ export async function openTestListener(options: {
     port: 0,
     dispatcher: options.dispatcher,
     limits: { ...testLimits, ...options.limits },
+    slabs: new Slabs(),
     clock: options.clock,
     logger: silent,
     metrics: { requestSeconds: ignored, requestsInFlight: ignored, connections: ignored, requestBytesHeld: ignored },

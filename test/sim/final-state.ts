@@ -2,8 +2,8 @@
 import { sleep } from "../../src/base/async.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { isOrphanSlot } from "../../src/stream/garbage.ts";
+import { objectPrefix } from "../../src/stream/object-name.ts";
 import { slotPrefix } from "../../src/stream/slot-format.ts";
-import { objectPrefix } from "../../src/stream/uploader.ts";
 import { type ActorWorld, nameOf, type TopicPartition } from "./actor.ts";
 import { flush } from "./administrator.ts";
 import { Client, type ClientWorld } from "./client.ts";

@@ -3,12 +3,14 @@ import type { Offset } from "../../src/base/ids.ts";
 import type { Handlers } from "../../src/protocol/dispatch.ts";
 import { BatchView } from "../../src/protocol/record-batch.ts";
 import { buildBatch, RecordCursor } from "../../src/protocol/records.ts";
+import type { StreamStorageOptions } from "../../src/stream/stream-storage.ts";
 import type { Wal } from "../../src/stream/wal.ts";
 import type { Round, Translator } from "../../src/table/translate.ts";
 import { HastyWal } from "./hasty-wal.ts";
 
 export interface Plant {
   readonly wrapWal?: (wal: Wal) => Wal;
+  readonly wrapMerged?: StreamStorageOptions["wrapMerged"];
   readonly wrapHandlers?: (handlers: Handlers) => Handlers;
   readonly wrapTranslator?: (translator: Translator) => Translator;
 }
@@ -22,6 +24,8 @@ export const plants = {
   "forgotten-commits": { wrapHandlers: (handlers) => ({ ...handlers, offsetCommit: answeredOnly }) },
   /** A fetch leaves out its first batch. */
   "skipped-batch": { wrapHandlers: (handlers) => ({ ...handlers, fetch: withoutFirstBatch(handlers) }) },
+  /** A merge leaves out the last batch of what it copies. */
+  "short-merge": { wrapMerged: (batches) => batches.slice(0, -1) },
   /** A table round leaves out a file now and then. */
   "lost-file": { wrapTranslator: (translator) => withoutFiles(translator) },
   /** Deleted records come back: the request is answered and nothing is done. */

@@ -306,6 +306,22 @@ describe("power loss", () => {
     expect(await recovered(disk.afterPowerLoss(() => "lost"))).toEqual([0, 1]);
   });
 
+  test("a segment whose name a killed process could not sync does not take what is written into it along", async () => {
+    const disk = new MemoryDisk();
+    const wal = walOn(disk);
+    await wal.recover(() => undefined);
+    await append(wal, 0);
+    await wal[Symbol.asyncDispose]();
+    const states = new Map([...disk.files()].map(([path, bytes]) => [path, { bytes, synced: bytes }]));
+    expect(states.size).toBe(2);
+    const [current] = states;
+    const killed = MemoryDisk.found({ shown: states, durable: new Map([current as NonNullable<typeof current>]) });
+    const next = walOn(killed);
+    await next.recover(() => undefined);
+    for (let i = 1; i < 4; i += 1) await append(next, i, 6000); // The last one goes into the second segment.
+    expect(await recovered(killed.afterPowerLoss(() => "lost"))).toEqual(upTo(4));
+  });
+
   test("planted bug: a WAL that acks before the sync is found out", async () => {
     let lost = 0;
     for (let cut = 5; cut < 60 && lost === 0; cut += 1) {

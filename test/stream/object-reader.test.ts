@@ -1,6 +1,7 @@
 /** Proves: reads of objects give every batch once, ask the store for as little as they can, and fetch ahead of who reads on. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { joined } from "../../src/base/bytes.ts";
+import { CorruptData, RangeUnreadable } from "../../src/base/errors.ts";
 import type { NodeEpoch, NodeId, Offset, Owned, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
@@ -19,6 +20,7 @@ const offsets = (from: number, to: number): Offset[] =>
 
 let store: MemoryObjectStore;
 let metadata: FakeMetadata;
+let alarms: RangeUnreadable[];
 let gets: { key: string; bytes: number }[];
 
 /** One batch an offset, 100 bytes each, blocks of 10. */
@@ -57,6 +59,7 @@ function reader(limits: { readaheadBytesMax?: number; blockCacheBytesMax?: numbe
   });
   const client = metadata.register(node, { clock: systemRuntime().clock, delayMs: () => 0 });
   return new ObjectReader({
+    unreadable: (range) => alarms.push(range),
     metadata: client,
     io,
     blocks,
@@ -85,6 +88,7 @@ beforeEach(() => {
   metadata = new FakeMetadata();
   metadata.addStream(stream, "00000000-0000-4000-8000-000000000001" as Uuid, node);
   gets = [];
+  alarms = [];
 });
 
 describe("object reader", () => {
@@ -140,7 +144,12 @@ describe("object reader", () => {
     await commit("a", 0, 10);
     const cold = reader();
     await store.delete(["a"]);
-    await expect(read(cold, 0, 10, 9999)).rejects.toThrow(/no object a/);
+    await expect(read(cold, 0, 10, 9999)).rejects.toMatchObject({
+      name: "RangeUnreadable",
+      because: "missing",
+      to: 10,
+    });
+    expect(alarms.length).toBe(1);
     const ranges = metadata.ranges.get(stream) ?? [];
     metadata.ranges.set(stream, []);
     metadata.streams.set(stream, { ...(metadata.streams.get(stream) as object), end: 0 } as never);
@@ -150,6 +159,24 @@ describe("object reader", () => {
     const reading = read(cold, 0, 10, 9999);
     metadata.ranges.set(stream, [replacement as never]);
     expect((await reading).found).toEqual(offsets(0, 10));
+  });
+
+  test("a rotten block is an error of its own range: all around it can be read, and nothing is skipped", async () => {
+    await commit("a", 0, 100);
+    await commit("b", 100, 120);
+    const bytes = Uint8Array.from(await store.get("a"));
+    const rotten = bytes.indexOf(42, 5000); // In the block of [40, 50).
+    bytes[rotten] = 41;
+    await store.put("a", bytes);
+    const cold = reader();
+    expect(await read(cold, 0, 100, 9999)).toEqual({ found: offsets(0, 40), next: 40 });
+    const failure: unknown = await read(cold, 40, 100, 9999).catch((cause: unknown) => cause);
+    expect(failure).toBeInstanceOf(RangeUnreadable);
+    expect(failure).toMatchObject({ stream, from: 40, to: 100, object: "a", because: "corrupt" });
+    expect((failure as RangeUnreadable).cause).toBeInstanceOf(CorruptData);
+    expect(await read(cold, 50, 100, 99_999)).toEqual({ found: offsets(50, 100), next: 100 });
+    expect((await read(cold, 100, 120, 9999)).found).toEqual(offsets(100, 120));
+    expect(alarms).toEqual([failure]);
   });
 
   test("the newest sidecar is found behind ranges that have none", async () => {

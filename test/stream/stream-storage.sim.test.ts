@@ -16,12 +16,13 @@ import { FileWal } from "../../src/stream/file-wal.ts";
 import type { StreamLimits } from "../../src/stream/limits.ts";
 import { ObjectWal } from "../../src/stream/object-wal.ts";
 import type { OpenedStream, StreamStorage } from "../../src/stream/storage.ts";
-import { openStreamStorage } from "../../src/stream/stream-storage.ts";
+import { openStreamStorage, type StreamStorageOptions } from "../../src/stream/stream-storage.ts";
 import type { Wal } from "../../src/stream/wal.ts";
 import { NodeClock, SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { HastyWal } from "../sim/hasty-wal.ts";
 import { SimRandom } from "../sim/random.ts";
+import { noMetrics } from "../support/no-metrics.ts";
 import { silent } from "../support/seeded.ts";
 import { TroubledStore } from "../support/troubled-store.ts";
 
@@ -48,6 +49,15 @@ const limits: StreamLimits = {
   readaheadBytesMax: 8000,
   readsInFlightMax: 2,
   readCursorsMax: 4,
+  mergeIntervalMs: 350,
+  mergeSourcesMin: 2,
+  mergeSourcesMax: 5,
+  mergeObjectBytesMax: 30_000,
+  mergeSpanMsMax: 1_000_000,
+  mergeCycleBytesMax: 40_000,
+  mergeCycleRangesMax: 12,
+  mergeMemoryBytesMax: 6000,
+  mergeBytesPerSecondMax: 1_000_000,
   garbageIntervalMs: 300,
   garbageGraceMs: 500,
   orphanAgeMsMin: 2000,
@@ -62,9 +72,6 @@ const metadataLimits: MetadataLimits = {
   checkpointEntries: 20,
   retry: { delayMsMin: 5, delayMsMax: 50 },
 };
-
-const gauge = { set: () => undefined };
-const metrics = { generationsQueued: gauge, logCacheBytes: gauge, uncommittedBytes: gauge, walBytes: gauge };
 
 interface Appended {
   readonly from: Offset;
@@ -85,6 +92,12 @@ function fold(state: State, batch: { readonly from: number; readonly to: number;
   return { end: batch.to, fold: sum | 0 };
 }
 
+/** A bug, to see that it is found. */
+interface Plant {
+  readonly wrapWal?: (wal: Wal) => Wal;
+  readonly wrapMerged?: StreamStorageOptions["wrapMerged"];
+}
+
 class World {
   readonly clock = new SimClock();
   readonly random: SimRandom;
@@ -95,7 +108,9 @@ class World {
   readonly model = new Map<StreamId, Appended[]>(streams.map((id) => [id, []]));
   readonly states = new Map<StreamId, State>();
   readonly opened = new Map<StreamId, OpenedStream>();
-  readonly wrapWal: (wal: Wal) => Wal;
+  readonly plant: Plant;
+  /** Objects that took the place of others. */
+  merges = 0;
   propose: MetadataClient["propose"] = () => Promise.reject(new Error("not started"));
   life = 0;
   fatal: unknown;
@@ -105,13 +120,13 @@ class World {
 
   readonly kind: "file" | "object";
 
-  constructor(seed: number, wrapWal: (wal: Wal) => Wal = (wal) => wal) {
+  constructor(seed: number, plant: Plant = {}) {
     this.kind = seed % 2 === 0 ? "object" : "file";
     this.random = new SimRandom(seed);
     this.disk = new SimDisk({ clock: this.clock, random: this.random.fork("disk") });
     this.objects = new MemoryObjectStore({ clock: this.clock });
     this.nodeClock = new NodeClock(this.clock);
-    this.wrapWal = wrapWal;
+    this.plant = plant;
   }
 
   async start(): Promise<void> {
@@ -133,6 +148,9 @@ class World {
         this.fatal = cause;
       },
     });
+    metadata.onChange((events) => {
+      if (events.some(({ kind }) => kind === "replace-ranges")) this.merges += 1;
+    });
     if (this.life === 1) {
       const topic = { topicId, name: "t", partitions: streams.length, configs: new Map<string, string>() };
       expect((await metadata.propose([{ kind: "create-topic", ...topic }])).kind).toBe("accepted");
@@ -144,14 +162,15 @@ class World {
       this.fatal = cause;
     };
     this.storage = await openStreamStorage({
-      wal: this.wrapWal(wal),
+      wal: this.plant.wrapWal?.(wal) ?? wal,
       store: this.store,
       metadata,
       runtime,
       limits,
-      metrics,
+      metrics: noMetrics,
       fatal,
       logger: silent,
+      wrapMerged: this.plant.wrapMerged ?? ((batches) => batches),
     });
     this.propose = (events) => metadata.propose(events);
     for (const id of streams) await this.open(id);
@@ -346,28 +365,47 @@ async function died(world: World, isDead: () => boolean): Promise<void> {
 describe("stream storage", () => {
   test("acked batches survive crashes at any moment, with a store that fails", { timeout: 120_000 }, async () => {
     const seeds = Number(process.env.SEEDS ?? 60);
+    let merges = 0;
     for (let seed = 1; seed <= seeds; seed += 1) {
       const world = new World(seed);
       await live(world).catch((cause: unknown) => {
         throw new Error(`seed ${seed}: ${world.clock.recentTrace().slice(-5).join("\n")}`, { cause });
       });
       expect([...world.model.values()].flat().length).toBeGreaterThan(20);
+      merges += world.merges;
     }
+    expect(merges).toBeGreaterThan(seeds);
   });
 
-  test.each(["file", "object"] as const)(
-    "planted bug: a WAL of kind %s that acks before it is durable loses batches, and this test sees it",
-    async (kind) => {
-      for (let seed = kind === "object" ? 2 : 1; seed <= 400; seed += 2) {
-        const world = new World(seed, (wal) => new HastyWal(wal));
-        const cause: unknown = await live(world).catch((error: unknown) => error);
-        if (cause === undefined) continue;
-        expect(String(cause)).toMatch(/acked batches of stream|corrupt WAL|deeply equal/);
-        return;
-      }
-      expect.unreachable("not found");
-    },
-  );
+  test.each<[what: string, plant: Plant, found: RegExp, firstSeed: 1 | 2]>([
+    [
+      "a WAL in a file that acks before the sync loses batches",
+      { wrapWal: (wal) => new HastyWal(wal) },
+      /acked batches of stream|corrupt WAL/,
+      1,
+    ],
+    [
+      "a WAL in the store that acks before it is there loses batches",
+      { wrapWal: (wal) => new HastyWal(wal) },
+      /acked batches of stream|to deeply equal/,
+      2,
+    ],
+    [
+      "a merge that leaves out the last batch of a block loses it",
+      { wrapMerged: (batches) => batches.slice(0, -1) },
+      /toEqual|to deeply equal|toBeGreaterThan/,
+      1,
+    ],
+  ])("planted bug: %s, and this test sees it", { timeout: 120_000 }, async (_, plant, found, firstSeed) => {
+    let caught = 0;
+    for (let seed: number = firstSeed; seed <= 200 && caught === 0; seed += 2) {
+      await live(new World(seed, plant)).catch((cause: unknown) => {
+        expect(String(cause)).toMatch(found);
+        caught += 1;
+      });
+    }
+    expect(caught).toBe(1);
+  });
 });
 
 /** An append takes its time before and after it happens, and never returns to a node that died meanwhile. */

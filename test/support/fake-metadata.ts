@@ -88,7 +88,10 @@ export class FakeMetadata {
     } else if (event.kind === "delete-topic") {
       for (const { id, topicId } of this.streams.values()) if (topicId === event.topicId) this.#drop(id);
     } else if (event.kind === "objects-deleted") {
-      for (const object of event.objects) this.unreferenced.delete(object);
+      for (const object of event.objects) {
+        this.unreferenced.delete(object);
+        this.objects.delete(object);
+      }
     }
   }
 
@@ -117,8 +120,7 @@ export class FakeMetadata {
   #findUnreferenced(): void {
     const named = new Set([...this.ranges.values()].flat().map((range) => range.object));
     for (const key of this.objects.keys()) {
-      if (named.has(key)) continue;
-      this.objects.delete(key);
+      if (named.has(key) || this.unreferenced.has(key)) continue;
       this.unreferenced.set(key, this.seq as Seq);
     }
   }

@@ -16,6 +16,7 @@ import { seededRandom, silent } from "./seeded.ts";
 
 const limits: LogLimits = {
   laneBatchesMax: 100,
+  laneWaitMsMax: 5000,
   inflatedBytesMax: 64 * 1024 * 1024,
   producersMax: 1000,
   producerIdleMsMax: 86_400_000,

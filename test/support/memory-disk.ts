@@ -17,6 +17,12 @@ interface Inode {
 
 type Names = Map<string, Inode>;
 
+/** A file as it is read, and as a loss of power would leave it. */
+export interface FileState {
+  readonly bytes: Uint8Array;
+  readonly synced: Uint8Array;
+}
+
 export class MemoryDisk implements Disk {
   /** Operations so far. */
   steps = 0;
@@ -30,6 +36,32 @@ export class MemoryDisk implements Disk {
   #namesSynced: Names = new Map();
   /** Directory changes that are not synced, as functions to apply to the synced names. */
   #changes: { readonly directory: string; readonly apply: (names: Names) => void }[] = [];
+
+  /** A disk whose page cache shows more than is durable, and takes for clean what it shows: nothing is written unless anew. */
+  static found(image: {
+    readonly shown: ReadonlyMap<string, FileState>;
+    readonly durable: ReadonlyMap<string, FileState>;
+  }): MemoryDisk {
+    const disk = new MemoryDisk();
+    const inodes = new Map<FileState, Inode>();
+    const inodeOf = (state: FileState): Inode => {
+      const { bytes, synced } = state;
+      const known = inodes.get(state) ?? { bytes: bytes.slice(), synced: synced.slice(), writes: [], isResized: false };
+      inodes.set(state, known);
+      return known;
+    };
+    const shown: Names = new Map([...image.shown].map(([path, state]) => [path, inodeOf(state)]));
+    disk.#namesSynced = new Map([...image.durable].map(([path, state]) => [path, inodeOf(state)]));
+    disk.#names = new Map(shown);
+    for (const directory of new Set([...shown.keys()].map(directoryOf))) {
+      const apply = (names: Names): void => {
+        for (const path of names.keys()) if (directoryOf(path) === directory) names.delete(path);
+        for (const [path, inode] of shown) if (directoryOf(path) === directory) names.set(path, inode);
+      };
+      disk.#changes.push({ directory, apply });
+    }
+    return disk;
+  }
 
   static of(files: ReadonlyMap<string, Uint8Array>): MemoryDisk {
     const disk = new MemoryDisk();

@@ -42,6 +42,8 @@ export class MemoryStreams implements StreamStorage {
     for (const stream of this.#streams.values()) stream.cut();
   }
 
+  readonly fullness = 0;
+
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 

@@ -19,4 +19,5 @@ export const noMetrics: CompactorMetrics & StreamMetrics = {
   logCacheBytes: nothing,
   uncommittedBytes: nothing,
   walBytes: nothing,
+  unreadableReads: nothing,
 };

@@ -55,7 +55,7 @@ export class PartitionWorld {
       label: new Uint8Array(),
       sidecar: () => this.partition.sidecar(),
     });
-    const limits = { laneBatchesMax: this.#laneBatchesMax, inflatedBytesMax };
+    const limits = { laneBatchesMax: this.#laneBatchesMax, laneWaitMsMax: 5000, inflatedBytesMax };
     this.partition = new OwnedPartition({
       topicId,
       topic: "orders",

@@ -1,5 +1,7 @@
 /** Proves: what is produced is in the table after a flush, once; dead letters in theirs; each trouble stops only its own table. */
 import { describe, expect, test } from "vitest";
+import { RangeUnreadable } from "../../src/base/errors.ts";
+import type { StreamId } from "../../src/base/ids.ts";
 import { Lake, offset } from "../support/lake.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
 
@@ -122,6 +124,29 @@ describe("trouble", () => {
     const [table] = compactor.tables();
     expect(table?.table).toMatchObject({ state: "paused", reason: expect.stringContaining("offset 1") });
     await expect(compactor.flush("orders")).rejects.toThrow(/paused/);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("an object that cannot be read any more pauses the table with the reason; nothing is skipped", async () => {
+    const lake = new Lake(11);
+    const topic = lake.topic("orders", 1);
+    await lake.produce(topic, 0, [json({ id: 1 })]);
+    await lake.produce(topic, 0, [json({ id: 2 })]);
+    await lake.produce(topic, 0, [json({ id: 3 })]);
+    const partition = lake.partition(topic, 0);
+    const read = partition.read.bind(partition);
+    const range = { stream: 1 as StreamId, from: offset(1), to: offset(2), object: "objects/x", cause: undefined };
+    partition.read = (request) =>
+      request.from === 1 ? Promise.reject(new RangeUnreadable({ ...range, because: "corrupt" })) : read(request);
+    const { compactor } = lake.open([tableSettings("json")]);
+    await expect(compactor.flush("orders")).rejects.toThrow(/partition 0: offsets 1 to 2 .* objects\/x is corrupt/);
+    const [table] = compactor.tables();
+    expect(table?.table?.state).toBe("paused");
+    expect(await lake.places(orders)).toEqual(["0:0"]);
+    partition.read = read;
+    await compactor.resume("orders", "accept");
+    await compactor.flush("orders");
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
     await compactor[Symbol.asyncDispose]();
   });
 

@@ -1,0 +1,15 @@
+/** What must not be shown, wherever a text that holds it comes by: logs, errors, `config print`. */
+
+export const secretMask = "********";
+
+/** Parameters of URLs that are keys: of object stores (src/object-store/store-url.ts), and the signature of an Azure SAS. */
+const parameters = "accessKey|secretKey|sessionToken|sseCustomerKey|accountKey|sasToken|sig|X-Amz-Signature";
+const secretParameter = new RegExp(String.raw`([?&](?:${parameters})=)[^&\s"']*`, "g");
+
+/** user:password@ in a URL. */
+const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/@]+@/gi;
+
+/** The text without the passwords and keys of the URLs in it. */
+export function withoutSecrets(text: string): string {
+  return text.replace(urlPassword, `$1:${secretMask}@`).replace(secretParameter, `$1${secretMask}`);
+}
