@@ -82,7 +82,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       failed: fatal,
     }),
   );
-  const wal = makeWal({ ...options, metadata });
+  const wal = await makeWal({ ...options, metadata });
   const slabs = new Slabs();
   const storage = opened.use(
     await openStreamStorage({
