@@ -28,6 +28,9 @@ const node = {
   }),
 };
 
+/** A thousand dollars: nothing that is sold by the request or the GiB costs more. */
+const nanodollarsMax = 1_000_000_000_000;
+
 const objectStore = {
   objectStoreUrl: setting({
     key: "object.store.url",
@@ -83,9 +86,78 @@ const objectStore = {
     max: 300_000,
     doc: "Longest delay before a request is repeated.",
   }),
+  objectStorePriceWriteNanodollars: setting({
+    key: "object.store.price.write.nanodollars",
+    type: "integer",
+    default: 5_000,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one PUT, POST or LIST request, for the metric of what the store costs; default as AWS lists S3 Standard in us-east-1 in 2026 ($5 a million).",
+  }),
+  objectStorePriceReadNanodollars: setting({
+    key: "object.store.price.read.nanodollars",
+    type: "integer",
+    default: 400,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one GET or HEAD request; default as AWS lists S3 Standard in us-east-1 in 2026 ($0.40 a million).",
+  }),
+  objectStorePriceDeleteNanodollars: setting({
+    key: "object.store.price.delete.nanodollars",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one DELETE or abort request; AWS takes nothing.",
+  }),
+  objectStorePriceInNanodollars: setting({
+    key: "object.store.price.in.nanodollars.per.gib",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of a GiB sent to the store; S3 Standard takes nothing, S3 Express and some gateways do.",
+  }),
+  objectStorePriceOutNanodollars: setting({
+    key: "object.store.price.out.nanodollars.per.gib",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of a GiB read from the store; AWS takes nothing within a region.",
+  }),
 };
 
 const metadata = {
+  metadataUrl: setting({
+    key: "metadata.url",
+    type: "string",
+    default: "",
+    secret: true,
+    doc: "Where the metadata log is: postgres://user:password@host:port/database?cluster=..&sslmode=.., s3://bucket/prefix?.. as in object.store.url, bucket for the bucket of the data, or a directory; empty means a directory inside data.directory.",
+  }),
+  metadataRequestMsMax: setting({
+    key: "metadata.request.ms.max",
+    type: "ms",
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    doc: "A request to PostgreSQL that takes longer is given up; whether it took effect is then settled by repeating it.",
+  }),
+  metadataMirrorEnabled: setting({
+    key: "metadata.mirror.enabled",
+    type: "boolean",
+    default: true,
+    doc: "Copy the metadata log into the bucket, so that inlet rebuild can make the cluster again from the bucket alone.",
+  }),
+  metadataMirrorIntervalMs: setting({
+    key: "metadata.mirror.interval.ms",
+    type: "ms",
+    default: 5_000,
+    min: 100,
+    max: 3_600_000,
+    doc: "How long the copy of the metadata in the bucket may lag behind; deletions are copied at once.",
+  }),
   metadataPollMs: setting({
     key: "metadata.poll.ms",
     type: "ms",
@@ -549,6 +621,37 @@ const log = {
     default: 64,
     min: 1,
     doc: "Partitions that are opened, or trimmed, side by side.",
+  }),
+  cleanerIntervalMs: setting({
+    key: "cleaner.interval.ms",
+    type: "ms",
+    default: 15_000,
+    min: 10,
+    max: 86_400_000,
+    doc: "How often compacted topics are looked at for records to clean (Kafka's log.cleaner.backoff.ms).",
+  }),
+  cleanerMapBytesMax: setting({
+    key: "cleaner.map.bytes.max",
+    type: "bytes",
+    default: 64 * MiB,
+    min: 64 * KiB,
+    max: 4 * GiB,
+    doc: "Memory for the keys of a partition that is being cleaned, 32 bytes each; what does not fit takes another pass (Kafka's log.cleaner.dedupe.buffer.size).",
+  }),
+  cleanerBufferBytesMax: setting({
+    key: "cleaner.buffer.bytes.max",
+    type: "bytes",
+    default: 16 * MiB,
+    min: 64 * KiB,
+    max: 1 * GiB,
+    doc: "Cleaned records that are held to be written as one object; stored ranges that are larger are read twice instead.",
+  }),
+  cleanerBytesPerSecondMax: setting({
+    key: "cleaner.bytes.per.second.max",
+    type: "bytes",
+    default: 32 * MiB,
+    min: 64 * KiB,
+    doc: "Bytes that the cleaner reads in a second, all partitions together (Kafka's log.cleaner.io.max.bytes.per.second).",
   }),
   fetchBytesMax: setting({
     key: "fetch.bytes.max",

@@ -1,7 +1,6 @@
 /** The process: the core over this machine's clock, disk and stores, with sockets in front and background work beside it. */
 import { type AddressInfo, createServer } from "node:net";
-import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import type { Settings } from "../schemas/config.ts";
 import { type Clock, type Runtime, systemRuntime } from "./base/runtime.ts";
@@ -10,12 +9,13 @@ import type { Logger } from "./base/telemetry.ts";
 import type { Config } from "./config.ts";
 import { type Core, openCore } from "./core.ts";
 import { lockDirectory } from "./directory-lock.ts";
-import { collectMetrics, storeMetrics, streamMetrics } from "./exported-metrics.ts";
+import { collectMetrics, coreMetrics, storeMetrics } from "./exported-metrics.ts";
 import { clusterIdText } from "./handlers/cluster-view.ts";
-import { kafkaLimits, objectStoreLimits, stateLogLimitsOf } from "./limits.ts";
-import { openFileLog } from "./metadata/file-log.ts";
+import { kafkaLimits, objectStoreLimits, stateLogLimitsOf, storePrices } from "./limits.ts";
 import type { Topic } from "./metadata/image.ts";
+import { inDataBucket, openMetadataLog } from "./metadata/open.ts";
 import { openObjectStore } from "./object-store/open.ts";
+import { requireConditionalWrites } from "./object-store/probe.ts";
 import { dispatcher } from "./protocol/dispatch.ts";
 import type { CompatibilityLevel } from "./registry/compatibility.ts";
 import { registryErrorWords, registryRoutes } from "./registry/routes.ts";
@@ -24,6 +24,7 @@ import { openSchemaTopic } from "./schema-topic.ts";
 import { adminRoutes } from "./server/admin-routes.ts";
 import { type HttpServer, openHttpServer } from "./server/http.ts";
 import { openKafkaListener } from "./server/kafka-listener.ts";
+import { isOwnStore, metadataLogDeps, storeUrlOf } from "./stores.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-catalog-server.ts";
 import { openTables, type Tables } from "./tables.ts";
 import { openLogger } from "./telemetry/logging.ts";
@@ -70,22 +71,16 @@ export async function openBroker(config: Config): Promise<Broker> {
   const registryOfMetrics = new MetricRegistry(metricsTable, { seriesMax: settings.metricsSeriesMax });
   const { metrics } = registryOfMetrics;
   opened.use(openProcessMetrics(registryOfMetrics, clock));
-  const metadataDirectory = join(settings.dataDirectory, "metadata");
-  const metadataLog = opened.use(
-    await openFileLog({
-      directory: metadataDirectory,
-      disk: systemDisk,
-      segmentBytesMax: settings.metadataSegmentBytesMax,
-    }),
-  );
-  const storeUrl = settings.objectStoreUrl || pathToFileURL(join(settings.dataDirectory, "objects")).href;
+  const storeUrl = storeUrlOf(settings);
   const storeDeps = {
     runtime,
     disk: systemDisk,
     limits: objectStoreLimits(settings),
-    metrics: storeMetrics(metrics),
+    metrics: storeMetrics(metrics, storePrices(settings)),
   };
   const store = opened.use(await openObjectStore(storeUrl, storeDeps));
+  if (!isOwnStore(storeUrl)) await requireConditionalWrites(store, runtime.random);
+  const metadataLog = opened.use(await openMetadataLog(metadataLogDeps({ settings, store, storeDeps, logger })));
   const warehouse = await openWarehouse({ settings, storeUrl, storeDeps });
   opened.use(warehouse.files);
 
@@ -103,7 +98,8 @@ export async function openBroker(config: Config): Promise<Broker> {
       metadataLog,
       store,
       logger,
-      metrics: streamMetrics(metrics),
+      metrics: coreMetrics(metrics),
+      mirrorsMetadata: settings.metadataMirrorEnabled && settings.metadataUrl !== inDataBucket,
       advertised,
       fatal,
       becomesTable: (topic) => config.tables.some((table) => table.topic === topic),

@@ -30,6 +30,9 @@ process.exitCode = await runCli({
     openBroker: async (config) => (await import("./broker.ts")).openBroker(config),
     runDemo: async (options) => (await import("./demo.ts")).runDemo(options),
   },
+  storage: {
+    openStorage: async (config) => (await import("./offline-storage.ts")).openOfflineStorage(config),
+  },
   randomId: () => uuidRandom(random).slice(0, 8),
 });
 

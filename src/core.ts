@@ -6,7 +6,7 @@ import type { Settings } from "../schemas/config.ts";
 import type { Disk } from "./base/disk.ts";
 import type { Runtime } from "./base/runtime.ts";
 import { Slabs } from "./base/slabs.ts";
-import type { Logger } from "./base/telemetry.ts";
+import type { Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
 import { configLayers } from "./handlers/config-layers.ts";
@@ -19,7 +19,7 @@ import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
-import { fetchSessionLimits, logLimits, metadataLimits } from "./limits.ts";
+import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits } from "./limits.ts";
 import { FetchWait } from "./log/fetch-wait.ts";
 import { type LocalLog, openLog } from "./log/local-log.ts";
 import { effectiveTopicConfig } from "./log/topic-config.ts";
@@ -27,6 +27,7 @@ import { makeWal } from "./make-wal.ts";
 import type { CasLog } from "./metadata/cas-log.ts";
 import type { MetadataClient } from "./metadata/client.ts";
 import { openMetadata } from "./metadata/metadata-client.ts";
+import { Mirror } from "./metadata/mirror.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
 import type { ApiName } from "./protocol/api-table.ts";
 import type { Handlers } from "./protocol/dispatch.ts";
@@ -44,7 +45,9 @@ export interface CoreOptions {
   /** Closed by the caller, after the core. */
   readonly store: ObjectStore;
   readonly logger: Logger;
-  readonly metrics: StreamMetrics;
+  readonly metrics: CoreMetrics;
+  /** Whether the metadata log is copied into the store; it need not be when that is where it is. */
+  readonly mirrorsMetadata: boolean;
   /** Where clients reach this broker. */
   readonly advertised: { readonly host: string; readonly port: number };
   /** The node cannot go on: the process must stop without another ack. May be called more than once. */
@@ -55,6 +58,10 @@ export interface CoreOptions {
   readonly wrapMerged?: StreamStorageOptions["wrapMerged"];
   /** Topics whose records retention leaves alone until their table holds them; none by default. */
   readonly becomesTable?: (topic: string) => boolean;
+}
+
+export interface CoreMetrics extends StreamMetrics {
+  readonly metadataMirrorLag: Gauge;
 }
 
 export interface Core extends AsyncDisposable {
@@ -71,9 +78,19 @@ export interface Core extends AsyncDisposable {
 export async function openCore(options: CoreOptions): Promise<Core> {
   const { settings, runtime, logger, fatal, advertised } = options;
   await using opened = new AsyncDisposableStack();
+  const mirror = opened.use(
+    new Mirror({
+      log: options.metadataLog,
+      store: options.store,
+      clock: runtime.clock,
+      logger,
+      limits: mirrorLimits(settings),
+      lag: options.metrics.metadataMirrorLag,
+    }),
+  );
   const metadata = opened.use(
     await openMetadata({
-      log: options.metadataLog,
+      log: mirror.log,
       nodeId: settings.nodeId as MetadataClient["nodeId"],
       node: { ...advertised, rack: null },
       runtime,
@@ -83,6 +100,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     }),
   );
   const wal = await makeWal({ ...options, metadata });
+  if (options.mirrorsMetadata) mirror.follow(metadata);
   const slabs = new Slabs();
   const storage = opened.use(
     await openStreamStorage({

@@ -26,6 +26,12 @@ export function lockDirectory(directory: string): Disposable {
   }
 }
 
+/** The process that holds the directory, if one does. Changes nothing. */
+export function holderOf(directory: string): number | undefined {
+  const holder = readHolder(join(directory, fileName));
+  return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
+}
+
 interface Holder {
   readonly pid: number;
   /** In the clock ticks that /proc counts in; tells a process from a later one with the same pid. "" where there is no /proc. */

@@ -1,25 +1,29 @@
 /** What the parts know, as the metrics table names it: gauges and counters that are read when somebody scrapes. */
-import type { Core } from "./core.ts";
+import type { Core, CoreMetrics } from "./core.ts";
 import type { ObjectStoreMetrics } from "./object-store/measured.ts";
-import type { StreamMetrics } from "./stream/stream-storage.ts";
+import type { StorePrices } from "./object-store/prices.ts";
 import type { MetricRegistry } from "./telemetry/metrics.ts";
 import type { Metrics, metricsTable } from "./telemetry/metrics-table.ts";
 
-export function streamMetrics(metrics: Metrics): StreamMetrics {
+export function coreMetrics(metrics: Metrics): CoreMetrics {
   return {
     generationsQueued: metrics.generationsQueued,
     logCacheBytes: metrics.logCacheBytes,
     uncommittedBytes: metrics.uncommittedBytes,
     walBytes: metrics.walUntrimmedBytes,
+    metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
   };
 }
 
 /** The store measures in milliseconds, the metric is in seconds. */
-export function storeMetrics({ storeRequests, storeBytes, storeSeconds }: Metrics): ObjectStoreMetrics {
+export function storeMetrics(metrics: Metrics, prices: StorePrices): ObjectStoreMetrics {
+  const { storeRequests, storeBytes, storeSeconds, storeDollars } = metrics;
   return {
     requests: storeRequests,
     bytes: storeBytes,
+    dollars: storeDollars,
+    prices,
     latencyMs: { observe: (ms, labels) => storeSeconds.observe(ms / 1000, labels) },
   };
 }

@@ -4,7 +4,9 @@ import type { FetchSessionLimits } from "./handlers/fetch-session.ts";
 import type { LogLimits } from "./log/local-log.ts";
 import type { StateLogLimits } from "./log/state-log.ts";
 import type { MetadataLimits } from "./metadata/metadata-client.ts";
+import type { MirrorOptions } from "./metadata/mirror.ts";
 import type { ObjectStoreDeps } from "./object-store/open.ts";
+import type { StorePrices } from "./object-store/prices.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
 import type { CompactorLimits } from "./table/compactor.ts";
 import type { RoundLimits } from "./table/translate-round.ts";
@@ -22,6 +24,16 @@ export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"]
   };
 }
 
+export function storePrices(settings: Settings): StorePrices {
+  return {
+    write: { perRequestNanodollars: settings.objectStorePriceWriteNanodollars },
+    read: { perRequestNanodollars: settings.objectStorePriceReadNanodollars },
+    delete: { perRequestNanodollars: settings.objectStorePriceDeleteNanodollars },
+    in: { perGibNanodollars: settings.objectStorePriceInNanodollars },
+    out: { perGibNanodollars: settings.objectStorePriceOutNanodollars },
+  };
+}
+
 export function logLimits(settings: Settings): LogLimits {
   return {
     laneBatchesMax: settings.logLaneBatchesMax,
@@ -32,6 +44,10 @@ export function logLimits(settings: Settings): LogLimits {
     maintenanceIntervalMs: settings.logMaintenanceIntervalMs,
     reopenIntervalMs: settings.logReopenIntervalMs,
     streamsOpenedMax: settings.logStreamsOpenedMax,
+    cleanerIntervalMs: settings.cleanerIntervalMs,
+    cleanerMapBytesMax: settings.cleanerMapBytesMax,
+    cleanerBufferBytesMax: settings.cleanerBufferBytesMax,
+    cleanerBytesPerSecondMax: settings.cleanerBytesPerSecondMax,
   };
 }
 
@@ -53,6 +69,10 @@ export function metadataLimits(settings: Settings): MetadataLimits {
     checkpointEntries: settings.metadataCheckpointEntries,
     retry: { delayMsMin: settings.metadataRetryDelayMsMin, delayMsMax: settings.metadataRetryDelayMsMax },
   };
+}
+
+export function mirrorLimits(settings: Settings): MirrorOptions["limits"] {
+  return { intervalMs: settings.metadataMirrorIntervalMs, readEntriesMax: settings.metadataReadEntriesMax };
 }
 
 export function stateLogLimitsOf(settings: Settings): StateLogLimits {

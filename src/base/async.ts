@@ -33,6 +33,36 @@ export function backoffDelayMs(limits: BackoffLimits, attempt: number, random: R
   return limits.delayMsMin + random.unit() * Math.max(0, ceiling - limits.delayMsMin);
 }
 
+/** Runs long work in steps, and lets others have the event loop when a slice of time is used up. */
+export class Slices {
+  readonly #clock: Clock;
+  readonly #sliceMsMax: number;
+  readonly #signal: AbortSignal | undefined;
+  #startedMs: number;
+
+  constructor(options: { readonly clock: Clock; readonly sliceMsMax: number; readonly signal?: AbortSignal }) {
+    this.#clock = options.clock;
+    this.#sliceMsMax = options.sliceMsMax;
+    this.#signal = options.signal;
+    this.#startedMs = options.clock.monotonic();
+  }
+
+  /** Each `yield` of the work is a place where it may be interrupted. Rejects with the signal's reason when it aborts. */
+  async run<T>(work: Generator<void, T, void>): Promise<T> {
+    for (let step = work.next(); ; step = work.next()) {
+      if (step.done === true) return step.value;
+      await this.pause();
+    }
+  }
+
+  /** Waits for a turn of others if the slice is used up. */
+  async pause(): Promise<void> {
+    if (this.#clock.monotonic() - this.#startedMs < this.#sliceMsMax) return;
+    await sleep(this.#clock, 0, this.#signal);
+    this.#startedMs = this.#clock.monotonic();
+  }
+}
+
 /** Lets at most `width` holders in at once; the others wait in order of arrival. */
 export class Gate {
   readonly #width: number;

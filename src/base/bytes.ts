@@ -353,6 +353,14 @@ export class ByteWriter {
   }
 }
 
+/** What `varlong` takes for the value. */
+export function varlongBytes(value: number): number {
+  let left = Math.floor((value < 0 ? -value - 1 : value) / 64);
+  let bytes = 1;
+  for (; left > 0; left = Math.floor(left / 128)) bytes += 1;
+  return bytes;
+}
+
 export function utf8Length(text: string): number {
   return Buffer.byteLength(text, "utf8");
 }

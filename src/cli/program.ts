@@ -7,6 +7,7 @@ import type { Context } from "./context.ts";
 import { addGroupCommands } from "./group-commands.ts";
 import { CommandFailed, exitCodes, type Format, type Terminal } from "./output.ts";
 import { addServerCommands, type ServerParts } from "./server-commands.ts";
+import { addStorageCommands, type StorageParts } from "./storage-commands.ts";
 import { addTableCommands } from "./table-commands.ts";
 import { addTopicCommands } from "./topic-commands.ts";
 
@@ -18,6 +19,7 @@ export interface CliOptions {
   readonly input: Readable;
   readonly signal: AbortSignal;
   readonly server: ServerParts;
+  readonly storage: StorageParts;
   randomId(): string;
 }
 
@@ -50,6 +52,7 @@ function programOf(options: CliOptions): Command {
     .description("A Kafka-compatible broker on object storage whose topics are Apache Iceberg tables.")
     .version(options.version)
     .addOption(new Option("--format <format>", "how results are printed").choices(["text", "json"]).default("text"))
+    .option("--json", "the same as --format json")
     .option("-b, --brokers <list>", "host:port of brokers, joined by commas", "127.0.0.1:9092")
     .option("--admin <url>", "the broker's admin API", "http://127.0.0.1:8080")
     .exitOverride()
@@ -62,7 +65,8 @@ function programOf(options: CliOptions): Command {
     signal: options.signal,
     randomId: () => options.randomId(),
     get format() {
-      return program.opts<{ readonly format: Format }>().format;
+      const { format, json } = program.opts<{ readonly format: Format; readonly json?: true }>();
+      return json === true ? "json" : format;
     },
     get brokers() {
       return program.opts<{ readonly brokers: string }>().brokers;
@@ -76,6 +80,7 @@ function programOf(options: CliOptions): Command {
   addTopicCommands(program, context);
   addGroupCommands(program, context);
   addTableCommands(program, context);
+  addStorageCommands(program, context, options.storage);
   for (const command of everyCommand(program)) command.copyInheritedSettings(program).exitOverride();
   return program;
 }

@@ -51,5 +51,7 @@ async function deleteBefore(
       return "OFFSET_OUT_OF_RANGE";
     case "compacted-only":
       return "POLICY_VIOLATION";
+    case "closed":
+      return "NOT_LEADER_OR_FOLLOWER";
   }
 }

@@ -6,7 +6,7 @@ import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import { KiB, MiB } from "../base/settings.ts";
 import { compress, compressAside, inflate, inflateAside } from "../protocol/compression.ts";
-import { BatchView, type Compression, encodeBatch } from "../protocol/record-batch.ts";
+import { BatchView, type Compression, rebuildBatch } from "../protocol/record-batch.ts";
 import { buildBatch, type NewRecord, RecordCursor, readMarker } from "../protocol/records.ts";
 import { checkClientBatch, type Rejected, rejected, tooLarge, type WalkedRecords, walkRecords } from "./batch-check.ts";
 import type { AppendOptions } from "./log.ts";
@@ -154,7 +154,7 @@ function recompress(
     target === "gzip" || target === "lz4" || target === "zstd" ? config.compressionLevels[target] : undefined;
   const options = level === undefined ? {} : { level };
   const finish = (compressed: Uint8Array): Prepared => {
-    const bytes = withRecords(header, target, compressed);
+    const bytes = rebuildBatch(header, { compression: target, records: compressed });
     return tooLarge(bytes.length, config) ?? prepared(new BatchView(bytes), walked);
   };
   if (target === "none" || records.length <= inlineBytesMax) return finish(compress(target, records, options));
@@ -185,25 +185,6 @@ function renumber(
     baseSequence,
   });
   return tooLarge(bytes.length, config) ?? prepared(new BatchView(bytes), walked);
-}
-
-function withRecords(header: BatchView, compression: Compression, records: Uint8Array): Uint8Array {
-  return encodeBatch({
-    baseOffset: header.baseOffset,
-    leaderEpoch: header.leaderEpoch,
-    compression,
-    timestampType: header.timestampType,
-    isTransactional: header.isTransactional,
-    isControl: header.isControl,
-    lastOffsetDelta: header.lastOffsetDelta,
-    baseTimestamp: header.baseTimestamp,
-    maxTimestamp: header.maxTimestamp,
-    producerId: header.producerId,
-    producerEpoch: header.producerEpoch,
-    baseSequence: header.baseSequence,
-    recordCount: header.recordCount,
-    records,
-  });
 }
 
 function refuseCorrupt(cause: unknown): Rejected {

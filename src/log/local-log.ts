@@ -13,13 +13,14 @@ import type { MetadataEvent } from "../metadata/events.ts";
 import type { StreamInfo, Topic } from "../metadata/image.ts";
 import type { OpenedStream, StreamStorage } from "../stream/storage.ts";
 import { BatchPreparer, type ClientTransactions, type PrepareLimits } from "./batch-preparer.ts";
-import type { Log, Lookup, Partition } from "./log.ts";
+import { Cleaner, type CleanerLimits } from "./cleaning/cleaner.ts";
+import type { Log, Lookup } from "./log.ts";
 import { OwnedPartition, type PartitionLimits } from "./partition.ts";
 import { restore, sidecarBeforeRestore } from "./restore.ts";
 import { encodeStreamLabel } from "./stream-label.ts";
 import type { TopicConfig } from "./topic-config.ts";
 
-export interface LogLimits extends PartitionLimits, PrepareLimits {
+export interface LogLimits extends PartitionLimits, PrepareLimits, CleanerLimits {
   readonly producersMax: number;
   readonly producerIdleMsMax: number;
   readonly maintenanceIntervalMs: number;
@@ -40,7 +41,7 @@ export interface LogOptions {
   /** The effective config; asked again when the topic's or a broker's configs change. */
   readonly topicConfig: (topic: Topic) => TopicConfig;
   readonly transactions: ClientTransactions;
-  /** Retention must not pass this offset (what is not in the lake yet); undefined for no bound. */
+  /** Retention and cleaning must not pass this offset (what is not in the lake yet); undefined for no bound. */
   readonly holdRetention?: (topicId: Uuid, partition: number) => Offset | undefined;
   /** The node cannot go on: it was fenced, or the program is wrong. */
   readonly failed: (cause: unknown) => void;
@@ -76,6 +77,7 @@ export class LocalLog implements Log {
   readonly #following: Disposable;
   readonly #maintenance: Loop;
   readonly #reopening: Loop;
+  readonly #cleaner: Cleaner;
   #isClosed = false;
 
   constructor(options: LogOptions) {
@@ -96,6 +98,14 @@ export class LocalLog implements Log {
       turn: async () => this.reopen(),
       failed: (cause) => options.failed(cause),
     });
+    this.#cleaner = new Cleaner({
+      clock,
+      logger: options.logger,
+      limits: options.limits,
+      partitions: () => this.partitions(),
+      hold: ({ topicId, index }) => options.holdRetention?.(topicId, index),
+      failed: (cause) => options.failed(cause),
+    });
     this.#adopt(options.metadata.image.topics());
   }
 
@@ -109,7 +119,7 @@ export class LocalLog implements Log {
     return this.#isOurs(info) ? opening : { kind: "elsewhere", node: info.node, leaderEpoch: info.epoch };
   }
 
-  *partitions(): Iterable<Partition> {
+  *partitions(): Iterable<OwnedPartition> {
     for (const { partition } of this.#byStream.values()) if (partition !== undefined) yield partition;
   }
 
@@ -123,6 +133,11 @@ export class LocalLog implements Log {
     this.#open([...this.#byStream.values()].filter((slot) => slot.state === "broken"));
   }
 
+  /** Cleans every compacted partition that is due. */
+  async clean(): Promise<void> {
+    await this.#cleaner.turn();
+  }
+
   /** One turn of retention and expiry over all partitions. */
   async maintain(): Promise<void> {
     const slots = [...this.#byStream.values()];
@@ -133,6 +148,7 @@ export class LocalLog implements Log {
     this.#isClosed = true;
     this.#following[Symbol.dispose]();
     await this.#maintenance[Symbol.asyncDispose]();
+    await this.#cleaner[Symbol.asyncDispose]();
     await this.#reopening[Symbol.asyncDispose]();
     await this.settled();
     await this.#proposals.close();

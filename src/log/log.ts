@@ -59,7 +59,8 @@ export type DeleteRecordsOutcome =
   | { readonly kind: "moved"; readonly logStart: Offset }
   | { readonly kind: "out-of-range" }
   /** The topic is compacted and nothing else: its records go when newer ones replace them. */
-  | { readonly kind: "compacted-only" };
+  | { readonly kind: "compacted-only" }
+  | { readonly kind: "closed" };
 
 export type Isolation = "read-uncommitted" | "read-committed";
 

@@ -8,6 +8,8 @@ import type { OpenedStream, ReadRequest, ReadResult } from "../stream/storage.ts
 import { Advance } from "./advance.ts";
 import { Backlog } from "./backlog.ts";
 import type { BatchPreparer, Prepared } from "./batch-preparer.ts";
+import { cleanPartition, type PassOptions, type PassOutcome } from "./cleaning/cleaning-pass.ts";
+import { type CleaningPlan, type CleaningProgress, planCleaning } from "./cleaning/cleaning-plan.ts";
 import type { Epochs } from "./epochs.ts";
 import { PartitionLane } from "./lane.ts";
 import type {
@@ -48,6 +50,7 @@ export interface PartitionOptions {
   readonly trim: (to: Offset) => Promise<void>;
   readonly producers: ProducerState;
   readonly epochs: Epochs;
+  readonly cleaning: CleaningProgress;
   readonly preparer: BatchPreparer;
   readonly slabs: Slabs;
   readonly clock: Clock;
@@ -69,6 +72,7 @@ export class OwnedPartition implements Partition {
   readonly #trim: (to: Offset) => Promise<void>;
   readonly #producers: ProducerState;
   readonly #epochs: Epochs;
+  #cleaning: CleaningProgress;
   readonly #backlog: Backlog;
   readonly #lane: PartitionLane<Prepared>;
   readonly #preparer: BatchPreparer;
@@ -100,6 +104,7 @@ export class OwnedPartition implements Partition {
     this.#trim = options.trim;
     this.#producers = options.producers;
     this.#epochs = options.epochs;
+    this.#cleaning = options.cleaning;
     this.#preparer = options.preparer;
     this.#slabs = options.slabs;
     this.#clock = options.clock;
@@ -159,12 +164,15 @@ export class OwnedPartition implements Partition {
       const refusal = this.#refuseRead(request.from);
       if (refusal !== undefined) return refusal;
       const to = this.#readableEnd(request.isolation);
+      const { forgotten } = this.#producers;
       if (from >= to) return this.#batches(request, noBatches);
       const found = await this.#readStream({ from, to, bytesMax: request.bytesMax });
       if (found === undefined) return { kind: "closed" };
       // Asked again after the await: the topic may have been deleted, or the start have moved, during the read.
       const late = this.#refuseRead(request.from);
       if (late !== undefined) return late;
+      // Read before a cleaning that was over meanwhile: what was aborted in it is not known any more.
+      if (forgotten !== this.#producers.forgotten) continue;
       if (found.batches.length > 0 || found.next <= from) return this.#batches(request, found);
       from = found.next; // Nothing but a gap: what follows it is the answer.
     }
@@ -193,11 +201,11 @@ export class OwnedPartition implements Partition {
   }
 
   async deleteRecords(before: Offset | "high-watermark"): Promise<DeleteRecordsOutcome> {
+    if (this.#state === "closed") return { kind: "closed" };
     if (!this.#config.cleanupPolicy.delete) return { kind: "compacted-only" };
     const to = before === "high-watermark" ? this.#highWatermark : before;
     if (to < 0 || to > this.#highWatermark) return { kind: "out-of-range" };
-    await this.#moveStart(to);
-    return { kind: "moved", logStart: this.#logStart };
+    return await this.#deleteBefore(to);
   }
 
   producers(): readonly ProducerInfo[] {
@@ -237,7 +245,35 @@ export class OwnedPartition implements Partition {
       epochs: this.#epochs.starts,
       aborted: this.#producers.aborted(),
       producers: this.#producers.producers(),
+      cleaning: this.#cleaning,
     });
+  }
+
+  /** What the cleaner may do now; undefined when nothing is due. Nothing at or above `hold` is touched. */
+  cleaningPlan(nowMs: number, hold: Offset | undefined): CleaningPlan | undefined {
+    if (this.#state === "closed" || !this.#config.cleanupPolicy.compact) return undefined;
+    const bounds = { start: this.#logStart, lastStable: this.#lastStable, hold, nowMs };
+    return planCleaning(this.#stream.stored(), this.#cleaning, this.#config, bounds);
+  }
+
+  /** One pass of the cleaner. One at a time. */
+  async clean(pass: Pick<PassOptions, "plan" | "nowMs" | "limits" | "slices" | "admit">): Promise<PassOutcome> {
+    const outcome = await cleanPartition({
+      ...pass,
+      stream: this.#stream,
+      start: this.#logStart,
+      config: this.#config,
+      aborted: this.#producers.aborted(),
+      isLastOfProducer: (batch) => this.#producers.isLastOfProducer(batch),
+    });
+    if (outcome.kind === "done") this.#cleaning = outcome.progress;
+    this.#producers.forgetAborted(outcome.emptied);
+    return outcome;
+  }
+
+  /** Resolves when producers are not held back. */
+  admitted(): Promise<void> {
+    return this.#stream.admitted();
   }
 
   /** Refuses everything from now on and wakes who waits. What is assigned is still answered when durable. */
@@ -325,6 +361,17 @@ export class OwnedPartition implements Partition {
     return this.#failure;
   }
 
+  async #deleteBefore(to: Offset): Promise<DeleteRecordsOutcome> {
+    try {
+      await this.#moveStart(to);
+    } catch (cause) {
+      // Refused because the topic was deleted, or another node took over, while the trim was on its way.
+      if (cause instanceof OperationFailed && this.#state === "closed") return { kind: "closed" };
+      throw cause;
+    }
+    return { kind: "moved", logStart: this.#logStart };
+  }
+
   async #moveStart(to: Offset): Promise<void> {
     if (to <= this.#logStart) return;
     await this.#trim(to);
@@ -374,7 +421,7 @@ export class OwnedPartition implements Partition {
       batches,
       bytes,
       next,
-      aborted: isCommittedOnly ? this.#producers.abortedBetween(request.from, next) : [],
+      aborted: isCommittedOnly ? this.#producers.abortedIn(() => batches.map(viewOf), request.from, next) : [],
       highWatermark: this.#highWatermark,
       lastStable: this.#lastStable,
       logStart: this.#logStart,
@@ -389,6 +436,10 @@ export class OwnedPartition implements Partition {
     this.counts.rejectedBatches += 1;
     return outcome;
   }
+}
+
+function viewOf(bytes: Uint8Array): BatchView {
+  return new BatchView(bytes);
 }
 
 const noBatches: Pick<ReadResult, "batches"> = { batches: [] };

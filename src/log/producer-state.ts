@@ -16,6 +16,14 @@ export interface ProducerBatch {
   readonly isTransactional: boolean;
 }
 
+/** A batch in the log. */
+export interface PlacedBatch {
+  readonly baseOffset: Offset;
+  readonly producerId: number;
+  readonly isTransactional: boolean;
+  readonly isControl: boolean;
+}
+
 /** A control batch that ends a transaction. */
 export interface TransactionMarker {
   readonly producerId: number;
@@ -105,6 +113,13 @@ export class BatchWindow {
     return sequenceAfter(this.#slots[at] as number, this.#slots[at + 1] as number);
   }
 
+  /** Of the newest batch; -1 when empty. */
+  get lastOffset(): number {
+    if (this.#count === 0) return -1;
+    const at = this.#newest * 4;
+    return (this.#slots[at + 2] as number) + (this.#slots[at + 1] as number);
+  }
+
   /** The batch with exactly these sequences. */
   find(baseSequence: number, lastOffsetDelta: number): ProducerCheck | undefined {
     for (let back = 0; back < this.#count; back += 1) {
@@ -146,6 +161,7 @@ export class ProducerState {
   #ended: { readonly firstOffset: number; readonly marker: number }[] = [];
   /** In marker order. */
   #aborted: AbortedTransaction[] = [];
+  #forgotten = 0;
   readonly #producersMax: number;
 
   constructor(limits: { readonly producersMax: number }) {
@@ -245,6 +261,43 @@ export class ProducerState {
       if (aborted.lastStable >= upTo) break;
     }
     return found.sort((a, b) => a.firstOffset - b.firstOffset);
+  }
+
+  /**
+   * Of the transactions aborted within [from, upTo) or reaching into it, those that the batches hold records of: cleaning
+   * takes the records away and at last the marker too, and whom nothing ends must not be begun.
+   */
+  abortedIn(batches: () => readonly PlacedBatch[], from: number, upTo: number): readonly AbortedTransaction[] {
+    const found = this.abortedBetween(from, upTo);
+    if (found.length === 0) return found;
+    const data = batches().filter((batch) => batch.isTransactional && !batch.isControl);
+    const isIn = (batch: PlacedBatch, aborted: AbortedTransaction): boolean =>
+      batch.producerId === aborted.producerId &&
+      batch.baseOffset >= aborted.firstOffset &&
+      batch.baseOffset < aborted.lastOffset;
+    return found.filter((aborted) => data.some((batch) => isIn(batch, aborted)));
+  }
+
+  /** Grows when aborted transactions are forgotten that readers may still hold records of. */
+  get forgotten(): number {
+    return this.#forgotten;
+  }
+
+  /** Forgets aborted transactions that were cleaned away. */
+  forgetAborted(transactions: readonly AbortedTransaction[]): void {
+    if (transactions.length === 0) return;
+    const gone = new Set(transactions);
+    this.#aborted = this.#aborted.filter((aborted) => !gone.has(aborted));
+    this.#forgotten += 1;
+  }
+
+  /** Whether the batch is the last that a producer is remembered by: its last data or, where there is none, its marker. */
+  isLastOfProducer(batch: PlacedBatch & Pick<ProducerBatch, "producerEpoch" | "lastOffsetDelta">): boolean {
+    const entry = this.#producers.get(batch.producerId);
+    if (entry === undefined) return false;
+    const { lastOffset } = entry.window;
+    if (lastOffset >= 0) return batch.baseOffset + batch.lastOffsetDelta === lastOffset;
+    return batch.isControl && batch.producerEpoch === entry.epoch;
   }
 
   /** Forgets aborted transactions that end below the log start. Producers stay until they expire (KIP-360). */

@@ -10,6 +10,7 @@ import { MiB } from "../base/settings.ts";
 import { BatchView } from "../protocol/record-batch.ts";
 import type { OpenedStream } from "../stream/storage.ts";
 import { markerOf } from "./batch-preparer.ts";
+import { type CleaningProgress, nothingCleaned } from "./cleaning/cleaning-plan.ts";
 import { Epochs } from "./epochs.ts";
 import { ProducerState } from "./producer-state.ts";
 import { decodeSidecar, encodeSidecar } from "./sidecar.ts";
@@ -17,6 +18,7 @@ import { decodeSidecar, encodeSidecar } from "./sidecar.ts";
 export interface Restored {
   readonly producers: ProducerState;
   readonly epochs: Epochs;
+  readonly cleaning: CleaningProgress;
 }
 
 const replayReadBytes = 4 * MiB;
@@ -40,16 +42,17 @@ export async function restore(
     from = found.next;
   }
   producers.forgetBelow(stream.start);
-  return { producers, epochs };
+  return { producers, epochs, cleaning: sidecar?.cleaning ?? nothingCleaned };
 }
 
 /** What is given at a cut before `restore` is done: what the stream has, or that nothing is known yet. */
 export function sidecarBeforeRestore(stream: OpenedStream | undefined): Uint8Array {
   if (stream?.sidecar !== undefined) return stream.sidecar.bytes;
-  return encodeSidecar({ upTo: stream?.start ?? (0 as Offset), epochs: [], aborted: [], producers: [] });
+  const nothing = { epochs: [], aborted: [], producers: [], cleaning: nothingCleaned };
+  return encodeSidecar({ upTo: stream?.start ?? (0 as Offset), ...nothing });
 }
 
-function replay(batch: BatchView, { producers, epochs }: Restored, nowMs: number): void {
+function replay(batch: BatchView, { producers, epochs }: Omit<Restored, "cleaning">, nowMs: number): void {
   epochs.begin(batch.leaderEpoch, batch.baseOffset);
   if (batch.producerId < 0) return;
   const marker = markerOf(batch);

@@ -24,8 +24,10 @@ export function retainedFrom(
   for (const range of ranges) {
     const isOld =
       policy.retentionMs >= 0 && range.maxTimestamp >= 0 && at.nowMs - range.maxTimestamp > policy.retentionMs;
+    // Cleaning left nothing of it: it has no age, and must not keep what follows it.
+    const isEmptied = range.bytes === 0 && (policy.retentionMs >= 0 || policy.retentionBytes >= 0);
     const isExcess = excess >= range.bytes && policy.retentionBytes >= 0;
-    if (!(isOld || isExcess) || range.to > at.upTo) break;
+    if (!(isOld || isExcess || isEmptied) || range.to > at.upTo) break;
     excess -= range.bytes;
     keepFrom = Math.max(keepFrom, range.to) as Offset;
   }

@@ -2,18 +2,20 @@
  * What a partition must remember to go on after exactly the batches below `upTo`. The stream keeps it, unread, beside each
  * uploaded range; a reader of objects alone takes the newest and knows every aborted transaction that is still in the log.
  *
- *   version        uint8, 1
+ *   version        uint8, 2; version 1 ends after the producers
  *   upTo           varlong
  *   epochs         uvarint count, each: epoch varint, start varlong
  *   aborted        uvarint count, each: producer id, first offset, last offset, last stable offset (varlongs)
  *   producers      uvarint count, each: id varlong, epoch varint, coordinator epoch varint, last timestamp varlong,
  *                  touched at varlong, transaction start varlong,
  *                  uvarint batches, each: base sequence varint, last offset delta varint, base offset varlong, timestamp varlong
+ *   cleaning       cleaned up to, horizon in ms (varlongs)
  *
  * A later version may only be written when every node of the cluster reads it.
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import type { Offset } from "../base/ids.ts";
+import { type CleaningProgress, nothingCleaned } from "./cleaning/cleaning-plan.ts";
 import type { EpochStart } from "./epochs.ts";
 import { type AbortedTransaction, BatchWindow, type ProducerEntry, windowBatches } from "./producer-state.ts";
 
@@ -23,9 +25,10 @@ export interface Sidecar {
   /** In the order of their markers. */
   readonly aborted: readonly AbortedTransaction[];
   readonly producers: Iterable<ProducerEntry>;
+  readonly cleaning: CleaningProgress;
 }
 
-const version = 1;
+const version = 2;
 
 export function encodeSidecar(sidecar: Sidecar): Uint8Array {
   const writer = new ByteWriter();
@@ -46,6 +49,8 @@ export function encodeSidecar(sidecar: Sidecar): Uint8Array {
   const producers = [...sidecar.producers];
   writer.uvarint(producers.length);
   for (const entry of producers) writeProducer(writer, entry);
+  writer.varlong(sidecar.cleaning.cleanedTo);
+  writer.varlong(sidecar.cleaning.horizonMs);
   return writer.toBytes();
 }
 
@@ -53,7 +58,7 @@ export function encodeSidecar(sidecar: Sidecar): Uint8Array {
 export function decodeSidecar(bytes: Uint8Array): Sidecar & { readonly producers: readonly ProducerEntry[] } {
   const reader = new ByteReader(bytes, { source: "sidecar" });
   const found = reader.uint8();
-  if (found !== version) reader.corrupt(`sidecar version ${version}`, `${found}`);
+  if (found < 1 || found > version) reader.corrupt(`a sidecar of version 1 to ${version}`, `${found}`);
   const upTo = offset(reader);
   const epochs = list(reader, 2, () => ({ epoch: reader.varint(), start: offset(reader) }));
   const aborted = list(reader, 4, () => ({
@@ -63,8 +68,9 @@ export function decodeSidecar(bytes: Uint8Array): Sidecar & { readonly producers
     lastStable: offset(reader),
   }));
   const producers = list(reader, 7, () => readProducer(reader));
+  const cleaning = found === 1 ? nothingCleaned : { cleanedTo: offset(reader), horizonMs: reader.varlong() };
   if (reader.remaining > 0) reader.corrupt("the end of the sidecar", `${reader.remaining} more bytes`);
-  return { upTo, epochs, aborted, producers };
+  return { upTo, epochs, aborted, producers, cleaning };
 }
 
 function writeProducer(writer: ByteWriter, entry: ProducerEntry): void {

@@ -58,3 +58,20 @@ export interface Checkpoint {
   readonly hash: Uint8Array;
   readonly image: Uint8Array;
 }
+
+/** Where the log of a rebuilt cluster begins: behind all that any process can have written before. */
+export interface Beginning {
+  /** Says nothing; it is there so that the chain of hashes has a first link. */
+  readonly entry: StoredEntry;
+  readonly previousHash: Uint8Array;
+  /** The image after the entry. */
+  readonly image: Uint8Array;
+}
+
+/** The log of a rebuilt cluster must be a new one. */
+export class LogNotEmpty extends OperationFailed {
+  override readonly name = "LogNotEmpty";
+  constructor(where: string) {
+    super(`there is a ${where} already: move it away, or name another place`, { happened: "no" });
+  }
+}

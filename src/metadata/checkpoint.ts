@@ -8,13 +8,21 @@ import {
   tableStates,
 } from "../../schemas/storage.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import type { InferInput, Message } from "../base/codec.ts";
+import type { Infer, InferInput, Message } from "../base/codec.ts";
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
 import { fromPairs, toPairs } from "./event-codec.ts";
 import type { Refusal } from "./events.ts";
 import type { PendingRound, Topic, WalInfo } from "./image.ts";
-import { type Decision, ImageState, type NodeState, type TableState, tableWith } from "./image-state.ts";
+import {
+  type Decision,
+  ImageState,
+  type NodeState,
+  type StreamState,
+  type TableState,
+  tableWith,
+} from "./image-state.ts";
 import { RangeColumns } from "./range-columns.ts";
+import { type Entries, sortedSteps } from "./sorted-steps.ts";
 
 const version = 0;
 const pageBytes = 64 * 1024;
@@ -27,8 +35,8 @@ export function* encodeImage(image: ImageState): Generator<readonly Uint8Array[]
   head.uint8(imageFormat);
   imageHead.write(head, version, image);
   yield head.finish();
-  yield* section(imageSchemas.node, sorted(image.nodeStates));
-  yield* section(imageSchemas.decisions, sorted(image.decisions), (operations, node) => ({
+  yield* section(imageSchemas.node, image.nodeStates);
+  yield* section(imageSchemas.decisions, image.decisions, (operations, node) => ({
     node,
     operations: [...operations].map(([opId, decision]) => ({
       opId,
@@ -36,32 +44,32 @@ export function* encodeImage(image: ImageState): Generator<readonly Uint8Array[]
       refusals: decision.refusals.map(toWireRefusal),
     })),
   }));
-  yield* section(imageSchemas.brokerConfigs, sorted(image.configsOfBrokers), (configs, id) => ({
+  yield* section(imageSchemas.brokerConfigs, image.configsOfBrokers, (configs, id) => ({
     node: id === null ? null : { id },
     configs: toPairs(configs),
   }));
-  yield* section(imageSchemas.topic, sorted(image.topicsById), (topic) => ({
+  yield* section(imageSchemas.topic, image.topicsById, (topic) => ({
     ...topic,
     configs: toPairs(topic.configs),
   }));
-  yield* section(imageSchemas.generation, sorted(image.topicGenerations), (count, name) => ({ name, count }));
-  yield* section(imageSchemas.object, sorted(image.objectsByNumber), (object) => ({
+  yield* section(imageSchemas.generation, image.topicGenerations, (count, name) => ({ name, count }));
+  yield* section(imageSchemas.object, image.objectsByNumber, (object) => ({
     ...object,
     kind: objectKinds.indexOf(object.kind),
     unreferencedSince: image.unreferencedSince.get(object.key) ?? 0,
   }));
-  yield* section(imageSchemas.stream, sorted(image.streamStates), (stream) => ({
+  yield* section(imageSchemas.stream, image.streamStates, (stream) => ({
     ...stream,
     node: stream.node === undefined ? null : { id: stream.node },
     ranges: stream.ranges.encode(),
   }));
-  yield* section(imageSchemas.table, sorted(image.tableStates), (table) => ({
+  yield* section(imageSchemas.table, image.tableStates, (table) => ({
     ...table,
     state: tableStates.indexOf(table.state),
     lanes: toWireLanes(table.lanes),
     committedLanes: toWireLanes(table.committedLanes),
   }));
-  yield* section(imageSchemas.namespace, sorted(image.namespaceProperties), (properties, name) => ({
+  yield* section(imageSchemas.namespace, image.namespaceProperties, (properties, name) => ({
     name,
     properties: toPairs(properties),
     tables: sorted(image.pointers.get(name) ?? new Map<string, string>()).map(([table, location]) => ({
@@ -71,8 +79,15 @@ export function* encodeImage(image: ImageState): Generator<readonly Uint8Array[]
   }));
 }
 
-/** Keeps nothing of the input. */
 export function decodeImage(bytes: Uint8Array, source: string): ImageState {
+  for (const steps = decodeImageSteps(bytes, source); ; ) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Yields after each item, so that the caller may let others run. Keeps nothing of the input. */
+export function* decodeImageSteps(bytes: Uint8Array, source: string): Generator<undefined, ImageState> {
   const reader = new ByteReader(bytes, { source, elementsMax });
   const format = reader.uint8();
   if (format !== imageFormat) reader.corrupt(`an image of format ${imageFormat}`, `format ${format}`);
@@ -80,10 +95,11 @@ export function decodeImage(bytes: Uint8Array, source: string): ImageState {
   const head = imageHead.read(reader, version);
   Object.assign(image, { ...head, hash: head.hash.slice() });
   readNodes(reader, image);
-  readTopics(reader, image);
-  readObjectsAndStreams(reader, image);
-  readTables(reader, image);
+  yield* readTopics(reader, image);
+  yield* readObjectsAndStreams(reader, image);
+  yield* readTables(reader, image);
   for (const { name, properties, tables } of items(reader, imageSchemas.namespace)) {
+    yield;
     image.namespaceProperties.set(name, fromPairs(properties));
     if (tables.length > 0) image.pointers.set(name, new Map(tables.map(({ table, location }) => [table, location])));
   }
@@ -109,48 +125,67 @@ function readNodes(reader: ByteReader, image: ImageState): void {
     image.configsOfBrokers.set(node === null ? null : (node.id as NodeId), fromPairs(configs));
 }
 
-function readTopics(reader: ByteReader, image: ImageState): void {
+function* readTopics(reader: ByteReader, image: ImageState): Generator<undefined, void> {
   for (const wire of items(reader, imageSchemas.topic)) {
     const partitions = wire.partitions as readonly StreamId[];
     const topic: Topic = { ...wire, partitions, configs: fromPairs(wire.configs) };
     image.topicsById.set(topic.id, topic);
     image.topicIds.set(topic.name, topic.id);
     image.partitionCount += partitions.length;
+    yield;
   }
-  for (const { name, count } of items(reader, imageSchemas.generation)) image.topicGenerations.set(name, count);
+  for (const { name, count } of items(reader, imageSchemas.generation)) {
+    image.topicGenerations.set(name, count);
+    yield;
+  }
 }
 
 /** What objects say about how many ranges hold them is counted again. */
-function readObjectsAndStreams(reader: ByteReader, image: ImageState): void {
-  const live = new Map<number, number>();
-  for (const wire of items(reader, imageSchemas.object)) {
-    const { unreferencedSince, ...rest } = wire;
+function* readObjectsAndStreams(reader: ByteReader, image: ImageState): Generator<undefined, void> {
+  const expectedLive: number[] = [];
+  for (const { number, key, bytes, node, committedAt, ...wire } of items(reader, imageSchemas.object)) {
     const kind = objectKinds[wire.kind] ?? reader.corrupt("an object kind", `number ${wire.kind}`);
-    const object = { ...rest, kind, node: wire.node as NodeId, committedAt: wire.committedAt as Seq };
-    image.objectsByKey.set(object.key, object);
-    image.objectsByNumber.set(object.number, object);
-    if (unreferencedSince > 0) image.unreferencedSince.set(object.key, unreferencedSince as Seq);
+    const object = { number, key, bytes, kind, node: node as NodeId, committedAt: committedAt as Seq, live: 0 };
+    image.objectsByKey.set(key, object);
+    image.objectsByNumber.set(number, object);
+    if (wire.unreferencedSince > 0) image.unreferencedSince.set(key, wire.unreferencedSince as Seq);
+    expectedLive.push(wire.live);
+    yield;
   }
   for (const wire of items(reader, imageSchemas.stream)) {
-    if (wire.ranges.length % RangeColumns.rowBytes !== 0) reader.corrupt("whole rows", `${wire.ranges.length} bytes`);
-    const ranges = RangeColumns.decode(wire.ranges);
-    for (let index = 0; index < ranges.length; index++) {
-      const { object } = ranges.at(index);
-      live.set(object, (live.get(object) ?? 0) + 1);
+    const stream = readStream(wire, reader);
+    image.streamStates.set(stream.id, stream);
+    for (let index = 0; index < stream.ranges.length; index++) {
+      const { object: number } = stream.ranges.at(index);
+      const object = image.objectsByNumber.get(number) ?? reader.corrupt(`object ${number}`, "a range that names it");
+      object.live += 1;
     }
-    const id = wire.id as StreamId;
-    const node = wire.node === null ? undefined : (wire.node.id as NodeId);
-    image.streamStates.set(id, { ...wire, id, node, start: wire.start as Offset, end: wire.end as Offset, ranges });
+    yield;
   }
-  for (const [number, count] of live)
-    if (!image.objectsByNumber.has(number)) reader.corrupt(`object ${number}`, `${count} ranges that name it`);
-  for (const object of image.objectsByNumber.values()) {
-    const found = live.get(object.number) ?? 0;
-    if (found !== object.live) reader.corrupt(`${object.live} ranges in ${object.key}`, `${found}`);
+  let next = 0;
+  for (const { key, live } of image.objectsByNumber.values()) {
+    if (live !== expectedLive[next]) reader.corrupt(`${expectedLive[next]} ranges in ${key}`, `${live}`);
+    next += 1;
+    yield;
   }
 }
 
-function readTables(reader: ByteReader, image: ImageState): void {
+function readStream(wire: Infer<typeof imageSchemas.stream>, reader: ByteReader): StreamState {
+  const { topicId, partition, epoch, start, end, ranges } = wire;
+  if (ranges.length % RangeColumns.rowBytes !== 0) reader.corrupt("whole rows", `${ranges.length} bytes`);
+  return {
+    id: wire.id as StreamId,
+    topicId,
+    partition,
+    epoch,
+    node: wire.node === null ? undefined : (wire.node.id as NodeId),
+    start: start as Offset,
+    end: end as Offset,
+    ranges: RangeColumns.decode(ranges),
+  };
+}
+
+function* readTables(reader: ByteReader, image: ImageState): Generator<undefined, void> {
   for (const wire of items(reader, imageSchemas.table)) {
     const table: TableState = {
       ...wire,
@@ -164,17 +199,18 @@ function readTables(reader: ByteReader, image: ImageState): void {
       committedTo: new Map(),
     };
     image.tableStates.set(table.id, tableWith(table, {}));
+    yield;
   }
 }
 
-function* section<T, I, Key, Value>(
+function* section<T, I, Key extends number | string | null, Value>(
   schema: Message<T, I>,
-  entries: readonly (readonly [Key, Value])[],
+  map: Entries<Key, Value>,
   toWire: (value: Value, key: Key) => I = (value) => value as unknown as I,
 ): Generator<readonly Uint8Array[]> {
   let page = new ByteWriter();
-  page.uint32(entries.length);
-  for (const [key, value] of entries) {
+  page.uint32(map.size);
+  for (const [key, value] of yield* withoutBytes(sortedSteps(map))) {
     schema.write(page, version, toWire(value, key));
     if (page.length < pageBytes) continue;
     yield page.finish();
@@ -183,17 +219,25 @@ function* section<T, I, Key, Value>(
   yield page.finish();
 }
 
+/** Steps that give no bytes. */
+function* withoutBytes<T>(steps: Generator<undefined, T>): Generator<readonly Uint8Array[], T> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    yield [];
+  }
+}
+
 function* items<T, I>(reader: ByteReader, schema: Message<T, I>): Generator<T> {
   const count = reader.uint32();
   reader.admit(count, 1);
   for (let index = 0; index < count; index++) yield schema.read(reader, version);
 }
 
-/** null comes first, numbers by size, strings by code unit. */
-function sorted<Key extends number | string | null, Value>(
-  map: ReadonlyMap<Key, Value>,
-): readonly (readonly [Key, Value])[] {
-  return [...map].sort(([a], [b]) => (b === null ? 1 : a === null || a < b ? -1 : 1));
+function sorted<Value>(map: ReadonlyMap<string, Value>): readonly (readonly [string, Value])[];
+function sorted<Value>(map: ReadonlyMap<number, Value>): readonly (readonly [number, Value])[];
+function sorted<Value>(map: ReadonlyMap<string | number, Value>): readonly (readonly [string | number, Value])[] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 type WireRefusal = InferInput<typeof imageSchemas.decisions>["operations"][number]["refusals"][number];

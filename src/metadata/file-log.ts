@@ -13,7 +13,15 @@ import { Lane } from "../base/async.ts";
 import { type Disk, type DiskFile, diskErrorCode } from "../base/disk.ts";
 import { assert, CorruptData, type Happened, OperationFailed, WrongProgram } from "../base/errors.ts";
 import type { Seq, Uuid } from "../base/ids.ts";
-import { type CasLog, type Checkpoint, EntriesForgotten, type LogEntry, type StoredEntry } from "./cas-log.ts";
+import {
+  type Beginning,
+  type CasLog,
+  type Checkpoint,
+  EntriesForgotten,
+  type LogEntry,
+  LogNotEmpty,
+  type StoredEntry,
+} from "./cas-log.ts";
 import { encodeCheckpoint } from "./checkpoint-file.ts";
 import { encodeEntry, hashOf } from "./entry-format.ts";
 import {
@@ -39,6 +47,29 @@ export async function openFileLog(options: FileLogOptions): Promise<CasLog> {
     await disk.makeDirectory(directory);
     return new FileLog(options, await recover(disk, directory));
   });
+}
+
+/** Makes the directory of a log that begins with this checkpoint. Throws LogNotEmpty. */
+export async function beginFileLog(options: FileLogOptions, { entry, image }: Beginning): Promise<void> {
+  const { disk, directory } = options;
+  await operation(directory, "maybe", async () => {
+    await disk.makeDirectory(directory);
+    if ((await disk.list(directory)).length > 0) throw new LogNotEmpty(`metadata log in ${directory}`);
+    await placeCheckpoint(disk, directory, { seq: entry.seq, hash: entry.hash, image });
+  });
+}
+
+async function placeCheckpoint(disk: Disk, directory: string, checkpoint: Checkpoint): Promise<void> {
+  const path = checkpointPath(directory, checkpoint.seq);
+  const temporary = `${path}.tmp`;
+  await disk.remove(temporary);
+  {
+    await using file = await disk.open(temporary, "create");
+    await file.write(encodeCheckpoint(checkpoint), 0);
+    await file.datasync();
+  }
+  await disk.rename(temporary, path);
+  await disk.syncDirectory(directory);
 }
 
 class FileLog implements CasLog {
@@ -107,16 +138,7 @@ class FileLog implements CasLog {
       const newest = this.#checkpoints.at(-1) ?? 0;
       if (checkpoint.seq <= newest) return;
       const { disk, directory } = this.#options;
-      const path = checkpointPath(directory, checkpoint.seq);
-      const temporary = `${path}.tmp`;
-      await disk.remove(temporary);
-      {
-        await using file = await disk.open(temporary, "create");
-        await file.write(encodeCheckpoint(checkpoint), 0);
-        await file.datasync();
-      }
-      await disk.rename(temporary, path);
-      await disk.syncDirectory(directory);
+      await placeCheckpoint(disk, directory, checkpoint);
       this.#checkpoints = [...this.#checkpoints, checkpoint.seq];
       this.#isSealed = true; // The next entry begins a segment, so that this one can go as a whole later.
       await this.#forget();

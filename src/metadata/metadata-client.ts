@@ -9,13 +9,12 @@
  * node's id) ends the client: proposals reject, and `failed` is told so that the process stops.
  */
 import { type BackoffLimits, backoffDelayMs, Lane, Loop, sleep } from "../base/async.ts";
-import { joined } from "../base/bytes.ts";
 import { assert, Closed, CorruptData, OperationFailed } from "../base/errors.ts";
 import { type NodeEpoch, type NodeId, type Seq, uuidRandom } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import { type CasLog, EntriesForgotten, type LogEntry, type StoredEntry } from "./cas-log.ts";
-import { decodeImage, encodeImage } from "./checkpoint.ts";
+import { decodeImageSteps, encodeImage } from "./checkpoint.ts";
 import { Fenced, type MetadataClient, type Proposal } from "./client.ts";
 import { chained, sameHash } from "./entry-format.ts";
 import { encodedBytes, encodeGroups } from "./event-codec.ts";
@@ -54,8 +53,8 @@ export interface MetadataLimits {
   readonly retry: Pick<BackoffLimits, "delayMsMin" | "delayMsMax">;
 }
 
-/** A slice of work on the event loop when a checkpoint is encoded. */
-const sliceMs = 5;
+/** After this long on the event loop the next step of encoding or decoding a checkpoint waits: a step is well below a millisecond. */
+const sliceMs = 3;
 
 /** Loads the image, registers the node under a new epoch, and resolves when the image holds that. */
 export async function openMetadata(options: MetadataOptions): Promise<MetadataClient> {
@@ -245,7 +244,8 @@ class FollowingClient implements MetadataClient {
   async #loadCheckpoint(): Promise<void> {
     const checkpoint = await this.#options.log.readCheckpoint();
     if (checkpoint === undefined || checkpoint.seq <= this.#image.seq) return;
-    this.#image = decodeImage(checkpoint.image, `metadata checkpoint ${checkpoint.seq}`);
+    const { seq, image } = checkpoint;
+    this.#image = await this.#inSlices(decodeImageSteps(image, `metadata checkpoint ${seq}`));
     assert(this.#image.seq === checkpoint.seq, "a checkpoint holds the image of its seq");
     this.#checkpointSeq = checkpoint.seq;
     const by = this.#image.node(this.nodeId)?.epoch;
@@ -264,23 +264,31 @@ class FollowingClient implements MetadataClient {
       });
   }
 
-  /** The fold waits while the image is encoded, in slices, so that nobody else does. */
+  /** The fold waits while the image is encoded. */
   async #writeCheckpoint(): Promise<void> {
-    const { clock } = this.#options.runtime;
     const checkpoint = await this.#follow.run(async () => {
       const { seq, hash } = this.#image;
       const views: Uint8Array[] = [];
-      let slice = clock.monotonic();
-      for (const page of encodeImage(this.#image)) {
-        views.push(...page);
-        if (clock.monotonic() - slice < sliceMs) continue;
-        await sleep(clock, 0);
-        slice = clock.monotonic();
-      }
+      await this.#inSlices(encodeImage(this.#image), (page) => views.push(...page));
       return { seq, hash, views };
     });
     const { seq, hash, views } = checkpoint;
-    await this.#options.log.writeCheckpoint({ seq, hash, image: joined(views) });
+    const image = new Uint8Array(views.reduce((sum, { length }) => sum + length, 0));
+    await this.#inSlices(copySteps(views, image));
+    await this.#options.log.writeCheckpoint({ seq, hash, image });
+  }
+
+  /** Runs the steps in slices, so that others run in between. */
+  async #inSlices<Step, Result>(steps: Iterator<Step, Result>, take: (step: Step) => void = () => {}): Promise<Result> {
+    const { clock } = this.#options.runtime;
+    let slice = clock.monotonic();
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) return step.value;
+      take(step.value);
+      if (clock.monotonic() - slice < sliceMs) continue;
+      await sleep(clock, 0);
+      slice = clock.monotonic();
+    }
   }
 
   /** An outage is waited out; anything that says that the log is not what it was ends the client. */
@@ -307,6 +315,15 @@ function proposalOf(decision: Decision, index: number): Proposal {
   const refusal = decision.refusals[index];
   assert(refusal !== undefined, "a decision for every group");
   return refusal === null ? { kind: "accepted", seq: decision.seq } : { kind: "refused", refusal };
+}
+
+function* copySteps(views: readonly Uint8Array[], into: Uint8Array): Generator<undefined, void> {
+  let at = 0;
+  for (const view of views) {
+    into.set(view, at);
+    at += view.length;
+    yield;
+  }
 }
 
 function asError(cause: unknown): Error {

@@ -17,26 +17,32 @@
 import { crc32c } from "@node-rs/crc32";
 import { goneBlockEntries, slotMagic, slotVersion } from "../../schemas/storage.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { assert } from "../base/errors.ts";
 import type { Seq } from "../base/ids.ts";
 import { ObjectMissing, type ObjectStore } from "../object-store/object-store.ts";
-import type { CasLog, Checkpoint } from "./cas-log.ts";
+import type { Checkpoint } from "./cas-log.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-file.ts";
 import { type ChainedEntry, decodeEntry, sameHash } from "./entry-format.ts";
 import { type SlotEntry, SlotLog, type Slots } from "./slot-log.ts";
 
 export interface ObjectLogOptions {
-  /** With retries. Not closed with the log. */
+  /** With retries. */
   readonly store: ObjectStore;
+  /** Whether the store ends with the log; by default it is the caller's. */
+  readonly closesStore?: boolean;
   /** Entries that are forgotten together. All who use one log agree on it; tests choose a small one. */
   readonly blockEntries?: number;
 }
 
 /** Nothing is asked of the store yet. */
-export function openObjectLog(options: ObjectLogOptions): CasLog {
+export function openObjectLog(options: ObjectLogOptions): SlotLog {
   return new SlotLog(new ObjectSlots(options), `metadata log in ${options.store.url}`);
 }
 
 const prefixes = { log: "meta/log/", checkpoints: "meta/checkpoints/", gone: "meta/gone/" } as const;
+
+/** Below which a bucket that holds such a log has objects. */
+export const objectLogPrefixes = [prefixes.log, prefixes.checkpoints] as const;
 
 /** Entries that are asked for at once, when many are waited for. */
 const getsInFlightMax = 32;
@@ -44,10 +50,12 @@ const getsInFlightMax = 32;
 class ObjectSlots implements Slots {
   readonly #store: ObjectStore;
   readonly #blockEntries: number;
+  readonly #closesStore: boolean;
 
   constructor(options: ObjectLogOptions) {
     this.#store = options.store;
     this.#blockEntries = options.blockEntries ?? goneBlockEntries;
+    this.#closesStore = options.closesStore ?? false;
   }
 
   async put(entry: SlotEntry): ReturnType<Slots["put"]> {
@@ -59,6 +67,19 @@ class ObjectSlots implements Slots {
     if (isJoined) return "created";
     await this.#store.delete([key]); // Behind a gap nobody can have seen it, and it must not wait there for the log to come by.
     return "adrift";
+  }
+
+  /** The slot must be the first of its block, since all blocks before are marked. */
+  async begin(entry: SlotEntry): Promise<boolean> {
+    if ((await this.#seqs("log")).length > 0) return false;
+    const block = this.#blockOf(entry.seq);
+    assert(block * this.#blockEntries + 1 === entry.seq, "a log begins with a block");
+    for (let first = 0; first < block; first += getsInFlightMax) {
+      const count = Math.min(getsInFlightMax, block - first);
+      await Promise.all(Array.from({ length: count }, (_, index) => this.#mark(first + index)));
+    }
+    await this.#store.putIfAbsent(keyOf("log", entry.seq), encodeSlot(entry.bytes));
+    return true;
   }
 
   async read(from: Seq, entriesMax: number): ReturnType<Slots["read"]> {
@@ -92,13 +113,14 @@ class ObjectSlots implements Slots {
 
   async forget({ checkpoints, upTo }: Parameters<Slots["forget"]>[0]): Promise<void> {
     const due = (await this.#seqs("log")).filter((seq) => (this.#blockOf(seq) + 1) * this.#blockEntries <= upTo);
-    for (const block of new Set(due.map((seq) => this.#blockOf(seq))))
-      await this.#store.putIfAbsent(keyOf("gone", block), markBody);
+    for (const block of new Set(due.map((seq) => this.#blockOf(seq)))) await this.#mark(block);
     const keys = [...due.map((seq) => keyOf("log", seq)), ...checkpoints.map((seq) => keyOf("checkpoints", seq))];
     if (keys.length > 0) await this.#store.delete(keys);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closesStore) await this.#store[Symbol.asyncDispose]();
+  }
 
   async #get(seq: Seq): Promise<ChainedEntry | undefined> {
     const key = keyOf("log", seq);
@@ -120,6 +142,10 @@ class ObjectSlots implements Slots {
     if (entry.seq === 1) return true;
     const before = await this.#get((entry.seq - 1) as Seq);
     return before !== undefined && sameHash(before.hash, entry.previousHash);
+  }
+
+  async #mark(block: number): Promise<void> {
+    await this.#store.putIfAbsent(keyOf("gone", block), markBody);
   }
 
   async #isGone(seq: Seq): Promise<boolean> {

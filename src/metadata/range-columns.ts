@@ -37,14 +37,14 @@ export class RangeColumns {
   at(index: number): RangeRow {
     assert(index >= 0 && index < this.length, "no such range");
     const at = (this.#head + index) * width;
-    const [from, to, bytes, maxTimestamp, epoch, object] = this.#rows.subarray(at, at + width) as unknown as number[];
+    const rows = this.#rows;
     return {
-      from: from as Offset,
-      to: to as Offset,
-      bytes: bytes as number,
-      maxTimestamp: maxTimestamp as number,
-      epoch: epoch as number,
-      object: object as number,
+      from: rows[at] as Offset,
+      to: rows[at + 1] as Offset,
+      bytes: rows[at + 2] as number,
+      maxTimestamp: rows[at + 3] as number,
+      epoch: rows[at + 4] as number,
+      object: rows[at + 5] as number,
     };
   }
 
@@ -133,7 +133,13 @@ export class RangeColumns {
 
   /** The index is counted from the first row there is. */
   #write(index: number, row: RangeRow): void {
-    this.#rows.set([row.from, row.to, row.bytes, row.maxTimestamp, row.epoch, row.object], index * width);
+    const at = index * width;
+    this.#rows[at] = row.from;
+    this.#rows[at + 1] = row.to;
+    this.#rows[at + 2] = row.bytes;
+    this.#rows[at + 3] = row.maxTimestamp;
+    this.#rows[at + 4] = row.epoch;
+    this.#rows[at + 5] = row.object;
   }
 
   #grow(): void {
@@ -145,7 +151,7 @@ export class RangeColumns {
   }
 }
 
-/** Rows to make room for when there are so many. */
+/** Rows to make room for when there are so many: a few more, since there are many streams. */
 function roomFor(length: number): number {
-  return Math.max(4, 2 * length);
+  return length + 2 + (length >> 3);
 }

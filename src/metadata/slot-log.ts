@@ -14,7 +14,15 @@
 import { Lane } from "../base/async.ts";
 import { assert, CorruptData, OperationFailed } from "../base/errors.ts";
 import type { Seq, Uuid } from "../base/ids.ts";
-import { type CasLog, type Checkpoint, EntriesForgotten, type LogEntry, type StoredEntry } from "./cas-log.ts";
+import {
+  type Beginning,
+  type CasLog,
+  type Checkpoint,
+  EntriesForgotten,
+  type LogEntry,
+  LogNotEmpty,
+  type StoredEntry,
+} from "./cas-log.ts";
 import { type ChainedEntry, chained, encodeEntry, genesisHash, sameHash } from "./entry-format.ts";
 
 export interface Slots extends AsyncDisposable {
@@ -24,6 +32,8 @@ export interface Slots extends AsyncDisposable {
    * before is not there; nothing stays written.
    */
   put(entry: SlotEntry): Promise<"created" | "taken" | "forgotten" | "adrift">;
+  /** Fills the slot as the first of the log: what is before it counts as forgotten. false: the log is not empty. */
+  begin(entry: SlotEntry): Promise<boolean>;
   /** Up to `entriesMax` entries from `from` on; fewer when the log ends. "forgotten": a truncation has passed `from`. */
   read(from: Seq, entriesMax: number): Promise<readonly ChainedEntry[] | "forgotten">;
   /** Ascending. */
@@ -116,6 +126,15 @@ export class SlotLog implements CasLog {
     // The two newest stay, with the entry of the older and all after it: a damaged checkpoint costs nothing.
     const older = present.at(-1);
     if (older !== undefined) await this.#slots.forget({ checkpoints: present.slice(0, -1), upTo: (older - 1) as Seq });
+  }
+
+  /** Throws LogNotEmpty. */
+  async begin({ entry, previousHash, image }: Beginning): Promise<void> {
+    const { seq, hash } = entry;
+    const bytes = encodeEntry(entry, seq, previousHash);
+    const isEmpty = (await this.#slots.checkpoints()).length === 0;
+    if (!isEmpty || !(await this.#slots.begin({ seq, hash, previousHash, bytes }))) throw new LogNotEmpty(this.#source);
+    await this.#slots.putCheckpoint({ seq, hash, image });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

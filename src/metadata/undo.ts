@@ -1,13 +1,15 @@
 /** Changes to the image that can be taken back until the group of events is accepted. */
+import type { MutableMap } from "./sharded-map.ts";
+
 export class Undo {
   readonly #steps: (() => void)[] = [];
 
-  set<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): void {
+  set<Key, Value>(map: MutableMap<Key, Value>, key: Key, value: Value): void {
     this.#remember(map, key);
     map.set(key, value);
   }
 
-  delete<Key, Value>(map: Map<Key, Value>, key: Key): void {
+  delete<Key, Value>(map: MutableMap<Key, Value>, key: Key): void {
     this.#remember(map, key);
     map.delete(key);
   }
@@ -29,7 +31,7 @@ export class Undo {
     for (const step of this.#steps.splice(0).reverse()) step();
   }
 
-  #remember<Key, Value>(map: Map<Key, Value>, key: Key): void {
+  #remember<Key, Value>(map: MutableMap<Key, Value>, key: Key): void {
     if (map.has(key)) {
       const before = map.get(key) as Value;
       this.#steps.push(() => map.set(key, before));

@@ -138,7 +138,7 @@ class AzureObjectStore implements ObjectStore {
           ...(this.#pageKeysMax === undefined ? {} : { maxPageSize: this.#pageKeysMax }),
         });
         const { value } = await pages.next();
-        return value as Awaited<ReturnType<typeof pages.next>>["value"];
+        return value;
       });
       for (const found of page.segment.blobItems) yield infoOf(found.name.slice(this.#prefix.length), found.properties);
       token = page.continuationToken || undefined;

@@ -4,13 +4,15 @@
  *
  *   put-if-absent  attempt 1: timeout, "maybe"  ──▶ attempt 2: "exists" ──▶ are these our bytes? created : exists
  *
- * So two writers who put the same bytes under the same key may both be told "created": whoever needs to know which one
+ * The question is asked after a first "exists" too: what stands between us and the store may have sent the request twice
+ * and given us the second answer. So two writers who put the same bytes under the same key may both be told "created": whoever needs to know which one
  * it was puts a unique id into the bytes.
  */
 import { type BackoffLimits, backoffDelayMs, sleep } from "../base/async.ts";
 import { Closed } from "../base/errors.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { bodyBytes, sameBytes } from "./body.ts";
+import { ListOrder } from "./list-order.ts";
 import {
   type Body,
   type ByteRange,
@@ -45,20 +47,23 @@ export class RetryingObjectStore implements ObjectStore {
   }
 
   putIfAbsent(key: string, body: Body): Promise<Created> {
-    return this.#repeat(async (isUnsettled) => {
+    return this.#repeat(async () => {
       const outcome = await this.#inner.putIfAbsent(key, body);
-      if (outcome.kind === "created" || !isUnsettled) return outcome;
-      const etag = await this.#etagIfOurs(key, body);
-      return etag === undefined ? outcome : { kind: "created", etag };
+      if (outcome.kind === "created") return outcome;
+      const present = await this.#compare(key, body);
+      if (present.kind === "ours") return { kind: "created", etag: present.etag };
+      if (present.kind === "theirs") return outcome;
+      throw new StoreFailed(`created or not: ${key}, which is gone`, { happened: "maybe", retriable: false });
     });
   }
 
   putIfMatch(key: string, body: Body, etag: string): Promise<Replaced> {
     return this.#repeat(async (isUnsettled) => {
       const outcome = await this.#inner.putIfMatch(key, body, etag);
-      if (outcome.kind === "replaced" || !isUnsettled) return outcome;
-      const ours = await this.#etagIfOurs(key, body);
-      if (ours !== undefined) return { kind: "replaced", etag: ours };
+      if (outcome.kind === "replaced") return outcome;
+      const present = await this.#compare(key, body);
+      if (present.kind === "ours") return { kind: "replaced", etag: present.etag };
+      if (!isUnsettled) return outcome;
       // Either an earlier attempt landed and was replaced in turn, or a rival was first. Nobody can tell any more.
       throw new StoreFailed(`replaced or not: ${key}`, { happened: "maybe", retriable: false });
     });
@@ -72,24 +77,21 @@ export class RetryingObjectStore implements ObjectStore {
     return this.#repeat(() => this.#inner.head(key));
   }
 
-  /** After a failure the listing starts again and skips what was given out, if the store sorts whole keys. */
+  /** After a failure the listing starts again and skips what was given out, which the store's order tells. */
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
-    let last: Buffer | undefined;
-    let isSorted = true;
+    const given = new ListOrder();
     for (let attempt = 1; ; attempt++) {
-      const resumeAfter = last;
+      const resumeAfter = given.last;
       try {
         for await (const info of this.#inner.list(prefix)) {
-          const key = Buffer.from(info.key);
-          if (resumeAfter !== undefined && Buffer.compare(key, resumeAfter) <= 0) continue;
-          isSorted &&= last === undefined || Buffer.compare(last, key) < 0;
-          last = key;
+          if (resumeAfter !== undefined && !given.isAfter(resumeAfter, info.key)) continue;
+          given.note(info.key);
           attempt = 1;
           yield info;
         }
         return;
       } catch (cause) {
-        if (!isSorted) throw cause; // What was given out cannot be told from what was not.
+        if (!given.isKnown) throw cause; // What was given out cannot be told from what was not.
         await this.#pause(cause, attempt);
       }
     }
@@ -101,12 +103,12 @@ export class RetryingObjectStore implements ObjectStore {
 
   async multipart(key: string): Promise<MultipartUpload> {
     const upload = await this.#repeat(() => this.#inner.multipart(key));
+    const sizes: number[] = [];
     let called = 0;
-    let size = 0;
     return {
       part: (body, number = called + 1) => {
         called += 1;
-        size += bodyBytes(body);
+        sizes[number - 1] = bodyBytes(body);
         return this.#repeat(() => upload.part(body, number));
       },
       complete: () =>
@@ -114,10 +116,12 @@ export class RetryingObjectStore implements ObjectStore {
           try {
             return await upload.complete();
           } catch (cause) {
-            if (!isUnsettled || !(cause instanceof ObjectMissing)) throw cause;
-            const info = await this.#inner.head(key); // The upload is gone: an earlier attempt may have completed it.
-            if (info?.size !== size) throw cause;
-            return { etag: info.etag };
+            if (!(cause instanceof ObjectMissing)) throw cause;
+            // The upload is gone: an earlier attempt, or a request that was sent twice on the way, may have completed it.
+            const info = await this.#inner.head(key);
+            if (info?.size === sizes.reduce((sum, size) => sum + size, 0)) return { etag: info.etag };
+            if (!isUnsettled) throw cause;
+            throw new StoreFailed(`completed or not: ${key}`, { happened: "maybe", retriable: false, cause });
           }
         }),
       abort: () => this.#repeat(() => upload.abort()),
@@ -153,9 +157,20 @@ export class RetryingObjectStore implements ObjectStore {
     await sleep(this.#options.runtime.clock, delayMs, this.#closed.signal);
   }
 
-  async #etagIfOurs(key: string, body: Body): Promise<string | undefined> {
-    const info = await this.#inner.head(key);
-    if (info?.size !== bodyBytes(body)) return undefined;
-    return sameBytes(body, await this.#inner.get(key)) ? info.etag : undefined;
+  /** Whose bytes stand there now. While that is not known, neither is whether ours were written. */
+  async #compare(
+    key: string,
+    body: Body,
+  ): Promise<{ readonly kind: "ours"; readonly etag: string } | { readonly kind: "theirs" | "gone" }> {
+    try {
+      const info = await this.#inner.head(key);
+      if (info === undefined) return { kind: "gone" };
+      if (info.size !== bodyBytes(body)) return { kind: "theirs" };
+      return sameBytes(body, await this.#inner.get(key)) ? { kind: "ours", etag: info.etag } : { kind: "theirs" };
+    } catch (cause) {
+      if (cause instanceof ObjectMissing) return { kind: "gone" };
+      if (!(cause instanceof StoreFailed)) throw cause;
+      throw new StoreFailed(cause.message, { happened: "maybe", retriable: cause.retriable, cause });
+    }
   }
 }

@@ -20,11 +20,20 @@ export function s3Trouble(cause: unknown): Trouble {
   if (status === 404 && code !== "NoSuchBucket") return { kind: "missing" };
   if (status === 416) return { kind: "range" };
   if (refusedForNow.includes(code) || status === 429) return { kind: "failed", happened: "no", retriable: true, code };
+  if (status === 307 || saysNothing(status, code)) return { kind: "failed", happened: "no", retriable: true, code };
   if (neverSent.includes(code)) return { kind: "failed", happened: "no", retriable: true, code };
   if (code === "RequestTimeout") return { kind: "failed", happened: "maybe", retriable: true, code };
   if (status !== undefined && status >= 300 && status < 500)
     return { kind: "failed", happened: "no", retriable: false, code };
   return { kind: "failed", happened: "maybe", retriable: true, code }; // 5xx, timeouts, resets, a 200 that carries an error.
+}
+
+/**
+ * An answer to HEAD has no body, so a refusal that ends soon (an expired token, a clock that is off) looks like one for
+ * good: all are repeated.
+ */
+function saysNothing(status: number | undefined, code: string): boolean {
+  return code === "Unknown" && (status === 400 || status === 403 || status === 409);
 }
 
 function statusOf(cause: unknown): number | undefined {

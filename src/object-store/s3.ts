@@ -34,11 +34,13 @@ export interface S3StoreOptions {
   readonly limits: StoreLimits;
   /** Whether the answer to a completed upload carries the ETag that head will say. */
   readonly uploadTellsEtag: boolean;
+  /** Of a listing; the store's own, 1000, when left out. */
+  readonly pageKeysMax?: number;
 }
 
 export async function openS3ObjectStore(
   place: S3Place,
-  options: { readonly clock: Clock; readonly limits: StoreLimits },
+  options: Pick<S3StoreOptions, "clock" | "limits" | "pageKeysMax">,
 ): Promise<ObjectStore> {
   return new S3ObjectStore(await connectS3(place, options.limits), { ...options, place, uploadTellsEtag: true });
 }
@@ -124,8 +126,11 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
-    const where = { Bucket: this.#options.place.bucket, Prefix: `${this.#prefix}${prefix}` };
+    const { place, pageKeysMax } = this.#options;
+    const MaxKeys = pageKeysMax === undefined ? {} : { MaxKeys: pageKeysMax };
+    const where = { Bucket: place.bucket, Prefix: `${this.#prefix}${prefix}`, ...MaxKeys };
     let token: string | undefined;
+    let first: string | undefined;
     do {
       const command = new this.#sdk.ListObjectsV2Command({
         ...where,
@@ -134,16 +139,17 @@ export class S3ObjectStore implements ObjectStore {
       const page = await this.#requests.read(`list ${prefix}`, (abortSignal) =>
         this.#client.send(command, { abortSignal }),
       );
-      for (const found of page.Contents ?? []) {
-        const key = (found.Key ?? "").slice(this.#prefix.length);
-        yield {
-          key,
-          size: found.Size ?? 0,
-          etag: requireEtag(key, found.ETag),
-          modifiedMs: found.LastModified?.getTime() ?? 0,
-        };
-      }
-      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+      const found = page.Contents ?? [];
+      const next = page.IsTruncated === true ? (page.NextContinuationToken ?? "") : undefined;
+      const isRepeated = next === token || (first !== undefined && found[0]?.Key === first);
+      if (next === "" || (token !== undefined && isRepeated))
+        throw new StoreFailed(`list ${prefix}: a page came twice, or does not say where the next is`, {
+          happened: "no",
+          retriable: true,
+        });
+      for (const each of found) yield this.#infoOf(each);
+      first = found[0]?.Key;
+      token = next;
     } while (token !== undefined);
   }
 
@@ -234,6 +240,16 @@ export class S3ObjectStore implements ObjectStore {
     return { etag: requireEtag(key, result.ETag) };
   }
 
+  #infoOf(found: S3Sdk._Object): ObjectInfo {
+    const key = (found.Key ?? "").slice(this.#prefix.length);
+    return {
+      key,
+      size: found.Size ?? 0,
+      etag: requireEtag(key, found.ETag),
+      modifiedMs: found.LastModified?.getTime() ?? 0,
+    };
+  }
+
   /** What was completed is there: an absence now would be the store's lie. */
   async #etagOf(key: string): Promise<string> {
     return requireEtag(key, (await this.head(key))?.etag);
@@ -293,9 +309,9 @@ async function bodyOf(key: string, range: ByteRange | undefined, result: GetObje
       retriable: true,
     });
   if (range !== undefined) {
-    const first = /^bytes (\d+)-/.exec(result.ContentRange ?? "")?.[1];
-    if (first !== undefined && Number(first) !== range.start)
-      throw new StoreFailed(`get ${key}: bytes from ${first} came`, { happened: "no", retriable: true });
+    const first = /^bytes (\d+)-/.exec(result.ContentRange ?? "")?.[1]; // Absent where a range was not understood.
+    if (Number(first ?? 0) !== range.start)
+      throw new StoreFailed(`get ${key}: bytes from ${first ?? 0} came`, { happened: "no", retriable: true });
     requireRange(key, range, bytes.length);
   }
   return bytes;

@@ -6,9 +6,10 @@
  *   12  int32  partition leader epoch   ─ outside the checksum
  *   16  int8   magic = 2
  *   17  uint32 CRC-32C of everything from byte 21 on
- *   21  int16  attributes: 0-2 compression · 3 log append time · 4 transactional · 5 control
+ *   21  int16  attributes: 0-2 compression · 3 log append time · 4 transactional · 5 control · 6 delete horizon
  *   23  int32  last offset delta
- *   27  int64  base timestamp          35  int64 max timestamp
+ *   27  int64  base timestamp, which is the delete horizon where bit 6 says so (KIP-534)
+ *   35  int64  max timestamp
  *   43  int64  producer id             51  int16 producer epoch      53  int32 base sequence
  *   57  int32  record count            61  records, compressed as one
  *
@@ -45,6 +46,7 @@ assert(at.recordCount + 4 === batchHeaderBytes, "the header's fields and its len
 const appendTimeBit = 1 << 3;
 const transactionalBit = 1 << 4;
 const controlBit = 1 << 5;
+const deleteHorizonBit = 1 << 6;
 
 /** The header of one batch, read on demand. The bytes are borrowed and are exactly one batch. */
 export class BatchView {
@@ -88,6 +90,10 @@ export class BatchView {
   }
   get isControl(): boolean {
     return (this.attributes & controlBit) !== 0;
+  }
+  /** When a cleaner may drop the tombstones of the batch, or the marker that it is; undefined until it was cleaned once. */
+  get deleteHorizonMs(): number | undefined {
+    return (this.attributes & deleteHorizonBit) === 0 ? undefined : this.baseTimestamp;
   }
   get lastOffsetDelta(): number {
     return this.#view.getInt32(at.lastOffsetDelta);
@@ -216,6 +222,8 @@ export interface BatchFields {
   readonly timestampType: "create" | "append";
   readonly isTransactional: boolean;
   readonly isControl: boolean;
+  /** Whether the base timestamp is the delete horizon. */
+  readonly hasDeleteHorizon: boolean;
   readonly lastOffsetDelta: number;
   readonly baseTimestamp: number;
   readonly maxTimestamp: number;
@@ -240,7 +248,8 @@ export function encodeBatch(fields: BatchFields): Uint8Array {
     compressions.indexOf(fields.compression) |
       (fields.timestampType === "append" ? appendTimeBit : 0) |
       (fields.isTransactional ? transactionalBit : 0) |
-      (fields.isControl ? controlBit : 0),
+      (fields.isControl ? controlBit : 0) |
+      (fields.hasDeleteHorizon ? deleteHorizonBit : 0),
   );
   view.setInt32(at.lastOffsetDelta, fields.lastOffsetDelta);
   setInt64(view, at.baseTimestamp, fields.baseTimestamp);
@@ -252,6 +261,29 @@ export function encodeBatch(fields: BatchFields): Uint8Array {
   bytes.set(fields.records, batchHeaderBytes);
   view.setUint32(at.crc, crc32c(bytes.subarray(at.attributes)));
   return bytes;
+}
+
+export type BatchChanges = Partial<BatchFields> & Pick<BatchFields, "records">;
+
+/** The batch with other records, and what changes with them. */
+export function rebuildBatch(batch: BatchView, changes: BatchChanges): Uint8Array {
+  return encodeBatch({
+    baseOffset: batch.baseOffset,
+    leaderEpoch: batch.leaderEpoch,
+    compression: batch.compression ?? "none",
+    timestampType: batch.timestampType,
+    isTransactional: batch.isTransactional,
+    isControl: batch.isControl,
+    hasDeleteHorizon: batch.deleteHorizonMs !== undefined,
+    lastOffsetDelta: batch.lastOffsetDelta,
+    baseTimestamp: batch.baseTimestamp,
+    maxTimestamp: batch.maxTimestamp,
+    producerId: batch.producerId,
+    producerEpoch: batch.producerEpoch,
+    baseSequence: batch.baseSequence,
+    recordCount: batch.recordCount,
+    ...changes,
+  });
 }
 
 /** Rounded beyond ±2^53; `checkBatch` refuses what is not safe. */

@@ -7,7 +7,7 @@
  */
 
 import { controlRecordKey, controlRecordType, endTxnMarker } from "../../schemas/kafka/control-records.ts";
-import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { ByteReader, ByteWriter, varlongBytes } from "../base/bytes.ts";
 import { assert } from "../base/errors.ts";
 import type { Offset } from "../base/ids.ts";
 import { compress } from "./compression.ts";
@@ -16,9 +16,13 @@ import { decodeVersioned, encodeVersioned } from "./versioned.ts";
 
 /** A cursor: each `next` moves it, and the getters speak of the record it stands on. Views are borrowed. */
 export class RecordCursor {
+  readonly #records: Uint8Array;
   readonly #reader: ByteReader;
   readonly #count: number;
   #read = 0;
+  #start = 0;
+  #attributesAt = 0;
+  #offsetDeltaAt = 0;
   #end = 0;
   #key: Uint8Array | null = null;
   #value: Uint8Array | null = null;
@@ -30,6 +34,7 @@ export class RecordCursor {
 
   /** `records` is what the batch holds, decompressed; `count` what its header announces. */
   constructor(records: Uint8Array, count: number) {
+    this.#records = records;
     this.#reader = new ByteReader(records, { source: "records" });
     this.#count = count;
     if (count * recordBytesMin > records.length) this.#reader.corrupt(`${count} records`, `${records.length} bytes`);
@@ -42,6 +47,20 @@ export class RecordCursor {
     return this.#value;
   }
 
+  /** The record as it lies, its length before it. */
+  get bytes(): Uint8Array {
+    return this.#records.subarray(this.#start, this.#end);
+  }
+
+  /** Writes the record with another timestamp delta. */
+  copyTo(writer: ByteWriter, timestampDelta: number): void {
+    const rest = this.#records.subarray(this.#offsetDeltaAt, this.#end);
+    writer.varint(1 + varlongBytes(timestampDelta) + rest.length);
+    writer.uint8(this.#records[this.#attributesAt] as number);
+    writer.varlong(timestampDelta);
+    writer.bytes(rest);
+  }
+
   /** false after the last record. Throws CorruptData for a record that is malformed or for bytes after the last one. */
   next(): boolean {
     const r = this.#reader;
@@ -49,11 +68,14 @@ export class RecordCursor {
       if (r.remaining > 0) r.corrupt(`the end after ${this.#count} records`, `${r.remaining} more bytes`);
       return false;
     }
+    this.#start = r.position;
     const length = r.varint();
     if (length < 0 || length > r.remaining) r.corrupt(`a record of at most ${r.remaining} bytes`, `${length}`);
     this.#end = r.position + length;
+    this.#attributesAt = r.position;
     r.skip(1); // Attributes: none is defined.
     this.timestampDelta = r.varlongRounded();
+    this.#offsetDeltaAt = r.position;
     this.offsetDelta = r.varint();
     this.#key = this.#nullable();
     this.#value = this.#nullable();
@@ -139,6 +161,7 @@ export function buildBatch(batch: NewBatch): Uint8Array {
     timestampType: batch.timestampType ?? "create",
     isTransactional: batch.isTransactional ?? false,
     isControl: batch.isControl ?? false,
+    hasDeleteHorizon: false,
     lastOffsetDelta: batch.lastOffsetDelta ?? last,
     baseTimestamp,
     maxTimestamp: timestamps.reduce((greatest, timestamp) => Math.max(greatest, timestamp), -1),

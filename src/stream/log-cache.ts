@@ -190,6 +190,18 @@ export class LogCache {
     this.#runs.delete(stream);
   }
 
+  /** Objects hold something else below the offset by now: what is committed of it goes, so that it is read from them. */
+  forgetCommitted(stream: StreamId, below: Offset): void {
+    const runs = this.runs(stream);
+    const kept = runs.findIndex((run) => run.to > below || run.generation.state !== "committed");
+    for (const run of kept < 0 ? runs : runs.slice(0, kept)) {
+      run.generation.runs.delete(stream);
+      this.#release(run);
+    }
+    if (kept < 0) this.#runs.delete(stream);
+    else if (kept > 0) this.#runs.set(stream, runs.slice(kept));
+  }
+
   #evict(): void {
     for (let oldest = this.#generations[0]; this.#bytes > this.#bytesMax; oldest = this.#generations[0]) {
       if (oldest?.state !== "committed") return;

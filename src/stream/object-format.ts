@@ -128,6 +128,9 @@ export function* encodeObject(
 
 const noSidecar = { sidecarPosition: 0, sidecarBytes: 0, sidecarCrc: 0 };
 
+/** Bytes at the start of an object that hold its header. */
+export const headerBytes = header.bytes;
+
 /** Bytes at the end of an object that hold the footer. */
 export const footerBytes = footer.bytes;
 
@@ -303,9 +306,6 @@ export function checkSidecar(
   const crc = crc32c(bytes);
   if (crc !== expected.crc) refuse(source, expected.position, `sidecar CRC ${expected.crc}`, crc);
 }
-
-/** Bytes at the start of an object. */
-export const headerBytes = header.bytes;
 
 export function encodeHeader(origin: ObjectOrigin): Uint8Array {
   const bytes = new Uint8Array(header.bytes);

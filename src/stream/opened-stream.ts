@@ -4,13 +4,23 @@ import type { Offset, Owned, StreamId } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Generation, LogCache } from "./log-cache.ts";
 import type { ObjectReader } from "./object-reader.ts";
-import type { Batch, OpenedStream, OpenOptions, RangeSummary, ReadRequest, ReadResult } from "./storage.ts";
+import type { RangeRewriter } from "./range-rewriter.ts";
+import type {
+  Batch,
+  OpenedStream,
+  OpenOptions,
+  RangeSummary,
+  ReadRequest,
+  ReadResult,
+  StoredRange,
+} from "./storage.ts";
 import type { Wal, WalEntry, WalPosition } from "./wal.ts";
 
 /** What all streams share. */
 export interface StreamDeps {
   readonly cache: LogCache;
   readonly reader: ObjectReader;
+  readonly rewriter: RangeRewriter;
   readonly metadata: MetadataClient;
   readonly wal: Wal;
   /** Called after each append. Must not cut a generation before the caller has returned. */
@@ -141,6 +151,24 @@ export class WritableStream implements OpenedStream {
       .filter(({ from, to }) => to > from);
     const cached = cache.runs(this.id).filter((run) => run.to > (info?.end ?? 0));
     return [...committed, ...cached];
+  }
+
+  stored(): readonly StoredRange[] {
+    return this.#deps.metadata.image.ranges(this.id, this.start);
+  }
+
+  scan(range: StoredRange): AsyncIterable<readonly Batch[]> {
+    this.#refuseWhenClosed();
+    return this.#deps.rewriter.scan(this.id, range);
+  }
+
+  async replace(ranges: readonly StoredRange[], batches: AsyncIterable<Batch>): Promise<"replaced" | "stale"> {
+    this.#refuseWhenClosed();
+    const { rewriter, cache } = this.#deps;
+    const answer = await rewriter.replace({ stream: this.id, label: this.options.label }, ranges, batches);
+    const last = ranges.at(-1);
+    if (answer === "replaced" && last !== undefined) cache.forgetCommitted(this.id, last.to);
+    return answer;
   }
 
   /** No append is taken any more. */

@@ -66,6 +66,19 @@ export interface OpenedStream {
    * Uploaded index entries and cached ranges alike.
    */
   ranges(): readonly RangeSummary[];
+
+  /** What objects hold, in offset order. */
+  stored(): readonly StoredRange[];
+  /**
+   * All batches of a stored range, a block at a time, past the caches: for who reads everything once.
+   * Rejects with OperationFailed when the range is not stored any more.
+   */
+  scan(range: StoredRange): AsyncIterable<readonly Batch[]>;
+  /**
+   * Puts these batches, in one new object, in the place of neighbouring stored ranges; offsets may be left out. "stale": the
+   * stream does not hold these ranges any more, and nothing was changed. Readers see the old batches or the new ones.
+   */
+  replace(ranges: readonly StoredRange[], batches: AsyncIterable<Batch>): Promise<"replaced" | "stale">;
 }
 
 export interface Batch {
@@ -88,6 +101,11 @@ export interface ReadResult {
   readonly batches: readonly { readonly from: Offset; readonly to: Offset; readonly bytes: Uint8Array }[];
   /** Where the next read goes on: after the last batch returned, or after a gap that ended the read. */
   readonly next: Offset;
+}
+
+/** A range that an object holds. */
+export interface StoredRange extends RangeSummary {
+  readonly object: string;
 }
 
 export interface RangeSummary {

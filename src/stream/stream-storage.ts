@@ -16,6 +16,7 @@ import { ObjectIo } from "./object-io.ts";
 import { ObjectNames } from "./object-name.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-stream.ts";
+import { RangeRewriter } from "./range-rewriter.ts";
 import { judge } from "./recovery.ts";
 import type { Batch, OpenedStream, OpenOptions, StreamStorage } from "./storage.ts";
 import { Uploader } from "./uploader.ts";
@@ -123,11 +124,14 @@ class S3StreamStorage implements StreamStorage {
       isAdmitting: () => this.#isAdmitting(),
       ...(options.wrapMerged === undefined ? {} : { wrapBatches: options.wrapMerged }),
     });
-    const isPending = (key: string): boolean => this.#uploader.isPending(key) || this.#merger.isPending(key);
+    const rewriter = new RangeRewriter({ store, metadata, origin, names, limits });
+    const isPending = (key: string): boolean =>
+      this.#uploader.isPending(key) || this.#merger.isPending(key) || rewriter.isPending(key);
     this.#garbage = new GarbageCollector({ store, metadata, runtime, limits, logger, isPending });
     this.#deps = {
       cache: this.#cache,
       reader: this.#reader,
+      rewriter,
       metadata,
       wal,
       appended: () => this.#cutIfFull(),

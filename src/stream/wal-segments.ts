@@ -42,19 +42,14 @@ export class WalSegments {
     this.#segmentsMax = options.segmentsMax;
   }
 
-  /** All segments found, in order of position. Throws CorruptData when one is missing between two. */
+  /** All segments found. Throws CorruptData when one is missing between two. */
   async open(): Promise<readonly Segment[]> {
     await this.#disk.makeDirectory(this.#directory);
     for (const { name } of await this.#disk.list(this.#directory)) {
-      const start = startOf(name);
-      if (start === undefined) {
-        if (name.endsWith(unfinished)) await this.#disk.remove(this.#path(name));
-        continue;
-      }
-      const file = await this.#disk.open(this.#path(name), "durable");
-      this.#segments.push({ start, bytes: await file.size(), file });
-      this.#checkNoGap(name);
+      if (name.endsWith(unfinished)) await this.#disk.remove(this.#path(name));
     }
+    this.#segments.push(...(await openSegments(this.#disk, this.#directory, "durable")));
+    requireNoGap(this.#segments);
     await this.#disk.syncDirectory(this.#directory); // A process that was killed may have left a name that is not durable.
     return this.#segments;
   }
@@ -130,15 +125,34 @@ export class WalSegments {
     return segment.start + segment.bytes <= this.#trimmed;
   }
 
-  #checkNoGap(name: string): void {
-    const [before, last] = this.#segments.slice(-2);
-    if (before === undefined || last === undefined || before.start + before.bytes === last.start) return;
-    const end = before.start + before.bytes;
-    throw new CorruptData({ source: this.#path(name), position: 0, expected: nameOf(end), found: name });
-  }
-
   #path(name: string): string {
     return `${this.#directory}/${name}`;
+  }
+}
+
+/** The segments that have a name, in order of position. Nothing is changed; whoever opens them closes their files. */
+export async function openSegments(
+  disk: Disk,
+  directory: string,
+  mode: "read" | "durable",
+): Promise<readonly Segment[]> {
+  const segments: Segment[] = [];
+  for (const { name } of await disk.list(directory)) {
+    const start = startOf(name);
+    if (start === undefined) continue;
+    const file = await disk.open(`${directory}/${name}`, mode);
+    segments.push({ start, bytes: await file.size(), file });
+  }
+  return segments;
+}
+
+/** Throws CorruptData when a segment is missing between two. */
+export function requireNoGap(segments: readonly Segment[]): void {
+  for (const [index, { start }] of segments.entries()) {
+    const before = segments[index - 1];
+    if (before === undefined || before.start + before.bytes === start) continue;
+    const expected = nameOf(before.start + before.bytes);
+    throw new CorruptData({ source: `WAL segment ${nameOf(start)}`, position: 0, expected, found: nameOf(start) });
   }
 }
 

@@ -102,8 +102,18 @@ export const metricsTable = {
     ["operation"],
     "Time that a request to the object store took.",
   ),
+  storeDollars: counter(
+    "inlet_store_dollars_total",
+    ["class"],
+    "What the requests to the object store, and the bytes moved, cost at the prices of the settings.",
+  ),
   storeBytes: counter("inlet_store_bytes_total", ["direction"], "Bytes sent to and received from the object store."),
 
+  metadataMirrorLag: gauge(
+    "inlet_metadata_mirror_lag_entries",
+    [],
+    "Entries of the metadata log that its copy in the bucket does not hold yet.",
+  ),
   metadataSeq: gauge(
     "inlet_metadata_seq",
     [],

@@ -30,6 +30,7 @@ async function run(args: readonly string[], extra: Partial<CliOptions> = {}) {
     input: Readable.from([]),
     signal: new AbortController().signal,
     server: { openBroker: () => Promise.reject(new Error("not here")), runDemo: () => Promise.resolve(0) },
+    storage: { openStorage: () => Promise.reject(new Error("not here")) },
     randomId: () => "x",
     ...extra,
   });
@@ -59,7 +60,7 @@ describe("the command line", () => {
   });
 
   test("every command has help", async () => {
-    for (const command of ["start", "demo", "init", "config", "topic", "group", "table"]) {
+    for (const command of ["start", "demo", "init", "config", "topic", "group", "table", "inspect", "verify"]) {
       const { code, out } = await run([command, "--help"]);
       expect([command, code]).toEqual([command, 0]);
       expect(out).toContain(`inlet ${command}`);

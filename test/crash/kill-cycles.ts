@@ -24,9 +24,9 @@ import { freePort } from "../support/processes.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { seededRandom, silent } from "../support/seeded.ts";
 
-const topic = "crash";
-const partitions = 3;
-const producers = 2;
+export const topic = "crash";
+export const partitions = 3;
+export const producers = 2;
 const group = "crash-group";
 
 export type WalKind = "file" | "object";
@@ -136,7 +136,7 @@ async function ended({ running: { child } }: InletBroker, signal: "SIGKILL" | "S
 }
 
 /** Sends numbered values until told to stop; returns those that were acked. A send that fails for good ends the run. */
-async function load(kafka: Kafka, index: number, signal: AbortSignal): Promise<readonly string[]> {
+export async function load(kafka: Kafka, index: number, signal: AbortSignal): Promise<readonly string[]> {
   const producer: Producer = kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
@@ -184,7 +184,7 @@ async function commitLoop(port: number, signal: AbortSignal): Promise<readonly n
 }
 
 /** All values of each partition in offset order. */
-async function readAll(kafka: Kafka, seed: number): Promise<readonly (readonly string[])[]> {
+export async function readAll(kafka: Kafka, seed: number): Promise<readonly (readonly string[])[]> {
   const admin = kafka.admin();
   await admin.connect();
   const ends = new Map((await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, Number(high)]));

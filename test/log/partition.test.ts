@@ -227,6 +227,20 @@ describe("deleting records", () => {
     expect(await world.append(world.batch())).toMatchObject({ baseOffset: 20 });
   });
 
+  test("ends as a closed partition when the topic goes meanwhile, and fails only where nobody let go", async () => {
+    const refusal = new OperationFailed("trim refused: the stream is gone", { happened: "no" });
+    const world = await PartitionWorld.open();
+    await world.append(world.batch());
+    world.streams.trim = () => Promise.reject(refusal);
+    await expect(world.partition.deleteRecords(at(1))).rejects.toBe(refusal);
+    world.streams.trim = () => {
+      world.partition.close();
+      return Promise.reject(refusal);
+    };
+    expect(await world.partition.deleteRecords(at(1))).toEqual({ kind: "closed" });
+    expect(await world.partition.deleteRecords(at(1))).toEqual({ kind: "closed" });
+  });
+
   test("is refused where records only go when newer ones replace them", async () => {
     const world = await PartitionWorld.open({ config: { "cleanup.policy": "compact" } });
     await world.append(world.batch());

@@ -33,6 +33,12 @@ describe("retention", () => {
     expect(retainedFrom(ranges, policy, now)).toBe(keepFrom);
   });
 
+  test("a range that cleaning has emptied keeps nothing back", () => {
+    const cleaned = [range(0, 50, 0, -1), ...ranges.slice(1)];
+    expect(retainedFrom(cleaned, { ...forever, retentionMs: 5000 }, at(25_001))).toBe(300);
+    expect(retainedFrom(cleaned, forever, at(1e12))).toBe(0);
+  });
+
   test("a range without timestamps is not old", () => {
     expect(retainedFrom([range(0, 5, 10, -1)], { ...forever, retentionMs: 1 }, at(1e12))).toBe(0);
   });

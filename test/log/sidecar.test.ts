@@ -31,6 +31,7 @@ const sidecar = fc.record({
     maxLength: 5,
   }),
   producers: fc.array(producer, { maxLength: 5 }),
+  cleaning: fc.record({ cleanedTo: offset, horizonMs: fc.nat({ max: 4e15 }) }),
 });
 
 function plain(decoded: ReturnType<typeof decodeSidecar>): unknown {
@@ -70,8 +71,11 @@ test("the layout does not change by accident", () => {
     epochs: [{ epoch: 3, start: 0 as Offset }],
     aborted: [{ producerId: 2, firstOffset: 1 as Offset, lastOffset: 4 as Offset, lastStable: 5 as Offset }],
     producers: [entry],
+    cleaning: { cleanedTo: 20 as Offset, horizonMs: 7 },
   });
-  expect(Buffer.from(bytes).toString("hex")).toBe("0156010600010402080a01d80402010a0c01011404500a");
+  expect(Buffer.from(bytes).toString("hex")).toBe("0256010600010402080a01d80402010a0c01011404500a280e");
+  const first = Buffer.from("0156010600010402080a01d80402010a0c01011404500a", "hex"); // Without cleaning.
+  expect(decodeSidecar(first)).toMatchObject({ upTo: 43, cleaning: { cleanedTo: 0, horizonMs: 0 } });
 });
 
 test("a label says which partition a stream is", () => {

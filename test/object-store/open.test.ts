@@ -10,12 +10,14 @@ function deps() {
   const clock = new SimClock();
   const random = new SimRandom(1);
   const counted: string[] = [];
+  const dollars = new Map<string, number>();
   const count = (amount: number, labels?: Labels): void => {
     counted.push(`${Object.values(labels ?? {}).join(" ")} ${amount}`);
   };
   return {
     clock,
     counted,
+    dollars,
     runtime: { clock, random },
     disk: new SimDisk({ clock, random }),
     limits: {
@@ -24,7 +26,24 @@ function deps() {
       socketsMax: 4,
       retry: { attemptsMax: 1, delayMsMin: 1, delayMsMax: 1 },
     },
-    metrics: { requests: { add: count }, bytes: { add: count }, latencyMs: { observe: () => {} } },
+    metrics: {
+      requests: { add: count },
+      bytes: { add: count },
+      latencyMs: { observe: () => {} },
+      dollars: {
+        add: (amount: number, labels?: Labels): void => {
+          const { class: priced } = labels as { readonly class: string };
+          dollars.set(priced, (dollars.get(priced) ?? 0) + amount);
+        },
+      },
+      prices: {
+        write: { perRequestNanodollars: 5000 },
+        read: { perRequestNanodollars: 400 },
+        delete: { perRequestNanodollars: 0 },
+        in: { perGibNanodollars: 0 },
+        out: { perGibNanodollars: 2 ** 30 },
+      },
+    },
   };
 }
 
@@ -57,5 +76,26 @@ describe("open", () => {
     await store.get("a", { start: 1, end: 3 });
     await expect(store.get("b")).rejects.toThrow();
     expect(d.counted).toEqual(["put ok 1", "in 5", "get ok 1", "out 2", "get missing 1"]);
+  });
+
+  test("what went out is priced by its class, parts and pages one by one", async () => {
+    const d = deps();
+    const store = await openObjectStore("memory://", d);
+    const upload = await store.multipart("m");
+    await upload.part(new Uint8Array(7));
+    await upload.part(new Uint8Array(7));
+    await upload.complete();
+    for (let index = 0; index < 1001; index += 1) await store.put(`k${index}`, new Uint8Array(1));
+    for await (const { key } of store.list("k")) expect(key).toMatch(/^k/);
+    for await (const { key } of store.list("none")) expect.unreachable(key);
+    await store.get("m");
+    await store.head("m");
+    await store.delete(["m"]);
+    const written = 4 + 1001 + 2 + 1;
+    expect(d.dollars.get("write")).toBeCloseTo(written * 5e-6, 12);
+    expect(d.dollars.get("read")).toBeCloseTo(2 * 4e-7, 12);
+    expect(d.dollars.get("delete")).toBe(0);
+    expect(d.dollars.get("out")).toBeCloseTo(14e-9, 15);
+    expect(d.counted.filter((line) => line.startsWith("list"))).toEqual(["list ok 2", "list ok 1"]);
   });
 });

@@ -1,7 +1,7 @@
 /** Proves: under every kind of failure the retries tell the truth about what happened, and stop when they should. */
 import { describe, expect, test } from "vitest";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
-import type { ObjectStore } from "../../src/object-store/object-store.ts";
+import type { ObjectInfo, ObjectStore } from "../../src/object-store/object-store.ts";
 import { RetryingObjectStore } from "../../src/object-store/retrying.ts";
 import { SimClock } from "../sim/clock.ts";
 import { calmStore, FaultyStore, type StoreFaults, stormyStore } from "../sim/object-store.ts";
@@ -31,6 +31,11 @@ for (const seed of [1, 2, 3, 4, 5]) {
     return { store, run: <T>(work: Promise<T>) => clock.until(work), dispose: async () => {} };
   };
   objectStoreContract(`retrying over a storm, seed ${seed}`, setUp, { doubts: true });
+}
+
+function compareFolders(a: string, b: string): number {
+  const names = (key: string): string => key.replaceAll("/", "\u0000"); // Sorts before all else.
+  return names(a) < names(b) ? -1 : 1;
 }
 
 const body = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -88,6 +93,33 @@ describe("retrying", () => {
     await expect(clock.until(put)).rejects.toMatchObject({ happened: "maybe" });
   });
 
+  test("a put-if-absent that was delivered twice is created, and open while nobody can look", async () => {
+    const heals = world(1, calmStore);
+    heals.faulty.strike("duplicate", "put-if-absent");
+    expect(await heals.clock.until(heals.store.putIfAbsent("a", body("x")))).toMatchObject({ kind: "created" });
+
+    const { clock, faulty, store } = world(1, calmStore, 1);
+    faulty.strike("duplicate", "put-if-absent");
+    const created = store.putIfAbsent("a", body("x"));
+    created.catch(() => {});
+    await clock.run(1); // The request is on its way.
+    faulty.faults = { ...calmStore, refused: 1 };
+    await expect(clock.until(created)).rejects.toMatchObject({ happened: "maybe" });
+  });
+
+  test("a part that was sent again under its number counts once when its upload's end is unheard", async () => {
+    const { clock, faulty, store } = world(1, calmStore);
+    const work = async (): Promise<string> => {
+      const upload = await store.multipart("m");
+      await upload.part(body("a first try"), 1);
+      await upload.part(body("a second"), 1);
+      faulty.strike("duplicate", "multipart-complete");
+      await upload.complete();
+      return new TextDecoder().decode(await store.get("m"));
+    };
+    expect(await clock.until(work())).toBe("a second");
+  });
+
   test("what repeating cannot help is not repeated", async () => {
     const { clock, store, faulty } = world(1, calmStore);
     await expect(clock.until(store.get("none"))).rejects.toMatchObject({ name: "ObjectMissing" });
@@ -104,10 +136,20 @@ describe("retrying", () => {
     await expect(clock.until(put)).rejects.toThrow();
   });
 
-  test("a listing that breaks goes on where it was", async () => {
+  test.each(["by bytes", "by folders"])("a listing %s that breaks goes on where it was", async (order) => {
     const { clock, memory, store } = world(3, { ...calmStore, lost: 0.3 });
-    const keys = Array.from({ length: 30 }, (_, i) => `k${String(i).padStart(2, "0")}`);
+    const keys = Array.from(
+      { length: 30 },
+      (_, i) => `k${i % 3}${["-", "/", "."][i % 3]}${String(i).padStart(2, "0")}`,
+    );
     for (const key of keys) await memory.put(key, body(key));
+    keys.sort(order === "by bytes" ? undefined : compareFolders);
+    const listing = memory.list.bind(memory);
+    memory.list = async function* (prefix) {
+      const found: ObjectInfo[] = [];
+      for await (const info of listing(prefix)) found.push(info);
+      yield* order === "by bytes" ? found : found.sort((a, b) => compareFolders(a.key, b.key));
+    };
     const listed = async (): Promise<string[]> => {
       const found: string[] = [];
       for await (const { key } of store.list("k")) found.push(key);

@@ -16,9 +16,9 @@ import { SimClock } from "./clock.ts";
 import { consume } from "./consumer.ts";
 import { SimDisk } from "./disk.ts";
 import { readFinalState } from "./final-state.ts";
-import { History } from "./history.ts";
+import { type FinalState, History } from "./history.ts";
 import { type Appetite, appetite, badDisk, calm, type Faults, storm } from "./nemesis.ts";
-import { garbageGoneMs, jsonTopic, type NodeWorld, reasons, SimNode, textTopic } from "./node.ts";
+import { garbageGoneMs, jsonTopic, type NodeWorld, plainTopic, reasons, SimNode, textTopic } from "./node.ts";
 import type { Plant } from "./plants.ts";
 import { produce } from "./producer.ts";
 import { SimRandom } from "./random.ts";
@@ -35,15 +35,20 @@ export interface WorldReport {
   readonly acked: number;
   readonly polled: number;
   readonly tableRows: number;
+  /** Offsets that cleaning left empty. */
+  readonly cleaned: number;
 }
 
 const topics: readonly TopicWanted[] = [
   { topic: textTopic, partitions: 2 },
   { topic: jsonTopic, partitions: 1 },
-  { topic: "plain", partitions: 1 },
+  { topic: plainTopic, partitions: 1 },
 ];
 /** In some worlds: so little that retention is always at work. */
 const retention = { "retention.bytes": "8000" };
+/** In some worlds: always dirty enough, and tombstones do not stay for long. */
+const compaction = { "min.cleanable.dirty.ratio": "0.1", "delete.retention.ms": "2000" };
+const compactedTopics: readonly string[] = [textTopic, plainTopic];
 const groups = ["consumer-1", "consumer-2"];
 
 const partitions: readonly TopicPartition[] = topics.flatMap(({ topic, partitions: count }) =>
@@ -114,6 +119,7 @@ class World {
       acked: sends.filter(({ outcome }) => outcome === "acked").length,
       polled: polls.reduce((sum, { records }) => sum + records.length, 0),
       tableRows: final?.table.rows.length ?? 0,
+      cleaned: final === undefined ? 0 : offsetsWithoutRecord(final),
     };
   }
 
@@ -123,7 +129,7 @@ class World {
     const admin = new Client(this.#clients, "admin");
     for (const wanted of topics) {
       await this.#within(`topic ${wanted.topic} to be made`, async () => {
-        const configs = this.#appetite.retains ? retention : {};
+        const configs = this.#configsOf(wanted.topic);
         while (!(await createTopic(this.history, admin, { ...wanted, configs }))) await admin.pause(100);
       });
     }
@@ -141,10 +147,23 @@ class World {
         partitions,
         groups,
         retained: new Set(this.#appetite.retains ? partitions.map(nameOf) : []),
+        compacted: new Set(partitions.filter(({ topic }) => this.#isCompacted(topic)).map(nameOf)),
         objects: this.#node.objects,
         lake: this.#node.lake,
       });
     });
+  }
+
+  #isCompacted(topic: string): boolean {
+    return this.#appetite.compacts && compactedTopics.includes(topic);
+  }
+
+  #configsOf(topic: string): Readonly<Record<string, string>> {
+    const { retains } = this.#appetite;
+    if (!this.#isCompacted(topic)) return retains ? retention : {};
+    return retains
+      ? { ...retention, ...compaction, "cleanup.policy": "compact,delete" }
+      : { ...compaction, "cleanup.policy": "compact" };
   }
 
   #actors(): readonly Promise<void>[] {
@@ -290,6 +309,13 @@ class World {
     await Promise.race([work(), late]);
     late.catch(() => undefined); // Nobody waits for it any more.
   }
+}
+
+function offsetsWithoutRecord({ logs }: FinalState): number {
+  let without = 0;
+  for (const { logStart, highWatermark, records } of logs.values())
+    without += highWatermark - logStart - records.length;
+  return without;
 }
 
 function pick({ sends, polls, groupOffsets, deletions, topics: made, flushes }: History) {

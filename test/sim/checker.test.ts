@@ -59,6 +59,7 @@ function final(values: readonly string[], start = 0, over: Partial<FinalState> =
     logs: new Map([[p, { logStart: start, highWatermark: end, records: records.slice(start) }]]),
     topics: new Set(["t"]),
     retained: new Set(),
+    compacted: new Set(),
     objects: { missing: [], unknown: [] },
     table: table(records, end),
     ...over,

@@ -3,6 +3,7 @@
  * one; the definitions are ours. An empty answer means that every promise held.
  */
 import type { FinalState, Flush, GroupOffset, History, PartitionName, Poll, SeenRecord, Send } from "./history.ts";
+import { isTombstone, keyOf } from "./record.ts";
 
 export type Anomaly =
   | "inconsistent-offsets"
@@ -122,13 +123,14 @@ function misplaced({ sends, final }: Judged): readonly string[] {
   });
 }
 
-/** From the log start to the high watermark a reader gets every offset: nothing here makes holes. */
-function unseen({ final }: Judged): readonly string[] {
-  return [...final.logs].flatMap(([partition, { logStart, highWatermark, records }]) => {
+/** From the log start to the high watermark a reader gets every offset, save for what cleaning may take. */
+function unseen(history: Judged): readonly string[] {
+  return [...history.final.logs].flatMap(([partition, { logStart, highWatermark, records }]) => {
     const read = new Set(records.map(({ offset }) => offset));
+    const mayBeGone = cleanable(history, partition);
     const holes: string[] = [];
     for (let offset = logStart; offset < highWatermark; offset += 1) {
-      if (!read.has(offset)) holes.push(`${partition}@${offset}`);
+      if (!read.has(offset) && !mayBeGone(offset)) holes.push(`${partition}@${offset}`);
     }
     return holes.length === 0 ? [] : [`${holes.length} offsets cannot be read, the first ${holes[0]}`];
   });
@@ -173,14 +175,49 @@ function order({ sends, final }: Judged): readonly string[] {
   return found;
 }
 
-/** A poll begins where it was asked to and leaves nothing out. */
-function pollSkips({ polls }: Judged): readonly string[] {
-  return polls.flatMap(({ consumer, partition, from, records }) => {
-    const skip = records.findIndex(({ offset }, index) => offset !== from + index);
-    return skip === -1
-      ? []
-      : [`${consumer} read ${partition} from ${from}: record ${skip} is at ${(records[skip] as SeenRecord).offset}`];
+/** A poll begins where it was asked to and leaves nothing out, save for what cleaning may have taken. */
+function pollSkips(history: Judged): readonly string[] {
+  const rules = new Map([...history.final.logs.keys()].map((name) => [name, cleanable(history, name)] as const));
+  return history.polls.flatMap(({ consumer, partition, from, records }) => {
+    const mayBeGone = rules.get(partition) ?? (() => false);
+    let next = from;
+    for (const [index, { offset }] of records.entries()) {
+      for (; next < offset && mayBeGone(next); next += 1);
+      if (offset !== next) return [`${consumer} read ${partition} from ${from}: record ${index} is at ${offset}`];
+      next = offset + 1;
+    }
+    return [];
   });
+}
+
+/**
+ * Whether a record may be missing from the log: in a compacted partition, when a later one has its key, or it is a tombstone.
+ * What nobody knows the place of may be anywhere: a tombstone without an answer excuses its key, and an offset of which nobody
+ * knows the record is excused.
+ */
+function cleanable(history: Judged, partition: PartitionName): (offset: number) => boolean {
+  if (!history.final.compacted.has(partition)) return () => false;
+  const keys = new Map<number, string>();
+  const newest = new Map<string, number>();
+  const excused = new Set<string>();
+  const place = (offset: number, value: string): void => {
+    const key = keyOf(value);
+    if (key === undefined) return;
+    keys.set(offset, key);
+    // A tombstone is as good as replaced by itself.
+    newest.set(key, Math.max(newest.get(key) ?? -1, isTombstone(value) ? offset + 1 : offset));
+  };
+  for (const { partition: name, offset, value } of logsRead(history)) if (name === partition) place(offset, value);
+  for (const send of history.sends.filter((each) => each.partition === partition)) {
+    for (const [index, value] of send.values.entries()) {
+      if (send.outcome === "acked") place(send.offset + index, value);
+      else if (send.outcome === "unknown" && isTombstone(value)) excused.add(keyOf(value) as string);
+    }
+  }
+  return (offset) => {
+    const key = keys.get(offset);
+    return key === undefined || excused.has(key) || offset < (newest.get(key) as number);
+  };
 }
 
 /** The high watermark never goes back, covers what was acked before, and bounds what is shown. */

@@ -19,6 +19,7 @@ export interface EndWorld {
   readonly partitions: readonly TopicPartition[];
   readonly groups: readonly string[];
   readonly retained: ReadonlySet<PartitionName>;
+  readonly compacted: ReadonlySet<PartitionName>;
   readonly objects: ObjectStore;
   readonly lake: ObjectStore;
 }
@@ -33,7 +34,8 @@ export async function readFinalState(world: EndWorld): Promise<FinalState> {
     logs,
     topics: new Set([...node.core.metadata.image.topics()].map(({ name }) => name)),
     retained: world.retained,
-    objects: await compareObjects(node, world.objects),
+    compacted: world.compacted,
+    objects: await compareObjects(node, world.objects, clients),
     table: {
       partitions: partitions.filter(({ topic }) => tableTopics.some((each) => each === topic)).map(nameOf),
       committedTo: new Map(actors.history.flushes.flatMap(({ committedTo }) => [...committedTo])),
@@ -69,8 +71,29 @@ async function readLogs({ actors, clients, partitions }: EndWorld): Promise<Fina
   );
 }
 
-/** Every object that the metadata names is there as it says, and no other is left but what the WAL keeps. */
-async function compareObjects(node: SimNode, store: ObjectStore): Promise<FinalState["objects"]> {
+/**
+ * Every object that the metadata names is there as it says, and no other is left but what the WAL keeps: not even after a
+ * while, if one was being made.
+ */
+async function compareObjects(
+  node: SimNode,
+  store: ObjectStore,
+  { clock }: ClientWorld,
+): Promise<FinalState["objects"]> {
+  const first = await lookAtObjects(node, store);
+  if (first.missing.length + first.unknown.length === 0) return first;
+  await sleep(clock, objectInMakingMsMax);
+  const second = await lookAtObjects(node, store);
+  return {
+    missing: second.missing.filter((object) => first.missing.includes(object)),
+    unknown: second.unknown.filter((object) => first.unknown.includes(object)),
+  };
+}
+
+/** From the store's answer to the metadata log's, when nothing is wrong. */
+const objectInMakingMsMax = 1_000;
+
+async function lookAtObjects(node: SimNode, store: ObjectStore): Promise<FinalState["objects"]> {
   const stored = new Map<string, number>();
   const { image } = node.core.metadata;
   for await (const { key, size } of store.list(objectPrefix)) stored.set(key, size);

@@ -77,6 +77,8 @@ export interface FinalState {
   readonly topics: ReadonlySet<string>;
   /** Partitions whose log start moves without anybody asking. */
   readonly retained: ReadonlySet<PartitionName>;
+  /** Partitions that keep the newest record of each key, and may lose the others. */
+  readonly compacted: ReadonlySet<PartitionName>;
   /** What the metadata says of objects and what the store holds, where they do not agree. */
   readonly objects: { readonly missing: readonly string[]; readonly unknown: readonly string[] };
   readonly table: {

@@ -24,6 +24,8 @@ export interface Appetite {
   readonly retains: boolean;
   /** Where the broker's WAL lies. */
   readonly wal: "file" | "object";
+  /** Whether some of the topics are compacted. */
+  readonly compacts: boolean;
 }
 
 export function appetite(random: SimRandom): Appetite {
@@ -35,6 +37,7 @@ export function appetite(random: SimRandom): Appetite {
     isSkewed: random.chance(0.3),
     retains: random.chance(0.4),
     wal: random.pick(["file", "object"]),
+    compacts: random.chance(0.5),
   };
 }
 
@@ -48,6 +51,10 @@ export function storm(random: SimRandom): Pick<Faults, "store" | "routes"> {
       lost: some(0.2),
       unheard: some(0.2),
       ghost: some(0.1),
+      twice: some(0.1),
+      stalled: some(0.02),
+      partial: some(0.2),
+      garbled: some(0.1),
       slow: some(0.1),
       delayMsMax: random.pick([5, 50, 500]),
     },

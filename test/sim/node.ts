@@ -34,6 +34,8 @@ import type { SimRandom } from "./random.ts";
 /** Topics that become tables: of text, and of JSON whose columns grow and of which some is broken. */
 export const textTopic = "orders";
 export const jsonTopic = "events";
+/** Becomes no table. */
+export const plainTopic = "plain";
 export const tableTopics = [textTopic, jsonTopic] as const;
 export const lakeRoot = "memory://lake";
 
@@ -102,6 +104,9 @@ const settings: Settings = {
   garbageGraceMs: 3_000,
   orphanAgeMsMin: 5_000,
   logMaintenanceIntervalMs: 700,
+  cleanerIntervalMs: 600,
+  cleanerMapBytesMax: 640, // 20 keys: some passes end before the dirty part does.
+  cleanerBufferBytesMax: 6 * 1024,
   groupOffsetsPartitions: 2,
   producerIdBlockSize: 3,
   objectStoreRetryDelayMsMax: 1_000,
@@ -209,7 +214,11 @@ export class SimNode {
     const runtime: Runtime = { clock: this.clock, random: this.#random };
     const logger = tracing(clock, "");
     const metadataLog = this.#opened.use(
-      await openFileLog({ directory: "/data/metadata", disk, segmentBytesMax: settings.metadataSegmentBytesMax }),
+      await openFileLog({
+        directory: "/data/metadata",
+        disk: plant.wrapMetadataDisk?.(disk) ?? disk,
+        segmentBytesMax: settings.metadataSegmentBytesMax,
+      }),
     );
     const store = this.#opened.use(this.#store("objects", runtime));
     const warehouse = this.#opened.use(new Warehouse({ mounts: new Map([[lakeRoot, this.#store("lake", runtime)]]) }));
@@ -222,6 +231,7 @@ export class SimNode {
         store,
         logger,
         metrics: noMetrics,
+        mirrorsMetadata: true,
         advertised: {
           host: "broker",
           port: 9092,
@@ -280,7 +290,8 @@ export class SimNode {
       random: this.#random.fork(name),
       faults: () => world.faults().store,
     });
-    return new RetryingObjectStore(faulty, { runtime, limits: objectStoreLimits(settings).retry });
+    const planted = name === "objects" ? world.plant.wrapObjects?.(faulty) : undefined;
+    return new RetryingObjectStore(planted ?? faulty, { runtime, limits: objectStoreLimits(settings).retry });
   }
 }
 

@@ -4,8 +4,9 @@ import { buildBatch } from "../../src/protocol/records.ts";
 import { type ActorWorld, errorText, nameOf, retriableErrors, type TopicPartition } from "./actor.ts";
 import type { Client } from "./client.ts";
 import type { Send } from "./history.ts";
-import { jsonTopic } from "./node.ts";
+import { jsonTopic, plainTopic } from "./node.ts";
 import type { SimRandom } from "./random.ts";
+import { recordOf } from "./record.ts";
 
 const produceVersion = 12; // The newest that names topics by name.
 
@@ -48,9 +49,15 @@ const windowMax = 4;
 /** One of them for each producer. The largest make groups, blocks and segments of their own. */
 const valueBytesMax = [300, 300, 300, 3_000, 15_000];
 
-/** What becomes a row of the JSON topic's table has a column more now and then; what is no JSON becomes a dead letter. */
+/**
+ * What becomes a row of the JSON topic's table has a column more now and then; what is no JSON becomes a dead letter. Records of
+ * the other topics have one of few keys, so that they replace each other where the topic is compacted.
+ */
 function valueFor(topic: string, unique: string, random: SimRandom): string {
-  if (topic !== jsonTopic) return unique;
+  if (topic !== jsonTopic) {
+    const gone = topic === plainTopic && random.chance(0.2) ? "gone." : "";
+    return `k${random.below(random.pick([3, 40]))}.${gone}${unique}`;
+  }
   if (random.chance(0.1)) return `{ ${unique}`;
   return JSON.stringify({ v: unique, ...(random.chance(0.3) ? { [`f${random.below(20)}`]: random.below(1000) } : {}) });
 }
@@ -86,11 +93,7 @@ function newBatch(
   };
   world.history.sends.push(send);
   const bytes = buildBatch({
-    records: values.map((value) => ({
-      timestamp: world.now(),
-      key: null,
-      value: Buffer.from(value),
-    })),
+    records: values.map((value) => recordOf(value, world.now())),
     compression: client.random.pick(["none", "none", "gzip", "zstd"]),
     producerId,
     producerEpoch: 0,

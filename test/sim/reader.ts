@@ -6,6 +6,7 @@ import { RecordCursor } from "../../src/protocol/records.ts";
 import { type ActorWorld, errorText, nameOf, retriableErrors, type TopicPartition } from "./actor.ts";
 import type { Client } from "./client.ts";
 import type { PartitionName, SeenRecord } from "./history.ts";
+import { valueOf } from "./record.ts";
 
 const fetchVersion = 12; // The newest that names topics by name.
 
@@ -65,7 +66,7 @@ export class Reader {
           history.polls.push({ consumer: this.#client.id, partition: name, from, records, ...marks, begun, ended });
           this.highWatermarks.set(name, highWatermark);
           this.logStarts.set(name, logStart);
-          this.positions.set(name, (records.at(-1)?.offset ?? from - 1) + 1);
+          this.positions.set(name, nextOffset(answer.records ?? [], from));
           seen.set(name, records);
         } else if (!retriableErrors.has(error)) this.#world.violated(`fetch of ${name} answered ${error}`);
       }
@@ -124,6 +125,12 @@ export class Reader {
   }
 }
 
+/** After the last batch, whatever cleaning left in it. */
+function nextOffset(batches: readonly Uint8Array[], from: number): number {
+  const last = batches.at(-1);
+  return last === undefined ? from : Math.max(from, new BatchView(last).nextOffset);
+}
+
 /** A fetch begins with the batch that holds the offset; what is before it in there is not for the reader. */
 function recordsOf(batches: readonly Uint8Array[], from: number): readonly SeenRecord[] {
   const seen: SeenRecord[] = [];
@@ -134,7 +141,7 @@ function recordsOf(batches: readonly Uint8Array[], from: number): readonly SeenR
     const cursor = new RecordCursor(records, batch.recordCount);
     while (cursor.next()) {
       const offset = batch.baseOffset + cursor.offsetDelta;
-      if (offset >= from) seen.push({ offset, value: Buffer.from(cursor.value ?? []).toString() });
+      if (offset >= from) seen.push({ offset, value: valueOf(cursor) });
     }
   }
   return seen;

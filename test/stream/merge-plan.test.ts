@@ -59,7 +59,7 @@ describe("a run", () => {
         const bytes = 1 + random.below(100);
         written += bytes;
         ranges.push({ bytes, maxTimestamp: -1 });
-        for (const { first, end } of [...chooseRuns(ranges, some)]) {
+        for (const { first, end } of chooseRuns(ranges, some)) {
           const sum = ranges.slice(first, end).reduce((total, range) => total + range.bytes, 0);
           moved += sum;
           ranges = [...ranges.slice(0, first), { bytes: sum, maxTimestamp: -1 }, ...ranges.slice(end)];

@@ -162,7 +162,7 @@ class Bucket {
     const keys = [...this.#objects.keys()].filter((key) => key.startsWith(prefix));
     const rest = keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     const start = after === "" ? 0 : rest.indexOf(after) + 1;
-    const page = rest.slice(start, start + (this.#options.pageKeys ?? 1000));
+    const page = rest.slice(start, start + Number(query.get("max-keys") ?? this.#options.pageKeys ?? 1000));
     const isTruncated = start + page.length < rest.length;
     const token = isTruncated ? `<NextContinuationToken>${xml(page.at(-1) ?? "")}</NextContinuationToken>` : "";
     const contents = page.map((key) => {
@@ -253,7 +253,7 @@ function verifyGoogleSignature(url: string, { method, headers, body }: BucketReq
   const canonical = `${method}\n${path}\n${canonicalQuery}\n${lines}\n${signed}\n${headers["x-goog-content-sha256"]}`;
   let key: Buffer = Buffer.from(`GOOG4${secret}`);
   for (const part of [date, "auto", "storage", "goog4_request"]) key = createHmac("sha256", key).update(part).digest();
-  const toSign = `GOOG4-HMAC-SHA256\n${headers["x-goog-date"]}\n${scope}\n${hash(canonical)}`;
+  const toSign = `GOOG4-HMAC-SHA256\n${String(headers["x-goog-date"])}\n${scope}\n${hash(canonical)}`;
   if (createHmac("sha256", key).update(toSign).digest("hex") !== signature)
     throw new Refusal(403, "SignatureDoesNotMatch");
 }

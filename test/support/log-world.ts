@@ -23,6 +23,10 @@ const limits: LogLimits = {
   maintenanceIntervalMs: 300_000,
   reopenIntervalMs: 300_000,
   streamsOpenedMax: 8,
+  cleanerIntervalMs: 300_000,
+  cleanerMapBytesMax: 100_000,
+  cleanerBufferBytesMax: 10_000,
+  cleanerBytesPerSecondMax: 1e9,
 };
 
 export class LogWorld {

@@ -7,6 +7,7 @@ import type {
   RangeSummary,
   ReadRequest,
   ReadResult,
+  StoredRange,
   StreamStorage,
 } from "../../src/stream/storage.ts";
 
@@ -156,6 +157,17 @@ export class MemoryStream implements OpenedStream {
       bytes += batch.bytes.length;
     }
     return { batches: found, next: found.at(-1)?.to ?? request.from };
+  }
+
+  /** Nothing is: all of it is in memory. */
+  stored(): readonly StoredRange[] {
+    return [];
+  }
+
+  async *scan(): AsyncIterable<readonly Batch[]> {}
+
+  async replace(): Promise<"stale"> {
+    return "stale";
   }
 
   ranges(): readonly RangeSummary[] {

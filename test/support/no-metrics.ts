@@ -1,11 +1,11 @@
 /** Metrics that nobody looks at. */
 import type { Counter, Gauge, Histogram } from "../../src/base/telemetry.ts";
-import type { StreamMetrics } from "../../src/stream/stream-storage.ts";
+import type { CoreMetrics } from "../../src/core.ts";
 import type { CompactorMetrics } from "../../src/table/table-worker.ts";
 
 const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };
 
-export const noMetrics: CompactorMetrics & StreamMetrics = {
+export const noMetrics: CompactorMetrics & CoreMetrics = {
   translationLag: nothing,
   commitLag: nothing,
   tableRows: nothing,
@@ -19,5 +19,6 @@ export const noMetrics: CompactorMetrics & StreamMetrics = {
   logCacheBytes: nothing,
   uncommittedBytes: nothing,
   walBytes: nothing,
+  metadataMirrorLag: nothing,
   unreadableReads: nothing,
 };

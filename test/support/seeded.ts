@@ -22,9 +22,10 @@ export function seededRandom(seed: number): Random {
   };
 }
 
-/** Real timers: tests wait for events, never for a time. */
-export function seededRuntime(seed: number): Runtime {
-  return { clock: systemRuntime().clock, random: seededRandom(seed) };
+/** Real timers: tests wait for events, never for a time. The wall clock may be set ahead. */
+export function seededRuntime(seed: number, aheadMs: () => number = () => 0): Runtime {
+  const { clock } = systemRuntime();
+  return { clock: { ...clock, now: () => clock.now() + aheadMs() }, random: seededRandom(seed) };
 }
 
 export const silent: Logger = {
