@@ -42,6 +42,7 @@ export interface FileWalOptions {
 
 export class FileWal implements Wal {
   readonly bytesMax: number;
+  readonly slots = undefined;
   readonly #options: FileWalOptions;
   readonly #segments: WalSegments;
   readonly #stop = new AbortController();
