@@ -8,6 +8,7 @@ import type { ChainedEntry } from "./entry-format.ts";
 import { fold } from "./fold.ts";
 import { ImageState } from "./image-state.ts";
 import { decodeSegmentHead, scanRecords, segmentHeadBytes } from "./log-segment.ts";
+import { objectLogPrefixes, openObjectLog } from "./object-log.ts";
 
 export interface MirrorNames {
   /** Prefixes of listings. */
@@ -72,7 +73,7 @@ export async function readMirrorEnd(
   return { seq, hash };
 }
 
-export interface MirroredImage {
+export interface RecoveredImage {
   readonly image: ImageState;
   /** Of the newest object that it was made from: the store's clock. */
   readonly writtenMs: number;
@@ -82,7 +83,7 @@ export interface MirroredImage {
  * The newest image that the copy gives: the newest whole checkpoint and the entries that follow it without a gap. Of several
  * clusters that had the bucket one after another the last is taken. undefined when there is no copy.
  */
-export async function readMirror(store: ObjectStore): Promise<MirroredImage | undefined> {
+export async function readMirror(store: ObjectStore): Promise<RecoveredImage | undefined> {
   let newest: { cluster: Uuid; writtenMs: number } | undefined;
   for await (const { key, modifiedMs } of store.list(mirrorPrefix)) {
     const cluster = key.slice(mirrorPrefix.length).split("/")[0] as Uuid;
@@ -99,6 +100,26 @@ export async function readMirror(store: ObjectStore): Promise<MirroredImage | un
   }
   return { image, writtenMs: newest.writtenMs };
 }
+
+/** The image of a log that is itself in the bucket (object-log.ts); undefined when there is none. */
+export async function readBucketLog(store: ObjectStore): Promise<RecoveredImage | undefined> {
+  let writtenMs: number | undefined;
+  for (const prefix of objectLogPrefixes)
+    for await (const { modifiedMs } of store.list(prefix)) writtenMs = Math.max(writtenMs ?? 0, modifiedMs);
+  if (writtenMs === undefined) return undefined;
+  const log = openObjectLog({ store });
+  const checkpoint = await log.readCheckpoint();
+  const source = `${store.url}, metadata checkpoint ${checkpoint?.seq ?? 0}`;
+  const image = checkpoint === undefined ? new ImageState() : decodeImage(checkpoint.image, source);
+  for (;;) {
+    const entries = await log.read((image.seq + 1) as Seq, readEntriesMax);
+    for (const entry of entries) fold(image, entry);
+    if (entries.length < readEntriesMax) return { image, writtenMs };
+  }
+}
+
+/** Nothing else waits meanwhile. */
+const readEntriesMax = 1000;
 
 /** The image before any entry when there is no checkpoint; a damaged one is passed over for the one before. */
 async function newestCheckpoint(store: ObjectStore, names: MirrorNames): Promise<ImageState> {

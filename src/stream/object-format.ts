@@ -119,6 +119,9 @@ export function* encodeObject(
 
 const noSidecar = { sidecarPosition: 0, sidecarBytes: 0, sidecarCrc: 0 };
 
+/** Bytes at the start of an object that hold its header. */
+export const headerBytes = header.bytes;
+
 /** Bytes at the end of an object that hold the footer. */
 export const footerBytes = footer.bytes;
 

@@ -1,0 +1,126 @@
+/**
+ * Makes a cluster's metadata again from the bucket alone:
+ *
+ *   newest copy of the metadata ──▶ image ──▶ what objects say that it misses ──▶ a new log, begun behind all that was
+ *
+ * The new log's seqs start far beyond the lost ones, since epochs of nodes are seqs: whatever a process wrote that nobody knows
+ * of any more was written under a smaller epoch.
+ */
+import type { Settings } from "../schemas/config.ts";
+import { goneBlockEntries } from "../schemas/storage.ts";
+import { joined } from "./base/bytes.ts";
+import { OperationFailed } from "./base/errors.ts";
+import { type NodeEpoch, type NodeId, type Seq, uuidRandom } from "./base/ids.ts";
+import { type Runtime, systemRuntime } from "./base/runtime.ts";
+import { systemDisk } from "./base/system-disk.ts";
+import type { Logger } from "./base/telemetry.ts";
+import { objectStoreLimits } from "./limits.ts";
+import { adoptObjects } from "./log/adopt-objects.ts";
+import type { Beginning } from "./metadata/cas-log.ts";
+import { encodeImage } from "./metadata/checkpoint.ts";
+import { encodeCheckpoint } from "./metadata/checkpoint-file.ts";
+import { chained } from "./metadata/entry-format.ts";
+import { encodeGroups } from "./metadata/event-codec.ts";
+import { ImageState } from "./metadata/image-state.ts";
+import { mirrorNames, type RecoveredImage, readBucketLog, readMirror } from "./metadata/mirror-files.ts";
+import { beginMetadataLog } from "./metadata/open.ts";
+import type { ObjectStore } from "./object-store/object-store.ts";
+import { openObjectStore } from "./object-store/open.ts";
+import { metadataLogDeps, storeUrlOf } from "./stores.ts";
+import { type Salvage, salvage } from "./stream/salvage.ts";
+
+export interface Rebuilt {
+  readonly clusterId: string;
+  /** The newest entry of the lost log that the bucket knew, 0 when it held no copy; and when that was written. */
+  readonly recoveredTo: number;
+  readonly writtenMs: number | undefined;
+  readonly topics: number;
+  readonly partitions: number;
+  readonly objects: number;
+  /** Objects newer than the copy that were taken in by what they say about themselves. */
+  readonly objectsAdopted: number;
+  readonly topicsMade: readonly string[];
+  /** What is not as it was, in words, one thing each. */
+  readonly losses: readonly string[];
+}
+
+/** More than a cluster can have appended while its copy in the bucket lagged. */
+const seqsSkipped = 1_000_000;
+
+/** Throws LogNotEmpty when the place of the new log holds one already. */
+export async function rebuild(options: {
+  readonly settings: Settings;
+  /** The bucket, as object.store.url says it; undefined for the one of the settings. */
+  readonly from: string | undefined;
+  readonly logger: Logger;
+}): Promise<Rebuilt> {
+  const { settings, logger } = options;
+  const runtime = systemRuntime();
+  const storeDeps = { runtime, disk: systemDisk, limits: objectStoreLimits(settings), metrics: undefined };
+  await using store = await openObjectStore(options.from ?? storeUrlOf(settings), storeDeps);
+  const copy = await newestCopy(store);
+  const image = copy?.image ?? new ImageState();
+  const recoveredTo = image.seq;
+  const found = await salvage(store, image);
+  if (copy === undefined && found.objects.length === 0)
+    throw new OperationFailed(`${store.url} holds neither a copy of the metadata nor objects`, { happened: "no" });
+  if (copy === undefined) image.clusterId = (found.objects.at(-1) as (typeof found.objects)[number]).cluster;
+  const adoption = adoptObjects(image, found.objects, runtime.random);
+  const beginning = beginAfter(image, found, runtime);
+  await beginMetadataLog(metadataLogDeps({ settings, store, storeDeps, logger }), beginning);
+  const { seq, hash } = beginning.entry;
+  const names = mirrorNames(image.clusterId);
+  await store.putIfAbsent(names.checkpoint(seq), encodeCheckpoint({ seq, hash, image: beginning.image }));
+  return {
+    clusterId: image.clusterId,
+    recoveredTo,
+    writtenMs: copy?.writtenMs,
+    topics: image.topicsById.size,
+    partitions: image.partitionCount,
+    objects: image.objectsByKey.size,
+    objectsAdopted: adoption.adopted.length,
+    topicsMade: adoption.topicsMade,
+    losses: lossesOf(image, found, { ...adoption, hasCopy: copy !== undefined }),
+  };
+}
+
+/** The bucket may hold the log itself, or a copy of one that was elsewhere. */
+async function newestCopy(store: ObjectStore): Promise<RecoveredImage | undefined> {
+  const [log, mirror] = [await readBucketLog(store), await readMirror(store)];
+  if (log === undefined || mirror === undefined) return log ?? mirror;
+  return log.image.seq >= mirror.image.seq ? log : mirror;
+}
+
+/** Moves the image behind every epoch that may have been given out, to the first entry of a new log. */
+function beginAfter(image: ImageState, found: Salvage, { random }: Runtime): Beginning {
+  const newest = Math.max(image.seq, ...found.objects.map(({ nodeEpoch }) => nodeEpoch));
+  const block = Math.ceil((newest + seqsSkipped) / goneBlockEntries);
+  const seq = (block * goneBlockEntries + 1) as Seq;
+  const previousHash = image.hash;
+  const nothing = { nodeId: 0 as NodeId, nodeEpoch: 0 as NodeEpoch, events: encodeGroups([]) };
+  const entry = chained({ ...nothing, opId: uuidRandom(random) }, seq, previousHash);
+  image.seq = seq;
+  image.hash = entry.hash;
+  return { entry, previousHash, image: joined([...encodeImage(image)].flat()) };
+}
+
+function lossesOf(
+  image: ImageState,
+  found: Salvage,
+  { gaps, topicsMade, hasCopy }: ReturnType<typeof adoptObjects> & { readonly hasCopy: boolean },
+): readonly string[] {
+  const missing = [...image.objectsByKey.values()].filter(({ key, live }) => live > 0 && !found.keys.has(key));
+  return [
+    ...(hasCopy
+      ? []
+      : [
+          "there was no copy of the metadata: deleted topics and trimmed records may be back, configs and tables are lost",
+        ]),
+    ...topicsMade.map((name) => `topic ${name} was newer than the copy: its configs are the defaults`),
+    ...missing.map(({ key }) => `object ${key} is not in the bucket: its records cannot be read`),
+    ...found.unreadable.map(({ key, reason }) => `object ${key} was left out: ${reason}`),
+    ...gaps.map(
+      ({ key, stream, from, end }) => `object ${key} was left out: stream ${stream} ends at ${end}, before ${from}`,
+    ),
+  ];
+}
