@@ -15,6 +15,7 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     walBytes: metrics.walUntrimmedBytes,
     metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
+    hedgedUploads: metrics.hedgedUploads,
   };
 }
 

@@ -91,6 +91,7 @@ class World {
       lake: new MemoryObjectStore({ clock }),
       faults: () => this.#faults,
       plant,
+      wal: this.#appetite.wal,
     };
   }
 
