@@ -16,7 +16,10 @@ export function isOwnStore(url: string): boolean {
 export function metadataLogDeps({
   settings,
   ...parts
-}: { readonly settings: Settings } & Pick<MetadataLogDeps, "store" | "storeDeps" | "logger">): MetadataLogDeps {
+}: { readonly settings: Settings } & Pick<
+  MetadataLogDeps,
+  "store" | "storeDeps" | "logger" | "probesBucket"
+>): MetadataLogDeps {
   return {
     ...parts,
     url: settings.metadataUrl,

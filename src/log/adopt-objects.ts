@@ -129,10 +129,10 @@ function commit(folding: Folding, object: SalvagedObject, ranges: readonly Salva
       folding.apply(object.node, [{ kind: "open-streams", streams: [stream] }]);
   }
   const objectKind = object.ranges.length === 1 ? "stream" : "stream-set";
-  const committed = ranges.map(({ label: _, ...range }) => ({
-    ...range,
-    epoch: image.stream(range.stream)?.epoch ?? 0,
-  }));
+  const committed = ranges.map(({ stream, from, to, bytes, maxTimestamp }) => {
+    const epoch = image.stream(stream)?.epoch ?? 0;
+    return { stream, epoch, from, to, bytes, maxTimestamp };
+  });
   folding.apply(object.node, [
     { kind: "commit-object", object: object.key, bytes: object.bytes, objectKind, ranges: committed },
   ]);

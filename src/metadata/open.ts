@@ -24,6 +24,8 @@ export interface MetadataLogDeps {
   readonly store: ObjectStore;
   readonly storeDeps: ObjectStoreDeps;
   readonly logger: Logger;
+  /** Whether a bucket of the log's own is probed, which writes to it; that is the default. */
+  readonly probesBucket?: boolean;
 }
 
 /** The setting for a log in the bucket of the data: that bucket needs no copy of it. */
@@ -50,7 +52,7 @@ async function openShared({ url, ...deps }: MetadataLogDeps): Promise<SlotLog | 
   if (!/^(s3|gs|az|abfss):/.test(url)) return undefined;
   const store = await openObjectStore(url, deps.storeDeps);
   try {
-    await requireConditionalWrites(store, deps.storeDeps.runtime.random);
+    if (deps.probesBucket !== false) await requireConditionalWrites(store, deps.storeDeps.runtime.random);
   } catch (cause) {
     await store[Symbol.asyncDispose]();
     throw cause;
