@@ -18,7 +18,7 @@ import type { Rebuilt } from "./cli/rebuild-command.ts";
 import type { Config } from "./config.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { objectStoreLimits } from "./limits.ts";
-import { adoptObjects } from "./log/adopt-objects.ts";
+import { adoptObjects, advanceWals } from "./log/adopt-objects.ts";
 import type { Beginning } from "./metadata/cas-log.ts";
 import { encodeImage } from "./metadata/checkpoint.ts";
 import { encodeCheckpoint } from "./metadata/checkpoint-file.ts";
@@ -53,6 +53,7 @@ export async function rebuild(config: Config, from: string | undefined): Promise
     throw new OperationFailed(`${store.url} holds neither a copy of the metadata nor objects`, { happened: "no" });
   if (copy === undefined) image.clusterId = (found.objects.at(-1) as (typeof found.objects)[number]).cluster;
   const adoption = adoptObjects(image, found.objects, runtime.random);
+  advanceWals(image, found.keys, runtime.random);
   const beginning = beginAfter(image, found, runtime);
   await beginMetadataLog(metadataLogDeps({ settings, store, storeDeps, logger: silent }), beginning);
   const { seq, hash } = beginning.entry;

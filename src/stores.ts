@@ -16,10 +16,7 @@ export function isOwnStore(url: string): boolean {
 export function metadataLogDeps({
   settings,
   ...parts
-}: { readonly settings: Settings } & Pick<
-  MetadataLogDeps,
-  "store" | "storeDeps" | "logger" | "probesBucket"
->): MetadataLogDeps {
+}: { readonly settings: Settings } & Pick<MetadataLogDeps, "store" | "storeDeps" | "logger">): MetadataLogDeps {
   return {
     ...parts,
     url: settings.metadataUrl,

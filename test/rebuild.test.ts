@@ -219,6 +219,24 @@ describe("inlet rebuild", () => {
     await requireAsBefore(before, inBucket);
   });
 
+  test("brings back what only the slots of a WAL in the bucket hold", async () => {
+    const inBucket = { "wal-kind": "object" };
+    const before = await firstLife(inBucket);
+    const kept = await withBroker(async (kafka) => {
+      await produce(kafka, "kept", 400, 520);
+      return await recordsOf(kafka, "kept");
+    }, inBucket);
+    expect(kept).toHaveLength(520);
+    await rm(join(directory, "metadata"), { recursive: true });
+    const { losses } = await rebuild(config(inBucket), undefined);
+    expect(losses).toEqual([]);
+    await withBroker(async (kafka) => {
+      expect(await recordsOf(kafka, "kept")).toEqual(kept);
+      expect(await recordsOf(kafka, "trimmed")).toEqual(before.trimmed);
+    }, inBucket);
+    expect(await keptNow(inBucket)).toEqual(kept);
+  });
+
   test("refuses to touch a log that is there, and a bucket that holds nothing", async () => {
     await firstLife();
     await expect(rebuild(config(), undefined)).rejects.toThrow(LogNotEmpty);
@@ -227,6 +245,6 @@ describe("inlet rebuild", () => {
   });
 });
 
-function keptNow(): Promise<readonly string[]> {
-  return withBroker((kafka) => recordsOf(kafka, "kept"));
+function keptNow(more: Settings = {}): Promise<readonly string[]> {
+  return withBroker((kafka) => recordsOf(kafka, "kept"), more);
 }

@@ -16,6 +16,7 @@ import type { MetadataEvent } from "../metadata/events.ts";
 import { fold } from "../metadata/fold.ts";
 import type { ImageState } from "../metadata/image-state.ts";
 import type { SalvagedObject, SalvagedRange } from "../stream/salvage.ts";
+import { slotOfKey } from "../stream/slot-format.ts";
 import { decodeStreamLabel } from "./stream-label.ts";
 
 export interface Adoption {
@@ -60,6 +61,23 @@ export function adoptObjects(image: ImageState, found: readonly SalvagedObject[]
         .map(({ stream, from }) => ({ key, stream, from, end: image.stream(stream)?.end ?? 0 })),
     );
   return { adopted, topicsMade, gaps };
+}
+
+/**
+ * Of the WALs in the bucket (`keys` are all that it holds), what is before the first slot that is there was trimmed after the
+ * image's last entry: a recovery must not call it lost.
+ */
+export function advanceWals(image: ImageState, keys: Iterable<string>, random: Random): void {
+  const folding = new Folding(image, random);
+  const slots = [...keys].map(slotOfKey).filter((slot) => slot !== undefined);
+  for (const { id } of image.nodes()) {
+    for (const wal of image.wals(id)) {
+      const present = slots.filter(({ node, epoch }) => node === id && epoch === wal.epoch).map(({ seq }) => seq);
+      const slot = Math.min(...present.filter((seq) => seq >= wal.slot));
+      if (slot === wal.slot || !Number.isFinite(slot)) continue;
+      folding.apply(id, [{ kind: "advance-wal", nodeId: id, epoch: wal.epoch, slot }]);
+    }
+  }
 }
 
 /** Whether the range is of a stream that is there, and ends behind what is known of it. */

@@ -104,7 +104,8 @@ function replaceRange(image: ImageState, object: ObjectState, range: ReplacingRa
   const stream = image.streamStates.get(range.stream);
   if (stream === undefined) return refuse("missing", `stream ${range.stream}`);
   if (stream.node !== context.nodeId) return refuse("stale-epoch", `stream ${stream.id} has another writer`);
-  if (range.bytes < 0 || range.replaces.length === 0) return refuse("invalid", `range of stream ${stream.id}`);
+  if (range.bytes < 0 || range.replaces.length === 0 || range.replaces.includes(object.key))
+    return refuse("invalid", `range of stream ${stream.id}`);
   const first = findReplaced(image, stream, range);
   if (first === undefined)
     return refuse("stale-version", `stream ${stream.id} holds [${range.from}, ${range.to}) in other objects`);

@@ -24,8 +24,6 @@ export interface MetadataLogDeps {
   readonly store: ObjectStore;
   readonly storeDeps: ObjectStoreDeps;
   readonly logger: Logger;
-  /** Whether a bucket of the log's own is probed, which writes to it; that is the default. */
-  readonly probesBucket?: boolean;
 }
 
 /** The setting for a log in the bucket of the data: that bucket needs no copy of it. */
@@ -45,14 +43,24 @@ export async function beginMetadataLog(deps: MetadataLogDeps, beginning: Beginni
   await log.begin(beginning);
 }
 
+/** Where a log in files lives; undefined when it lives elsewhere. */
+export function metadataDirectoryOf(deps: MetadataLogDeps): string | undefined {
+  const isElsewhere = isPostgresUrl(deps.url) || deps.url === inDataBucket || isBucketUrl(deps.url);
+  return isElsewhere ? undefined : directoryOf(deps);
+}
+
+export function isBucketUrl(url: string): boolean {
+  return /^(s3|gs|az|abfss):/.test(url);
+}
+
 /** A log that several nodes can share; undefined for one in files. */
 async function openShared({ url, ...deps }: MetadataLogDeps): Promise<SlotLog | undefined> {
   if (isPostgresUrl(url)) return await openPostgresLog({ url, ...deps });
   if (url === inDataBucket) return openObjectLog({ store: deps.store });
-  if (!/^(s3|gs|az|abfss):/.test(url)) return undefined;
+  if (!isBucketUrl(url)) return undefined;
   const store = await openObjectStore(url, deps.storeDeps);
   try {
-    if (deps.probesBucket !== false) await requireConditionalWrites(store, deps.storeDeps.runtime.random);
+    await requireConditionalWrites(store, deps.storeDeps.runtime.random);
   } catch (cause) {
     await store[Symbol.asyncDispose]();
     throw cause;

@@ -13,8 +13,8 @@ import { assert, CorruptData, OperationFailed, WrongProgram } from "../base/erro
 import type { NodeEpoch } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
-import type { Wal, WalEntry, WalPosition, WalRecord } from "./wal.ts";
-import { encodeGroup, groupBytes, recordBytes, recordEnds } from "./wal-format.ts";
+import type { Wal, WalEntry, WalGroup, WalPosition } from "./wal.ts";
+import { decodeHeader, encodeGroup, groupBytes, isBodyIntact, placeRecords, recordBytes } from "./wal-format.ts";
 import { scanWal, type WalTail } from "./wal-recovery.ts";
 import { type Segment, WalSegments } from "./wal-segments.ts";
 
@@ -42,6 +42,7 @@ export interface FileWalOptions {
 
 export class FileWal implements Wal {
   readonly bytesMax: number;
+  readonly slots = undefined;
   readonly #options: FileWalOptions;
   readonly #segments: WalSegments;
   readonly #stop = new AbortController();
@@ -86,7 +87,7 @@ export class FileWal implements Wal {
     return this.#tail - this.#trimmed + this.#waitingBytes;
   }
 
-  async recover(visit: (record: WalRecord, end: WalPosition) => void): Promise<void> {
+  async recover(visit: Parameters<Wal["recover"]>[0]): Promise<void> {
     const segments = await this.#segments.open();
     if (segments.length === 0) {
       this.#walId = randomId(this.#options.runtime);
@@ -119,6 +120,25 @@ export class FileWal implements Wal {
     this.#trimmed = Math.max(this.#trimmed, position);
     // The current segment and the prepared one end beyond the tail, so they are never touched.
     await this.#segments.trim(this.#trimmed);
+  }
+
+  async readGroup(group: WalGroup): Promise<Uint8Array> {
+    const segment = this.#segments.at(group.position);
+    const expected = `a group of ${group.bytes} bytes`;
+    const corrupt = (found: string): CorruptData =>
+      new CorruptData({ source: "WAL", position: group.position, expected, found });
+    if (segment === undefined) throw corrupt("no segment");
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(group.bytes).buffer);
+    let count: number;
+    try {
+      count = await segment.file.read(bytes, group.position - segment.start);
+    } catch (cause) {
+      throw new OperationFailed("the WAL cannot be read", { happened: "no", cause });
+    }
+    const header = decodeHeader(bytes, 0, group.position);
+    const isWhole = count === bytes.length && header !== undefined && groupBytes(header.bodyBytes) === bytes.length;
+    if (!isWhole || !isBodyIntact(bytes, 0, header)) throw corrupt("none");
+    return bytes;
   }
 
   /** What is enqueued becomes durable first. */
@@ -230,8 +250,8 @@ export class FileWal implements Wal {
     for (let flight = this.#flights[0]; flight?.isWritten === true; flight = this.#flights[0]) {
       this.#flights.shift();
       this.#durable = flight.end;
-      const ends = recordEnds(flight.position, flight.entries)[Symbol.iterator]();
-      for (const entry of flight.entries) entry.durable(ends.next().value as WalPosition);
+      const group = { position: flight.position as WalPosition, bytes: flight.end - flight.position };
+      placeRecords(group, flight.entries, (entry, end, place) => entry.durable(end, place));
     }
     this.#launch();
     if (!this.#isBusy && !this.#isLastEmpty) this.#armIdleTimer();

@@ -104,18 +104,21 @@ export class Merger {
     return [...merge.merges(), ...survey.streams];
   }
 
-  /** All streams that this node writes, in the order of their ids, with a turn for others now and then. */
+  /** All streams that this node writes, in the order of their ids, in short turns with long rests between them. */
   async #visitStreams(visit: (id: StreamId) => number, signal: AbortSignal): Promise<void> {
     const { metadata, runtime } = this.#options;
     const ids: StreamId[] = [];
     for (const { id, node } of metadata.image.streams()) if (node === metadata.nodeId) ids.push(id);
     ids.sort((a, b) => a - b);
-    let sinceTurn = 0;
+    const { clock } = runtime;
+    let turnBeganMs = clock.monotonic();
+    let turnRanges = 0;
     for (const id of ids) {
-      sinceTurn += 1 + visit(id); // A stream that was deleted since has no ranges.
-      if (sinceTurn < turnRangesMax) continue;
-      sinceTurn = 0;
-      await sleep(runtime.clock, 0, signal);
+      turnRanges += 1 + visit(id); // A stream that was deleted since has no ranges.
+      if (turnRanges < turnRangesMax) continue;
+      await sleep(clock, restTurns * (clock.monotonic() - turnBeganMs), signal);
+      turnBeganMs = clock.monotonic();
+      turnRanges = 0;
     }
   }
 
@@ -251,7 +254,8 @@ export class Merger {
   }
 }
 
-/** About a millisecond of looking at ranges. */
-const turnRangesMax = 2000;
+/** About a millisecond of looking at ranges, and how many times as long nothing is looked at: planning takes a tenth of a core at most. */
+const turnRangesMax = 1000;
+const restTurns = 9;
 
 const heldBackPollMs = 100;

@@ -292,6 +292,8 @@ describe("streams", () => {
       expect(propose(replace("", by(1, 0, 10, "a")))).toBe("invalid");
       expect(propose(replace("m"))).toBe("invalid");
       expect(propose(replace("m", by(1, 0, 0)))).toBe("invalid");
+      expect(propose(replace("m", by(1, 0, 10, "a"), by(1, 0, 10, "m")))).toBe("invalid"); // Not itself.
+      expect(free()).toEqual([]);
       expect(propose(replace("m", by(9, 0, 10, "a")))).toBe("missing");
     });
 

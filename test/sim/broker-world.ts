@@ -92,6 +92,7 @@ class World {
       faults: () => this.#faults,
       plant,
       isMetadataInBucket: this.random.fork("metadata").chance(0.3),
+      wal: this.#appetite.wal,
     };
   }
 

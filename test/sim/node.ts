@@ -75,6 +75,12 @@ const settings: Settings = {
   walSegmentBytes: 32 * 1024,
   walGroupBytesMax: 8 * 1024,
   walGroupsInFlightMax: 3,
+  walSlotBytesMax: 8 * 1024,
+  walSlotIntervalMs: 40,
+  walSlotBurst: 3,
+  walSlotsInFlightMax: 3,
+  walReferenceBytesMin: 1024,
+  walCloseMsMax: 8_000,
   uploadBytesMax: 24 * 1024,
   uploadIntervalMsMax: 1_500,
   uploadPartBytes: 16 * 1024,
@@ -128,6 +134,7 @@ export interface NodeWorld {
   readonly plant: Plant;
   /** Else it is in files of the disk. */
   readonly isMetadataInBucket: boolean;
+  readonly wal: "file" | "object";
 }
 
 export class SimNode {
@@ -222,7 +229,7 @@ export class SimNode {
     const warehouse = this.#opened.use(new Warehouse({ mounts: new Map([[lakeRoot, this.#store("lake", runtime)]]) }));
     const core = this.#opened.use(
       await openCore({
-        settings,
+        settings: { ...settings, walKind: this.#world.wal },
         runtime,
         disk,
         metadataLog,

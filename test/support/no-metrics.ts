@@ -21,4 +21,5 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   walBytes: nothing,
   metadataMirrorLag: nothing,
   unreadableReads: nothing,
+  hedgedUploads: nothing,
 };
