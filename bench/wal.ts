@@ -93,7 +93,16 @@ async function measure(wal: FileWal, recordBytes: number, waiting: number): Prom
 function append(wal: FileWal, bytes: Owned): Promise<WalPosition> {
   return new Promise((resolve, reject) => {
     const [from, to] = [0 as Offset, 1 as Offset];
-    const record = { stream: 1 as StreamId, epoch: 1, after: from, from, to, maxTimestamp: -1, bytes };
+    const record = {
+      stream: 1 as StreamId,
+      epoch: 1,
+      after: from,
+      from,
+      to,
+      maxTimestamp: -1,
+      bytes,
+      label: bytes.subarray(0, 0),
+    };
     wal.append({ ...record, durable: resolve, failed: reject });
   });
 }

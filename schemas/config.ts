@@ -233,6 +233,13 @@ const metadata = {
 };
 
 const stream = {
+  walKind: setting({
+    key: "wal.kind",
+    type: "string",
+    default: "file",
+    oneOf: ["file", "object"],
+    doc: "Where a batch is durable before it is acked: file, on the disk below data.directory, or object, in the object store, where another node can take it over.",
+  }),
   walBytesMax: setting({
     key: "wal.bytes.max",
     type: "bytes",
@@ -279,6 +286,54 @@ const stream = {
     min: 10,
     max: 60_000,
     doc: "After this long without an append an empty group is written, by which recovery knows that the last one was durable.",
+  }),
+  walSlotBytesMax: setting({
+    key: "wal.slot.bytes.max",
+    type: "bytes",
+    default: 16 * MiB,
+    min: 64 * KiB,
+    max: 512 * MiB,
+    doc: "Kind object: a slot, which is one object, is closed at this size; a larger batch is a slot of its own.",
+  }),
+  walSlotIntervalMs: setting({
+    key: "wal.slot.interval.ms",
+    type: "ms",
+    default: 250,
+    min: 1,
+    max: 60_000,
+    doc: "Kind object: under load a slot is closed this long after the one before; longer costs latency and saves requests.",
+  }),
+  walSlotBurst: setting({
+    key: "wal.slot.burst",
+    type: "integer",
+    default: 8,
+    min: 0,
+    max: 1_000,
+    doc: "Kind object: slots that are closed without waiting for the interval, after a time with fewer than one an interval.",
+  }),
+  walSlotsInFlightMax: setting({
+    key: "wal.slots.in.flight.max",
+    type: "integer",
+    default: 8,
+    min: 1,
+    max: 64,
+    doc: "Kind object: slots that are on their way to the store at the same time.",
+  }),
+  walReferenceBytesMin: setting({
+    key: "wal.reference.bytes.min",
+    type: "bytes",
+    default: 1 * MiB,
+    min: 0,
+    max: 512 * MiB,
+    doc: "Kind object: slots of this size on average become objects as they are; smaller ones are uploaded once more, together.",
+  }),
+  walCloseMsMax: setting({
+    key: "wal.close.ms.max",
+    type: "ms",
+    default: 10_000,
+    min: 0,
+    max: 600_000,
+    doc: "Kind object: how long a broker that stops waits for a store in trouble before it gives up what was not acked.",
   }),
   uploadBytesMax: setting({
     key: "stream.upload.bytes.max",

@@ -133,3 +133,38 @@ export const objectFooter = {
   footerCrc: "u32",
   magic: "u32",
 } as const satisfies Fields;
+
+export const slotMagic = 0x494c5753; // "ILWS"
+export const slotVersion = 1;
+/** Persisted as indexes: append only. */
+export const slotKinds = ["records", "seal"] as const;
+
+/**
+ * A slot of a WAL in the object store, `wal/<node>/<epoch>/<seq>`: a stream-set object with one more header, so that it can
+ * be committed as it is. A seal is the two headers alone; where one lies, the WAL has ended.
+ *
+ *   | object header | slot header | block ... block | index | footer |
+ *                                 |---------- bodyBytes ------------|
+ */
+export const slotHeader = {
+  magic: "u32",
+  version: "u32",
+  /** Index into slotKinds. */
+  kind: "u32",
+  /** Whose WAL it is: of a seal not who wrote it, whom the object header names. */
+  node: "u32",
+  epoch: "i64",
+  /** From 0, one more than that of the slot before. */
+  seq: "i64",
+  /** Random: the writer knows its own slot from another's of the same name. */
+  id: "uuid",
+  /** The first 16 bytes of the SHA-256 of the slot header before; zeros in slot 0 and in a seal. */
+  previous: "uuid",
+  /** Every slot below was durable when this one was written. */
+  durable: "i64",
+  bodyBytes: "i64",
+  /** CRC-32C of the body. */
+  bodyCrc: "u32",
+  /** CRC-32C of everything before it in this header. */
+  headerCrc: "u32",
+} as const satisfies Fields;

@@ -32,6 +32,7 @@ process.exitCode = await runCli({
   },
   storage: {
     openStorage: async (config) => (await import("./offline-storage.ts")).openOfflineStorage(config),
+    rebuild: async (config, from) => (await import("./rebuild.ts")).rebuild(config, from),
   },
   randomId: () => uuidRandom(random).slice(0, 8),
 });

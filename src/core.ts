@@ -2,7 +2,6 @@
  * A broker without sockets: its parts put together over the clock, disk, stores and catalogs that it is given. The process
  * (broker.ts) and the simulation run the same.
  */
-import { join } from "node:path";
 import type { Settings } from "../schemas/config.ts";
 import type { Disk } from "./base/disk.ts";
 import type { Runtime } from "./base/runtime.ts";
@@ -24,6 +23,7 @@ import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits, streamLimi
 import { FetchWait } from "./log/fetch-wait.ts";
 import { type LocalLog, openLog } from "./log/local-log.ts";
 import { effectiveTopicConfig } from "./log/topic-config.ts";
+import { makeWal } from "./make-wal.ts";
 import type { CasLog } from "./metadata/cas-log.ts";
 import type { MetadataClient } from "./metadata/client.ts";
 import { openMetadata } from "./metadata/metadata-client.ts";
@@ -31,7 +31,6 @@ import { Mirror } from "./metadata/mirror.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
 import type { ApiName } from "./protocol/api-table.ts";
 import type { Handlers } from "./protocol/dispatch.ts";
-import { FileWal } from "./stream/file-wal.ts";
 import type { StreamStorage } from "./stream/storage.ts";
 import { openStreamStorage, type StreamMetrics, type StreamStorageOptions } from "./stream/stream-storage.ts";
 import type { Wal } from "./stream/wal.ts";
@@ -100,15 +99,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       failed: fatal,
     }),
   );
+  const wal = await makeWal({ ...options, metadata });
   if (options.mirrorsMetadata) mirror.follow(metadata);
-  const wal = new FileWal({
-    disk: options.disk,
-    directory: join(settings.dataDirectory, "wal"),
-    nodeEpoch: metadata.nodeEpoch,
-    runtime,
-    limits: settings,
-    logger,
-  });
   const slabs = new Slabs();
   const storage = opened.use(
     await openStreamStorage({

@@ -6,7 +6,7 @@
  * The new log's seqs start far beyond the lost ones, since epochs of nodes are seqs: whatever a process wrote that nobody knows
  * of any more was written under a smaller epoch.
  */
-import type { Settings } from "../schemas/config.ts";
+import { resolve } from "node:path";
 import { goneBlockEntries } from "../schemas/storage.ts";
 import { joined } from "./base/bytes.ts";
 import { OperationFailed } from "./base/errors.ts";
@@ -14,8 +14,11 @@ import { type NodeEpoch, type NodeId, type Seq, uuidRandom } from "./base/ids.ts
 import { type Runtime, systemRuntime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
 import type { Logger } from "./base/telemetry.ts";
+import type { Rebuilt } from "./cli/rebuild-command.ts";
+import type { Config } from "./config.ts";
+import { lockDirectory } from "./directory-lock.ts";
 import { objectStoreLimits } from "./limits.ts";
-import { adoptObjects } from "./log/adopt-objects.ts";
+import { adoptObjects, advanceWals } from "./log/adopt-objects.ts";
 import type { Beginning } from "./metadata/cas-log.ts";
 import { encodeImage } from "./metadata/checkpoint.ts";
 import { encodeCheckpoint } from "./metadata/checkpoint-file.ts";
@@ -29,35 +32,19 @@ import { openObjectStore } from "./object-store/open.ts";
 import { metadataLogDeps, storeUrlOf } from "./stores.ts";
 import { type Salvage, salvage } from "./stream/salvage.ts";
 
-export interface Rebuilt {
-  readonly clusterId: string;
-  /** The newest entry of the lost log that the bucket knew, 0 when it held no copy; and when that was written. */
-  readonly recoveredTo: number;
-  readonly writtenMs: number | undefined;
-  readonly topics: number;
-  readonly partitions: number;
-  readonly objects: number;
-  /** Objects newer than the copy that were taken in by what they say about themselves. */
-  readonly objectsAdopted: number;
-  readonly topicsMade: readonly string[];
-  /** What is not as it was, in words, one thing each. */
-  readonly losses: readonly string[];
-}
+/** What goes wrong ends the command, with its reason. */
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
 /** More than a cluster can have appended while its copy in the bucket lagged. */
 const seqsSkipped = 1_000_000;
 
-/** Throws LogNotEmpty when the place of the new log holds one already. */
-export async function rebuild(options: {
-  readonly settings: Settings;
-  /** The bucket, as object.store.url says it; undefined for the one of the settings. */
-  readonly from: string | undefined;
-  readonly logger: Logger;
-}): Promise<Rebuilt> {
-  const { settings, logger } = options;
+/** Throws LogNotEmpty when the place of the new log holds one already. `from`: the bucket, if not the configured one. */
+export async function rebuild(config: Config, from: string | undefined): Promise<Rebuilt> {
+  const settings = { ...config.settings, dataDirectory: resolve(config.settings.dataDirectory) };
+  using _lock = lockDirectory(settings.dataDirectory);
   const runtime = systemRuntime();
   const storeDeps = { runtime, disk: systemDisk, limits: objectStoreLimits(settings), metrics: undefined };
-  await using store = await openObjectStore(options.from ?? storeUrlOf(settings), storeDeps);
+  await using store = await openObjectStore(from ?? storeUrlOf(settings), storeDeps);
   const copy = await newestCopy(store);
   const image = copy?.image ?? new ImageState();
   const recoveredTo = image.seq;
@@ -66,8 +53,9 @@ export async function rebuild(options: {
     throw new OperationFailed(`${store.url} holds neither a copy of the metadata nor objects`, { happened: "no" });
   if (copy === undefined) image.clusterId = (found.objects.at(-1) as (typeof found.objects)[number]).cluster;
   const adoption = adoptObjects(image, found.objects, runtime.random);
+  advanceWals(image, found.keys, runtime.random);
   const beginning = beginAfter(image, found, runtime);
-  await beginMetadataLog(metadataLogDeps({ settings, store, storeDeps, logger }), beginning);
+  await beginMetadataLog(metadataLogDeps({ settings, store, storeDeps, logger: silent }), beginning);
   const { seq, hash } = beginning.entry;
   const names = mirrorNames(image.clusterId);
   await store.putIfAbsent(names.checkpoint(seq), encodeCheckpoint({ seq, hash, image: beginning.image }));

@@ -6,6 +6,7 @@ import { addConfigCommands } from "./config-commands.ts";
 import type { Context } from "./context.ts";
 import { addGroupCommands } from "./group-commands.ts";
 import { CommandFailed, exitCodes, type Format, type Terminal } from "./output.ts";
+import { addRebuildCommand, type RebuildParts } from "./rebuild-command.ts";
 import { addServerCommands, type ServerParts } from "./server-commands.ts";
 import { addStorageCommands, type StorageParts } from "./storage-commands.ts";
 import { addTableCommands } from "./table-commands.ts";
@@ -19,7 +20,7 @@ export interface CliOptions {
   readonly input: Readable;
   readonly signal: AbortSignal;
   readonly server: ServerParts;
-  readonly storage: StorageParts;
+  readonly storage: StorageParts & RebuildParts;
   randomId(): string;
 }
 
@@ -81,6 +82,7 @@ function programOf(options: CliOptions): Command {
   addGroupCommands(program, context);
   addTableCommands(program, context);
   addStorageCommands(program, context, options.storage);
+  addRebuildCommand(program, context, options.storage);
   for (const command of everyCommand(program)) command.copyInheritedSettings(program).exitOverride();
   return program;
 }

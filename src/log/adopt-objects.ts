@@ -16,6 +16,7 @@ import type { MetadataEvent } from "../metadata/events.ts";
 import { fold } from "../metadata/fold.ts";
 import type { ImageState } from "../metadata/image-state.ts";
 import type { SalvagedObject, SalvagedRange } from "../stream/salvage.ts";
+import { slotOfKey } from "../stream/slot-format.ts";
 import { decodeStreamLabel } from "./stream-label.ts";
 
 export interface Adoption {
@@ -60,6 +61,23 @@ export function adoptObjects(image: ImageState, found: readonly SalvagedObject[]
         .map(({ stream, from }) => ({ key, stream, from, end: image.stream(stream)?.end ?? 0 })),
     );
   return { adopted, topicsMade, gaps };
+}
+
+/**
+ * Of the WALs in the bucket (`keys` are all that it holds), what is before the first slot that is there was trimmed after the
+ * image's last entry: a recovery must not call it lost.
+ */
+export function advanceWals(image: ImageState, keys: Iterable<string>, random: Random): void {
+  const folding = new Folding(image, random);
+  const slots = [...keys].map(slotOfKey).filter((slot) => slot !== undefined);
+  for (const { id } of image.nodes()) {
+    for (const wal of image.wals(id)) {
+      const present = slots.filter(({ node, epoch }) => node === id && epoch === wal.epoch).map(({ seq }) => seq);
+      const slot = Math.min(...present.filter((seq) => seq >= wal.slot));
+      if (slot === wal.slot || !Number.isFinite(slot)) continue;
+      folding.apply(id, [{ kind: "advance-wal", nodeId: id, epoch: wal.epoch, slot }]);
+    }
+  }
 }
 
 /** Whether the range is of a stream that is there, and ends behind what is known of it. */
@@ -129,10 +147,10 @@ function commit(folding: Folding, object: SalvagedObject, ranges: readonly Salva
       folding.apply(object.node, [{ kind: "open-streams", streams: [stream] }]);
   }
   const objectKind = object.ranges.length === 1 ? "stream" : "stream-set";
-  const committed = ranges.map(({ label: _, ...range }) => ({
-    ...range,
-    epoch: image.stream(range.stream)?.epoch ?? 0,
-  }));
+  const committed = ranges.map(({ stream, from, to, bytes, maxTimestamp }) => {
+    const epoch = image.stream(stream)?.epoch ?? 0;
+    return { stream, epoch, from, to, bytes, maxTimestamp };
+  });
   folding.apply(object.node, [
     { kind: "commit-object", object: object.key, bytes: object.bytes, objectKind, ranges: committed },
   ]);

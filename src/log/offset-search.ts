@@ -4,7 +4,7 @@
  */
 import type { Offset } from "../base/ids.ts";
 import { MiB } from "../base/settings.ts";
-import { inflateAside } from "../protocol/compression.ts";
+import { inflateFairly } from "../protocol/compression.ts";
 import { BatchView } from "../protocol/record-batch.ts";
 import { RecordCursor } from "../protocol/records.ts";
 import type { OpenedStream, RangeSummary } from "../stream/storage.ts";
@@ -118,7 +118,7 @@ async function greatestRecord(batch: BatchView, bounds: SearchBounds): Promise<O
 
 /** Offset and timestamp of the batch's records within the bounds. */
 async function recordsOf(batch: BatchView, bounds: SearchBounds): Promise<Iterable<OffsetAnswer>> {
-  const inflated = await inflateAside(batch.compression ?? "none", batch.records, {
+  const inflated = await inflateFairly(batch.compression ?? "none", batch.records, {
     bytesMax: bounds.inflatedBytesMax,
   });
   return within(batch, inflated, bounds);

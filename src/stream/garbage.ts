@@ -1,7 +1,8 @@
 /**
  * Deletes objects that nobody can need: those that no stream names any more, after a grace period for readers, and the
  * rests of crashed uploads. An upload's rest is told by its name: its writer is this node, which knows what is on its way,
- * or a node epoch that has been fenced and so can never commit it.
+ * or a node epoch that has been fenced and so can never commit it. Slots of a WAL that nobody needs go the same way, but never
+ * a seal: while it is there, its WAL has ended.
  */
 import { Loop } from "../base/async.ts";
 import type { Runtime } from "../base/runtime.ts";
@@ -11,6 +12,7 @@ import type { Image } from "../metadata/image.ts";
 import type { ObjectInfo, ObjectStore } from "../object-store/object-store.ts";
 import type { GarbageLimits } from "./limits.ts";
 import { objectPrefix, originOfKey } from "./object-name.ts";
+import { slotHeadBytes, slotOfKey, slotPrefix } from "./slot-format.ts";
 
 export interface GarbageOptions {
   readonly store: ObjectStore;
@@ -74,18 +76,24 @@ export class GarbageCollector {
   }
 
   async collectOrphans(): Promise<void> {
-    const { metadata, store, limits, runtime, logger, isPending } = this.#options;
+    const { metadata, isPending } = this.#options;
+    await this.#collect(objectPrefix, (object) => !isPending(object.key) && isOrphan(object, metadata.image, metadata));
+    await this.#collect(slotPrefix, (object) => isOrphanSlot(object, metadata.image));
+  }
+
+  async #collect(prefix: string, isGarbage: (object: ObjectInfo) => boolean): Promise<void> {
+    const { store, limits, runtime, logger } = this.#options;
     let due: string[] = [];
-    for await (const object of store.list(objectPrefix)) {
+    for await (const object of store.list(prefix)) {
       if (runtime.clock.now() - object.modifiedMs < limits.orphanAgeMsMin) continue;
-      if (isPending(object.key) || !isOrphan(object, metadata.image, metadata)) continue;
+      if (!isGarbage(object)) continue;
       due.push(object.key);
       if (due.length < deletesMax) continue;
       await store.delete(due);
       due = [];
     }
     if (due.length === 0) return;
-    logger.info("removing objects of crashed uploads", { count: due.length });
+    logger.info("removing objects that nobody will name", { prefix, count: due.length });
     await store.delete(due);
   }
 }
@@ -102,4 +110,15 @@ function isOrphan(object: ObjectInfo, image: Image, self: MetadataClient): boole
   if (origin.node === self.nodeId) return origin.nodeEpoch <= self.nodeEpoch;
   for (const { id, epoch } of image.nodes()) if (id === origin.node) return origin.nodeEpoch < epoch;
   return false; // A node that the image does not know yet.
+}
+
+/** Below where the node's WALs begin, and not committed: trimmed, or never acked, or the late echo of one of these. */
+export function isOrphanSlot(object: ObjectInfo, image: Image): boolean {
+  const slot = slotOfKey(object.key);
+  if (slot === undefined || object.size <= slotHeadBytes || image.object(object.key) !== undefined) return false;
+  const wals = image.wals(slot.node);
+  const wal = wals.find(({ epoch }) => epoch === slot.epoch);
+  if (wal !== undefined) return slot.seq < wal.slot;
+  const [oldest] = wals;
+  return oldest !== undefined && slot.epoch < oldest.epoch;
 }

@@ -16,6 +16,8 @@ export interface UploadLimits extends HedgeLimits {
   /** Streams that share one object. */
   readonly objectStreamsMax: number;
   readonly blockBytesMax: number;
+  /** Slots of an object WAL that hold this much on average are committed as they are; smaller ones are uploaded again. */
+  readonly walReferenceBytesMin: number;
   /** Between attempts on a store in trouble. Attempts go on for as long as the process lives: the data has no other home. */
   readonly uploadRetryDelayMsMin: number;
   readonly uploadRetryDelayMsMax: number;

@@ -70,9 +70,14 @@ export class Generation {
 
   becameDurable(end: WalPosition): void {
     this.#notDurable -= 1;
+    this.reached(end);
+    this.#resolveWhenDone();
+  }
+
+  /** The WAL up to here holds nothing that is not in this generation, or in one before. */
+  reached(end: WalPosition): void {
     this.#walStart ??= end;
     this.#walEnd = end;
-    this.#resolveWhenDone();
   }
 
   /** Calls back, perhaps at once, when the last batch is durable. */

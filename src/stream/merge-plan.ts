@@ -9,7 +9,7 @@
  * number of times in its life.
  */
 import { assert } from "../base/errors.ts";
-import type { StreamId } from "../base/ids.ts";
+import type { Offset, StreamId } from "../base/ids.ts";
 import type { ReplacingRange, StreamEvent } from "../metadata/events.ts";
 import type { CommittedRange, Image, ObjectEntry } from "../metadata/image.ts";
 import type { MergeLimits } from "./limits.ts";
@@ -281,11 +281,12 @@ export function stillHeld(merge: Merge, image: Image): Merge {
 }
 
 function areHeld(sources: readonly CommittedRange[], image: Image): boolean {
-  const { stream, from } = sources[0] as CommittedRange;
-  const held = image.ranges(stream, from);
+  const { stream, from, object } = sources[0] as CommittedRange;
+  const held = image.ranges(stream, (from - 1) as Offset); // A range without any offset ends where it begins.
+  const first = held.findIndex((range) => range.object === object && range.from === from);
   return sources.every((source, index) => {
-    const range = held[index];
-    return range?.object === source.object && range.from === source.from && range.to === source.to;
+    const range = held[first + index];
+    return first >= 0 && range?.object === source.object && range.from === source.from && range.to === source.to;
   });
 }
 

@@ -64,6 +64,11 @@ export class ObjectEncoder {
     return this.#next(encodeHeader(origin));
   }
 
+  /** What stands between the header and the blocks. */
+  second(bytes: Uint8Array): Uint8Array {
+    return this.#next(bytes);
+  }
+
   /** Blocks that follow are the stream's. Streams come in the order of their ids. */
   stream({ stream: id, epoch, from, to, label }: Omit<StreamPart, "sidecar" | "batches">): void {
     assert(id > (this.#streams.at(-1)?.stream ?? -1), "the streams of an object are sorted");
@@ -100,14 +105,18 @@ export class ObjectEncoder {
   }
 }
 
-/** Yields the object piece by piece, a block at most each, so that the caller can let others run in between. */
+/**
+ * Yields the object piece by piece, a block at most each, so that the caller can let others run in between. `second` is put
+ * behind the header as it is; it may be filled in when all the rest is known.
+ */
 export function* encodeObject(
   origin: ObjectOrigin,
   parts: readonly StreamPart[],
   blockBytesMax: number,
+  second?: Uint8Array,
 ): Generator<readonly Uint8Array[], void, void> {
   const encoder = new ObjectEncoder();
-  yield [encoder.header(origin)];
+  yield second === undefined ? [encoder.header(origin)] : [encoder.header(origin), encoder.second(second)];
   for (const part of parts) {
     encoder.stream(part);
     for (const batches of cutIntoBlocks(part.batches, blockBytesMax)) yield encoder.block(batches);
@@ -298,7 +307,7 @@ export function checkSidecar(
   if (crc !== expected.crc) refuse(source, expected.position, `sidecar CRC ${expected.crc}`, crc);
 }
 
-function encodeHeader(origin: ObjectOrigin): Uint8Array {
+export function encodeHeader(origin: ObjectOrigin): Uint8Array {
   const bytes = new Uint8Array(header.bytes);
   const { cluster, node, nodeEpoch } = origin;
   const values = { magic: objectMagic, version: objectVersion, cluster, node, nodeEpoch };

@@ -99,7 +99,8 @@ export class WritableStream implements OpenedStream {
     this.#ends.enqueued = batch.to;
     return new Promise((resolve, reject) => {
       const { cache, wal, appended, failed } = this.#deps;
-      const place = { stream: this.id, epoch: this.#epoch, after, ends: this.#ends, generation: cache.open };
+      const { label } = this.options;
+      const place = { stream: this.id, epoch: this.#epoch, label, after, ends: this.#ends, generation: cache.open };
       const pending = new PendingBatch(batch, place, resolve, (cause) => {
         reject(cause);
         failed(cause);
@@ -154,7 +155,10 @@ export class WritableStream implements OpenedStream {
   ranges(): readonly RangeSummary[] {
     const { cache, metadata } = this.#deps;
     const info = metadata.image.stream(this.id);
-    const committed: readonly RangeSummary[] = metadata.image.ranges(this.id, this.start);
+    // One that covers nothing carries a sidecar alone, and says nothing about records.
+    const committed: readonly RangeSummary[] = metadata.image
+      .ranges(this.id, this.start)
+      .filter(({ from, to }) => to > from);
     const cached = cache.runs(this.id).filter((run) => run.to > (info?.end ?? 0));
     return [...committed, ...cached];
   }
@@ -232,6 +236,7 @@ export class WritableStream implements OpenedStream {
 /** A batch on its way through the WAL; afterwards it is what the log cache holds. */
 class PendingBatch implements CachedBatch, WalEntry {
   readonly stream: StreamId;
+  readonly label: Uint8Array;
   readonly epoch: number;
   readonly after: Offset;
   readonly from: Offset;
@@ -243,12 +248,13 @@ class PendingBatch implements CachedBatch, WalEntry {
 
   constructor(
     batch: Batch,
-    place: Pick<WalEntry, "stream" | "epoch" | "after"> & Pick<Waiting, "ends" | "generation">,
+    place: Pick<WalEntry, "stream" | "epoch" | "label" | "after"> & Pick<Waiting, "ends" | "generation">,
     resolve: () => void,
     reject: (cause: unknown) => void,
   ) {
     this.stream = place.stream;
     this.epoch = place.epoch;
+    this.label = place.label;
     this.after = place.after;
     this.from = batch.from;
     this.to = batch.to;

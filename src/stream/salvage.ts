@@ -3,10 +3,11 @@ import { CorruptData } from "../base/errors.ts";
 import type { NodeEpoch, NodeId, Uuid } from "../base/ids.ts";
 import type { ObjectRange } from "../metadata/events.ts";
 import type { Image } from "../metadata/image.ts";
-import type { ObjectStore } from "../object-store/object-store.ts";
+import type { ObjectInfo, ObjectStore } from "../object-store/object-store.ts";
 import { decodeHeader, headerBytes, type IndexedStream, type ObjectIndex } from "./object-format.ts";
 import { ObjectIo } from "./object-io.ts";
 import { objectPrefix } from "./object-name.ts";
+import { slotHeadBytes, slotPrefix } from "./slot-format.ts";
 
 export interface SalvagedObject {
   readonly key: string;
@@ -38,9 +39,10 @@ export async function salvage(store: ObjectStore, image: Image): Promise<Salvage
   const keys = new Set<string>();
   const objects: SalvagedObject[] = [];
   const unreadable: { key: string; reason: string }[] = [];
-  for await (const { key, size } of store.list(objectPrefix)) {
+  for await (const { key, size } of objectsAndSlots(store)) {
     keys.add(key);
-    if (image.object(key) !== undefined) continue;
+    const isSeal = key.startsWith(slotPrefix) && size <= slotHeadBytes;
+    if (isSeal || image.object(key) !== undefined) continue;
     try {
       const header = decodeHeader(await store.get(key, { start: 0, end: Math.min(size, headerBytes) }), key);
       const index = await io.index({ key, bytes: size });
@@ -51,6 +53,12 @@ export async function salvage(store: ObjectStore, image: Image): Promise<Salvage
     }
   }
   return { objects, unreadable, keys };
+}
+
+/** Slots of a WAL in the bucket are objects too. */
+async function* objectsAndSlots(store: ObjectStore): AsyncIterable<ObjectInfo> {
+  yield* store.list(objectPrefix);
+  yield* store.list(slotPrefix);
 }
 
 function rangeOf(index: ObjectIndex, { stream, epoch, from, to, label }: IndexedStream): SalvagedRange {

@@ -167,12 +167,16 @@ class S3StreamStorage implements StreamStorage {
     const { wal, metadata, logger } = this.#options;
     const counts = { keep: 0, committed: 0, deleted: 0, "taken-over": 0 };
     let trimmable = 0 as WalPosition;
+    let whole = 0 as WalPosition; // A generation ends where the WAL can be trimmed.
     await wal.recover((record, end, place) => {
       const info = metadata.image.stream(record.stream);
       const verdict = judge(record, info, metadata.nodeId, this.#ends.get(record.stream)?.enqueued);
       counts[verdict.kind === "keep" ? "keep" : verdict.because] += 1;
       if (verdict.kind === "keep") this.#keepRecovered(record, end, place);
       else if (counts.keep === 0) trimmable = end;
+      else this.#cache.open.reached(end);
+      if (end > whole && this.#isFull()) this.#cut();
+      whole = end;
     });
     this.#recovered.resolve();
     this.#show();
@@ -245,7 +249,6 @@ class S3StreamStorage implements StreamStorage {
     this.#cache.add(stream, after, { from, to, maxTimestamp, bytes, place });
     this.#cache.open.becameDurable(end);
     this.#ends.set(stream, { enqueued: to, durable: to });
-    if (this.#isFull()) this.#cut();
   }
 
   #newGeneration(): Generation {
@@ -301,6 +304,7 @@ class S3StreamStorage implements StreamStorage {
       const sidecar = stream.hasAppended ? Uint8Array.from(stream.options.sidecar()) : undefined;
       notes.set(id, { label: stream.options.label, sidecar });
     }
+    this.#options.wal.slots?.cut();
     this.#cache.cut(this.#newGeneration());
     this.#uploader.enqueue({ generation, parts: () => this.#parts(generation, notes) }).then(
       () => this.#admit(),

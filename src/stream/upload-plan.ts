@@ -40,6 +40,23 @@ export function planObjects(
   return own;
 }
 
+/**
+ * Whether the slots of the WAL are committed as they are. That saves sending the bytes again, and costs an object and a range
+ * a stream for each slot, and their merging later: many small slots are better uploaded once more, as one.
+ */
+export function areWorthReferring(
+  slots: readonly UploadedObject[],
+  limits: { readonly walReferenceBytesMin: number },
+): boolean {
+  const bytes = slots.reduce((sum, slot) => sum + slot.bytes, 0);
+  return slots.length > 0 && bytes >= slots.length * limits.walReferenceBytesMin;
+}
+
+/** What slots do not hold: the sidecars, each with the empty range at the end of what it speaks for. */
+export function sidecarsOf(parts: readonly StreamPart[]): readonly StreamPart[] {
+  return parts.filter(({ sidecar }) => sidecar !== undefined).map((part) => ({ ...part, from: part.to, batches: [] }));
+}
+
 export function rangeOf(part: StreamPart): ObjectRange {
   let bytes = 0;
   let maxTimestamp = -1;
@@ -59,6 +76,7 @@ export function commitEvents(objects: readonly UploadedObject[], image: Image, n
     for (const range of ranges) {
       const stream = image.stream(range.stream);
       if (stream === undefined || stream.node !== node) continue;
+      if (range.from < stream.end && range.to <= stream.end) continue; // Another node had the stream in between.
       // The stream may have been opened again, by this same node, since its batches were enqueued.
       live.push({ ...range, epoch: stream.epoch });
     }

@@ -6,13 +6,15 @@
  *
  * A crash before 2 leaves objects that nobody names (garbage.ts), and the WAL still has the batches. A crash between 2 and
  * 3 leaves records in the WAL that the image has already: recovery drops them. Trouble with the store is waited out.
+ * Where the WAL lies in the store itself, its slots are committed as they are, and step 1 is left with the sidecars.
  */
-import { type BackoffLimits, backoffDelayMs, Gate, sleep } from "../base/async.ts";
+import { Gate, sleep } from "../base/async.ts";
 import { Closed, OperationFailed } from "../base/errors.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { MiB } from "../base/settings.ts";
 import type { Gauge, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
+import type { NodeEvent } from "../metadata/events.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import type { Hedge } from "./hedge.ts";
 import type { UploadLimits } from "./limits.ts";
@@ -20,7 +22,16 @@ import type { Generation } from "./log-cache.ts";
 import { encodeObject, type ObjectOrigin, type StreamPart } from "./object-format.ts";
 import type { ObjectNames } from "./object-name.ts";
 import { writeObject } from "./object-writer.ts";
-import { commitEvents, type PlannedObject, planObjects, rangeOf, type UploadedObject } from "./upload-plan.ts";
+import { persist, untilAborted } from "./persist.ts";
+import {
+  areWorthReferring,
+  commitEvents,
+  type PlannedObject,
+  planObjects,
+  rangeOf,
+  sidecarsOf,
+  type UploadedObject,
+} from "./upload-plan.ts";
 import type { Wal } from "./wal.ts";
 
 export interface ClosedGeneration {
@@ -103,14 +114,19 @@ export class Uploader {
 
   async #upload({ generation, parts }: ClosedGeneration): Promise<void> {
     await untilAborted(generation.durable, this.#stop.signal);
-    const planned = planObjects(await this.#persist("read the WAL", parts), this.#options.limits);
+    const { wal, limits } = this.#options;
+    const slots = wal.slots?.upTo(generation.walEnd) ?? [];
+    const isReferred = areWorthReferring(slots, limits);
+    const closed = await this.#persist("read the WAL", parts);
+    const planned = planObjects(isReferred ? sidecarsOf(closed) : closed, limits);
     const uploaded = await Promise.all(planned.map((object) => this.#put(object)));
-    await this.#commit(uploaded);
+    const objects = isReferred ? [...slots, ...uploaded] : uploaded;
+    await this.#commit(objects, () => wal.slots?.release(generation.walEnd) ?? []);
     for (const { key } of uploaded) this.#pending.delete(key);
     this.#queued -= 1;
     this.#options.backlog.set(this.#queued);
     this.#options.committed(generation);
-    await this.#options.wal.trim(generation.walEnd);
+    await wal.trim(generation.walEnd);
   }
 
   async #put(object: PlannedObject): Promise<UploadedObject> {
@@ -138,11 +154,14 @@ export class Uploader {
     }
   }
 
-  /** All objects of a generation in one group: a reader sees all of them or none. */
-  async #commit(objects: readonly UploadedObject[]): Promise<void> {
+  /**
+   * All objects of a generation in one group: a reader sees all of them or none. With them goes what the WAL needs no more,
+   * so that no slot is ever both committed and to be recovered.
+   */
+  async #commit(objects: readonly UploadedObject[], release: () => readonly NodeEvent[]): Promise<void> {
     const { metadata, logger } = this.#options;
     for (let refused = ""; ; ) {
-      const events = commitEvents(objects, metadata.image, metadata.nodeId);
+      const events = [...commitEvents(objects, metadata.image, metadata.nodeId), ...release()];
       if (events.length === 0) return;
       // A stream was deleted, or opened under a new epoch, while the group was on its way: then the image says so by now.
       // The same group once more would be refused once more.
@@ -155,38 +174,9 @@ export class Uploader {
     }
   }
 
-  /** Repeats the work until it succeeds or the uploader is stopped. */
-  async #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
-    const { runtime, limits, logger } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await untilAborted(work(), this.#stop.signal);
-      } catch (cause) {
-        if (this.#stop.signal.aborted || !(cause instanceof OperationFailed)) throw cause;
-        const delayMs = backoffDelayMs(retryLimits(limits), attempt, runtime.random);
-        logger.warn("the store refuses an upload, trying again", { what, attempt, delayMs, cause });
-        await sleep(runtime.clock, delayMs, this.#stop.signal);
-      }
-    }
+  #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return persist(what, work, { ...this.#options, signal: this.#stop.signal });
   }
-}
-
-function retryLimits(limits: UploadLimits): BackoffLimits {
-  const { uploadRetryDelayMsMin: delayMsMin, uploadRetryDelayMsMax: delayMsMax } = limits;
-  return { delayMsMin, delayMsMax, attemptsMax: Number.POSITIVE_INFINITY };
 }
 
 const turnBytesMax = 8 * MiB;
-
-/** The promise's outcome, or the abort's reason if that comes first. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    promise.catch(() => undefined); // Whoever aborted has said why.
-    return Promise.reject(signal.reason as Error);
-  }
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}

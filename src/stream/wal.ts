@@ -3,11 +3,13 @@
  * batches that memory had to let go of before an object held them.
  */
 import type { Brand, Offset, StreamId } from "../base/ids.ts";
+import type { NodeEvent } from "../metadata/events.ts";
+import type { UploadedObject } from "./upload-plan.ts";
 
 export interface Wal extends AsyncDisposable {
   /**
-   * Visits the records that are durable, in the order in which they were appended. Called once, before the first append.
-   * The bytes are borrowed until the visit returns. Throws CorruptData when a durable record cannot be read back.
+   * Visits the records that are durable; those of a stream in the order in which they were appended. `end` never decreases,
+   * and grows where the WAL can be trimmed. Called once, before the first append. The bytes are borrowed until the visit returns. Throws CorruptData when a durable record cannot be read back.
    */
   recover(visit: (record: WalRecord, end: WalPosition, place?: WalPlace) => void): Promise<void>;
   /**
@@ -27,6 +29,18 @@ export interface Wal extends AsyncDisposable {
   /** Room taken by records that are not trimmed, enqueued ones included. */
   readonly bytesUsed: number;
   readonly bytesMax: number;
+  /** Undefined when an upload alone brings the records into the object store. */
+  readonly slots: WalSlots | undefined;
+}
+
+/** A WAL whose records lie in the object store already, in objects that can be committed as they are. */
+export interface WalSlots {
+  /** What is appended from now on lies in other slots than what was appended before. */
+  cut(): void;
+  /** The durable slots that are not trimmed and end at or below the position, in order. */
+  upTo(position: WalPosition): readonly UploadedObject[];
+  /** What the metadata log must accept before the WAL is trimmed to the position; nothing if it has. */
+  release(position: WalPosition): readonly NodeEvent[];
 }
 
 /** In bytes, counted from the first that the WAL ever held. */
@@ -59,6 +73,8 @@ export interface WalRecord {
 
 /** A record and who waits for it. Exactly one of the two is called, once. */
 export interface WalEntry extends WalRecord {
+  /** Of the stream: see storage.ts. */
+  readonly label: Uint8Array;
   /** `end` is what to trim to when this record and all before it are not needed any more. */
   durable(end: WalPosition, place?: WalPlace): void;
   /** It may or may not be found by the next recovery. */

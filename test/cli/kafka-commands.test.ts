@@ -33,7 +33,10 @@ async function run(args: readonly string[], input = "") {
     input: Readable.from(input === "" ? [] : [input]),
     signal: new AbortController().signal,
     server: { openBroker: () => Promise.reject(new Error("unused")), runDemo: () => Promise.resolve(0) },
-    storage: { openStorage: () => Promise.reject(new Error("not here")) },
+    storage: {
+      openStorage: () => Promise.reject(new Error("not here")),
+      rebuild: () => Promise.reject(new Error("not here")),
+    },
     randomId: () => "once",
   });
   return { code, out, error };

@@ -30,7 +30,10 @@ async function run(args: readonly string[], extra: Partial<CliOptions> = {}) {
     input: Readable.from([]),
     signal: new AbortController().signal,
     server: { openBroker: () => Promise.reject(new Error("not here")), runDemo: () => Promise.resolve(0) },
-    storage: { openStorage: () => Promise.reject(new Error("not here")) },
+    storage: {
+      openStorage: () => Promise.reject(new Error("not here")),
+      rebuild: () => Promise.reject(new Error("not here")),
+    },
     randomId: () => "x",
     ...extra,
   });

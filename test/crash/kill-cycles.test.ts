@@ -17,10 +17,12 @@ test("the table's checker finds a row that is missing, doubled or wrong", () => 
   expect(checkTable([["0-1"]], [row(0, "0-9")])).toEqual(["the table has 0-9 at 0@0, the log 0-1"]);
 });
 
-test("an acked record survives kill -9 exactly once, in order, and so do group offsets", {
-  timeout: 120_000,
-}, async () => {
-  const report = await runKillCycles({ cycles: 4, seed: Date.now() % 1_000_000 });
-  expect(report.violations, `seed ${report.seed}`).toEqual([]);
-  expect(report.acked, `seed ${report.seed}`).toBeGreaterThan(0);
-});
+test.each(["file", "object"] as const)(
+  "an acked record survives kill -9 exactly once, in order, and so do group offsets, with a WAL of kind %s",
+  { timeout: 120_000 },
+  async (wal) => {
+    const report = await runKillCycles({ cycles: 4, seed: Date.now() % 1_000_000, wal });
+    expect(report.violations, `seed ${report.seed}`).toEqual([]);
+    expect(report.acked, `seed ${report.seed}`).toBeGreaterThan(0);
+  },
+);

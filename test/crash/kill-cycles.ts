@@ -3,7 +3,7 @@
  * or doubled, each producer's order holds, committed group offsets never go back, and the topic's table, which is committed
  * all the while, holds each record of the log once. Real processes, a stock client.
  *
- *   node test/crash/kill-cycles.ts [--cycles 50] [--seed N]
+ *   node test/crash/kill-cycles.ts [--cycles 50] [--seed N] [--wal file|object]
  */
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -29,6 +29,8 @@ export const partitions = 3;
 export const producers = 2;
 const group = "crash-group";
 
+export type WalKind = "file" | "object";
+
 export interface CrashReport {
   readonly seed: number;
   readonly cycles: number;
@@ -47,6 +49,8 @@ export async function runKillCycles(options: {
   readonly seed: number;
   /** SIGKILL unless told otherwise. After SIGTERM the process must end with 0. */
   readonly signal?: "SIGKILL" | "SIGTERM";
+  /** "file" unless told otherwise. */
+  readonly wal?: WalKind;
   readonly log?: (line: string) => void;
 }): Promise<CrashReport> {
   const random = seededRandom(options.seed);
@@ -60,6 +64,8 @@ export async function runKillCycles(options: {
       [topic]: { table: { catalog: "main", name: "lake.crash" }, value: { decode: "string" }, commit: { every: "1s" } },
     },
     stream: { upload: { interval: { ms: { max: 500 } } } },
+    // Slots are small in this load: below this bound some are committed as they are, and some are uploaded again.
+    wal: { kind: options.wal ?? "file", reference: { bytes: { min: "4KiB" } } },
   };
   const start = (): Promise<InletBroker> => startInlet({ directory, kafkaPort, config, name: "crash" });
   let broker = await start();
@@ -130,7 +136,12 @@ async function ended({ running: { child } }: InletBroker, signal: "SIGKILL" | "S
 }
 
 /** Sends numbered values until told to stop; returns those that were acked. A send that fails for good ends the run. */
-export async function load(kafka: Kafka, index: number, signal: AbortSignal): Promise<readonly string[]> {
+export async function load(
+  kafka: Kafka,
+  index: number,
+  signal: AbortSignal,
+  wasAcked: () => void = () => undefined,
+): Promise<readonly string[]> {
   const producer: Producer = kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
@@ -146,6 +157,7 @@ export async function load(kafka: Kafka, index: number, signal: AbortSignal): Pr
     await producer.send({ topic, acks: -1, messages });
     acked.push(...messages.map((message) => message.value));
     next += messages.length;
+    wasAcked();
   }
   await producer.disconnect();
   return acked;
@@ -289,10 +301,13 @@ if (import.meta.main) {
     options: {
       cycles: { type: "string", default: "50" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
+      wal: { type: "string", default: "file" },
     },
   });
   console.log(`seed ${values.seed}`);
-  const report = await runKillCycles({ cycles: Number(values.cycles), seed: Number(values.seed), log: console.log });
+  const wal = values.wal as WalKind;
+  const cycles = Number(values.cycles);
+  const report = await runKillCycles({ cycles, seed: Number(values.seed), wal, log: console.log });
   console.log(JSON.stringify(report));
   process.exitCode = report.violations.length === 0 && report.acked > 0 ? 0 : 1;
 }

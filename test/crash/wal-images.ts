@@ -160,6 +160,7 @@ class Workload {
       this.#records[number] = bytes;
       wal.append({
         ...recordOf(number, bytes),
+        label: new Uint8Array(),
         durable: (end) => {
           if (number !== acked) this.violations.push(`record ${number} is acked where ${acked} is next`);
           acked = number + 1;
@@ -233,7 +234,7 @@ class Workload {
     await Promise.all(
       more.map((bytes, i) => {
         const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-        wal.append({ ...recordOf(next + i, bytes), durable: resolve, failed: reject });
+        wal.append({ ...recordOf(next + i, bytes), label: new Uint8Array(), durable: resolve, failed: reject });
         return promise;
       }),
     );

@@ -93,7 +93,10 @@ async function writeWal(batches: readonly Batch[], after = batches[0]?.from ?? 0
   await wal.recover(() => undefined);
   let end = after as Offset;
   for (const each of batches) {
-    await new Promise((durable, failed) => wal.append({ stream, epoch: 1, after: end, ...each, durable, failed }));
+    const label = new Uint8Array();
+    await new Promise((durable, failed) =>
+      wal.append({ stream, epoch: 1, label, after: end, ...each, durable, failed }),
+    );
     end = each.to;
   }
   await wal[Symbol.asyncDispose]();

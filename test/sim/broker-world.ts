@@ -91,6 +91,8 @@ class World {
       lake: new MemoryObjectStore({ clock }),
       faults: () => this.#faults,
       plant,
+      isMetadataInBucket: this.random.fork("metadata").chance(0.3),
+      wal: this.#appetite.wal,
     };
   }
 

@@ -1,7 +1,9 @@
 /** Reads all that a healed broker holds: its log, its groups, its objects, its table. */
 import { sleep } from "../../src/base/async.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
+import { isOrphanSlot } from "../../src/stream/garbage.ts";
 import { objectPrefix } from "../../src/stream/object-name.ts";
+import { slotPrefix } from "../../src/stream/slot-format.ts";
 import { type ActorWorld, nameOf, type TopicPartition } from "./actor.ts";
 import { flush } from "./administrator.ts";
 import { Client, type ClientWorld } from "./client.ts";
@@ -69,7 +71,10 @@ async function readLogs({ actors, clients, partitions }: EndWorld): Promise<Fina
   );
 }
 
-/** Every object that the metadata names is there as it says, and no other is left: not even after a while, if one was being made. */
+/**
+ * Every object that the metadata names is there as it says, and no other is left but what the WAL keeps: not even after a
+ * while, if one was being made.
+ */
 async function compareObjects(
   node: SimNode,
   store: ObjectStore,
@@ -90,9 +95,13 @@ const objectInMakingMsMax = 1_000;
 
 async function lookAtObjects(node: SimNode, store: ObjectStore): Promise<FinalState["objects"]> {
   const stored = new Map<string, number>();
+  const { image } = node.core.metadata;
   for await (const { key, size } of store.list(objectPrefix)) stored.set(key, size);
+  for await (const object of store.list(slotPrefix)) {
+    if (image.object(object.key) !== undefined || isOrphanSlot(object, image)) stored.set(object.key, object.size);
+  }
   const missing: string[] = [];
-  for (const { key, bytes } of node.core.metadata.image.objects()) {
+  for (const { key, bytes } of image.objects()) {
     if (stored.get(key) !== bytes) missing.push(`${key}: ${bytes} bytes, stored ${stored.get(key)}`);
     stored.delete(key);
   }

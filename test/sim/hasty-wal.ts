@@ -16,12 +16,15 @@ export class HastyWal implements Wal {
   get bytesMax(): number {
     return this.#wal.bytesMax;
   }
+  get slots(): Wal["slots"] {
+    return this.#wal.slots;
+  }
   recover(visit: Parameters<Wal["recover"]>[0]): Promise<void> {
     return this.#wal.recover(visit);
   }
   append(entry: WalEntry): void {
-    const { stream, epoch, after, from, to, maxTimestamp, bytes } = entry;
-    const record = { stream, epoch, after, from, to, maxTimestamp, bytes };
+    const { stream, epoch, after, from, to, maxTimestamp, bytes, label } = entry;
+    const record = { stream, epoch, after, from, to, maxTimestamp, bytes, label };
     this.#wal.append({ ...record, durable: () => undefined, failed: () => undefined });
     entry.durable(this.#wal.durable);
   }

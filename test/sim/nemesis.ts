@@ -22,6 +22,8 @@ export interface Appetite {
   readonly isSkewed: boolean;
   /** Whether retention keeps little. */
   readonly retains: boolean;
+  /** Where the broker's WAL lies. */
+  readonly wal: "file" | "object";
   /** Whether some of the topics are compacted. */
   readonly compacts: boolean;
 }
@@ -34,6 +36,7 @@ export function appetite(random: SimRandom): Appetite {
     quietMsMax: random.pick([800, 2_000, 5_000]),
     isSkewed: random.chance(0.3),
     retains: random.chance(0.4),
+    wal: random.pick(["file", "object"]),
     compacts: random.chance(0.5),
   };
 }

@@ -11,6 +11,7 @@ import { readConfig } from "../../src/config.ts";
 import { type Core, openCore } from "../../src/core.ts";
 import { objectStoreLimits, roundLimits, stateLogLimitsOf } from "../../src/limits.ts";
 import { openFileLog } from "../../src/metadata/file-log.ts";
+import { openObjectLog } from "../../src/metadata/object-log.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { RetryingObjectStore } from "../../src/object-store/retrying.ts";
 import type { Handlers } from "../../src/protocol/dispatch.ts";
@@ -74,6 +75,12 @@ const settings: Settings = {
   walSegmentBytes: 32 * 1024,
   walGroupBytesMax: 8 * 1024,
   walGroupsInFlightMax: 3,
+  walSlotBytesMax: 8 * 1024,
+  walSlotIntervalMs: 40,
+  walSlotBurst: 3,
+  walSlotsInFlightMax: 3,
+  walReferenceBytesMin: 1024,
+  walCloseMsMax: 8_000,
   uploadBytesMax: 24 * 1024,
   uploadIntervalMsMax: 1_500,
   uploadPartBytes: 16 * 1024,
@@ -125,6 +132,9 @@ export interface NodeWorld {
   /** What goes wrong with requests now; asked at each. */
   readonly faults: () => { readonly store: StoreFaults; readonly routes: RouteFaults };
   readonly plant: Plant;
+  /** Else it is in files of the disk. */
+  readonly isMetadataInBucket: boolean;
+  readonly wal: "file" | "object";
 }
 
 export class SimNode {
@@ -203,28 +213,30 @@ export class SimNode {
   }
 
   async #open(): Promise<void> {
-    const { clock, disk, plant } = this.#world;
+    const { clock, disk, plant, isMetadataInBucket } = this.#world;
     const runtime: Runtime = { clock: this.clock, random: this.#random };
     const logger = tracing(clock, "");
-    const metadataLog = this.#opened.use(
-      await openFileLog({
-        directory: "/data/metadata",
-        disk: plant.wrapMetadataDisk?.(disk) ?? disk,
-        segmentBytesMax: settings.metadataSegmentBytesMax,
-      }),
-    );
     const store = this.#opened.use(this.#store("objects", runtime));
+    const metadataLog = this.#opened.use(
+      isMetadataInBucket
+        ? openObjectLog({ store, blockEntries: 16 })
+        : await openFileLog({
+            directory: "/data/metadata",
+            disk: plant.wrapMetadataDisk?.(disk) ?? disk,
+            segmentBytesMax: settings.metadataSegmentBytesMax,
+          }),
+    );
     const warehouse = this.#opened.use(new Warehouse({ mounts: new Map([[lakeRoot, this.#store("lake", runtime)]]) }));
     const core = this.#opened.use(
       await openCore({
-        settings,
+        settings: { ...settings, walKind: this.#world.wal },
         runtime,
         disk,
         metadataLog,
         store,
         logger,
         metrics: noMetrics,
-        mirrorsMetadata: true,
+        mirrorsMetadata: !isMetadataInBucket,
         advertised: {
           host: "broker",
           port: 9092,

@@ -151,9 +151,9 @@ function withLowStableOffset(handlers: Handlers): Handler<"fetch"> {
 
 async function recoverAllButLast(wal: Wal, visit: Parameters<Wal["recover"]>[0]): Promise<void> {
   let before: Parameters<typeof visit> | undefined;
-  await wal.recover((record, ...place) => {
+  await wal.recover((record, ...where) => {
     if (before !== undefined) visit(...before);
-    before = [{ ...record, bytes: record.bytes.slice() }, ...place];
+    before = [{ ...record, bytes: record.bytes.slice() }, ...where];
   });
 }
 

@@ -9,6 +9,7 @@ export const smallStreams: StreamLimits = {
   streamObjectBytesMin: 10_000,
   objectStreamsMax: 100,
   blockBytesMax: 4096,
+  walReferenceBytesMin: 0,
   uploadRetryDelayMsMin: 1,
   uploadRetryDelayMsMax: 2,
   uploadHedgesInFlightMax: 0,
