@@ -144,7 +144,7 @@ export class FileWal implements Wal {
   /** What is enqueued becomes durable first. */
   async [Symbol.asyncDispose](): Promise<void> {
     while (this.#isBusy && this.#failure === undefined) {
-      await sleep(this.#options.runtime.clock, 0);
+      await sleep(this.#options.runtime.clock, closePollMs);
       await this.#flights.at(-1)?.landed;
     }
     for (const { landed } of this.#flights) await landed; // The files stay open as long as something is written.
@@ -314,6 +314,9 @@ interface Flight {
   /** Settles when the write did, one way or the other; never rejects. */
   landed: Promise<void>;
 }
+
+/** A group that has no place yet may wait for a segment, and a segment for the disk: not to be spun for. */
+const closePollMs = 1;
 
 /** How long to wait when a segment could not be made. */
 const prepareRetryMs = 1000;

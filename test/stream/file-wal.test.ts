@@ -1,10 +1,14 @@
 /** Proves: a record that was acked is found by recovery, whatever the disk loses; rot is told from a torn tail. */
 import { describe, expect, test } from "vitest";
+import type { Disk } from "../../src/base/disk.ts";
 import { CorruptData } from "../../src/base/errors.ts";
 import type { NodeEpoch } from "../../src/base/ids.ts";
 import type { Clock } from "../../src/base/runtime.ts";
 import { FileWal, type FileWalLimits } from "../../src/stream/file-wal.ts";
 import type { WalPosition } from "../../src/stream/wal.ts";
+import { SimClock } from "../sim/clock.ts";
+import { calmDisk, SimDisk } from "../sim/disk.ts";
+import { SimRandom } from "../sim/random.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { seededRandom, seededRuntime, silent } from "../support/seeded.ts";
 import { append, contractBytesMax, upTo, walContract } from "./wal-contract.ts";
@@ -20,7 +24,7 @@ const limits: FileWalLimits = {
 
 let epochs = 0;
 
-function walOn(disk: MemoryDisk, changed: Partial<FileWalLimits> = {}, clock: { clock?: Clock } = {}): FileWal {
+function walOn(disk: Disk, changed: Partial<FileWalLimits> = {}, clock: { clock?: Clock } = {}): FileWal {
   epochs += 1;
   return new FileWal({
     disk,
@@ -132,6 +136,17 @@ describe("file WAL", () => {
     ends.push(await append(wal, 3), await append(wal, 4, filling)); // A segment's first group tells how far the trim went.
     await wal[Symbol.asyncDispose]();
     expect((await recovered(disk)).filter((i) => i >= 2)).toEqual([2, 3, 4]);
+  });
+
+  test("a close waits for a group that has no segment yet without spinning: time goes on meanwhile", async () => {
+    const clock = new SimClock();
+    const random = new SimRandom(1);
+    const disk = new SimDisk({ clock, random, faults: { ...calmDisk, delayMsMax: 50 } });
+    const wal = walOn(disk, {}, { clock });
+    await clock.until(wal.recover(() => undefined));
+    const acks = Promise.all(upTo(30).map((i) => append(wal, i, 7000))); // Each needs a group, and every fourth a segment.
+    await clock.until(wal[Symbol.asyncDispose]());
+    expect(await acks).toHaveLength(30);
   });
 
   test("a failed sync fails the group as maybe, seals the WAL, and is not repeated", async () => {
