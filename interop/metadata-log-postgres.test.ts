@@ -10,9 +10,11 @@ import { inspect } from "node:util";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OperationFailed } from "../src/base/errors.ts";
+import type { Seq } from "../src/base/ids.ts";
 import { systemRuntime } from "../src/base/runtime.ts";
 import type { Logger } from "../src/base/telemetry.ts";
-import type { CasLog } from "../src/metadata/cas-log.ts";
+import { type CasLog, EntriesForgotten, LogNotEmpty } from "../src/metadata/cas-log.ts";
+import { chained, genesisHash } from "../src/metadata/entry-format.ts";
 import { openPostgresLog } from "../src/metadata/postgres-log.ts";
 import { casLogContract } from "../test/metadata/cas-log-contract.ts";
 import {
@@ -190,6 +192,19 @@ describe("the server", () => {
     }
     expect(await appendSurely(log, entryOf(31))).toBe(31);
     expect((await log.readCheckpoint())?.seq).toBe(30);
+  });
+
+  test("takes the log of a rebuilt cluster, once, and what is before its beginning counts as forgotten", async () => {
+    await using log = await openPostgresLog({ url: server.url({ cluster: "rebuilt" }), logger, requestMsMax: 5_000 });
+    const entry = chained(entryOf(1), 5000 as Seq, genesisHash);
+    const beginning = { entry, previousHash: genesisHash, image: new Uint8Array(3_000_000).fill(7) };
+    await log.begin(beginning);
+    await expect(log.begin(beginning)).rejects.toThrow(LogNotEmpty);
+    await using node = await open("rebuilt");
+    expect((await node.readCheckpoint())?.image).toHaveLength(3_000_000);
+    expect(await appendSurely(node, entryOf(2))).toBe(5001);
+    expect(opIds(await readAll(log, 5000))).toEqual([1, 2].map(uuidOf));
+    await expect(node.read(4999 as Seq, 10)).rejects.toThrow(EntriesForgotten);
   });
 
   test("holds several clusters side by side", async () => {
