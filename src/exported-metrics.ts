@@ -11,6 +11,7 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     logCacheBytes: metrics.logCacheBytes,
     uncommittedBytes: metrics.uncommittedBytes,
     walBytes: metrics.walUntrimmedBytes,
+    walIsAlone: metrics.walIsAlone,
     metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
   };

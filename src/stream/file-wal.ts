@@ -122,6 +122,11 @@ export class FileWal implements Wal {
     await this.#segments.trim(this.#trimmed);
   }
 
+  /** Nobody recovers a file but the process that has its disk. */
+  async abandon(): Promise<void> {
+    this.#fail(new OperationFailed("abandoned", { happened: "no" }));
+  }
+
   /** What is enqueued becomes durable first. */
   async [Symbol.asyncDispose](): Promise<void> {
     while (this.#isBusy && this.#failure === undefined) {

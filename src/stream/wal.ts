@@ -16,6 +16,8 @@ export interface Wal extends AsyncDisposable {
   append(entry: WalEntry): void;
   /** Records that end at or below the position are not needed any more. Settles when their room can be used again. */
   trim(position: WalPosition): Promise<void>;
+  /** Nothing in it counts any more, for whoever might recover it in this process's place. Nothing can be appended after. */
+  abandon(): Promise<void>;
   /** Everything below is durable. */
   readonly durable: WalPosition;
   /** Room taken by records that are not trimmed, enqueued ones included. */

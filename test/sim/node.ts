@@ -131,7 +131,7 @@ export interface NodeWorld {
   /** What goes wrong with requests now; asked at each. */
   readonly faults: () => { readonly store: StoreFaults; readonly routes: RouteFaults };
   readonly plant: Plant;
-  readonly wal: "file" | "object";
+  readonly wal: "file" | "object" | "replicated";
 }
 
 export class SimNode {
