@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** The suites that need Java or Python, run one after another: each starts servers of its own. */
+/** The suites that need Java, Python or Go, run one after another: each starts servers of its own. */
 export default defineConfig({
   test: {
     include: ["interop/**/*.test.ts"],

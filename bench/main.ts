@@ -1,30 +1,42 @@
-/** `npm run bench -- --peer kafka [--records N] [--pairs N]`, `npm run bench -- translate [rows]` `npm run bench -- wal [directory]` or `npm run bench -- image`. */
+/** `npm run bench -- --peer kafka`, or the name of one of our own benchmarks. Without either it says what there is. */
 import { parseArgs } from "node:util";
 import { benchImage } from "./image.ts";
 import { benchPeerKafka } from "./peer-kafka.ts";
+import { benchRequests } from "./requests.ts";
+import { benchTail } from "./tail.ts";
 import { benchTranslate } from "./translate.ts";
 import { benchWal } from "./wal.ts";
 
 const { values, positionals } = parseArgs({
   options: {
     peer: { type: "string" },
-    records: { type: "string", default: "500000" },
+    records: { type: "string", default: "1000000" },
     pairs: { type: "string", default: "3" },
+    set: { type: "string", multiple: true, default: [] },
   },
   allowPositionals: true,
 });
+const [name, ...args] = positionals;
+const number = (at: number, byDefault: number): number => Number(args[at] ?? byDefault);
 
+const benchmarks: Readonly<Record<string, { readonly usage: string; readonly run: () => Promise<void> }>> = {
+  translate: { usage: "translate [rows]", run: () => benchTranslate(number(0, 400_000)) },
+  wal: { usage: "wal [directory]", run: () => benchWal(args[0]) },
+  tail: { usage: "tail [pairs]", run: () => benchTail(number(0, 3)) },
+  image: {
+    usage: "image [partitions] [objects]",
+    run: () => benchImage(number(0, 100_000), number(1, 1_000_000)),
+  },
+  requests: { usage: "requests [seconds] [--set key=value]", run: () => benchRequests(number(0, 60), values.set) },
+};
+
+const chosen = benchmarks[name ?? ""];
 if (values.peer === "kafka") {
   await benchPeerKafka({ records: Number(values.records), pairs: Number(values.pairs), partitions: [1, 16] });
-} else if (positionals[0] === "translate") {
-  await benchTranslate(Number(positionals[1] ?? 400_000));
-} else if (positionals[0] === "wal") {
-  await benchWal(positionals[1]);
-} else if (positionals[0] === "image") {
-  await benchImage(Number(positionals[1] ?? 100_000), Number(positionals[2] ?? 1_000_000));
+} else if (chosen !== undefined) {
+  await chosen.run();
 } else {
-  console.error(
-    "usage: npm run bench -- --peer kafka [--records N] [--pairs N] | npm run bench -- translate [rows] | wal [directory] | image [partitions] [objects]",
-  );
+  const usages = ["--peer kafka [--records N] [--pairs N]", ...Object.values(benchmarks).map(({ usage }) => usage)];
+  console.error(`usage: npm run bench -- ${usages.join(" | ")}`);
   process.exitCode = 2;
 }

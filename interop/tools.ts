@@ -1,7 +1,7 @@
 /**
  * Real counterparts for the interop suites: other people's clients, engines and servers, installed on first use into
  * `.cache/` of this checkout from the public package registries, so that a fresh machine needs nothing by hand but a
- * Python 3 with venv, a JDK 17 with Maven and, for Trino, a JDK 24 or newer.
+ * Python 3 with venv, a JDK 17 with Maven and, for Trino, a JDK 24 or newer; for other clients' own tests Go, make and a C++ compiler.
  */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
@@ -26,6 +26,8 @@ export const versions = {
   trino: "476",
   trinoClient: "0.340.0",
   seaweedfs: "4.48",
+  kafkaJavascript: "1.10.1",
+  franzGo: "1.22.2",
 } as const;
 
 /** Runs a command to its end; its output is part of the error when it fails. */
@@ -210,4 +212,32 @@ export async function trinoHome(): Promise<string> {
     await command("rm", ["-rf", pom, join(cache, "m2/io/trino/trino-server")]);
   });
   return join(directory, "home");
+}
+
+/** librdkafka's own tests, built from the source that its npm package carries; returns the folder of `test-runner`. */
+export async function librdkafkaTests(): Promise<string> {
+  const directory = await once("librdkafka-tests", async (at) => {
+    const tarball = `@confluentinc/kafka-javascript@${versions.kafkaJavascript}`;
+    await command("npm", ["pack", "--silent", "--pack-destination", at, tarball]);
+    const packed = readdirSync(at).find((name) => name.endsWith(".tgz")) ?? "";
+    await command("tar", ["-xzf", join(at, packed), "-C", at, "package/deps/librdkafka"]);
+    const source = join(at, "package/deps/librdkafka");
+    await command("./configure", ["--disable-ssl", "--disable-gssapi", "--disable-curl"], { cwd: source });
+    await command("make", ["-j2", "libs"], { cwd: source });
+    await command("make", ["-j2", "-C", "tests", "test-runner"], { cwd: source });
+  });
+  return join(directory, "package/deps/librdkafka/tests");
+}
+
+/** The tests of franz-go's kgo package as one program, and the folder of their source, which some of them read. */
+export async function franzGoTests(): Promise<{ readonly program: string; readonly source: string }> {
+  const kgo = "github.com/twmb/franz-go/pkg/kgo";
+  const env = { GOFLAGS: "-mod=mod -buildvcs=false" };
+  const directory = await once("franz-go-tests", async (at) => {
+    await command("go", ["mod", "init", "inlet/interop"], { cwd: at, env });
+    await command("go", ["get", "-t", `${kgo}@v${versions.franzGo}`], { cwd: at, env });
+    await command("go", ["test", "-c", "-o", join(at, "kgo.test"), kgo], { cwd: at, env });
+  });
+  const source = await command("go", ["list", "-f", "{{.Dir}}", kgo], { cwd: directory, env });
+  return { program: join(directory, "kgo.test"), source: source.trim() };
 }

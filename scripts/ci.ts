@@ -28,6 +28,8 @@ const steps: readonly Step[] = [
   { name: "simulation", command: ["npm", "run", "sim", "--", "--seeds", "500", "--seed", freshSeed] },
   { name: "kill -9", command: ["node", "test/crash/kill-cycles.ts", "--cycles", "50", "--seed", freshSeed] },
   { name: "crash images", command: ["node", "test/crash/wal-images.ts", "--images", "50000", "--seed", freshSeed] },
+  { name: "kill points", command: ["node", "test/crash/kill-points.ts", "--points", "500", "--seed", freshSeed] },
+  { name: "power loss", command: ["node", "test/crash/power-loss.ts", "--cycles", "20", "--seed", freshSeed] },
   { name: "demo", command: ["npm", "run", "demo", "--", "--exit"] },
   vitest("interop", "--config", "vitest.interop.config.ts"),
 ];

@@ -19,7 +19,7 @@ import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
-import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits } from "./limits.ts";
+import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits, streamLimits } from "./limits.ts";
 import { FetchWait } from "./log/fetch-wait.ts";
 import { type LocalLog, openLog } from "./log/local-log.ts";
 import { effectiveTopicConfig } from "./log/topic-config.ts";
@@ -108,7 +108,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       store: options.store,
       metadata,
       runtime,
-      limits: settings,
+      limits: streamLimits(settings, options.store),
       logger,
       metrics: options.metrics,
       fatal,

@@ -6,6 +6,8 @@ import type { MetricRegistry } from "./telemetry/metrics.ts";
 import type { Metrics, metricsTable } from "./telemetry/metrics-table.ts";
 
 export function coreMetrics(metrics: Metrics): CoreMetrics {
+  // An alarm is shown before it goes off: a rate over a series that only then begins would stay silent.
+  for (const because of ["missing", "corrupt"]) metrics.unreadableReads.add(0, { because });
   return {
     generationsQueued: metrics.generationsQueued,
     logCacheBytes: metrics.logCacheBytes,
@@ -14,6 +16,7 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     walIsAlone: metrics.walIsAlone,
     metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
+    hedgedUploads: metrics.hedgedUploads,
   };
 }
 

@@ -5,9 +5,11 @@ import type { LogLimits } from "./log/local-log.ts";
 import type { StateLogLimits } from "./log/state-log.ts";
 import type { MetadataLimits } from "./metadata/metadata-client.ts";
 import type { MirrorOptions } from "./metadata/mirror.ts";
+import type { ObjectStore } from "./object-store/object-store.ts";
 import type { ObjectStoreDeps } from "./object-store/open.ts";
 import type { StorePrices } from "./object-store/prices.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
+import type { StreamLimits } from "./stream/limits.ts";
 import type { CompactorLimits } from "./table/compactor.ts";
 import type { RoundLimits } from "./table/translate-round.ts";
 
@@ -22,6 +24,11 @@ export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"]
       delayMsMax: settings.objectStoreRetryDelayMsMax,
     },
   };
+}
+
+/** A slow disk is not helped by writing the same bytes to it a second time. */
+export function streamLimits(settings: Settings, store: Pick<ObjectStore, "url">): StreamLimits {
+  return store.url.startsWith("file:") ? { ...settings, uploadHedgesInFlightMax: 0 } : settings;
 }
 
 export function storePrices(settings: Settings): StorePrices {

@@ -1,9 +1,9 @@
 /** A broker's data seen from outside of it: the same directories and bucket, opened so that nothing in them changes. */
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { NodeId } from "./base/ids.ts";
 import { systemRuntime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
+import type { Logger } from "./base/telemetry.ts";
 import type { OfflineStorage } from "./cli/storage-commands.ts";
 import type { Config } from "./config.ts";
 import { holderOf } from "./directory-lock.ts";
@@ -11,33 +11,35 @@ import { readImage } from "./inspect/metadata.ts";
 import { overlayDisk } from "./inspect/overlay-disk.ts";
 import { objectStoreLimits } from "./limits.ts";
 import type { CasLog } from "./metadata/cas-log.ts";
-import { openFileLog } from "./metadata/file-log.ts";
+import { openObjectLog } from "./metadata/object-log.ts";
+import { isBucketUrl, metadataDirectoryOf, openMetadataLog } from "./metadata/open.ts";
 import { openObjectStore } from "./object-store/open.ts";
+import { metadataLogDeps, storeUrlOf } from "./stores.ts";
 
-export async function openOfflineStorage({ settings }: Config): Promise<OfflineStorage> {
-  const directory = resolve(settings.dataDirectory);
-  const metadataDirectory = join(directory, "metadata");
-  const storeUrl = settings.objectStoreUrl || pathToFileURL(join(directory, "objects")).href;
-  const store = await openObjectStore(storeUrl, {
+export async function openOfflineStorage({ settings: given }: Config): Promise<OfflineStorage> {
+  const settings = { ...given, dataDirectory: resolve(given.dataDirectory) };
+  // An overlay for each look: it must not remember what a directory was.
+  const storeDeps = () => ({
     runtime: systemRuntime(),
     disk: overlayDisk(systemDisk),
     limits: objectStoreLimits(settings),
     metrics: undefined,
   });
-  // An overlay for each look at the log: it must not remember what the directory was.
-  const openLog = (): Promise<CasLog> =>
-    openFileLog({
-      directory: metadataDirectory,
-      disk: overlayDisk(systemDisk),
-      segmentBytesMax: settings.metadataSegmentBytesMax,
-    });
+  const store = await openObjectStore(storeUrlOf(settings), storeDeps());
+  const openLog = async (): Promise<CasLog> => {
+    const deps = metadataLogDeps({ settings, store, storeDeps: storeDeps(), logger: silent });
+    // Another bucket is opened without the probe of its conditional writes, which writes.
+    if (!isBucketUrl(deps.url)) return await openMetadataLog(deps);
+    return openObjectLog({ store: await openObjectStore(deps.url, deps.storeDeps), closesStore: true });
+  };
+  const logDeps = metadataLogDeps({ settings, store, storeDeps: storeDeps(), logger: silent });
   return {
     disk: systemDisk,
     node: settings.nodeId as NodeId,
-    walDirectory: join(directory, "wal"),
-    metadataDirectory,
+    walDirectory: join(settings.dataDirectory, "wal"),
+    metadataDirectory: metadataDirectoryOf(logDeps),
     store,
-    brokerPid: holderOf(directory),
+    brokerPid: holderOf(settings.dataDirectory),
     openLog,
     async readImage() {
       await using log = await openLog();
@@ -46,3 +48,12 @@ export async function openOfflineStorage({ settings }: Config): Promise<OfflineS
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
+
+/** What is wrong is the answer of the command, not a line in a log. */
+const silent: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+};

@@ -41,6 +41,7 @@ export class Slabs {
   adopt(view: Uint8Array): Owned {
     const slab = this.#slabs.get(view.buffer);
     if (slab === undefined) return this.copy(view);
+    if (slab.isDropped) this.#take(slab); // The request was answered before its batch was appended: time was up.
     slab.live += 1;
     return view as Owned;
   }
@@ -81,13 +82,19 @@ export class Slabs {
   #newSlab(length: number): Slab {
     // Not zeroed: every byte handed out is written by its taker before anybody reads it.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-    const slab: Slab = { bytes, used: 0, live: 0 };
+    const slab: Slab = { bytes, used: 0, live: 0, isDropped: true };
     this.#slabs.set(bytes.buffer, slab);
-    this.#bytesHeld += length;
+    this.#take(slab);
     return slab;
   }
 
+  #take(slab: Slab): void {
+    slab.isDropped = false;
+    this.#bytesHeld += slab.bytes.length;
+  }
+
   #drop(slab: Slab): void {
+    slab.isDropped = true;
     this.#bytesHeld -= slab.bytes.length;
   }
 }
@@ -97,4 +104,6 @@ interface Slab {
   used: number;
   /** Copies not released. */
   live: number;
+  /** Not counted any more. */
+  isDropped: boolean;
 }

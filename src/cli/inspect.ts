@@ -1,7 +1,7 @@
 /** What inlet inspect shows. Lines go out as they are read, so that no log or WAL is too large to be looked at. */
 import { CorruptData } from "../base/errors.ts";
 import type { Offset } from "../base/ids.ts";
-import { eachEntry, readImage } from "../inspect/metadata.ts";
+import { type EntrySeen, eachEntry, eachEntryInFiles, readImage } from "../inspect/metadata.ts";
 import { batchFaults, openObject, readBlock } from "../inspect/object.ts";
 import { eachGroup, recoverable, type WalSummary } from "../inspect/wal.ts";
 import type { Context } from "./context.ts";
@@ -161,17 +161,22 @@ export async function inspectCheckpoint(context: Context, storage: OfflineStorag
 
 export async function inspectMetadata(context: Context, storage: OfflineStorage, from: number): Promise<void> {
   let seen = 0;
-  await eachEntry(storage.disk, storage.metadataDirectory, from, ({ file, position, entry, groups }) => {
+  const show = ({ place, entry, groups }: EntrySeen): void => {
     seen += 1;
     for (const [group, events] of groups.entries()) {
-      for (const { kind, ...rest } of events) {
+      for (const { kind, ...event } of events) {
         const { seq, nodeId, nodeEpoch } = entry;
-        line(context, kind, { seq, group, file, position, node: nodeId, epoch: nodeEpoch, event: rest });
+        line(context, kind, { seq, group, ...place, node: nodeId, epoch: nodeEpoch, event });
       }
     }
-  });
-  if (seen === 0)
-    throw new CommandFailed(`no entries from ${from} on in ${storage.metadataDirectory}`, exitCodes.missing);
+  };
+  const { disk, metadataDirectory } = storage;
+  if (metadataDirectory !== undefined) await eachEntryInFiles(disk, metadataDirectory, from, show);
+  else {
+    await using log = await storage.openLog();
+    await eachEntry(log, from, show);
+  }
+  if (seen === 0) throw new CommandFailed(`the metadata log has no entries from ${from} on`, exitCodes.missing);
 }
 
 /** One fact: `what name=value …`, or a JSON object on a line of its own. */

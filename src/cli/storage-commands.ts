@@ -15,7 +15,8 @@ import { count } from "./values.ts";
 export interface OfflineStorage extends VerifyOptions, AsyncDisposable {
   readonly disk: Disk;
   readonly node: NodeId;
-  readonly metadataDirectory: string;
+  /** Of a metadata log in files; undefined when it lives elsewhere. */
+  readonly metadataDirectory: string | undefined;
   openLog(): Promise<MetadataSource>;
   /** A broker that is at work on the directory now. */
   readonly brokerPid: number | undefined;

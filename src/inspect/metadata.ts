@@ -3,9 +3,8 @@ import { join } from "node:path";
 import type { Disk } from "../base/disk.ts";
 import { CorruptData } from "../base/errors.ts";
 import type { Seq } from "../base/ids.ts";
-import type { CasLog } from "../metadata/cas-log.ts";
+import { type CasLog, EntriesForgotten, type StoredEntry } from "../metadata/cas-log.ts";
 import { decodeImage } from "../metadata/checkpoint.ts";
-import type { ChainedEntry } from "../metadata/entry-format.ts";
 import { decodeGroups } from "../metadata/event-codec.ts";
 import type { MetadataEvent } from "../metadata/events.ts";
 import { fold } from "../metadata/fold.ts";
@@ -16,9 +15,9 @@ import { decodeSegmentHead, requireTornTail, scanRecords, segmentHeadBytes } fro
 export type MetadataSource = Pick<CasLog, "read" | "readCheckpoint"> & AsyncDisposable;
 
 export interface EntrySeen {
-  readonly file: string;
-  readonly position: number;
-  readonly entry: ChainedEntry;
+  /** Where it stands, in a log of files. */
+  readonly place: { readonly file: string; readonly position: number } | undefined;
+  readonly entry: StoredEntry;
   readonly groups: readonly (readonly MetadataEvent[])[];
 }
 
@@ -26,7 +25,7 @@ export interface EntrySeen {
  * All entries in a directory of the log from `from` on, with one file in memory. Throws CorruptData where the next one
  * should stand and does not, after all before it were seen.
  */
-export async function eachEntry(
+export async function eachEntryInFiles(
   disk: Disk,
   directory: string,
   from: number,
@@ -48,12 +47,39 @@ export async function eachEntry(
     for (const [at, entry] of entries.entries()) {
       if (entry.seq < from || (next !== undefined && entry.seq >= Number.parseInt(next, 10))) continue;
       const position = positions[at] as number;
-      seen({ file, position, entry, groups: decodeGroups(entry.events, `${path} at byte ${position}`) });
+      seen({ place: { file, position }, entry, groups: decodeGroups(entry.events, `${path} at byte ${position}`) });
     }
     const nextSeq = ((entries.at(-1)?.seq ?? head.firstSeq - 1) + 1) as Seq;
     if (next === undefined) requireTornTail(bytes, end, nextSeq, path);
     else if (nextSeq < Number.parseInt(next, 10))
       throw new CorruptData({ source: path, position: end, expected: `entry ${nextSeq}`, found: "damage" });
+  }
+}
+
+/** All entries that the log still has from `from` on; those that only a checkpoint remembers are passed over. */
+export async function eachEntry(
+  log: Omit<MetadataSource, keyof AsyncDisposable>,
+  from: number,
+  seen: (entry: EntrySeen) => void,
+): Promise<void> {
+  for (let next = from as Seq; ; ) {
+    const entries = await readFrom(log, next);
+    for (const entry of entries) {
+      seen({ place: undefined, entry, groups: decodeGroups(entry.events, `metadata entry ${entry.seq}`) });
+    }
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    next = (last.seq + 1) as Seq;
+  }
+}
+
+async function readFrom(log: Omit<MetadataSource, keyof AsyncDisposable>, from: Seq): Promise<readonly StoredEntry[]> {
+  try {
+    return await log.read(from, entriesAtOnce);
+  } catch (cause) {
+    const checkpoint = cause instanceof EntriesForgotten ? await log.readCheckpoint() : undefined;
+    if (checkpoint === undefined || checkpoint.seq < from) throw cause;
+    return await log.read((checkpoint.seq + 1) as Seq, entriesAtOnce);
   }
 }
 

@@ -4,8 +4,7 @@
  */
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
-import { KiB, MiB } from "../base/settings.ts";
-import { compress, compressAside, inflate, inflateAside } from "../protocol/compression.ts";
+import { compressFairly, inflateFairly } from "../protocol/compression.ts";
 import { BatchView, type Compression, rebuildBatch } from "../protocol/record-batch.ts";
 import { buildBatch, type NewRecord, RecordCursor, readMarker } from "../protocol/records.ts";
 import { checkClientBatch, type Rejected, rejected, tooLarge, type WalkedRecords, walkRecords } from "./batch-check.ts";
@@ -34,11 +33,6 @@ export interface PrepareLimits {
 /** A transaction that no coordinator knows would never end, and hold every read-committed reader for ever. */
 export type ClientTransactions = "accepted" | "refused";
 
-/** Compressing or inflating more than this takes about a millisecond: it is done in the thread pool. */
-const inlineBytesMax = 64 * KiB;
-/** What a small batch may inflate to on the event loop; what inflates further is a bomb or rare, and goes to the pool. */
-const inlineInflatedBytesMax = 1 * MiB;
-
 export class BatchPreparer {
   readonly #clock: Clock;
   readonly #limits: PrepareLimits;
@@ -65,35 +59,20 @@ export class BatchPreparer {
     }
     const compression = header.compression ?? "none";
     try {
-      if (compression === "none") return this.#prepareRecords(header, header.records, config);
-      if (header.records.length <= inlineBytesMax) {
-        const records = this.#inflateInline(compression, header.records);
-        if (records !== undefined) return this.#prepareRecords(header, records, config);
-      }
-      return this.#prepareAside(header, compression, config);
+      const records = inflateFairly(compression, header.records, { bytesMax: this.#limits.inflatedBytesMax });
+      return records instanceof Promise
+        ? this.#prepareLater(header, records, config)
+        : this.#prepareRecords(header, records, config);
     } catch (cause) {
       return refuseCorrupt(cause);
     }
   }
 
-  async #prepareAside(header: BatchView, compression: Compression, config: TopicConfig): Promise<Prepared> {
+  async #prepareLater(header: BatchView, records: Promise<Uint8Array>, config: TopicConfig): Promise<Prepared> {
     try {
-      const records = await inflateAside(compression, header.records, { bytesMax: this.#limits.inflatedBytesMax });
-      return await this.#prepareRecords(header, records, config);
+      return await this.#prepareRecords(header, await records, config);
     } catch (cause) {
       return refuseCorrupt(cause);
-    }
-  }
-
-  /** undefined when the inline limit is too small, or the data malformed: the pool will tell which. */
-  #inflateInline(compression: Compression, records: Uint8Array): Uint8Array | undefined {
-    try {
-      return inflate(compression, records, {
-        bytesMax: Math.min(inlineInflatedBytesMax, this.#limits.inflatedBytesMax),
-      });
-    } catch (cause) {
-      if (cause instanceof CorruptData) return undefined;
-      throw cause;
     }
   }
 
@@ -157,8 +136,8 @@ function recompress(
     const bytes = rebuildBatch(header, { compression: target, records: compressed });
     return tooLarge(bytes.length, config) ?? prepared(new BatchView(bytes), walked);
   };
-  if (target === "none" || records.length <= inlineBytesMax) return finish(compress(target, records, options));
-  return compressAside(target, records, options).then(finish);
+  const compressed = compressFairly(target, records, options);
+  return compressed instanceof Promise ? compressed.then(finish) : finish(compressed);
 }
 
 /** The records with the offset deltas that they should have had. Rare: only hand-made clients send others. */

@@ -1,10 +1,10 @@
 /**
- * Finds a record by its timestamp: the range that may hold it (index), the batch (headers), the record (decoded). Ranges and
- * batches know their greatest timestamp only, and timestamps need not grow with offsets.
+ * Finds a record by its timestamp: the range that may hold it, the block of it (index), the batch (headers), the record
+ * (decoded). Each knows its greatest timestamp only, and timestamps need not grow with offsets.
  */
 import type { Offset } from "../base/ids.ts";
 import { MiB } from "../base/settings.ts";
-import { inflateAside } from "../protocol/compression.ts";
+import { inflateFairly } from "../protocol/compression.ts";
 import { BatchView } from "../protocol/record-batch.ts";
 import { RecordCursor } from "../protocol/records.ts";
 import type { OpenedStream, RangeSummary } from "../stream/storage.ts";
@@ -23,7 +23,7 @@ const nothing: OffsetAnswer = { offset: -1, timestamp: -1, leaderEpoch: -1 };
 /** Bytes read at a time while looking at batch headers. */
 const searchReadBytes = 1 * MiB;
 
-type Searched = Pick<OpenedStream, "ranges" | "read" | "readCached">;
+type Searched = Pick<OpenedStream, "ranges" | "parts" | "read" | "readCached">;
 
 export async function searchOffset(stream: Searched, query: TimeQuery, bounds: SearchBounds): Promise<OffsetAnswer> {
   return query.kind === "at-or-after"
@@ -35,8 +35,7 @@ async function firstAtOrAfter(stream: Searched, timestamp: number, bounds: Searc
   for (const range of stream.ranges()) {
     if (range.maxTimestamp < timestamp || range.to <= bounds.logStart) continue;
     if (range.from >= bounds.end) break;
-    for await (const batch of batchesOf(stream, range, bounds)) {
-      if (batch.maxTimestamp < timestamp) continue;
+    for await (const batch of batchesSince(stream, range, timestamp, bounds)) {
       const found = await firstRecord(batch, timestamp, bounds);
       if (found !== undefined) return found;
     }
@@ -51,14 +50,42 @@ async function greatestTimestamp(stream: Searched, bounds: SearchBounds): Promis
   let best: OffsetAnswer = nothing;
   for (const range of ranges) {
     if (range.maxTimestamp < 0 || range.maxTimestamp < best.timestamp) break;
-    for await (const batch of batchesOf(stream, range, bounds)) {
-      if (batch.maxTimestamp < 0 || batch.maxTimestamp < best.timestamp) continue;
-      const found = await greatestRecord(batch, bounds);
-      if (found === undefined || found.timestamp < best.timestamp) continue;
-      if (found.timestamp > best.timestamp || found.offset < best.offset) best = found;
-    }
+    // What it promises may lie outside the bounds, or be gone: then all that may be greater than the best is looked at.
+    best = await greatestIn(stream, range, range.maxTimestamp, bounds, best);
+    if (best.timestamp < range.maxTimestamp) best = await greatestIn(stream, range, best.timestamp, bounds, best);
   }
   return best;
+}
+
+async function greatestIn(
+  stream: Searched,
+  range: RangeSummary,
+  timestampMin: number,
+  bounds: SearchBounds,
+  bestBefore: OffsetAnswer,
+): Promise<OffsetAnswer> {
+  let best = bestBefore;
+  for await (const batch of batchesSince(stream, range, Math.max(0, timestampMin), bounds)) {
+    if (batch.maxTimestamp < best.timestamp) continue;
+    const found = await greatestRecord(batch, bounds);
+    if (found === undefined || found.timestamp < best.timestamp) continue;
+    if (found.timestamp > best.timestamp || found.offset < best.offset) best = found;
+  }
+  return best;
+}
+
+/** The batches of the range that have a record at or after the timestamp. */
+async function* batchesSince(
+  stream: Searched,
+  range: RangeSummary,
+  timestamp: number,
+  bounds: SearchBounds,
+): AsyncIterable<BatchView> {
+  for await (const part of stream.parts(range, timestamp)) {
+    if (part.to <= bounds.logStart) continue;
+    if (part.from >= bounds.end) return;
+    for await (const batch of batchesOf(stream, part, bounds)) if (batch.maxTimestamp >= timestamp) yield batch;
+  }
 }
 
 async function* batchesOf(stream: Searched, range: RangeSummary, bounds: SearchBounds): AsyncIterable<BatchView> {
@@ -91,7 +118,7 @@ async function greatestRecord(batch: BatchView, bounds: SearchBounds): Promise<O
 
 /** Offset and timestamp of the batch's records within the bounds. */
 async function recordsOf(batch: BatchView, bounds: SearchBounds): Promise<Iterable<OffsetAnswer>> {
-  const inflated = await inflateAside(batch.compression ?? "none", batch.records, {
+  const inflated = await inflateFairly(batch.compression ?? "none", batch.records, {
     bytesMax: bounds.inflatedBytesMax,
   });
   return within(batch, inflated, bounds);

@@ -9,7 +9,7 @@
 import { assert, OperationFailed } from "../base/errors.ts";
 import type { Offset } from "../base/ids.ts";
 import type { Clock } from "../base/runtime.ts";
-import { inflateAside } from "../protocol/compression.ts";
+import { inflateFairly } from "../protocol/compression.ts";
 import { BatchView } from "../protocol/record-batch.ts";
 import { buildBatch, type NewRecord, RecordCursor } from "../protocol/records.ts";
 import type { Partition } from "./log.ts";
@@ -147,7 +147,7 @@ export class StateLog {
     const records =
       compression === "none"
         ? batch.records
-        : await inflateAside(compression, batch.records, { bytesMax: this.#limits.inflatedBytesMax });
+        : await inflateFairly(compression, batch.records, { bytesMax: this.#limits.inflatedBytesMax });
     const cursor = new RecordCursor(records, batch.recordCount);
     while (cursor.next()) {
       const offset = (batch.baseOffset + cursor.offsetDelta) as Offset;

@@ -65,6 +65,8 @@ class ObjectSlots implements Slots {
     const [isGone, isJoined] = await Promise.all([this.#isGone(entry.seq), this.#isJoined(entry)]);
     if (isGone) return "forgotten";
     if (isJoined) return "created";
+    // A look that took long may have come after a truncation, which had marked the block before.
+    if (await this.#isGone((entry.seq - 1) as Seq)) return "forgotten";
     await this.#store.delete([key]); // Behind a gap nobody can have seen it, and it must not wait there for the log to come by.
     return "adrift";
   }

@@ -43,11 +43,21 @@ export async function beginMetadataLog(deps: MetadataLogDeps, beginning: Beginni
   await log.begin(beginning);
 }
 
+/** Where a log in files lives; undefined when it lives elsewhere. */
+export function metadataDirectoryOf(deps: MetadataLogDeps): string | undefined {
+  const isElsewhere = isPostgresUrl(deps.url) || deps.url === inDataBucket || isBucketUrl(deps.url);
+  return isElsewhere ? undefined : directoryOf(deps);
+}
+
+export function isBucketUrl(url: string): boolean {
+  return /^(s3|gs|az|abfss):/.test(url);
+}
+
 /** A log that several nodes can share; undefined for one in files. */
 async function openShared({ url, ...deps }: MetadataLogDeps): Promise<SlotLog | undefined> {
   if (isPostgresUrl(url)) return await openPostgresLog({ url, ...deps });
   if (url === inDataBucket) return openObjectLog({ store: deps.store });
-  if (!/^(s3|gs|az|abfss):/.test(url)) return undefined;
+  if (!isBucketUrl(url)) return undefined;
   const store = await openObjectStore(url, deps.storeDeps);
   try {
     await requireConditionalWrites(store, deps.storeDeps.runtime.random);

@@ -4,7 +4,7 @@ import type * as S3Sdk from "@aws-sdk/client-s3";
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
 import type { StoreLimits } from "./object-store.ts";
 import type { RequestsOptions } from "./requests.ts";
-import type { S3Credentials, S3Place } from "./store-url.ts";
+import type { S3Credentials, S3Place, StaticKeys } from "./store-url.ts";
 
 export interface S3Connection {
   readonly sdk: typeof S3Sdk;
@@ -19,7 +19,7 @@ export async function connectS3(place: S3Place, limits: StoreLimits): Promise<S3
     ...commonConfig(limits),
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint }),
-    ...credentialsConfig(place.credentials),
+    ...(await credentialsConfig(place, region)),
     forcePathStyle: place.pathStyle,
     ...(place.checksum === "none" ? withoutChecksums : {}),
   });
@@ -44,7 +44,29 @@ export const withoutChecksums = {
   responseChecksumValidation: "WHEN_REQUIRED",
 } as const;
 
-function credentialsConfig(credentials: S3Credentials): S3ClientConfig {
+async function credentialsConfig({ credentials, role }: S3Place, region: string | undefined): Promise<S3ClientConfig> {
+  if (role === undefined) return ownCredentials(credentials);
+  const { fromTemporaryCredentials } = await import("@aws-sdk/credential-providers");
+  const { credentials: masterCredentials, profile } = ownCredentials(credentials);
+  const clientConfig = {
+    ...(region === undefined ? {} : { region }),
+    ...(profile === undefined ? {} : { profile }),
+  };
+  const params = {
+    RoleArn: role.arn,
+    RoleSessionName: "inlet",
+    ...(role.externalId === undefined ? {} : { ExternalId: role.externalId }),
+  };
+  return {
+    credentials: fromTemporaryCredentials({
+      params,
+      clientConfig,
+      ...(masterCredentials === undefined ? {} : { masterCredentials }),
+    }),
+  };
+}
+
+function ownCredentials(credentials: S3Credentials): { readonly profile?: string; readonly credentials?: StaticKeys } {
   switch (credentials.kind) {
     case "default":
       return {};

@@ -29,6 +29,8 @@ export interface S3Place extends BucketPlace {
   readonly endpoint: string | undefined;
   readonly pathStyle: boolean;
   readonly credentials: S3Credentials;
+  /** Assumed with those credentials. */
+  readonly role: S3Role | undefined;
   readonly encryption: S3Encryption;
   /** "none" for servers that refuse the checksums which S3 has had since 2025. */
   readonly checksum: "crc32c" | "none";
@@ -40,6 +42,11 @@ export type S3Credentials =
   /** Of the shared configuration files; the profile may name a role to assume, a process or a web identity. */
   | { readonly kind: "profile"; readonly profile: string }
   | { readonly kind: "static"; readonly keys: StaticKeys };
+
+export interface S3Role {
+  readonly arn: string;
+  readonly externalId: string | undefined;
+}
 
 export interface StaticKeys {
   readonly accessKeyId: string;
@@ -99,6 +106,8 @@ function s3Place(url: URL): StorePlace {
     "secretKey",
     "sessionToken",
     "profile",
+    "roleArn",
+    "externalId",
     "sse",
     "sseKmsKey",
     "sseCustomerKey",
@@ -114,6 +123,7 @@ function s3Place(url: URL): StorePlace {
     endpoint: parameter("endpoint"),
     pathStyle: oneOf("pathStyle", parameter("pathStyle") ?? "false", ["true", "false"]) === "true",
     credentials: s3Credentials(keys, profile),
+    role: s3Role(parameter),
     encryption: s3Encryption(parameter),
     checksum: oneOf("checksum", parameter("checksum") ?? "crc32c", ["crc32c", "none"]),
   };
@@ -122,6 +132,12 @@ function s3Place(url: URL): StorePlace {
 function s3Credentials(keys: StaticKeys | undefined, profile: string | undefined): S3Credentials {
   if (keys !== undefined) return { kind: "static", keys };
   return profile === undefined ? { kind: "default" } : { kind: "profile", profile };
+}
+
+function s3Role(parameter: Parameter): S3Role | undefined {
+  const [arn, externalId] = [parameter("roleArn"), parameter("externalId")];
+  if (arn === undefined && externalId !== undefined) throw refused("externalId wants roleArn");
+  return arn === undefined ? undefined : { arn, externalId };
 }
 
 function s3Encryption(parameter: Parameter): S3Encryption {

@@ -3,13 +3,14 @@
  * taken for it, and what announces nothing is stopped while it grows. Bytes that are malformed, or larger than the cap,
  * throw CorruptData.
  *
- * Each operation exists twice: at once, for small batches and for workers, and aside, in the thread pool.
+ * Each operation exists at once, for workers, aside, in the thread pool, and fairly: whichever of the two suits the size.
  */
 import { createRequire } from "node:module";
 import { promisify } from "node:util";
 import * as zlib from "node:zlib";
 import type * as Lz4 from "lz4-napi";
 import { CorruptData } from "../base/errors.ts";
+import { KiB, MiB } from "../base/settings.ts";
 import { lz4InflatedBytes } from "./lz4.ts";
 import type { Compression } from "./record-batch.ts";
 import { deflateSnappy, deflateSnappyAside, inflateSnappy, inflateSnappyAside } from "./snappy.ts";
@@ -54,6 +55,38 @@ export async function inflateAside(
     return await codecs[compression].inflateAside(bytes, limits.bytesMax);
   } catch (cause) {
     throw malformed(compression, bytes, limits, cause);
+  }
+}
+
+/** Compressing or inflating more than this takes about a millisecond: it is done in the thread pool. */
+const inlineBytesMax = 64 * KiB;
+/** What a small batch may inflate to on the event loop; what inflates further is a bomb or rare, and goes to the pool. */
+const inlineInflatedBytesMax = 1 * MiB;
+
+/** On the event loop when that takes no longer than its other work, else in the thread pool. */
+export function compressFairly(
+  compression: Compression,
+  bytes: Uint8Array,
+  options: CompressOptions = {},
+): Uint8Array | Promise<Uint8Array> {
+  return compression === "none" || bytes.length <= inlineBytesMax
+    ? compress(compression, bytes, options)
+    : compressAside(compression, bytes, options);
+}
+
+/** On the event loop when that takes no longer than its other work, else in the thread pool. Throws and rejects CorruptData. */
+export function inflateFairly(
+  compression: Compression,
+  bytes: Uint8Array,
+  limits: InflateLimits,
+): Uint8Array | Promise<Uint8Array> {
+  if (compression === "none") return bytes;
+  if (bytes.length > inlineBytesMax) return inflateAside(compression, bytes, limits);
+  try {
+    return inflate(compression, bytes, { bytesMax: Math.min(inlineInflatedBytesMax, limits.bytesMax) });
+  } catch (cause) {
+    if (cause instanceof CorruptData) return inflateAside(compression, bytes, limits); // Or is it only larger than usual?
+    throw cause;
   }
 }
 

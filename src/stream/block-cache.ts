@@ -1,4 +1,9 @@
-/** Blocks read from objects, least recently used out first. A block is on its way at most once. */
+/**
+ * Blocks read from objects. A block is on its way at most once. What was fetched ahead and nobody has asked for yet is kept
+ * apart, in half of the room at most, so that one who reads on does not push out what others read:
+ *
+ *   ahead   | fetched, not asked for |  ── asked for ──▶  used   | newest ··· least recently used |  ──▶ out
+ */
 import type { StreamId } from "../base/ids.ts";
 import type { IndexedBlock } from "./object-format.ts";
 import type { ObjectIo, ObjectRef } from "./object-io.ts";
@@ -9,14 +14,25 @@ interface CachedBlock {
   readonly bytes: number;
 }
 
+interface Flight {
+  readonly answer: Promise<readonly Batch[]>;
+  readonly bytes: number;
+  /** Nobody has asked for it yet. */
+  isAhead: boolean;
+}
+
 export class BlockCache {
   readonly #io: ObjectIo;
   readonly #bytesMax: number;
   readonly #requestBytesMax: number;
   /** In order of last use. */
-  readonly #blocks = new Map<string, CachedBlock>();
-  readonly #flights = new Map<string, Promise<readonly Batch[]>>();
+  readonly #used = new Map<string, CachedBlock>();
+  /** In order of arrival. */
+  readonly #ahead = new Map<string, CachedBlock>();
+  readonly #flights = new Map<string, Flight>();
   #bytes = 0;
+  /** Of blocks that nobody has asked for, those on their way included. */
+  #bytesAhead = 0;
 
   constructor(options: {
     readonly io: ObjectIo;
@@ -38,75 +54,105 @@ export class BlockCache {
   }
 
   /**
-   * The batches of each block, in order. What is missing is asked for at once, neighbours in one request. Blocks may be
-   * requested ahead of need by not awaiting their promises; their failures come back when they are asked for again.
+   * The batches of each wanted block, in order. What is missing is asked for at once, neighbours in one request. Blocks `ahead`
+   * of need come with them if there is room for such; their failures come back when they are asked for.
    */
-  blocks(object: ObjectRef, stream: StreamId, blocks: readonly IndexedBlock[]): readonly Promise<readonly Batch[]>[] {
-    const answers: Promise<readonly Batch[]>[] = [];
-    let request: IndexedBlock[] = [];
+  blocks(
+    object: ObjectRef,
+    stream: StreamId,
+    wanted: readonly IndexedBlock[],
+    ahead: readonly IndexedBlock[] = [],
+  ): readonly Promise<readonly Batch[]>[] {
+    let request: { readonly block: IndexedBlock; readonly isAhead: boolean }[] = [];
     let requestBytes = 0;
     const send = (): void => {
       if (request.length > 0) this.#request(object, stream, request);
       request = [];
       requestBytes = 0;
     };
-    for (const block of blocks) {
-      const last = request.at(-1);
+    const ask = (block: IndexedBlock, isAhead: boolean): void => {
+      const last = request.at(-1)?.block;
       const isNeighbour = last === undefined || last.position + last.bytes === block.position;
       if (!isNeighbour || requestBytes + block.bytes > this.#requestBytesMax) send();
-      if (this.#isPresent(keyOf(object, block))) continue;
-      request.push(block);
+      if (this.#isPresent(keyOf(object, block))) return;
+      if (isAhead && this.#bytesAhead + block.bytes > this.#bytesMax / 2) return;
+      if (isAhead) this.#bytesAhead += block.bytes;
+      request.push({ block, isAhead });
       requestBytes += block.bytes;
-    }
+    };
+    for (const block of wanted) ask(block, false);
+    for (const block of ahead) ask(block, true);
     send();
-    for (const block of blocks) answers.push(this.#answer(keyOf(object, block)));
-    return answers;
+    return wanted.map((block) => this.#answer(keyOf(object, block)));
   }
 
   #isPresent(key: string): boolean {
-    return this.#blocks.has(key) || this.#flights.has(key);
+    return this.#used.has(key) || this.#ahead.has(key) || this.#flights.has(key);
   }
 
   #answer(key: string): Promise<readonly Batch[]> {
-    const cached = this.#blocks.get(key);
-    if (cached === undefined) return this.#flights.get(key) as Promise<readonly Batch[]>;
-    this.#blocks.delete(key);
-    this.#blocks.set(key, cached);
-    return Promise.resolve(cached.batches);
+    const cached = this.#used.get(key) ?? this.#ahead.get(key);
+    if (cached !== undefined) {
+      this.#used.delete(key);
+      if (this.#ahead.delete(key)) this.#bytesAhead -= cached.bytes;
+      this.#used.set(key, cached);
+      return Promise.resolve(cached.batches);
+    }
+    const flight = this.#flights.get(key) as Flight;
+    if (flight.isAhead) this.#bytesAhead -= flight.bytes;
+    flight.isAhead = false;
+    return flight.answer;
   }
 
-  #request(object: ObjectRef, stream: StreamId, blocks: readonly IndexedBlock[]): void {
-    const read = this.#io.blocks(object, stream, blocks);
-    blocks.forEach((block, i) => {
-      const key = keyOf(object, block);
-      const flight = read.then(
-        (all) => {
-          this.#flights.delete(key);
-          const batches = (all[i] as (typeof all)[number]).decode();
-          this.#keep(key, { batches, bytes: block.bytes });
-          return batches;
-        },
-        (cause: unknown) => {
-          this.#flights.delete(key);
-          throw cause;
-        },
-      );
-      flight.catch(() => undefined); // A block that was read ahead may have nobody waiting for it yet.
+  #request(
+    object: ObjectRef,
+    stream: StreamId,
+    asked: readonly { readonly block: IndexedBlock; readonly isAhead: boolean }[],
+  ): void {
+    const read = this.#io.blocks(
+      object,
+      stream,
+      asked.map(({ block }) => block),
+    );
+    asked.forEach(({ block: { position, bytes }, isAhead }, i) => {
+      const key = keyOf(object, { position });
+      const answer = read
+        .then((all) => (all[i] as (typeof all)[number]).decode())
+        .then(
+          (batches) => {
+            this.#flights.delete(key);
+            this.#keep(key, { batches, bytes }, flight.isAhead);
+            return batches;
+          },
+          (cause: unknown) => {
+            this.#flights.delete(key);
+            if (flight.isAhead) this.#bytesAhead -= bytes;
+            throw cause;
+          },
+        );
+      const flight: Flight = { answer, bytes, isAhead };
+      answer.catch(() => undefined); // A block that was read ahead may have nobody waiting for it yet.
       this.#flights.set(key, flight);
     });
   }
 
-  #keep(key: string, block: CachedBlock): void {
-    this.#blocks.set(key, block);
+  #keep(key: string, block: CachedBlock, isAhead: boolean): void {
+    (isAhead ? this.#ahead : this.#used).set(key, block);
     this.#bytes += block.bytes;
-    for (const [oldest, { bytes }] of this.#blocks) {
+    this.#evict(this.#used);
+    this.#evict(this.#ahead); // Only when a single block is larger than its share.
+  }
+
+  #evict(blocks: Map<string, CachedBlock>): void {
+    for (const [oldest, { bytes }] of blocks) {
       if (this.#bytes <= this.#bytesMax) return;
-      this.#blocks.delete(oldest);
+      blocks.delete(oldest);
       this.#bytes -= bytes;
+      if (blocks === this.#ahead) this.#bytesAhead -= bytes;
     }
   }
 }
 
-function keyOf(object: ObjectRef, block: IndexedBlock): string {
+function keyOf(object: ObjectRef, block: Pick<IndexedBlock, "position">): string {
   return `${object.key}@${block.position}`;
 }

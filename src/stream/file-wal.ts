@@ -13,8 +13,8 @@ import { assert, CorruptData, OperationFailed, WrongProgram } from "../base/erro
 import type { NodeEpoch } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
-import type { Wal, WalEntry, WalPosition, WalRecord } from "./wal.ts";
-import { encodeGroup, groupBytes, recordBytes, recordEnds } from "./wal-format.ts";
+import type { Wal, WalEntry, WalGroup, WalPosition } from "./wal.ts";
+import { decodeHeader, encodeGroup, groupBytes, isBodyIntact, placeRecords, recordBytes } from "./wal-format.ts";
 import { scanWal, type WalTail } from "./wal-recovery.ts";
 import { type Segment, WalSegments } from "./wal-segments.ts";
 
@@ -54,6 +54,8 @@ export class FileWal implements Wal {
   #isLingering = false;
   /** A group is being given its place, which may have to wait for a segment. */
   #isPlacing = false;
+  /** Settles when the group that was placed last has its place, or has failed. */
+  #placed: Promise<void> = Promise.resolve();
   /** In order of position. */
   readonly #flights: Flight[] = [];
   #idleTimer: Disposable | undefined;
@@ -87,7 +89,7 @@ export class FileWal implements Wal {
     return this.#tail - this.#trimmed + this.#waitingBytes;
   }
 
-  async recover(visit: (record: WalRecord, end: WalPosition) => void): Promise<void> {
+  async recover(visit: Parameters<Wal["recover"]>[0]): Promise<void> {
     const segments = await this.#segments.open();
     if (segments.length === 0) {
       this.#walId = randomId(this.#options.runtime);
@@ -127,11 +129,31 @@ export class FileWal implements Wal {
     this.#fail(new OperationFailed("abandoned", { happened: "no" }));
   }
 
+  async readGroup(group: WalGroup): Promise<Uint8Array> {
+    const segment = this.#segments.at(group.position);
+    const expected = `a group of ${group.bytes} bytes`;
+    const corrupt = (found: string): CorruptData =>
+      new CorruptData({ source: "WAL", position: group.position, expected, found });
+    if (segment === undefined) throw corrupt("no segment");
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(group.bytes).buffer);
+    let count: number;
+    try {
+      count = await segment.file.read(bytes, group.position - segment.start);
+    } catch (cause) {
+      throw new OperationFailed("the WAL cannot be read", { happened: "no", cause });
+    }
+    const header = decodeHeader(bytes, 0, group.position);
+    const isWhole = count === bytes.length && header !== undefined && groupBytes(header.bodyBytes) === bytes.length;
+    if (!isWhole || !isBodyIntact(bytes, 0, header)) throw corrupt("none");
+    return bytes;
+  }
+
   /** What is enqueued becomes durable first. */
   async [Symbol.asyncDispose](): Promise<void> {
     while (this.#isBusy && this.#failure === undefined) {
       await sleep(this.#options.runtime.clock, 0);
-      await this.#flights.at(-1)?.landed;
+      await this.#placed; // It may wait for a segment for long.
+      await Promise.all(this.#flights.map(({ landed }) => landed)); // The last may land first.
     }
     for (const { landed } of this.#flights) await landed; // The files stay open as long as something is written.
     this.#idleTimer?.[Symbol.dispose]();
@@ -172,7 +194,7 @@ export class FileWal implements Wal {
   #launch(): void {
     if (this.#waiting.length === 0 || !this.#hasRoom || this.#failure !== undefined) return;
     const group = this.#takeGroup();
-    this.#place(group).then(
+    this.#placed = this.#place(group).then(
       () => this.#launch(),
       (cause: unknown) => {
         for (const entry of group) entry.failed(this.#fail(cause));
@@ -236,8 +258,8 @@ export class FileWal implements Wal {
     for (let flight = this.#flights[0]; flight?.isWritten === true; flight = this.#flights[0]) {
       this.#flights.shift();
       this.#durable = flight.end;
-      const ends = recordEnds(flight.position, flight.entries)[Symbol.iterator]();
-      for (const entry of flight.entries) entry.durable(ends.next().value as WalPosition);
+      const group = { position: flight.position as WalPosition, bytes: flight.end - flight.position };
+      placeRecords(group, flight.entries, (entry, end, place) => entry.durable(end, place));
     }
     this.#launch();
     if (!this.#isBusy && !this.#isLastEmpty) this.#armIdleTimer();
@@ -286,7 +308,7 @@ export class FileWal implements Wal {
     this.#idleTimer?.[Symbol.dispose]();
     this.#idleTimer = this.#options.runtime.clock.after(this.#options.limits.walIdleMs, () => {
       if (this.#isBusy || this.#failure !== undefined || this.#stop.signal.aborted) return;
-      this.#place([]).catch((cause: unknown) => this.#fail(cause));
+      this.#placed = this.#place([]).catch((cause: unknown) => void this.#fail(cause));
     });
   }
 }

@@ -1,5 +1,8 @@
 /** Every bound of S3Stream, by name; schemas/config.ts holds the defaults. The WAL's own are in file-wal.ts. */
-export interface UploadLimits {
+import type { HedgeLimits } from "./hedge.ts";
+import type { PaceLimits } from "./pace.ts";
+
+export interface UploadLimits extends HedgeLimits {
   /** A generation is cut when it holds this many bytes, or a third of the log cache if that is less. */
   readonly uploadBytesMax: number;
   /** A generation is cut when its oldest batch is this old. */
@@ -27,7 +30,7 @@ export interface CacheLimits {
   readonly indexCacheBytesMax: number;
 }
 
-export interface ReadLimits {
+export interface ReadLimits extends PaceLimits {
   /** Neighbouring blocks are asked for in one request up to this size. */
   readonly readRequestBytesMax: number;
   /** A reader that goes on where it stopped is read ahead of: first by a block, then twice as far each time, up to this. */

@@ -1,14 +1,17 @@
 /**
  * The newest batches of all streams, in memory, in generations:
  *
- *   | committed | committed | closed, being uploaded | open |
- *   evictable, oldest first   must stay                ◀── add
+ *   | committed | committed | uploading | durable | durable | closed | open |
+ *   evictable, oldest first   must stay   may leave their     must stay   ◀── add
+ *                                         bytes to the WAL
  *
  * A generation is what one upload takes. A batch is put in when it is enqueued to the WAL, so that a cut is a point in the
- * order of appends; who reads asks for durable batches only.
+ * order of appends; who reads asks for durable batches only. While the store is away durable generations gather; when there is no
+ * room for them they are spilled: what describes a batch stays, its bytes are in the WAL alone until they are needed.
  */
 import { assert } from "../base/errors.ts";
 import type { Offset, StreamId } from "../base/ids.ts";
+import { type CachedBatch, type SpilledBatch, SpilledRun, spilledBatchBytes } from "./spilled-run.ts";
 import type { Batch, ReadRequest, ReadResult } from "./storage.ts";
 import type { WalPosition } from "./wal.ts";
 
@@ -18,8 +21,10 @@ export interface Run {
   /** Coverage: where the run before ended. */
   readonly from: Offset;
   to: Offset;
-  readonly batches: Batch[];
-  /** Of the batches alone. */
+  /** Empty while the run is spilled. */
+  batches: CachedBatch[];
+  spilled: SpilledRun | undefined;
+  /** Of the batches alone, in memory or not. */
   bytes: number;
   maxTimestamp: number;
 }
@@ -28,12 +33,16 @@ export class Generation {
   readonly runs = new Map<StreamId, Run>();
   /** Monotonic time; moved on while the generation is empty. */
   startedMs: number;
-  /** Charged, with what a batch costs beside its bytes. */
+  /** Charged: batches in memory, and what every batch costs beside its bytes. */
   bytes = 0;
-  state: "open" | "closed" | "committed" = "open";
+  /** Of those, what spilling would free. */
+  bytesHeld = 0;
+  /** "durable": closed, and every batch in it is. */
+  state: "open" | "closed" | "durable" | "uploading" | "committed" = "open";
   #notDurable = 0;
   #walStart: WalPosition | undefined;
   #walEnd = 0 as WalPosition;
+  #becameDurable: (() => void) | undefined;
   readonly #allDurable = Promise.withResolvers<void>();
 
   constructor(startedMs: number) {
@@ -71,19 +80,25 @@ export class Generation {
     this.#walEnd = end;
   }
 
-  close(): void {
+  /** Calls back, perhaps at once, when the last batch is durable. */
+  close(becameDurable?: () => void): void {
     assert(this.state === "open", "a generation is closed once");
     this.state = "closed";
+    this.#becameDurable = becameDurable;
     this.#resolveWhenDone();
   }
 
   #resolveWhenDone(): void {
-    if (this.state === "closed" && this.#notDurable === 0) this.#allDurable.resolve();
+    if (this.state !== "closed" || this.#notDurable > 0) return;
+    this.state = "durable";
+    this.#becameDurable?.();
+    this.#allDurable.resolve();
   }
 }
 
 export class LogCache {
   readonly #bytesMax: number;
+  readonly #maySpill: boolean;
   readonly #released: (batch: Batch) => void;
   /** Oldest first; the last one is open. */
   readonly #generations: Generation[];
@@ -91,14 +106,18 @@ export class LogCache {
   readonly #runs = new Map<StreamId, Run[]>();
   #bytes = 0;
   #bytesCommitted = 0;
+  /** What could be let go of at once: committed generations, and the bytes of those that may be spilled. */
+  #bytesIdle = 0;
 
-  /** `released` is told of each batch that leaves the cache. */
+  /** `maySpill`: the WAL can be read. `released` is told of each batch whose bytes leave the cache. */
   constructor(options: {
     readonly bytesMax: number;
     readonly open: Generation;
+    readonly maySpill: boolean;
     readonly released: (batch: Batch) => void;
   }) {
     this.#bytesMax = options.bytesMax;
+    this.#maySpill = options.maySpill;
     this.#released = options.released;
     this.#generations = [options.open];
   }
@@ -111,17 +130,22 @@ export class LogCache {
     return this.#bytes;
   }
 
-  /** What no object holds yet. */
+  /** What no object holds yet and memory does. */
   get bytesUncommitted(): number {
     return this.#bytes - this.#bytesCommitted;
   }
 
+  /** What can neither be evicted nor spilled now. */
+  get bytesPinned(): number {
+    return this.#bytes - this.#bytesIdle;
+  }
+
   /** Adds the batch to the open generation. `after` is the end of the stream's batch before. */
-  add(stream: StreamId, after: Offset, batch: Batch): void {
+  add(stream: StreamId, after: Offset, batch: CachedBatch): void {
     const generation = this.open;
     let run = generation.runs.get(stream);
     if (run === undefined) {
-      run = { generation, from: after, to: batch.to, batches: [], bytes: 0, maxTimestamp: -1 };
+      run = { generation, from: after, to: batch.to, batches: [], spilled: undefined, bytes: 0, maxTimestamp: -1 };
       generation.runs.set(stream, run);
       const runs = this.#runs.get(stream);
       if (runs === undefined) this.#runs.set(stream, [run]);
@@ -131,30 +155,53 @@ export class LogCache {
     run.to = batch.to;
     run.bytes += batch.bytes.length;
     run.maxTimestamp = Math.max(run.maxTimestamp, batch.maxTimestamp);
-    const charged = chargedBytes(batch);
-    generation.bytes += charged;
-    this.#bytes += charged;
-    this.#evict();
+    // The open generation is never idle, so nothing else changes.
+    generation.bytes += batchOverheadBytes + batch.bytes.length;
+    generation.bytesHeld += batch.bytes.length;
+    this.#bytes += batchOverheadBytes + batch.bytes.length;
+    this.#makeRoom();
   }
 
   /** Closes the open generation, whose batches then are complete, and opens the next. */
   cut(next: Generation): Generation {
     const closed = this.open;
-    closed.close();
     this.#generations.push(next);
+    closed.close(() => {
+      this.#bytesIdle += this.#idleBytesOf(closed);
+      this.#makeRoom();
+    });
     return closed;
+  }
+
+  /** The generation stays in memory until it is committed. What was spilled of it is to be put back. */
+  beginUpload(generation: Generation): void {
+    const mayBegin = generation.state === "durable" || generation.state === "uploading"; // Once more after a failure.
+    assert(mayBegin, "only a durable generation is uploaded");
+    this.#changeState(generation, "uploading");
+  }
+
+  putBack(run: Run, batches: CachedBatch[]): void {
+    assert(run.spilled?.length === batches.length, "the same batches that were spilled");
+    run.batches = batches;
+    run.spilled = undefined;
+    const overheadBytes = batches.length * (batchOverheadBytes - spilledBatchBytes);
+    this.#charge(run.generation, overheadBytes, run.bytes);
+    this.#makeRoom();
   }
 
   /** Objects hold the generation now: it may go when room is needed. */
   committed(generation: Generation): void {
-    assert(generation.state === "closed", "only a closed generation is committed");
-    generation.state = "committed";
+    assert(generation.state === "uploading", "only what was uploaded is committed");
+    this.#changeState(generation, "committed");
     this.#bytesCommitted += generation.bytes;
-    this.#evict();
+    this.#makeRoom();
   }
 
-  /** Batches of the stream that cover [from, to), or undefined when the first of them is not here. */
-  read(stream: StreamId, request: ReadRequest): ReadResult | undefined {
+  /**
+   * Batches of the stream that cover [from, to), or undefined when the first of them is not here. When the first of them is
+   * spilled: those that must be read back first.
+   */
+  read(stream: StreamId, request: ReadRequest): ReadResult | SpilledRead | undefined {
     const { from, to, bytesMax } = request;
     const runs = this.#runs.get(stream);
     const first = runs?.[0];
@@ -163,6 +210,12 @@ export class LogCache {
     let bytes = 0;
     for (const run of runs) {
       if (run.to <= from) continue;
+      if (run.spilled !== undefined) {
+        if (batches.length > 0) return { batches, next: (batches.at(-1) as Batch).to };
+        const spilled = run.spilled.between(from, to, bytesMax);
+        if (spilled.length > 0) return { spilled };
+        continue; // Nothing but a gap.
+      }
       for (let i = firstEndingAfter(run.batches, from); i < run.batches.length; i += 1) {
         const batch = run.batches[i] as Batch;
         if (batch.from >= to) return { batches, next: nextOffset(batches, from, to) };
@@ -202,37 +255,73 @@ export class LogCache {
     else if (kept > 0) this.#runs.set(stream, runs.slice(kept));
   }
 
-  #evict(): void {
+  #makeRoom(): void {
     for (let oldest = this.#generations[0]; this.#bytes > this.#bytesMax; oldest = this.#generations[0]) {
-      if (oldest?.state !== "committed") return;
-      this.#generations.shift();
-      for (const [stream, run] of oldest.runs) {
-        const runs = this.#runs.get(stream) as Run[];
-        assert(runs[0] === run, "generations and runs leave in the same order");
-        if (runs.length === 1) this.#runs.delete(stream);
-        else runs.shift();
-        this.#release(run);
-      }
+      if (oldest?.state !== "committed") break;
+      this.#evict(oldest);
+    }
+    if (!this.#maySpill || this.#bytes <= this.#bytesMax) return;
+    for (const generation of this.#generations) {
+      if (this.#bytes <= this.#bytesMax) return;
+      if (generation.state === "durable" && generation.bytesHeld > 0) this.#spill(generation);
     }
   }
 
-  #release(run: Run): void {
-    for (const batch of run.batches) {
-      const charged = chargedBytes(batch);
-      this.#bytes -= charged;
-      run.generation.bytes -= charged;
-      if (run.generation.state === "committed") this.#bytesCommitted -= charged;
-      this.#released(batch);
+  #evict(oldest: Generation): void {
+    this.#generations.shift();
+    for (const [stream, run] of oldest.runs) {
+      const runs = this.#runs.get(stream) as Run[];
+      assert(runs[0] === run, "generations and runs leave in the same order");
+      if (runs.length === 1) this.#runs.delete(stream);
+      else runs.shift();
+      this.#release(run);
     }
   }
+
+  /** As a whole: its batches share slabs, whose memory goes when the last of them does. */
+  #spill(generation: Generation): void {
+    for (const run of generation.runs.values()) {
+      const { batches } = run;
+      run.spilled = new SpilledRun(batches);
+      run.batches = [];
+      this.#charge(generation, batches.length * (spilledBatchBytes - batchOverheadBytes), -run.bytes);
+      for (const batch of batches) this.#released(batch);
+    }
+  }
+
+  #release({ generation, batches, spilled, bytes }: Run): void {
+    if (spilled !== undefined) this.#charge(generation, -spilled.length * spilledBatchBytes, 0);
+    else this.#charge(generation, -batches.length * batchOverheadBytes, -bytes);
+    for (const batch of batches) this.#released(batch);
+  }
+
+  #changeState(generation: Generation, state: Generation["state"]): void {
+    this.#bytesIdle -= this.#idleBytesOf(generation);
+    generation.state = state;
+    this.#bytesIdle += this.#idleBytesOf(generation);
+  }
+
+  #charge(generation: Generation, overheadBytes: number, heldBytes: number): void {
+    const before = this.#idleBytesOf(generation);
+    generation.bytes += overheadBytes + heldBytes;
+    generation.bytesHeld += heldBytes;
+    this.#bytes += overheadBytes + heldBytes;
+    if (generation.state === "committed") this.#bytesCommitted += overheadBytes + heldBytes;
+    this.#bytesIdle += this.#idleBytesOf(generation) - before;
+  }
+
+  #idleBytesOf(generation: Generation): number {
+    if (generation.state === "committed") return generation.bytes;
+    return generation.state === "durable" && this.#maySpill ? generation.bytesHeld : 0;
+  }
+}
+
+export interface SpilledRead {
+  readonly spilled: readonly SpilledBatch[];
 }
 
 /** Memory that a batch takes beside its bytes: the objects that describe it. */
 const batchOverheadBytes = 256;
-
-function chargedBytes(batch: Batch): number {
-  return batch.bytes.length + batchOverheadBytes;
-}
 
 /** Index of the first batch that ends after the offset. */
 export function firstEndingAfter(batches: readonly { readonly to: Offset }[], offset: Offset): number {

@@ -12,6 +12,7 @@ import {
   type IndexedStream,
   ObjectIndex,
 } from "./object-format.ts";
+import type { Pace } from "./pace.ts";
 import type { Batch } from "./storage.ts";
 
 /** An object by name and length, as the metadata knows it. */
@@ -23,6 +24,7 @@ export interface ObjectRef {
 export class ObjectIo {
   readonly #store: ObjectStore;
   readonly #gate: Gate;
+  readonly #pace: Pace | undefined;
   readonly #indexBytesMax: number;
   /** In order of last use. */
   readonly #indexes = new Map<string, ObjectIndex>();
@@ -31,10 +33,13 @@ export class ObjectIo {
 
   constructor(options: {
     readonly store: ObjectStore;
+    /** Of reading blocks; undefined for who sets one of its own. */
+    readonly pace?: Pace;
     readonly indexCacheBytesMax: number;
     readonly readsInFlightMax: number;
   }) {
     this.#store = options.store;
+    this.#pace = options.pace;
     this.#gate = new Gate(options.readsInFlightMax);
     this.#indexBytesMax = options.indexCacheBytesMax;
   }
@@ -47,19 +52,22 @@ export class ObjectIo {
     return cached;
   }
 
-  /** Each of these neighbouring blocks, in one request. What it holds is checked when it is decoded, block by block. */
+  /** Each of these neighbouring blocks, in one request, at the pace of those who catch up. Checked when it is decoded. */
   async blocks(
     object: ObjectRef,
     stream: StreamId,
     blocks: readonly IndexedBlock[],
-  ): Promise<readonly { decode(): readonly Batch[] }[]> {
+  ): Promise<readonly { decode(): Promise<readonly Batch[]> }[]> {
     const [first, last] = [blocks[0], blocks.at(-1)];
     if (first === undefined || last === undefined) return [];
     const start = first.position;
-    const bytes = await this.#get(object.key, start, last.position + last.bytes);
+    const end = last.position + last.bytes;
+    await this.#pace?.bytes(end - start);
+    const bytes = await this.#get(object.key, start, end);
     return blocks.map(({ position, bytes: length }) => {
       const block = bytes.subarray(position - start, position - start + length);
-      return { decode: () => decodeBlock(block, { stream, position }, object.key) };
+      const decoded = (): readonly Batch[] => decodeBlock(block, { stream, position }, object.key);
+      return { decode: async () => (this.#pace === undefined ? decoded() : await this.#pace.run(decoded)) };
     });
   }
 

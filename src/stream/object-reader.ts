@@ -7,9 +7,9 @@ import { ObjectMissing } from "../object-store/object-store.ts";
 import type { BlockCache } from "./block-cache.ts";
 import type { ReadLimits } from "./limits.ts";
 import { firstEndingAfter } from "./log-cache.ts";
-import type { IndexedBlock } from "./object-format.ts";
+import type { IndexedBlock, ObjectIndex } from "./object-format.ts";
 import type { ObjectIo, ObjectRef } from "./object-io.ts";
-import type { Batch, ReadRequest, ReadResult } from "./storage.ts";
+import type { Batch, RangeSummary, ReadRequest, ReadResult } from "./storage.ts";
 
 export class ObjectReader {
   readonly #metadata: MetadataClient;
@@ -50,6 +50,42 @@ export class ObjectReader {
     }
   }
 
+  /** Blocks of the stream that hold something of [from, to) and are not all older. */
+  async *parts(
+    stream: StreamId,
+    { from, to, timestampMin }: { readonly from: Offset; readonly to: Offset; readonly timestampMin: number },
+  ): AsyncIterable<RangeSummary> {
+    for (let at = from; at < to; ) {
+      const { range, index } = await this.#indexAt(stream, at);
+      if (range === undefined || range.from >= to) return;
+      for (const block of index.blocks(stream, at)) {
+        if (block.from >= Math.min(range.to, to)) break;
+        if (block.maxTimestamp >= timestampMin) yield block;
+      }
+      at = range.to;
+    }
+  }
+
+  /** The committed range that covers the offset, or the next one, and the index of its object. */
+  async #indexAt(
+    stream: StreamId,
+    from: Offset,
+  ): Promise<
+    | { readonly range: CommittedRange; readonly index: ObjectIndex }
+    | { readonly range: undefined; readonly index: undefined }
+  > {
+    for (let attempt = 1; ; attempt += 1) {
+      const range = this.#metadata.image.ranges(stream, from)[0];
+      if (range === undefined) return { range, index: undefined };
+      try {
+        return { range, index: await this.#io.index(this.#ref(range)) };
+      } catch (cause) {
+        if (cause instanceof ObjectMissing && attempt < missingAttemptsMax) continue; // Merged away meanwhile.
+        throw this.#explained(cause, stream, range, from);
+      }
+    }
+  }
+
   /** What asking again cannot help is named as such; a store in trouble is left as it is. */
   #explained(cause: unknown, stream: StreamId, range: CommittedRange, readFrom: Offset): unknown {
     if (!(cause instanceof ObjectMissing || cause instanceof CorruptData)) return cause;
@@ -86,8 +122,7 @@ export class ObjectReader {
     }
     // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
     const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
-    const asked = isAheadDue ? [...wanted, ...ahead] : wanted;
-    const answers = this.#blocks.blocks(object, stream, asked).slice(0, wanted.length);
+    const answers = this.#blocks.blocks(object, stream, wanted, isAheadDue ? ahead : []);
     const batches: Batch[] = [];
     let bytes = 0;
     for (const answer of answers) {

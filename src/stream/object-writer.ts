@@ -1,6 +1,8 @@
 /** Puts an object into the store as it is encoded: in one request, or in parts when it is large. */
 import type { Gate } from "../base/async.ts";
+import { bodyBytes } from "../object-store/body.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
+import type { Hedge } from "./hedge.ts";
 
 export interface ObjectToWrite {
   readonly key: string;
@@ -9,20 +11,25 @@ export interface ObjectToWrite {
   readonly pieces: AsyncIterable<readonly Uint8Array[]>;
 }
 
-/** Returns the object's length. Calls of one gate share its places: it bounds what is encoded and on its way. */
-export async function writeObject(
-  object: ObjectToWrite,
-  options: { readonly store: ObjectStore; readonly gate: Gate; readonly uploadPartBytes: number },
-): Promise<number> {
+export interface WriteOptions {
+  readonly store: ObjectStore;
+  readonly gate: Gate;
+  readonly uploadPartBytes: number;
+  /** Sends again what is slow; without it nothing is. */
+  readonly hedge?: Hedge;
+}
+
+/**
+ * Returns the object's length. Calls of one gate share its places: it bounds what is encoded and on its way. The bytes of the
+ * pieces must never be written again: a slow copy may still be on its way when the object is there.
+ */
+export async function writeObject(object: ObjectToWrite, options: WriteOptions): Promise<number> {
   return object.bytes <= 2 * options.uploadPartBytes
     ? await putWhole(object, options)
     : await putParts(object, options);
 }
 
-async function putWhole(
-  { key, pieces }: ObjectToWrite,
-  { store, gate }: { readonly store: ObjectStore; readonly gate: Gate },
-): Promise<number> {
+async function putWhole({ key, pieces }: ObjectToWrite, { store, gate, hedge }: WriteOptions): Promise<number> {
   using _place = await gate.enter();
   const views: Uint8Array[] = [];
   let bytes = 0;
@@ -30,15 +37,15 @@ async function putWhole(
     views.push(...piece);
     for (const view of piece) bytes += view.length;
   }
-  // "exists" is this same call, tried before with an answer that got lost: no one else makes this name.
-  await store.putIfAbsent(key, views);
+  const send = async (): Promise<void> => {
+    // "exists" is this same call, sent twice or tried before with an answer that got lost: no one else makes this name.
+    await store.putIfAbsent(key, views);
+  };
+  await (hedge === undefined ? send() : hedge.run(bytes, send));
   return bytes;
 }
 
-async function putParts(
-  { key, pieces }: ObjectToWrite,
-  options: { readonly store: ObjectStore; readonly gate: Gate; readonly uploadPartBytes: number },
-): Promise<number> {
+async function putParts({ key, pieces }: ObjectToWrite, options: WriteOptions): Promise<number> {
   const upload = await options.store.multipart(key);
   try {
     const parts: Promise<void>[] = [];
@@ -47,7 +54,11 @@ async function putParts(
     let bytes = 0;
     const send = async (): Promise<void> => {
       const place = await options.gate.enter(); // Before the next part is encoded: this bounds the memory.
-      const part = upload.part(views).finally(() => place[Symbol.dispose]());
+      const body = views;
+      const number = parts.length + 1;
+      const send = (): Promise<void> => upload.part(body, number);
+      const sent = options.hedge === undefined ? send() : options.hedge.run(bodyBytes(body), send);
+      const part = sent.finally(() => place[Symbol.dispose]());
       part.catch(() => undefined); // Awaited below, with the others.
       parts.push(part);
       views = [];

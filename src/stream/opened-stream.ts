@@ -1,10 +1,11 @@
 /** One stream as its writer sees it. */
-import { assert, Closed, OperationFailed } from "../base/errors.ts";
+import { assert, Closed, CorruptData, OperationFailed, RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Owned, StreamId } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
-import type { Generation, LogCache } from "./log-cache.ts";
+import type { Generation, LogCache, SpilledRead } from "./log-cache.ts";
 import type { ObjectReader } from "./object-reader.ts";
 import type { RangeRewriter } from "./range-rewriter.ts";
+import type { CachedBatch } from "./spilled-run.ts";
 import type {
   Batch,
   OpenedStream,
@@ -14,7 +15,8 @@ import type {
   ReadResult,
   StoredRange,
 } from "./storage.ts";
-import type { Wal, WalEntry, WalPosition } from "./wal.ts";
+import type { Wal, WalEntry, WalPlace, WalPosition } from "./wal.ts";
+import type { WalGroups } from "./wal-groups.ts";
 
 /** What all streams share. */
 export interface StreamDeps {
@@ -23,6 +25,9 @@ export interface StreamDeps {
   readonly rewriter: RangeRewriter;
   readonly metadata: MetadataClient;
   readonly wal: Wal;
+  readonly walGroups: WalGroups;
+  /** Told of what turned out to be missing or corrupt. */
+  readonly unreadable: (range: RangeUnreadable) => void;
   /** Called after each append. Must not cut a generation before the caller has returned. */
   readonly appended: () => void;
   readonly failed: (cause: unknown) => void;
@@ -115,7 +120,11 @@ export class WritableStream implements OpenedStream {
       const to = Math.min(request.to, this.#ends.durable) as Offset;
       if (next >= to) return { batches, next };
       const rest = { from: next, to, bytesMax: request.bytesMax - bytes };
-      const part = this.#deps.cache.read(this.id, rest) ?? (await this.#readObjects(rest, batches.length > 0));
+      const part = await this.#readPart(rest).catch((cause: unknown) => {
+        // There is something to give out before what cannot be read; who reads on is told.
+        if (batches.length > 0 && cause instanceof OperationFailed) return undefined;
+        throw cause;
+      });
       if (part === undefined) return { batches, next };
       for (const batch of part.batches as readonly Batch[]) {
         if (batches.length > 0 && bytes + batch.bytes.length > request.bytesMax) return { batches, next };
@@ -133,7 +142,8 @@ export class WritableStream implements OpenedStream {
     const from = Math.max(request.from, this.start) as Offset;
     const to = Math.min(request.to, this.#ends.durable) as Offset;
     if (from >= to) return { batches: [], next: from };
-    return this.#deps.cache.read(this.id, { from, to, bytesMax: request.bytesMax });
+    const found = this.#deps.cache.read(this.id, { from, to, bytesMax: request.bytesMax });
+    return found === undefined || "spilled" in found ? undefined : found;
   }
 
   get bytes(): number {
@@ -151,6 +161,18 @@ export class WritableStream implements OpenedStream {
       .filter(({ from, to }) => to > from);
     const cached = cache.runs(this.id).filter((run) => run.to > (info?.end ?? 0));
     return [...committed, ...cached];
+  }
+
+  async *parts({ from, to }: RangeSummary, timestampMin: number): AsyncIterable<RangeSummary> {
+    const run = this.#deps.cache.runs(this.id).find((each) => each.from <= from && to <= each.to);
+    if (run === undefined) {
+      yield* this.#deps.reader.parts(this.id, { from, to, timestampMin });
+      return;
+    }
+    for (const batch of run.spilled ?? run.batches) {
+      const bytes = "length" in batch ? batch.length : batch.bytes.length;
+      if (batch.maxTimestamp >= timestampMin && batch.from < to) yield { ...batch, bytes };
+    }
   }
 
   stored(): readonly StoredRange[] {
@@ -176,15 +198,34 @@ export class WritableStream implements OpenedStream {
     this.#isClosed = true;
   }
 
-  /** undefined: it cannot be read, but there is something to give out before it; who reads on is told. */
-  async #readObjects(request: ReadRequest, mayEnd: boolean): Promise<ReadResult | undefined> {
-    const cachedFrom = this.#deps.cache.runs(this.id)[0]?.from ?? request.to;
+  async #readPart(request: ReadRequest): Promise<ReadResult> {
+    const { cache, reader } = this.#deps;
+    const cached = cache.read(this.id, request);
+    if (cached !== undefined) return "spilled" in cached ? await this.#readBack(cached, request) : cached;
+    const cachedFrom = cache.runs(this.id)[0]?.from ?? request.to;
+    return await reader.read(this.id, { ...request, to: Math.min(request.to, cachedFrom) as Offset });
+  }
+
+  /** Batches that memory has left to the WAL. None when they were uploaded meanwhile: then they are elsewhere. */
+  async #readBack({ spilled }: SpilledRead, request: ReadRequest): Promise<ReadResult> {
+    const batches: Batch[] = [];
     try {
-      return await this.#deps.reader.read(this.id, { ...request, to: Math.min(request.to, cachedFrom) as Offset });
+      for (const batch of spilled) batches.push(await this.#deps.walGroups.read(batch));
     } catch (cause) {
-      if (mayEnd && cause instanceof OperationFailed) return undefined;
-      throw cause;
+      const now = this.#deps.cache.read(this.id, request);
+      const isStillThere = now !== undefined && "spilled" in now && now.spilled[0]?.from === spilled[0]?.from;
+      if (batches.length === 0 && isStillThere) throw this.#explained(cause, spilled);
     }
+    return { batches, next: batches.at(-1)?.to ?? request.from };
+  }
+
+  #explained(cause: unknown, spilled: SpilledRead["spilled"]): unknown {
+    const [first, last] = [spilled[0], spilled.at(-1)];
+    if (!(cause instanceof CorruptData) || first === undefined || last === undefined) return cause;
+    const range = { stream: this.id, from: first.from, to: last.to, object: "the WAL", cause };
+    const unreadable = new RangeUnreadable({ ...range, because: "corrupt" });
+    this.#deps.unreadable(unreadable);
+    return unreadable;
   }
 
   #refuseWhenClosed(): void {
@@ -193,7 +234,7 @@ export class WritableStream implements OpenedStream {
 }
 
 /** A batch on its way through the WAL; afterwards it is what the log cache holds. */
-class PendingBatch implements Batch, WalEntry {
+class PendingBatch implements CachedBatch, WalEntry {
   readonly stream: StreamId;
   readonly label: Uint8Array;
   readonly epoch: number;
@@ -202,6 +243,7 @@ class PendingBatch implements Batch, WalEntry {
   readonly to: Offset;
   readonly maxTimestamp: number;
   readonly bytes: Owned;
+  place: WalPlace | undefined;
   #waiting: Waiting | undefined;
 
   constructor(
@@ -222,7 +264,8 @@ class PendingBatch implements Batch, WalEntry {
     place.generation.enqueued();
   }
 
-  durable(end: WalPosition): void {
+  durable(end: WalPosition, place?: WalPlace): void {
+    this.place = place;
     const { ends, generation, resolve } = this.#settle();
     ends.durable = this.to;
     generation.becameDurable(end);

@@ -66,6 +66,11 @@ export interface OpenedStream {
    * Uploaded index entries and cached ranges alike.
    */
   ranges(): readonly RangeSummary[];
+  /**
+   * What one of `ranges()` is made of, in order: its blocks, or its batches when they are not uploaded. Without those whose
+   * timestamps are all below `timestampMin`. Reads an index at most, no batch.
+   */
+  parts(range: RangeSummary, timestampMin: number): AsyncIterable<RangeSummary>;
 
   /** What objects hold, in offset order. */
   stored(): readonly StoredRange[];

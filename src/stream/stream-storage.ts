@@ -8,6 +8,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { BlockCache } from "./block-cache.ts";
 import { GarbageCollector } from "./garbage.ts";
+import { Hedge } from "./hedge.ts";
 import type { StreamLimits } from "./limits.ts";
 import { Generation, LogCache, type Run } from "./log-cache.ts";
 import { Merger } from "./merger.ts";
@@ -16,11 +17,14 @@ import { ObjectIo } from "./object-io.ts";
 import { ObjectNames } from "./object-name.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-stream.ts";
+import { Pace } from "./pace.ts";
 import { RangeRewriter } from "./range-rewriter.ts";
 import { judge } from "./recovery.ts";
+import type { CachedBatch, SpilledRun } from "./spilled-run.ts";
 import type { Batch, OpenedStream, OpenOptions, StreamStorage } from "./storage.ts";
 import { Uploader } from "./uploader.ts";
-import type { Wal, WalPosition, WalRecord } from "./wal.ts";
+import type { Wal, WalPlace, WalPosition, WalRecord } from "./wal.ts";
+import { WalGroups } from "./wal-groups.ts";
 
 export interface StreamStorageOptions {
   /** Not recovered yet. The storage closes it. */
@@ -48,6 +52,8 @@ export interface StreamMetrics {
   readonly walIsAlone: Gauge;
   /** Label: because ("missing", "corrupt"). */
   readonly unreadableReads: Counter;
+  /** Label: winner ("first", "second"). */
+  readonly hedgedUploads: Counter;
 }
 
 /** Recovers the WAL. What it holds beyond the metadata image is readable, and will be uploaded, as if just appended. */
@@ -65,6 +71,7 @@ export async function openStreamStorage(options: StreamStorageOptions): Promise<
 class S3StreamStorage implements StreamStorage {
   readonly #options: StreamStorageOptions;
   readonly #cache: LogCache;
+  readonly #walGroups: WalGroups;
   readonly #reader: ObjectReader;
   readonly #uploader: Uploader;
   readonly #merger: Merger;
@@ -80,8 +87,8 @@ class S3StreamStorage implements StreamStorage {
   #admitWaiters: (() => void)[] = [];
   #isCutScheduled = false;
   #isFailed = false;
-  /** Recovered batches are copies of its own, not of the caller's. */
-  readonly #recoveredBytes = new WeakSet<Uint8Array>();
+  /** Batches that came from the WAL are not the caller's copies. */
+  readonly #walBytes = new WeakSet<Uint8Array>();
 
   constructor(options: StreamStorageOptions) {
     const { limits, metadata, store, runtime, logger, wal } = options;
@@ -90,11 +97,13 @@ class S3StreamStorage implements StreamStorage {
     this.#cache = new LogCache({
       bytesMax: limits.logCacheBytesMax,
       open: this.#newGeneration(),
+      maySpill: wal.readGroup !== undefined,
       released: ({ bytes }) => {
-        if (!this.#recoveredBytes.has(bytes)) options.released?.(bytes);
+        if (!this.#walBytes.has(bytes)) options.released?.(bytes);
       },
     });
-    const io = new ObjectIo({ store, ...limits });
+    this.#walGroups = new WalGroups(wal);
+    const io = new ObjectIo({ store, pace: new Pace({ clock: runtime.clock, limits }), ...limits });
     const blocks = new BlockCache({ io, ...limits });
     const unreadable = (range: RangeUnreadable): void => this.#alarm(range);
     this.#reader = new ObjectReader({ metadata, io, limits, blocks, unreadable });
@@ -107,6 +116,7 @@ class S3StreamStorage implements StreamStorage {
       wal,
       origin,
       names,
+      hedge: new Hedge({ clock: runtime.clock, limits, hedged: options.metrics.hedgedUploads }),
       runtime,
       limits,
       logger,
@@ -136,6 +146,8 @@ class S3StreamStorage implements StreamStorage {
       rewriter,
       metadata,
       wal,
+      walGroups: this.#walGroups,
+      unreadable,
       appended: () => this.#cutIfFull(),
       failed: fatal,
       isAdmitting: () => this.#isAdmitting(),
@@ -158,11 +170,11 @@ class S3StreamStorage implements StreamStorage {
     const counts = { keep: 0, committed: 0, deleted: 0, "taken-over": 0 };
     let trimmable = 0 as WalPosition;
     let whole = 0 as WalPosition; // A generation ends where the WAL can be trimmed.
-    await wal.recover((record, end) => {
+    await wal.recover((record, end, place) => {
       const info = metadata.image.stream(record.stream);
       const verdict = judge(record, info, metadata.nodeId, this.#ends.get(record.stream)?.enqueued);
       counts[verdict.kind === "keep" ? "keep" : verdict.because] += 1;
-      if (verdict.kind === "keep") this.#keepRecovered(record, end);
+      if (verdict.kind === "keep") this.#keepRecovered(record, end, place);
       else if (counts.keep === 0) trimmable = end;
       else this.#cache.open.reached(end);
       if (end > whole && this.#isFull()) this.#cut();
@@ -231,12 +243,12 @@ class S3StreamStorage implements StreamStorage {
     await this.#options.wal[Symbol.asyncDispose]();
   }
 
-  #keepRecovered(record: WalRecord, end: WalPosition): void {
+  #keepRecovered(record: WalRecord, end: WalPosition, place: WalPlace | undefined): void {
     const { stream, after, from, to, maxTimestamp } = record;
     const bytes = Uint8Array.from(record.bytes) as Owned; // The visit only lends them.
-    this.#recoveredBytes.add(bytes);
+    this.#walBytes.add(bytes);
     this.#cache.open.enqueued();
-    this.#cache.add(stream, after, { from, to, maxTimestamp, bytes });
+    this.#cache.add(stream, after, { from, to, maxTimestamp, bytes, place });
     this.#cache.open.becameDurable(end);
     this.#ends.set(stream, { enqueued: to, durable: to });
   }
@@ -279,7 +291,8 @@ class S3StreamStorage implements StreamStorage {
     const { open } = this.#cache;
     const nowMs = runtime.clock.monotonic();
     if (open.runs.size === 0) open.startedMs = nowMs;
-    else if (nowMs - open.startedMs >= limits.uploadIntervalMsMax) this.#cut();
+    // While uploads do not get through, a further generation would only be one more to wait.
+    else if (nowMs - open.startedMs >= limits.uploadIntervalMsMax && this.#uploader.queued <= 1) this.#cut();
   }
 
   /** Closes the open generation with the sidecars of this very moment. No await in here. */
@@ -301,7 +314,8 @@ class S3StreamStorage implements StreamStorage {
     );
   }
 
-  #parts(generation: Generation, notes: ReadonlyMap<StreamId, Notes>): readonly StreamPart[] {
+  async #parts(generation: Generation, notes: ReadonlyMap<StreamId, Notes>): Promise<readonly StreamPart[]> {
+    await this.#putBack(generation);
     const { image } = this.#options.metadata;
     const parts: StreamPart[] = [];
     for (const [stream, run] of generation.runs) {
@@ -321,9 +335,21 @@ class S3StreamStorage implements StreamStorage {
     return parts;
   }
 
+  async #putBack(generation: Generation): Promise<void> {
+    this.#cache.beginUpload(generation);
+    const runs = [...generation.runs].filter(([, { spilled }]) => spilled !== undefined);
+    const found = await this.#walGroups.readRuns(runs.map(([, { spilled }]) => spilled as SpilledRun));
+    for (const [i, [stream, run]] of runs.entries()) {
+      if (generation.runs.get(stream) !== run) continue; // Forgotten meanwhile.
+      const batches = found[i] as CachedBatch[];
+      for (const { bytes } of batches) this.#walBytes.add(bytes);
+      this.#cache.putBack(run, batches);
+    }
+  }
+
   get fullness(): number {
     const { wal, limits } = this.#options;
-    const memory = this.#cache.bytesUncommitted / limits.logCacheBytesMax;
+    const memory = this.#cache.bytesPinned / limits.logCacheBytesMax;
     return Math.max(memory, wal.bytesUsed / wal.bytesMax) / admittedShare;
   }
 
@@ -377,5 +403,6 @@ interface Notes {
 
 /** What readers can still ask for: what was trimmed since leaves a gap in the coverage. */
 function kept(run: Run, start: Offset): readonly Batch[] {
+  assert(run.spilled === undefined, "what is uploaded is in memory");
   return (run.batches[0]?.from ?? start) >= start ? run.batches : run.batches.filter((batch) => batch.to > start);
 }

@@ -16,6 +16,7 @@ import type { Gauge, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { NodeEvent } from "../metadata/events.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
+import type { Hedge } from "./hedge.ts";
 import type { UploadLimits } from "./limits.ts";
 import type { Generation } from "./log-cache.ts";
 import { encodeObject, type ObjectOrigin, type StreamPart } from "./object-format.ts";
@@ -35,8 +36,11 @@ import type { Wal } from "./wal.ts";
 
 export interface ClosedGeneration {
   readonly generation: Generation;
-  /** What to upload, with sidecars as they were at the cut. Asked for when the upload begins. */
-  readonly parts: () => readonly StreamPart[];
+  /**
+   * What to upload, with sidecars as they were at the cut. Asked for when the upload begins, again after an OperationFailed:
+   * what memory had no room for comes from the WAL.
+   */
+  readonly parts: () => Promise<readonly StreamPart[]>;
 }
 
 export interface UploaderOptions {
@@ -45,6 +49,7 @@ export interface UploaderOptions {
   readonly wal: Wal;
   readonly origin: ObjectOrigin;
   readonly names: ObjectNames;
+  readonly hedge: Hedge;
   readonly runtime: Runtime;
   readonly limits: UploadLimits;
   readonly logger: Logger;
@@ -87,6 +92,11 @@ export class Uploader {
     return this.#tail;
   }
 
+  /** Generations that wait or are being uploaded. */
+  get queued(): number {
+    return this.#queued;
+  }
+
   /** Everything enqueued so far. */
   get idle(): Promise<void> {
     return this.#tail;
@@ -107,7 +117,8 @@ export class Uploader {
     const { wal, limits } = this.#options;
     const slots = wal.slots?.upTo(generation.walEnd) ?? [];
     const isReferred = areWorthReferring(slots, limits);
-    const planned = planObjects(isReferred ? sidecarsOf(parts()) : parts(), limits);
+    const closed = await this.#persist("read the WAL", parts);
+    const planned = planObjects(isReferred ? sidecarsOf(closed) : closed, limits);
     const uploaded = await Promise.all(planned.map((object) => this.#put(object)));
     const objects = isReferred ? [...slots, ...uploaded] : uploaded;
     await this.#commit(objects, () => wal.slots?.release(generation.walEnd) ?? []);
@@ -119,13 +130,13 @@ export class Uploader {
   }
 
   async #put(object: PlannedObject): Promise<UploadedObject> {
-    const { store, names, limits } = this.#options;
+    const { store, names, limits, hedge } = this.#options;
     const key = names.next();
     this.#pending.add(key);
     const bytes = await this.#persist(`upload ${key}`, () =>
       writeObject(
         { key, bytes: object.bytes, pieces: this.#pieces(object) },
-        { store, gate: this.#gate, uploadPartBytes: limits.uploadPartBytes },
+        { store, gate: this.#gate, uploadPartBytes: limits.uploadPartBytes, hedge },
       ),
     );
     return { key, bytes, kind: object.kind, ranges: object.parts.map(rangeOf) };

@@ -3,7 +3,7 @@ import { crc32c } from "@node-rs/crc32";
 import { walAlignBytes, walGroupHeader, walMagic, walRecordEntry, walVersion } from "../../schemas/stream-format.ts";
 import type { Offset, StreamId } from "../base/ids.ts";
 import { layout, type Values } from "./layout.ts";
-import type { WalPosition, WalRecord } from "./wal.ts";
+import type { WalGroup, WalPlace, WalPosition, WalRecord } from "./wal.ts";
 
 const header = layout(walGroupHeader);
 const entry = layout(walRecordEntry);
@@ -85,8 +85,9 @@ export function visitRecords(
   bytes: Uint8Array,
   at: number,
   group: GroupHeader,
-  visit: (record: WalRecord, end: WalPosition) => void,
+  visit: (record: WalRecord, end: WalPosition, place: WalPlace) => void,
 ): void {
+  const place: WalGroup = { position: group.position as WalPosition, bytes: groupBytes(group.bodyBytes) };
   let body = at + header.bytes + group.recordCount * entry.bytes;
   for (let i = 0; i < group.recordCount; i += 1) {
     const values = entry.read(bytes, at + header.bytes + i * entry.bytes, "wal");
@@ -99,19 +100,26 @@ export function visitRecords(
       maxTimestamp: values.maxTimestamp,
       bytes: bytes.subarray(body, body + values.bytes),
     };
+    const from = body - at;
     body += values.bytes;
-    const end = i === group.recordCount - 1 ? groupBytes(group.bodyBytes) : body - at;
-    visit(record, (group.position + end) as WalPosition);
+    const end = i === group.recordCount - 1 ? place.bytes : body - at;
+    visit(record, (group.position + end) as WalPosition, { group: place, at: from });
   }
 }
 
-/** Ends of the records, as visitRecords gives them, for a group at this position. */
-export function* recordEnds(position: number, records: readonly WalRecord[]): Iterable<WalPosition> {
-  let bodyBytes = records.length * entry.bytes;
+/** Calls back with the end and the place of each record, as visitRecords gives them, for a group that was written there. */
+export function placeRecords<Record extends WalRecord>(
+  group: WalGroup,
+  records: readonly Record[],
+  placed: (record: Record, end: WalPosition, place: WalPlace) => void,
+): void {
+  let at = header.bytes + records.length * entry.bytes;
   for (let i = 0; i < records.length; i += 1) {
-    bodyBytes += (records[i] as WalRecord).bytes.length;
-    const end = i === records.length - 1 ? groupBytes(bodyBytes) : header.bytes + bodyBytes;
-    yield (position + end) as WalPosition;
+    const record = records[i] as Record;
+    const place = { group, at };
+    at += record.bytes.length;
+    const end = i === records.length - 1 ? group.bytes : at;
+    placed(record, (group.position + end) as WalPosition, place);
   }
 }
 

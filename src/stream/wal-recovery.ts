@@ -6,7 +6,7 @@
  */
 import { walAlignBytes } from "../../schemas/stream-format.ts";
 import { CorruptData } from "../base/errors.ts";
-import type { WalPosition, WalRecord } from "./wal.ts";
+import type { Wal } from "./wal.ts";
 import {
   alignUp,
   decodeHeader,
@@ -32,10 +32,7 @@ export interface WalTail {
   readonly unproven: readonly { readonly index: number; readonly group: GroupHeader }[];
 }
 
-export async function scanWal(
-  segments: readonly Segment[],
-  visit: (record: WalRecord, end: WalPosition) => void,
-): Promise<WalTail> {
+export async function scanWal(segments: readonly Segment[], visit: Parameters<Wal["recover"]>[0]): Promise<WalTail> {
   let last: GroupHeader | undefined;
   const begin = await firstNeeded(segments);
   const trimmed = (segments[begin] as Segment).start;

@@ -70,6 +70,11 @@ export class WalSegments {
     });
   }
 
+  /** The segment in which the position lies. */
+  at(position: number): Segment | undefined {
+    return this.#segments.find(({ start, bytes }) => start <= position && position < start + bytes);
+  }
+
   /** Segments that end at or below the position may be written anew; what is beyond need is removed. */
   trim(position: number): Promise<void> {
     this.#trimmed = Math.max(this.#trimmed, position);

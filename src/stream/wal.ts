@@ -1,4 +1,7 @@
-/** The write-ahead log: where a batch is durable before an object holds it. Read only at recovery. */
+/**
+ * The write-ahead log: where a batch is durable before an object holds it. Read at recovery; and, where it can be, for
+ * batches that memory had to let go of before an object held them.
+ */
 import type { Brand, Offset, StreamId } from "../base/ids.ts";
 import type { NodeEvent } from "../metadata/events.ts";
 import type { UploadedObject } from "./upload-plan.ts";
@@ -6,9 +9,10 @@ import type { UploadedObject } from "./upload-plan.ts";
 export interface Wal extends AsyncDisposable {
   /**
    * Visits the records that are durable; those of a stream in the order in which they were appended. `end` never decreases,
-   * and grows where the WAL can be trimmed. Called once, before the first append. The bytes are borrowed until the visit returns. Throws CorruptData when a durable record cannot be read back.
+   * and grows where the WAL can be trimmed. Called once, before the first append. The bytes are borrowed until the visit
+   * returns. Throws CorruptData when a durable record cannot be read back.
    */
-  recover(visit: (record: WalRecord, end: WalPosition) => void): Promise<void>;
+  recover(visit: (record: WalRecord, end: WalPosition, place?: WalPlace) => void): Promise<void>;
   /**
    * Enqueues without waiting. Records become durable in call order, many at once. After a failure no record becomes durable
    * any more: all that wait, and all that come, have failed.
@@ -18,6 +22,11 @@ export interface Wal extends AsyncDisposable {
   trim(position: WalPosition): Promise<void>;
   /** Nothing in it counts any more, for whoever might recover it in this process's place. Nothing can be appended after. */
   abandon(): Promise<void>;
+  /**
+   * The bytes of a group that is not trimmed, checked, in memory of their own. Missing where a WAL gives no places: then
+   * memory keeps every batch until an object holds it. Throws CorruptData when the group is not there as it was written.
+   */
+  readGroup?(group: WalGroup): Promise<Uint8Array>;
   /** Everything below is durable. */
   readonly durable: WalPosition;
   /** Room taken by records that are not trimmed, enqueued ones included. */
@@ -40,6 +49,19 @@ export interface WalSlots {
 /** In bytes, counted from the first that the WAL ever held. */
 export type WalPosition = Brand<number, "WalPosition">;
 
+/** Records that were written as one. The same object for all of them. */
+export interface WalGroup {
+  readonly position: WalPosition;
+  readonly bytes: number;
+}
+
+/** Where a record's bytes can be read again. */
+export interface WalPlace {
+  readonly group: WalGroup;
+  /** In the group. */
+  readonly at: number;
+}
+
 export interface WalRecord {
   readonly stream: StreamId;
   /** Of the stream. */
@@ -57,7 +79,7 @@ export interface WalEntry extends WalRecord {
   /** Of the stream: see storage.ts. */
   readonly label: Uint8Array;
   /** `end` is what to trim to when this record and all before it are not needed any more. */
-  durable(end: WalPosition): void;
+  durable(end: WalPosition, place?: WalPlace): void;
   /** It may or may not be found by the next recovery. */
   failed(cause: unknown): void;
 }

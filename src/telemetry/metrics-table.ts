@@ -89,6 +89,11 @@ export const metricsTable = {
   ),
   generationsQueued: gauge("inlet_generations_queued", [], "Generations of the log cache that are being uploaded."),
 
+  hedgedUploads: counter(
+    "inlet_hedged_uploads_total",
+    ["winner"],
+    "Uploads that were slow and sent a second time, by which copy was there first.",
+  ),
   unreadableReads: counter(
     "inlet_unreadable_reads_total",
     ["because"],

@@ -66,3 +66,15 @@ test("what lies in a slab already stays there and counts once more; anything els
   const foreign = new Uint8Array(10).fill(7);
   expect(slabs.adopt(foreign).buffer).not.toBe(foreign.buffer);
 });
+
+test("what is adopted after its slab was let go counts again until it is released", () => {
+  const slabs = new Slabs({ slabBytes: 1000 });
+  const frame = slabs.take(900);
+  slabs.copy(new Uint8Array(500));
+  slabs.release(frame);
+  expect(slabs.bytesHeld).toBe(1000);
+  const batch = slabs.adopt(frame.subarray(10, 20));
+  expect(slabs.bytesHeld).toBe(1900);
+  slabs.release(batch);
+  expect(slabs.bytesHeld).toBe(1000);
+});

@@ -136,7 +136,12 @@ async function ended({ running: { child } }: InletBroker, signal: "SIGKILL" | "S
 }
 
 /** Sends numbered values until told to stop; returns those that were acked. A send that fails for good ends the run. */
-export async function load(kafka: Kafka, index: number, signal: AbortSignal): Promise<readonly string[]> {
+export async function load(
+  kafka: Kafka,
+  index: number,
+  signal: AbortSignal,
+  wasAcked: () => void = () => undefined,
+): Promise<readonly string[]> {
   const producer: Producer = kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
@@ -152,6 +157,7 @@ export async function load(kafka: Kafka, index: number, signal: AbortSignal): Pr
     await producer.send({ topic, acks: -1, messages });
     acked.push(...messages.map((message) => message.value));
     next += messages.length;
+    wasAcked();
   }
   await producer.disconnect();
   return acked;

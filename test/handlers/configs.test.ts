@@ -187,6 +187,15 @@ describe("IncrementalAlterConfigs", () => {
     expect((await describeOne(world, topicType, long)).errorMessage?.length).toBeLessThan(1100);
   });
 
+  test("keeps what tools set of any Kafka, also where nothing here would change by it", async () => {
+    await using world = new AdminWorld();
+    for (const name of ["log.cleaner.backoff.ms", "sasl.kerberos.min.time.before.relogin"]) {
+      expect(await alter(world, [[name, "set", "58000"]], { type: brokerType, name: "1" })).toBe("NONE: null");
+      const { configs } = await describeOne(world, brokerType, "1");
+      expect(configs.find((config) => config.name === name)?.value).toBe("58000");
+    }
+  });
+
   test("refuses resources that are not there, given twice, or read-only", async () => {
     await using world = new AdminWorld();
     await world.topic("t");

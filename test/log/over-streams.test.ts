@@ -1,8 +1,9 @@
 /** Proves: partitions over real streams, WAL, objects and metadata keep what they acknowledged, and what they know, across restarts. */
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Offset, Uuid } from "../../src/base/ids.ts";
+import { type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
 import type { Partition } from "../../src/log/log.ts";
-import { BatchView } from "../../src/protocol/record-batch.ts";
+import { BatchView, type Compression } from "../../src/protocol/record-batch.ts";
 import { buildBatch, buildMarker, type NewBatch } from "../../src/protocol/records.ts";
 import { records } from "../support/owned-partition.ts";
 import { StreamNode } from "../support/stream-node.ts";
@@ -113,3 +114,71 @@ test("a deleted topic is gone after a restart too", async () => {
   await node.restart();
   expect([...node.log.partitions()]).toEqual([]);
 });
+
+describe("a search by time", () => {
+  test("finds the very record, in the cache, in objects and across both, compressed or not", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
+        const id = await node.topic(`t${(topics += 1)}`, {}, uuidRandom(node.runtime.random));
+        const model: { readonly offset: number; readonly timestamp: number }[] = [];
+        for (const each of steps) {
+          if (each === "flush") await node.storage.flush();
+          else {
+            const made = each.timestamps.map((timestamp) => ({
+              timestamp,
+              key: null,
+              value: Buffer.alloc(each.bytes),
+            }));
+            const sent = buildBatch({ records: made, compression: each.compression });
+            await node.partition(id).append(sent, { origin: "client", apiVersion: 13 });
+            for (const timestamp of each.timestamps) model.push({ offset: model.length, timestamp });
+          }
+        }
+        const found = node.partition(id);
+        const nothing = { offset: -1, timestamp: -1 };
+        for (let timestamp = 0; timestamp <= 51; timestamp += 1) {
+          const expected = model.find((each) => each.timestamp >= timestamp) ?? nothing;
+          const answer = await found.offsetFor({ kind: "at-or-after", timestamp }, "read-committed");
+          expect(answer, `at or after ${timestamp}`).toMatchObject(expected);
+        }
+        const greatest = Math.max(-1, ...model.map(({ timestamp }) => timestamp));
+        const expected = model.find(({ timestamp }) => timestamp === greatest) ?? nothing;
+        expect(await found.offsetFor({ kind: "max-timestamp" }, "read-committed")).toMatchObject(expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("reads the block that holds the record, not what lies before it", async () => {
+    const compression = "none" as const;
+    for (let time = 0; time < 100; time += 1) {
+      const value = Buffer.alloc(1000);
+      await produce(buildBatch({ records: [{ timestamp: 1000 + time, key: null, value }], compression }));
+    }
+    await node.storage.flush();
+    await node.restart();
+    let bytesRead = 0;
+    const get = node.objects.get.bind(node.objects);
+    node.objects.get = async (key, range) => {
+      const bytes = await get(key, range);
+      bytesRead += bytes.length;
+      return bytes;
+    };
+    const query = { kind: "at-or-after", timestamp: 1090 } as const;
+    expect(await partition().offsetFor(query, "read-committed")).toMatchObject({ offset: 90, timestamp: 1090 });
+    expect(bytesRead).toBeLessThan(10_000); // Of 100,000.
+  });
+});
+
+let topics = 0;
+const step = fc.oneof(
+  { weight: 1, arbitrary: fc.constant("flush" as const) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      timestamps: fc.array(fc.nat(50), { minLength: 1, maxLength: 5 }),
+      bytes: fc.constantFrom(1, 500),
+      compression: fc.constantFrom<Compression[]>("none", "gzip", "lz4"),
+    }),
+  },
+);

@@ -179,6 +179,41 @@ describe("credentials", () => {
     expect(second).toBeGreaterThan(first as number);
   });
 
+  test("a role is assumed with the keys of the URL, and its own are used", async () => {
+    const asked: string[] = [];
+    const sts = createServer((request, response) => {
+      request.setEncoding("utf8");
+      let body = "";
+      request.on("data", (chunk: string) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        asked.push(`${/Credential=([^/]+)/.exec(request.headers.authorization ?? "")?.[1]} ${body}`);
+        const expires = new Date(Date.now() + 3_600_000).toISOString();
+        response.writeHead(200, { "content-type": "text/xml" });
+        response.end(
+          `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials><AccessKeyId>ROLE</AccessKeyId><SecretAccessKey>hunter-role</SecretAccessKey><SessionToken>role-token</SessionToken><Expiration>${expires}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+        );
+      });
+    });
+    sts.listen(0, "127.0.0.1");
+    await once(sts, "listening");
+    vi.stubEnv("AWS_ENDPOINT_URL_STS", `http://127.0.0.1:${(sts.address() as AddressInfo).port}`);
+    await using server = await bucketServer();
+    const role = { roleArn: "arn:aws:iam::123456789012:role/lake", externalId: "ex" };
+    await using store = await openObjectStore(url(server.endpoint, { ...keys, ...role }), storeDeps());
+    await store.put("a", new Uint8Array(1));
+    await store.put("b", new Uint8Array(1));
+    sts.closeAllConnections();
+    await new Promise((closed) => sts.close(closed));
+    expect(usedBy(server)).toEqual([
+      ["ROLE", "role-token"],
+      ["ROLE", "role-token"],
+    ]);
+    expect(asked).toHaveLength(1);
+    expect(asked[0]).toMatch(/^AKID .*RoleArn=arn.*ExternalId=ex/);
+  });
+
   test("what the store calls expired is renewed at once, however long it was to be valid", async () => {
     await using _agent = await agent(3_600_000);
     const isOld = ({ headers }: BucketRequest): boolean => headers.authorization?.includes("AGENT1") === true;

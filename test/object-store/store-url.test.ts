@@ -29,6 +29,10 @@ describe("store URLs", () => {
       "s3://b?accessKey=a&secretKey=s&sessionToken=t",
       { credentials: { kind: "static", keys: { accessKeyId: "a", secretAccessKey: "s", sessionToken: "t" } } },
     ],
+    [
+      "s3://b?roleArn=arn:x&externalId=e",
+      { credentials: { kind: "default" }, role: { arn: "arn:x", externalId: "e" } },
+    ],
     ["s3://b?sse=s3", { encryption: { kind: "s3" } }],
     ["s3://b?sse=kms", { encryption: { kind: "kms", keyId: undefined } }],
     ["s3://b?sse=kms&sseKmsKey=k", { encryption: { kind: "kms", keyId: "k" } }],
@@ -75,6 +79,7 @@ describe("store URLs", () => {
     "s3://b?sessionToken=hush",
     "s3://hush:hush@b",
     "s3://b?accessKey=a&secretKey=hush&profile=p",
+    "s3://b?externalId=hush",
     "s3://b?pathStyle=hush",
     "s3://b?checksum=hush",
     "s3://b?sse=hush",

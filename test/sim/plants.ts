@@ -151,18 +151,18 @@ function withLowStableOffset(handlers: Handlers): Handler<"fetch"> {
 
 async function recoverAllButLast(wal: Wal, visit: Parameters<Wal["recover"]>[0]): Promise<void> {
   let before: Parameters<typeof visit> | undefined;
-  await wal.recover((record, end) => {
+  await wal.recover((record, ...where) => {
     if (before !== undefined) visit(...before);
-    before = [{ ...record, bytes: record.bytes.slice() }, end];
+    before = [{ ...record, bytes: record.bytes.slice() }, ...where];
   });
 }
 
 function trimming(wal: Wal, entry: WalEntry): WalEntry {
   return {
     ...entry,
-    durable: (end) => {
+    durable: (end, place) => {
       wal.trim(end).catch((cause: unknown) => entry.failed(cause));
-      entry.durable(end);
+      entry.durable(end, place);
     },
     failed: (cause) => entry.failed(cause),
   };

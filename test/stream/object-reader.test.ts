@@ -10,6 +10,7 @@ import { BlockCache } from "../../src/stream/block-cache.ts";
 import { encodeObject } from "../../src/stream/object-format.ts";
 import { ObjectIo } from "../../src/stream/object-io.ts";
 import { ObjectReader } from "../../src/stream/object-reader.ts";
+import { Pace } from "../../src/stream/pace.ts";
 import type { Batch } from "../../src/stream/storage.ts";
 import { FakeMetadata } from "../support/fake-metadata.ts";
 
@@ -51,7 +52,11 @@ function reader(limits: { readaheadBytesMax?: number; blockCacheBytesMax?: numbe
       return store.get(key, range);
     },
   });
-  const io = new ObjectIo({ store: counting, indexCacheBytesMax: 10_000, readsInFlightMax: 4 });
+  const pace = new Pace({
+    clock: systemRuntime().clock,
+    limits: { catchupLoopPercentMax: 100, catchupBytesPerSecondMax: 0 },
+  });
+  const io = new ObjectIo({ store: counting, pace, indexCacheBytesMax: 10_000, readsInFlightMax: 4 });
   const blocks = new BlockCache({
     io,
     blockCacheBytesMax: limits.blockCacheBytesMax ?? 100_000,
@@ -68,6 +73,8 @@ function reader(limits: { readaheadBytesMax?: number; blockCacheBytesMax?: numbe
       readaheadBytesMax: limits.readaheadBytesMax ?? 0,
       readsInFlightMax: 4,
       readCursorsMax: 2,
+      catchupLoopPercentMax: 100,
+      catchupBytesPerSecondMax: 0,
     },
   });
 }
@@ -121,13 +128,26 @@ describe("object reader", () => {
 
   test("who reads on is read ahead of, further each time", async () => {
     await commit("a", 0, 2000);
-    const ahead = reader({ readaheadBytesMax: 64_000 });
+    const ahead = reader({ readaheadBytesMax: 64_000, blockCacheBytesMax: 200_000 });
     let next = 0;
     while (next < 2000) ({ next } = await read(ahead, next, 2000, 1000));
     expect(gets.length).toBeLessThan(60); // For 200 reads.
     gets = [];
     await read(reader({ readaheadBytesMax: 64_000 }), 500, 2000, 1000);
     expect(gets.length).toBe(2); // A reader that jumps is not read ahead of.
+  });
+
+  test("who reads on does not push out what others read", async () => {
+    await commit("a", 0, 2000);
+    const cold = reader({ readaheadBytesMax: 64_000, blockCacheBytesMax: 20_000 });
+    await read(cold, 1900, 1950, 9999); // Five blocks, to be read again and again.
+    let next = 0;
+    while (next < 500) {
+      ({ next } = await read(cold, next, 500, 300));
+      const before = gets.length;
+      await read(cold, 1900, 1950, 9999);
+      expect(gets.length, `at ${next}`).toBe(before);
+    }
   });
 
   test("memory stays under the bound, and what was dropped is read again", async () => {

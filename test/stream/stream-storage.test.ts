@@ -1,12 +1,14 @@
 /** Proves: what the storage does at a cut, under pressure, with deleted streams, with garbage, and when it cannot go on. */
 import { beforeEach, describe, expect, test } from "vitest";
+import { sleep } from "../../src/base/async.ts";
 import { CorruptData, OperationFailed } from "../../src/base/errors.ts";
 import type { NodeId, Offset, Owned, Seq, StreamId, Uuid } from "../../src/base/ids.ts";
+import { Slabs } from "../../src/base/slabs.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { FileWal } from "../../src/stream/file-wal.ts";
 import type { StreamLimits } from "../../src/stream/limits.ts";
 import type { OpenedStream, StreamStorage } from "../../src/stream/storage.ts";
-import { openStreamStorage } from "../../src/stream/stream-storage.ts";
+import { openStreamStorage, type StreamStorageOptions } from "../../src/stream/stream-storage.ts";
 import { SimClock } from "../sim/clock.ts";
 import { FakeMetadata } from "../support/fake-metadata.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
@@ -38,7 +40,10 @@ beforeEach(() => {
   fatal = [];
 });
 
-async function start(limits: Partial<StreamLimits> = {}): Promise<StreamStorage> {
+async function start(
+  limits: Partial<StreamLimits> = {},
+  more: Partial<StreamStorageOptions> = {},
+): Promise<StreamStorage> {
   const runtime = { clock, random: seededRandom(metadata.seq + 1) };
   const client = metadata.register(node, { clock, delayMs: () => 1 });
   const wal = new FileWal({
@@ -65,6 +70,7 @@ async function start(limits: Partial<StreamLimits> = {}): Promise<StreamStorage>
     logger: silent,
     metrics: noMetrics,
     fatal: (cause) => fatal.push(cause),
+    ...more,
   });
   opening.catch(() => undefined);
   return await clock.until(opening);
@@ -148,6 +154,32 @@ describe("a cut", () => {
     await clock.until(again[Symbol.asyncDispose]() as Promise<void>);
   });
 
+  test("a slow upload is sent a second time, and the object is there once", async () => {
+    const put = objects.putIfAbsent.bind(objects);
+    let stuck = 0;
+    let puts = 0;
+    objects.putIfAbsent = async (key, body) => {
+      puts += 1;
+      if (puts === 31) {
+        stuck += 1;
+        await sleep(clock, 1_000_000); // Its connection hangs.
+      }
+      await sleep(clock, 10);
+      return await put(key, body);
+    };
+    const storage = await start({ uploadHedgesInFlightMax: 1, uploadHedgePercentile: 98, uploadHedgeMsMin: 50 });
+    const stream = await clock.until(storage.open(a, writer));
+    for (let i = 0; i < 32; i += 1) {
+      await clock.until(append(stream, i));
+      const startedMs = clock.monotonic();
+      await clock.until(storage.flush());
+      expect(clock.monotonic() - startedMs).toBeLessThan(100);
+    }
+    expect([stuck, puts, (await keys()).length]).toEqual([1, 33, 32]);
+    expect(await everything(stream)).toEqual(Array.from({ length: 32 }, (_, i) => i));
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+
   test("comes by time, too", async () => {
     const storage = await start({ uploadIntervalMsMax: 800 });
     const stream = await clock.until(storage.open(a, writer));
@@ -161,14 +193,36 @@ describe("a cut", () => {
 });
 
 describe("pressure", () => {
-  test("holds appends back while the store is down, and lets them go on when it is up; nothing is lost", async () => {
-    const storage = await start({ logCacheBytesMax: 30_000 });
-    const stream = await clock.until(storage.open(a, writer));
+  test("while the store is down memory is bounded by the cache, appends by the WAL; all heals, nothing is lost", async () => {
+    const slabs = new Slabs({ slabBytes: 4096 });
+    const released = (bytes: Owned): void => slabs.release(bytes);
+    const storage = await start({ logCacheBytesMax: 100_000 }, { released });
+    const [stream, other] = (await Promise.all([a, b].map((id) => clock.until(storage.open(id, writer))))) as [
+      OpenedStream,
+      OpenedStream,
+    ];
     const putIfAbsent = objects.putIfAbsent.bind(objects);
     objects.putIfAbsent = () => Promise.reject(new OperationFailed("down", { happened: "no" }));
     let count = 0;
-    while (stream.admission === "admitted") await clock.until(append(stream, count++, 1000));
-    expect(count).toBeGreaterThan(20);
+    let heldMax = 0;
+    const appendTo = (to: OpenedStream, from: number): Promise<void> => {
+      const bytes = slabs.copy(new Uint8Array(4000).fill(from));
+      return to.append({ from: from as Offset, to: (from + 1) as Offset, bytes, maxTimestamp: from });
+    };
+    while (stream.admission === "admitted") {
+      await clock.until(Promise.all([appendTo(stream, count), appendTo(other, count)]));
+      count += 1;
+      heldMax = Math.max(heldMax, slabs.bytesHeld);
+    }
+    expect(2 * count * 4000).toBeGreaterThan(500_000);
+    expect(heldMax).toBeLessThan(110_000);
+    expect(storage.fullness).toBeGreaterThan(1);
+    expect(stream.readCached({ from: 10 as Offset, to: 15 as Offset, bytesMax: 1e6 })).toBeUndefined();
+    const early = await clock.until(other.read({ from: 12 as Offset, to: 15 as Offset, bytesMax: 1e6 }));
+    expect(early.batches.map(({ from, bytes }) => [from, bytes.length, bytes[9]])).toEqual(
+      [12, 13, 14].map((at) => [at, 4000, at]),
+    );
+    expect(await everything(stream)).toEqual(Array.from({ length: count }, (_, i) => i));
     let isAdmitted = false;
     const admitted = stream.admitted().then(() => {
       isAdmitted = true;
@@ -177,9 +231,80 @@ describe("pressure", () => {
     expect(isAdmitted).toBe(false);
     objects.putIfAbsent = putIfAbsent;
     await clock.until(admitted);
-    expect(await everything(stream)).toEqual(Array.from({ length: count }, (_, i) => i));
+    await clock.until(storage.flush());
+    expect(storage.fullness).toBeLessThan(0.3);
+    for (const one of [stream, other]) {
+      const { batches } = await clock.until(one.read({ from: 0 as Offset, to: one.end, bytesMax: 1e9 }));
+      expect(batches.map(({ from, bytes }) => [from, bytes[500]])).toEqual(
+        Array.from({ length: count }, (_, i) => [i, i & 255]),
+      );
+    }
     await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
     expect(fatal).toEqual([]);
+  });
+
+  test("a start after a long outage holds no more in memory than before it", async () => {
+    const first = await start({ logCacheBytesMax: 100_000 });
+    const stream = await clock.until(first.open(a, writer));
+    const putIfAbsent = objects.putIfAbsent.bind(objects);
+    objects.putIfAbsent = () => Promise.reject(new OperationFailed("down", { happened: "no" }));
+    let count = 0;
+    while (stream.admission === "admitted") await clock.until(append(stream, count++, 5000));
+    expect(count).toBeGreaterThan(100);
+    await clock.until(first[Symbol.asyncDispose]() as Promise<void>);
+    let cachedMax = 0;
+    const logCacheBytes = { set: (bytes: number) => void (cachedMax = Math.max(cachedMax, bytes)) };
+    const again = await start({ logCacheBytesMax: 100_000 }, { metrics: { ...noMetrics, logCacheBytes } });
+    expect(cachedMax).toBeLessThan(110_000);
+    expect(cachedMax).toBeGreaterThan(20_000);
+    const reopened = await clock.until(again.open(a, writer));
+    expect(await everything(reopened)).toEqual(Array.from({ length: count }, (_, i) => i));
+    objects.putIfAbsent = putIfAbsent;
+    await clock.until(again.flush());
+    expect(metadata.streams.get(a)?.end).toBe(count);
+    expect(await everything(reopened)).toEqual(Array.from({ length: count }, (_, i) => i));
+    await clock.until(again[Symbol.asyncDispose]() as Promise<void>);
+    expect(fatal).toEqual([]);
+  });
+
+  test("a spilled batch that has rotted in the WAL is an error of its range, never other bytes", async () => {
+    const storage = await start({ logCacheBytesMax: 30_000 });
+    const stream = await clock.until(storage.open(a, writer));
+    objects.putIfAbsent = () => Promise.reject(new OperationFailed("down", { happened: "no" }));
+    for (let i = 0; i < 60; i += 1) await clock.until(append(stream, i, 1000));
+    const segment = await disk.open("wal/0000000000000000.wal", "write");
+    const content = new Uint8Array(await segment.size());
+    await segment.read(content, 0);
+    await segment.write([Uint8Array.of(31)], Buffer.from(content).indexOf(Buffer.alloc(1000, 30)));
+    const read = (from: number) =>
+      clock.until(stream.read({ from: from as Offset, to: (from + 1) as Offset, bytesMax: 1 }));
+    await expect(read(30)).rejects.toMatchObject({ name: "RangeUnreadable", from: 30, object: "the WAL" });
+    expect((await read(31)).batches.length).toBe(1);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+
+  test("who reads at the end never touches the store, whatever is uploaded and evicted behind", async () => {
+    let gets = 0;
+    const get = objects.get.bind(objects);
+    objects.get = (key, range) => {
+      gets += 1;
+      return get(key, range);
+    };
+    const storage = await start({ logCacheBytesMax: 30_000, uploadIntervalMsMax: 40 });
+    const stream = await clock.until(storage.open(a, writer));
+    for (let i = 0; i < 300; i += 1) {
+      if (stream.admission === "backoff") await clock.until(stream.admitted());
+      await clock.until(append(stream, i, 1000));
+      const tail = { from: Math.max(0, i - 2) as Offset, to: stream.end, bytesMax: 1e6 };
+      const { batches } = stream.readCached(tail) ?? (await clock.until(stream.read(tail)));
+      expect(batches.at(-1)?.from).toBe(i);
+    }
+    expect(metadata.objects.size).toBeGreaterThan(10);
+    expect(gets).toBe(0);
+    expect(stream.readCached({ from: 0 as Offset, to: 1 as Offset, bytesMax: 1 })).toBeUndefined();
+    await clock.until(stream.read({ from: 0 as Offset, to: 1 as Offset, bytesMax: 1 }));
+    expect(gets).toBeGreaterThan(0); // The counter does count.
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
   });
 
   test("memory stays within the budget while everything stays readable", async () => {

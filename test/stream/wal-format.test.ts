@@ -5,14 +5,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { joined } from "../../src/base/bytes.ts";
 import type { Offset, StreamId } from "../../src/base/ids.ts";
-import type { WalPosition, WalRecord } from "../../src/stream/wal.ts";
+import type { WalPlace, WalPosition, WalRecord } from "../../src/stream/wal.ts";
 import {
   decodeHeader,
   encodeGroup,
   type GroupHeader,
   headerBytes,
   isBodyIntact,
-  recordEnds,
+  placeRecords,
   visitRecords,
 } from "../../src/stream/wal-format.ts";
 
@@ -23,16 +23,18 @@ function record(i: number, bytes: Uint8Array): WalRecord {
   return { ...ids, after: i as Offset, from: (i + 1) as Offset, to: (2 ** 40 + i) as Offset, bytes };
 }
 
-function decode(bytes: Uint8Array): { records: WalRecord[]; ends: WalPosition[] } | undefined {
+function decode(bytes: Uint8Array): { records: WalRecord[]; ends: WalPosition[]; places: WalPlace[] } | undefined {
   const header = decodeHeader(bytes, 0, link.position);
   if (header === undefined || !isBodyIntact(bytes, 0, header)) return undefined;
   const records: WalRecord[] = [];
   const ends: WalPosition[] = [];
-  visitRecords(bytes, 0, header, (found, end) => {
+  const places: WalPlace[] = [];
+  visitRecords(bytes, 0, header, (found, end, place) => {
     records.push({ ...found, bytes: found.bytes.slice() });
     ends.push(end);
+    places.push(place);
   });
-  return { records, ends };
+  return { records, ends, places };
 }
 
 const sample = [
@@ -63,7 +65,16 @@ test("records come back, with the ends that the writer was told", () => {
       expect(bytes % 4096).toBe(0);
       const found = decode(joined(views));
       expect(found?.records).toEqual(records.map((one) => ({ ...one, bytes: one.bytes.slice() })));
-      expect(found?.ends).toEqual([...recordEnds(link.position, records)]);
+      const told: [WalPosition, WalPlace][] = [];
+      const group = { position: link.position as WalPosition, bytes };
+      placeRecords(group, records, (_, end, place) => told.push([end, place]));
+      expect(found?.ends).toEqual(told.map(([end]) => end));
+      expect(found?.places).toEqual(told.map(([, place]) => place));
+      const whole = joined(views);
+      for (const [i, [, { at: from }]] of told.entries()) {
+        const { bytes: expected } = records[i] as WalRecord;
+        expect(whole.slice(from, from + expected.length)).toEqual(expected.slice());
+      }
     }),
   );
 });

@@ -19,6 +19,7 @@ export async function startInlet(options: {
   readonly name?: string;
   /** A free one by default; given when a broker must come back where clients knew it. */
   readonly kafkaPort?: number;
+  readonly env?: NodeJS.ProcessEnv;
 }): Promise<InletBroker> {
   mkdirSync(options.directory, { recursive: true });
   const [kafkaPort, registryPort, catalogPort, httpPort] = [
@@ -47,6 +48,7 @@ export async function startInlet(options: {
     {
       ready: () => answers(`http://127.0.0.1:${httpPort}/health/ready`),
       timeoutMs: 60_000,
+      ...(options.env === undefined ? {} : { env: options.env }),
     },
   );
   return {

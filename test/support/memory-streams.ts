@@ -159,6 +159,13 @@ export class MemoryStream implements OpenedStream {
     return { batches: found, next: found.at(-1)?.to ?? request.from };
   }
 
+  async *parts({ from, to }: RangeSummary, timestampMin: number): AsyncIterable<RangeSummary> {
+    for (const batch of this.#batches.slice(0, this.#durable)) {
+      const isIn = batch.from >= from && batch.from < to && batch.maxTimestamp >= timestampMin;
+      if (isIn) yield { ...batch, bytes: batch.bytes.length };
+    }
+  }
+
   /** Nothing is: all of it is in memory. */
   stored(): readonly StoredRange[] {
     return [];

@@ -22,4 +22,5 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   walIsAlone: nothing,
   metadataMirrorLag: nothing,
   unreadableReads: nothing,
+  hedgedUploads: nothing,
 };

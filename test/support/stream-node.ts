@@ -123,8 +123,11 @@ export class StreamNode {
     await this.start();
   }
 
-  async topic(name: string, configs: Readonly<Record<string, string>> = {}): Promise<Uuid> {
-    const topicId = "00000000-0000-4000-8000-0000000000aa" as Uuid;
+  async topic(
+    name: string,
+    configs: Readonly<Record<string, string>> = {},
+    topicId = "00000000-0000-4000-8000-0000000000aa" as Uuid,
+  ): Promise<Uuid> {
     const texts = new Map(Object.entries(configs));
     await this.metadata.propose([{ kind: "create-topic", topicId, name, partitions: 1, configs: texts }]);
     await this.log.settled();

@@ -55,8 +55,8 @@ export class TroubledStore implements ObjectStore {
     const upload = await this.#call("maybe", () => this.#inner.multipart(key));
     return {
       // At once, as the order of calls is the order of parts.
-      part: (body) => {
-        const sent = upload.part(body);
+      part: (body, number) => {
+        const sent = upload.part(body, number);
         return this.#call("maybe", () => sent);
       },
       complete: () => this.#call("maybe", () => upload.complete()),

@@ -9,7 +9,7 @@
  */
 import type { Slices } from "../../base/async.ts";
 import type { Offset, Owned } from "../../base/ids.ts";
-import { compressAside, inflateAside } from "../../protocol/compression.ts";
+import { compressFairly, inflateFairly } from "../../protocol/compression.ts";
 import { type BatchChanges, BatchView, rebuildBatch } from "../../protocol/record-batch.ts";
 import { RecordCursor } from "../../protocol/records.ts";
 import type { Batch, OpenedStream, StoredRange } from "../../stream/storage.ts";
@@ -228,7 +228,7 @@ class CleaningPass {
     const compression = changes.compression ?? view.compression ?? "none";
     const { compressionLevels } = this.#options.config;
     const options = compression === "none" || compression === "snappy" ? {} : { level: compressionLevels[compression] };
-    const records = await compressAside(compression, changes.records, options);
+    const records = await compressFairly(compression, changes.records, options);
     const bytes = rebuildBatch(view, { ...changes, records }) as Owned;
     const { maxTimestamp } = new BatchView(bytes);
     return { isChanged: true, batch: { from: batch.from, to: batch.to, maxTimestamp, bytes } };
@@ -245,9 +245,9 @@ class CleaningPass {
     }
   }
 
-  #inflate(batch: BatchView): Promise<Uint8Array> {
+  #inflate(batch: BatchView): Uint8Array | Promise<Uint8Array> {
     const bytesMax = this.#options.limits.inflatedBytesMax;
-    return inflateAside(batch.compression ?? "none", batch.records, { bytesMax });
+    return inflateFairly(batch.compression ?? "none", batch.records, { bytesMax });
   }
 }
 

@@ -297,6 +297,7 @@ function checkProducers(world: World): void {
     if (marker === undefined) continue;
     const kept = batches.find(({ baseOffset }) => baseOffset === marker.baseOffset);
     expect(kept === undefined ? undefined : markerOf(kept)?.outcome).toBe(markerOf(marker)?.outcome);
+    expect(kept?.deleteHorizonMs).toBeUndefined(); // Its time has not begun.
   }
 }
 
