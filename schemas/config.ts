@@ -237,8 +237,15 @@ const stream = {
     key: "wal.kind",
     type: "string",
     default: "file",
-    oneOf: ["file", "object"],
-    doc: "Where a batch is durable before it is acked: file, on the disk below data.directory, or object, in the object store, where another node can take it over.",
+    oneOf: ["file", "object", "replicated"],
+    doc: "Where a batch is durable before it is acked: file, on the disk below data.directory; object, in the object store, where another node can take it over; replicated, in both.",
+  }),
+  walOnLoss: setting({
+    key: "wal.on.loss",
+    type: "string",
+    default: "stop",
+    oneOf: ["stop", "continue"],
+    doc: "Kind replicated, when one of the two fails: stop the broker, or go on with the other alone until the next start.",
   }),
   walBytesMax: setting({
     key: "wal.bytes.max",

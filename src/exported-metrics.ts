@@ -13,6 +13,7 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     logCacheBytes: metrics.logCacheBytes,
     uncommittedBytes: metrics.uncommittedBytes,
     walBytes: metrics.walUntrimmedBytes,
+    walIsAlone: metrics.walIsAlone,
     metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
     hedgedUploads: metrics.hedgedUploads,

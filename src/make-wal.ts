@@ -5,19 +5,25 @@ import type { CoreOptions } from "./core.ts";
 import type { MetadataClient } from "./metadata/client.ts";
 import { FileWal } from "./stream/file-wal.ts";
 import { ObjectWal } from "./stream/object-wal.ts";
+import { ReplicatedWal } from "./stream/replicated-wal.ts";
 import type { Wal } from "./stream/wal.ts";
 
-export type WalOptions = Pick<CoreOptions, "settings" | "runtime" | "disk" | "store" | "logger"> & {
+export type WalOptions = Pick<CoreOptions, "settings" | "runtime" | "disk" | "store" | "logger" | "metrics"> & {
   readonly metadata: MetadataClient;
 };
 
 /** Not recovered yet. Refuses to start when the WAL of the other kind holds records that no object has. */
 export async function makeWal(options: WalOptions): Promise<Wal> {
-  if (options.settings.walKind === "object") {
+  const { metadata, metrics, logger, settings } = options;
+  if (settings.walKind === "replicated") {
+    const onLoss = settings.walOnLoss === "continue" ? "continue" : "stop";
+    const halves = [fileWal(options), objectWal(options)] as const;
+    return new ReplicatedWal({ halves, onLoss, logger, isAlone: metrics.walIsAlone });
+  }
+  if (settings.walKind === "object") {
     await retireFiles(options);
     return objectWal(options);
   }
-  const { metadata } = options;
   if (metadata.image.wals(metadata.nodeId).length > 0) {
     await requireEmpty(options, objectWal(options), "object");
     // Nobody may take this node over as if its records lay in the store: no WAL of this process, nor of one before, is left.

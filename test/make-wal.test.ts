@@ -8,6 +8,7 @@ import { append, recover } from "./stream/wal-contract.ts";
 import { configOf } from "./support/config.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 import { MemoryMetadata, MemoryMetadataLog } from "./support/memory-metadata.ts";
+import { noMetrics } from "./support/no-metrics.ts";
 import { seededRuntime, silent } from "./support/seeded.ts";
 
 const node = 1 as NodeId;
@@ -36,7 +37,7 @@ class World {
     const metadata = new MemoryMetadata(this.log);
     const runtime = seededRuntime(this.log.image.seq);
     const { disk, store } = this;
-    await using wal = await makeWal({ settings, runtime, disk, store, logger: silent, metadata });
+    await using wal = await makeWal({ settings, runtime, disk, store, logger: silent, metadata, metrics: noMetrics });
     const found = (await recover(wal)).records.map(({ number }) => number);
     for (let i = 0; i < records; i += 1) await append(wal, i, 10, stream);
     if (records > 0) return found;

@@ -54,6 +54,8 @@ export class FileWal implements Wal {
   #isLingering = false;
   /** A group is being given its place, which may have to wait for a segment. */
   #isPlacing = false;
+  /** Settles when the group that was placed last has its place, or has failed. */
+  #placed: Promise<void> = Promise.resolve();
   /** In order of position. */
   readonly #flights: Flight[] = [];
   #idleTimer: Disposable | undefined;
@@ -122,6 +124,11 @@ export class FileWal implements Wal {
     await this.#segments.trim(this.#trimmed);
   }
 
+  /** Nobody recovers a file but the process that has its disk. */
+  async abandon(): Promise<void> {
+    this.#fail(new OperationFailed("abandoned", { happened: "no" }));
+  }
+
   async readGroup(group: WalGroup): Promise<Uint8Array> {
     const segment = this.#segments.at(group.position);
     const expected = `a group of ${group.bytes} bytes`;
@@ -144,8 +151,9 @@ export class FileWal implements Wal {
   /** What is enqueued becomes durable first. */
   async [Symbol.asyncDispose](): Promise<void> {
     while (this.#isBusy && this.#failure === undefined) {
-      await sleep(this.#options.runtime.clock, closePollMs);
-      await this.#flights.at(-1)?.landed;
+      await sleep(this.#options.runtime.clock, 0);
+      await this.#placed; // It may wait for a segment for long.
+      await Promise.all(this.#flights.map(({ landed }) => landed)); // The last may land first.
     }
     for (const { landed } of this.#flights) await landed; // The files stay open as long as something is written.
     this.#idleTimer?.[Symbol.dispose]();
@@ -186,7 +194,7 @@ export class FileWal implements Wal {
   #launch(): void {
     if (this.#waiting.length === 0 || !this.#hasRoom || this.#failure !== undefined) return;
     const group = this.#takeGroup();
-    this.#place(group).then(
+    this.#placed = this.#place(group).then(
       () => this.#launch(),
       (cause: unknown) => {
         for (const entry of group) entry.failed(this.#fail(cause));
@@ -300,7 +308,7 @@ export class FileWal implements Wal {
     this.#idleTimer?.[Symbol.dispose]();
     this.#idleTimer = this.#options.runtime.clock.after(this.#options.limits.walIdleMs, () => {
       if (this.#isBusy || this.#failure !== undefined || this.#stop.signal.aborted) return;
-      this.#place([]).catch((cause: unknown) => this.#fail(cause));
+      this.#placed = this.#place([]).catch((cause: unknown) => void this.#fail(cause));
     });
   }
 }
@@ -314,9 +322,6 @@ interface Flight {
   /** Settles when the write did, one way or the other; never rejects. */
   landed: Promise<void>;
 }
-
-/** A group that has no place yet may wait for a segment, and a segment for the disk: not to be spun for. */
-const closePollMs = 1;
 
 /** How long to wait when a segment could not be made. */
 const prepareRetryMs = 1000;

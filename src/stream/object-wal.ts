@@ -9,7 +9,7 @@
  * becomes durable any more. A store in trouble is waited out.
  */
 import { assert, OperationFailed } from "../base/errors.ts";
-import { type Uuid, uuidRandom, uuidZero } from "../base/ids.ts";
+import { type NodeEpoch, type Uuid, uuidRandom, uuidZero } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
@@ -128,6 +128,13 @@ export class ObjectWal implements Wal {
     const gone = this.#ledger.trim(position);
     const keys = gone.map(({ object }) => object.key).filter((key) => metadata.image.object(key) === undefined);
     if (keys.length > 0) this.#remove(keys);
+  }
+
+  async abandon(): Promise<void> {
+    this.#fail(new OperationFailed("abandoned", { happened: "no" }));
+    const { metadata } = this.#options;
+    const epoch = (metadata.nodeEpoch + 1) as NodeEpoch; // After this process's own, and so none is left.
+    await metadata.propose([{ kind: "advance-wal", nodeId: metadata.nodeId, epoch, slot: 0 }]);
   }
 
   /** What is enqueued becomes durable first, unless the store is away for too long. */

@@ -48,6 +48,8 @@ export interface StreamMetrics {
   readonly logCacheBytes: Gauge;
   readonly uncommittedBytes: Gauge;
   readonly walBytes: Gauge;
+  /** 1 while a WAL of kind replicated has lost one of its two. */
+  readonly walIsAlone: Gauge;
   /** Label: because ("missing", "corrupt"). */
   readonly unreadableReads: Counter;
   /** Label: winner ("first", "second"). */

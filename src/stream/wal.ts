@@ -9,7 +9,8 @@ import type { UploadedObject } from "./upload-plan.ts";
 export interface Wal extends AsyncDisposable {
   /**
    * Visits the records that are durable; those of a stream in the order in which they were appended. `end` never decreases,
-   * and grows where the WAL can be trimmed. Called once, before the first append. The bytes are borrowed until the visit returns. Throws CorruptData when a durable record cannot be read back.
+   * and grows where the WAL can be trimmed. Called once, before the first append. The bytes are borrowed until the visit
+   * returns. Throws CorruptData when a durable record cannot be read back.
    */
   recover(visit: (record: WalRecord, end: WalPosition, place?: WalPlace) => void): Promise<void>;
   /**
@@ -19,6 +20,8 @@ export interface Wal extends AsyncDisposable {
   append(entry: WalEntry): void;
   /** Records that end at or below the position are not needed any more. Settles when their room can be used again. */
   trim(position: WalPosition): Promise<void>;
+  /** Nothing in it counts any more, for whoever might recover it in this process's place. Nothing can be appended after. */
+  abandon(): Promise<void>;
   /**
    * The bytes of a group that is not trimmed, checked, in memory of their own. Missing where a WAL gives no places: then
    * memory keeps every batch until an object holds it. Throws CorruptData when the group is not there as it was written.

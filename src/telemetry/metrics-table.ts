@@ -76,6 +76,11 @@ export const metricsTable = {
     "Bytes of the WAL that are in no committed object: what a recovery would replay.",
   ),
 
+  walIsAlone: gauge(
+    "inlet_wal_is_alone",
+    [],
+    "1 while a WAL of kind replicated has lost one of its two and goes on with the other.",
+  ),
   logCacheBytes: gauge("inlet_log_cache_bytes", [], "Bytes in the log cache."),
   uncommittedBytes: gauge(
     "inlet_uncommitted_bytes",

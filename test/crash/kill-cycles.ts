@@ -3,7 +3,7 @@
  * or doubled, each producer's order holds, committed group offsets never go back, and the topic's table, which is committed
  * all the while, holds each record of the log once. Real processes, a stock client.
  *
- *   node test/crash/kill-cycles.ts [--cycles 50] [--seed N] [--wal file|object]
+ *   node test/crash/kill-cycles.ts [--cycles 50] [--seed N] [--wal file|object|replicated]
  */
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -29,7 +29,7 @@ export const partitions = 3;
 export const producers = 2;
 const group = "crash-group";
 
-export type WalKind = "file" | "object";
+export type WalKind = "file" | "object" | "replicated";
 
 export interface CrashReport {
   readonly seed: number;

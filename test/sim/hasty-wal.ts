@@ -31,6 +31,9 @@ export class HastyWal implements Wal {
   trim(position: Wal["durable"]): Promise<void> {
     return this.#wal.trim(position);
   }
+  abandon(): Promise<void> {
+    return this.#wal.abandon();
+  }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#wal[Symbol.asyncDispose]();
   }

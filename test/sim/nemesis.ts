@@ -23,7 +23,7 @@ export interface Appetite {
   /** Whether retention keeps little. */
   readonly retains: boolean;
   /** Where the broker's WAL lies. */
-  readonly wal: "file" | "object";
+  readonly wal: "file" | "object" | "replicated";
   /** Whether some of the topics are compacted. */
   readonly compacts: boolean;
 }
@@ -36,7 +36,7 @@ export function appetite(random: SimRandom): Appetite {
     quietMsMax: random.pick([800, 2_000, 5_000]),
     isSkewed: random.chance(0.3),
     retains: random.chance(0.4),
-    wal: random.pick(["file", "object"]),
+    wal: random.pick(["file", "object", "replicated"]),
     compacts: random.chance(0.5),
   };
 }

@@ -134,7 +134,7 @@ export interface NodeWorld {
   readonly plant: Plant;
   /** Else it is in files of the disk. */
   readonly isMetadataInBucket: boolean;
-  readonly wal: "file" | "object";
+  readonly wal: "file" | "object" | "replicated";
 }
 
 export class SimNode {

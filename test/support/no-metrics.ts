@@ -19,6 +19,7 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   logCacheBytes: nothing,
   uncommittedBytes: nothing,
   walBytes: nothing,
+  walIsAlone: nothing,
   metadataMirrorLag: nothing,
   unreadableReads: nothing,
   hedgedUploads: nothing,
