@@ -6,8 +6,10 @@ import type { MetricRegistry } from "./telemetry/metrics.ts";
 import type { Metrics, metricsTable } from "./telemetry/metrics-table.ts";
 
 export function coreMetrics(metrics: Metrics): CoreMetrics {
-  // An alarm is shown before it goes off: a rate over a series that only then begins would stay silent.
+  // Shown before they count: a rate over a series that begins with its first event misses that event.
   for (const because of ["missing", "corrupt"]) metrics.unreadableReads.add(0, { because });
+  metrics.walIsAlone.set(0); // Stays so in a WAL that is not replicated.
+  for (const winner of ["first", "second"]) metrics.hedgedUploads.add(0, { winner });
   return {
     generationsQueued: metrics.generationsQueued,
     logCacheBytes: metrics.logCacheBytes,

@@ -1,0 +1,101 @@
+import { setting } from "../../src/base/settings.ts";
+
+/** A thousand dollars: nothing that is sold by the request or the GiB costs more. */
+const nanodollarsMax = 1_000_000_000_000;
+
+export const objectStore = {
+  objectStoreUrl: setting({
+    key: "object.store.url",
+    type: "string",
+    default: "",
+    doc: "s3://bucket/prefix?region=.., gs://bucket/prefix?.., az://container/prefix?account=.., file:///path or memory://, with the parameters of docs/object-stores.md; empty means a directory inside data.directory.",
+  }),
+  objectStoreRequestMsMax: setting({
+    key: "object.store.request.ms.max",
+    type: "ms",
+    default: 30_000,
+    min: 1_000,
+    max: 600_000,
+    doc: "A request to the object store that takes longer is given up; whether a write happened is then settled by repeating it.",
+  }),
+  objectStoreConnectMsMax: setting({
+    key: "object.store.connect.ms.max",
+    type: "ms",
+    default: 3_000,
+    min: 100,
+    max: 60_000,
+    doc: "Longest wait for a connection to the object store.",
+  }),
+  objectStoreSocketsMax: setting({
+    key: "object.store.sockets.max",
+    type: "integer",
+    default: 64,
+    min: 1,
+    max: 1024,
+    doc: "Connections to the object store at a time.",
+  }),
+  objectStoreRetryAttemptsMax: setting({
+    key: "object.store.retry.attempts.max",
+    type: "integer",
+    default: 8,
+    min: 1,
+    max: 100,
+    doc: "Attempts at one request before its failure is reported.",
+  }),
+  objectStoreRetryDelayMsMin: setting({
+    key: "object.store.retry.delay.ms.min",
+    type: "ms",
+    default: 50,
+    min: 1,
+    max: 10_000,
+    doc: "Shortest delay before a request is repeated; it doubles up to object.store.retry.delay.ms.max.",
+  }),
+  objectStoreRetryDelayMsMax: setting({
+    key: "object.store.retry.delay.ms.max",
+    type: "ms",
+    default: 5_000,
+    min: 1,
+    max: 300_000,
+    doc: "Longest delay before a request is repeated.",
+  }),
+  objectStorePriceWriteNanodollars: setting({
+    key: "object.store.price.write.nanodollars",
+    type: "integer",
+    default: 5_000,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one PUT, POST or LIST request, for the metric of what the store costs; default as AWS lists S3 Standard in us-east-1 in 2026 ($5 a million).",
+  }),
+  objectStorePriceReadNanodollars: setting({
+    key: "object.store.price.read.nanodollars",
+    type: "integer",
+    default: 400,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one GET or HEAD request; default as AWS lists S3 Standard in us-east-1 in 2026 ($0.40 a million).",
+  }),
+  objectStorePriceDeleteNanodollars: setting({
+    key: "object.store.price.delete.nanodollars",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of one DELETE or abort request; AWS takes nothing.",
+  }),
+  objectStorePriceInNanodollars: setting({
+    key: "object.store.price.in.nanodollars.per.gib",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of a GiB sent to the store; S3 Standard takes nothing, S3 Express and some gateways do.",
+  }),
+  objectStorePriceOutNanodollars: setting({
+    key: "object.store.price.out.nanodollars.per.gib",
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: nanodollarsMax,
+    doc: "Price of a GiB read from the store; AWS takes nothing within a region.",
+  }),
+};
