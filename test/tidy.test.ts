@@ -27,7 +27,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "src/cli": ["src/base", "src/config", "src/config.ts", "src/inspect"],
 };
 
-/** Files above 400 lines, blank ones and comments left out, and why they are one thought. */
+/** Blank lines and comments left out. */
 const linesMax = 400;
 
 interface Import {
