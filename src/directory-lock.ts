@@ -53,14 +53,20 @@ function isAlive(holder: Holder): boolean {
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EPERM") return false; // EPERM: it lives, and is somebody else's.
   }
+  if (["Z", "X"].includes(statOf(holder.pid)[0] ?? "")) return false; // It has ended; only its parent has not noticed yet.
   return holder.startedAt === "" || holder.startedAt === startOf(holder.pid);
 }
 
 function startOf(pid: number): string {
+  return statOf(pid)[19] ?? "";
+}
+
+/** The fields of /proc/<pid>/stat from the state on; none when this is not Linux, or the process has just ended. */
+function statOf(pid: number): readonly string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return ""; // Not Linux, or the process has just ended: then the pid alone decides.
+    return [];
   }
 }

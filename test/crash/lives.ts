@@ -7,6 +7,7 @@ import { EventEmitter, once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { Kafka, logLevel } from "kafkajs";
 import { startInlet } from "../support/inlet-process.ts";
 import { checkout, freePort } from "../support/processes.ts";
@@ -82,12 +83,27 @@ export async function runLives(options: {
 
 const noted = (): undefined => undefined;
 
-/** The life's whole process group is gone when this resolves. */
+/** The life's whole process group is gone when this resolves: a broker below another command may outlive that by a moment. */
 export async function killLife(life: ChildProcess): Promise<void> {
-  if (life.exitCode !== null || life.signalCode !== null) return;
-  const exit = once(life, "exit");
-  process.kill(-(life.pid as number), "SIGKILL");
-  await exit;
+  const group = -(life.pid as number);
+  if (life.exitCode === null && life.signalCode === null) {
+    const exit = once(life, "exit");
+    process.kill(group, "SIGKILL");
+    await exit;
+  }
+  for (const deadline = performance.now() + goneMsMax; isThere(group); await setTimeout(10))
+    if (performance.now() > deadline) throw new Error(`process group ${group} is still there after ${goneMsMax} ms`);
+}
+
+const goneMsMax = 30_000;
+
+function isThere(group: number): boolean {
+  try {
+    process.kill(group, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether it ends by itself within the time. */
