@@ -18,7 +18,7 @@ interface Accepted {
 export function withRecycledReads(accepted: Socket, server: Server, memory: Uint8Array): Socket {
   const old: Accepted = accepted as Accepted;
   const handle = old._handle;
-  if (handle === undefined || handle === null) return accepted;
+  if (handle === undefined || handle === null) return accepted.resume(); // It was accepted paused.
   old._handle = null;
   const options: SocketConstructorOpts = {
     handle: handle as NonNullable<SocketConstructorOpts["handle"]>,
