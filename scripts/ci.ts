@@ -1,5 +1,9 @@
-/** Runs every suite, one after another, counts what they report, and prints `N passed, N failed` as the last line. */
-import { spawnSync } from "node:child_process";
+/**
+ * Runs every suite, one after another, and counts what they report. What failed is told again at the end, for whoever
+ * sees no more than that; the last line is `N passed, N failed`.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,32 +50,75 @@ const steps: readonly Step[] = [
   vitest("interop", "--config", "vitest.interop.config.ts", ...othersOwnSuites),
 ];
 
+/** Of a step that failed, this much of its output is told again. */
+const outputTailChars = 6_000;
+
 let passed = 0;
 let failed = 0;
+const failures: string[] = [];
 for (const step of steps) {
   console.log(`\n=== ${step.name}: ${step.command.join(" ")}`);
   const startedMs = Date.now();
-  const [file, ...args] = step.command;
-  const result = spawnSync(file as string, args, { stdio: ["ignore", "inherit", "inherit"] });
-  const counts = step.report === undefined ? undefined : readCounts(step.report);
-  passed += counts?.passed ?? (result.status === 0 ? 1 : 0);
+  const { ok, tail } = await run(step.command);
+  const report = step.report === undefined ? undefined : readReport(step.report);
+  passed += report?.passed ?? (ok ? 1 : 0);
   // A runner that exits badly without naming a failed test has failed all the same.
-  failed += Math.max(counts?.failed ?? 0, result.status === 0 ? 0 : 1);
-  console.log(
-    `=== ${step.name}: ${result.status === 0 ? "ok" : "FAILED"} in ${((Date.now() - startedMs) / 1000).toFixed(0)} s`,
-  );
+  failed += Math.max(report?.failures.length ?? 0, ok ? 0 : 1);
+  if (report !== undefined && report.failures.length > 0)
+    failures.push(...report.failures.map((failure) => `${step.name}: ${failure}`));
+  else if (!ok) failures.push(`${step.name}, the end of its output:\n${tail}`);
+  console.log(`=== ${step.name}: ${ok ? "ok" : "FAILED"} in ${((Date.now() - startedMs) / 1000).toFixed(0)} s`);
 }
+for (const failure of failures) console.log(`\n=== FAILED: ${failure}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
-function readCounts(report: string): { readonly passed: number; readonly failed: number } | undefined {
+/** Runs a command, showing its output as it comes and keeping the end of it. */
+async function run([file, ...args]: readonly string[]): Promise<{ readonly ok: boolean; readonly tail: string }> {
+  const child = spawn(file as string, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let tail = "";
+  for (const [from, to] of [
+    [child.stdout, process.stdout],
+    [child.stderr, process.stderr],
+  ] as const)
+    from.setEncoding("utf8").on("data", (text: string) => {
+      to.write(text);
+      tail = (tail + text).slice(-outputTailChars);
+    });
+  const [status] = (await once(child, "close")) as [number | null];
+  return { ok: status === 0, tail };
+}
+
+interface Report {
+  readonly passed: number;
+  /** A file that cannot be loaded, or a test, with what it said. */
+  readonly failures: readonly string[];
+}
+
+function readReport(path: string): Report | undefined {
   try {
-    const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(report, "utf8")) as Record<
-      string,
-      number
-    >;
-    return { passed: numPassedTests ?? 0, failed: Math.max(numFailedTests ?? 0, numFailedTestSuites ?? 0) };
+    const { numPassedTests, testResults } = JSON.parse(readFileSync(path, "utf8")) as VitestReport;
+    const failures = testResults.flatMap(({ name, status, message, assertionResults }) => {
+      const tests = assertionResults.filter((test) => test.status === "failed");
+      if (tests.length === 0) return status === "failed" ? [`${name}\n${message}`] : [];
+      return tests.map((test) => `${name} > ${test.fullName}\n${test.failureMessages.join("\n")}`);
+    });
+    return { passed: numPassedTests, failures };
   } catch {
     return undefined; // The runner died before it wrote its report; its exit status says so.
   }
+}
+
+interface VitestReport {
+  readonly numPassedTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
 }
