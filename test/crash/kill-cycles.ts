@@ -26,7 +26,7 @@ import { seededRandom, silent } from "../support/seeded.ts";
 
 export const topic = "crash";
 export const partitions = 3;
-export const producers = 2;
+const producers = 2;
 const group = "crash-group";
 
 export type WalKind = "file" | "object" | "replicated";
@@ -81,7 +81,7 @@ export async function runKillCycles(options: {
     await admin.createTopics({ topics: [{ topic, numPartitions: partitions }] });
     await admin.disconnect();
     const stop = new AbortController();
-    const loads = Array.from({ length: producers }, (_, index) => load(kafka, index, stop.signal));
+    const loads = (await connectProducers(kafka)).map((producer, index) => load(producer, index, stop.signal));
     const committing = commitLoop(kafkaPort, stop.signal);
     const ends: Ended[] = [];
     for (let cycle = 1; cycle <= options.cycles; cycle += 1) {
@@ -135,19 +135,24 @@ async function ended({ running: { child } }: InletBroker, signal: "SIGKILL" | "S
   return { code, ms: performance.now() - startedMs };
 }
 
+/** They must be connected before a broker is killed: kafkajs gives up when a connection breaks while it asks for a producer id. */
+export async function connectProducers(kafka: Kafka): Promise<readonly Producer[]> {
+  const retry = { retries: 1000, initialRetryTime: 50, maxRetryTime: 250 };
+  const connecting = Array.from({ length: producers }, async () => {
+    const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry });
+    await producer.connect();
+    return producer;
+  });
+  return await Promise.all(connecting);
+}
+
 /** Sends numbered values until told to stop; returns those that were acked. A send that fails for good ends the run. */
 export async function load(
-  kafka: Kafka,
+  producer: Producer,
   index: number,
   signal: AbortSignal,
   wasAcked: () => void = () => undefined,
 ): Promise<readonly string[]> {
-  const producer: Producer = kafka.producer({
-    idempotent: true,
-    maxInFlightRequests: 1,
-    retry: { retries: 1000, initialRetryTime: 50, maxRetryTime: 250 },
-  });
-  await producer.connect();
   const acked: string[] = [];
   for (let next = 0; !signal.aborted; ) {
     const messages = Array.from({ length: 20 }, (_, at) => ({

@@ -11,7 +11,7 @@ import { setTimeout } from "node:timers/promises";
 import { Kafka, logLevel } from "kafkajs";
 import { startInlet } from "../support/inlet-process.ts";
 import { checkout, freePort } from "../support/processes.ts";
-import { check, load, partitions, producers, readAll, topic } from "./kill-cycles.ts";
+import { check, connectProducers, load, partitions, readAll, topic } from "./kill-cycles.ts";
 
 export interface LivesReport {
   readonly acked: number;
@@ -57,8 +57,8 @@ export async function runLives(options: {
     const acks: Acks = {
       within: (ms) => once(acked, "ack", { signal: AbortSignal.timeout(ms) }).then(noted, noted), // Only the timeout rejects.
     };
-    const loads = Array.from({ length: producers }, (_, index) =>
-      load(kafka, index, stop.signal, () => acked.emit("ack")).catch((cause: unknown): readonly string[] => {
+    const loads = (await connectProducers(kafka)).map((producer, index) =>
+      load(producer, index, stop.signal, () => acked.emit("ack")).catch((cause: unknown): readonly string[] => {
         refused.push(`producer ${index} cannot go on: ${String(cause)}`); // A lost batch shows as a gap in its sequences.
         return [];
       }),
