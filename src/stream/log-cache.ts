@@ -143,14 +143,7 @@ export class LogCache {
   /** Adds the batch to the open generation. `after` is the end of the stream's batch before. */
   add(stream: StreamId, after: Offset, batch: CachedBatch): void {
     const generation = this.open;
-    let run = generation.runs.get(stream);
-    if (run === undefined) {
-      run = { generation, from: after, to: batch.to, batches: [], spilled: undefined, bytes: 0, maxTimestamp: -1 };
-      generation.runs.set(stream, run);
-      const runs = this.#runs.get(stream);
-      if (runs === undefined) this.#runs.set(stream, [run]);
-      else runs.push(run);
-    }
+    const run = this.join(stream, after);
     run.batches.push(batch);
     run.to = batch.to;
     run.bytes += batch.bytes.length;
@@ -160,6 +153,19 @@ export class LogCache {
     generation.bytesHeld += batch.bytes.length;
     this.#bytes += batchOverheadBytes + batch.bytes.length;
     this.#makeRoom();
+  }
+
+  /** Makes the stream, which ends at the offset, one of those in the open generation, though it may get no batch. */
+  join(stream: StreamId, end: Offset): Run {
+    const generation = this.open;
+    const known = generation.runs.get(stream);
+    if (known !== undefined) return known;
+    const run = { generation, from: end, to: end, batches: [], spilled: undefined, bytes: 0, maxTimestamp: -1 };
+    generation.runs.set(stream, run);
+    const runs = this.#runs.get(stream);
+    if (runs === undefined) this.#runs.set(stream, [run]);
+    else runs.push(run);
+    return run;
   }
 
   /** Closes the open generation, whose batches then are complete, and opens the next. */

@@ -31,6 +31,8 @@ export interface StreamDeps {
   /** Called after each append. Must not cut a generation before the caller has returned. */
   readonly appended: () => void;
   readonly failed: (cause: unknown) => void;
+  /** Resolves when a committed sidecar of the stream speaks for everything before the offset. */
+  readonly remember: (stream: WritableStream, upTo: Offset) => Promise<void>;
   readonly isAdmitting: () => boolean;
   readonly admitted: () => Promise<void>;
 }
@@ -51,7 +53,9 @@ export class WritableStream implements OpenedStream {
   readonly #ends: StreamEnds;
   readonly #deps: StreamDeps;
   #isClosed = false;
-  #hasAppended = false;
+  #isReplayed = false;
+  /** Up to where the newest committed sidecar speaks. */
+  #rememberedTo: Offset;
 
   constructor(options: {
     readonly id: StreamId;
@@ -67,6 +71,7 @@ export class WritableStream implements OpenedStream {
     this.#epoch = options.epoch;
     this.#ends = options.ends;
     this.#deps = options.deps;
+    this.#rememberedTo = options.sidecar?.upTo ?? (0 as Offset);
   }
 
   get start(): Offset {
@@ -77,9 +82,25 @@ export class WritableStream implements OpenedStream {
     return this.#ends.durable;
   }
 
-  /** Whether the owner has all its state: it appends only after it has replayed what it found at open. */
-  get hasAppended(): boolean {
-    return this.#hasAppended;
+  get enqueuedEnd(): Offset {
+    return this.#ends.enqueued;
+  }
+
+  /** Whether the owner has all its state: it appends, trims and replaces only after it has replayed what it found at open. */
+  get isReplayed(): boolean {
+    return this.#isReplayed;
+  }
+
+  replayed(): void {
+    this.#isReplayed = true;
+  }
+
+  get rememberedTo(): Offset {
+    return this.#rememberedTo;
+  }
+
+  remembered(upTo: Offset): void {
+    this.#rememberedTo = upTo;
   }
 
   get admission(): "admitted" | "backoff" {
@@ -95,7 +116,7 @@ export class WritableStream implements OpenedStream {
     const after = this.#ends.enqueued;
     assert(batch.from >= after, "a batch begins at or after the end of the batch before");
     assert(batch.to > batch.from, "a batch covers at least one offset");
-    this.#hasAppended = true;
+    this.#isReplayed = true;
     this.#ends.enqueued = batch.to;
     return new Promise((resolve, reject) => {
       const { cache, wal, appended, failed } = this.#deps;
@@ -156,11 +177,9 @@ export class WritableStream implements OpenedStream {
     const { cache, metadata } = this.#deps;
     const info = metadata.image.stream(this.id);
     // One that covers nothing carries a sidecar alone, and says nothing about records.
-    const committed: readonly RangeSummary[] = metadata.image
-      .ranges(this.id, this.start)
-      .filter(({ from, to }) => to > from);
+    const committed: readonly RangeSummary[] = metadata.image.ranges(this.id, this.start);
     const cached = cache.runs(this.id).filter((run) => run.to > (info?.end ?? 0));
-    return [...committed, ...cached];
+    return [...committed, ...cached].filter(({ from, to }) => to > from);
   }
 
   async *parts({ from, to }: RangeSummary, timestampMin: number): AsyncIterable<RangeSummary> {
@@ -186,9 +205,10 @@ export class WritableStream implements OpenedStream {
 
   async replace(ranges: readonly StoredRange[], batches: AsyncIterable<Batch>): Promise<"replaced" | "stale"> {
     this.#refuseWhenClosed();
-    const { rewriter, cache } = this.#deps;
-    const answer = await rewriter.replace({ stream: this.id, label: this.options.label }, ranges, batches);
+    const { rewriter, cache, remember } = this.#deps;
     const last = ranges.at(-1);
+    if (last !== undefined) await remember(this, last.to);
+    const answer = await rewriter.replace({ stream: this.id, label: this.options.label }, ranges, batches);
     if (answer === "replaced" && last !== undefined) cache.forgetCommitted(this.id, last.to);
     return answer;
   }

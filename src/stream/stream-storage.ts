@@ -150,6 +150,7 @@ class S3StreamStorage implements StreamStorage {
       unreadable,
       appended: () => this.#cutIfFull(),
       failed: fatal,
+      remember: (stream, upTo) => this.#remember(stream, upTo),
       isAdmitting: () => this.#isAdmitting(),
       admitted: () => this.#admitted(),
     };
@@ -219,10 +220,25 @@ class S3StreamStorage implements StreamStorage {
     const info = metadata.image.stream(id);
     if (info === undefined || to <= info.start) return;
     assert(to <= (this.#ends.get(id)?.durable ?? info.end), "only what is durable can be trimmed");
-    if (to > info.end) await this.flush(); // The metadata knows what objects hold, not what the WAL does.
+    // The metadata knows what objects hold, not what the WAL does.
+    const stream = this.#opened.get(id);
+    if (stream !== undefined) await this.#remember(stream, to);
+    else if (to > info.end) await this.flush();
     const proposal = await metadata.propose([{ kind: "trim-streams", streams: [{ stream: id, start: to }] }]);
     if (proposal.kind === "accepted") return;
     throw new OperationFailed(`trim refused: ${JSON.stringify(proposal.refusal)}`, { happened: "no" });
+  }
+
+  /**
+   * Resolves when a committed sidecar speaks for everything before the offset.
+   * What the owner knows must outlive the batches that it would learn it from again. After a crash there are ranges without a
+   * sidecar; so the stream is made part of the next upload, with a sidecar and perhaps no batch.
+   */
+  async #remember(stream: WritableStream, upTo: Offset): Promise<void> {
+    stream.replayed();
+    if (stream.rememberedTo >= upTo) return;
+    this.#cache.join(stream.id, stream.enqueuedEnd);
+    await this.flush();
   }
 
   async flush(): Promise<void> {
@@ -303,13 +319,16 @@ class S3StreamStorage implements StreamStorage {
     for (const id of generation.runs.keys()) {
       const stream = this.#opened.get(id);
       if (stream === undefined) continue;
-      const sidecar = stream.hasAppended ? Uint8Array.from(stream.options.sidecar()) : undefined;
-      notes.set(id, { label: stream.options.label, sidecar });
+      const sidecar = stream.isReplayed ? Uint8Array.from(stream.options.sidecar()) : undefined;
+      notes.set(id, { stream, upTo: stream.enqueuedEnd, sidecar });
     }
     this.#options.wal.slots?.cut();
     this.#cache.cut(this.#newGeneration());
     this.#uploader.enqueue({ generation, parts: () => this.#parts(generation, notes) }).then(
-      () => this.#admit(),
+      () => {
+        for (const { stream, upTo, sidecar } of notes.values()) if (sidecar !== undefined) stream.remembered(upTo);
+        this.#admit();
+      },
       () => this.#admit(), // The uploader has told `fatal`; who waits must not wait for ever.
     );
   }
@@ -321,14 +340,14 @@ class S3StreamStorage implements StreamStorage {
     for (const [stream, run] of generation.runs) {
       const info = image.stream(stream);
       if (info === undefined) continue;
-      const { label, sidecar } = notes.get(stream) ?? { label: new Uint8Array(), sidecar: undefined };
+      const known = notes.get(stream);
       parts.push({
         stream,
         epoch: info.epoch,
         from: run.from,
         to: run.to,
-        label,
-        sidecar,
+        label: known?.stream.options.label ?? new Uint8Array(),
+        sidecar: known?.sidecar,
         batches: kept(run, info.start),
       });
     }
@@ -396,8 +415,11 @@ class S3StreamStorage implements StreamStorage {
 /** Of a budget; the rest is for what is on its way when appends begin to be held back. */
 const admittedShare = 0.9;
 
+/** Of an opened stream at a cut. */
 interface Notes {
-  readonly label: Uint8Array;
+  readonly stream: WritableStream;
+  /** Where it ended. */
+  readonly upTo: Offset;
   readonly sidecar: Uint8Array | undefined;
 }
 

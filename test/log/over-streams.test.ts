@@ -107,6 +107,23 @@ describe.each(["from the WAL", "from objects", "from both"])("after a restart, %
   });
 });
 
+describe("repeats are known though the records that tell of them are gone", () => {
+  test.each([
+    ["and what a crash left was uploaded before", true],
+    ["and what a crash left is in the WAL alone", false],
+  ])("deleted, %s", async (_, isUploaded) => {
+    await produce(batch(0));
+    await node.storage.flush();
+    await produce(batch(10));
+    await produce(batch(20));
+    await node.restart(); // The partition appends nothing from here on: its next range would have no sidecar.
+    if (isUploaded) await node.storage.flush();
+    expect(await partition().deleteRecords(25 as Offset)).toEqual({ kind: "moved", logStart: 25 });
+    await node.restart();
+    expect([await produce(batch(10)), await produce(batch(20)), await produce(batch(30))]).toEqual([10, 20, 30]);
+  });
+});
+
 test("a deleted topic is gone after a restart too", async () => {
   await produce(batch(0));
   await node.metadata.propose([{ kind: "delete-topic", topicId }]);
