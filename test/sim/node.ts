@@ -28,7 +28,7 @@ import { type RouteFaults, routesFetch } from "../support/routes-fetch.ts";
 import { NodeClock, type SimClock } from "./clock.ts";
 import type { SimDisk } from "./disk.ts";
 import { ghostMsMax } from "./nemesis.ts";
-import { FaultyStore, type StoreFaults } from "./object-store.ts";
+import { calmStore, FaultyStore, type StoreFaults } from "./object-store.ts";
 import type { Plant } from "./plants.ts";
 import type { SimRandom } from "./random.ts";
 
@@ -120,8 +120,9 @@ const settings: Settings = {
   tableCatalogRequestMsMax: 8_000,
 };
 
-/** A ghost of a write lands, grows old, and is found and removed. */
-export const garbageGoneMs = ghostMsMax + 2 * settings.orphanAgeMsMin + 2 * settings.garbageGraceMs;
+/** A listing that got no answer is given up, and a ghost of a write has landed; then it grows old, is found and removed. */
+export const garbageGoneMs =
+  Math.max(ghostMsMax, calmStore.stallMs) + 2 * settings.orphanAgeMsMin + 2 * settings.garbageGraceMs;
 
 export interface NodeWorld {
   readonly clock: SimClock;
