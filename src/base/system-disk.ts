@@ -2,12 +2,16 @@
 import { constants } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { DirectWriter } from "./direct-writes.ts";
 import { type DirectoryEntry, type Disk, type DiskFile, diskErrorCode } from "./disk.ts";
 import { assert, OperationFailed } from "./errors.ts";
 
 export const systemDisk: Disk = {
   async open(path, mode) {
-    return new SystemFile(await open(path, openFlags[mode]), mode === "durable" && syncsWrites === undefined);
+    const handle = await open(path, openFlags[mode]);
+    if (mode !== "durable") return new SystemFile(handle, { syncsAfterWrite: false, direct: undefined });
+    const direct = await DirectWriter.open(path);
+    return new SystemFile(handle, { syncsAfterWrite: syncsWrites === undefined, direct });
   },
 
   async list(directory) {
@@ -51,10 +55,15 @@ async function syncDirectory(path: string): Promise<void> {
 class SystemFile implements DiskFile {
   readonly #handle: FileHandle;
   readonly #syncsAfterWrite: boolean;
+  readonly #direct: DirectWriter | undefined;
 
-  constructor(handle: FileHandle, syncsAfterWrite: boolean) {
+  constructor(
+    handle: FileHandle,
+    options: { readonly syncsAfterWrite: boolean; readonly direct: DirectWriter | undefined },
+  ) {
     this.#handle = handle;
-    this.#syncsAfterWrite = syncsAfterWrite;
+    this.#syncsAfterWrite = options.syncsAfterWrite;
+    this.#direct = options.direct;
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -68,6 +77,7 @@ class SystemFile implements DiskFile {
   }
 
   async write(views: readonly Uint8Array[], position: number): Promise<void> {
+    if ((await this.#direct?.write(views, position)) === true) return;
     let rest = views.filter((view) => view.length > 0);
     let at = position;
     while (rest.length > 0) {
@@ -95,8 +105,9 @@ class SystemFile implements DiskFile {
     return (await this.#handle.stat()).mtimeMs;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#handle.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#direct?.[Symbol.asyncDispose]();
+    await this.#handle.close();
   }
 }
 

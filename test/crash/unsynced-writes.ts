@@ -2,6 +2,10 @@
 import { plantMutant } from "../support/mutate.ts";
 
 plantMutant({
+  file: "src/base/direct-writes.ts",
+  edits: [{ find: "if (O_DIRECT === undefined ||", put: "if (O_DIRECT !== undefined ||" }],
+});
+plantMutant({
   file: "src/base/system-disk.ts",
   edits: [{ find: "durable: constants.O_RDWR | (syncsWrites ?? 0)", put: "durable: constants.O_RDWR" }],
 });
