@@ -10,7 +10,7 @@
  * A checkpoint holds the image that the entries up to `seq` fold to:
  *
  *   file     | magic 8 | version 4 | seq 8 | hash 32 | length 8 | CRC-32C of the image 4 | CRC-32C of all before 4 | image |
- *   image    | format 1 | head | then, in the order of imageSchemas, for each: count 4, that many of them |
+ *   image    in the words of schemas/storage-image.ts
  *
  * A number here is never reused; a message grows by tagged fields, or by a version that readers get one release before
  * writers write it. An unknown type or version stops the reader: it must not guess what the cluster agreed on.
@@ -27,7 +27,6 @@ import {
   nullable,
   string,
   struct,
-  tagged,
   uint16,
   uuid,
 } from "../src/base/codec.ts";
@@ -37,11 +36,11 @@ export const hashBytes = 32;
 /** Before the events. */
 export const entryHeadBytes = 8 + 4 + 8 + 16 + hashBytes;
 
-const versions = [0, 0] as const;
-const flexible = 0;
-const configs = array(struct({ key: string, value: string }));
-const manifest = nullable(struct({ location: string, bytes: int64, rows: int64 }));
-const tableRange = struct({ partition: int32, from: int64, to: int64, skips: int64 });
+export const versions = [0, 0] as const;
+export const flexible = 0;
+export const configs = array(struct({ key: string, value: string }));
+export const manifest = nullable(struct({ location: string, bytes: int64, rows: int64 }));
+export const tableRange = struct({ partition: int32, from: int64, to: int64, skips: int64 });
 
 /** By the kind of src/metadata/events.ts. */
 export const eventSchemas = {
@@ -247,6 +246,15 @@ export const eventSchemas = {
     type: 41,
     schema: message({ name: "DropNamespace", versions, flexible, fields: { namespace: string } }),
   },
+  "set-facts": {
+    type: 50,
+    schema: message({
+      name: "SetFacts",
+      versions,
+      flexible,
+      fields: { facts: array(struct({ table: int8, key: string, value: nullable(string) })) },
+    }),
+  },
   "move-table-pointers": {
     type: 42,
     schema: message({
@@ -275,7 +283,16 @@ export const slotMagic = "INLETENT";
 export const slotVersion = 1;
 /** Entries 1 to this are the first block that a log in a bucket forgets as a whole. Part of the names: never changes. */
 export const goneBlockEntries = 1024;
-export const imageFormat = 1;
+/** Persisted as indexes: append only. */
+export const factTables = [
+  "scram-credentials",
+  "acls",
+  "quotas",
+  "delegation-tokens",
+  "features",
+  "group-configs",
+  "client-metrics",
+] as const;
 /** Persisted as indexes: append only. */
 export const refusalReasons = [
   "fenced",
@@ -286,142 +303,3 @@ export const refusalReasons = [
   "stale-version",
   "invalid",
 ] as const;
-
-const offsets = array(struct({ partition: int32, offset: int64 }));
-const lanes = array(struct({ lane: string, offsets }));
-
-export const imageHead = message({
-  name: "ImageHead",
-  versions,
-  flexible,
-  fields: {
-    clusterId: uuid,
-    seq: int64,
-    hash: bytes,
-    nextProducerId: int64,
-    producerIdsAt: int64,
-    nextStreamId: int64,
-    nextObjectNumber: int64,
-  },
-});
-
-/** What an image is made of. Items are sorted by their first field, so equal images are equal bytes. */
-export const imageSchemas = {
-  node: message({
-    name: "ImageNode",
-    versions,
-    flexible,
-    fields: {
-      id: int32,
-      epoch: int64,
-      incarnation: uuid,
-      host: string,
-      port: int32,
-      rack: nullable(string),
-      wals: tagged(0, 0, array(struct({ epoch: int64, slot: int64, slotsInFlightMax: int32 })), []),
-    },
-  }),
-  decisions: message({
-    name: "ImageDecisions",
-    versions,
-    flexible,
-    fields: {
-      node: int32,
-      /** Oldest first. */
-      operations: array(
-        struct({
-          opId: uuid,
-          seq: int64,
-          refusals: array(nullable(struct({ reason: int8, detail: string, by: int64 }))),
-        }),
-      ),
-    },
-  }),
-  brokerConfigs: message({
-    name: "ImageBrokerConfigs",
-    versions,
-    flexible,
-    fields: { node: nullable(struct({ id: int32 })), configs },
-  }),
-  topic: message({
-    name: "ImageTopic",
-    versions,
-    flexible,
-    fields: { id: uuid, name: string, partitions: array(int64), configs, predecessors: int32 },
-  }),
-  generation: message({ name: "ImageGeneration", versions, flexible, fields: { name: string, count: int32 } }),
-  object: message({
-    name: "ImageObject",
-    versions,
-    flexible,
-    fields: {
-      number: int64,
-      key: string,
-      bytes: int64,
-      kind: int8,
-      node: int32,
-      committedAt: int64,
-      live: int32,
-      /** 0: streams name it. */
-      unreferencedSince: int64,
-    },
-  }),
-  stream: message({
-    name: "ImageStream",
-    versions,
-    flexible,
-    fields: {
-      id: int64,
-      topicId: uuid,
-      partition: int32,
-      epoch: int32,
-      node: nullable(struct({ id: int32 })),
-      start: int64,
-      end: int64,
-      /** Rows of six little-endian doubles (src/metadata/range-columns.ts). */
-      ranges: bytes,
-    },
-  }),
-  table: message({
-    name: "ImageTable",
-    versions,
-    flexible,
-    fields: {
-      id: uuid,
-      topicId: uuid,
-      generation: int32,
-      catalog: string,
-      name: string,
-      state: int8,
-      reason: string,
-      schemaVersion: int32,
-      schema: bytes,
-      pending: array(
-        struct({
-          seq: int64,
-          nodeEpoch: int64,
-          lane: string,
-          schemaId: int32,
-          specId: int32,
-          mappingVersion: int32,
-          ranges: array(tableRange),
-          main: manifest,
-          deadLetters: manifest,
-        }),
-      ),
-      committedSeq: int64,
-      lanes,
-      committedLanes: lanes,
-    },
-  }),
-  namespace: message({
-    name: "ImageNamespace",
-    versions,
-    flexible,
-    fields: {
-      name: string,
-      properties: configs,
-      tables: array(struct({ table: string, location: string })),
-    },
-  }),
-} as const;

@@ -1,12 +1,6 @@
 /** The image to bytes and back: decode(encode(image)) is the same image, and equal images are equal bytes. */
-import {
-  imageFormat,
-  imageHead,
-  imageSchemas,
-  objectKinds,
-  refusalReasons,
-  tableStates,
-} from "../../schemas/storage.ts";
+import { factTables, objectKinds, refusalReasons, tableStates } from "../../schemas/storage.ts";
+import { imageFormat, imageHead, imageSchemas } from "../../schemas/storage-image.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import type { Infer, InferInput, Message } from "../base/codec.ts";
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
@@ -77,6 +71,10 @@ export function* encodeImage(image: ImageState): Generator<readonly Uint8Array[]
       location,
     })),
   }));
+  yield* section(imageSchemas.facts, image.factTables, (facts, table) => ({
+    table,
+    facts: sorted(facts).map(([key, value]) => ({ key, value })),
+  }));
 }
 
 export function decodeImage(bytes: Uint8Array, source: string): ImageState {
@@ -103,8 +101,17 @@ export function* decodeImageSteps(bytes: Uint8Array, source: string): Generator<
     image.namespaceProperties.set(name, fromPairs(properties));
     if (tables.length > 0) image.pointers.set(name, new Map(tables.map(({ table, location }) => [table, location])));
   }
+  // An image from before there were facts ends here.
+  if (reader.remaining > 0) readFacts(reader, image);
   if (reader.remaining > 0) reader.corrupt("the end of the image", `${reader.remaining} more bytes`);
   return image;
+}
+
+function readFacts(reader: ByteReader, image: ImageState): void {
+  for (const { table, facts } of items(reader, imageSchemas.facts)) {
+    const known = factTables.find((each) => each === table) ?? reader.corrupt("a table of facts", table);
+    image.factTables.set(known, new Map(facts.map(({ key, value }) => [key, value])));
+  }
 }
 
 function readNodes(reader: ByteReader, image: ImageState): void {

@@ -1,5 +1,5 @@
 /** Events to bytes and back, as schemas/storage.ts draws them. */
-import { entryFormat, eventSchemas, objectKinds, tableStates } from "../../schemas/storage.ts";
+import { entryFormat, eventSchemas, factTables, objectKinds, tableStates } from "../../schemas/storage.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import type { Infer, Message } from "../base/codec.ts";
 import { assert } from "../base/errors.ts";
@@ -81,6 +81,12 @@ const mappings: { readonly [K in Kind]?: Mapping<K> } = {
   "table-state": {
     toWire: (event) => ({ ...event, state: tableStates.indexOf(event.state) }),
     fromWire: (wire, reader) => ({ ...wire, state: named(tableStates, wire.state, reader) }),
+  },
+  "set-facts": {
+    toWire: ({ facts }) => ({ facts: facts.map((fact) => ({ ...fact, table: factTables.indexOf(fact.table) })) }),
+    fromWire: ({ facts }, reader) => ({
+      facts: facts.map((fact) => ({ ...fact, table: named(factTables, fact.table, reader) })),
+    }),
   },
   "put-namespace": {
     toWire: (event) => ({ ...event, properties: toPairs(event.properties) }),

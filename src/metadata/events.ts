@@ -2,6 +2,7 @@
  * What can happen to the cluster. A group of these is one entry of the metadata log and is accepted or refused as a
  * whole. Their bytes are declared in schemas/storage.ts; what each does to the image is in apply-*.ts.
  */
+import type { factTables } from "../../schemas/storage.ts";
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
 
 export type MetadataEvent =
@@ -10,6 +11,7 @@ export type MetadataEvent =
   | StreamEvent
   | TableEvent
   | CatalogEvent
+  | FactEvent
   /** Gives the node the producer ids [first, first + count), `first` being what the image then says. */
   | { readonly kind: "allocate-producer-ids"; readonly count: number };
 
@@ -188,6 +190,18 @@ export type CatalogEvent =
         readonly location: string | null;
       }[];
     };
+
+/**
+ * What administrators have set that belongs to no topic and no node: a table, a key, a text in the words of its owner. The fold
+ * does not look into it, so a key is as small as what may change alone: two administrators at once both succeed.
+ */
+export interface FactEvent {
+  readonly kind: "set-facts";
+  /** `value` null: the key is removed. */
+  readonly facts: readonly { readonly table: FactTable; readonly key: string; readonly value: string | null }[];
+}
+
+export type FactTable = (typeof factTables)[number];
 
 /** Why the fold left an entry without effect. */
 export type Refusal =

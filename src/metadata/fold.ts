@@ -12,6 +12,7 @@ import { assert, unreachable } from "../base/errors.ts";
 import type { NodeEpoch, Uuid } from "../base/ids.ts";
 import { applyCatalogEvent } from "./apply-catalog.ts";
 import type { ApplyContext, Verdict } from "./apply-context.ts";
+import { applySetFacts } from "./apply-facts.ts";
 import { applyAllocateProducerIds, applyNodeEvent } from "./apply-nodes.ts";
 import { applyStreamEvent } from "./apply-streams.ts";
 import { applyTableEvent } from "./apply-tables.ts";
@@ -111,6 +112,8 @@ function applyEvent(image: ImageState, event: MetadataEvent, context: ApplyConte
     case "table-schema":
     case "table-state":
       return applyTableEvent(image, event, context);
+    case "set-facts":
+      return applySetFacts(image, event, context);
     case "put-namespace":
     case "drop-namespace":
     case "move-table-pointers":

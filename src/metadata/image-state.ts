@@ -2,7 +2,7 @@
 import { assert } from "../base/errors.ts";
 import { type NodeEpoch, type NodeId, type Offset, type Seq, type StreamId, type Uuid, uuidZero } from "../base/ids.ts";
 import { genesisHash } from "./entry-format.ts";
-import type { Configs, Refusal } from "./events.ts";
+import type { Configs, FactTable, Refusal } from "./events.ts";
 import type {
   CommittedRange,
   Image,
@@ -55,6 +55,7 @@ export interface Decision {
 }
 
 export const noConfigs: Configs = new Map();
+const noFacts: ReadonlyMap<string, string> = new Map();
 const noOffsets: ReadonlyMap<number, Offset> = new Map();
 
 export class ImageState implements Image {
@@ -83,6 +84,7 @@ export class ImageState implements Image {
   readonly objectsByNumber = new ShardedMap<number, ObjectState>(shardOfNumber);
   readonly unreferencedSince = new Map<string, Seq>();
   readonly tableStates = new Map<Uuid, TableState>();
+  readonly factTables = new Map<FactTable, Map<string, string>>();
   readonly namespaceProperties = new Map<string, Configs>();
   readonly pointers = new Map<string, Map<string, string>>();
 
@@ -152,6 +154,14 @@ export class ImageState implements Image {
 
   tables(): Iterable<TableInfo> {
     return this.tableStates.values();
+  }
+
+  fact(table: FactTable, key: string): string | undefined {
+    return this.factTables.get(table)?.get(key);
+  }
+
+  facts(table: FactTable): ReadonlyMap<string, string> {
+    return this.factTables.get(table) ?? noFacts;
   }
 
   namespace(name: string): Configs | undefined {

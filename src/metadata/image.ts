@@ -1,6 +1,6 @@
 /** The fold of the metadata log: what the cluster looks like. This file is its reading surface. */
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
-import type { Configs, ObjectRange, RoundManifest, TableRange } from "./events.ts";
+import type { Configs, FactTable, ObjectRange, RoundManifest, TableRange } from "./events.ts";
 
 export interface Image {
   readonly clusterId: Uuid;
@@ -32,6 +32,10 @@ export interface Image {
 
   table(id: Uuid): TableInfo | undefined;
   tables(): Iterable<TableInfo>;
+  /** What administrators have set under this key; undefined when nothing. */
+  fact(table: FactTable, key: string): string | undefined;
+  facts(table: FactTable): ReadonlyMap<string, string>;
+
   namespace(name: string): Configs | undefined;
   namespaces(): Iterable<readonly [name: string, properties: Configs]>;
   tablePointer(namespace: string, table: string): string | undefined;

@@ -497,3 +497,17 @@ describe("catalog", () => {
     expect(propose({ kind: "drop-namespace", namespace: "n" })).toBe("missing");
   });
 });
+
+test("facts are set and removed key by key, in tables of their own", () => {
+  const set = (...facts: [key: string, value: string | null][]): MetadataEvent => ({
+    kind: "set-facts",
+    facts: facts.map(([key, value]) => ({ table: "acls", key, value })),
+  });
+  expect(propose(set(["a", "1"], ["b", "2"]))).toBe("ok");
+  expect(propose(set(["a", null], ["c", null], ["b", "3"]))).toBe("ok");
+  expect([...cluster.image.facts("acls")]).toEqual([["b", "3"]]);
+  expect(cluster.image.fact("acls", "b")).toBe("3");
+  expect(cluster.image.fact("quotas", "b")).toBeUndefined();
+  expect(propose(set(["b", null]))).toBe("ok");
+  expect(cluster.image.factTables.size).toBe(0);
+});

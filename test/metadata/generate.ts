@@ -1,4 +1,5 @@
 /** Random histories for the laws of the fold: mostly sensible proposals, some that must be refused. */
+import { factTables } from "../../schemas/storage.ts";
 import type { NodeEpoch, NodeId, Offset, Seq, Uuid } from "../../src/base/ids.ts";
 import { uuidRandom } from "../../src/base/ids.ts";
 import type { LogEntry, StoredEntry } from "../../src/metadata/cas-log.ts";
@@ -227,6 +228,14 @@ function catalogEvent(random: SimRandom, image: ImageState): MetadataEvent {
   return random.pick<MetadataEvent>([
     { kind: "put-namespace", namespace, properties: new Map([["k", "v"]]), mustBeNew: random.chance(0.5) },
     { kind: "drop-namespace", namespace },
+    {
+      kind: "set-facts",
+      facts: Array.from({ length: random.below(3) }, () => ({
+        table: random.pick(factTables),
+        key: `k${random.below(3)}`,
+        value: random.pick([null, `v${random.below(9)}`]),
+      })),
+    },
     { kind: "move-table-pointers", pointers },
     { kind: "move-table-pointers", pointers },
   ]);

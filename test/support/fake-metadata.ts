@@ -152,6 +152,8 @@ export class FakeMetadata {
       nextProducerId: 0,
       table: nothing,
       tables: nothing,
+      fact: nothing,
+      facts: () => new Map(),
       namespace: nothing,
       namespaces: nothing,
       tablePointer: nothing,
