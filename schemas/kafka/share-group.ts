@@ -1,5 +1,16 @@
 /** Members of share groups (KIP-932), and the groups seen from outside. */
-import { array, boolean, int16, int32, message, nullable, optional, string, struct, uuid } from "../../src/base/codec.ts";
+import {
+  array,
+  boolean,
+  int16,
+  int32,
+  message,
+  nullable,
+  optional,
+  string,
+  struct,
+  uuid,
+} from "../../src/base/codec.ts";
 
 /** Epoch 0 joins, -1 leaves. Null: as in the last heartbeat. */
 export const shareGroupHeartbeatRequest = message({

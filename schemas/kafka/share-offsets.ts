@@ -1,5 +1,17 @@
 /** Where share groups are: read, moved and forgotten by administrators. */
-import { array, int16, int32, int64, message, nullable, optional, since, string, struct, uuid } from "../../src/base/codec.ts";
+import {
+  array,
+  int16,
+  int32,
+  int64,
+  message,
+  nullable,
+  optional,
+  since,
+  string,
+  struct,
+  uuid,
+} from "../../src/base/codec.ts";
 
 /** Topics null: all of the group. */
 export const describeShareGroupOffsetsRequest = message({

@@ -5,7 +5,19 @@
  *   __share_group_state   key | int16 what: 0 snapshot, 1 update | group, topic id, partition |
  *   values                    | int16 version 0 | fields |         no value: a tombstone
  */
-import { array, int8, int16, int32, int64, message, nullable, string, struct, tagged, uuid } from "../../src/base/codec.ts";
+import {
+  array,
+  int8,
+  int16,
+  int32,
+  int64,
+  message,
+  nullable,
+  string,
+  struct,
+  tagged,
+  uuid,
+} from "../../src/base/codec.ts";
 
 const groupFields = { groupId: string };
 const memberFields = { groupId: string, memberId: string };
@@ -16,12 +28,42 @@ const flexible = { versions: [0, 0], flexible: 0 } as const;
 const topicPartitions = array(struct({ topicId: uuid, partitions: array(int32) }));
 
 /** The first version a key knows is its kind, so the numbers double as versions. */
-export const shareGroupMemberMetadataKey = message({ name: "ShareGroupMemberMetadataKey", versions: [10, 10], ...plain, fields: memberFields });
-export const shareGroupMetadataKey = message({ name: "ShareGroupMetadataKey", versions: [11, 11], ...plain, fields: groupFields });
-export const shareGroupTargetAssignmentMetadataKey = message({ name: "ShareGroupTargetAssignmentMetadataKey", versions: [12, 12], ...plain, fields: groupFields });
-export const shareGroupTargetAssignmentMemberKey = message({ name: "ShareGroupTargetAssignmentMemberKey", versions: [13, 13], ...plain, fields: memberFields });
-export const shareGroupCurrentMemberAssignmentKey = message({ name: "ShareGroupCurrentMemberAssignmentKey", versions: [14, 14], ...plain, fields: memberFields });
-export const shareGroupStatePartitionMetadataKey = message({ name: "ShareGroupStatePartitionMetadataKey", versions: [15, 15], ...plain, fields: groupFields });
+export const shareGroupMemberMetadataKey = message({
+  name: "ShareGroupMemberMetadataKey",
+  versions: [10, 10],
+  ...plain,
+  fields: memberFields,
+});
+export const shareGroupMetadataKey = message({
+  name: "ShareGroupMetadataKey",
+  versions: [11, 11],
+  ...plain,
+  fields: groupFields,
+});
+export const shareGroupTargetAssignmentMetadataKey = message({
+  name: "ShareGroupTargetAssignmentMetadataKey",
+  versions: [12, 12],
+  ...plain,
+  fields: groupFields,
+});
+export const shareGroupTargetAssignmentMemberKey = message({
+  name: "ShareGroupTargetAssignmentMemberKey",
+  versions: [13, 13],
+  ...plain,
+  fields: memberFields,
+});
+export const shareGroupCurrentMemberAssignmentKey = message({
+  name: "ShareGroupCurrentMemberAssignmentKey",
+  versions: [14, 14],
+  ...plain,
+  fields: memberFields,
+});
+export const shareGroupStatePartitionMetadataKey = message({
+  name: "ShareGroupStatePartitionMetadataKey",
+  versions: [15, 15],
+  ...plain,
+  fields: groupFields,
+});
 
 export const shareGroupMemberMetadataValue = message({
   name: "ShareGroupMemberMetadataValue",
@@ -73,11 +115,23 @@ export const shareGroupStatePartitionMetadataValue = message({
 
 const sharePartitionFields = { groupId: string, topicId: uuid, partition: int32 };
 
-export const shareSnapshotKey = message({ name: "ShareSnapshotKey", versions: [0, 0], ...plain, fields: sharePartitionFields });
-export const shareUpdateKey = message({ name: "ShareUpdateKey", versions: [1, 1], ...plain, fields: sharePartitionFields });
+export const shareSnapshotKey = message({
+  name: "ShareSnapshotKey",
+  versions: [0, 0],
+  ...plain,
+  fields: sharePartitionFields,
+});
+export const shareUpdateKey = message({
+  name: "ShareUpdateKey",
+  versions: [1, 1],
+  ...plain,
+  fields: sharePartitionFields,
+});
 
 /** State: 0 available, 2 acknowledged, 4 archived. */
-const stateBatches = array(struct({ firstOffset: int64, lastOffset: int64, deliveryState: int8, deliveryCount: int16 }));
+const stateBatches = array(
+  struct({ firstOffset: int64, lastOffset: int64, deliveryState: int8, deliveryCount: int16 }),
+);
 
 export const shareSnapshotValue = message({
   name: "ShareSnapshotValue",

@@ -13,7 +13,9 @@ export interface ShareGroupConfig {
 }
 
 /** Where a share-partition begins that nobody has read. */
-export type ShareReset = { readonly kind: "earliest" | "latest" } | { readonly kind: "by-duration"; readonly ms: number };
+export type ShareReset =
+  | { readonly kind: "earliest" | "latest" }
+  | { readonly kind: "by-duration"; readonly ms: number };
 
 export type ShareConfigOf = (groupId: string) => ShareGroupConfig;
 
@@ -31,7 +33,12 @@ export function shareGroupConfig(texts: ReadonlyMap<string, string>, defaults: S
     deliveryCountLimit: number("share.delivery.count.limit", defaults.deliveryCountLimit),
     locksMax: number("share.partition.max.record.locks", defaults.locksMax),
     isRenewAllowed: (texts.get("share.renew.acknowledge.enable") ?? `${defaults.isRenewAllowed}`) === "true",
-    isolation: isolation === undefined ? defaults.isolation : isolation === "read_committed" ? "read-committed" : "read-uncommitted",
+    isolation:
+      isolation === undefined
+        ? defaults.isolation
+        : isolation === "read_committed"
+          ? "read-committed"
+          : "read-uncommitted",
     reset: shareReset(texts.get("share.auto.offset.reset")) ?? defaults.reset,
   };
 }
@@ -41,7 +48,12 @@ export function shareReset(text: string | undefined): ShareReset | undefined {
   if (text === "earliest" || text === "latest") return { kind: text };
   const match = /^by_duration:P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$/i.exec(text ?? "");
   if (match === null || match.slice(1).every((part) => part === undefined)) return undefined;
-  const [days, hours, minutes, seconds] = match.slice(1).map((part) => Number(part ?? 0)) as [number, number, number, number];
+  const [days, hours, minutes, seconds] = match.slice(1).map((part) => Number(part ?? 0)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   return { kind: "by-duration", ms: Math.round((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000) };
 }
 

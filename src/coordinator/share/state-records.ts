@@ -83,9 +83,17 @@ export function updateRecord(key: SharePartitionKey, snapshotEpoch: number, upda
 export function decodeShareState(key: Uint8Array, value: Uint8Array | null): ShareStateRecord {
   switch (versionOf(key)) {
     case snapshotKeyVersion:
-      return { kind: "snapshot", key: decodeVersioned(shareSnapshotKey, key), state: value === null ? null : decodeSnapshot(value) };
+      return {
+        kind: "snapshot",
+        key: decodeVersioned(shareSnapshotKey, key),
+        state: value === null ? null : decodeSnapshot(value),
+      };
     case updateKeyVersion:
-      return { kind: "update", key: decodeVersioned(shareUpdateKey, key), update: value === null ? null : decodeUpdate(value) };
+      return {
+        kind: "update",
+        key: decodeVersioned(shareUpdateKey, key),
+        update: value === null ? null : decodeUpdate(value),
+      };
     default:
       return { kind: "foreign" };
   }
@@ -95,7 +103,15 @@ function decodeSnapshot(value: Uint8Array): ShareState {
   const decoded = decodeVersioned(shareSnapshotValue, value);
   const { snapshotEpoch, stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount } = decoded;
   const createdAt = decoded.createTimestamp;
-  return { snapshotEpoch, stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, createdAt, batches: decoded.stateBatches.map(decodedBatch) };
+  return {
+    snapshotEpoch,
+    stateEpoch,
+    leaderEpoch,
+    startOffset,
+    deliveryCompleteCount,
+    createdAt,
+    batches: decoded.stateBatches.map(decodedBatch),
+  };
 }
 
 function decodeUpdate(value: Uint8Array): ShareUpdate {
@@ -121,7 +137,12 @@ const stateByCode = new Map(
 function decodedBatch({ firstOffset, lastOffset, deliveryState, deliveryCount }: EncodedBatch): StateBatch {
   const state = stateByCode.get(deliveryState);
   if (state === undefined || state === "acquired" || lastOffset < firstOffset) {
-    throw new CorruptData({ source: "a state batch of a share-partition", position: 0, expected: "a state that is kept and a range", found: `${deliveryState} of ${firstOffset} to ${lastOffset}` });
+    throw new CorruptData({
+      source: "a state batch of a share-partition",
+      position: 0,
+      expected: "a state that is kept and a range",
+      found: `${deliveryState} of ${firstOffset} to ${lastOffset}`,
+    });
   }
   return { first: firstOffset, last: lastOffset, state, deliveryCount };
 }

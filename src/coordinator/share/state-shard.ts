@@ -116,7 +116,9 @@ export class ShareStateShard implements Shard {
     }
     entry.state = after;
     entry.updates += 1;
-    return (await this.#append([updateRecord(key, after.snapshotEpoch, update)])) === undefined ? "NOT_COORDINATOR" : "NONE";
+    return (await this.#append([updateRecord(key, after.snapshotEpoch, update)])) === undefined
+      ? "NOT_COORDINATOR"
+      : "NONE";
   }
 
   async remove(key: SharePartitionKey): Promise<StateError> {
