@@ -3,6 +3,17 @@ import { assert } from "../base/errors.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "./api-table.ts";
 import type { DecodedRequest } from "./frame.ts";
 
+/** Who asks, as Kafka names it: `User:alice`. */
+export interface Principal {
+  readonly type: "User";
+  readonly name: string;
+  /** Authenticated by a delegation token: it acts as its owner, but gives out no tokens. */
+  readonly isTokenAuthenticated: boolean;
+}
+
+/** Whoever has not said who it is, on a listener that does not ask. */
+export const anonymous: Principal = { type: "User", name: "ANONYMOUS", isTokenAuthenticated: false };
+
 /** What a handler knows of who asks. */
 export interface RequestContext {
   readonly apiVersion: number;
@@ -11,6 +22,7 @@ export interface RequestContext {
   readonly clientHost: string;
   /** Name of the listener that the connection came in by. */
   readonly listener: string;
+  readonly principal: Principal;
   /** Aborts when the connection is gone: nobody waits for the answer any more. */
   readonly signal: AbortSignal;
 }

@@ -12,7 +12,7 @@ import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
 import type { ApiName } from "../protocol/api-table.ts";
-import type { Dispatcher, RequestContext } from "../protocol/dispatch.ts";
+import { anonymous, type Dispatcher, type Principal, type RequestContext } from "../protocol/dispatch.ts";
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
 import type { FrameBudget, FrameReader } from "./frame-budget.ts";
@@ -89,6 +89,7 @@ const requestsPerTurnMax = 16;
 export class Connection implements FrameReader {
   readonly #options: ConnectionOptions;
   readonly #frames: FrameAssembler;
+  readonly #principal: Principal = anonymous;
   readonly #queue = new ResponseQueue<Work, Reply>();
   readonly #gone = new AbortController();
   /** Charged for the frame that is not complete, and for what was read but not decoded. */
@@ -310,6 +311,7 @@ export class Connection implements FrameReader {
       clientId: request.clientId,
       clientHost: this.#options.clientHost,
       listener: this.#options.listener,
+      principal: this.#principal,
       signal: this.#gone.signal,
     };
   }

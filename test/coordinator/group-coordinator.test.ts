@@ -2,10 +2,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Uuid, uuidZero } from "../../src/base/ids.ts";
-import { coordinatorPartition, GroupCoordinator, javaHash } from "../../src/coordinator/group-coordinator.ts";
+import { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
 import type { CommittedOffset } from "../../src/coordinator/group-offsets.ts";
 import { decodeGroupRecord } from "../../src/coordinator/group-records.ts";
 import { GroupShard } from "../../src/coordinator/group-shard.ts";
+import { coordinatorPartition, javaHash } from "../../src/coordinator/seats.ts";
 import { StateLog, stateLogLimits } from "../../src/log/state-log.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimRandom } from "../sim/random.ts";

@@ -8,7 +8,7 @@ import type { Handler } from "../../src/handlers/handler.ts";
 import { forgetDeletedTopics } from "../../src/handlers/internal-topics.ts";
 import type { MetadataEvent } from "../../src/metadata/events.ts";
 import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
-import type { RequestContext } from "../../src/protocol/dispatch.ts";
+import { anonymous, type RequestContext } from "../../src/protocol/dispatch.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimRandom } from "../sim/random.ts";
 import { FakeLog } from "../support/fake-log.ts";
@@ -84,6 +84,7 @@ export class AdminWorld implements AsyncDisposable {
       clientId: "client",
       clientHost: "127.0.0.1",
       listener: "PLAINTEXT",
+      principal: anonymous,
       signal: new AbortController().signal,
     };
     const response = await handler(decoded, context);

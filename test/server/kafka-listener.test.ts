@@ -148,6 +148,7 @@ describe("what a handler is given", () => {
       clientId: "test",
       clientHost: "127.0.0.1",
       listener: "test",
+      principal: { type: "User", name: "ANONYMOUS", isTokenAuthenticated: false },
     });
     kafka.socket.destroy();
     await expect.poll(() => signal.aborted).toBe(true);

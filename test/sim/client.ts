@@ -1,7 +1,7 @@
 /** A client's connection to whichever life of the broker serves now: requests go straight to the typed handlers. */
 import { sleep } from "../../src/base/async.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "../../src/protocol/api-table.ts";
-import type { Handlers, RequestContext } from "../../src/protocol/dispatch.ts";
+import { anonymous, type Handlers, type RequestContext } from "../../src/protocol/dispatch.ts";
 import type { SimClock } from "./clock.ts";
 import { reasons, type SimNode } from "./node.ts";
 import type { SimRandom } from "./random.ts";
@@ -69,6 +69,7 @@ export class Client {
       clientId: this.id,
       clientHost: "client",
       listener: "PLAINTEXT",
+      principal: anonymous,
       signal: gone.signal,
       correlationId: this.#correlationId++,
     };

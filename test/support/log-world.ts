@@ -6,7 +6,7 @@ import type { Offset, Uuid } from "../../src/base/ids.ts";
 import { Slabs } from "../../src/base/slabs.ts";
 import { type LocalLog, type LogLimits, openLog } from "../../src/log/local-log.ts";
 import type { Partition } from "../../src/log/log.ts";
-import type { RequestContext } from "../../src/protocol/dispatch.ts";
+import { anonymous, type RequestContext } from "../../src/protocol/dispatch.ts";
 import { buildBatch, type NewBatch } from "../../src/protocol/records.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryMetadata } from "./memory-metadata.ts";
@@ -85,6 +85,7 @@ export function context(fields: Partial<RequestContext> = {}): RequestContext {
     clientId: "test",
     clientHost: "127.0.0.1",
     listener: "PLAINTEXT",
+    principal: anonymous,
     signal: new AbortController().signal,
     ...fields,
   };
