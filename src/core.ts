@@ -9,6 +9,7 @@ import { Slabs } from "./base/slabs.ts";
 import type { Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
 import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
@@ -148,6 +149,7 @@ function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" |
   const data = { log, metadata };
   const handlers: Handlers = {
     ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
+    ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
     produce: produceHandler({
       ...data,
       clock: runtime.clock,
