@@ -23,7 +23,10 @@ interface Feature {
  * Kafka 4 knows. The others are turned on with what they stand for: group.version 1 with KIP-848, transaction.version 2 with
  * KIP-890, share.version 1 with KIP-932.
  */
-const features: readonly Feature[] = [{ name: "metadata.version", min: 7, max: 30, level: 30 }];
+const features: readonly Feature[] = [
+  { name: "metadata.version", min: 7, max: 30, level: 30 },
+  { name: "transaction.version", min: 0, max: 2, level: 2 },
+];
 
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 /** The first with the client's name and version. */

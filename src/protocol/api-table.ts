@@ -67,6 +67,26 @@ import {
   deleteTopicsRequest,
   deleteTopicsResponse,
 } from "../../schemas/kafka/topics.ts";
+import {
+  describeProducersRequest,
+  describeProducersResponse,
+  describeTransactionsRequest,
+  describeTransactionsResponse,
+  listTransactionsRequest,
+  listTransactionsResponse,
+} from "../../schemas/kafka/transaction-admin.ts";
+import {
+  addOffsetsToTxnRequest,
+  addOffsetsToTxnResponse,
+  addPartitionsToTxnRequest,
+  addPartitionsToTxnResponse,
+  endTxnRequest,
+  endTxnResponse,
+  txnOffsetCommitRequest,
+  txnOffsetCommitResponse,
+  writeTxnMarkersRequest,
+  writeTxnMarkersResponse,
+} from "../../schemas/kafka/transactions.ts";
 import type { Infer, InferInput, Message } from "../base/codec.ts";
 import { assert } from "../base/errors.ts";
 
@@ -101,6 +121,11 @@ export const apis = {
   deleteRecords: api(21, deleteRecordsRequest, deleteRecordsResponse),
   initProducerId: api(22, initProducerIdRequest, initProducerIdResponse),
   offsetForLeaderEpoch: api(23, offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
+  addPartitionsToTxn: api(24, addPartitionsToTxnRequest, addPartitionsToTxnResponse),
+  addOffsetsToTxn: api(25, addOffsetsToTxnRequest, addOffsetsToTxnResponse),
+  endTxn: api(26, endTxnRequest, endTxnResponse),
+  writeTxnMarkers: api(27, writeTxnMarkersRequest, writeTxnMarkersResponse),
+  txnOffsetCommit: api(28, txnOffsetCommitRequest, txnOffsetCommitResponse),
   describeConfigs: api(32, describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
   createPartitions: api(37, createPartitionsRequest, createPartitionsResponse),
@@ -108,6 +133,9 @@ export const apis = {
   incrementalAlterConfigs: api(44, incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
+  describeProducers: api(61, describeProducersRequest, describeProducersResponse),
+  describeTransactions: api(65, describeTransactionsRequest, describeTransactionsResponse),
+  listTransactions: api(66, listTransactionsRequest, listTransactionsResponse),
   describeTopicPartitions: api(75, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
 } as const;
 
