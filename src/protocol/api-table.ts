@@ -58,6 +58,26 @@ import {
   produceResponse,
 } from "../../schemas/kafka/produce.ts";
 import {
+  shareAcknowledgeRequest,
+  shareAcknowledgeResponse,
+  shareFetchRequest,
+  shareFetchResponse,
+} from "../../schemas/kafka/share-fetch.ts";
+import {
+  shareGroupDescribeRequest,
+  shareGroupDescribeResponse,
+  shareGroupHeartbeatRequest,
+  shareGroupHeartbeatResponse,
+} from "../../schemas/kafka/share-group.ts";
+import {
+  alterShareGroupOffsetsRequest,
+  alterShareGroupOffsetsResponse,
+  deleteShareGroupOffsetsRequest,
+  deleteShareGroupOffsetsResponse,
+  describeShareGroupOffsetsRequest,
+  describeShareGroupOffsetsResponse,
+} from "../../schemas/kafka/share-offsets.ts";
+import {
   createPartitionsRequest,
   createPartitionsResponse,
   createTopicsRequest,
@@ -109,6 +129,13 @@ export const apis = {
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
   describeTopicPartitions: api(75, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
+  shareGroupHeartbeat: api(76, shareGroupHeartbeatRequest, shareGroupHeartbeatResponse),
+  shareGroupDescribe: api(77, shareGroupDescribeRequest, shareGroupDescribeResponse),
+  shareFetch: api(78, shareFetchRequest, shareFetchResponse),
+  shareAcknowledge: api(79, shareAcknowledgeRequest, shareAcknowledgeResponse),
+  describeShareGroupOffsets: api(90, describeShareGroupOffsetsRequest, describeShareGroupOffsetsResponse),
+  alterShareGroupOffsets: api(91, alterShareGroupOffsetsRequest, alterShareGroupOffsetsResponse),
+  deleteShareGroupOffsets: api(92, deleteShareGroupOffsetsRequest, deleteShareGroupOffsetsResponse),
 } as const;
 
 export type ApiName = keyof typeof apis;
