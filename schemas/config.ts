@@ -11,6 +11,7 @@ import { node } from "./config/node.ts";
 import { objectStore } from "./config/object-store.ts";
 import { registry } from "./config/registry.ts";
 import { server } from "./config/server.ts";
+import { share } from "./config/share.ts";
 import { stream } from "./config/stream.ts";
 import { table } from "./config/table.ts";
 import { telemetry } from "./config/telemetry.ts";
@@ -22,6 +23,7 @@ export const settingsTable = {
   ...stream,
   ...log,
   ...coordinator,
+  ...share,
   ...registry,
   ...table,
   ...catalog,

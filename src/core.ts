@@ -9,6 +9,7 @@ import { Slabs } from "./base/slabs.ts";
 import type { Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
 import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
@@ -18,6 +19,7 @@ import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
+import { openShare, type ShareParts } from "./handlers/share-handlers.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
 import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits, streamLimits } from "./limits.ts";
 import { FetchWait } from "./log/fetch-wait.ts";
@@ -133,21 +135,25 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     }),
   );
   const failed = (cause: unknown): void => logger.error("a coordinator's background work failed", { cause });
-  const coordinator = opened.use(
-    new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
-  );
+  const share = opened.use(openShare({ settings, metadata, log, runtime, advertised, failed }));
+  const groupOptions = groupCoordinatorOptions({ settings, metadata, log, runtime, failed });
+  const coordinator = opened.use(new GroupCoordinator({ ...groupOptions, shareServices: share.services }));
   opened.use(forgetDeletedTopics(metadata, coordinator, failed));
-  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator });
+  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator, share });
   const parts = opened.move();
   return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator">): Handlers {
+function makeHandlers(
+  options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator"> & { readonly share: ShareParts },
+): Handlers {
   const { settings, runtime, metadata, storage, log, coordinator, advertised } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
     ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
+    ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
+    ...options.share.handlers(coordinator),
     produce: produceHandler({
       ...data,
       clock: runtime.clock,

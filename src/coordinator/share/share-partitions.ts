@@ -46,6 +46,11 @@ export class SharePartitions implements Disposable {
     return this.#groups.get(key.groupId)?.get(idOf(key));
   }
 
+  /** The group's share-partitions that are at work. */
+  of(groupId: string): readonly LiveSharePartition[] {
+    return [...(this.#groups.get(groupId)?.values() ?? [])];
+  }
+
   /** Nobody reads the group any more, or its offsets were set: what is known is read anew by the next who comes. */
   forget(groupId: string, topicId?: Uuid): void {
     const group = this.#groups.get(groupId);
