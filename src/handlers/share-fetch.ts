@@ -57,7 +57,10 @@ export function shareFetchHandler(options: ShareFetchOptions): Handler<Request, 
       return refused("INVALID_REQUEST");
     }
     const session = options.sessions.context({
-      ...{ groupId, memberId, epoch: request.shareSessionEpoch, signal: context.signal },
+      groupId,
+      memberId,
+      epoch: request.shareSessionEpoch,
+      signal: context.signal,
       added: partitionsOf(request.topics),
       forgotten: request.forgottenTopicsData.flatMap(({ topicId, partitions }) =>
         partitions.map((partition) => ({ topicId, partition })),
@@ -244,7 +247,9 @@ function fetchAnswer(
     ...(hint === undefined ? {} : { currentLeader: hint }),
     records: taken?.batches ?? [],
     acquiredRecords: (taken?.ranges ?? []).map(({ first, last, deliveryCount }) => ({
-      ...{ firstOffset: first, lastOffset: last, deliveryCount },
+      firstOffset: first,
+      lastOffset: last,
+      deliveryCount,
     })),
   };
 }

@@ -40,7 +40,10 @@ export function shareGroupHeartbeatHandler({ coordinator, configOf }: ShareGroup
       return error === "NONE" ? { errorCode: 0, memberId, memberEpoch, heartbeatIntervalMs: 0 } : refusedBeat(error);
     }
     const { error, member, isTold } = await shares.heartbeat(groupId, {
-      ...{ memberId, memberEpoch, rackId: request.rackId, topics: request.subscribedTopicNames },
+      memberId,
+      memberEpoch,
+      rackId: request.rackId,
+      topics: request.subscribedTopicNames,
       clientId: context.clientId ?? "",
       clientHost: context.clientHost.startsWith("/") ? context.clientHost : `/${context.clientHost}`,
     });

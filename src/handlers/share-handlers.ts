@@ -109,7 +109,9 @@ export function openShare(options: SharePartsOptions): ShareParts {
 function openStates({ settings, metadata, log, runtime, failed }: SharePartsOptions): ShareStates {
   const { name } = shareStateTopic(settings.shareStatePartitions);
   return new ShareStates({
-    ...{ log, failed, clock: runtime.clock },
+    log,
+    failed,
+    clock: runtime.clock,
     topic: () => {
       const topic = metadata.image.topicByName(name);
       return topic === undefined ? undefined : { topicId: topic.id, partitions: topic.partitions.length };
@@ -133,7 +135,9 @@ function shareServices(
   parts: Pick<ShareServices, "states" | "partitions" | "configOf">,
 ): ShareServices {
   const internalTopics = new InternalTopics({
-    ...{ metadata, advertised, ...runtime },
+    metadata,
+    advertised,
+    ...runtime,
     limits: {
       partitionsByDefault: settings.topicPartitionsDefault,
       partitionsPerTopicMax: settings.topicPartitionsMax,

@@ -66,9 +66,9 @@ async function describedTopic(
     topicName,
     topicId,
     partitions: await Promise.all(
-      partitions.map((partition) =>
+      partitions.map(async (partition) =>
         known.has(partition)
-          ? describedPartition(options, { groupId, topicId, partition })
+          ? await describedPartition(options, { groupId, topicId, partition })
           : { partitionIndex: partition, startOffset: -1, leaderEpoch: 0 },
       ),
     ),

@@ -104,7 +104,8 @@ export class ShareSessions {
     const { groupId, memberId, added, signal } = request;
     const onAbort = (): void => this.#end(session);
     const session: Session = {
-      ...{ groupId, memberId },
+      groupId,
+      memberId,
       epoch: nextEpoch(initialEpoch),
       partitions: new Map(added.map((each) => [partitionId(each), each])),
       stopListening: () => signal.removeEventListener("abort", onAbort),

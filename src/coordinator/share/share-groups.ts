@@ -71,7 +71,7 @@ export class ShareGroups {
     this.#append = options.write;
     this.#sessions = new Timers(options.clock, (name) => {
       const [groupId, memberId] = JSON.parse(name) as [string, string];
-      this.#leave(groupId, memberId);
+      void this.#leave(groupId, memberId);
     });
   }
 
@@ -163,7 +163,7 @@ export class ShareGroups {
   }
 
   async forgetDeletedTopics(topicId: (name: string) => Uuid | undefined): Promise<void> {
-    for (const [groupId, group] of [...this.#groups]) {
+    for (const [groupId, group] of this.#groups) {
       const gone = [...group.topics.values()].filter((topic) => topicId(topic.name) !== topic.topicId);
       if (gone.length === 0) continue;
       await this.#removeStates(groupId, gone);

@@ -60,7 +60,7 @@ export class SharePartitions implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const groupId of [...this.#groups.keys()]) this.forget(groupId);
+    for (const groupId of this.#groups.keys()) this.forget(groupId);
   }
 
   async #open(key: SharePartitionKey, partition: Partition): Promise<ShareLookup> {
@@ -68,7 +68,10 @@ export class SharePartitions implements Disposable {
     const shard = await states.shard(key);
     if (typeof shard === "string") return shard;
     const live = await LiveSharePartition.open({
-      ...{ key, partition, shard, clock },
+      key,
+      partition,
+      shard,
+      clock,
       config: () => configOf(key.groupId),
       gaveUp: () => this.#close(key),
     });
