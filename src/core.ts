@@ -4,6 +4,7 @@
  */
 import type { Settings } from "../schemas/config.ts";
 import type { Disk } from "./base/disk.ts";
+import type { LogComponent, LogLevels } from "./base/log-levels.ts";
 import type { Runtime } from "./base/runtime.ts";
 import { Slabs } from "./base/slabs.ts";
 import type { Gauge, Logger } from "./base/telemetry.ts";
@@ -46,6 +47,8 @@ export interface CoreOptions {
   /** Closed by the caller, after the core. */
   readonly store: ObjectStore;
   readonly logger: Logger;
+  /** What the logger heeds, so that clients can change it. */
+  readonly logLevels: LogLevels;
   readonly metrics: CoreMetrics;
   /** Whether the metadata log is copied into the store; it need not be when that is where it is. */
   readonly mirrorsMetadata: boolean;
@@ -77,14 +80,15 @@ export interface Core extends AsyncDisposable {
 
 /** Resolves when the WAL is recovered and partitions are opening. Disposing makes everything appended durable and uploads it. */
 export async function openCore(options: CoreOptions): Promise<Core> {
-  const { settings, runtime, logger, fatal, advertised } = options;
+  const { settings, runtime, fatal, advertised } = options;
+  const loggerOf = (component: LogComponent): Logger => options.logger.child({ component });
   await using opened = new AsyncDisposableStack();
   const mirror = opened.use(
     new Mirror({
       log: options.metadataLog,
       store: options.store,
       clock: runtime.clock,
-      logger,
+      logger: loggerOf("metadata"),
       limits: mirrorLimits(settings),
       lag: options.metrics.metadataMirrorLag,
     }),
@@ -95,12 +99,12 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       nodeId: settings.nodeId as MetadataClient["nodeId"],
       node: { ...advertised, rack: null },
       runtime,
-      logger,
+      logger: loggerOf("metadata"),
       limits: metadataLimits(settings),
       failed: fatal,
     }),
   );
-  const wal = await makeWal({ ...options, metadata });
+  const wal = await makeWal({ ...options, logger: loggerOf("stream"), metadata });
   if (options.mirrorsMetadata) mirror.follow(metadata);
   const slabs = new Slabs();
   const storage = opened.use(
@@ -110,7 +114,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       metadata,
       runtime,
       limits: streamLimits(settings, options.store),
-      logger,
+      logger: loggerOf("stream"),
       metrics: options.metrics,
       fatal,
       released: (bytes) => slabs.release(bytes),
@@ -124,7 +128,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       storage,
       runtime,
       slabs,
-      logger,
+      logger: loggerOf("log"),
       limits: logLimits(settings),
       topicConfig: (topic) => effectiveTopicConfig(configLayers(configView, topic.configs)),
       transactions: "refused",
@@ -133,7 +137,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       failed: fatal,
     }),
   );
-  const failed = (cause: unknown): void => logger.error("a coordinator's background work failed", { cause });
+  const failed = (cause: unknown): void =>
+    loggerOf("coordinator").error("a coordinator's background work failed", { cause });
   const coordinator = opened.use(
     new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
   );
@@ -144,11 +149,11 @@ export async function openCore(options: CoreOptions): Promise<Core> {
 }
 
 function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator">): Handlers {
-  const { settings, runtime, metadata, storage, log, coordinator, advertised } = options;
+  const { settings, runtime, metadata, storage, log, coordinator, advertised, logLevels } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
-    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
+    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served, logLevels }),
     ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
     produce: produceHandler({
       ...data,
