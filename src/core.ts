@@ -10,6 +10,7 @@ import { Slabs } from "./base/slabs.ts";
 import type { Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import { ClientTelemetry } from "./handlers/client-telemetry.ts";
 import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
 import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
@@ -21,7 +22,14 @@ import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
-import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits, streamLimits } from "./limits.ts";
+import {
+  clientTelemetryLimits,
+  fetchSessionLimits,
+  logLimits,
+  metadataLimits,
+  mirrorLimits,
+  streamLimits,
+} from "./limits.ts";
 import { FetchWait } from "./log/fetch-wait.ts";
 import { type LocalLog, openLog } from "./log/local-log.ts";
 import { effectiveTopicConfig } from "./log/topic-config.ts";
@@ -75,6 +83,7 @@ export interface Core extends AsyncDisposable {
   readonly slabs: Slabs;
   readonly log: LocalLog;
   readonly coordinator: GroupCoordinator;
+  readonly clientTelemetry: ClientTelemetry;
   readonly handlers: Handlers;
 }
 
@@ -143,18 +152,33 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
   );
   opened.use(forgetDeletedTopics(metadata, coordinator, failed));
-  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator });
+  const clientTelemetry = opened.use(
+    new ClientTelemetry({ metadata, runtime, limits: clientTelemetryLimits(settings) }),
+  );
+  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator, clientTelemetry });
   const parts = opened.move();
-  return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return {
+    metadata,
+    storage,
+    slabs,
+    log,
+    coordinator,
+    clientTelemetry,
+    handlers,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
 }
 
-function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator">): Handlers {
+function makeHandlers(
+  options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator" | "clientTelemetry">,
+): Handlers {
   const { settings, runtime, metadata, storage, log, coordinator, advertised, logLevels } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
     ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served, logLevels }),
     ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
+    ...options.clientTelemetry.handlers(),
     produce: produceHandler({
       ...data,
       clock: runtime.clock,
