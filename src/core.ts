@@ -15,7 +15,7 @@ import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
 import { initProducerIdHandler, ProducerIds } from "./handlers/init-producer-id.ts";
-import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
+import { followTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
@@ -137,7 +137,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const coordinator = opened.use(
     new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
   );
-  opened.use(forgetDeletedTopics(metadata, coordinator, failed));
+  opened.use(followTopics(metadata, coordinator, failed));
   const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator });
   const parts = opened.move();
   return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };

@@ -7,7 +7,6 @@ import { type Uuid, uuidRandom, uuidZero } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { StateLog, StateRecord } from "../log/state-log.ts";
 import {
-  commitProblem,
   emptyClassicGroup,
   type GroupError,
   type GroupLimits,
@@ -15,9 +14,20 @@ import {
   type JoinReply,
   joinRefusal,
 } from "./classic-group-state.ts";
-import { type CommittedOffset, expiredOffsets, subscribedTopics, type TopicPartition } from "./group-offsets.ts";
+import type { ConsumerHeartbeat } from "./consumer-group.ts";
+import { ConsumerGroupReplay, consumerGroupChanges } from "./consumer-group-records.ts";
+import { allSubscribedNames } from "./consumer-group-state.ts";
+import {
+  type CommittedOffset,
+  expiredOffsets,
+  expiredUnread,
+  subscribedTopics,
+  type TopicPartition,
+} from "./group-offsets.ts";
 import { decodeGroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
-import { LiveGroup } from "./live-group.ts";
+import { type ConsumerHeartbeatReply, heartbeatRefusal } from "./live-consumer-group.ts";
+import { type ConsumerGroupOptions, LiveGroup, type OffsetCommitter } from "./live-group.ts";
+import type { TopicPatterns } from "./topic-patterns.ts";
 
 export interface OffsetCommit {
   readonly groupId: string;
@@ -38,6 +48,8 @@ export class GroupShard {
   readonly #log: StateLog;
   readonly #runtime: Runtime;
   readonly #limits: GroupLimits;
+  readonly #consumer: ConsumerGroupOptions;
+  readonly #patterns: TopicPatterns;
   readonly #gaveUp: (cause: unknown) => void;
   #isOpen = true;
 
@@ -45,23 +57,37 @@ export class GroupShard {
     readonly log: StateLog;
     readonly runtime: Runtime;
     readonly limits: GroupLimits;
+    readonly consumer: ConsumerGroupOptions;
+    readonly patterns: TopicPatterns;
     /** The shard has closed itself; load a new one. */
     readonly gaveUp: (cause: unknown) => void;
   }) {
     this.#log = options.log;
     this.#runtime = options.runtime;
     this.#limits = options.limits;
+    this.#consumer = options.consumer;
+    this.#patterns = options.patterns;
     this.#gaveUp = options.gaveUp;
   }
 
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
   async load(): Promise<void> {
+    const consumers = new Map<string, ConsumerGroupReplay>();
     for await (const { key, value } of this.#log.replay()) {
       if (!this.#isOpen) return;
       const record = decodeGroupRecord(key, value);
       if (record.kind === "foreign") continue;
       if (record.kind === "offset") this.#open(record.group).offsets.set(record, record.value);
-      else this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
+      else if (record.kind === "group") this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
+      else {
+        const replay = consumers.get(record.group) ?? new ConsumerGroupReplay();
+        consumers.set(record.group, replay);
+        replay.apply(record.record);
+      }
+    }
+    for (const [id, replay] of consumers) {
+      const group = replay.group();
+      if (group !== null) this.#open(id).restoreConsumer(group);
     }
     for (const group of this.#groups.values()) {
       if (group.isBlank) this.#groups.delete(group.id);
@@ -90,6 +116,30 @@ export class GroupShard {
     return await reply;
   }
 
+  /** Makes the group when a member joins that there is not yet. */
+  async consumerHeartbeat(groupId: string, request: ConsumerHeartbeat): Promise<ConsumerHeartbeatReply> {
+    const asked = request.pattern === null || request.pattern === "" ? [] : [request.pattern];
+    const used = Array.from(this.#groups.get(groupId)?.consumer?.patterns.keys() ?? []);
+    const problem = asked.map((pattern) => this.#patterns.problem(pattern)).find((detail) => detail !== undefined);
+    if (problem !== undefined) {
+      return heartbeatRefusal(request, { error: "INVALID_REGULAR_EXPRESSION", detail: problem });
+    }
+    const all = [...asked, ...used];
+    const matches = all.length === 0 ? new Map() : await this.#patterns.matches(all);
+    if (!this.#isOpen) return heartbeatRefusal(request, { error: "NOT_COORDINATOR" });
+    const known = this.#groups.get(groupId);
+    if (known === undefined && request.epoch !== 0) {
+      return heartbeatRefusal(request, {
+        error: "GROUP_ID_NOT_FOUND",
+        detail: `Consumer group ${groupId} not found.`,
+      });
+    }
+    const group = known ?? this.#open(groupId);
+    const reply = group.consumerHeartbeat(request, matches);
+    if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
+    return await reply;
+  }
+
   /** One answer for all the offsets: they are written together. */
   async commit(commit: OffsetCommit): Promise<GroupError> {
     if (!this.#isOpen) return "NOT_COORDINATOR";
@@ -97,7 +147,7 @@ export class GroupShard {
     if (known === undefined && commit.generation >= 0) {
       return commit.knowsMissingGroup ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION";
     }
-    const problem = known === undefined ? "NONE" : commitProblem(known.classic, commit);
+    const problem = known === undefined ? "NONE" : known.commitProblem(committer(commit));
     if (problem !== "NONE") return problem;
     if (commit.memberId !== "") known?.feed({ kind: "alive", memberId: commit.memberId });
     if (commit.offsets.length === 0) return "NONE";
@@ -117,6 +167,11 @@ export class GroupShard {
     const group = this.#groups.get(groupId);
     const none: ReadonlySet<string> = new Set();
     if (group === undefined || group.classic.state === "dead") return { error: "GROUP_ID_NOT_FOUND", subscribed: none };
+    if (group.consumer !== null) {
+      const subscribed = allSubscribedNames(group.consumer);
+      const gone = wanted.filter((at) => !subscribed.has(at.topic) && group.offsets.get(at) !== undefined);
+      return { error: await this.#forget(group, gone), subscribed };
+    }
     const { classic } = group;
     if (classic.state !== "empty" && classic.protocolType !== "consumer") {
       return { error: "NON_EMPTY_GROUP", subscribed: none };
@@ -130,7 +185,7 @@ export class GroupShard {
   async deleteGroup(groupId: string): Promise<GroupError> {
     const group = this.#groups.get(groupId);
     if (group === undefined || group.classic.state === "dead") return "GROUP_ID_NOT_FOUND";
-    if (group.classic.state !== "empty") return "NON_EMPTY_GROUP";
+    if (!group.isEmpty) return "NON_EMPTY_GROUP";
     return await this.#remove(group);
   }
 
@@ -154,9 +209,12 @@ export class GroupShard {
   async expire(retentionMs: number): Promise<void> {
     for (const group of this.#groups.values()) {
       const now = this.#runtime.clock.now();
-      const expired = expiredOffsets(group.classic, group.offsets, { now, retentionMs });
+      const expired =
+        group.consumer === null
+          ? expiredOffsets(group.classic, group.offsets, { now, retentionMs })
+          : expiredUnread(allSubscribedNames(group.consumer), group.offsets, { now, retentionMs, unusedSince: null });
       await this.#forget(group, expired);
-      const isLeftOver = group.offsets.isEmpty && group.classic.state === "empty" && group.classic.pending.size === 0;
+      const isLeftOver = group.offsets.isEmpty && group.isEmpty && group.classic.pending.size === 0;
       if (isLeftOver && this.#groups.get(group.id) === group) await this.#remove(group);
     }
   }
@@ -176,9 +234,11 @@ export class GroupShard {
 
   #remove(group: LiveGroup): Promise<GroupError> {
     const tombstones = [...group.offsets.all()].map((at) => offsetRecord({ group: group.id, ...at }, null));
+    const { consumer } = group;
+    const own = consumer === null ? [groupTombstone(group.id)] : consumerGroupChanges(group.id, consumer, null);
     this.#groups.delete(group.id);
     group.close("COORDINATOR_NOT_AVAILABLE");
-    return group.write([...tombstones, groupTombstone(group.id)]);
+    return group.write([...tombstones, ...own]);
   }
 
   #open(id: string): LiveGroup {
@@ -189,6 +249,7 @@ export class GroupShard {
       classic: emptyClassicGroup(0),
       clock: this.#runtime.clock,
       limits: this.#limits,
+      consumer: this.#consumer,
       write: (records) => this.#write(records),
     });
     this.#groups.set(id, group);
@@ -207,4 +268,9 @@ export class GroupShard {
     }
     return this.#isOpen ? "NONE" : "NOT_COORDINATOR";
   }
+}
+
+function committer({ offsets, knowsMissingGroup, ...by }: OffsetCommit): OffsetCommitter {
+  const partitions = offsets.map(({ partition, value }) => ({ topicId: value.topicId, partition }));
+  return { ...by, partitions, knowsMemberEpochs: knowsMissingGroup }; // Both since version 9.
 }
