@@ -4,6 +4,7 @@ import type { Uuid } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Log } from "../log/log.ts";
 import { StateLog, type StateLogLimits } from "../log/state-log.ts";
+import type { Marker } from "../protocol/records.ts";
 import type { GroupLimits } from "./classic-group-state.ts";
 import type { ConsumerLimits, Topics } from "./consumer-group-state.ts";
 import { GroupShard } from "./group-shard.ts";
@@ -103,6 +104,12 @@ export class GroupCoordinator implements AsyncDisposable {
   /** Topics were made, deleted or got partitions: groups look at them at their next heartbeats. */
   topicsChanged(): void {
     this.#topicsVersion += 1;
+  }
+
+  /** The marker of a transaction for a partition of the topic; false when it could not be written here and now. */
+  async endTransaction(index: number, marker: Marker): Promise<boolean> {
+    const shard = await this.#seats.shardAt(index);
+    return shard instanceof GroupShard && (await shard.endTransaction(marker)) === "NONE";
   }
 
   /** Topics were deleted: their offsets are forgotten. A shard that is still being read does so when it is. */

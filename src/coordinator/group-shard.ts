@@ -5,7 +5,8 @@
  */
 import { type Uuid, uuidRandom, uuidZero } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { StateLog, StateRecord } from "../log/state-log.ts";
+import type { StateLog, StateRecord, TransactionOwner } from "../log/state-log.ts";
+import type { Marker } from "../protocol/records.ts";
 import {
   emptyClassicGroup,
   type GroupError,
@@ -24,7 +25,7 @@ import {
   subscribedTopics,
   type TopicPartition,
 } from "./group-offsets.ts";
-import { decodeGroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
+import { decodeGroupRecord, type GroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
 import { type ConsumerHeartbeatReply, heartbeatRefusal } from "./live-consumer-group.ts";
 import { type ConsumerGroupOptions, LiveGroup, type OffsetCommitter } from "./live-group.ts";
 import type { TopicPatterns } from "./topic-patterns.ts";
@@ -73,12 +74,16 @@ export class GroupShard {
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
   async load(): Promise<void> {
     const consumers = new Map<string, ConsumerGroupReplay>();
-    for await (const { key, value } of this.#log.replay()) {
+    for await (const replayed of this.#log.replayAll()) {
       if (!this.#isOpen) return;
-      const record = decodeGroupRecord(key, value);
+      if (replayed.kind === "marker") {
+        this.#settle(replayed);
+        continue;
+      }
+      const record = decodeGroupRecord(replayed.key, replayed.value);
       if (record.kind === "foreign") continue;
-      if (record.kind === "offset") this.#open(record.group).offsets.set(record, record.value);
-      else if (record.kind === "group") this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
+      if (record.kind === "group") this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
+      else if (record.kind === "offset") this.#restoreOffset(record, replayed.transaction);
       else {
         const replay = consumers.get(record.group) ?? new ConsumerGroupReplay();
         consumers.set(record.group, replay);
@@ -152,11 +157,34 @@ export class GroupShard {
     if (commit.memberId !== "") known?.feed({ kind: "alive", memberId: commit.memberId });
     if (commit.offsets.length === 0) return "NONE";
     const group = known ?? this.#open(commit.groupId);
-    for (const at of commit.offsets) group.offsets.set(at, at.value);
-    const at = { group: commit.groupId };
-    return await group.write(
-      commit.offsets.map(({ topic, partition, value }) => offsetRecord({ ...at, topic, partition }, value)),
-    );
+    for (const at of commit.offsets) setOffset(group, at, at.value);
+    return await group.write(offsetRecords(commit));
+  }
+
+  /** Offsets that count when the transaction commits. `isOpen` is asked in the turn in which they are written. */
+  async commitInTransaction(
+    commit: OffsetCommit & { readonly transaction: TransactionOwner },
+    isOpen: () => boolean,
+  ): Promise<GroupError | "INVALID_TXN_STATE"> {
+    if (!this.#isOpen) return "NOT_COORDINATOR";
+    const known = this.#groups.get(commit.groupId);
+    if (known === undefined && commit.generation >= 0) return "ILLEGAL_GENERATION";
+    const problem = known === undefined ? "NONE" : known.transactionalCommitProblem(committer(commit));
+    if (problem !== "NONE") return problem;
+    if (!isOpen()) return "INVALID_TXN_STATE";
+    if (commit.offsets.length === 0) return "NONE";
+    const group = known ?? this.#open(commit.groupId);
+    for (const at of commit.offsets) group.pending.add(commit.transaction.producerId, at, at.value);
+    return await group.write(offsetRecords(commit), commit.transaction);
+  }
+
+  /** A transaction of the producer ended: what it left pending counts now, or never. */
+  async endTransaction(marker: Marker): Promise<GroupError> {
+    if (!this.#isOpen) return "NOT_COORDINATOR";
+    const touched = this.#settle(marker);
+    const durable = this.#durable(this.#log.end(marker));
+    for (const group of touched) void group.wrote(durable); // It settles for all, and never rejects.
+    return await durable;
   }
 
   /** Forgets offsets; those of topics that the group reads are kept and named in the answer. */
@@ -200,6 +228,7 @@ export class GroupShard {
     };
     const forgetting = [...this.#groups.values()].map((group) => {
       const gone = [...group.offsets.all()].filter((at) => isGone(at, group.offsets.get(at)));
+      for (const at of group.pending.all()) if (topicId(at.topic) === undefined) group.pending.supersede(at);
       return this.#forget(group, gone);
     });
     await Promise.all(forgetting);
@@ -214,7 +243,8 @@ export class GroupShard {
           ? expiredOffsets(group.classic, group.offsets, { now, retentionMs })
           : expiredUnread(allSubscribedNames(group.consumer), group.offsets, { now, retentionMs, unusedSince: null });
       await this.#forget(group, expired);
-      const isLeftOver = group.offsets.isEmpty && group.isEmpty && group.classic.pending.size === 0;
+      const hasOffsets = !group.offsets.isEmpty || !group.pending.isEmpty;
+      const isLeftOver = !hasOffsets && group.isEmpty && group.classic.pending.size === 0;
       if (isLeftOver && this.#groups.get(group.id) === group) await this.#remove(group);
     }
   }
@@ -227,18 +257,26 @@ export class GroupShard {
 
   async #forget(group: LiveGroup, gone: readonly TopicPartition[]): Promise<GroupError> {
     if (gone.length === 0) return "NONE";
-    for (const at of gone) group.offsets.set(at, null);
+    for (const at of gone) setOffset(group, at, null);
     if (group.isBlank) this.#groups.delete(group.id); // It was its offsets and nothing else; a reload would not find it.
     return await group.write(gone.map((at) => offsetRecord({ group: group.id, ...at }, null)));
   }
 
   #remove(group: LiveGroup): Promise<GroupError> {
-    const tombstones = [...group.offsets.all()].map((at) => offsetRecord({ group: group.id, ...at }, null));
+    const tombstones = [...group.offsets.all(), ...group.pending.all()].map((at) =>
+      offsetRecord({ group: group.id, ...at }, null),
+    );
     const { consumer } = group;
     const own = consumer === null ? [groupTombstone(group.id)] : consumerGroupChanges(group.id, consumer, null);
     this.#groups.delete(group.id);
     group.close("COORDINATOR_NOT_AVAILABLE");
     return group.write([...tombstones, ...own]);
+  }
+
+  #restoreOffset(record: Extract<GroupRecord, { kind: "offset" }>, transaction: TransactionOwner | undefined): void {
+    const group = this.#open(record.group);
+    if (transaction === undefined) setOffset(group, record, record.value);
+    else if (record.value !== null) group.pending.add(transaction.producerId, record, record.value);
   }
 
   #open(id: string): LiveGroup {
@@ -250,15 +288,25 @@ export class GroupShard {
       clock: this.#runtime.clock,
       limits: this.#limits,
       consumer: this.#consumer,
-      write: (records) => this.#write(records),
+      write: (records, transaction) => this.#durable(this.#log.append(records, transaction)),
     });
     this.#groups.set(id, group);
     return group;
   }
 
-  async #write(records: readonly StateRecord[]): Promise<GroupError> {
+  /** Gives the groups back whose offsets the producer's transaction may have moved. */
+  #settle({ producerId, outcome }: Pick<Marker, "producerId" | "outcome">): readonly LiveGroup[] {
+    const touched = [...this.#groups.values()].filter(({ pending }) => !pending.isEmpty);
+    for (const group of touched) {
+      for (const at of group.pending.end(producerId, outcome)) group.offsets.set(at, at.value);
+      if (group.isBlank) this.#groups.delete(group.id);
+    }
+    return touched;
+  }
+
+  async #durable(append: Promise<unknown>): Promise<GroupError> {
     try {
-      await this.#log.append(records);
+      await append;
     } catch (cause) {
       if (this.#isOpen) {
         this.close("NOT_COORDINATOR");
@@ -273,4 +321,14 @@ export class GroupShard {
 function committer({ offsets, knowsMissingGroup, ...by }: OffsetCommit): OffsetCommitter {
   const partitions = offsets.map(({ partition, value }) => ({ topicId: value.topicId, partition }));
   return { ...by, partitions, knowsMemberEpochs: knowsMissingGroup }; // Both since version 9.
+}
+
+/** Anything newer than what a transaction left pending replaces that. */
+function setOffset(group: LiveGroup, at: TopicPartition, value: CommittedOffset | null): void {
+  group.offsets.set(at, value);
+  group.pending.supersede(at);
+}
+
+function offsetRecords({ groupId, offsets }: OffsetCommit): readonly StateRecord[] {
+  return offsets.map(({ topic, partition, value }) => offsetRecord({ group: groupId, topic, partition }, value));
 }

@@ -2,7 +2,7 @@
 import { assert } from "../base/errors.ts";
 import type { Uuid } from "../base/ids.ts";
 import type { Clock } from "../base/runtime.ts";
-import type { StateRecord } from "../log/state-log.ts";
+import type { StateRecord, TransactionOwner } from "../log/state-log.ts";
 import { stepClassicGroup } from "./classic-group.ts";
 import {
   type ClassicGroup,
@@ -21,6 +21,7 @@ import {
   type SyncEvent,
   type SyncReply,
   type Ticket,
+  transactionalCommitProblem,
 } from "./classic-group-state.ts";
 import { type ConsumerContext, type ConsumerHeartbeat, consumerCommitProblem } from "./consumer-group.ts";
 import { classicFromConsumer, consumerFromClassic } from "./consumer-group-migration.ts";
@@ -34,10 +35,11 @@ import {
   LiveConsumerGroup,
   type LiveConsumerOptions,
 } from "./live-consumer-group.ts";
+import { PendingOffsets } from "./pending-offsets.ts";
 import { Timers } from "./timers.ts";
 
 /** Appends the records; resolves to NONE when they are durable, else to what the waiting clients are told. Never rejects. */
-export type WriteRecords = (records: readonly StateRecord[]) => Promise<GroupError>;
+export type WriteRecords = (records: readonly StateRecord[], transaction?: TransactionOwner) => Promise<GroupError>;
 
 export type ConsumerGroupOptions = Pick<LiveConsumerOptions, "limits" | "topics">;
 
@@ -54,6 +56,7 @@ type Untold<Event> = Omit<Event, "kind" | "ticket">;
 export class LiveGroup {
   readonly id: string;
   readonly offsets = new GroupOffsets();
+  readonly pending = new PendingOffsets();
   readonly #clock: Clock;
   readonly #limits: GroupLimits;
   readonly #consumerOptions: ConsumerGroupOptions;
@@ -108,7 +111,8 @@ export class LiveGroup {
   get isBlank(): boolean {
     if (this.#consumer !== null) return false;
     const { state, generation, pending } = this.#classic;
-    return state === "empty" && generation === 0 && pending.size === 0 && this.offsets.isEmpty;
+    const hasOffsets = !this.offsets.isEmpty || !this.pending.isEmpty;
+    return state === "empty" && generation === 0 && pending.size === 0 && !hasOffsets;
   }
 
   /** Settles when what this group wrote last is durable, and with it everything that it wrote before. */
@@ -149,6 +153,13 @@ export class LiveGroup {
     return consumerCommitProblem(group, by, by.partitions);
   }
 
+  transactionalCommitProblem(by: OffsetCommitter): GroupError {
+    if (this.#consumer === null) return transactionalCommitProblem(this.#classic, by);
+    if (by.generation < 0 && by.memberId === "" && by.instanceId === null) return "NONE";
+    const problem = consumerCommitProblem(this.#consumer.group, by, by.partitions);
+    return problem === "STALE_MEMBER_EPOCH" ? "ILLEGAL_GENERATION" : problem; // The only word that producers have for it.
+  }
+
   join(event: Untold<JoinEvent>): Promise<JoinReply> {
     if (this.#consumer !== null && this.#consumer.group.members.size === 0) {
       void this.write(consumerGroupChanges(this.id, this.#consumer.group, null)); // The join waits for a later write.
@@ -182,9 +193,14 @@ export class LiveGroup {
     for (const effect of effects) this.#perform(effect);
   }
 
-  write(records: readonly StateRecord[]): Promise<GroupError> {
-    this.#written = this.#append(records);
-    return this.#written;
+  write(records: readonly StateRecord[], transaction?: TransactionOwner): Promise<GroupError> {
+    return this.wrote(this.#append(records, transaction));
+  }
+
+  /** Something was written of this group besides: who reads it waits for that too. */
+  wrote(durable: Promise<GroupError>): Promise<GroupError> {
+    this.#written = durable;
+    return durable;
   }
 
   /** Tells everybody who waits, and stops the timers. */
