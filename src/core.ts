@@ -16,7 +16,7 @@ import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
-import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
+import { followTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
@@ -152,7 +152,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const share = opened.use(openShare({ settings, metadata, log, runtime, advertised, failed }));
   const groupOptions = groupCoordinatorOptions({ settings, metadata, log, runtime, failed });
   const coordinator = opened.use(new GroupCoordinator({ ...groupOptions, shareServices: share.services }));
-  opened.use(forgetDeletedTopics(metadata, coordinator, failed));
+  opened.use(followTopics(metadata, coordinator, failed));
   const transactions = opened.use(openTransactions({ settings, metadata, log, runtime, coordinator, failed }));
   const clientTelemetry = opened.use(
     new ClientTelemetry({ metadata, runtime, limits: clientTelemetryLimits(settings) }),

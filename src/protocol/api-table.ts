@@ -17,6 +17,12 @@ import {
   listConfigResourcesRequest,
   listConfigResourcesResponse,
 } from "../../schemas/kafka/configs.ts";
+import {
+  consumerGroupDescribeRequest,
+  consumerGroupDescribeResponse,
+  consumerGroupHeartbeatRequest,
+  consumerGroupHeartbeatResponse,
+} from "../../schemas/kafka/consumer-group.ts";
 import { fetchRequest, fetchResponse } from "../../schemas/kafka/fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "../../schemas/kafka/find-coordinator.ts";
 import {
@@ -196,6 +202,8 @@ export const apis = {
   unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
   describeTransactions: api(65, describeTransactionsRequest, describeTransactionsResponse),
   listTransactions: api(66, listTransactionsRequest, listTransactionsResponse),
+  consumerGroupHeartbeat: api(68, consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),
+  consumerGroupDescribe: api(69, consumerGroupDescribeRequest, consumerGroupDescribeResponse),
   getTelemetrySubscriptions: api(71, getTelemetrySubscriptionsRequest, getTelemetrySubscriptionsResponse),
   pushTelemetry: api(72, pushTelemetryRequest, pushTelemetryResponse),
   listConfigResources: api(74, listConfigResourcesRequest, listConfigResourcesResponse),
