@@ -3,11 +3,14 @@
  * (broker.ts) and the simulation run the same.
  */
 import type { Settings } from "../schemas/config.ts";
+import type { Authorizer } from "./access/authorizer.ts";
 import type { Disk } from "./base/disk.ts";
 import type { Runtime } from "./base/runtime.ts";
 import { Slabs } from "./base/slabs.ts";
-import type { Gauge, Logger } from "./base/telemetry.ts";
+import type { Counter, Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
+import { guardedHandlers, openAuthorizer } from "./guarded-handlers.ts";
+import { aclHandlers } from "./handlers/acls.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
 import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
@@ -62,6 +65,7 @@ export interface CoreOptions {
 
 export interface CoreMetrics extends StreamMetrics {
   readonly metadataMirrorLag: Gauge;
+  readonly accessDenied: Counter;
 }
 
 export interface Core extends AsyncDisposable {
@@ -137,13 +141,22 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
   );
   opened.use(forgetDeletedTopics(metadata, coordinator, failed));
-  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator });
+  const authorizer = openAuthorizer({ ...options, metadata, denials: options.metrics.accessDenied });
+  if (authorizer !== undefined) opened.use(authorizer);
+  const handlers = guardedHandlers(makeHandlers({ ...options, metadata, storage, log, coordinator, authorizer }), {
+    settings,
+    metadata,
+    authorizer,
+  });
   const parts = opened.move();
   return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator">): Handlers {
-  const { settings, runtime, metadata, storage, log, coordinator, advertised } = options;
+function makeHandlers(
+  options: CoreOptions &
+    Pick<Core, "metadata" | "storage" | "log" | "coordinator"> & { readonly authorizer: Authorizer | undefined },
+): Handlers {
+  const { settings, runtime, metadata, storage, log, coordinator, advertised, authorizer } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
@@ -158,6 +171,9 @@ function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" |
       sessions: new FetchSessions({ ...runtime, limits: fetchSessionLimits(settings) }),
       wait: new FetchWait({ clock: runtime.clock, limits: settings }),
       limits: settings,
+      ...(authorizer === undefined
+        ? {}
+        : { mayRead: (topic, context) => authorizer.access("fetch", context).may("read", "topic", topic) }),
     }),
     listOffsets: listOffsetsHandler(data),
     offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
@@ -165,6 +181,7 @@ function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" |
     initProducerId: initProducerIdHandler({
       ids: new ProducerIds({ metadata, blockSize: settings.producerIdBlockSize }),
     }),
+    ...aclHandlers({ metadata, audit: authorizer?.audit ?? "off", limits: settings }),
   };
   return handlers;
 }

@@ -19,6 +19,7 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
     hedgedUploads: metrics.hedgedUploads,
+    accessDenied: metrics.accessDenied,
   };
 }
 

@@ -1,5 +1,13 @@
 /** Every API we have words for: the one table behind ApiVersions, the frame decoder and the types of handlers. */
 
+import {
+  createAclsRequest,
+  createAclsResponse,
+  deleteAclsRequest,
+  deleteAclsResponse,
+  describeAclsRequest,
+  describeAclsResponse,
+} from "../../schemas/kafka/acls.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "../../schemas/kafka/api-versions.ts";
 import {
   alterConfigsRequest,
@@ -101,6 +109,9 @@ export const apis = {
   deleteRecords: api(21, deleteRecordsRequest, deleteRecordsResponse),
   initProducerId: api(22, initProducerIdRequest, initProducerIdResponse),
   offsetForLeaderEpoch: api(23, offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
+  describeAcls: api(29, describeAclsRequest, describeAclsResponse),
+  createAcls: api(30, createAclsRequest, createAclsResponse),
+  deleteAcls: api(31, deleteAclsRequest, deleteAclsResponse),
   describeConfigs: api(32, describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
   createPartitions: api(37, createPartitionsRequest, createPartitionsResponse),

@@ -70,6 +70,12 @@ export const metricsTable = {
   requestsInFlight: gauge("inlet_requests_in_flight", [], "Requests that are being answered."),
   requestBytesHeld: gauge("inlet_request_bytes_held", [], "Bytes of request frames in memory."),
 
+  accessDenied: counter(
+    "inlet_access_denied_total",
+    ["api"],
+    "Operations that the ACLs denied, by the API that asked.",
+  ),
+
   walUntrimmedBytes: gauge(
     "inlet_wal_untrimmed_bytes",
     [],

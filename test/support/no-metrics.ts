@@ -23,4 +23,5 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   metadataMirrorLag: nothing,
   unreadableReads: nothing,
   hedgedUploads: nothing,
+  accessDenied: nothing,
 };

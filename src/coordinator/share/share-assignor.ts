@@ -56,7 +56,8 @@ function shareOut(
   for (const [index, member] of members.entries()) {
     for (const target of idsOf(member.assignment)) {
       const count = holders.get(target);
-      if (count === undefined || count >= sharing || (taken[index] as Set<string>).size >= (quota[index] as number)) continue;
+      if (count === undefined || count >= sharing || (taken[index] as Set<string>).size >= (quota[index] as number))
+        continue;
       (taken[index] as Set<string>).add(target);
       holders.set(target, count + 1);
     }
@@ -99,9 +100,10 @@ function assignmentOf(ids: ReadonlySet<string>): Assignment {
     partitions.push(Number(index));
     topics.set(topicId, partitions);
   }
-  return Array.from(topics, ([topicId, partitions]) => ({ topicId, partitions: partitions.sort((a, b) => a - b) })).sort(
-    (a, b) => (a.topicId < b.topicId ? -1 : 1),
-  );
+  return Array.from(topics, ([topicId, partitions]) => ({
+    topicId,
+    partitions: partitions.sort((a, b) => a - b),
+  })).sort((a, b) => (a.topicId < b.topicId ? -1 : 1));
 }
 
 export function isSameAssignment(a: Assignment, b: Assignment): boolean {

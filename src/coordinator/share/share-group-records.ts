@@ -241,6 +241,7 @@ function tombstone<T, I>(message: Message<T, I>, kind: number, key: I): StateRec
 }
 
 function isSameSubscription(a: ShareMember | undefined, b: ShareMember): boolean {
-  if (a === undefined || a.rackId !== b.rackId || a.clientId !== b.clientId || a.clientHost !== b.clientHost) return false;
+  if (a === undefined || a.rackId !== b.rackId || a.clientId !== b.clientId || a.clientHost !== b.clientHost)
+    return false;
   return a.topics.join() === b.topics.join();
 }
