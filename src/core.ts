@@ -12,6 +12,7 @@ import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
 import { guardedHandlers, openAuthorizer } from "./guarded-handlers.ts";
 import { aclHandlers } from "./handlers/acls.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
 import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
@@ -161,6 +162,7 @@ function makeHandlers(
   const data = { log, metadata };
   const handlers: Handlers = {
     ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
+    ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
     produce: produceHandler({
       ...data,
       clock: runtime.clock,

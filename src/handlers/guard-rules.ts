@@ -2,8 +2,9 @@
 
 import type { Rules } from "./guard.ts";
 import { guardAdmin } from "./guard-admin.ts";
+import { guardCluster } from "./guard-cluster.ts";
 import { guardData } from "./guard-data.ts";
 import { guardGroups } from "./guard-groups.ts";
 import { guardMetadata } from "./guard-metadata.ts";
 
-export const guardRules: Rules = { ...guardData, ...guardGroups, ...guardMetadata, ...guardAdmin };
+export const guardRules: Rules = { ...guardData, ...guardGroups, ...guardMetadata, ...guardAdmin, ...guardCluster };

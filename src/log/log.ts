@@ -68,6 +68,8 @@ export interface PartitionCounts {
   readonly recordsIn: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Taken out by cleaning. */
+  readonly bytesCleaned: number;
   readonly duplicateBatches: number;
   readonly rejectedBatches: number;
 }

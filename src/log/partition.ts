@@ -67,7 +67,7 @@ export class OwnedPartition implements Partition {
   readonly topic: string;
   readonly index: number;
   readonly leaderEpoch: number;
-  readonly counts = { recordsIn: 0, bytesIn: 0, bytesOut: 0, duplicateBatches: 0, rejectedBatches: 0 };
+  readonly counts = { recordsIn: 0, bytesIn: 0, bytesOut: 0, bytesCleaned: 0, duplicateBatches: 0, rejectedBatches: 0 };
   readonly #stream: OpenedStream;
   readonly #trim: (to: Offset) => Promise<void>;
   readonly #producers: ProducerState;
@@ -266,7 +266,10 @@ export class OwnedPartition implements Partition {
       aborted: this.#producers.aborted(),
       isLastOfProducer: (batch) => this.#producers.isLastOfProducer(batch),
     });
-    if (outcome.kind === "done") this.#cleaning = outcome.progress;
+    if (outcome.kind === "done") {
+      this.#cleaning = outcome.progress;
+      this.counts.bytesCleaned += outcome.bytesBefore - outcome.bytesAfter;
+    }
     this.#producers.forgetAborted(outcome.emptied);
     return outcome;
   }

@@ -10,12 +10,20 @@ import {
 } from "../../schemas/kafka/acls.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "../../schemas/kafka/api-versions.ts";
 import {
+  getTelemetrySubscriptionsRequest,
+  getTelemetrySubscriptionsResponse,
+  pushTelemetryRequest,
+  pushTelemetryResponse,
+} from "../../schemas/kafka/client-telemetry.ts";
+import {
   alterConfigsRequest,
   alterConfigsResponse,
   describeConfigsRequest,
   describeConfigsResponse,
   incrementalAlterConfigsRequest,
   incrementalAlterConfigsResponse,
+  listConfigResourcesRequest,
+  listConfigResourcesResponse,
 } from "../../schemas/kafka/configs.ts";
 import { fetchRequest, fetchResponse } from "../../schemas/kafka/fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "../../schemas/kafka/find-coordinator.ts";
@@ -66,6 +74,30 @@ import {
   produceResponse,
 } from "../../schemas/kafka/produce.ts";
 import {
+  addRaftVoterRequest,
+  addRaftVoterResponse,
+  describeQuorumRequest,
+  describeQuorumResponse,
+  removeRaftVoterRequest,
+  removeRaftVoterResponse,
+  unregisterBrokerRequest,
+  unregisterBrokerResponse,
+  updateFeaturesRequest,
+  updateFeaturesResponse,
+} from "../../schemas/kafka/quorum.ts";
+import {
+  alterPartitionReassignmentsRequest,
+  alterPartitionReassignmentsResponse,
+  alterReplicaLogDirsRequest,
+  alterReplicaLogDirsResponse,
+  describeLogDirsRequest,
+  describeLogDirsResponse,
+  electLeadersRequest,
+  electLeadersResponse,
+  listPartitionReassignmentsRequest,
+  listPartitionReassignmentsResponse,
+} from "../../schemas/kafka/replicas.ts";
+import {
   createPartitionsRequest,
   createPartitionsResponse,
   createTopicsRequest,
@@ -114,12 +146,25 @@ export const apis = {
   deleteAcls: api(31, deleteAclsRequest, deleteAclsResponse),
   describeConfigs: api(32, describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
+  alterReplicaLogDirs: api(34, alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
+  describeLogDirs: api(35, describeLogDirsRequest, describeLogDirsResponse),
   createPartitions: api(37, createPartitionsRequest, createPartitionsResponse),
   deleteGroups: api(42, deleteGroupsRequest, deleteGroupsResponse),
+  electLeaders: api(43, electLeadersRequest, electLeadersResponse),
   incrementalAlterConfigs: api(44, incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
+  alterPartitionReassignments: api(45, alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse),
+  listPartitionReassignments: api(46, listPartitionReassignmentsRequest, listPartitionReassignmentsResponse),
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
+  describeQuorum: api(55, describeQuorumRequest, describeQuorumResponse),
+  updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
+  unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
+  getTelemetrySubscriptions: api(71, getTelemetrySubscriptionsRequest, getTelemetrySubscriptionsResponse),
+  pushTelemetry: api(72, pushTelemetryRequest, pushTelemetryResponse),
+  listConfigResources: api(74, listConfigResourcesRequest, listConfigResourcesResponse),
   describeTopicPartitions: api(75, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
+  addRaftVoter: api(80, addRaftVoterRequest, addRaftVoterResponse),
+  removeRaftVoter: api(81, removeRaftVoterRequest, removeRaftVoterResponse),
 } as const;
 
 export type ApiName = keyof typeof apis;

@@ -24,4 +24,6 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   unreadableReads: nothing,
   hedgedUploads: nothing,
   accessDenied: nothing,
+  mergedBytes: nothing,
+  garbageObjects: nothing,
 };
