@@ -162,6 +162,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       dispatcher: dispatcher(core.handlers),
       limits: kafkaLimits(settings),
       slabs: core.slabs,
+      admits: (clientHost) => core.quotas.admits(clientHost),
       clock,
       logger,
       metrics: {

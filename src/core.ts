@@ -4,14 +4,16 @@
  */
 import type { Settings } from "../schemas/config.ts";
 import type { Authorizer } from "./access/authorizer.ts";
+import type { ClientQuotas } from "./access/client-quotas.ts";
 import type { Disk } from "./base/disk.ts";
 import type { Runtime } from "./base/runtime.ts";
 import { Slabs } from "./base/slabs.ts";
 import type { Counter, Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
-import { guardedHandlers, openAuthorizer } from "./guarded-handlers.ts";
+import { guardedHandlers, openAuthorizer, openClientQuotas } from "./guarded-handlers.ts";
 import { aclHandlers } from "./handlers/acls.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import { clientQuotasHandlers } from "./handlers/client-quotas.ts";
 import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
 import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
@@ -67,6 +69,8 @@ export interface CoreOptions {
 export interface CoreMetrics extends StreamMetrics {
   readonly metadataMirrorLag: Gauge;
   readonly accessDenied: Counter;
+  readonly throttledRequests: Counter;
+  readonly throttledSeconds: Counter;
 }
 
 export interface Core extends AsyncDisposable {
@@ -77,6 +81,7 @@ export interface Core extends AsyncDisposable {
   readonly log: LocalLog;
   readonly coordinator: GroupCoordinator;
   readonly handlers: Handlers;
+  readonly quotas: ClientQuotas;
 }
 
 /** Resolves when the WAL is recovered and partitions are opening. Disposing makes everything appended durable and uploads it. */
@@ -144,13 +149,20 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   opened.use(forgetDeletedTopics(metadata, coordinator, failed));
   const authorizer = openAuthorizer({ ...options, metadata, denials: options.metrics.accessDenied });
   if (authorizer !== undefined) opened.use(authorizer);
-  const handlers = guardedHandlers(makeHandlers({ ...options, metadata, storage, log, coordinator, authorizer }), {
-    settings,
-    metadata,
-    authorizer,
-  });
+  const quotas = opened.use(openClientQuotas({ ...options, metadata }));
+  const ofCore = makeHandlers({ ...options, metadata, storage, log, coordinator, authorizer });
+  const handlers = guardedHandlers(ofCore, { settings, runtime, metadata, authorizer, quotas });
   const parts = opened.move();
-  return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return {
+    metadata,
+    storage,
+    slabs,
+    log,
+    coordinator,
+    handlers,
+    quotas,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
 }
 
 function makeHandlers(
@@ -183,6 +195,7 @@ function makeHandlers(
     initProducerId: initProducerIdHandler({
       ids: new ProducerIds({ metadata, blockSize: settings.producerIdBlockSize }),
     }),
+    ...clientQuotasHandlers({ metadata, limits: settings }),
     ...aclHandlers({ metadata, audit: authorizer?.audit ?? "off", limits: settings }),
   };
   return handlers;

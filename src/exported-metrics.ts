@@ -22,6 +22,8 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     unreadableReads: metrics.unreadableReads,
     hedgedUploads: metrics.hedgedUploads,
     accessDenied: metrics.accessDenied,
+    throttledRequests: metrics.throttledRequests,
+    throttledSeconds: metrics.throttledSeconds,
     mergedBytes: metrics.mergedBytes,
     garbageObjects: metrics.garbageObjects,
   };

@@ -76,6 +76,13 @@ export const guardAdmin = {
     return { ...answer, responses: [...answer.responses, ...denied.map(configRefusal)] };
   },
 
+  describeClientQuotas: async ({ request, access, next }) =>
+    access.mayOnCluster("describeConfigs") ? await next(request) : { ...clusterDenied, entries: null },
+  alterClientQuotas: async ({ request, access, next }) =>
+    access.mayOnCluster("alterConfigs")
+      ? await next(request)
+      : { entries: request.entries.map(({ entity }) => ({ ...clusterDenied, entity })) },
+
   describeAcls: async ({ request, access, next }) =>
     access.mayOnCluster("describe") ? await next(request) : { ...clusterDenied, resources: [] },
   createAcls: async ({ request, access, next }) =>

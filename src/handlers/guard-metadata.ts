@@ -21,7 +21,8 @@ export const guardMetadata = {
     const { allowed, refusals } = wantsAll ? { allowed: request.topics, refusals: [] } : splitNamed(guarded);
     const answer = await next({ ...request, topics: allowed });
     if (!isAnswer(answer)) return answer;
-    const isSeen = ({ name }: MetadataTopic): boolean => name == null || access.could("describe", "topic", name);
+    const isSeen = ({ name }: MetadataTopic): boolean =>
+      name === null || name === undefined || access.could("describe", "topic", name);
     const found = wantsAll ? answer.topics.filter(isSeen) : answer.topics;
     const topics = request.includeTopicAuthorizedOperations
       ? found.map((topic) => withOperations(topic, access, image))
@@ -52,7 +53,7 @@ export const guardMetadata = {
       allowed.length === 0 ? { topics: [] } : await next({ ...request, topics: allowed.map((name) => ({ name })) });
     if (!isAnswer(answer)) return answer;
     const topics = answer.topics.map((topic) =>
-      topic.errorCode === 0 && topic.name != null
+      topic.errorCode === 0 && typeof topic.name === "string"
         ? { ...topic, topicAuthorizedOperations: access.operationsOn("topic", topic.name) }
         : topic,
     );

@@ -10,6 +10,12 @@ import {
 } from "../../schemas/kafka/acls.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "../../schemas/kafka/api-versions.ts";
 import {
+  alterClientQuotasRequest,
+  alterClientQuotasResponse,
+  describeClientQuotasRequest,
+  describeClientQuotasResponse,
+} from "../../schemas/kafka/client-quotas.ts";
+import {
   getTelemetrySubscriptionsRequest,
   getTelemetrySubscriptionsResponse,
   pushTelemetryRequest,
@@ -157,6 +163,8 @@ export const apis = {
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
   describeQuorum: api(55, describeQuorumRequest, describeQuorumResponse),
   updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
+  describeClientQuotas: api(48, describeClientQuotasRequest, describeClientQuotasResponse),
+  alterClientQuotas: api(49, alterClientQuotasRequest, alterClientQuotasResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
   unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
   getTelemetrySubscriptions: api(71, getTelemetrySubscriptionsRequest, getTelemetrySubscriptionsResponse),

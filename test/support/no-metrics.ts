@@ -24,6 +24,8 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   unreadableReads: nothing,
   hedgedUploads: nothing,
   accessDenied: nothing,
+  throttledRequests: nothing,
+  throttledSeconds: nothing,
   mergedBytes: nothing,
   garbageObjects: nothing,
 };
