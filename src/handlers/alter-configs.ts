@@ -18,6 +18,7 @@ import {
 import { brokerProblem, resourceTypes } from "./describe-configs.ts";
 import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
+import { topicNameProblem } from "./topic-names.ts";
 
 export interface AlterConfigsOptions {
   readonly metadata: Pick<MetadataClient, "image" | "nodeId" | "propose">;
@@ -33,7 +34,8 @@ interface Target {
   readonly current: Texts;
   readonly table: typeof topicConfigs;
   readonly check: ConfigSetCheck;
-  readonly event: (configs: Texts) => MetadataEvent;
+  /** undefined when there is no such resource, which is said of a change that is sound by itself. */
+  readonly event: ((configs: Texts) => MetadataEvent) | undefined;
 }
 
 export interface AlterConfigsHandlers {
@@ -91,6 +93,7 @@ async function alterOne<R extends Resource>(
   if ("error" in target) return target;
   const changed = change(resource, target);
   if ("error" in changed) return changed;
+  if (target.event === undefined) return unknownTopic(resource.resourceName);
   if (validateOnly || isSame(changed.configs, target.current)) return undefined;
   const proposal = await options.metadata.propose([target.event(changed.configs)]);
   if (proposal.kind === "accepted") return undefined;
@@ -105,12 +108,11 @@ function targetOf(options: AlterConfigsOptions, { resourceType, resourceName }: 
   switch (resourceType) {
     case resourceTypes.topic: {
       const topic = image.topicByName(resourceName);
-      if (topic === undefined) return unknownTopic(resourceName);
       return {
-        current: topic.configs,
+        current: topic?.configs ?? new Map(),
         table: topicConfigs,
-        check: checkTopicConfigSet,
-        event: (configs) => ({ kind: "set-topic-configs", topicId: topic.id, configs }),
+        check: (configs) => topicNamed(resourceName) ?? checkTopicConfigSet(configs),
+        event: topic && ((configs) => ({ kind: "set-topic-configs", topicId: topic.id, configs })),
       };
     }
     case resourceTypes.broker: {
@@ -135,6 +137,12 @@ function isSame(a: Texts, b: Texts): boolean {
   if (a.size !== b.size) return false;
   for (const [name, value] of a) if (b.get(name) !== value) return false;
   return true;
+}
+
+function topicNamed(name: string): ConfigProblem | undefined {
+  if (name === "") return invalid("Default topic resources are not allowed.");
+  const message = topicNameProblem(name);
+  return message === undefined ? undefined : { error: "INVALID_TOPIC_EXCEPTION", message };
 }
 
 function unknownTopic(name: string): ConfigProblem {
