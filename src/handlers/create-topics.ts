@@ -31,9 +31,10 @@ export function createTopicsHandler(options: CreateTopicsOptions): Handler<Reque
       answer(options, name, refused("INVALID_REQUEST", "Duplicate topic name.")),
     );
     const made: Uuid[] = [];
+    const excessive = excess(options, request);
     for (const topic of request.topics) {
       if (twice.has(topic.name)) continue;
-      const plan = plannedTopic(options, topic);
+      const plan = excessive ?? plannedTopic(options, topic);
       const isDone = plan.kind === "refused" || request.validateOnly;
       const outcome: Outcome = isDone ? plan : await createTopic(options, plan);
       if (outcome.kind === "planned" && outcome.topicId !== undefined) made.push(outcome.topicId);
@@ -42,6 +43,17 @@ export function createTopicsHandler(options: CreateTopicsOptions): Handler<Reque
     await untilLed(options, made, Math.min(options.limits.leaderWaitMs, request.timeoutMs));
     return { topics };
   };
+}
+
+/** As in Kafka all of a request are refused when together they are too many, before anything else is said of them. */
+function excess({ limits }: CreateTopicsOptions, { topics }: Request): Refused | undefined {
+  const counts = topics.map(({ assignments, numPartitions }) => {
+    if (assignments.length > 0) return assignments.length;
+    return numPartitions === -1 ? limits.partitionsByDefault : Math.max(0, numPartitions);
+  });
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  if (total <= limits.partitionsPerTopicMax) return undefined;
+  return refused("POLICY_VIOLATION", "Excessively large number of partitions per request.");
 }
 
 function plannedTopic(options: CreateTopicsOptions, topic: TopicRequest): TopicPlan | Refused {
@@ -61,7 +73,7 @@ type Outcome = Refused | (TopicPlan & { readonly topicId?: Uuid });
 
 function answer(options: CreateTopicsOptions, name: string, outcome: Outcome): TopicResponse {
   if (outcome.kind === "refused") {
-    return { name, errorCode: code(outcome.error), errorMessage: outcome.message, configs: null };
+    return { name, errorCode: code(outcome.error), errorMessage: outcome.message, configs: [] };
   }
   return {
     name,

@@ -41,12 +41,20 @@ export function deleteTopicsHandler(options: DeleteTopicsOptions): Handler<Reque
       if (topic === undefined) continue;
       const isTwice = "id" in topic && found.some((other, at) => at !== index && other === topic);
       if (isTwice && found.indexOf(topic) !== index) continue; // One answer for all that name it.
-      responses.push(
-        answer(one, isTwice ? refused("INVALID_REQUEST", "Duplicate topic name or id.") : await remove(options, topic)),
-      );
+      if (!isTwice) responses.push(answer(one, await remove(options, topic)));
+      else responses.push(answer(namesOf(asked, found, topic), refused("INVALID_REQUEST", duplicate)));
     }
     return { responses };
   };
+}
+
+const duplicate = "Duplicate topic name or id.";
+
+/** All that the request calls a topic by: its name, its id or both. */
+function namesOf(asked: readonly Asked[], found: readonly (Topic | Refused)[], topic: Topic | Refused): Asked {
+  const all = asked.filter((_, index) => found[index] === topic);
+  const name = all.find((one) => one.name !== null)?.name ?? null;
+  return { name, topicId: all.find(({ topicId }) => topicId !== uuidZero)?.topicId ?? uuidZero };
 }
 
 function find({ metadata }: DeleteTopicsOptions, { name, topicId }: Asked): Topic | Refused {

@@ -156,6 +156,15 @@ describe("CreateTopics", () => {
     expect(world.metadata.image.topicByName("b")).toBeDefined();
   });
 
+  test("too many partitions together refuse all, also what is refused anyway", async () => {
+    await using world = new AdminWorld({ topicPartitionsMax: 10 });
+    const topics = [wish({ name: "a", numPartitions: 6 }), wish({ name: "b c", numPartitions: 5 })];
+    const answer = await world.call("createTopics", { topics });
+    expect(answer.topics.map(error)).toEqual(["POLICY_VIOLATION", "POLICY_VIOLATION"]);
+    expect(answer.topics.map(({ configs }) => configs)).toEqual([[], []]);
+    expect([...world.metadata.image.topics()]).toEqual([]);
+  });
+
   test("validateOnly answers the same and makes nothing", async () => {
     await using world = new AdminWorld();
     const response = await world.call("createTopics", { topics: [wish(), wish({ name: ".." })], validateOnly: true });
@@ -210,7 +219,12 @@ describe("DeleteTopics", () => {
     expect(await ask({ name: "t", topicId: id })).toEqual(["INVALID_REQUEST"]);
     expect(await ask({ name: null, topicId: uuidZero })).toEqual(["INVALID_REQUEST"]);
     expect(await ask({ name: null, topicId: stranger })).toEqual(["UNKNOWN_TOPIC_ID"]);
-    expect(await ask({ name: "t", topicId: uuidZero }, { name: null, topicId: id })).toEqual(["INVALID_REQUEST"]);
+    const both = [
+      { name: "t", topicId: uuidZero },
+      { name: null, topicId: id },
+    ];
+    const { responses } = await world.call("deleteTopics", { topics: both, timeoutMs: 1 });
+    expect(responses).toMatchObject([{ name: "t", topicId: id, errorCode: 42 }]);
     expect(world.metadata.image.topicByName("t")).toBeDefined();
   });
 
