@@ -53,16 +53,14 @@ export function describeGroupsHandler(
       groups.map(async (groupId): Promise<DescribedGroup> => {
         const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
         const shard = await coordinator.shard(groupId);
-        if (!(shard instanceof GroupShard)) return { ...absent(groupId, shard, ""), authorizedOperations };
+        if (!(shard instanceof GroupShard)) return absent(groupId, shard, "");
         const group = shard.group(groupId)?.classic;
         if (group !== undefined) return { ...described(groupId, group), authorizedOperations };
         const isNamed = apiVersion >= missingGroupIsNamedSince;
         const missing = absent(groupId, isNamed ? "GROUP_ID_NOT_FOUND" : "NONE", stateNames.dead);
-        return {
-          ...missing,
-          errorMessage: isNamed ? clipped(`Group ${groupId} not found.`) : null,
-          authorizedOperations,
-        };
+        return isNamed
+          ? { ...missing, errorMessage: clipped(`Group ${groupId} not found.`) }
+          : { ...missing, authorizedOperations };
       }),
     ),
   });

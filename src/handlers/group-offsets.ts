@@ -6,6 +6,7 @@ import type { CommittedOffset } from "../coordinator/group-offsets.ts";
 import { GroupShard } from "../coordinator/group-shard.ts";
 import type { LiveGroup } from "../coordinator/live-group.ts";
 import type { MetadataClient } from "../metadata/client.ts";
+import type { Topic } from "../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { code, type Handler, topicOf } from "./handler.ts";
 
@@ -29,14 +30,17 @@ export function offsetCommitHandler(
     const expiresAt = request.retentionTimeMs < 0 ? null : now + request.retentionTimeMs;
     // First what each partition is told whatever the group says, then the group's word for all the others.
     const asked = request.topics.map(({ name, topicId, partitions }) => {
-      const topic = topicOf(metadata.image, { name, topicId });
+      const topic =
+        apiVersion >= topicIdsSince
+          ? topicOf(metadata.image, { name, topicId })
+          : (metadata.image.topicByName(name) ?? "UNKNOWN_TOPIC_OR_PARTITION");
       return {
         name,
         topicId,
         topic: typeof topic === "string" ? undefined : topic,
         partitions: partitions.map((partition) => ({
           ...partition,
-          problem: typeof topic === "string" ? topic : noteProblem(options, partition.committedMetadata),
+          problem: typeof topic === "string" ? topic : commitProblem(options, topic, partition),
         })),
       };
     });
@@ -82,8 +86,14 @@ export function offsetCommitHandler(
   };
 }
 
-function noteProblem({ coordinator }: OffsetsOptions, note: string | null): ErrorName | undefined {
-  return (note ?? "").length > coordinator.limits.offsetMetadataBytesMax ? "OFFSET_METADATA_TOO_LARGE" : undefined;
+function commitProblem(
+  { coordinator }: OffsetsOptions,
+  topic: Topic,
+  partition: { readonly partitionIndex: number; readonly committedMetadata: string | null },
+): ErrorName | undefined {
+  if (topic.partitions[partition.partitionIndex] === undefined) return "UNKNOWN_TOPIC_OR_PARTITION";
+  const noteChars = (partition.committedMetadata ?? "").length;
+  return noteChars > coordinator.limits.offsetMetadataBytesMax ? "OFFSET_METADATA_TOO_LARGE" : undefined;
 }
 
 type FetchRequest = RequestOf<"offsetFetch">;

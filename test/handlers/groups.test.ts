@@ -64,7 +64,7 @@ describe("FindCoordinator", () => {
       await using world = new AdminWorld();
       const answer = await world.call("findCoordinator", { key: "g", coordinatorKeys: ["g", "h"] }, version);
       const expected = { nodeId: 1, host: "public", port: 9092, errorCode: 0 };
-      if (version < 4) expect(answer).toMatchObject(expected);
+      if (version < 4) expect(answer).toMatchObject(version < 1 ? expected : { ...expected, errorMessage: "NONE" });
       else
         expect(answer.coordinators).toMatchObject([
           { key: "g", ...expected },
@@ -222,6 +222,17 @@ describe("offsets", () => {
     );
   });
 
+  test("are refused for partitions that are not there, whatever the group says", async () => {
+    await using world = await ready();
+    const at = (partitionIndex: number) => ({ partitionIndex, committedOffset: 1, committedMetadata: "" });
+    const topics = [{ name: "t", partitions: [at(2), at(-1), at(0)] }];
+    const unknown = "UNKNOWN_TOPIC_OR_PARTITION";
+    expect(await commit(world, committing(0, { topics }))).toEqual([unknown, unknown, "NONE"]);
+    const stranger = { topics, memberId: "stranger", generationIdOrMemberEpoch: 3 };
+    expect(await commit(world, committing(0, stranger), 8)).toEqual([unknown, unknown, "UNKNOWN_MEMBER_ID"]);
+    expect(await commit(world, committing(0, { topics: [{ name: "", partitions: [at(0)] }] }))).toEqual([unknown]);
+  });
+
   test("of a generation need a group, which version 9 calls missing", async () => {
     await using world = await ready();
     const by = { memberId: "m", generationIdOrMemberEpoch: 3 };
@@ -313,6 +324,8 @@ describe("groups from outside", () => {
       expect(Buffer.from(groups[0]?.members[0]?.memberAssignment ?? []).toString()).toBe("mine");
       if (version >= 3) expect(groups[0]?.authorizedOperations).toBe(3400);
       expect(groups[1]).toMatchObject({ groupState: "Dead", errorCode: version < 6 ? 0 : 69 });
+      // Of a group that is an error nothing is allowed or forbidden.
+      if (version >= 3) expect(groups[1]?.authorizedOperations).toBe(version < 6 ? 3400 : -2147483648);
     }
   });
 
