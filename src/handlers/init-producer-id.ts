@@ -13,7 +13,9 @@ type Response = ResponseInputOf<"initProducerId">;
 
 export function initProducerIdHandler(options: { readonly ids: ProducerIds }): Handler<Request, Response> {
   return async (request) => {
-    if (request.transactionalId === "") return { errorCode: code("INVALID_REQUEST"), producerEpoch: -1 };
+    // An id comes with its epoch, or neither comes.
+    const isHalf = (request.producerId === -1) !== (request.producerEpoch === -1);
+    if (request.transactionalId === "" || isHalf) return { errorCode: code("INVALID_REQUEST"), producerEpoch: -1 };
     if (request.transactionalId !== null) {
       // No transaction coordinator runs on this broker. Retriable: a client that started too early finds it later.
       return { errorCode: code("COORDINATOR_NOT_AVAILABLE"), producerEpoch: -1 };

@@ -99,18 +99,17 @@ function produceTopic(
   context: ProduceContext,
 ): readonly Waiting[] {
   const topic = topicOf(options.metadata.image, data);
-  const error = context.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, request, context));
+  const error = context.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, context));
   return data.partitionData.map((partition) => {
     const answer =
       typeof topic === "string" || error !== undefined
         ? Promise.resolve(failed(partition.index, error ?? "UNKNOWN_SERVER_ERROR"))
-        : producePartition(options.log, topic, partition, context, request.timeoutMs);
+        : producePartition(options.log, topic, partition, context, request);
     return waitingFor(partition.index, answer);
   });
 }
 
-function topicRefusal(topic: Topic, request: Request, context: RequestContext): ErrorName | undefined {
-  if (request.acks !== 0 && request.acks !== 1 && request.acks !== -1) return "INVALID_REQUIRED_ACKS";
+function topicRefusal(topic: Topic, context: RequestContext): ErrorName | undefined {
   if (internalTopics.has(topic.name) && context.clientId !== adminClientId) return "INVALID_TOPIC_EXCEPTION";
   return undefined;
 }
@@ -120,7 +119,7 @@ async function producePartition(
   topic: Topic,
   data: PartitionData,
   context: ProduceContext,
-  waitMsMax: number,
+  { acks, timeoutMs }: Request,
 ): Promise<PartitionResponse> {
   if (data.records === null) return failed(data.index, "INVALID_RECORD", "the request holds no record batch");
   const partition = partitionOf(log, topic, data.index);
@@ -130,9 +129,10 @@ async function producePartition(
     context.hints.push(hint);
     return { ...failed(data.index, lookupErrors[partition.kind]), currentLeader: hint };
   }
+  if (acks !== 0 && acks !== 1 && acks !== -1) return failed(data.index, "INVALID_REQUIRED_ACKS");
   try {
     const { apiVersion } = context;
-    const outcome = await partition.append(data.records, { origin: "client", apiVersion, waitMsMax });
+    const outcome = await partition.append(data.records, { origin: "client", apiVersion, waitMsMax: timeoutMs });
     return answer(data.index, outcome);
   } catch (cause) {
     // The log has reported the cause and the node is stopping; a wrong program is not this handler's to soften.

@@ -24,6 +24,14 @@ test("every call gives a new id and epoch 0, also when an older id is named", as
   expect(metadata.proposals).toBe(3);
 });
 
+test("an id without its epoch, or an epoch without its id, is refused", async () => {
+  const handler = initProducerIdHandler({ ids: new ProducerIds({ metadata: new MemoryMetadata(), blockSize: 10 }) });
+  for (const half of [{ producerId: 3 }, { producerEpoch: 7 }]) {
+    const answer = answered(await handler({ ...request, ...half }, context({ apiVersion: 4 })));
+    expect(named(answer.errorCode)).toBe("INVALID_REQUEST");
+  }
+});
+
 test("two nodes give out different ids", async () => {
   const metadata = new MemoryMetadata();
   const [one, two] = [new ProducerIds({ metadata, blockSize: 3 }), new ProducerIds({ metadata, blockSize: 3 })];
