@@ -92,7 +92,7 @@ export class Target implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const name of [...this.#connections.keys()]) await this.#forget(name);
+    for (const name of this.#connections.keys()) await this.#forget(name);
   }
 
   async #connection(name: string): Promise<RawClient> {
