@@ -83,4 +83,22 @@ export const deviations: readonly Deviation[] = [
     matches: (_difference, { body }) =>
       "resources" in body && body.resources.some(({ resourceType }) => ![2, 4, 8, 16, 32].includes(resourceType)),
   },
+  {
+    apis: ["createTopics", "alterConfigs", "incrementalAlterConfigs"],
+    what: "`message.format.version` and `message.downconversion.enable` are taken and not kept.",
+    why: "Kafka 4 refuses what older clients and tools still send.",
+    matches: (_difference, { body }) => /"message\.(format|downconversion)\./.test(JSON.stringify(body)),
+  },
+  {
+    apis: ["produce"],
+    what: "Internal topics and wrong acks are refused before the batch is looked at.",
+    why: "Kafka looks at its magic and count first; either way the batch is refused.",
+    matches: ({ inlet }) => inlet === "INVALID_TOPIC_EXCEPTION" || inlet === "INVALID_REQUIRED_ACKS",
+  },
+  {
+    apis: ["apiVersions"],
+    what: "`kraft.version` ends at 0.",
+    why: "There is no quorum of KRaft here whose voters could be changed.",
+    matches: ({ path }) => /eatures\[kraft\.version\]/.test(path),
+  },
 ];

@@ -214,29 +214,27 @@ export function offsetDeleteHandler(
 ): Handler<RequestOf<"offsetDelete">, ResponseInputOf<"offsetDelete">> {
   return async (request) => {
     const { coordinator, metadata } = options;
-    const isKnown = (name: string): boolean => metadata.image.topicByName(name) !== undefined;
-    const wanted = request.topics
-      .filter(({ name }) => isKnown(name))
-      .flatMap(({ name, partitions }) =>
-        partitions.map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })),
-      );
+    const isKnown = (name: string, partition: number): boolean =>
+      metadata.image.topicByName(name)?.partitions[partition] !== undefined;
+    const wanted = request.topics.flatMap(({ name, partitions }) =>
+      partitions
+        .filter(({ partitionIndex }) => isKnown(name, partitionIndex))
+        .map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })),
+    );
     const shard = request.groupId === "" ? "INVALID_GROUP_ID" : await coordinator.shard(request.groupId);
     if (!(shard instanceof GroupShard)) return { errorCode: code(shard), topics: [] };
     const { error, subscribed } = await shard.deleteOffsets(request.groupId, wanted);
     if (error !== "NONE") return { errorCode: code(error), topics: [] };
     return {
       errorCode: 0,
-      topics: request.topics.map(({ name, partitions }) => {
-        const verdict: ErrorName = !isKnown(name)
-          ? "UNKNOWN_TOPIC_OR_PARTITION"
-          : subscribed.has(name)
-            ? "GROUP_SUBSCRIBED_TO_TOPIC"
-            : "NONE";
-        return {
-          name,
-          partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: code(verdict) })),
-        };
-      }),
+      topics: request.topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex }) => {
+          const held: ErrorName = subscribed.has(name) ? "GROUP_SUBSCRIBED_TO_TOPIC" : "NONE";
+          const verdict = isKnown(name, partitionIndex) ? held : "UNKNOWN_TOPIC_OR_PARTITION";
+          return { partitionIndex, errorCode: code(verdict) };
+        }),
+      })),
     };
   };
 }

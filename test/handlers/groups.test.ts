@@ -264,6 +264,9 @@ describe("offsets", () => {
       "UNKNOWN_TOPIC_OR_PARTITION",
     ]);
     expect(error(await world.call("offsetDelete", { groupId: "nobody", topics }))).toBe("GROUP_ID_NOT_FOUND");
+    const beyond = { groupId: "g", topics: [{ name: "u", partitions: [{ partitionIndex: 2 }] }] };
+    const [topicAnswer] = (await world.call("offsetDelete", beyond)).topics;
+    expect(error(topicAnswer?.partitions[0])).toBe("UNKNOWN_TOPIC_OR_PARTITION");
   });
 
   test("die with a topic that was deleted before this node had the news, found in a checkpoint", async () => {

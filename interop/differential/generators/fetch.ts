@@ -10,7 +10,7 @@ export const fetch: Generator<"fetch"> = (draw) => {
     const name = draw.topic();
     return {
       topic: version >= 13 ? "" : name,
-      topicId: version >= 13 ? draw.mostly(topicIdOf(name), [uuidZero], 0.04) : uuidZero,
+      topicId: version >= 13 ? topicIdOf(name) : uuidZero,
     };
   };
   return {
