@@ -31,7 +31,10 @@ export function createTopicsHandler(options: CreateTopicsOptions): Handler<Reque
       answer(options, name, refused("INVALID_REQUEST", "Duplicate topic name.")),
     );
     const made: Uuid[] = [];
-    const excessive = excess(options, request);
+    const excessive = excess(
+      options,
+      request.topics.filter(({ name }) => !twice.has(name)),
+    );
     for (const topic of request.topics) {
       if (twice.has(topic.name)) continue;
       const plan = excessive ?? plannedTopic(options, topic);
@@ -46,7 +49,7 @@ export function createTopicsHandler(options: CreateTopicsOptions): Handler<Reque
 }
 
 /** As in Kafka all of a request are refused when together they are too many, before anything else is said of them. */
-function excess({ limits }: CreateTopicsOptions, { topics }: Request): Refused | undefined {
+function excess({ limits }: CreateTopicsOptions, topics: readonly TopicRequest[]): Refused | undefined {
   const counts = topics.map(({ assignments, numPartitions }) => {
     if (assignments.length > 0) return assignments.length;
     return numPartitions === -1 ? limits.partitionsByDefault : Math.max(0, numPartitions);
@@ -57,13 +60,12 @@ function excess({ limits }: CreateTopicsOptions, { topics }: Request): Refused |
 }
 
 function plannedTopic(options: CreateTopicsOptions, topic: TopicRequest): TopicPlan | Refused {
-  const names = topic.configs.map(({ name }) => name);
-  if (new Set(names).size !== names.length) return refused("INVALID_CONFIG", "A config is given more than once.");
   return planTopic(options, {
     name: topic.name,
     partitions: topic.numPartitions,
     replicationFactor: topic.replicationFactor,
     assignments: topic.assignments,
+    // Of a config that is given twice the last one counts.
     configs: new Map(topic.configs.map(({ name, value }) => [name, value])),
   });
 }

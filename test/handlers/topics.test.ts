@@ -165,6 +165,13 @@ describe("CreateTopics", () => {
     expect([...world.metadata.image.topics()]).toEqual([]);
   });
 
+  test("of a config that is given twice the last one counts", async () => {
+    await using world = new AdminWorld();
+    const configs = ["5", "7"].map((value) => ({ name: "retention.ms", value }));
+    expect(await create(world, { configs })).toBe("NONE: null");
+    expect(world.metadata.image.topicByName("t")?.configs.get("retention.ms")).toBe("7");
+  });
+
   test("validateOnly answers the same and makes nothing", async () => {
     await using world = new AdminWorld();
     const response = await world.call("createTopics", { topics: [wish(), wish({ name: ".." })], validateOnly: true });
@@ -219,6 +226,9 @@ describe("DeleteTopics", () => {
     expect(await ask({ name: "t", topicId: id })).toEqual(["INVALID_REQUEST"]);
     expect(await ask({ name: null, topicId: uuidZero })).toEqual(["INVALID_REQUEST"]);
     expect(await ask({ name: null, topicId: stranger })).toEqual(["UNKNOWN_TOPIC_ID"]);
+    const twice = { name: null, topicId: stranger };
+    expect(await ask(twice, twice)).toEqual(["INVALID_REQUEST"]);
+    expect(await ask({ name: null, topicId: uuidZero }, { name: null, topicId: uuidZero })).toHaveLength(2);
     const both = [
       { name: "t", topicId: uuidZero },
       { name: null, topicId: id },
