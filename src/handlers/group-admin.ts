@@ -67,7 +67,7 @@ export function describeGroupsHandler(
 }
 
 function described(groupId: string, group: ClassicGroup): DescribedGroup {
-  // Before the group is stable its protocol, subscriptions and assignments are about to change.
+  // Before the group is stable its protocol and subscriptions are about to change; members still have what they had.
   const isStable = group.state === "stable";
   const none = new Uint8Array(0);
   return {
@@ -82,7 +82,7 @@ function described(groupId: string, group: ClassicGroup): DescribedGroup {
       clientId: member.clientId,
       clientHost: member.clientHost,
       memberMetadata: isStable ? metadataFor(member, group.protocolName) : none,
-      memberAssignment: isStable ? member.assignment : none,
+      memberAssignment: member.assignment,
     })),
   };
 }

@@ -28,7 +28,7 @@ export function offsetCommitHandler(
     const shard = await coordinator.shard(request.groupId); // First: which topic a name means is asked in the turn that commits.
     const now = coordinator.runtime.clock.now();
     const expiresAt = request.retentionTimeMs < 0 ? null : now + request.retentionTimeMs;
-    // First what each partition is told whatever the group says, then the group's word for all the others.
+    // First the partitions that are not there, then the group's word for all the others, then notes that are too long.
     const asked = request.topics.map(({ name, topicId, partitions }) => {
       const topic =
         apiVersion >= topicIdsSince
@@ -40,7 +40,8 @@ export function offsetCommitHandler(
         topic: typeof topic === "string" ? undefined : topic,
         partitions: partitions.map((partition) => ({
           ...partition,
-          problem: typeof topic === "string" ? topic : commitProblem(options, topic, partition),
+          problem: typeof topic === "string" ? topic : partitionProblem(topic, partition.partitionIndex),
+          isTooLong: (partition.committedMetadata ?? "").length > coordinator.limits.offsetMetadataBytesMax,
         })),
       };
     });
@@ -48,7 +49,7 @@ export function offsetCommitHandler(
       topic === undefined
         ? []
         : partitions
-            .filter(({ problem }) => problem === undefined)
+            .filter(({ problem, isTooLong }) => problem === undefined && !isTooLong)
             .map((partition) => ({
               topic: topic.name,
               partition: partition.partitionIndex,
@@ -77,23 +78,17 @@ export function offsetCommitHandler(
       topics: asked.map(({ name, topicId, partitions }) => ({
         name,
         topicId,
-        partitions: partitions.map(({ partitionIndex, problem }) => ({
-          partitionIndex,
-          errorCode: code(problem ?? answer),
-        })),
+        partitions: partitions.map(({ partitionIndex, problem, isTooLong }) => {
+          const verdict = answer === "NONE" && isTooLong ? "OFFSET_METADATA_TOO_LARGE" : answer;
+          return { partitionIndex, errorCode: code(problem ?? verdict) };
+        }),
       })),
     };
   };
 }
 
-function commitProblem(
-  { coordinator }: OffsetsOptions,
-  topic: Topic,
-  partition: { readonly partitionIndex: number; readonly committedMetadata: string | null },
-): ErrorName | undefined {
-  if (topic.partitions[partition.partitionIndex] === undefined) return "UNKNOWN_TOPIC_OR_PARTITION";
-  const noteChars = (partition.committedMetadata ?? "").length;
-  return noteChars > coordinator.limits.offsetMetadataBytesMax ? "OFFSET_METADATA_TOO_LARGE" : undefined;
+function partitionProblem(topic: Topic, partition: number): ErrorName | undefined {
+  return topic.partitions[partition] === undefined ? "UNKNOWN_TOPIC_OR_PARTITION" : undefined;
 }
 
 type FetchRequest = RequestOf<"offsetFetch">;

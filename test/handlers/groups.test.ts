@@ -222,6 +222,15 @@ describe("offsets", () => {
     );
   });
 
+  test("with notes that are too long are refused after what the group says", async () => {
+    await using world = await ready();
+    const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: "x".repeat(4097) }];
+    const topics = [{ name: "t", partitions }];
+    expect(await commit(world, committing(0, { topics }))).toEqual(["OFFSET_METADATA_TOO_LARGE"]);
+    const stranger = { topics, memberId: "stranger", generationIdOrMemberEpoch: 3 };
+    expect(await commit(world, committing(0, stranger), 8)).toEqual(["ILLEGAL_GENERATION"]);
+  });
+
   test("are refused for partitions that are not there, whatever the group says", async () => {
     await using world = await ready();
     const at = (partitionIndex: number) => ({ partitionIndex, committedOffset: 1, committedMetadata: "" });
@@ -330,6 +339,19 @@ describe("groups from outside", () => {
       // Of a group that is an error nothing is allowed or forbidden.
       if (version >= 3) expect(groups[1]?.authorizedOperations).toBe(version < 6 ? 3400 : -2147483648);
     }
+  });
+
+  test("show what members had while they join again, but no subscriptions", async () => {
+    await using world = await ready();
+    await stable(world);
+    const waiting = world.send("joinGroup", joining({ memberId: "" }), 3);
+    await world.call("heartbeat", { groupId: "g", generationId: 1, memberId: "nobody" }); // After it the join has come.
+    const { groups } = await world.call("describeGroups", { groups: ["g"] });
+    expect(groups[0]?.groupState).toBe("PreparingRebalance");
+    const assigned = groups[0]?.members.map(({ memberAssignment }) => Buffer.from(memberAssignment).toString()).sort();
+    expect(assigned).toEqual(["", "mine"]);
+    expect(groups[0]?.members.every(({ memberMetadata }) => memberMetadata.length === 0)).toBe(true);
+    await world.clock.until(waiting);
   });
 
   test("are deleted when empty, each with its own answer", async () => {
