@@ -121,7 +121,6 @@ async function producePartition(
   context: ProduceContext,
   { acks, timeoutMs }: Request,
 ): Promise<PartitionResponse> {
-  if (data.records === null) return failed(data.index, "INVALID_RECORD", "the request holds no record batch");
   const partition = partitionOf(log, topic, data.index);
   if (!isPartition(partition)) {
     const hint = context.apiVersion >= leaderHintVersionMin ? leaderHint(partition) : undefined;
@@ -129,6 +128,7 @@ async function producePartition(
     context.hints.push(hint);
     return { ...failed(data.index, lookupErrors[partition.kind]), currentLeader: hint };
   }
+  if (data.records === null) return failed(data.index, "INVALID_RECORD", "the request holds no record batch");
   if (acks !== 0 && acks !== 1 && acks !== -1) return failed(data.index, "INVALID_REQUIRED_ACKS");
   try {
     const { apiVersion } = context;
