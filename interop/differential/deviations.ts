@@ -101,4 +101,43 @@ export const deviations: readonly Deviation[] = [
     why: "There is no quorum of KRaft here whose voters could be changed.",
     matches: ({ path }) => /eatures\[kraft\.version\]/.test(path),
   },
+  {
+    apis: ["createTopics", "alterConfigs", "incrementalAlterConfigs"],
+    what: "`remote.storage.enable` may be true.",
+    why: "Kafka refuses it where tiers are off; here every topic lives in the object store.",
+    matches: (_difference, { body }) => JSON.stringify(body).includes('"remote.storage.enable"'),
+  },
+  {
+    apis: ["createTopics"],
+    what: "`validateOnly` gives no topic id.",
+    why: "Kafka gives one that no topic will ever have.",
+    matches: ({ path }, { body }) =>
+      path === "topics[].topicId" && "validateOnly" in body && body.validateOnly === true,
+  },
+  {
+    apis: ["createPartitions"],
+    what: "An empty list of assignments is none.",
+    why: "It can mean nothing else, and @platformatic/kafka sends it.",
+    matches: ({ kafka, path }, { body }) =>
+      JSON.stringify(body).includes('"assignments":[]') &&
+      (kafka === "INVALID_REPLICA_ASSIGNMENT" || path.endsWith("Message")),
+  },
+  {
+    apis: ["produce"],
+    what: "Bytes that are no batch are refused for their partition, as `INVALID_RECORD` or `CORRUPT_MESSAGE`.",
+    why: "Kafka stumbles over some of them before it looks at partitions, and refuses all of the request.",
+    matches: (_difference, { body }) => /"fault":"(magic3|length|cut)"/.test(JSON.stringify(body)),
+  },
+  {
+    apis: ["offsetDelete", "deleteGroups", "describeGroups"],
+    what: "A group without members is gone with its last offset.",
+    why: "Kafka keeps its empty shell until it cleans up.",
+    matches: ({ kafka, inlet }) => inlet === "GROUP_ID_NOT_FOUND" && kafka === "NONE",
+  },
+  {
+    apis: apiNames,
+    what: "Where Kafka fails unexpectedly (`UNKNOWN_SERVER_ERROR`), the error says what is wrong.",
+    why: "A client can act on it.",
+    matches: ({ kafka, inlet }) => kafka === "UNKNOWN_SERVER_ERROR" && typeof inlet === "string" && inlet !== "NONE",
+  },
 ];

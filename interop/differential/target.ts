@@ -15,8 +15,8 @@ export type Outcome =
   /** The answer does not follow the schema. */
   | { readonly kind: "undecodable"; readonly why: string };
 
-/** Two names that no broker gives out. */
-const unknownId = "00000000-0000-0000-0000-0000000000ff" as Uuid;
+/** An id that no broker gives out. */
+export const unknownId = "00000000-0000-0000-0000-0000000000ff" as Uuid;
 
 export class Target implements AsyncDisposable {
   readonly prefix: string;

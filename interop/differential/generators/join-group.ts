@@ -30,7 +30,7 @@ export const joinGroup: Generator<"joinGroup"> = (draw) => {
 
 function join(draw: Draw, member: string, version: number): StepOf<"joinGroup"> {
   const protocol = () => ({
-    name: draw.of(["range", "range", "roundrobin", "sticky", ""]),
+    name: draw.of(["range", "range", "roundrobin", "sticky"]),
     metadata: draw.mostly(subscription, [new Uint8Array(0), Uint8Array.of(1)], 0.2),
   });
   return {
