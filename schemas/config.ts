@@ -14,6 +14,7 @@ import { server } from "./config/server.ts";
 import { stream } from "./config/stream.ts";
 import { table } from "./config/table.ts";
 import { telemetry } from "./config/telemetry.ts";
+import { transactions } from "./config/transactions.ts";
 
 export const settingsTable = {
   ...node,
@@ -22,6 +23,7 @@ export const settingsTable = {
   ...stream,
   ...log,
   ...coordinator,
+  ...transactions,
   ...registry,
   ...table,
   ...catalog,

@@ -14,12 +14,12 @@ import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
-import { initProducerIdHandler, ProducerIds } from "./handlers/init-producer-id.ts";
 import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
+import { openTransactions, type Transactions } from "./handlers/transaction-handlers.ts";
 import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits, streamLimits } from "./limits.ts";
 import { FetchWait } from "./log/fetch-wait.ts";
 import { type LocalLog, openLog } from "./log/local-log.ts";
@@ -127,7 +127,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       logger,
       limits: logLimits(settings),
       topicConfig: (topic) => effectiveTopicConfig(configLayers(configView, topic.configs)),
-      transactions: "refused",
+      transactions: "accepted",
       holdRetention: (topicId, partition) =>
         retentionHold(metadata.image, options.becomesTable ?? (() => false), { topicId, partition }),
       failed: fatal,
@@ -138,20 +138,26 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
   );
   opened.use(forgetDeletedTopics(metadata, coordinator, failed));
-  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator });
+  const transactions = opened.use(openTransactions({ settings, metadata, log, runtime, coordinator, failed }));
+  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator, transactions });
   const parts = opened.move();
   return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator">): Handlers {
-  const { settings, runtime, metadata, storage, log, coordinator, advertised } = options;
+function makeHandlers(
+  options: CoreOptions &
+    Pick<Core, "metadata" | "storage" | "log" | "coordinator"> & { readonly transactions: Transactions },
+): Handlers {
+  const { settings, runtime, metadata, storage, log, coordinator, transactions, advertised } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
     ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
     ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
+    ...transactions.handlers,
     produce: produceHandler({
       ...data,
+      transactions: transactions.gate,
       clock: runtime.clock,
       throttleMs: () => throttleMs(storage.fullness, settings.produceThrottleMsMax),
     }),
@@ -164,9 +170,6 @@ function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" |
     listOffsets: listOffsetsHandler(data),
     offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
     deleteRecords: deleteRecordsHandler(data),
-    initProducerId: initProducerIdHandler({
-      ids: new ProducerIds({ metadata, blockSize: settings.producerIdBlockSize }),
-    }),
   };
   return handlers;
 }

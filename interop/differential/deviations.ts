@@ -126,7 +126,7 @@ export const deviations: readonly Deviation[] = [
     apis: ["produce"],
     what: "Bytes that are no batch are refused for their partition, as `INVALID_RECORD` or `CORRUPT_MESSAGE`.",
     why: "Kafka stumbles over some of them before it looks at partitions, and refuses all of the request.",
-    matches: (_difference, { body }) => /"fault":"(magic3|length|cut)"/.test(JSON.stringify(body)),
+    matches: (_difference, { body }) => /"fault":"(length|cut)"/.test(JSON.stringify(body)),
   },
   {
     apis: ["offsetDelete", "deleteGroups", "describeGroups"],

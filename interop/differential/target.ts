@@ -228,7 +228,6 @@ function broken(bytes: Uint8Array, fault: BatchFault): Uint8Array {
       return bytes;
     case "magic0":
     case "magic1":
-    case "magic3":
       view.setInt8(16, Number(fault.slice(5)));
       return bytes;
     case "compression":

@@ -31,13 +31,11 @@ export function createTopicsHandler(options: CreateTopicsOptions): Handler<Reque
       answer(options, name, refused("INVALID_REQUEST", "Duplicate topic name.")),
     );
     const made: Uuid[] = [];
-    const excessive = excess(
-      options,
-      request.topics.filter(({ name }) => !twice.has(name)),
-    );
-    for (const topic of request.topics) {
-      if (twice.has(topic.name)) continue;
-      const plan = excessive ?? plannedTopic(options, topic);
+    const once = request.topics.filter(({ name }) => !twice.has(name));
+    const excessive = excess(options, once);
+    if (excessive !== undefined) return { topics: request.topics.map(({ name }) => answer(options, name, excessive)) };
+    for (const topic of once) {
+      const plan = plannedTopic(options, topic);
       const isDone = plan.kind === "refused" || request.validateOnly;
       const outcome: Outcome = isDone ? plan : await createTopic(options, plan);
       if (outcome.kind === "planned" && outcome.topicId !== undefined) made.push(outcome.topicId);

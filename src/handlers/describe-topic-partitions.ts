@@ -23,11 +23,11 @@ export function describeTopicPartitionsHandler(options: DescribeTopicPartitionsO
     const topics: TopicResponse[] = [];
     for (const [name, topic] of wanted(options, request)) {
       if (cursor !== null && name < cursor.topicName) continue;
+      if (left === 0) return { topics, nextCursor: { topicName: name, partitionIndex: 0 } };
       if (topic === undefined) {
         topics.push(missing(name));
         continue;
       }
-      if (left === 0) return { topics, nextCursor: { topicName: name, partitionIndex: 0 } };
       const from = cursor?.topicName === name ? Math.max(0, cursor.partitionIndex) : 0;
       const to = Math.min(topic.partitions.length, from + left);
       topics.push(describe(options, topic, from, to));

@@ -145,6 +145,6 @@ function missing(asked: Asked, error: ErrorName, apiVersion: number, includeOper
     topicId: asked.topicId,
     partitions: [],
     // What may be done with the name, whether or not there is such a topic.
-    topicAuthorizedOperations: includeOperations ? openOperations.topic : operationsNotAsked,
+    topicAuthorizedOperations: includeOperations && asked.name !== null ? openOperations.topic : operationsNotAsked,
   };
 }

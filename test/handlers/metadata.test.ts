@@ -137,6 +137,15 @@ describe("DescribeTopicPartitions", () => {
     expect(await ask("a", 0)).toEqual(["NONE", "UNKNOWN_TOPIC_OR_PARTITION"]);
   });
 
+  test("a full page ends before a missing topic", async () => {
+    await using world = new AdminWorld();
+    await world.topic("a", 2);
+    const asked = { topics: [{ name: "a" }, { name: "b" }], responsePartitionLimit: 2 };
+    const page = await world.call("describeTopicPartitions", asked);
+    expect(page.topics.map(({ name }) => name)).toEqual(["a"]);
+    expect(page.nextCursor).toEqual({ topicName: "b", partitionIndex: 0 });
+  });
+
   test("tells the operations of missing topics, too", async () => {
     await using world = new AdminWorld();
     const { topics } = await world.call("describeTopicPartitions", { topics: [{ name: "u" }] });

@@ -162,6 +162,8 @@ describe("CreateTopics", () => {
     const answer = await world.call("createTopics", { topics });
     expect(answer.topics.map(error)).toEqual(["POLICY_VIOLATION", "POLICY_VIOLATION"]);
     expect(answer.topics.map(({ configs }) => configs)).toEqual([[], []]);
+    const withTwice = [...topics, wish({ name: "c" }), wish({ name: "c" })];
+    expect((await world.call("createTopics", { topics: withTwice })).topics.map(error)).toHaveLength(4);
     expect([...world.metadata.image.topics()]).toEqual([]);
   });
 

@@ -7,7 +7,7 @@ export const fetch: Generator<"fetch"> = (draw) => {
   const version = draw.version("fetch");
   const isSession = draw.chance(0.4);
   const topic = () => {
-    const name = draw.topic();
+    const name = draw.ownTopic();
     return {
       topic: version >= 13 ? "" : name,
       topicId: version >= 13 ? topicIdOf(name) : uuidZero,

@@ -11,7 +11,7 @@ export const listOffsets: Generator<"listOffsets"> = (draw) => ({
     topics: draw.distinct(
       2,
       () => ({
-        name: draw.topic(),
+        name: draw.ownTopic(),
         partitions: draw.distinct(
           2,
           () => ({

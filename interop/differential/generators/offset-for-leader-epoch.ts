@@ -10,7 +10,7 @@ export const offsetForLeaderEpoch: Generator<"offsetForLeaderEpoch"> = (draw) =>
     topics: draw.distinct(
       2,
       () => ({
-        topic: draw.topic(),
+        topic: draw.ownTopic(),
         partitions: draw.distinct(
           2,
           () => ({
