@@ -8,6 +8,7 @@ import type { Marker } from "../protocol/records.ts";
 import type { GroupLimits } from "./classic-group-state.ts";
 import { GroupShard } from "./group-shard.ts";
 import { type CoordinatorTopic, type NotSeated, type Seated, Seats } from "./seats.ts";
+import type { ShareServices } from "./share/share-groups.ts";
 
 export interface GroupCoordinatorOptions {
   readonly log: Log;
@@ -26,6 +27,8 @@ export interface GroupCoordinatorOptions {
     readonly loadWaitMs: number;
   };
   readonly stateLog: StateLogLimits;
+  /** Undefined: no share groups. */
+  readonly shareServices?: ShareServices;
   /** Receives what went wrong in the background. The coordinator goes on: it loads again. */
   readonly failed: (cause: unknown) => void;
 }
@@ -53,7 +56,7 @@ export class GroupCoordinator implements AsyncDisposable {
       loadWaitMs: limits.loadWaitMs,
       open: (partition, gaveUp) => {
         const records = new StateLog({ partition, clock: runtime.clock, limits: stateLog });
-        return new GroupShard({ log: records, runtime, limits, gaveUp });
+        return new GroupShard({ log: records, runtime, limits, gaveUp, shareServices: options.shareServices });
       },
       loaded: (shard) => shard.forgetDeletedTopics(options.topicId),
       failed,

@@ -20,6 +20,8 @@ import {
 import { type CommittedOffset, expiredOffsets, subscribedTopics, type TopicPartition } from "./group-offsets.ts";
 import { decodeGroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
 import { LiveGroup } from "./live-group.ts";
+import { isShareGroupKey } from "./share/share-group-records.ts";
+import { ShareGroups, type ShareServices } from "./share/share-groups.ts";
 
 export interface OffsetCommit {
   readonly groupId: string;
@@ -36,6 +38,8 @@ export interface OffsetCommit {
 const memberPrefixCharactersMax = 249;
 
 export class GroupShard {
+  /** Undefined where there are no share groups. */
+  readonly shares: ShareGroups | undefined;
   readonly #groups = new Map<string, LiveGroup>();
   readonly #log: StateLog;
   readonly #runtime: Runtime;
@@ -47,6 +51,7 @@ export class GroupShard {
     readonly log: StateLog;
     readonly runtime: Runtime;
     readonly limits: GroupLimits;
+    readonly shareServices?: ShareServices | undefined;
     /** The shard has closed itself; load a new one. */
     readonly gaveUp: (cause: unknown) => void;
   }) {
@@ -54,6 +59,9 @@ export class GroupShard {
     this.#runtime = options.runtime;
     this.#limits = options.limits;
     this.#gaveUp = options.gaveUp;
+    const { shareServices: services, runtime } = options;
+    const write = (records: readonly StateRecord[]): Promise<GroupError> => this.#durable(this.#log.append(records));
+    this.shares = services === undefined ? undefined : new ShareGroups({ clock: runtime.clock, services, write });
   }
 
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
@@ -64,8 +72,12 @@ export class GroupShard {
         this.#settle(replayed);
         continue;
       }
-      const record = decodeGroupRecord(replayed.key, replayed.value);
-      if (record.kind === "foreign") continue;
+      const { key, value } = replayed;
+      const record = decodeGroupRecord(key, value);
+      if (record.kind === "foreign") {
+        if (isShareGroupKey(key)) this.shares?.replay(key, value);
+        continue;
+      }
       if (record.kind === "group") this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
       else if (replayed.transaction === undefined) setOffset(this.#open(record.group), record, record.value);
       else if (record.value !== null)
@@ -75,6 +87,7 @@ export class GroupShard {
       if (group.isBlank) this.#groups.delete(group.id);
       else group.feed({ kind: "loaded" });
     }
+    this.shares?.loaded();
   }
 
   group(id: string): LiveGroup | undefined {
@@ -88,6 +101,7 @@ export class GroupShard {
   /** Makes the group when a client without a member id is the first to ask for it. */
   async join(groupId: string, event: Omit<JoinEvent, "kind" | "ticket" | "memberIdFresh">): Promise<JoinReply> {
     if (!this.#isOpen) return joinRefusal("NOT_COORDINATOR", event.memberId);
+    if (this.shares?.get(groupId) !== undefined) return joinRefusal("INCONSISTENT_GROUP_PROTOCOL", event.memberId);
     const known = this.#groups.get(groupId);
     if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
     const group = known ?? this.#open(groupId);
@@ -101,6 +115,7 @@ export class GroupShard {
   /** One answer for all the offsets: they are written together. */
   async commit(commit: OffsetCommit): Promise<GroupError> {
     if (!this.#isOpen) return "NOT_COORDINATOR";
+    if (this.shares?.get(commit.groupId) !== undefined) return "GROUP_ID_NOT_FOUND";
     const known = this.#groups.get(commit.groupId);
     if (known === undefined && commit.generation >= 0) {
       return commit.knowsMissingGroup ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION";
@@ -159,6 +174,7 @@ export class GroupShard {
   }
 
   async deleteGroup(groupId: string): Promise<GroupError> {
+    if (this.shares?.get(groupId) !== undefined) return await this.shares.deleteGroup(groupId);
     const group = this.#groups.get(groupId);
     if (group === undefined || group.classic.state === "dead") return "GROUP_ID_NOT_FOUND";
     if (group.classic.state !== "empty") return "NON_EMPTY_GROUP";
@@ -179,7 +195,7 @@ export class GroupShard {
       for (const at of group.pending.all()) if (topicId(at.topic) === undefined) group.pending.supersede(at);
       return this.#forget(group, gone);
     });
-    await Promise.all(forgetting);
+    await Promise.all([...forgetting, this.shares?.forgetDeletedTopics(topicId)]);
   }
 
   /** Forgets offsets that are too old, and empty groups that have none. */
@@ -198,6 +214,7 @@ export class GroupShard {
     this.#isOpen = false;
     for (const group of this.#groups.values()) group.close(error);
     this.#groups.clear();
+    this.shares?.close();
   }
 
   async #forget(group: LiveGroup, gone: readonly TopicPartition[]): Promise<GroupError> {
