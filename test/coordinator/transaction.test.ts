@@ -179,7 +179,7 @@ test("whatever happens: epochs only grow, a decision is carried out, and older e
   );
   fc.assert(
     fc.property(fc.constantFrom(0, producerEpochMax - 3), fc.array(step, { maxLength: 40 }), (start, steps) => {
-      let transaction = { ...newTransaction(7, 60_000, 0), producerEpoch: start };
+      let transaction: Transaction = { ...newTransaction(7, 60_000, 0), producerEpoch: start };
       let fresh = 8;
       for (const asked of steps) {
         const who = (identity: { producerId: number; back: number }): ProducerIdentity => ({
@@ -212,7 +212,7 @@ test("whatever happens: epochs only grow, a decision is carried out, and older e
         if (next.state === "ongoing") expect(isEpochExhausted(next.producerEpoch - 1)).toBe(false);
         if (answer.kind === "refused" && answer.error === "PRODUCER_FENCED") expect(next).toBe(transaction);
         if (next.producerId === fresh || next.nextProducerId === fresh) fresh += 1;
-        transaction = next as typeof transaction;
+        transaction = next;
       }
     }),
     { numRuns: 2000 },
