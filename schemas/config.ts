@@ -15,6 +15,7 @@ import { share } from "./config/share.ts";
 import { stream } from "./config/stream.ts";
 import { table } from "./config/table.ts";
 import { telemetry } from "./config/telemetry.ts";
+import { transactions } from "./config/transactions.ts";
 
 export const settingsTable = {
   ...node,
@@ -23,6 +24,7 @@ export const settingsTable = {
   ...stream,
   ...log,
   ...coordinator,
+  ...transactions,
   ...share,
   ...registry,
   ...table,

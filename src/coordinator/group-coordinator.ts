@@ -4,6 +4,7 @@ import type { Uuid } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Log } from "../log/log.ts";
 import { StateLog, type StateLogLimits } from "../log/state-log.ts";
+import type { Marker } from "../protocol/records.ts";
 import type { GroupLimits } from "./classic-group-state.ts";
 import { GroupShard } from "./group-shard.ts";
 import { type CoordinatorTopic, type NotSeated, type Seated, Seats } from "./seats.ts";
@@ -95,6 +96,12 @@ export class GroupCoordinator implements AsyncDisposable {
   /** The shards that can be asked now; `isComplete` is false while one is still being read. */
   loadedShards(): Seated<GroupShard> {
     return this.#seats.loaded();
+  }
+
+  /** The marker of a transaction for a partition of the topic; false when it could not be written here and now. */
+  async endTransaction(index: number, marker: Marker): Promise<boolean> {
+    const shard = await this.#seats.shardAt(index);
+    return shard instanceof GroupShard && (await shard.endTransaction(marker)) === "NONE";
   }
 
   /** Topics were deleted: their offsets are forgotten. A shard that is still being read does so when it is. */

@@ -1,5 +1,6 @@
 /** The handlers of groups, topics, configs and cluster, made from one set of options. */
 import type { Settings } from "../../schemas/config.ts";
+import type { LogLevels } from "../base/log-levels.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { GroupCoordinator, GroupCoordinatorOptions } from "../coordinator/group-coordinator.ts";
 import type { Log } from "../log/log.ts";
@@ -18,7 +19,7 @@ import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from ".
 import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from "./group-membership.ts";
 import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from "./group-offsets.ts";
 import type { Handler } from "./handler.ts";
-import { InternalTopics, offsetsTopic } from "./internal-topics.ts";
+import { InternalTopics, offsetsTopic, transactionsTopic } from "./internal-topics.ts";
 import { metadataHandler } from "./metadata.ts";
 import { staticConfigs } from "./static-configs.ts";
 
@@ -29,6 +30,7 @@ export interface AdminHandlersOptions {
   readonly runtime: Runtime;
   /** Where clients reach this broker: the port that was bound, not the one that was asked for. */
   readonly advertised: { readonly host: string; readonly port: number };
+  readonly logLevels: LogLevels;
   /** Every API that has a handler, also those that are not made here. */
   readonly served: () => Iterable<ApiName>;
 }
@@ -36,7 +38,7 @@ export interface AdminHandlersOptions {
 export type HandlerOf<Name extends ApiName> = Handler<RequestOf<Name>, ResponseInputOf<Name>>;
 
 export function adminHandlers(options: AdminHandlersOptions) {
-  const { settings, metadata, coordinator, runtime, advertised, served } = options;
+  const { settings, metadata, coordinator, runtime, advertised, served, logLevels } = options;
   const view = { metadata, advertised };
   const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
   const creation = {
@@ -59,12 +61,15 @@ export function adminHandlers(options: AdminHandlersOptions) {
     createTopics: createTopicsHandler({ ...creation, ...configView }),
     deleteTopics: deleteTopicsHandler({ metadata, isEnabled: settings.topicDelete }),
     createPartitions: createPartitionsHandler(creation),
-    describeConfigs: describeConfigsHandler({ ...configView, logLevel: settings.loggingLevel }),
-    ...alterConfigsHandlers({ metadata }),
+    describeConfigs: describeConfigsHandler({ ...configView, logLevels }),
+    ...alterConfigsHandlers({ metadata, logLevels }),
     findCoordinator: findCoordinatorHandler({
       ...view,
       internalTopics: new InternalTopics(creation),
-      topics: { group: offsetsTopic(settings.groupOffsetsPartitions) },
+      topics: {
+        group: offsetsTopic(settings.groupOffsetsPartitions),
+        transaction: transactionsTopic(settings.transactionStatePartitions),
+      },
     }),
     joinGroup: joinGroupHandler(coordinator),
     syncGroup: syncGroupHandler(coordinator),

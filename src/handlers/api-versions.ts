@@ -21,6 +21,7 @@ export const features: readonly Feature[] = [
   { name: "share.version", min: 0, max: 1, level: 1 },
   // The voters of the quorum are no business of clients: see quorum.ts.
   { name: "kraft.version", min: 0, max: 0, level: 0 },
+  { name: "transaction.version", min: 0, max: 2, level: 2 },
 ];
 
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
