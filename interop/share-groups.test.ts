@@ -95,8 +95,16 @@ test("nothing is lost with members that are killed, nor with the broker", async 
 test("VerifiableShareConsumer and the console consumer read what there is; the tool describes, deletes and lists", async () => {
   await topicOf("verified", "verified", 1000);
   const verified = await kafkaTool(`${tools}.VerifiableShareConsumer`, [
-    ...["--bootstrap-server", broker.bootstrap, "--topic", "verified", "--group-id", "verified"],
-    ...["--max-messages", "1000", "--acknowledgement-mode", "sync"],
+    "--bootstrap-server",
+    broker.bootstrap,
+    "--topic",
+    "verified",
+    "--group-id",
+    "verified",
+    "--max-messages",
+    "1000",
+    "--acknowledgement-mode",
+    "sync",
   ]);
   expect(verified).toContain('"name":"shutdown_complete"');
   expect(verified).not.toContain('"success":false');

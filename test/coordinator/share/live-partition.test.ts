@@ -8,7 +8,7 @@ import { decodeShareState } from "../../../src/coordinator/share/state-records.t
 import { StateLog, stateLogLimits } from "../../../src/log/state-log.ts";
 import { buildBatch } from "../../../src/protocol/records.ts";
 import { SimClock } from "../../sim/clock.ts";
-import { FakeLog, type FakePartition } from "../../support/fake-log.ts";
+import { FakeLog } from "../../support/fake-log.ts";
 
 const topicId = "11111111-1111-4111-8111-111111111111" as Uuid;
 const stateTopicId = "22222222-2222-4222-8222-222222222222" as Uuid;
@@ -89,7 +89,7 @@ class World {
     const lookup = this.log.partition(stateTopicId, 0);
     if (lookup.kind !== "here") throw new Error(lookup.kind);
     const kinds: string[] = [];
-    const log = new StateLog({ partition: lookup.partition as FakePartition, clock: this.clock });
+    const log = new StateLog({ partition: lookup.partition, clock: this.clock });
     for await (const record of log.replay()) kinds.push(decodeShareState(record.key, record.value).kind);
     return kinds;
   }
