@@ -11,6 +11,7 @@ import { node } from "./config/node.ts";
 import { objectStore } from "./config/object-store.ts";
 import { registry } from "./config/registry.ts";
 import { server } from "./config/server.ts";
+import { share } from "./config/share.ts";
 import { stream } from "./config/stream.ts";
 import { table } from "./config/table.ts";
 import { telemetry } from "./config/telemetry.ts";
@@ -24,6 +25,7 @@ export const settingsTable = {
   ...log,
   ...coordinator,
   ...transactions,
+  ...share,
   ...registry,
   ...table,
   ...catalog,

@@ -18,6 +18,7 @@ import { followTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
+import { openShare, type ShareParts } from "./handlers/share-handlers.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
 import { openTransactions, type Transactions } from "./handlers/transaction-handlers.ts";
 import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits, streamLimits } from "./limits.ts";
@@ -134,19 +135,22 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     }),
   );
   const failed = (cause: unknown): void => logger.error("a coordinator's background work failed", { cause });
-  const coordinator = opened.use(
-    new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
-  );
+  const share = opened.use(openShare({ settings, metadata, log, runtime, advertised, failed }));
+  const groupOptions = groupCoordinatorOptions({ settings, metadata, log, runtime, failed });
+  const coordinator = opened.use(new GroupCoordinator({ ...groupOptions, shareServices: share.services }));
   opened.use(followTopics(metadata, coordinator, failed));
   const transactions = opened.use(openTransactions({ settings, metadata, log, runtime, coordinator, failed }));
-  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator, transactions });
+  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator, transactions, share });
   const parts = opened.move();
   return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
 function makeHandlers(
   options: CoreOptions &
-    Pick<Core, "metadata" | "storage" | "log" | "coordinator"> & { readonly transactions: Transactions },
+    Pick<Core, "metadata" | "storage" | "log" | "coordinator"> & {
+      readonly transactions: Transactions;
+      readonly share: ShareParts;
+    },
 ): Handlers {
   const { settings, runtime, metadata, storage, log, coordinator, transactions, advertised } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
@@ -155,6 +159,7 @@ function makeHandlers(
     ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
     ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
     ...transactions.handlers,
+    ...options.share.handlers(coordinator),
     produce: produceHandler({
       ...data,
       transactions: transactions.gate,

@@ -9,6 +9,7 @@ import type { GroupLimits } from "./classic-group-state.ts";
 import type { ConsumerLimits, Topics } from "./consumer-group-state.ts";
 import { GroupShard } from "./group-shard.ts";
 import { type CoordinatorTopic, type NotSeated, type Seated, Seats } from "./seats.ts";
+import type { ShareServices } from "./share/share-groups.ts";
 import { TopicPatterns } from "./topic-patterns.ts";
 
 export interface GroupCoordinatorOptions {
@@ -28,6 +29,8 @@ export interface GroupCoordinatorOptions {
     readonly consumer: ConsumerLimits;
   };
   readonly stateLog: StateLogLimits;
+  /** Undefined: no share groups. */
+  readonly shareServices?: ShareServices;
   /** Receives what went wrong in the background. The coordinator goes on: it loads again. */
   readonly failed: (cause: unknown) => void;
 }
@@ -59,7 +62,8 @@ export class GroupCoordinator implements AsyncDisposable {
       loadWaitMs: limits.loadWaitMs,
       open: (partition, gaveUp) => {
         const records = new StateLog({ partition, clock: runtime.clock, limits: stateLog });
-        return new GroupShard({ log: records, runtime, limits, consumer, patterns, gaveUp });
+        const { shareServices } = options;
+        return new GroupShard({ log: records, runtime, limits, consumer, patterns, gaveUp, shareServices });
       },
       loaded: (shard) => shard.forgetDeletedTopics(this.#topicId),
       failed,

@@ -28,6 +28,8 @@ import {
 import { decodeGroupRecord, type GroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
 import { type ConsumerHeartbeatReply, heartbeatRefusal } from "./live-consumer-group.ts";
 import { type ConsumerGroupOptions, LiveGroup, type OffsetCommitter } from "./live-group.ts";
+import { isShareGroupKey } from "./share/share-group-records.ts";
+import { ShareGroups, type ShareServices } from "./share/share-groups.ts";
 import type { TopicPatterns } from "./topic-patterns.ts";
 
 export interface OffsetCommit {
@@ -45,6 +47,8 @@ export interface OffsetCommit {
 const memberPrefixCharactersMax = 249;
 
 export class GroupShard {
+  /** Undefined where there are no share groups. */
+  readonly shares: ShareGroups | undefined;
   readonly #groups = new Map<string, LiveGroup>();
   readonly #log: StateLog;
   readonly #runtime: Runtime;
@@ -60,6 +64,7 @@ export class GroupShard {
     readonly limits: GroupLimits;
     readonly consumer: ConsumerGroupOptions;
     readonly patterns: TopicPatterns;
+    readonly shareServices?: ShareServices | undefined;
     /** The shard has closed itself; load a new one. */
     readonly gaveUp: (cause: unknown) => void;
   }) {
@@ -69,6 +74,9 @@ export class GroupShard {
     this.#consumer = options.consumer;
     this.#patterns = options.patterns;
     this.#gaveUp = options.gaveUp;
+    const { shareServices: services, runtime } = options;
+    const write = (records: readonly StateRecord[]): Promise<GroupError> => this.#durable(this.#log.append(records));
+    this.shares = services === undefined ? undefined : new ShareGroups({ clock: runtime.clock, services, write });
   }
 
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
@@ -80,8 +88,12 @@ export class GroupShard {
         this.#settle(replayed);
         continue;
       }
-      const record = decodeGroupRecord(replayed.key, replayed.value);
-      if (record.kind === "foreign") continue;
+      const { key, value } = replayed;
+      const record = decodeGroupRecord(key, value);
+      if (record.kind === "foreign") {
+        if (isShareGroupKey(key)) this.shares?.replay(key, value);
+        continue;
+      }
       if (record.kind === "group") this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
       else if (record.kind === "offset") this.#restoreOffset(record, replayed.transaction);
       else {
@@ -98,6 +110,7 @@ export class GroupShard {
       if (group.isBlank) this.#groups.delete(group.id);
       else group.feed({ kind: "loaded" });
     }
+    this.shares?.loaded();
   }
 
   group(id: string): LiveGroup | undefined {
@@ -111,6 +124,7 @@ export class GroupShard {
   /** Makes the group when a client without a member id is the first to ask for it. */
   async join(groupId: string, event: Omit<JoinEvent, "kind" | "ticket" | "memberIdFresh">): Promise<JoinReply> {
     if (!this.#isOpen) return joinRefusal("NOT_COORDINATOR", event.memberId);
+    if (this.shares?.get(groupId) !== undefined) return joinRefusal("INCONSISTENT_GROUP_PROTOCOL", event.memberId);
     const known = this.#groups.get(groupId);
     if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
     const group = known ?? this.#open(groupId);
@@ -132,13 +146,10 @@ export class GroupShard {
     const all = [...asked, ...used];
     const matches = all.length === 0 ? new Map() : await this.#patterns.matches(all);
     if (!this.#isOpen) return heartbeatRefusal(request, { error: "NOT_COORDINATOR" });
+    const refuse = (detail: string) => heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail });
+    if (this.shares?.get(groupId) !== undefined) return refuse(`Group ${groupId} is not a consumer group.`);
     const known = this.#groups.get(groupId);
-    if (known === undefined && request.epoch !== 0) {
-      return heartbeatRefusal(request, {
-        error: "GROUP_ID_NOT_FOUND",
-        detail: `Consumer group ${groupId} not found.`,
-      });
-    }
+    if (known === undefined && request.epoch !== 0) return refuse(`Consumer group ${groupId} not found.`);
     const group = known ?? this.#open(groupId);
     const reply = group.consumerHeartbeat(request, matches);
     if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
@@ -148,6 +159,7 @@ export class GroupShard {
   /** One answer for all the offsets: they are written together. */
   async commit(commit: OffsetCommit): Promise<GroupError> {
     if (!this.#isOpen) return "NOT_COORDINATOR";
+    if (this.shares?.get(commit.groupId) !== undefined) return "GROUP_ID_NOT_FOUND";
     const known = this.#groups.get(commit.groupId);
     if (known === undefined && commit.generation >= 0) {
       return commit.knowsMissingGroup ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION";
@@ -211,6 +223,7 @@ export class GroupShard {
   }
 
   async deleteGroup(groupId: string): Promise<GroupError> {
+    if (this.shares?.get(groupId) !== undefined) return await this.shares.deleteGroup(groupId);
     const group = this.#groups.get(groupId);
     if (group === undefined || group.classic.state === "dead") return "GROUP_ID_NOT_FOUND";
     if (!group.isEmpty) return "NON_EMPTY_GROUP";
@@ -231,7 +244,7 @@ export class GroupShard {
       for (const at of group.pending.all()) if (topicId(at.topic) === undefined) group.pending.supersede(at);
       return this.#forget(group, gone);
     });
-    await Promise.all(forgetting);
+    await Promise.all([...forgetting, this.shares?.forgetDeletedTopics(topicId)]);
   }
 
   /** Forgets offsets that are too old, and empty groups that have none. */
@@ -253,6 +266,7 @@ export class GroupShard {
     this.#isOpen = false;
     for (const group of this.#groups.values()) group.close(error);
     this.#groups.clear();
+    this.shares?.close();
   }
 
   async #forget(group: LiveGroup, gone: readonly TopicPartition[]): Promise<GroupError> {

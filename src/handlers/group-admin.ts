@@ -11,6 +11,7 @@ import { openOperations, operationsNotAsked } from "./cluster-view.ts";
 import { consumerStateNames } from "./consumer-groups.ts";
 import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
+import { shareGroupState } from "./share-group.ts";
 
 const stateNames: Readonly<Record<GroupState, string>> = {
   empty: "Empty",
@@ -21,6 +22,9 @@ const stateNames: Readonly<Record<GroupState, string>> = {
 };
 
 const groupTypes = { classic: "classic", consumer: "consumer" } as const;
+const shareType = "share";
+
+type ListedGroup = ResponseInputOf<"listGroups">["groups"][number];
 const missingGroupIsNamedSince = 6;
 
 export function listGroupsHandler(
@@ -32,14 +36,16 @@ export function listGroupsHandler(
     const types = new Set(typesFilter.map((name) => name.toLowerCase()));
     const isWanted = (filter: ReadonlySet<string>, name: string): boolean =>
       filter.size === 0 || filter.has(name.toLowerCase());
-    const groups = shards
+    const groups: ListedGroup[] = shards
       .flatMap((shard) => Array.from(shard.groups(), listed))
       .filter(({ groupState, groupType }) => isWanted(states, groupState) && isWanted(types, groupType));
+    const sharing = shards.flatMap((shard) => listedShares(shard, (state) => isWanted(states, state)));
+    if (isWanted(types, shareType)) groups.push(...sharing);
     return { errorCode: code(isComplete ? "NONE" : "COORDINATOR_LOAD_IN_PROGRESS"), groups };
   };
 }
 
-function listed({ id, classic, consumer }: LiveGroup): ResponseInputOf<"listGroups">["groups"][number] & {
+function listed({ id, classic, consumer }: LiveGroup): ListedGroup & {
   readonly groupState: string;
   readonly groupType: string;
 } {
@@ -49,6 +55,15 @@ function listed({ id, classic, consumer }: LiveGroup): ResponseInputOf<"listGrou
   }
   const groupState = consumerStateNames[consumerGroupState(consumer)];
   return { groupId: id, protocolType: classicProtocolType, groupState, groupType: groupTypes.consumer };
+}
+
+function listedShares(shard: GroupShard, isWanted: (state: string) => boolean): readonly ListedGroup[] {
+  return Array.from(shard.shares?.all() ?? [], ([groupId, group]) => ({
+    groupId,
+    protocolType: shareType,
+    groupState: shareGroupState(group),
+    groupType: shareType,
+  })).filter(({ groupState }) => isWanted(groupState));
 }
 
 type DescribeResponse = ResponseInputOf<"describeGroups">;
