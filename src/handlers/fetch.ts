@@ -86,7 +86,8 @@ function findPartition(
   // Only a broker says that it is a replica, and no broker fetches from another here.
   const replicaId = context.apiVersion >= 15 ? request.replicaState.replicaId : request.replicaId;
   if (replicaId >= 0) return { error: "TOPIC_AUTHORIZATION_FAILED", hint: undefined };
-  const topic = topicOf(options.metadata.image, { name: wanted.topic, topicId: wanted.topicId });
+  const usesIds = context.apiVersion >= topicIdVersionMin;
+  const topic = topicOf(options.metadata.image, { name: wanted.topic, topicId: wanted.topicId }, usesIds);
   if (typeof topic === "string") return { error: topic, hint: undefined };
   const partition = partitionOf(options.log, topic, wanted.partition);
   if (!isPartition(partition)) return { error: lookupErrors[partition.kind], hint: leaderHint(partition) };
