@@ -38,7 +38,7 @@ export const fetch: Generator<"fetch"> = (draw) => {
               fetchOffset: draw.mostly(draw.int(4), [-1, 100, -2], 0.15),
               lastFetchedEpoch: draw.mostly(-1, [epochAt(0), epochAt(5)], 0.05),
               logStartOffset: draw.mostly(-1, [0, 5], 0.05),
-              partitionMaxBytes: draw.mostly(1 << 20, [0, 1, 100, -1], 0.2),
+              partitionMaxBytes: draw.mostly(1 << 20, [0, 1, 100], 0.2),
             }),
             ({ partition }) => partition,
             1,
