@@ -148,4 +148,17 @@ export const deviations: readonly Deviation[] = [
     why: "A client can act on it.",
     matches: ({ kafka, inlet }) => kafka === "UNKNOWN_SERVER_ERROR" && typeof inlet === "string" && inlet !== "NONE",
   },
+  {
+    apis: ["joinGroup"],
+    what: "A refused join is answered with the member id that it gave.",
+    why: "Kafka leaves it out where it knows no such group; clients look at the error alone.",
+    matches: ({ path, kafka, inlet }) => path === "memberId" && kafka === "" && inlet === "stranger",
+  },
+  {
+    apis: ["describeGroups"],
+    what: "A group is described as soon as it has members.",
+    why: "Kafka describes its last state that is in the log, which may be none yet while the first members join.",
+    matches: ({ path, kafka }) =>
+      /^groups\[\]\.(groupState|protocolType|members)/.test(path) && ["Dead", "", undefined].includes(kafka as string),
+  },
 ];

@@ -22,8 +22,8 @@ export const fetch: Generator<"fetch"> = (draw) => {
       replicaId: -1,
       maxWaitMs: draw.of([0, 20]),
       minBytes: draw.mostly(1, [0, -1, 1_000_000]),
-      maxBytes: draw.mostly(1 << 20, [0, 100, -1, 0x7fff_ffff]),
-      isolationLevel: draw.mostly(draw.of([0, 1]), [2, -1], 0.03),
+      maxBytes: draw.mostly(1 << 20, [0, 100, 0x7fff_ffff]),
+      isolationLevel: draw.of([0, 1]),
       sessionId: isSession ? draw.mostly(sessionOf("session"), [12345], 0.05) : 0,
       sessionEpoch: isSession ? draw.of([0, 1, 1, 2, 3, -1]) : draw.of([-1, -1, 0, 0, 1]),
       topics: draw.distinct(
