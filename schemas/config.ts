@@ -10,6 +10,7 @@ import { metadata } from "./config/metadata.ts";
 import { node } from "./config/node.ts";
 import { objectStore } from "./config/object-store.ts";
 import { registry } from "./config/registry.ts";
+import { security } from "./config/security.ts";
 import { server } from "./config/server.ts";
 import { stream } from "./config/stream.ts";
 import { table } from "./config/table.ts";
@@ -26,6 +27,7 @@ export const settingsTable = {
   ...table,
   ...catalog,
   ...server,
+  ...security,
   ...telemetry,
 };
 

@@ -9,7 +9,9 @@ import { Slabs } from "./base/slabs.ts";
 import type { Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import type { ClusterView } from "./handlers/cluster-view.ts";
 import { configLayers } from "./handlers/config-layers.ts";
+import { delegationTokenHandlers } from "./handlers/delegation-tokens.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
@@ -18,6 +20,8 @@ import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
+import { saslHandlers } from "./handlers/sasl.ts";
+import { scramCredentialsHandlers } from "./handlers/scram-credentials.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
 import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits, streamLimits } from "./limits.ts";
 import { FetchWait } from "./log/fetch-wait.ts";
@@ -50,6 +54,8 @@ export interface CoreOptions {
   readonly mirrorsMetadata: boolean;
   /** Where clients reach this broker. */
   readonly advertised: { readonly host: string; readonly port: number };
+  /** The same by listener, where there are several. */
+  readonly endpoints?: ClusterView["endpoints"];
   /** The node cannot go on: the process must stop without another ack. May be called more than once. */
   readonly fatal: (cause: unknown) => void;
   /** Lets a simulation plant a fault below everything else. */
@@ -143,11 +149,14 @@ export async function openCore(options: CoreOptions): Promise<Core> {
 }
 
 function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator">): Handlers {
-  const { settings, runtime, metadata, storage, log, coordinator, advertised } = options;
+  const { settings, runtime, metadata, storage, log, coordinator, advertised, endpoints } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
-    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
+    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, endpoints, served }),
+    ...saslHandlers(),
+    ...scramCredentialsHandlers({ metadata }),
+    ...delegationTokenHandlers({ metadata, runtime, limits: settings }),
     produce: produceHandler({
       ...data,
       clock: runtime.clock,

@@ -7,6 +7,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { alterConfigsHandlers } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
+import type { ClusterView } from "./cluster-view.ts";
 import { createPartitionsHandler } from "./create-partitions.ts";
 import { createTopicsHandler } from "./create-topics.ts";
 import { deleteTopicsHandler } from "./delete-topics.ts";
@@ -29,6 +30,7 @@ export interface AdminHandlersOptions {
   readonly runtime: Runtime;
   /** Where clients reach this broker: the port that was bound, not the one that was asked for. */
   readonly advertised: { readonly host: string; readonly port: number };
+  readonly endpoints?: ClusterView["endpoints"];
   /** Every API that has a handler, also those that are not made here. */
   readonly served: () => Iterable<ApiName>;
 }
@@ -36,8 +38,8 @@ export interface AdminHandlersOptions {
 export type HandlerOf<Name extends ApiName> = Handler<RequestOf<Name>, ResponseInputOf<Name>>;
 
 export function adminHandlers(options: AdminHandlersOptions) {
-  const { settings, metadata, coordinator, runtime, advertised, served } = options;
-  const view = { metadata, advertised };
+  const { settings, metadata, coordinator, runtime, advertised, endpoints, served } = options;
+  const view = { metadata, advertised, endpoints };
   const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
   const creation = {
     ...view,

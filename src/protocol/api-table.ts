@@ -9,6 +9,16 @@ import {
   incrementalAlterConfigsRequest,
   incrementalAlterConfigsResponse,
 } from "../../schemas/kafka/configs.ts";
+import {
+  createDelegationTokenRequest,
+  createDelegationTokenResponse,
+  describeDelegationTokenRequest,
+  describeDelegationTokenResponse,
+  expireDelegationTokenRequest,
+  expireDelegationTokenResponse,
+  renewDelegationTokenRequest,
+  renewDelegationTokenResponse,
+} from "../../schemas/kafka/delegation-tokens.ts";
 import { fetchRequest, fetchResponse } from "../../schemas/kafka/fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "../../schemas/kafka/find-coordinator.ts";
 import {
@@ -58,6 +68,18 @@ import {
   produceResponse,
 } from "../../schemas/kafka/produce.ts";
 import {
+  saslAuthenticateRequest,
+  saslAuthenticateResponse,
+  saslHandshakeRequest,
+  saslHandshakeResponse,
+} from "../../schemas/kafka/sasl.ts";
+import {
+  alterUserScramCredentialsRequest,
+  alterUserScramCredentialsResponse,
+  describeUserScramCredentialsRequest,
+  describeUserScramCredentialsResponse,
+} from "../../schemas/kafka/scram-credentials.ts";
+import {
   createPartitionsRequest,
   createPartitionsResponse,
   createTopicsRequest,
@@ -94,6 +116,7 @@ export const apis = {
   syncGroup: api(14, syncGroupRequest, syncGroupResponse),
   describeGroups: api(15, describeGroupsRequest, describeGroupsResponse),
   listGroups: api(16, listGroupsRequest, listGroupsResponse),
+  saslHandshake: api(17, saslHandshakeRequest, saslHandshakeResponse),
   // A client that does not know the broker's version yet must be able to read the header: it never becomes flexible.
   apiVersions: api(18, apiVersionsRequest, apiVersionsResponse, { responseHeader: 0 }),
   createTopics: api(19, createTopicsRequest, createTopicsResponse),
@@ -103,10 +126,17 @@ export const apis = {
   offsetForLeaderEpoch: api(23, offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
   describeConfigs: api(32, describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
+  saslAuthenticate: api(36, saslAuthenticateRequest, saslAuthenticateResponse),
   createPartitions: api(37, createPartitionsRequest, createPartitionsResponse),
+  createDelegationToken: api(38, createDelegationTokenRequest, createDelegationTokenResponse),
+  renewDelegationToken: api(39, renewDelegationTokenRequest, renewDelegationTokenResponse),
+  expireDelegationToken: api(40, expireDelegationTokenRequest, expireDelegationTokenResponse),
+  describeDelegationToken: api(41, describeDelegationTokenRequest, describeDelegationTokenResponse),
   deleteGroups: api(42, deleteGroupsRequest, deleteGroupsResponse),
   incrementalAlterConfigs: api(44, incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
+  describeUserScramCredentials: api(50, describeUserScramCredentialsRequest, describeUserScramCredentialsResponse),
+  alterUserScramCredentials: api(51, alterUserScramCredentialsRequest, alterUserScramCredentialsResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
   describeTopicPartitions: api(75, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
 } as const;
