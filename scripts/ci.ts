@@ -44,6 +44,7 @@ const steps: readonly Step[] = [
   killCycles("object", 25),
   killCycles("replicated", 10),
   { name: "crash images", command: ["node", "test/crash/wal-images.ts", "--images", "50000", "--seed", freshSeed] },
+  { name: "kill points", command: ["node", "test/crash/kill-points.ts", "--points", "40", "--seed", freshSeed] },
   { name: "power loss", command: ["node", "test/crash/power-loss.ts", "--cycles", "20", "--seed", freshSeed] },
   { name: "demo", command: ["npm", "run", "demo", "--", "--exit"] },
   vitest("interop", "--config", "vitest.interop.config.ts", ...othersOwnSuites),

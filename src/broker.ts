@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import type { Settings } from "../schemas/config.ts";
+import { type LogComponent, LogLevels, logLevelOf } from "./base/log-levels.ts";
 import { type Clock, type Runtime, systemRuntime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
 import type { Logger } from "./base/telemetry.ts";
@@ -53,8 +54,9 @@ export async function openBroker(config: Config): Promise<Broker> {
   const settings = { ...config.settings, dataDirectory: resolve(config.settings.dataDirectory) };
   const runtime = systemRuntime();
   const { clock } = runtime;
+  const logLevels = new LogLevels(logLevelOf(settings.loggingLevel));
   const logger = openLogger({
-    level: settings.loggingLevel as Parameters<typeof openLogger>[0]["level"],
+    levels: logLevels,
     repeatsMax: settings.loggingRepeatsMax,
     repeatsMs: settings.loggingRepeatsMs,
     clock,
@@ -95,6 +97,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       metadataLog,
       store,
       logger,
+      logLevels,
       metrics: coreMetrics(metrics),
       mirrorsMetadata: settings.metadataMirrorEnabled && settings.metadataUrl !== inDataBucket,
       advertised,
@@ -145,14 +148,17 @@ export async function openBroker(config: Config): Promise<Broker> {
       schemas,
       warehouse: warehouse.files,
       runtime,
-      logger,
+      logger: logger.child({ component: "table" satisfies LogComponent }),
       metrics,
       version,
       catalogUrl: catalog.url,
     }),
   );
 
-  const listeners = opened.use(await openListeners({ planned, config, settings, core, runtime, logger, metrics }));
+  const listening = logger.child({ component: "server" satisfies LogComponent });
+  const listeners = opened.use(
+    await openListeners({ planned, config, settings, core, runtime, logger: listening, metrics }),
+  );
   const surface = {
     metrics: () => registryOfMetrics.render(),
     metricsContentType: prometheusContentType,

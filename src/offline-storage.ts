@@ -39,6 +39,7 @@ export async function openOfflineStorage({ settings: given }: Config): Promise<O
     walDirectory: join(settings.dataDirectory, "wal"),
     metadataDirectory: metadataDirectoryOf(logDeps),
     store,
+    runtime: systemRuntime(),
     brokerPid: holderOf(settings.dataDirectory),
     openLog,
     async readImage() {

@@ -141,3 +141,29 @@ export const alterConfigsResponse = message({
     ),
   },
 });
+
+export const listConfigResourcesRequest = message({
+  name: "ListConfigResourcesRequest",
+  versions: [0, 1],
+  flexible: 0,
+  fields: {
+    /** Empty asks for every type; version 0 asks for client metrics. */
+    resourceTypes: since(1, array(int8), []),
+  },
+});
+
+export const listConfigResourcesResponse = message({
+  name: "ListConfigResourcesResponse",
+  versions: [0, 1],
+  flexible: 0,
+  fields: {
+    throttleTimeMs: optional(int32, 0),
+    errorCode: int16,
+    configResources: array(
+      struct({
+        resourceName: string,
+        resourceType: since(1, int8, 16),
+      }),
+    ),
+  },
+});

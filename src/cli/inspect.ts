@@ -3,21 +3,25 @@ import { CorruptData } from "../base/errors.ts";
 import type { Offset } from "../base/ids.ts";
 import { type EntrySeen, eachEntry, eachEntryInFiles, readImage } from "../inspect/metadata.ts";
 import { batchFaults, openObject, readBlock } from "../inspect/object.ts";
-import { eachGroup, recoverable, type WalSummary } from "../inspect/wal.ts";
+import { eachRecoverableSlot } from "../inspect/slots.ts";
+import { eachGroup, type GroupSeen, recoverable, type WalSummary } from "../inspect/wal.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
 import type { OfflineStorage } from "./storage-commands.ts";
 
 export async function inspectWal(
   context: Context,
-  { disk, walDirectory }: OfflineStorage,
+  storage: OfflineStorage,
   options: { readonly directory: string | undefined; readonly withRecords: boolean },
 ): Promise<void> {
+  const { disk, walDirectory } = storage;
   const directory = options.directory ?? walDirectory;
+  const slots = options.directory === undefined ? await inspectSlots(context, storage, options.withRecords) : 0;
   let summary: WalSummary | undefined;
   let damage: CorruptData | undefined;
   try {
     summary = await recoverable(disk, directory);
+    if (summary.segments.length === 0 && slots > 0) return;
     if (summary.segments.length === 0) throw new CommandFailed(`no WAL segments in ${directory}`, exitCodes.missing);
   } catch (cause) {
     if (!(cause instanceof CorruptData)) throw cause;
@@ -42,16 +46,7 @@ export async function inspectWal(
       trimmed,
       state: state(position, isIntact),
     });
-    for (const { stream, epoch: streamEpoch, after, from, to, maxTimestamp, bytes } of records)
-      line(context, "  record", {
-        stream,
-        epoch: streamEpoch,
-        after,
-        from,
-        to,
-        max_timestamp: maxTimestamp,
-        bytes: bytes.length,
-      });
+    for (const record of records) showRecord(context, record);
   });
   if (damage !== undefined) throw damage;
   if (summary !== undefined)
@@ -62,6 +57,30 @@ export async function inspectWal(
       tail: summary.tail ?? null,
       last_seq: summary.lastSeq,
     });
+}
+
+/** The slots of a WAL in the object store that a start would recover. Resolves to their number. */
+async function inspectSlots(context: Context, storage: OfflineStorage, withRecords: boolean): Promise<number> {
+  const image = await storage.readImage().catch((cause: unknown) => {
+    if (!(cause instanceof CorruptData)) throw cause;
+    context.terminal.error(`inlet: slots in the object store are left out: ${cause.message}\n`);
+  });
+  if (image === undefined) return 0;
+  let slots = 0;
+  await eachRecoverableSlot({ ...storage, image }, ({ head: { epoch, seq, durable }, object, records }) => {
+    slots += 1;
+    line(context, "slot", { key: object.key, epoch, seq, records: records.length, bytes: object.bytes, durable });
+    if (withRecords) for (const record of records) showRecord(context, record);
+  });
+  return slots;
+}
+
+function showRecord(
+  context: Context,
+  { stream, epoch, after, from, to, maxTimestamp, bytes }: GroupSeen["records"][number],
+): void {
+  const row = { stream, epoch, after, from, to, max_timestamp: maxTimestamp, bytes: bytes.length };
+  line(context, "  record", row);
 }
 
 /** Blocks are read and checked one by one; a broken one is told and the next looked at. */

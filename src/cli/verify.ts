@@ -27,7 +27,7 @@ export function printReport(
   { counts, problems, problemsLeftOut, collectable }: StorageReport,
 ): void {
   const facts = [
-    `WAL       ${counts.walSegments} segments, ${counts.walRecords} records, the chain holds together`,
+    `WAL       ${counts.walSegments} segments, ${counts.walSlots} slots, ${counts.walRecords} records, the chain holds together`,
     `metadata  up to entry ${counts.metadataSeq}: ${counts.streams} streams, ${counts.ranges} ranges`,
     `objects   ${counts.objects} named, ${counts.blocks} blocks, ${counts.batches} batches, ${counts.bytes} bytes read and checked`,
     `garbage   ${counts.collectable} objects to be collected${collectable.length === 0 ? "" : `: ${collectable.join(" ")}`}`,

@@ -2,6 +2,7 @@
  *  answers it in version 0 by itself (KIP-511). */
 import type { MetadataClient } from "../metadata/client.ts";
 import { type ApiName, advertised, type RequestOf, type ResponseInputOf } from "../protocol/api-table.ts";
+import { type Feature, featureLevel } from "./feature-level.ts";
 import { code, type Handler } from "./handler.ts";
 
 export interface ApiVersionsOptions {
@@ -10,20 +11,19 @@ export interface ApiVersionsOptions {
   readonly served: () => Iterable<ApiName>;
 }
 
-interface Feature {
-  readonly name: string;
-  readonly min: number;
-  readonly max: number;
-  /** 0: off, and not spoken of. */
-  readonly level: number;
-}
-
 /**
  * metadata.version is what tools take for "the Kafka version": 30 is 4.3, whose request versions these are, and 7 is the oldest that
  * Kafka 4 knows. The others are turned on with what they stand for: group.version 1 with KIP-848, transaction.version 2 with
  * KIP-890, share.version 1 with KIP-932.
  */
-const features: readonly Feature[] = [{ name: "metadata.version", min: 7, max: 30, level: 30 }];
+export const features: readonly Feature[] = [
+  { name: "metadata.version", min: 7, max: 30, level: 30 },
+  { name: "share.version", min: 0, max: 1, level: 1 },
+  { name: "group.version", min: 0, max: 1, level: 1 },
+  // The voters of the quorum are no business of clients: see quorum.ts.
+  { name: "kraft.version", min: 0, max: 0, level: 0 },
+  { name: "transaction.version", min: 0, max: 2, level: 2 },
+];
 
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 /** The first with the client's name and version. */
@@ -37,7 +37,9 @@ export function apiVersionsHandler(
   return async (request, { apiVersion }) => {
     const isNamed = softwareName.test(request.clientSoftwareName) && softwareName.test(request.clientSoftwareVersion);
     if (apiVersion >= versionWithSoftware && !isNamed) return { errorCode: code("INVALID_REQUEST"), apiKeys: [] };
-    const finalized = features.filter(({ level }) => level > 0);
+    const finalized = features
+      .map((feature) => ({ name: feature.name, level: featureLevel(options.metadata.image, feature) }))
+      .filter(({ level }) => level > 0);
     return {
       errorCode: 0,
       apiKeys: advertised(options.served()),

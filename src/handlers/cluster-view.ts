@@ -19,8 +19,8 @@ export interface Broker {
   readonly rack: string | null;
 }
 
-/** As the clients of a listener reach them. */
-export function brokers({ metadata, advertised, endpoints }: ClusterView, listener: string): readonly Broker[] {
+/** As the clients of a listener reach them; without one, where only their ids count. */
+export function brokers({ metadata, advertised, endpoints }: ClusterView, listener = ""): readonly Broker[] {
   const { host, port } = endpoints?.get(listener) ?? advertised;
   const own: Broker = {
     nodeId: metadata.nodeId,

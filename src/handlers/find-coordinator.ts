@@ -1,6 +1,6 @@
 /** FindCoordinator: which broker keeps a group. */
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
-import { coordinatorPartition } from "../coordinator/group-coordinator.ts";
+import { coordinatorPartition } from "../coordinator/seats.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { type Broker, brokers, type ClusterView, partitionView } from "./cluster-view.ts";
 import { code, type Handler } from "./handler.ts";

@@ -24,6 +24,21 @@ export function judgeRanges(image: Image, stream: StreamInfo, where: string): re
   return problems;
 }
 
+/**
+ * What WALs that hold the same records say together: each is trimmed and torn where it will, so what one lacks may be in another.
+ * The image must be younger than the WALs: what was committed meanwhile is in it.
+ */
+export function judgeWals(
+  wals: readonly WalCoverage[],
+  image: Image,
+  node: NodeId,
+  nameOf: (stream: StreamInfo) => string,
+): readonly StorageProblem[] {
+  const inOne = wals.flatMap((wal) => wal.judge(image, node, nameOf)).filter(({ kind }) => kind !== "gap");
+  const inAll = WalCoverage.union(wals).judge(image, node, nameOf);
+  return [...inOne, ...inAll.filter(({ kind }) => kind === "gap")];
+}
+
 /** The WAL's records of each stream, joined where they follow one another: a few numbers a stream. */
 export class WalCoverage {
   readonly #runs = new Map<StreamId, { from: Offset; to: Offset }[]>();
@@ -36,7 +51,22 @@ export class WalCoverage {
     else runs.push({ from: after, to });
   }
 
-  /** The image must be younger than the WAL: what was committed meanwhile is in it. */
+  /** What is in any of them. */
+  static union(wals: readonly WalCoverage[]): WalCoverage {
+    const together = new WalCoverage();
+    for (const id of new Set(wals.flatMap((wal) => [...wal.#runs.keys()]))) {
+      const runs = wals.flatMap((wal) => wal.#runs.get(id) ?? []).sort((a, b) => a.from - b.from);
+      const joined: { from: Offset; to: Offset }[] = [];
+      for (const { from, to } of runs) {
+        const last = joined.at(-1);
+        if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to) as Offset;
+        else joined.push({ from, to });
+      }
+      together.#runs.set(id, joined);
+    }
+    return together;
+  }
+
   judge(image: Image, node: NodeId, nameOf: (stream: StreamInfo) => string): readonly StorageProblem[] {
     return [...this.#runs].flatMap(([id, runs]) => {
       const stream = image.stream(id);

@@ -1,7 +1,7 @@
 /**
  * Whether everything that was acked is still there, and nothing else:
  *
- *   WAL chain ──▶ image (read after the WAL, so that what was committed meanwhile is known) ──▶ ranges, each offset once
+ *   WAL chains ─▶ image (read after the WAL, so that what was committed meanwhile is known) ──▶ ranges, each offset once
  *        └ batches                └──▶ every named object: all its bytes against their checksums, its ranges ──▶ the bucket's list
  *
  * Memory: one WAL segment, then the image, then one block at a time.
@@ -9,17 +9,23 @@
 import type { Disk } from "../base/disk.ts";
 import { CorruptData, OperationFailed } from "../base/errors.ts";
 import type { NodeId, Offset, StreamId } from "../base/ids.ts";
+import type { Runtime } from "../base/runtime.ts";
 import type { CommittedRange, Image, ObjectEntry, StreamInfo } from "../metadata/image.ts";
 import { ObjectMissing, type ObjectStore } from "../object-store/object-store.ts";
 import type { IndexedStream } from "../stream/object-format.ts";
 import { objectPrefix, originOfKey } from "../stream/object-name.ts";
-import { judgeRanges, WalCoverage } from "./coverage.ts";
+import { slotPrefix } from "../stream/slot-format.ts";
+import type { WalRecord } from "../stream/wal.ts";
+import { judgeRanges, judgeWals, WalCoverage } from "./coverage.ts";
 import { batchFaults, checkPart, type OpenedObject, openObject } from "./object.ts";
 import type { StorageProblem } from "./problem.ts";
+import { eachRecoverableSlot } from "./slots.ts";
 import { recoverable } from "./wal.ts";
 
 export interface StorageCounts {
   walSegments: number;
+  /** Of a WAL in the object store. */
+  walSlots: number;
   walRecords: number;
   metadataSeq: number;
   streams: number;
@@ -48,6 +54,7 @@ export interface VerifyOptions {
   readonly node: NodeId;
   /** The metadata as they are now. Throws CorruptData. */
   readonly readImage: () => Promise<Image>;
+  readonly runtime: Runtime;
   readonly store: ObjectStore;
 }
 
@@ -65,6 +72,7 @@ class Verification {
   readonly #options: VerifyOptions;
   readonly #counts: StorageCounts = {
     walSegments: 0,
+    walSlots: 0,
     walRecords: 0,
     metadataSeq: 0,
     streams: 0,
@@ -93,11 +101,13 @@ class Verification {
   }
 
   async run(): Promise<void> {
-    const coverage = await this.#checkWal();
-    const image = await this.#readImage();
+    const files = await this.#checkWalFiles();
+    const before = await this.#readImage();
+    const slots = before === undefined ? new WalCoverage() : await this.#checkWalSlots(before);
+    const image = before === undefined ? undefined : await this.#readImage();
     if (image === undefined) return; // Without it nothing says what should be there.
     const nameOf = (stream: StreamInfo): string => streamName(image, stream);
-    for (const problem of coverage.judge(image, this.#options.node, nameOf)) this.#tell(problem);
+    for (const problem of judgeWals([files, slots], image, this.#options.node, nameOf)) this.#tell(problem);
     const ranges = this.#checkStreams(image);
     for (const object of image.objects()) await this.#checkObject(image, object, ranges.get(object.key) ?? 0);
     await this.#checkBucket(image);
@@ -108,22 +118,38 @@ class Verification {
     else this.#left += 1;
   }
 
-  async #checkWal(): Promise<WalCoverage> {
+  async #checkWalFiles(): Promise<WalCoverage> {
     const { disk, walDirectory } = this.#options;
     const coverage = new WalCoverage();
     try {
-      const { segments, records } = await recoverable(disk, walDirectory, (record, end) => {
-        coverage.add(record);
-        for (const detail of batchFaults([record])) {
-          this.#tell({ kind: "bad-batch", where: `the WAL before position ${end}`, detail, advice: advice.wal });
-        }
+      const { segments } = await recoverable(disk, walDirectory, (record, end) => {
+        this.#checkRecord(coverage, record, `the WAL before position ${end}`);
       });
       this.#counts.walSegments = segments.length;
-      this.#counts.walRecords = records;
     } catch (cause) {
       this.#tell(told(cause, { kind: "corrupt-wal", where: walDirectory, advice: advice.wal }));
     }
     return coverage;
+  }
+
+  /** Of a WAL in the object store; the bytes of one slot at a time. */
+  async #checkWalSlots(image: Image): Promise<WalCoverage> {
+    const coverage = new WalCoverage();
+    try {
+      await eachRecoverableSlot({ ...this.#options, image }, ({ object, records }) => {
+        this.#counts.walSlots += 1;
+        for (const record of records) this.#checkRecord(coverage, record, object.key);
+      });
+    } catch (cause) {
+      this.#tell(told(cause, { kind: "corrupt-wal", where: slotPrefix, advice: advice.slots }));
+    }
+    return coverage;
+  }
+
+  #checkRecord(coverage: WalCoverage, record: WalRecord, where: string): void {
+    coverage.add(record);
+    this.#counts.walRecords += 1;
+    for (const detail of batchFaults([record])) this.#tell({ kind: "bad-batch", where, detail, advice: advice.wal });
   }
 
   async #readImage(): Promise<Image | undefined> {
@@ -233,6 +259,8 @@ const advice = {
   object:
     "restore the object under this key from a copy of the bucket (versioning, a replica); without one its records are lost",
   wal: "do not start a broker on this directory, it would refuse; copy it, look at `inlet inspect wal`, and restore the disk",
+  slots:
+    "do not start a broker of this node, it would refuse; restore the slot from a copy of the bucket (versioning, a replica)",
   metadata: "do not start a broker on this log; copy it, look at `inlet inspect metadata`, and restore or rebuild it",
 } as const;
 

@@ -2,13 +2,27 @@
 
 import { apiVersionsRequest, apiVersionsResponse } from "../../schemas/kafka/api-versions.ts";
 import {
+  getTelemetrySubscriptionsRequest,
+  getTelemetrySubscriptionsResponse,
+  pushTelemetryRequest,
+  pushTelemetryResponse,
+} from "../../schemas/kafka/client-telemetry.ts";
+import {
   alterConfigsRequest,
   alterConfigsResponse,
   describeConfigsRequest,
   describeConfigsResponse,
   incrementalAlterConfigsRequest,
   incrementalAlterConfigsResponse,
+  listConfigResourcesRequest,
+  listConfigResourcesResponse,
 } from "../../schemas/kafka/configs.ts";
+import {
+  consumerGroupDescribeRequest,
+  consumerGroupDescribeResponse,
+  consumerGroupHeartbeatRequest,
+  consumerGroupHeartbeatResponse,
+} from "../../schemas/kafka/consumer-group.ts";
 import {
   createDelegationTokenRequest,
   createDelegationTokenResponse,
@@ -68,6 +82,30 @@ import {
   produceResponse,
 } from "../../schemas/kafka/produce.ts";
 import {
+  addRaftVoterRequest,
+  addRaftVoterResponse,
+  describeQuorumRequest,
+  describeQuorumResponse,
+  removeRaftVoterRequest,
+  removeRaftVoterResponse,
+  unregisterBrokerRequest,
+  unregisterBrokerResponse,
+  updateFeaturesRequest,
+  updateFeaturesResponse,
+} from "../../schemas/kafka/quorum.ts";
+import {
+  alterPartitionReassignmentsRequest,
+  alterPartitionReassignmentsResponse,
+  alterReplicaLogDirsRequest,
+  alterReplicaLogDirsResponse,
+  describeLogDirsRequest,
+  describeLogDirsResponse,
+  electLeadersRequest,
+  electLeadersResponse,
+  listPartitionReassignmentsRequest,
+  listPartitionReassignmentsResponse,
+} from "../../schemas/kafka/replicas.ts";
+import {
   saslAuthenticateRequest,
   saslAuthenticateResponse,
   saslHandshakeRequest,
@@ -80,6 +118,26 @@ import {
   describeUserScramCredentialsResponse,
 } from "../../schemas/kafka/scram-credentials.ts";
 import {
+  shareAcknowledgeRequest,
+  shareAcknowledgeResponse,
+  shareFetchRequest,
+  shareFetchResponse,
+} from "../../schemas/kafka/share-fetch.ts";
+import {
+  shareGroupDescribeRequest,
+  shareGroupDescribeResponse,
+  shareGroupHeartbeatRequest,
+  shareGroupHeartbeatResponse,
+} from "../../schemas/kafka/share-group.ts";
+import {
+  alterShareGroupOffsetsRequest,
+  alterShareGroupOffsetsResponse,
+  deleteShareGroupOffsetsRequest,
+  deleteShareGroupOffsetsResponse,
+  describeShareGroupOffsetsRequest,
+  describeShareGroupOffsetsResponse,
+} from "../../schemas/kafka/share-offsets.ts";
+import {
   createPartitionsRequest,
   createPartitionsResponse,
   createTopicsRequest,
@@ -89,6 +147,26 @@ import {
   deleteTopicsRequest,
   deleteTopicsResponse,
 } from "../../schemas/kafka/topics.ts";
+import {
+  describeProducersRequest,
+  describeProducersResponse,
+  describeTransactionsRequest,
+  describeTransactionsResponse,
+  listTransactionsRequest,
+  listTransactionsResponse,
+} from "../../schemas/kafka/transaction-admin.ts";
+import {
+  addOffsetsToTxnRequest,
+  addOffsetsToTxnResponse,
+  addPartitionsToTxnRequest,
+  addPartitionsToTxnResponse,
+  endTxnRequest,
+  endTxnResponse,
+  txnOffsetCommitRequest,
+  txnOffsetCommitResponse,
+  writeTxnMarkersRequest,
+  writeTxnMarkersResponse,
+} from "../../schemas/kafka/transactions.ts";
 import type { Infer, InferInput, Message } from "../base/codec.ts";
 import { assert } from "../base/errors.ts";
 
@@ -124,21 +202,51 @@ export const apis = {
   deleteRecords: api(21, deleteRecordsRequest, deleteRecordsResponse),
   initProducerId: api(22, initProducerIdRequest, initProducerIdResponse),
   offsetForLeaderEpoch: api(23, offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
+  addPartitionsToTxn: api(24, addPartitionsToTxnRequest, addPartitionsToTxnResponse),
+  addOffsetsToTxn: api(25, addOffsetsToTxnRequest, addOffsetsToTxnResponse),
+  endTxn: api(26, endTxnRequest, endTxnResponse),
+  writeTxnMarkers: api(27, writeTxnMarkersRequest, writeTxnMarkersResponse),
+  txnOffsetCommit: api(28, txnOffsetCommitRequest, txnOffsetCommitResponse),
   describeConfigs: api(32, describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
   saslAuthenticate: api(36, saslAuthenticateRequest, saslAuthenticateResponse),
+  alterReplicaLogDirs: api(34, alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
+  describeLogDirs: api(35, describeLogDirsRequest, describeLogDirsResponse),
   createPartitions: api(37, createPartitionsRequest, createPartitionsResponse),
   createDelegationToken: api(38, createDelegationTokenRequest, createDelegationTokenResponse),
   renewDelegationToken: api(39, renewDelegationTokenRequest, renewDelegationTokenResponse),
   expireDelegationToken: api(40, expireDelegationTokenRequest, expireDelegationTokenResponse),
   describeDelegationToken: api(41, describeDelegationTokenRequest, describeDelegationTokenResponse),
   deleteGroups: api(42, deleteGroupsRequest, deleteGroupsResponse),
+  electLeaders: api(43, electLeadersRequest, electLeadersResponse),
   incrementalAlterConfigs: api(44, incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
+  alterPartitionReassignments: api(45, alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse),
+  listPartitionReassignments: api(46, listPartitionReassignmentsRequest, listPartitionReassignmentsResponse),
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
   describeUserScramCredentials: api(50, describeUserScramCredentialsRequest, describeUserScramCredentialsResponse),
   alterUserScramCredentials: api(51, alterUserScramCredentialsRequest, alterUserScramCredentialsResponse),
+  describeQuorum: api(55, describeQuorumRequest, describeQuorumResponse),
+  updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
+  describeProducers: api(61, describeProducersRequest, describeProducersResponse),
+  unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
+  describeTransactions: api(65, describeTransactionsRequest, describeTransactionsResponse),
+  listTransactions: api(66, listTransactionsRequest, listTransactionsResponse),
+  consumerGroupHeartbeat: api(68, consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),
+  consumerGroupDescribe: api(69, consumerGroupDescribeRequest, consumerGroupDescribeResponse),
+  getTelemetrySubscriptions: api(71, getTelemetrySubscriptionsRequest, getTelemetrySubscriptionsResponse),
+  pushTelemetry: api(72, pushTelemetryRequest, pushTelemetryResponse),
+  listConfigResources: api(74, listConfigResourcesRequest, listConfigResourcesResponse),
   describeTopicPartitions: api(75, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
+  shareGroupHeartbeat: api(76, shareGroupHeartbeatRequest, shareGroupHeartbeatResponse),
+  shareGroupDescribe: api(77, shareGroupDescribeRequest, shareGroupDescribeResponse),
+  shareFetch: api(78, shareFetchRequest, shareFetchResponse),
+  shareAcknowledge: api(79, shareAcknowledgeRequest, shareAcknowledgeResponse),
+  describeShareGroupOffsets: api(90, describeShareGroupOffsetsRequest, describeShareGroupOffsetsResponse),
+  alterShareGroupOffsets: api(91, alterShareGroupOffsetsRequest, alterShareGroupOffsetsResponse),
+  deleteShareGroupOffsets: api(92, deleteShareGroupOffsetsRequest, deleteShareGroupOffsetsResponse),
+  addRaftVoter: api(80, addRaftVoterRequest, addRaftVoterResponse),
+  removeRaftVoter: api(81, removeRaftVoterRequest, removeRaftVoterResponse),
 } as const;
 
 export type ApiName = keyof typeof apis;

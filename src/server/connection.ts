@@ -13,7 +13,7 @@ import type { Duplex } from "node:stream";
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
-import type { ApiName, ResponseInputOf } from "../protocol/api-table.ts";
+import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import type { Dispatcher, Principal, RequestContext } from "../protocol/dispatch.ts";
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
 import { type Authenticator, type SaslAnswer, strangerApis } from "./authenticator.ts";
@@ -48,6 +48,7 @@ export interface ConnectionOptions {
   /** Its "data" is borrowed until the handler returns. */
   readonly socket: Duplex;
   readonly clientHost: string;
+  readonly clientPort: number;
   readonly listener: string;
   /** Who it is when nobody asks any further: anonymous, or whom its certificate names. */
   readonly principal: Principal;
@@ -108,6 +109,7 @@ export class Connection implements FrameReader {
   /** undefined where nobody needs to authenticate. */
   readonly #authenticator: Authenticator | undefined;
   readonly #openedMs: number;
+  #client: NonNullable<RequestContext["client"]>;
   readonly #queue = new ResponseQueue<Work, Reply>();
   readonly #gone = new AbortController();
   /** Charged for the frame that is not complete, and for what was read but not decoded. */
@@ -128,6 +130,7 @@ export class Connection implements FrameReader {
   #isAdvancing = false;
 
   constructor(options: ConnectionOptions) {
+    this.#client = { port: options.clientPort, softwareName: "", softwareVersion: "" };
     this.#options = options;
     this.#authenticator = options.authenticator?.(this.#gone.signal);
     this.#frames = new FrameAssembler({ frameBytesMax: this.#frameBytesMax, memory: options.frames });
@@ -373,11 +376,17 @@ export class Connection implements FrameReader {
   }
 
   #context(request: DecodedRequest): RequestContext {
+    if (request.api === "apiVersions") {
+      const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } =
+        request.body as RequestOf<"apiVersions">;
+      this.#client = { ...this.#client, softwareName, softwareVersion };
+    }
     return {
       apiVersion: request.version,
       correlationId: request.correlationId,
       clientId: request.clientId,
       clientHost: this.#options.clientHost,
+      client: this.#client,
       listener: this.#options.listener,
       principal: this.#authenticator?.principal ?? this.#options.principal,
       signal: this.#gone.signal,

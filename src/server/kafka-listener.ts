@@ -206,6 +206,7 @@ class Listener implements KafkaListener {
     const connection = new Connection({
       socket,
       clientHost,
+      clientPort: socket.remotePort ?? 0,
       listener: name,
       principal,
       authenticator:

@@ -26,7 +26,7 @@ import {
 } from "./slot-format.ts";
 
 export interface SlotRecoveryOptions extends PersistOptions {
-  readonly store: ObjectStore;
+  readonly store: Pick<ObjectStore, "get" | "putIfAbsent">;
   /** Who seals. */
   readonly origin: ObjectOrigin;
   /** Whose WAL it is. */

@@ -62,6 +62,12 @@ export const metricsTable = {
   partitionEnd: gauge("kafka_topic_partition_current_offset", partition, "The high watermark of a partition."),
   partitionStart: gauge("kafka_topic_partition_oldest_offset", partition, "The first offset kept of a partition."),
 
+  clientMetric: gauge(
+    "inlet_client_metric",
+    ["metric", "client_id", "client_instance_id", "attributes"],
+    "What clients pushed last of their own metrics, as far as subscriptions to client metrics ask for them.",
+  ),
+
   requestSeconds: histogram(
     "inlet_request_seconds",
     ["api"],
@@ -94,6 +100,13 @@ export const metricsTable = {
     ["winner"],
     "Uploads that were slow and sent a second time, by which copy was there first.",
   ),
+  mergedBytes: counter("inlet_merged_bytes_total", [], "Bytes of the objects that merges made out of smaller ones."),
+  garbageObjects: counter(
+    "inlet_garbage_objects_total",
+    ["because"],
+    "Objects removed from the object store: no stream names them any more, or they are rests of crashed uploads.",
+  ),
+  cleanedBytes: counter("inlet_cleaned_bytes_total", topic, "Bytes that cleaning took out of compacted topics."),
   unreadableReads: counter(
     "inlet_unreadable_reads_total",
     ["because"],

@@ -116,3 +116,22 @@ test("what is not there is 4, and what is damaged is 1, with its place and no st
   expect(verified).toMatchObject({ code: 1, out: expect.stringContaining("corrupt-metadata: ") });
   expect(verified.error).toBe("inlet: 1 problem in the storage\n");
 });
+
+test("a WAL in the object store is shown slot by slot, and verified", { timeout: 60_000 }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), "inlet-inspect-slots-"));
+  const before = home;
+  home = directory;
+  try {
+    await using second = await startInlet({ directory, name: "inspect", config: { wal: { kind: "object" } } });
+    await inlet("-b", second.bootstrap, "topic", "create", "orders");
+    await produce(second.bootstrap, "one\ntwo\n");
+    const shown = lines(await inlet("inspect", "wal", "--records", "--json"));
+    expect(shown.some(({ what, key }) => what === "slot" && String(key).startsWith("wal/1/"))).toBe(true);
+    expect(shown.some(({ what, from, to }) => what === "record" && from === 0 && to === 2)).toBe(true);
+    const verified = await inlet("verify", "--storage", "--json");
+    expect([verified.code, JSON.parse(verified.out)]).toMatchObject([0, { problems: [] }]);
+  } finally {
+    home = before;
+    rmSync(directory, { recursive: true });
+  }
+});

@@ -1,10 +1,12 @@
 /** The admin and group handlers over metadata and a log in memory. Every call goes through the wire format both ways. */
 import { type Settings, settingsTable } from "../../schemas/config.ts";
 import { type ErrorName, errorName } from "../../schemas/kafka/errors.ts";
+import { LogLevels } from "../../src/base/log-levels.ts";
 import { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "../../src/handlers/admin-handlers.ts";
+import { clusterAdminHandlers } from "../../src/handlers/cluster-admin-handlers.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
-import { forgetDeletedTopics } from "../../src/handlers/internal-topics.ts";
+import { followTopics } from "../../src/handlers/internal-topics.ts";
 import type { MetadataEvent } from "../../src/metadata/events.ts";
 import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
 import { anonymous, type RequestContext } from "../../src/protocol/dispatch.ts";
@@ -17,6 +19,8 @@ const defaults = Object.fromEntries(
   Object.entries(settingsTable).map(([name, setting]) => [name, setting.default]),
 ) as unknown as Settings; // The table's own types say what the loop cannot.
 
+type WorldHandlers = ReturnType<typeof adminHandlers> & ReturnType<typeof clusterAdminHandlers>;
+
 export class AdminWorld implements AsyncDisposable {
   readonly clock = new SimClock();
   readonly log = new FakeLog();
@@ -24,8 +28,9 @@ export class AdminWorld implements AsyncDisposable {
   /** How long after they were made partitions get a leader; undefined: never. */
   opensAfterMs: number | undefined = 0;
   readonly failures: unknown[] = [];
+  readonly logLevels = new LogLevels("info");
   readonly coordinator: GroupCoordinator;
-  readonly handlers: ReturnType<typeof adminHandlers>;
+  readonly handlers: WorldHandlers;
   readonly #watch: Disposable;
 
   constructor(overrides: Partial<Settings> = {}) {
@@ -36,13 +41,18 @@ export class AdminWorld implements AsyncDisposable {
     this.metadata.onChange((events) => this.#follow(events));
     const common = { settings, metadata: this.metadata, log: this.log, runtime, failed };
     this.coordinator = new GroupCoordinator(groupCoordinatorOptions(common));
-    this.handlers = adminHandlers({
-      ...common,
-      coordinator: this.coordinator,
-      advertised: { host: "public", port: 9092 },
-      served: () => apiNames,
-    });
-    this.#watch = forgetDeletedTopics(this.metadata, this.coordinator, failed);
+    const advertised = { host: "public", port: 9092 };
+    this.handlers = {
+      ...adminHandlers({
+        ...common,
+        coordinator: this.coordinator,
+        advertised,
+        served: () => apiNames,
+        logLevels: this.logLevels,
+      }),
+      ...clusterAdminHandlers({ ...common, advertised }),
+    };
+    this.#watch = followTopics(this.metadata, this.coordinator, failed);
   }
 
   /** What a log of this node would do: it makes partitions of new streams, and opens them. */
@@ -59,7 +69,7 @@ export class AdminWorld implements AsyncDisposable {
   }
 
   /** In the API's newest version unless another is given. */
-  async call<Name extends keyof ReturnType<typeof adminHandlers>>(
+  async call<Name extends keyof WorldHandlers>(
     name: Name,
     request: RequestInputOf<Name>,
     apiVersion: number = apis[name].request.versions[1],
@@ -68,7 +78,7 @@ export class AdminWorld implements AsyncDisposable {
   }
 
   /** Does not turn the clock: for requests that wait for others. */
-  async send<Name extends keyof ReturnType<typeof adminHandlers>>(
+  async send<Name extends keyof WorldHandlers>(
     name: Name,
     request: RequestInputOf<Name>,
     apiVersion: number = apis[name].request.versions[1],

@@ -9,11 +9,13 @@ import { patchBatch } from "../../src/protocol/record-batch.ts";
 import { buildBatch } from "../../src/protocol/records.ts";
 import { FileWal } from "../../src/stream/file-wal.ts";
 import { encodeObject } from "../../src/stream/object-format.ts";
+import { ObjectWal } from "../../src/stream/object-wal.ts";
 import type { Batch } from "../../src/stream/storage.ts";
 import { rangeOf } from "../../src/stream/upload-plan.ts";
+import type { Wal } from "../../src/stream/wal.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
-import { MemoryMetadataLog } from "../support/memory-metadata.ts";
+import { MemoryMetadata, MemoryMetadataLog } from "../support/memory-metadata.ts";
 import { seededRuntime, silent } from "../support/seeded.ts";
 
 const node = 1 as NodeId;
@@ -90,8 +92,33 @@ async function writeWal(batches: readonly Batch[], after = batches[0]?.from ?? 0
     },
     logger: silent,
   });
+  await fill(wal, batches, after as Offset);
+}
+
+/** The same in the object store, a slot a batch. */
+async function writeSlots(batches: readonly Batch[]): Promise<readonly string[]> {
+  const limits = {
+    walBytesMax: 1_000_000,
+    walSlotBytesMax: 1,
+    walSlotIntervalMs: 0,
+    walSlotBurst: 100,
+    walSlotsInFlightMax: 2,
+    walCloseMsMax: 1000,
+    blockBytesMax: 1000,
+    uploadRetryDelayMsMin: 1,
+    uploadRetryDelayMsMax: 1,
+  };
+  const metadata = new MemoryMetadata(log);
+  const wal = new ObjectWal({ store, metadata, runtime: seededRuntime(2), limits, logger: silent });
+  await fill(wal, batches, (batches[0] as Batch).from);
+  const keys: string[] = [];
+  for await (const { key } of store.list("wal/")) keys.push(key);
+  return keys;
+}
+
+async function fill(wal: Wal, batches: readonly Batch[], after: Offset): Promise<void> {
   await wal.recover(() => undefined);
-  let end = after as Offset;
+  let end = after;
   for (const each of batches) {
     const label = new Uint8Array();
     await new Promise((durable, failed) =>
@@ -102,8 +129,18 @@ async function writeWal(batches: readonly Batch[], after = batches[0]?.from ?? 0
   await wal[Symbol.asyncDispose]();
 }
 
+const runtime = seededRuntime(3);
+
 async function verify(changed: { node?: NodeId } = {}): Promise<StorageReport> {
-  return await verifyStorage({ disk, walDirectory: "wal", node, store, readImage: async () => log.image, ...changed });
+  return await verifyStorage({
+    disk,
+    walDirectory: "wal",
+    node,
+    store,
+    readImage: async () => log.image,
+    runtime,
+    ...changed,
+  });
 }
 
 async function problems(changed: { node?: NodeId } = {}): Promise<readonly string[]> {
@@ -241,5 +278,34 @@ describe("damage", () => {
     expect(await problems({ node: 2 as NodeId })).toEqual([
       "taken-over: orders-0 in the WAL: offsets [0, 5) were acked, and another node has taken the stream over without them",
     ]);
+  });
+});
+
+describe("a WAL in the object store", () => {
+  test("is read as a start would recover it, and nothing is written", async () => {
+    await upload([batch(0, 5)]);
+    const keys = await writeSlots([batch(0, 5), batch(5, 5), batch(10, 3)]);
+    expect(await verify()).toMatchObject({ problems: [], counts: { walSlots: 3, walRecords: 3 } });
+    const left: string[] = [];
+    for await (const { key } of store.list("wal/")) left.push(key);
+    expect(left).toEqual(keys);
+  });
+
+  test("a slot that is lost is told, a slot that is damaged too", async () => {
+    const keys = await writeSlots([batch(0, 5), batch(5, 5), batch(10, 3), batch(13, 1)]);
+    await flip(keys[3] as string, 150);
+    expect(await problems()).toEqual([expect.stringMatching(/^corrupt-wal: wal\/: corrupt wal\/1\//)]);
+    await flip(keys[3] as string, 150);
+    expect(await problems()).toEqual([]);
+    await store.delete([keys[1] as string]);
+    expect(await problems()).toEqual([expect.stringMatching(/^corrupt-wal: .*proves to have been durable/)]);
+  });
+
+  test("what one WAL has not, the other may have", async () => {
+    await upload([batch(0, 5)]);
+    await writeWal([batch(10, 3)]);
+    expect(await problems()).toEqual(["gap: orders-0 in the WAL: offsets [5, 10) are nowhere"]);
+    await writeSlots([batch(5, 5), batch(10, 3), batch(13, 2)]);
+    expect(await problems()).toEqual([]);
   });
 });

@@ -1,0 +1,145 @@
+/** Starts both brokers, sends them the same sequences, and prints each difference once, as the smallest sequence that shows it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { inspect } from "node:util";
+import { uuidZero } from "../../src/base/ids.ts";
+import { type ApiName, apiNameOf } from "../../src/protocol/api-table.ts";
+import { startInlet } from "../../test/support/inlet-process.ts";
+import { startKafka } from "../kafka.ts";
+import type { Deviation } from "./deviations.ts";
+import { type Broker, type Brokers, type Finding, Runner } from "./runner.ts";
+import { sequenceOf } from "./sequence.ts";
+import { shrink, signature } from "./shrink.ts";
+import { fresh, type Step } from "./step.ts";
+import { Target } from "./target.ts";
+
+export interface Report {
+  readonly sequences: number;
+  readonly requests: number;
+  readonly differences: readonly string[];
+  readonly listed: readonly Deviation[];
+  /** What Kafka says that it speaks. */
+  readonly kafkaVersions: ReadonlyMap<ApiName, readonly [min: number, max: number]>;
+}
+
+export async function compareBrokers(options: { readonly sequences: number; readonly seed: number }): Promise<Report> {
+  const directory = mkdtempSync(join(tmpdir(), "inlet-differential-"));
+  console.log(`${options.sequences} sequences from seed ${options.seed}`);
+  try {
+    await using kafka = await startKafka({
+      directory: join(directory, "kafka"),
+      overrides: { "group.initial.rebalance.delay.ms": "0", "auto.create.topics.enable": "false" },
+      heap: "768m",
+    });
+    await using inlet = await startInlet({
+      directory: join(directory, "inlet"),
+      config: {
+        node: { id: 1 },
+        group: { initial: { rebalance: { delay: { ms: 0 } } } },
+        topic: { auto: { create: false } },
+      },
+    });
+    const brokers = { kafka: await prepared(kafka.bootstrap), inlet: await prepared(inlet.bootstrap) };
+    const served = new Set(brokers.inlet.versions.keys());
+    return { ...(await compareAll(brokers, served, options)), kafkaVersions: brokers.kafka.versions };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function compareAll(
+  brokers: Brokers,
+  served: ReadonlySet<ApiName>,
+  options: { readonly sequences: number; readonly seed: number },
+): Promise<Omit<Report, "kafkaVersions">> {
+  const runner = new Runner(brokers);
+  const counts = new Map<string, number>();
+  const listed = new Set<Deviation>();
+  let requests = 0;
+  for (let index = 0; index < options.sequences; index += 1) {
+    const sequence = sequenceOf(options.seed + index, served);
+    const result = await runner.run(sequence.steps);
+    requests += result.requests;
+    for (const deviation of result.listed) listed.add(deviation);
+    if (result.finding === undefined) continue;
+    const name = signature(result.finding);
+    const count = counts.get(name);
+    if (count !== undefined) counts.set(name, count + 1);
+    else if (await isRepeatable(runner, sequence.steps, name)) {
+      counts.set(name, 1);
+      print(sequence.seed, await smallest(runner, sequence.steps.slice(0, result.finding.at + 1), name));
+    } else console.log(`seed ${sequence.seed}: did not come again: ${name}`);
+  }
+  for (const [name, count] of [...counts].sort((a, b) => b[1] - a[1])) console.log(`${count} x ${name}`);
+  console.log(
+    `${options.sequences} sequences, ${requests} requests, ${counts.size} differences, ${listed.size} listed ones met`,
+  );
+  return { sequences: options.sequences, requests, differences: [...counts.keys()], listed: [...listed] };
+}
+
+/** What a slow machine makes differ once is not a difference. */
+async function isRepeatable(runner: Runner, steps: readonly Step[], name: string): Promise<boolean> {
+  const { finding } = await runner.run(steps);
+  return finding !== undefined && signature(finding) === name;
+}
+
+async function smallest(
+  runner: Runner,
+  steps: readonly Step[],
+  name: string,
+): Promise<{ readonly steps: readonly Step[]; readonly finding: Finding | undefined }> {
+  const found = await shrink(runner, steps, name);
+  return { steps: found, finding: (await runner.run(found)).finding };
+}
+
+function print(seed: number, { steps, finding }: Awaited<ReturnType<typeof smallest>>): void {
+  console.log(`\nseed ${seed}, smallest sequence (${fresh} stands for the run's prefix):`);
+  for (const step of steps) {
+    const { api, version, connection, body, mangle } = step;
+    const extra = mangle === undefined ? "" : ` ${inspect(mangle)}`;
+    console.log(`  ${api} v${version} on ${connection}${extra} ${shown(body)}`);
+  }
+  for (const { path, kafka, inlet } of finding?.differences ?? [])
+    console.log(`    ${path}\n      kafka ${JSON.stringify(kafka)}\n      inlet ${JSON.stringify(inlet)}`);
+}
+
+function shown(body: unknown): string {
+  return inspect(body, { depth: 9, compact: true, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
+}
+
+interface Prepared extends Broker {
+  readonly versions: ReadonlyMap<ApiName, readonly [min: number, max: number]>;
+}
+
+/** Waits until the broker serves groups and producers, and learns what it speaks. */
+async function prepared(bootstrap: string): Promise<Prepared> {
+  const name = "prepare";
+  await using target = new Target({ bootstrap, prefix: `${name}-`, startMs: Date.now(), firstEpoch: 0 });
+  for (;;) {
+    const { coordinators } = await target.call("findCoordinator", 4, { keyType: 0, coordinatorKeys: [name] });
+    const { groups } = await target.call("describeGroups", 5, { groups: [name] });
+    const producer = await target.call("initProducerId", 5, { transactionalId: null, transactionTimeoutMs: 1000 });
+    if ([coordinators[0], groups[0], producer].every((answer) => answer?.errorCode === 0)) break;
+    await sleep(100);
+  }
+  const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+  await target.call("createTopics", 7, { topics: [topic] });
+  const { apiKeys } = await target.call("apiVersions", 0, {});
+  const versions = apiKeys.flatMap(({ apiKey, minVersion, maxVersion }) => {
+    const api = apiNameOf(apiKey);
+    return api === undefined ? [] : [[api, [minVersion, maxVersion] as const] as const];
+  });
+  return { bootstrap, firstEpoch: await firstEpoch(target, name), versions: new Map(versions) };
+}
+
+async function firstEpoch(target: Target, topic: string): Promise<number> {
+  for (;;) {
+    const topics = [{ name: topic, topicId: uuidZero }];
+    const answer = await target.call("metadata", 12, { topics, allowAutoTopicCreation: false });
+    const epoch = answer.topics[0]?.partitions[0]?.leaderEpoch ?? -1;
+    if (epoch >= 0) return epoch;
+    await sleep(10);
+  }
+}

@@ -1,0 +1,94 @@
+/** The table of generators: what the differential test can send. An API that is served and not here is not compared. */
+import type { ApiName } from "../../src/protocol/api-table.ts";
+import type { Generators } from "./generator.ts";
+import { alterConfigs } from "./generators/alter-configs.ts";
+import { apiVersions } from "./generators/api-versions.ts";
+import { createPartitions } from "./generators/create-partitions.ts";
+import { createTopics } from "./generators/create-topics.ts";
+import { deleteGroups } from "./generators/delete-groups.ts";
+import { deleteRecords } from "./generators/delete-records.ts";
+import { deleteTopics } from "./generators/delete-topics.ts";
+import { describeCluster } from "./generators/describe-cluster.ts";
+import { describeConfigs } from "./generators/describe-configs.ts";
+import { describeGroups } from "./generators/describe-groups.ts";
+import { describeTopicPartitions } from "./generators/describe-topic-partitions.ts";
+import { fetch } from "./generators/fetch.ts";
+import { findCoordinator } from "./generators/find-coordinator.ts";
+import { heartbeat } from "./generators/heartbeat.ts";
+import { incrementalAlterConfigs } from "./generators/incremental-alter-configs.ts";
+import { initProducerId } from "./generators/init-producer-id.ts";
+import { joinGroup } from "./generators/join-group.ts";
+import { leaveGroup } from "./generators/leave-group.ts";
+import { listGroups } from "./generators/list-groups.ts";
+import { listOffsets } from "./generators/list-offsets.ts";
+import { metadata } from "./generators/metadata.ts";
+import { offsetCommit } from "./generators/offset-commit.ts";
+import { offsetDelete } from "./generators/offset-delete.ts";
+import { offsetFetch } from "./generators/offset-fetch.ts";
+import { offsetForLeaderEpoch } from "./generators/offset-for-leader-epoch.ts";
+import { produce } from "./generators/produce.ts";
+import { syncGroup } from "./generators/sync-group.ts";
+
+export const generators: Generators = {
+  alterConfigs,
+  apiVersions,
+  createPartitions,
+  createTopics,
+  deleteGroups,
+  deleteRecords,
+  deleteTopics,
+  describeCluster,
+  describeConfigs,
+  describeGroups,
+  describeTopicPartitions,
+  fetch,
+  findCoordinator,
+  heartbeat,
+  incrementalAlterConfigs,
+  initProducerId,
+  joinGroup,
+  leaveGroup,
+  listGroups,
+  listOffsets,
+  metadata,
+  offsetCommit,
+  offsetDelete,
+  offsetFetch,
+  offsetForLeaderEpoch,
+  produce,
+  syncGroup,
+};
+
+/** APIs whose states meet, each often enough in one sequence to matter. */
+export const themes = {
+  topics: [
+    "createTopics",
+    "deleteTopics",
+    "createPartitions",
+    "metadata",
+    "describeTopicPartitions",
+    "describeConfigs",
+  ],
+  configs: ["createTopics", "describeConfigs", "alterConfigs", "incrementalAlterConfigs", "incrementalAlterConfigs"],
+  data: [
+    "produce",
+    "produce",
+    "fetch",
+    "fetch",
+    "listOffsets",
+    "deleteRecords",
+    "initProducerId",
+    "offsetForLeaderEpoch",
+  ],
+  members: ["joinGroup", "joinGroup", "syncGroup", "heartbeat", "leaveGroup", "offsetCommit", "describeGroups"],
+  offsets: ["offsetCommit", "offsetCommit", "offsetFetch", "offsetDelete", "joinGroup", "deleteGroups", "deleteTopics"],
+  cluster: [
+    "apiVersions",
+    "describeCluster",
+    "findCoordinator",
+    "listGroups",
+    "metadata",
+    "describeGroups",
+    "joinGroup",
+  ],
+} as const satisfies Readonly<Record<string, readonly ApiName[]>>;

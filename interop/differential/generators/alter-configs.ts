@@ -1,0 +1,22 @@
+import type { Generator } from "../generator.ts";
+import { topicConfig } from "./create-topics.ts";
+
+export const alterConfigs: Generator<"alterConfigs"> = (draw) => ({
+  api: "alterConfigs",
+  version: draw.version("alterConfigs"),
+  connection: "main",
+  body: {
+    resources: draw
+      .some(
+        2,
+        () => ({
+          resourceType: draw.mostly(2, [0, 3, 99], 0.1),
+          resourceName: draw.topic(),
+          configs: draw.some(2, () => topicConfig(draw)),
+        }),
+        1,
+      )
+      .filter(({ resourceName }) => !resourceName.startsWith("__")),
+    validateOnly: draw.chance(0.3),
+  },
+});

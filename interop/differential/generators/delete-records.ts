@@ -1,0 +1,20 @@
+import type { Generator } from "../generator.ts";
+
+export const deleteRecords: Generator<"deleteRecords"> = (draw) => ({
+  api: "deleteRecords",
+  version: draw.version("deleteRecords"),
+  connection: "main",
+  body: {
+    topics: draw
+      .some(2, () => ({
+        name: draw.topic(),
+        partitions: draw.some(
+          2,
+          () => ({ partitionIndex: draw.partition(), offset: draw.of([0, 1, 1, 2, -1, -2, 100]) }),
+          1,
+        ),
+      }))
+      .filter(({ name }) => !name.startsWith("__")),
+    timeoutMs: 10_000,
+  },
+});

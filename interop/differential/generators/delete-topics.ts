@@ -1,0 +1,28 @@
+import { uuidZero } from "../../../src/base/ids.ts";
+import type { Generator } from "../generator.ts";
+import { topicIdOf } from "../step.ts";
+
+export const deleteTopics: Generator<"deleteTopics"> = (draw) => {
+  const topic = () => {
+    const name = draw.topic();
+    return draw.of([
+      { name, topicId: uuidZero },
+      { name: null, topicId: topicIdOf(name) },
+      { name, topicId: draw.mostly(uuidZero, [topicIdOf(name)]) },
+      { name: null, topicId: draw.mostly(topicIdOf(name), [uuidZero]) },
+    ]);
+  };
+  // Of the internal ones there is only one set.
+  const isOwn = (name: string | null) => name === null || !name.startsWith("__");
+  const version = draw.version("deleteTopics");
+  return {
+    api: "deleteTopics",
+    version,
+    connection: "main",
+    body: {
+      topics: version < 6 ? [] : draw.some(2, topic).filter(({ name }) => isOwn(name)),
+      topicNames: version < 6 ? draw.some(2, () => draw.topic()).filter(isOwn) : [],
+      timeoutMs: 10_000,
+    },
+  };
+};

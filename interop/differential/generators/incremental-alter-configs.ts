@@ -1,0 +1,25 @@
+import type { Generator } from "../generator.ts";
+import { topicConfig } from "./create-topics.ts";
+
+export const incrementalAlterConfigs: Generator<"incrementalAlterConfigs"> = (draw) => ({
+  api: "incrementalAlterConfigs",
+  version: draw.version("incrementalAlterConfigs"),
+  connection: "main",
+  body: {
+    resources: draw
+      .some(
+        2,
+        () => ({
+          resourceType: draw.mostly(2, [0, 3, 99], 0.1),
+          resourceName: draw.topic(),
+          configs: draw.some(2, () => ({
+            ...topicConfig(draw),
+            configOperation: draw.mostly(draw.of([0, 0, 1]), [2, 3, 4, -1], 0.3),
+          })),
+        }),
+        1,
+      )
+      .filter(({ resourceName }) => !resourceName.startsWith("__")),
+    validateOnly: draw.chance(0.3),
+  },
+});

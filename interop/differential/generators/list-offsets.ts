@@ -1,0 +1,37 @@
+import type { Generator } from "../generator.ts";
+import { epochAt, timeAt } from "../step.ts";
+
+export const listOffsets: Generator<"listOffsets"> = (draw) => ({
+  api: "listOffsets",
+  version: draw.version("listOffsets"),
+  connection: "main",
+  body: {
+    replicaId: draw.mostly(-1, [-2], 0.05),
+    isolationLevel: draw.mostly(draw.of([0, 1]), [2], 0.03),
+    topics: draw.some(2, () => ({
+      name: draw.topic(),
+      partitions: draw.some(
+        2,
+        () => ({
+          partitionIndex: draw.partition(),
+          currentLeaderEpoch: draw.mostly(-1, [epochAt(0), epochAt(1), epochAt(99), -2], 0.2),
+          timestamp: draw.of([
+            -1,
+            -2,
+            -3,
+            -4,
+            -5,
+            -6,
+            -7,
+            0,
+            timeAt(-3_600_000 * 3),
+            timeAt(-3_600_000 * 5),
+            timeAt(3_600_000 * 24),
+          ]),
+        }),
+        1,
+      ),
+    })),
+    timeoutMs: 1000,
+  },
+});

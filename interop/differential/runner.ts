@@ -1,0 +1,193 @@
+/** Sends a sequence to both brokers, step by step, and says where their answers part. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { uuidZero } from "../../src/base/ids.ts";
+import type { ApiName } from "../../src/protocol/api-table.ts";
+import { type Difference, differences } from "./compare.ts";
+import { type Deviation, deviations } from "./deviations.ts";
+import { normalised, type Plain } from "./normalise.ts";
+import { freshChars, type Step } from "./step.ts";
+import { type Outcome, Target } from "./target.ts";
+
+export interface Finding {
+  readonly at: number;
+  readonly step: Step;
+  readonly differences: readonly Difference[];
+  readonly kafka: Plain;
+  readonly inlet: Plain;
+}
+
+export interface Result {
+  readonly finding: Finding | undefined;
+  readonly requests: number;
+  /** What differed as the table of deviations says that it does. */
+  readonly listed: ReadonlySet<Deviation>;
+}
+
+/** These may wait for other members; all else is answered, or the broker hangs. */
+const mayWait: ReadonlySet<ApiName> = new Set(["joinGroup", "syncGroup"]);
+/** Without an answer for so long a request counts as waiting. Kafka answers those that do not wait within a few ms. */
+const waitingMs = 250;
+const hangingMs = 15_000;
+
+export interface Broker {
+  readonly bootstrap: string;
+  /** Of leaders: where a new topic begins. */
+  readonly firstEpoch: number;
+}
+
+export interface Brokers {
+  readonly kafka: Broker;
+  readonly inlet: Broker;
+}
+
+export class Runner {
+  readonly #brokers: Brokers;
+  #runs = 0;
+
+  constructor(brokers: Brokers) {
+    this.#brokers = brokers;
+  }
+
+  async run(steps: readonly Step[]): Promise<Result> {
+    this.#runs += 1;
+    const prefix = `d${this.#runs.toString(36).padStart(freshChars - 2, "0")}-`;
+    const startMs = Date.now();
+    await using kafka = new Target({ ...this.#brokers.kafka, prefix, startMs });
+    await using inlet = new Target({ ...this.#brokers.inlet, prefix, startMs });
+    const run = new Run(kafka, inlet);
+    try {
+      for (const [at, step] of steps.entries()) {
+        const finding = await run.step(step, at);
+        if (finding !== undefined) return { finding, requests: run.requests, listed: run.listed };
+      }
+      return { finding: undefined, requests: run.requests, listed: run.listed };
+    } finally {
+      await Promise.all([kafka, inlet].map((target) => deleteOwnTopics(target)));
+    }
+  }
+}
+
+interface Waiting {
+  readonly step: Step;
+  readonly at: number;
+  readonly outcomes: readonly [kafka: Promise<Outcome>, inlet: Promise<Outcome>];
+}
+
+class Run {
+  readonly #kafka: Target;
+  readonly #inlet: Target;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly listed = new Set<Deviation>();
+  requests = 0;
+
+  constructor(kafka: Target, inlet: Target) {
+    this.#kafka = kafka;
+    this.#inlet = inlet;
+  }
+
+  async step(step: Step, at: number): Promise<Finding | undefined> {
+    const before = this.#waiting.get(step.connection);
+    if (before !== undefined) {
+      const finding = await this.#settle(before);
+      if (finding !== undefined) return finding;
+      if (this.#waiting.has(step.connection)) return undefined; // It waits on both sides: the connection is taken.
+    }
+    this.requests += 1;
+    const outcomes = [this.#kafka.send(step), this.#inlet.send(step)] as const;
+    const finding = await this.#settle({ step, at, outcomes });
+    if (finding === undefined) await this.#untilApplied(step);
+    return finding;
+  }
+
+  /** Compares what came; keeps what waits on both sides. */
+  async #settle(waiting: Waiting): Promise<Finding | undefined> {
+    const { step, outcomes } = waiting;
+    const patience = mayWait.has(step.api) ? waitingMs : hangingMs;
+    let [kafka, inlet] = await Promise.all(outcomes.map((outcome) => within(outcome, patience)));
+    // One of them may be slow rather than waiting.
+    if ((kafka === undefined) !== (inlet === undefined))
+      [kafka, inlet] = await Promise.all(outcomes.map((outcome) => within(outcome, waitingMs * 4)));
+    this.#waiting.delete(step.connection);
+    if (kafka === undefined && inlet === undefined) {
+      this.#waiting.set(step.connection, waiting);
+      return undefined;
+    }
+    return this.#compared(waiting, [
+      kafka === undefined ? "waits" : normalised(this.#kafka, step, kafka),
+      inlet === undefined ? "waits" : normalised(this.#inlet, step, inlet),
+    ]);
+  }
+
+  #compared({ step, at }: Waiting, [kafka, inlet]: readonly [Plain, Plain]): Finding | undefined {
+    const unlisted = differences(kafka, inlet).filter((difference) => {
+      const deviation = deviations.find((one) => one.apis.includes(step.api) && one.matches(difference, step));
+      if (deviation !== undefined) this.listed.add(deviation);
+      return deviation === undefined;
+    });
+    return unlisted.length === 0 ? undefined : { at, step, differences: unlisted, kafka, inlet };
+  }
+
+  /** Kafka answers when its controller knows; its broker knows a moment later. */
+  async #untilApplied(step: Step): Promise<void> {
+    if (!changing.has(step.api)) return;
+    for (let tries = 0; tries < appliedTriesMax; tries += 1) {
+      const [kafka, inlet] = await Promise.all([viewOf(this.#kafka), viewOf(this.#inlet)]);
+      if (kafka === inlet) return;
+      await sleep(10);
+    }
+  }
+}
+
+const changing: ReadonlySet<ApiName> = new Set([
+  "createTopics",
+  "deleteTopics",
+  "createPartitions",
+  "alterConfigs",
+  "incrementalAlterConfigs",
+]);
+const appliedTriesMax = 20;
+const dynamicTopicConfig = 1;
+
+/** This run's topics with their partitions and configs, and whether each partition can be read. */
+async function viewOf(target: Target): Promise<string> {
+  const { topics } = await target.call("metadata", 12, { topics: null, allowAutoTopicCreation: false });
+  const own = topics.filter(({ name }) => name?.startsWith(target.prefix) === true);
+  const names = own.map(({ name }) => name as string).sort();
+  const offsets = await target.call("listOffsets", 7, {
+    replicaId: -1,
+    topics: own.map(({ name, partitions }) => ({
+      name: name as string,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, timestamp: -1 })),
+    })),
+  });
+  const configs = await target.call("describeConfigs", 4, {
+    resources: names.map((resourceName) => ({ resourceType: 2, resourceName, configurationKeys: null })),
+  });
+  const readable = offsets.topics.flatMap(({ name, partitions }) =>
+    partitions.map(({ partitionIndex, errorCode, offset }) => `${name} ${partitionIndex} ${errorCode} ${offset}`),
+  );
+  const set = configs.results.flatMap(({ resourceName, configs: all }) =>
+    all
+      .filter(({ configSource }) => configSource === dynamicTopicConfig)
+      .map(({ name, value }) => `${resourceName} ${name} ${value}`),
+  );
+  return JSON.stringify([names, readable.sort(), set.sort()]);
+}
+
+async function deleteOwnTopics(target: Target): Promise<void> {
+  const { topics } = await target.call("metadata", 12, { topics: null, allowAutoTopicCreation: false });
+  const own = topics.filter(({ name }) => name?.startsWith(target.prefix) === true);
+  if (own.length === 0) return;
+  const named = own.map(({ name }) => ({ name, topicId: uuidZero }));
+  await target.call("deleteTopics", 6, { topics: named, timeoutMs: 10_000 });
+}
+
+/** undefined when it takes longer. */
+async function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+  const stop = new AbortController();
+  try {
+    return await Promise.race([work, sleep(ms, undefined, { signal: stop.signal })]);
+  } finally {
+    stop.abort();
+  }
+}

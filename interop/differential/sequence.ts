@@ -1,0 +1,65 @@
+/** Sequences from a seed: topics to begin with, then steps that one theme prefers, so that state is reached and matters. */
+import type { ApiName } from "../../src/protocol/api-table.ts";
+import { Draw } from "./draw.ts";
+import { generators, themes } from "./generators.ts";
+import { fresh, type Step } from "./step.ts";
+
+export interface Sequence {
+  readonly seed: number;
+  readonly theme: string;
+  readonly steps: readonly Step[];
+}
+
+const stepsMin = 3;
+const stepsMax = 14;
+
+export function sequenceOf(seed: number, served: ReadonlySet<ApiName>): Sequence {
+  const draw = new Draw(seed);
+  const theme = draw.of(Object.keys(themes) as (keyof typeof themes)[]);
+  const preferred: readonly ApiName[] = themes[theme];
+  const all = Object.keys(generators) as ApiName[];
+  const steps: Step[] = [...setup(draw)];
+  const count = stepsMin + draw.int(stepsMax - stepsMin);
+  while (steps.length < count + 1) {
+    const api = draw.chance(0.9) ? draw.of(preferred) : draw.of(all);
+    const made = generators[api]?.(draw) ?? [];
+    for (const step of Array.isArray(made) ? made : [made]) steps.push(spoiled(draw, step as Step));
+  }
+  return { seed, theme, steps: steps.filter(({ api }) => served.has(api)) };
+}
+
+/** Now and then a request is not even a request. */
+function spoiled(draw: Draw, step: Step): Step {
+  if (!draw.chance(0.01)) return step;
+  const mangle = draw.chance(0.5)
+    ? ({ kind: "cut", bytes: 1 + draw.int(6) } as const)
+    : ({ kind: "version", to: draw.of([-1, 0, 1, 2, 3, 99]) } as const);
+  return { ...step, mangle };
+}
+
+function setup(draw: Draw): readonly Step[] {
+  const configs = draw.of([
+    [],
+    [],
+    [],
+    [{ name: "message.timestamp.type", value: "LogAppendTime" }],
+    [{ name: "cleanup.policy", value: "compact" }],
+    [{ name: "max.message.bytes", value: "300" }],
+    [{ name: "compression.type", value: "gzip" }],
+  ]);
+  const topic = (name: string, numPartitions: number, its: typeof configs) => ({
+    name,
+    numPartitions,
+    replicationFactor: 1,
+    assignments: [],
+    configs: its,
+  });
+  return [
+    {
+      api: "createTopics",
+      version: 7,
+      connection: "main",
+      body: { topics: [topic(`${fresh}a`, 2, []), topic(`${fresh}b`, 1, configs)], timeoutMs: 10_000 },
+    },
+  ];
+}

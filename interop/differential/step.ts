@@ -1,0 +1,112 @@
+/**
+ * One request of a sequence. What only a broker can say (ids) and what must be fresh in every run (names, times) stands in the
+ * body as a placeholder, so that the same sequence can be sent to two brokers, and again while it is made smaller.
+ */
+import { inspect } from "node:util";
+import type { Uuid } from "../../src/base/ids.ts";
+import type { ApiName, RequestInputOf } from "../../src/protocol/api-table.ts";
+import type { Compression } from "../../src/protocol/record-batch.ts";
+
+export interface StepOf<Name extends ApiName> {
+  readonly api: Name;
+  readonly version: number;
+  readonly body: RequestInputOf<Name>;
+  /** Each name is a connection of its own; what blocks must not share one. */
+  readonly connection: string;
+  /** Under which name the ids in the response are remembered. */
+  readonly label?: string;
+  /** Done to the bytes before they are sent. */
+  readonly mangle?: Mangle;
+}
+
+export type Step = { readonly [Name in ApiName]: StepOf<Name> }[ApiName];
+
+export type Mangle =
+  /** The last bytes of the body are missing; the frame's length says so. */
+  { readonly kind: "cut"; readonly bytes: number } | { readonly kind: "version"; readonly to: number };
+
+/** Stands for this run's prefix, so that every run has topics and groups of its own. */
+export const fresh = "%";
+/** What `fresh` becomes is this long: names at the limit of a length need to know. */
+export const freshChars = 8;
+
+export class Placeholder {
+  readonly kind:
+    | "topicId"
+    | "member"
+    | "generation"
+    | "producerId"
+    | "producerEpoch"
+    | "session"
+    | "time"
+    | "epoch"
+    | "batch";
+  readonly name: string;
+  readonly delta: number;
+  readonly batch: BatchSpec | undefined;
+
+  constructor(kind: Placeholder["kind"], name: string, delta = 0, batch?: BatchSpec) {
+    this.kind = kind;
+    this.name = name;
+    this.delta = delta;
+    this.batch = batch;
+  }
+
+  /** As a sequence is printed. */
+  [inspect.custom](): string {
+    if (this.batch !== undefined) return `<batch ${JSON.stringify(this.batch).replaceAll('"', "")}>`;
+    return `<${this.kind} ${this.name}${this.delta === 0 ? "" : ` ${this.delta}`}>`;
+  }
+}
+
+/** The types say what stands there when it is sent. */
+export const topicIdOf = (topic: string): Uuid => new Placeholder("topicId", topic) as unknown as Uuid;
+export const memberOf = (label: string): string => new Placeholder("member", label) as unknown as string;
+export const generationOf = (label: string, delta = 0): number =>
+  new Placeholder("generation", label, delta) as unknown as number;
+export const producerIdOf = (label: string): number => new Placeholder("producerId", label) as unknown as number;
+export const producerEpochOf = (label: string, delta = 0): number =>
+  new Placeholder("producerEpoch", label, delta) as unknown as number;
+export const sessionOf = (label: string): number => new Placeholder("session", label) as unknown as number;
+/** The leader epoch with which topics begin, and so many more. */
+export const epochAt = (delta: number): number => new Placeholder("epoch", "", delta) as unknown as number;
+/** The beginning of the run and so many milliseconds. */
+export const timeAt = (deltaMs: number): number => new Placeholder("time", "", deltaMs) as unknown as number;
+export const batchOf = (spec: BatchSpec): Uint8Array => new Placeholder("batch", "", 0, spec) as unknown as Uint8Array;
+
+/** A record batch before ids and times are known. */
+export interface BatchSpec {
+  readonly records: readonly {
+    readonly timeDeltaMs: number;
+    readonly key: string | null;
+    readonly value: string | null;
+    readonly headers?: readonly (readonly [key: string, value: string | null])[];
+  }[];
+  readonly compression: Compression;
+  readonly producer?: {
+    readonly label: string;
+    readonly epochDelta: number;
+    readonly sequence: number;
+  };
+  readonly isTransactional?: boolean;
+  readonly isControl?: boolean;
+  readonly baseOffset?: number;
+  /** What is broken in it. */
+  readonly fault?: BatchFault;
+  /** How often it stands there, one after another. */
+  readonly copies?: number;
+}
+
+export type BatchFault =
+  | "crc"
+  | "magic0"
+  | "magic1"
+  | "magic3"
+  | "compression"
+  | "length"
+  | "count"
+  | "lastOffsetDelta"
+  | "cut"
+  | "garbage"
+  | "maxTimestamp"
+  | "deltas";
