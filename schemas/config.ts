@@ -11,6 +11,7 @@ import { metadata } from "./config/metadata.ts";
 import { node } from "./config/node.ts";
 import { objectStore } from "./config/object-store.ts";
 import { registry } from "./config/registry.ts";
+import { security } from "./config/security.ts";
 import { server } from "./config/server.ts";
 import { share } from "./config/share.ts";
 import { stream } from "./config/stream.ts";
@@ -32,6 +33,7 @@ export const settingsTable = {
   ...catalog,
   ...server,
   ...access,
+  ...security,
   ...telemetry,
 };
 

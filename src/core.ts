@@ -17,7 +17,9 @@ import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handler
 import { clientQuotasHandlers } from "./handlers/client-quotas.ts";
 import { ClientTelemetry } from "./handlers/client-telemetry.ts";
 import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
+import type { ClusterView } from "./handlers/cluster-view.ts";
 import { configLayers } from "./handlers/config-layers.ts";
+import { delegationTokenHandlers } from "./handlers/delegation-tokens.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
@@ -25,6 +27,8 @@ import { followTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
+import { saslHandlers } from "./handlers/sasl.ts";
+import { scramCredentialsHandlers } from "./handlers/scram-credentials.ts";
 import { openShare, type ShareParts } from "./handlers/share-handlers.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
 import { openTransactions, type Transactions } from "./handlers/transaction-handlers.ts";
@@ -68,6 +72,8 @@ export interface CoreOptions {
   readonly mirrorsMetadata: boolean;
   /** Where clients reach this broker. */
   readonly advertised: { readonly host: string; readonly port: number };
+  /** The same by listener, where there are several. */
+  readonly endpoints?: ClusterView["endpoints"];
   /** The node cannot go on: the process must stop without another ack. May be called more than once. */
   readonly fatal: (cause: unknown) => void;
   /** Lets a simulation plant a fault below everything else. */
@@ -195,15 +201,18 @@ function makeHandlers(
     },
 ): Handlers {
   const { settings, runtime, metadata, storage, log, coordinator, transactions } = options;
-  const { advertised, authorizer, logLevels } = options;
+  const { advertised, endpoints, authorizer, logLevels } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
-    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served, logLevels }),
+    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, endpoints, served, logLevels }),
     ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
     ...transactions.handlers,
     ...options.share.handlers(coordinator),
     ...options.clientTelemetry.handlers(),
+    ...saslHandlers(),
+    ...scramCredentialsHandlers({ metadata }),
+    ...delegationTokenHandlers({ metadata, runtime, limits: settings }),
     produce: produceHandler({
       ...data,
       transactions: transactions.gate,

@@ -95,6 +95,8 @@ export function stateLogLimitsOf(settings: Settings): StateLogLimits {
 export function kafkaLimits(settings: Settings): KafkaListenerLimits {
   return {
     requestBytesMax: settings.requestBytesMax,
+    strangerRequestBytesMax: settings.strangerRequestBytesMax,
+    authenticationMsMax: settings.authenticationMsMax,
     smallRequestBytesMax: settings.smallRequestBytesMax,
     requestElementsMax: settings.requestElementsMax,
     requestsInFlightMax: settings.requestsInFlightMax,

@@ -20,12 +20,22 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "src/registry": ["src/base", "src/log", "src/protocol"],
   "src/table": ["src/base", "schemas", "src/protocol", "src/object-store", "src/metadata", "src/log", "src/registry"],
   catalogs: ["src/base", "src/table"],
-  "src/handlers": ["src/base", "schemas", "src/protocol", "src/metadata", "src/access", "src/log", "src/coordinator"],
-  "src/server": ["src/base", "schemas", "src/protocol", "src/handlers"],
-  "src/config": ["src/base", "schemas", "src/table", "catalogs"],
+  "src/auth": ["src/base"],
+  "src/handlers": [
+    "src/base",
+    "schemas",
+    "src/protocol",
+    "src/auth",
+    "src/metadata",
+    "src/access",
+    "src/log",
+    "src/coordinator",
+  ],
+  "src/server": ["src/base", "schemas", "src/protocol", "src/auth", "src/handlers"],
+  "src/config": ["src/base", "schemas", "src/auth", "src/table", "catalogs"],
   "src/config.ts": ["src/base", "schemas", "src/table", "src/config"],
   "src/inspect": ["src/base", "schemas", "src/protocol", "src/object-store", "src/metadata", "src/stream"],
-  "src/cli": ["src/base", "src/config", "src/config.ts", "src/inspect"],
+  "src/cli": ["src/base", "src/auth", "src/config", "src/config.ts", "src/inspect"],
 };
 
 /** Blank lines and comments left out. */

@@ -8,6 +8,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { alterConfigsHandlers } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
+import type { ClusterView } from "./cluster-view.ts";
 import { consumerGroupHandlers } from "./consumer-groups.ts";
 import { createPartitionsHandler } from "./create-partitions.ts";
 import { createTopicsHandler } from "./create-topics.ts";
@@ -31,6 +32,7 @@ export interface AdminHandlersOptions {
   readonly runtime: Runtime;
   /** Where clients reach this broker: the port that was bound, not the one that was asked for. */
   readonly advertised: { readonly host: string; readonly port: number };
+  readonly endpoints?: ClusterView["endpoints"];
   readonly logLevels: LogLevels;
   /** Every API that has a handler, also those that are not made here. */
   readonly served: () => Iterable<ApiName>;
@@ -39,8 +41,8 @@ export interface AdminHandlersOptions {
 export type HandlerOf<Name extends ApiName> = Handler<RequestOf<Name>, ResponseInputOf<Name>>;
 
 export function adminHandlers(options: AdminHandlersOptions) {
-  const { settings, metadata, coordinator, runtime, advertised, served, logLevels } = options;
-  const view = { metadata, advertised };
+  const { settings, metadata, coordinator, runtime, advertised, endpoints, served, logLevels } = options;
+  const view = { metadata, advertised, endpoints };
   const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
   const creation = {
     ...view,

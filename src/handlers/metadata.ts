@@ -30,12 +30,12 @@ export interface MetadataOptions extends TopicCreationOptions {
 const versionWithIds = 12;
 
 export function metadataHandler(options: MetadataOptions): Handler<Request, Response> {
-  return async (request, { apiVersion }) => {
+  return async (request, { apiVersion, listener }) => {
     const found = isAll(request, apiVersion) ? "all" : await findAll(options, request, apiVersion);
     const { image } = options.metadata;
     const include = request.includeTopicAuthorizedOperations;
     return {
-      brokers: brokers(options),
+      brokers: brokers(options, listener),
       clusterId: clusterIdText(image.clusterId),
       controllerId: controllerId(options),
       topics:

@@ -37,6 +37,16 @@ import {
   consumerGroupHeartbeatRequest,
   consumerGroupHeartbeatResponse,
 } from "../../schemas/kafka/consumer-group.ts";
+import {
+  createDelegationTokenRequest,
+  createDelegationTokenResponse,
+  describeDelegationTokenRequest,
+  describeDelegationTokenResponse,
+  expireDelegationTokenRequest,
+  expireDelegationTokenResponse,
+  renewDelegationTokenRequest,
+  renewDelegationTokenResponse,
+} from "../../schemas/kafka/delegation-tokens.ts";
 import { fetchRequest, fetchResponse } from "../../schemas/kafka/fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "../../schemas/kafka/find-coordinator.ts";
 import {
@@ -109,6 +119,18 @@ import {
   listPartitionReassignmentsRequest,
   listPartitionReassignmentsResponse,
 } from "../../schemas/kafka/replicas.ts";
+import {
+  saslAuthenticateRequest,
+  saslAuthenticateResponse,
+  saslHandshakeRequest,
+  saslHandshakeResponse,
+} from "../../schemas/kafka/sasl.ts";
+import {
+  alterUserScramCredentialsRequest,
+  alterUserScramCredentialsResponse,
+  describeUserScramCredentialsRequest,
+  describeUserScramCredentialsResponse,
+} from "../../schemas/kafka/scram-credentials.ts";
 import {
   shareAcknowledgeRequest,
   shareAcknowledgeResponse,
@@ -186,6 +208,7 @@ export const apis = {
   syncGroup: api(14, syncGroupRequest, syncGroupResponse),
   describeGroups: api(15, describeGroupsRequest, describeGroupsResponse),
   listGroups: api(16, listGroupsRequest, listGroupsResponse),
+  saslHandshake: api(17, saslHandshakeRequest, saslHandshakeResponse),
   // A client that does not know the broker's version yet must be able to read the header: it never becomes flexible.
   apiVersions: api(18, apiVersionsRequest, apiVersionsResponse, { responseHeader: 0 }),
   createTopics: api(19, createTopicsRequest, createTopicsResponse),
@@ -205,7 +228,12 @@ export const apis = {
   alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
   alterReplicaLogDirs: api(34, alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
   describeLogDirs: api(35, describeLogDirsRequest, describeLogDirsResponse),
+  saslAuthenticate: api(36, saslAuthenticateRequest, saslAuthenticateResponse),
   createPartitions: api(37, createPartitionsRequest, createPartitionsResponse),
+  createDelegationToken: api(38, createDelegationTokenRequest, createDelegationTokenResponse),
+  renewDelegationToken: api(39, renewDelegationTokenRequest, renewDelegationTokenResponse),
+  expireDelegationToken: api(40, expireDelegationTokenRequest, expireDelegationTokenResponse),
+  describeDelegationToken: api(41, describeDelegationTokenRequest, describeDelegationTokenResponse),
   deleteGroups: api(42, deleteGroupsRequest, deleteGroupsResponse),
   electLeaders: api(43, electLeadersRequest, electLeadersResponse),
   incrementalAlterConfigs: api(44, incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
@@ -214,6 +242,8 @@ export const apis = {
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
   describeClientQuotas: api(48, describeClientQuotasRequest, describeClientQuotasResponse),
   alterClientQuotas: api(49, alterClientQuotasRequest, alterClientQuotasResponse),
+  describeUserScramCredentials: api(50, describeUserScramCredentialsRequest, describeUserScramCredentialsResponse),
+  alterUserScramCredentials: api(51, alterUserScramCredentialsRequest, alterUserScramCredentialsResponse),
   describeQuorum: api(55, describeQuorumRequest, describeQuorumResponse),
   updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
