@@ -19,12 +19,13 @@ import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
-import { initProducerIdHandler, ProducerIds } from "./handlers/init-producer-id.ts";
 import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
+import { openShare, type ShareParts } from "./handlers/share-handlers.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
+import { openTransactions, type Transactions } from "./handlers/transaction-handlers.ts";
 import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits, streamLimits } from "./limits.ts";
 import { FetchWait } from "./log/fetch-wait.ts";
 import { type LocalLog, openLog } from "./log/local-log.ts";
@@ -136,21 +137,22 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       logger,
       limits: logLimits(settings),
       topicConfig: (topic) => effectiveTopicConfig(configLayers(configView, topic.configs)),
-      transactions: "refused",
+      transactions: "accepted",
       holdRetention: (topicId, partition) =>
         retentionHold(metadata.image, options.becomesTable ?? (() => false), { topicId, partition }),
       failed: fatal,
     }),
   );
   const failed = (cause: unknown): void => logger.error("a coordinator's background work failed", { cause });
-  const coordinator = opened.use(
-    new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
-  );
+  const share = opened.use(openShare({ settings, metadata, log, runtime, advertised, failed }));
+  const groupOptions = groupCoordinatorOptions({ settings, metadata, log, runtime, failed });
+  const coordinator = opened.use(new GroupCoordinator({ ...groupOptions, shareServices: share.services }));
   opened.use(forgetDeletedTopics(metadata, coordinator, failed));
+  const transactions = opened.use(openTransactions({ settings, metadata, log, runtime, coordinator, failed }));
   const authorizer = openAuthorizer({ ...options, metadata, denials: options.metrics.accessDenied });
   if (authorizer !== undefined) opened.use(authorizer);
   const quotas = opened.use(openClientQuotas({ ...options, metadata }));
-  const ofCore = makeHandlers({ ...options, metadata, storage, log, coordinator, authorizer });
+  const ofCore = makeHandlers({ ...options, metadata, storage, log, coordinator, transactions, share, authorizer });
   const handlers = guardedHandlers(ofCore, { settings, runtime, metadata, authorizer, quotas });
   const parts = opened.move();
   return {
@@ -167,16 +169,23 @@ export async function openCore(options: CoreOptions): Promise<Core> {
 
 function makeHandlers(
   options: CoreOptions &
-    Pick<Core, "metadata" | "storage" | "log" | "coordinator"> & { readonly authorizer: Authorizer | undefined },
+    Pick<Core, "metadata" | "storage" | "log" | "coordinator"> & {
+      readonly transactions: Transactions;
+      readonly share: ShareParts;
+      readonly authorizer: Authorizer | undefined;
+    },
 ): Handlers {
-  const { settings, runtime, metadata, storage, log, coordinator, advertised, authorizer } = options;
+  const { settings, runtime, metadata, storage, log, coordinator, transactions, advertised, authorizer } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
     ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
     ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
+    ...transactions.handlers,
+    ...options.share.handlers(coordinator),
     produce: produceHandler({
       ...data,
+      transactions: transactions.gate,
       clock: runtime.clock,
       throttleMs: () => throttleMs(storage.fullness, settings.produceThrottleMsMax),
     }),
@@ -192,9 +201,6 @@ function makeHandlers(
     listOffsets: listOffsetsHandler(data),
     offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
     deleteRecords: deleteRecordsHandler(data),
-    initProducerId: initProducerIdHandler({
-      ids: new ProducerIds({ metadata, blockSize: settings.producerIdBlockSize }),
-    }),
     ...clientQuotasHandlers({ metadata, limits: settings }),
     ...aclHandlers({ metadata, audit: authorizer?.audit ?? "off", limits: settings }),
   };

@@ -104,6 +104,26 @@ import {
   listPartitionReassignmentsResponse,
 } from "../../schemas/kafka/replicas.ts";
 import {
+  shareAcknowledgeRequest,
+  shareAcknowledgeResponse,
+  shareFetchRequest,
+  shareFetchResponse,
+} from "../../schemas/kafka/share-fetch.ts";
+import {
+  shareGroupDescribeRequest,
+  shareGroupDescribeResponse,
+  shareGroupHeartbeatRequest,
+  shareGroupHeartbeatResponse,
+} from "../../schemas/kafka/share-group.ts";
+import {
+  alterShareGroupOffsetsRequest,
+  alterShareGroupOffsetsResponse,
+  deleteShareGroupOffsetsRequest,
+  deleteShareGroupOffsetsResponse,
+  describeShareGroupOffsetsRequest,
+  describeShareGroupOffsetsResponse,
+} from "../../schemas/kafka/share-offsets.ts";
+import {
   createPartitionsRequest,
   createPartitionsResponse,
   createTopicsRequest,
@@ -113,6 +133,26 @@ import {
   deleteTopicsRequest,
   deleteTopicsResponse,
 } from "../../schemas/kafka/topics.ts";
+import {
+  describeProducersRequest,
+  describeProducersResponse,
+  describeTransactionsRequest,
+  describeTransactionsResponse,
+  listTransactionsRequest,
+  listTransactionsResponse,
+} from "../../schemas/kafka/transaction-admin.ts";
+import {
+  addOffsetsToTxnRequest,
+  addOffsetsToTxnResponse,
+  addPartitionsToTxnRequest,
+  addPartitionsToTxnResponse,
+  endTxnRequest,
+  endTxnResponse,
+  txnOffsetCommitRequest,
+  txnOffsetCommitResponse,
+  writeTxnMarkersRequest,
+  writeTxnMarkersResponse,
+} from "../../schemas/kafka/transactions.ts";
 import type { Infer, InferInput, Message } from "../base/codec.ts";
 import { assert } from "../base/errors.ts";
 
@@ -147,6 +187,11 @@ export const apis = {
   deleteRecords: api(21, deleteRecordsRequest, deleteRecordsResponse),
   initProducerId: api(22, initProducerIdRequest, initProducerIdResponse),
   offsetForLeaderEpoch: api(23, offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
+  addPartitionsToTxn: api(24, addPartitionsToTxnRequest, addPartitionsToTxnResponse),
+  addOffsetsToTxn: api(25, addOffsetsToTxnRequest, addOffsetsToTxnResponse),
+  endTxn: api(26, endTxnRequest, endTxnResponse),
+  writeTxnMarkers: api(27, writeTxnMarkersRequest, writeTxnMarkersResponse),
+  txnOffsetCommit: api(28, txnOffsetCommitRequest, txnOffsetCommitResponse),
   describeAcls: api(29, describeAclsRequest, describeAclsResponse),
   createAcls: api(30, createAclsRequest, createAclsResponse),
   deleteAcls: api(31, deleteAclsRequest, deleteAclsResponse),
@@ -166,11 +211,21 @@ export const apis = {
   describeClientQuotas: api(48, describeClientQuotasRequest, describeClientQuotasResponse),
   alterClientQuotas: api(49, alterClientQuotasRequest, alterClientQuotasResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
+  describeProducers: api(61, describeProducersRequest, describeProducersResponse),
   unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
+  describeTransactions: api(65, describeTransactionsRequest, describeTransactionsResponse),
+  listTransactions: api(66, listTransactionsRequest, listTransactionsResponse),
   getTelemetrySubscriptions: api(71, getTelemetrySubscriptionsRequest, getTelemetrySubscriptionsResponse),
   pushTelemetry: api(72, pushTelemetryRequest, pushTelemetryResponse),
   listConfigResources: api(74, listConfigResourcesRequest, listConfigResourcesResponse),
   describeTopicPartitions: api(75, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
+  shareGroupHeartbeat: api(76, shareGroupHeartbeatRequest, shareGroupHeartbeatResponse),
+  shareGroupDescribe: api(77, shareGroupDescribeRequest, shareGroupDescribeResponse),
+  shareFetch: api(78, shareFetchRequest, shareFetchResponse),
+  shareAcknowledge: api(79, shareAcknowledgeRequest, shareAcknowledgeResponse),
+  describeShareGroupOffsets: api(90, describeShareGroupOffsetsRequest, describeShareGroupOffsetsResponse),
+  alterShareGroupOffsets: api(91, alterShareGroupOffsetsRequest, alterShareGroupOffsetsResponse),
+  deleteShareGroupOffsets: api(92, deleteShareGroupOffsetsRequest, deleteShareGroupOffsetsResponse),
   addRaftVoter: api(80, addRaftVoterRequest, addRaftVoterResponse),
   removeRaftVoter: api(81, removeRaftVoterRequest, removeRaftVoterResponse),
 } as const;
