@@ -31,7 +31,7 @@ async function tool(broker: InletBroker, className: string, ...args: readonly st
 
 const topics = "org.apache.kafka.tools.TopicCommand";
 const configs = "kafka.admin.ConfigCommand";
-const acls = "kafka.admin.AclCommand";
+const acls = "org.apache.kafka.tools.AclCommand";
 
 describe("kafka-acls", () => {
   test("adds, lists and removes; a client is denied what it says, and only that", async () => {
@@ -56,16 +56,16 @@ describe("kafka-acls", () => {
     await producer.disconnect();
   });
 
-  test("a hidden topic is not listed, and its consumer is told so", async () => {
+  test("a hidden topic is not listed, and who asks for it by name is told why not", async () => {
     await tool(closed, topics, "--create", "--topic", "hidden");
     const deny = ["--deny-principal", "User:*", "--operation", "Describe", "--operation", "Read", "--topic", "hidden"];
     await tool(closed, acls, "--add", ...deny);
     expect(await tool(closed, topics, "--list")).not.toContain("hidden");
-    const consumer = "org.apache.kafka.tools.consumer.ConsoleConsumer";
-    const args = ["--topic", "hidden", "--partition", "0", "--offset", "earliest", "--timeout-ms", "5000"];
-    await expect(tool(closed, consumer, ...args)).rejects.toThrow(
-      /TopicAuthorizationException|Not authorized to access topics/,
-    );
+    const kafka = new Kafka({ brokers: [closed.bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 0 } });
+    const admin = kafka.admin();
+    await admin.connect();
+    await expect(admin.fetchTopicMetadata({ topics: ["hidden"] })).rejects.toThrow(/not authorized/i);
+    await admin.disconnect();
   });
 
   test("is told that there is no authorizer where there is none", async () => {
