@@ -68,6 +68,7 @@ export function collectMetrics(registry: MetricRegistry<typeof metricsTable>, co
       "groupLag",
       "groupOffset",
       "groupMembers",
+      "clientMetric",
       "objects",
       "metadataSeq",
     ],
@@ -80,6 +81,7 @@ export function collectMetrics(registry: MetricRegistry<typeof metricsTable>, co
       for (const object of image.objects()) objects[object.kind] += 1;
       for (const [kind, count] of Object.entries(objects)) metrics.objects.set(count, { kind });
       metrics.metadataSeq.set(image.seq);
+      showClients(metrics, core);
     },
   );
 }
@@ -116,5 +118,11 @@ function showGroups(metrics: Metrics, { coordinator, log, metadata }: Core): voi
       const lookup = topicId === undefined ? undefined : log.partition(topicId, at.partition);
       if (lookup?.kind === "here") metrics.groupLag.set(Math.max(0, lookup.partition.highWatermark - offset), labels);
     }
+  }
+}
+
+function showClients(metrics: Metrics, { clientTelemetry }: Core): void {
+  for (const { metric, clientId, clientInstanceId, attributes, value } of clientTelemetry.samples()) {
+    metrics.clientMetric.set(value, { metric, client_id: clientId, client_instance_id: clientInstanceId, attributes });
   }
 }

@@ -1,5 +1,6 @@
 /** The handlers of groups, topics, configs and cluster, made from one set of options. */
 import type { Settings } from "../../schemas/config.ts";
+import type { LogLevels } from "../base/log-levels.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { GroupCoordinator, GroupCoordinatorOptions } from "../coordinator/group-coordinator.ts";
 import type { Log } from "../log/log.ts";
@@ -7,6 +8,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { alterConfigsHandlers } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
+import { consumerGroupHandlers } from "./consumer-groups.ts";
 import { createPartitionsHandler } from "./create-partitions.ts";
 import { createTopicsHandler } from "./create-topics.ts";
 import { deleteTopicsHandler } from "./delete-topics.ts";
@@ -29,6 +31,7 @@ export interface AdminHandlersOptions {
   readonly runtime: Runtime;
   /** Where clients reach this broker: the port that was bound, not the one that was asked for. */
   readonly advertised: { readonly host: string; readonly port: number };
+  readonly logLevels: LogLevels;
   /** Every API that has a handler, also those that are not made here. */
   readonly served: () => Iterable<ApiName>;
 }
@@ -36,7 +39,7 @@ export interface AdminHandlersOptions {
 export type HandlerOf<Name extends ApiName> = Handler<RequestOf<Name>, ResponseInputOf<Name>>;
 
 export function adminHandlers(options: AdminHandlersOptions) {
-  const { settings, metadata, coordinator, runtime, advertised, served } = options;
+  const { settings, metadata, coordinator, runtime, advertised, served, logLevels } = options;
   const view = { metadata, advertised };
   const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
   const creation = {
@@ -59,8 +62,8 @@ export function adminHandlers(options: AdminHandlersOptions) {
     createTopics: createTopicsHandler({ ...creation, ...configView }),
     deleteTopics: deleteTopicsHandler({ metadata, isEnabled: settings.topicDelete }),
     createPartitions: createPartitionsHandler(creation),
-    describeConfigs: describeConfigsHandler({ ...configView, logLevel: settings.loggingLevel }),
-    ...alterConfigsHandlers({ metadata }),
+    describeConfigs: describeConfigsHandler({ ...configView, logLevels }),
+    ...alterConfigsHandlers({ metadata, logLevels }),
     findCoordinator: findCoordinatorHandler({
       ...view,
       internalTopics: new InternalTopics(creation),
@@ -79,6 +82,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
     listGroups: listGroupsHandler(coordinator),
     describeGroups: describeGroupsHandler(coordinator),
     deleteGroups: deleteGroupsHandler(coordinator),
+    ...consumerGroupHandlers({ coordinator, metadata }),
   } satisfies { readonly [Name in ApiName]?: HandlerOf<Name> };
 }
 
@@ -100,7 +104,14 @@ export function groupCoordinatorOptions(options: {
       const topic = metadata.image.topicByName(name);
       return topic === undefined ? undefined : { topicId: topic.id, partitions: topic.partitions.length };
     },
-    topicId: (topic) => metadata.image.topicByName(topic)?.id,
+    topics: {
+      byName: (topicName) => {
+        const topic = metadata.image.topicByName(topicName);
+        return topic === undefined ? undefined : { id: topic.id, partitions: topic.partitions.length };
+      },
+      nameOf: (id) => metadata.image.topic(id)?.name,
+      names: () => Array.from(metadata.image.topics(), (topic) => topic.name),
+    },
     limits: {
       initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
       newMemberJoinTimeoutMs: settings.groupNewMemberJoinMsMax,
@@ -111,6 +122,12 @@ export function groupCoordinatorOptions(options: {
       offsetsRetentionMs: settings.groupOffsetsRetentionMs,
       offsetsCheckIntervalMs: settings.groupOffsetsCheckIntervalMs,
       loadWaitMs: settings.groupLoadWaitMs,
+      consumer: {
+        membersMax: settings.groupMembersMax,
+        sessionTimeoutMs: settings.groupConsumerSessionMs,
+        heartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
+        assignmentIntervalMs: settings.groupConsumerAssignmentIntervalMs,
+      },
     },
     stateLog: {
       batchesInFlightMax: settings.stateLogBatchesInFlightMax,

@@ -3,6 +3,7 @@
 import type { Rules } from "./guard.ts";
 import { guardAdmin } from "./guard-admin.ts";
 import { guardCluster } from "./guard-cluster.ts";
+import { guardConsumerGroups } from "./guard-consumer-groups.ts";
 import { guardData } from "./guard-data.ts";
 import { guardGroups } from "./guard-groups.ts";
 import { guardMetadata } from "./guard-metadata.ts";
@@ -17,4 +18,5 @@ export const guardRules: Rules = {
   ...guardCluster,
   ...guardTransactions,
   ...guardShare,
+  ...guardConsumerGroups,
 };

@@ -31,6 +31,12 @@ import {
   listConfigResourcesRequest,
   listConfigResourcesResponse,
 } from "../../schemas/kafka/configs.ts";
+import {
+  consumerGroupDescribeRequest,
+  consumerGroupDescribeResponse,
+  consumerGroupHeartbeatRequest,
+  consumerGroupHeartbeatResponse,
+} from "../../schemas/kafka/consumer-group.ts";
 import { fetchRequest, fetchResponse } from "../../schemas/kafka/fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "../../schemas/kafka/find-coordinator.ts";
 import {
@@ -206,15 +212,17 @@ export const apis = {
   alterPartitionReassignments: api(45, alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse),
   listPartitionReassignments: api(46, listPartitionReassignmentsRequest, listPartitionReassignmentsResponse),
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
-  describeQuorum: api(55, describeQuorumRequest, describeQuorumResponse),
-  updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
   describeClientQuotas: api(48, describeClientQuotasRequest, describeClientQuotasResponse),
   alterClientQuotas: api(49, alterClientQuotasRequest, alterClientQuotasResponse),
+  describeQuorum: api(55, describeQuorumRequest, describeQuorumResponse),
+  updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
   describeProducers: api(61, describeProducersRequest, describeProducersResponse),
   unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
   describeTransactions: api(65, describeTransactionsRequest, describeTransactionsResponse),
   listTransactions: api(66, listTransactionsRequest, listTransactionsResponse),
+  consumerGroupHeartbeat: api(68, consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),
+  consumerGroupDescribe: api(69, consumerGroupDescribeRequest, consumerGroupDescribeResponse),
   getTelemetrySubscriptions: api(71, getTelemetrySubscriptionsRequest, getTelemetrySubscriptionsResponse),
   pushTelemetry: api(72, pushTelemetryRequest, pushTelemetryResponse),
   listConfigResources: api(74, listConfigResourcesRequest, listConfigResourcesResponse),

@@ -20,6 +20,8 @@ export interface RequestContext {
   readonly correlationId: number;
   readonly clientId: string | null;
   readonly clientHost: string;
+  /** What else is known of the client: its port, and the software that ApiVersions named. */
+  readonly client?: { readonly port: number; readonly softwareName: string; readonly softwareVersion: string };
   /** Name of the listener that the connection came in by. */
   readonly listener: string;
   readonly principal: Principal;

@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
-import type { ApiName } from "../protocol/api-table.ts";
+import type { ApiName, RequestOf } from "../protocol/api-table.ts";
 import { anonymous, type Dispatcher, type Principal, type RequestContext } from "../protocol/dispatch.ts";
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
@@ -41,6 +41,7 @@ export interface ConnectionOptions {
   /** Its "data" is borrowed until the handler returns. */
   readonly socket: Duplex;
   readonly clientHost: string;
+  readonly clientPort: number;
   readonly listener: string;
   readonly dispatcher: Dispatcher;
   readonly limits: ConnectionLimits;
@@ -90,6 +91,7 @@ export class Connection implements FrameReader {
   readonly #options: ConnectionOptions;
   readonly #frames: FrameAssembler;
   readonly #principal: Principal = anonymous;
+  #client: NonNullable<RequestContext["client"]>;
   readonly #queue = new ResponseQueue<Work, Reply>();
   readonly #gone = new AbortController();
   /** Charged for the frame that is not complete, and for what was read but not decoded. */
@@ -113,6 +115,7 @@ export class Connection implements FrameReader {
   #isAdvancing = false;
 
   constructor(options: ConnectionOptions) {
+    this.#client = { port: options.clientPort, softwareName: "", softwareVersion: "" };
     this.#options = options;
     this.#frames = new FrameAssembler({ frameBytesMax: options.limits.requestBytesMax, memory: options.frames });
     this.#chargedTo = options.budgets.small;
@@ -309,11 +312,17 @@ export class Connection implements FrameReader {
   }
 
   #context(request: DecodedRequest): RequestContext {
+    if (request.api === "apiVersions") {
+      const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } =
+        request.body as RequestOf<"apiVersions">;
+      this.#client = { ...this.#client, softwareName, softwareVersion };
+    }
     return {
       apiVersion: request.version,
       correlationId: request.correlationId,
       clientId: request.clientId,
       clientHost: this.#options.clientHost,
+      client: this.#client,
       listener: this.#options.listener,
       principal: this.#principal,
       signal: this.#gone.signal,

@@ -169,6 +169,7 @@ class Listener implements KafkaListener {
     const connection = new Connection({
       socket: withRecycledReads(socket, this.#server, this.#readMemory),
       clientHost,
+      clientPort: socket.remotePort ?? 0,
       listener: name,
       dispatcher,
       limits,

@@ -62,6 +62,12 @@ export const metricsTable = {
   partitionEnd: gauge("kafka_topic_partition_current_offset", partition, "The high watermark of a partition."),
   partitionStart: gauge("kafka_topic_partition_oldest_offset", partition, "The first offset kept of a partition."),
 
+  clientMetric: gauge(
+    "inlet_client_metric",
+    ["metric", "client_id", "client_instance_id", "attributes"],
+    "What clients pushed last of their own metrics, as far as subscriptions to client metrics ask for them.",
+  ),
+
   requestSeconds: histogram(
     "inlet_request_seconds",
     ["api"],

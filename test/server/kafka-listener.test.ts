@@ -179,6 +179,7 @@ describe("what a handler is given", () => {
       correlationId: 1,
       clientId: "test",
       clientHost: "127.0.0.1",
+      client: { port: expect.any(Number), softwareName: "", softwareVersion: "" },
       listener: "test",
       principal: { type: "User", name: "ANONYMOUS", isTokenAuthenticated: false },
     });
