@@ -1,7 +1,9 @@
 /** What the parts know, as the metrics table names it: gauges and counters that are read when somebody scrapes. */
+import { quotaKeys } from "./access/quota-entity.ts";
 import type { Core, CoreMetrics } from "./core.ts";
 import type { ObjectStoreMetrics } from "./object-store/measured.ts";
 import type { StorePrices } from "./object-store/prices.ts";
+import { apiNames } from "./protocol/api-table.ts";
 import type { MetricRegistry } from "./telemetry/metrics.ts";
 import type { Metrics, metricsTable } from "./telemetry/metrics-table.ts";
 
@@ -11,6 +13,11 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
   for (const because of ["unnamed", "orphan"]) metrics.garbageObjects.add(0, { because });
   metrics.mergedBytes.add(0);
   metrics.walIsAlone.set(0); // Stays so in a WAL that is not replicated.
+  for (const api of apiNames) metrics.accessDenied.add(0, { api });
+  for (const quota of quotaKeys) {
+    metrics.throttledRequests.add(0, { quota });
+    metrics.throttledSeconds.add(0, { quota });
+  }
   for (const winner of ["first", "second"]) metrics.hedgedUploads.add(0, { winner });
   return {
     generationsQueued: metrics.generationsQueued,

@@ -23,6 +23,8 @@ const addressKeys = { connection_creation_rate: "whole" } as const;
 export type ClientQuotaKey = keyof typeof clientKeys;
 export type QuotaKey = ClientQuotaKey | keyof typeof addressKeys;
 
+export const quotaKeys = [...Object.keys(clientKeys), ...Object.keys(addressKeys)] as readonly QuotaKey[];
+
 /** Kafka allows a difference of this much between what is sent as a float and a whole number. */
 const epsilon = 1e-6;
 

@@ -3,8 +3,20 @@
 import type { Rules } from "./guard.ts";
 import { guardAdmin } from "./guard-admin.ts";
 import { guardCluster } from "./guard-cluster.ts";
+import { guardConsumerGroups } from "./guard-consumer-groups.ts";
 import { guardData } from "./guard-data.ts";
 import { guardGroups } from "./guard-groups.ts";
 import { guardMetadata } from "./guard-metadata.ts";
+import { guardShare } from "./guard-share.ts";
+import { guardTransactions } from "./guard-transactions.ts";
 
-export const guardRules: Rules = { ...guardData, ...guardGroups, ...guardMetadata, ...guardAdmin, ...guardCluster };
+export const guardRules: Rules = {
+  ...guardData,
+  ...guardGroups,
+  ...guardMetadata,
+  ...guardAdmin,
+  ...guardCluster,
+  ...guardTransactions,
+  ...guardShare,
+  ...guardConsumerGroups,
+};
