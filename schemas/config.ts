@@ -11,9 +11,11 @@ import { node } from "./config/node.ts";
 import { objectStore } from "./config/object-store.ts";
 import { registry } from "./config/registry.ts";
 import { server } from "./config/server.ts";
+import { share } from "./config/share.ts";
 import { stream } from "./config/stream.ts";
 import { table } from "./config/table.ts";
 import { telemetry } from "./config/telemetry.ts";
+import { transactions } from "./config/transactions.ts";
 
 export const settingsTable = {
   ...node,
@@ -22,6 +24,8 @@ export const settingsTable = {
   ...stream,
   ...log,
   ...coordinator,
+  ...transactions,
+  ...share,
   ...registry,
   ...table,
   ...catalog,

@@ -16,12 +16,13 @@ import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
-import { initProducerIdHandler, ProducerIds } from "./handlers/init-producer-id.ts";
 import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
+import { openShare, type ShareParts } from "./handlers/share-handlers.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
+import { openTransactions, type Transactions } from "./handlers/transaction-handlers.ts";
 import {
   clientTelemetryLimits,
   fetchSessionLimits,
@@ -140,7 +141,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       logger: loggerOf("log"),
       limits: logLimits(settings),
       topicConfig: (topic) => effectiveTopicConfig(configLayers(configView, topic.configs)),
-      transactions: "refused",
+      transactions: "accepted",
       holdRetention: (topicId, partition) =>
         retentionHold(metadata.image, options.becomesTable ?? (() => false), { topicId, partition }),
       failed: fatal,
@@ -148,14 +149,16 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   );
   const failed = (cause: unknown): void =>
     loggerOf("coordinator").error("a coordinator's background work failed", { cause });
-  const coordinator = opened.use(
-    new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
-  );
+  const share = opened.use(openShare({ settings, metadata, log, runtime, advertised, failed }));
+  const groupOptions = groupCoordinatorOptions({ settings, metadata, log, runtime, failed });
+  const coordinator = opened.use(new GroupCoordinator({ ...groupOptions, shareServices: share.services }));
   opened.use(forgetDeletedTopics(metadata, coordinator, failed));
+  const transactions = opened.use(openTransactions({ settings, metadata, log, runtime, coordinator, failed }));
   const clientTelemetry = opened.use(
     new ClientTelemetry({ metadata, runtime, limits: clientTelemetryLimits(settings) }),
   );
-  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator, clientTelemetry });
+  const above = { coordinator, transactions, share, clientTelemetry };
+  const handlers = makeHandlers({ ...options, ...above, metadata, storage, log });
   const parts = opened.move();
   return {
     metadata,
@@ -170,17 +173,24 @@ export async function openCore(options: CoreOptions): Promise<Core> {
 }
 
 function makeHandlers(
-  options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator" | "clientTelemetry">,
+  options: CoreOptions &
+    Pick<Core, "metadata" | "storage" | "log" | "coordinator" | "clientTelemetry"> & {
+      readonly transactions: Transactions;
+      readonly share: ShareParts;
+    },
 ): Handlers {
-  const { settings, runtime, metadata, storage, log, coordinator, advertised, logLevels } = options;
+  const { settings, runtime, metadata, storage, log, coordinator, transactions, advertised, logLevels } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
     ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served, logLevels }),
     ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
     ...options.clientTelemetry.handlers(),
+    ...transactions.handlers,
+    ...options.share.handlers(coordinator),
     produce: produceHandler({
       ...data,
+      transactions: transactions.gate,
       clock: runtime.clock,
       throttleMs: () => throttleMs(storage.fullness, settings.produceThrottleMsMax),
     }),
@@ -193,9 +203,6 @@ function makeHandlers(
     listOffsets: listOffsetsHandler(data),
     offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
     deleteRecords: deleteRecordsHandler(data),
-    initProducerId: initProducerIdHandler({
-      ids: new ProducerIds({ metadata, blockSize: settings.producerIdBlockSize }),
-    }),
   };
   return handlers;
 }

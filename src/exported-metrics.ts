@@ -8,6 +8,8 @@ import type { Metrics, metricsTable } from "./telemetry/metrics-table.ts";
 export function coreMetrics(metrics: Metrics): CoreMetrics {
   // Shown before they count: a rate over a series that begins with its first event misses that event.
   for (const because of ["missing", "corrupt"]) metrics.unreadableReads.add(0, { because });
+  for (const because of ["unnamed", "orphan"]) metrics.garbageObjects.add(0, { because });
+  metrics.mergedBytes.add(0);
   metrics.walIsAlone.set(0); // Stays so in a WAL that is not replicated.
   for (const winner of ["first", "second"]) metrics.hedgedUploads.add(0, { winner });
   return {
@@ -19,6 +21,8 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
     hedgedUploads: metrics.hedgedUploads,
+    mergedBytes: metrics.mergedBytes,
+    garbageObjects: metrics.garbageObjects,
   };
 }
 
@@ -41,6 +45,7 @@ export function collectMetrics(registry: MetricRegistry<typeof metricsTable>, co
       "messagesIn",
       "bytesIn",
       "bytesOut",
+      "cleanedBytes",
       "partitionCount",
       "leaderCount",
       "partitionsUnderReplicated",
@@ -80,6 +85,7 @@ function showPartitions(metrics: Metrics, { log }: Core): void {
     metrics.messagesIn.add(partition.counts.recordsIn, topic);
     metrics.bytesIn.add(partition.counts.bytesIn, topic);
     metrics.bytesOut.add(partition.counts.bytesOut, topic);
+    metrics.cleanedBytes.add(partition.counts.bytesCleaned, topic);
     metrics.logBytes.set(partition.bytes, labels);
     metrics.partitionEnd.set(partition.highWatermark, labels);
     metrics.partitionStart.set(partition.logStart, labels);

@@ -251,6 +251,18 @@ export function commitProblem(
   return group.state === "completing-rebalance" ? "REBALANCE_IN_PROGRESS" : "NONE";
 }
 
+/** A producer commits on behalf of a consumer, which it need not name; a rebalance is no reason to fail its transaction. */
+export function transactionalCommitProblem(
+  group: ClassicGroup,
+  by: { readonly memberId: string; readonly instanceId: string | null; readonly generation: number },
+): GroupError {
+  if (group.state === "dead") return "COORDINATOR_NOT_AVAILABLE";
+  if (by.generation < 0 && by.memberId === "" && by.instanceId === null) return "NONE";
+  const problem = memberProblem(group, by.memberId, by.instanceId);
+  if (problem !== "NONE") return problem;
+  return by.generation === group.generation ? "NONE" : "ILLEGAL_GENERATION";
+}
+
 export function rebalanceTimeoutMs(group: ClassicGroup): number {
   let longest = 0;
   for (const member of group.members.values()) longest = Math.max(longest, member.rebalanceTimeoutMs);

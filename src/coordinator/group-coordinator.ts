@@ -4,9 +4,11 @@ import type { Uuid } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Log } from "../log/log.ts";
 import { StateLog, type StateLogLimits } from "../log/state-log.ts";
+import type { Marker } from "../protocol/records.ts";
 import type { GroupLimits } from "./classic-group-state.ts";
 import { GroupShard } from "./group-shard.ts";
 import { type CoordinatorTopic, type NotSeated, type Seated, Seats } from "./seats.ts";
+import type { ShareServices } from "./share/share-groups.ts";
 
 export interface GroupCoordinatorOptions {
   readonly log: Log;
@@ -25,6 +27,8 @@ export interface GroupCoordinatorOptions {
     readonly loadWaitMs: number;
   };
   readonly stateLog: StateLogLimits;
+  /** Undefined: no share groups. */
+  readonly shareServices?: ShareServices;
   /** Receives what went wrong in the background. The coordinator goes on: it loads again. */
   readonly failed: (cause: unknown) => void;
 }
@@ -52,7 +56,7 @@ export class GroupCoordinator implements AsyncDisposable {
       loadWaitMs: limits.loadWaitMs,
       open: (partition, gaveUp) => {
         const records = new StateLog({ partition, clock: runtime.clock, limits: stateLog });
-        return new GroupShard({ log: records, runtime, limits, gaveUp });
+        return new GroupShard({ log: records, runtime, limits, gaveUp, shareServices: options.shareServices });
       },
       loaded: (shard) => shard.forgetDeletedTopics(options.topicId),
       failed,
@@ -92,6 +96,12 @@ export class GroupCoordinator implements AsyncDisposable {
   /** The shards that can be asked now; `isComplete` is false while one is still being read. */
   loadedShards(): Seated<GroupShard> {
     return this.#seats.loaded();
+  }
+
+  /** The marker of a transaction for a partition of the topic; false when it could not be written here and now. */
+  async endTransaction(index: number, marker: Marker): Promise<boolean> {
+    const shard = await this.#seats.shardAt(index);
+    return shard instanceof GroupShard && (await shard.endTransaction(marker)) === "NONE";
   }
 
   /** Topics were deleted: their offsets are forgotten. A shard that is still being read does so when it is. */

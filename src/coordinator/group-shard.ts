@@ -5,7 +5,8 @@
  */
 import { type Uuid, uuidRandom, uuidZero } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { StateLog, StateRecord } from "../log/state-log.ts";
+import type { StateLog, StateRecord, TransactionOwner } from "../log/state-log.ts";
+import type { Marker } from "../protocol/records.ts";
 import {
   commitProblem,
   emptyClassicGroup,
@@ -14,10 +15,13 @@ import {
   type JoinEvent,
   type JoinReply,
   joinRefusal,
+  transactionalCommitProblem,
 } from "./classic-group-state.ts";
 import { type CommittedOffset, expiredOffsets, subscribedTopics, type TopicPartition } from "./group-offsets.ts";
 import { decodeGroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
 import { LiveGroup } from "./live-group.ts";
+import { isShareGroupKey } from "./share/share-group-records.ts";
+import { ShareGroups, type ShareServices } from "./share/share-groups.ts";
 
 export interface OffsetCommit {
   readonly groupId: string;
@@ -34,6 +38,8 @@ export interface OffsetCommit {
 const memberPrefixCharactersMax = 249;
 
 export class GroupShard {
+  /** Undefined where there are no share groups. */
+  readonly shares: ShareGroups | undefined;
   readonly #groups = new Map<string, LiveGroup>();
   readonly #log: StateLog;
   readonly #runtime: Runtime;
@@ -45,6 +51,7 @@ export class GroupShard {
     readonly log: StateLog;
     readonly runtime: Runtime;
     readonly limits: GroupLimits;
+    readonly shareServices?: ShareServices | undefined;
     /** The shard has closed itself; load a new one. */
     readonly gaveUp: (cause: unknown) => void;
   }) {
@@ -52,21 +59,35 @@ export class GroupShard {
     this.#runtime = options.runtime;
     this.#limits = options.limits;
     this.#gaveUp = options.gaveUp;
+    const { shareServices: services, runtime } = options;
+    const write = (records: readonly StateRecord[]): Promise<GroupError> => this.#durable(this.#log.append(records));
+    this.shares = services === undefined ? undefined : new ShareGroups({ clock: runtime.clock, services, write });
   }
 
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
   async load(): Promise<void> {
-    for await (const { key, value } of this.#log.replay()) {
+    for await (const replayed of this.#log.replayAll()) {
       if (!this.#isOpen) return;
+      if (replayed.kind === "marker") {
+        this.#settle(replayed);
+        continue;
+      }
+      const { key, value } = replayed;
       const record = decodeGroupRecord(key, value);
-      if (record.kind === "foreign") continue;
-      if (record.kind === "offset") this.#open(record.group).offsets.set(record, record.value);
-      else this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
+      if (record.kind === "foreign") {
+        if (isShareGroupKey(key)) this.shares?.replay(key, value);
+        continue;
+      }
+      if (record.kind === "group") this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
+      else if (replayed.transaction === undefined) setOffset(this.#open(record.group), record, record.value);
+      else if (record.value !== null)
+        this.#open(record.group).pending.add(replayed.transaction.producerId, record, record.value);
     }
     for (const group of this.#groups.values()) {
       if (group.isBlank) this.#groups.delete(group.id);
       else group.feed({ kind: "loaded" });
     }
+    this.shares?.loaded();
   }
 
   group(id: string): LiveGroup | undefined {
@@ -80,6 +101,7 @@ export class GroupShard {
   /** Makes the group when a client without a member id is the first to ask for it. */
   async join(groupId: string, event: Omit<JoinEvent, "kind" | "ticket" | "memberIdFresh">): Promise<JoinReply> {
     if (!this.#isOpen) return joinRefusal("NOT_COORDINATOR", event.memberId);
+    if (this.shares?.get(groupId) !== undefined) return joinRefusal("INCONSISTENT_GROUP_PROTOCOL", event.memberId);
     const known = this.#groups.get(groupId);
     if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
     const group = known ?? this.#open(groupId);
@@ -93,6 +115,7 @@ export class GroupShard {
   /** One answer for all the offsets: they are written together. */
   async commit(commit: OffsetCommit): Promise<GroupError> {
     if (!this.#isOpen) return "NOT_COORDINATOR";
+    if (this.shares?.get(commit.groupId) !== undefined) return "GROUP_ID_NOT_FOUND";
     const known = this.#groups.get(commit.groupId);
     if (known === undefined && commit.generation >= 0) {
       return commit.knowsMissingGroup ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION";
@@ -102,11 +125,34 @@ export class GroupShard {
     if (commit.memberId !== "") known?.feed({ kind: "alive", memberId: commit.memberId });
     if (commit.offsets.length === 0) return "NONE";
     const group = known ?? this.#open(commit.groupId);
-    for (const at of commit.offsets) group.offsets.set(at, at.value);
-    const at = { group: commit.groupId };
-    return await group.write(
-      commit.offsets.map(({ topic, partition, value }) => offsetRecord({ ...at, topic, partition }, value)),
-    );
+    for (const at of commit.offsets) setOffset(group, at, at.value);
+    return await group.write(offsetRecords(commit));
+  }
+
+  /** Offsets that count when the transaction commits. `isOpen` is asked in the turn in which they are written. */
+  async commitInTransaction(
+    commit: OffsetCommit & { readonly transaction: TransactionOwner },
+    isOpen: () => boolean,
+  ): Promise<GroupError | "INVALID_TXN_STATE"> {
+    if (!this.#isOpen) return "NOT_COORDINATOR";
+    const known = this.#groups.get(commit.groupId);
+    if (known === undefined && commit.generation >= 0) return "ILLEGAL_GENERATION";
+    const problem = known === undefined ? "NONE" : transactionalCommitProblem(known.classic, commit);
+    if (problem !== "NONE") return problem;
+    if (!isOpen()) return "INVALID_TXN_STATE";
+    if (commit.offsets.length === 0) return "NONE";
+    const group = known ?? this.#open(commit.groupId);
+    for (const at of commit.offsets) group.pending.add(commit.transaction.producerId, at, at.value);
+    return await group.write(offsetRecords(commit), commit.transaction);
+  }
+
+  /** A transaction of the producer ended: what it left pending counts now, or never. */
+  async endTransaction(marker: Marker): Promise<GroupError> {
+    if (!this.#isOpen) return "NOT_COORDINATOR";
+    const touched = this.#settle(marker);
+    const durable = this.#durable(this.#log.end(marker));
+    for (const group of touched) void group.wrote(durable); // It settles for all, and never rejects.
+    return await durable;
   }
 
   /** Forgets offsets; those of topics that the group reads are kept and named in the answer. */
@@ -128,6 +174,7 @@ export class GroupShard {
   }
 
   async deleteGroup(groupId: string): Promise<GroupError> {
+    if (this.shares?.get(groupId) !== undefined) return await this.shares.deleteGroup(groupId);
     const group = this.#groups.get(groupId);
     if (group === undefined || group.classic.state === "dead") return "GROUP_ID_NOT_FOUND";
     if (group.classic.state !== "empty") return "NON_EMPTY_GROUP";
@@ -145,9 +192,10 @@ export class GroupShard {
     };
     const forgetting = [...this.#groups.values()].map((group) => {
       const gone = [...group.offsets.all()].filter((at) => isGone(at, group.offsets.get(at)));
+      for (const at of group.pending.all()) if (topicId(at.topic) === undefined) group.pending.supersede(at);
       return this.#forget(group, gone);
     });
-    await Promise.all(forgetting);
+    await Promise.all([...forgetting, this.shares?.forgetDeletedTopics(topicId)]);
   }
 
   /** Forgets offsets that are too old, and empty groups that have none. */
@@ -156,7 +204,8 @@ export class GroupShard {
       const now = this.#runtime.clock.now();
       const expired = expiredOffsets(group.classic, group.offsets, { now, retentionMs });
       await this.#forget(group, expired);
-      const isLeftOver = group.offsets.isEmpty && group.classic.state === "empty" && group.classic.pending.size === 0;
+      const hasOffsets = !group.offsets.isEmpty || !group.pending.isEmpty;
+      const isLeftOver = !hasOffsets && group.classic.state === "empty" && group.classic.pending.size === 0;
       if (isLeftOver && this.#groups.get(group.id) === group) await this.#remove(group);
     }
   }
@@ -165,17 +214,20 @@ export class GroupShard {
     this.#isOpen = false;
     for (const group of this.#groups.values()) group.close(error);
     this.#groups.clear();
+    this.shares?.close();
   }
 
   async #forget(group: LiveGroup, gone: readonly TopicPartition[]): Promise<GroupError> {
     if (gone.length === 0) return "NONE";
-    for (const at of gone) group.offsets.set(at, null);
+    for (const at of gone) setOffset(group, at, null);
     if (group.isBlank) this.#groups.delete(group.id); // It was its offsets and nothing else; a reload would not find it.
     return await group.write(gone.map((at) => offsetRecord({ group: group.id, ...at }, null)));
   }
 
   #remove(group: LiveGroup): Promise<GroupError> {
-    const tombstones = [...group.offsets.all()].map((at) => offsetRecord({ group: group.id, ...at }, null));
+    const tombstones = [...group.offsets.all(), ...group.pending.all()].map((at) =>
+      offsetRecord({ group: group.id, ...at }, null),
+    );
     this.#groups.delete(group.id);
     group.close("COORDINATOR_NOT_AVAILABLE");
     return group.write([...tombstones, groupTombstone(group.id)]);
@@ -189,15 +241,25 @@ export class GroupShard {
       classic: emptyClassicGroup(0),
       clock: this.#runtime.clock,
       limits: this.#limits,
-      write: (records) => this.#write(records),
+      write: (records, transaction) => this.#durable(this.#log.append(records, transaction)),
     });
     this.#groups.set(id, group);
     return group;
   }
 
-  async #write(records: readonly StateRecord[]): Promise<GroupError> {
+  /** Gives the groups back whose offsets the producer's transaction may have moved. */
+  #settle({ producerId, outcome }: Pick<Marker, "producerId" | "outcome">): readonly LiveGroup[] {
+    const touched = [...this.#groups.values()].filter(({ pending }) => !pending.isEmpty);
+    for (const group of touched) {
+      for (const at of group.pending.end(producerId, outcome)) group.offsets.set(at, at.value);
+      if (group.isBlank) this.#groups.delete(group.id);
+    }
+    return touched;
+  }
+
+  async #durable(append: Promise<unknown>): Promise<GroupError> {
     try {
-      await this.#log.append(records);
+      await append;
     } catch (cause) {
       if (this.#isOpen) {
         this.close("NOT_COORDINATOR");
@@ -207,4 +269,14 @@ export class GroupShard {
     }
     return this.#isOpen ? "NONE" : "NOT_COORDINATOR";
   }
+}
+
+/** Anything newer than what a transaction left pending replaces that. */
+function setOffset(group: LiveGroup, at: TopicPartition, value: CommittedOffset | null): void {
+  group.offsets.set(at, value);
+  group.pending.supersede(at);
+}
+
+function offsetRecords({ groupId, offsets }: OffsetCommit): readonly StateRecord[] {
+  return offsets.map(({ topic, partition, value }) => offsetRecord({ group: groupId, topic, partition }, value));
 }

@@ -1,7 +1,7 @@
 /** One group at work: runs the pure machine, keeps its timers and the requests that wait, and writes what it must remember. */
 import { assert } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
-import type { StateRecord } from "../log/state-log.ts";
+import type { StateRecord, TransactionOwner } from "../log/state-log.ts";
 import { stepClassicGroup } from "./classic-group.ts";
 import {
   type ClassicGroup,
@@ -21,16 +21,18 @@ import {
 } from "./classic-group-state.ts";
 import { GroupOffsets } from "./group-offsets.ts";
 import { groupRecord } from "./group-records.ts";
+import { PendingOffsets } from "./pending-offsets.ts";
 import { Timers } from "./timers.ts";
 
 /** Appends the records; resolves to NONE when they are durable, else to what the waiting clients are told. Never rejects. */
-export type WriteRecords = (records: readonly StateRecord[]) => Promise<GroupError>;
+export type WriteRecords = (records: readonly StateRecord[], transaction?: TransactionOwner) => Promise<GroupError>;
 
 type Untold<Event> = Omit<Event, "kind" | "ticket">;
 
 export class LiveGroup {
   readonly id: string;
   readonly offsets = new GroupOffsets();
+  readonly pending = new PendingOffsets();
   readonly #clock: Clock;
   readonly #limits: GroupLimits;
   readonly #append: WriteRecords;
@@ -66,7 +68,8 @@ export class LiveGroup {
   /** Nothing would be lost with it. */
   get isBlank(): boolean {
     const { state, generation, pending } = this.#classic;
-    return state === "empty" && generation === 0 && pending.size === 0 && this.offsets.isEmpty;
+    const hasOffsets = !this.offsets.isEmpty || !this.pending.isEmpty;
+    return state === "empty" && generation === 0 && pending.size === 0 && !hasOffsets;
   }
 
   /** Settles when what this group wrote last is durable, and with it everything that it wrote before. */
@@ -96,9 +99,14 @@ export class LiveGroup {
     for (const effect of effects) this.#perform(effect);
   }
 
-  write(records: readonly StateRecord[]): Promise<GroupError> {
-    this.#written = this.#append(records);
-    return this.#written;
+  write(records: readonly StateRecord[], transaction?: TransactionOwner): Promise<GroupError> {
+    return this.wrote(this.#append(records, transaction));
+  }
+
+  /** Something was written of this group besides: who reads it waits for that too. */
+  wrote(durable: Promise<GroupError>): Promise<GroupError> {
+    this.#written = durable;
+    return durable;
   }
 
   /** Tells everybody who waits, and stops the timers. */

@@ -19,7 +19,7 @@ import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from ".
 import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from "./group-membership.ts";
 import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from "./group-offsets.ts";
 import type { Handler } from "./handler.ts";
-import { InternalTopics, offsetsTopic } from "./internal-topics.ts";
+import { InternalTopics, offsetsTopic, transactionsTopic } from "./internal-topics.ts";
 import { metadataHandler } from "./metadata.ts";
 import { staticConfigs } from "./static-configs.ts";
 
@@ -66,7 +66,10 @@ export function adminHandlers(options: AdminHandlersOptions) {
     findCoordinator: findCoordinatorHandler({
       ...view,
       internalTopics: new InternalTopics(creation),
-      topics: { group: offsetsTopic(settings.groupOffsetsPartitions) },
+      topics: {
+        group: offsetsTopic(settings.groupOffsetsPartitions),
+        transaction: transactionsTopic(settings.transactionStatePartitions),
+      },
     }),
     joinGroup: joinGroupHandler(coordinator),
     syncGroup: syncGroupHandler(coordinator),

@@ -7,6 +7,7 @@ import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { openOperations, operationsNotAsked } from "./cluster-view.ts";
 import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
+import { shareGroupState } from "./share-group.ts";
 
 const stateNames: Readonly<Record<GroupState, string>> = {
   empty: "Empty",
@@ -16,8 +17,10 @@ const stateNames: Readonly<Record<GroupState, string>> = {
   dead: "Dead",
 };
 
-/** The only type there is so far. */
 const classicType = "classic";
+const shareType = "share";
+
+type ListedGroup = ResponseInputOf<"listGroups">["groups"][number];
 const missingGroupIsNamedSince = 6;
 
 export function listGroupsHandler(
@@ -29,7 +32,7 @@ export function listGroupsHandler(
     const types = new Set(typesFilter.map((name) => name.toLowerCase()));
     const isWanted = (filter: ReadonlySet<string>, name: string): boolean =>
       filter.size === 0 || filter.has(name.toLowerCase());
-    const groups = shards
+    const groups: ListedGroup[] = shards
       .flatMap((shard) => Array.from(shard.groups(), ({ id, classic }) => ({ id, classic })))
       .filter(({ classic }) => isWanted(states, stateNames[classic.state]) && isWanted(types, classicType))
       .map(({ id, classic }) => ({
@@ -38,8 +41,19 @@ export function listGroupsHandler(
         groupState: stateNames[classic.state],
         groupType: classicType,
       }));
+    const sharing = shards.flatMap((shard) => listedShares(shard, (state) => isWanted(states, state)));
+    if (isWanted(types, shareType)) groups.push(...sharing);
     return { errorCode: code(isComplete ? "NONE" : "COORDINATOR_LOAD_IN_PROGRESS"), groups };
   };
+}
+
+function listedShares(shard: GroupShard, isWanted: (state: string) => boolean): readonly ListedGroup[] {
+  return Array.from(shard.shares?.all() ?? [], ([groupId, group]) => ({
+    groupId,
+    protocolType: shareType,
+    groupState: shareGroupState(group),
+    groupType: shareType,
+  })).filter(({ groupState }) => isWanted(groupState));
 }
 
 type DescribeResponse = ResponseInputOf<"describeGroups">;

@@ -82,7 +82,10 @@ export function offsetCommitHandler(
   };
 }
 
-function noteProblem({ coordinator }: OffsetsOptions, note: string | null): ErrorName | undefined {
+export function noteProblem(
+  { coordinator }: Pick<OffsetsOptions, "coordinator">,
+  note: string | null,
+): ErrorName | undefined {
   return (note ?? "").length > coordinator.limits.offsetMetadataBytesMax ? "OFFSET_METADATA_TOO_LARGE" : undefined;
 }
 
@@ -94,6 +97,8 @@ interface AskedGroup {
   readonly groupId: string;
   readonly memberId: string | null;
   readonly memberEpoch: number;
+  /** What an open transaction may still move is an error instead of a value that will be old in a moment. */
+  readonly requireStable: boolean;
   /** Null: all that the group has. */
   readonly topics:
     | readonly { readonly name: string; readonly topicId: Uuid; readonly partitionIndexes: readonly number[] }[]
@@ -134,9 +139,10 @@ export function offsetFetchHandler(options: OffsetsOptions): Handler<FetchReques
 }
 
 function askedGroups(request: FetchRequest, apiVersion: number): readonly AskedGroup[] {
-  if (apiVersion >= groupsSince) return request.groups;
+  const { requireStable } = request;
+  if (apiVersion >= groupsSince) return request.groups.map((group) => ({ ...group, requireStable }));
   const topics = request.topics?.map((topic) => ({ ...topic, topicId: uuidZero })) ?? null;
-  return [{ groupId: request.groupId, memberId: null, memberEpoch: -1, topics }];
+  return [{ groupId: request.groupId, memberId: null, memberEpoch: -1, requireStable, topics }];
 }
 
 async function fetchGroup(
@@ -150,18 +156,21 @@ async function fetchGroup(
   const group = shard.group(groupId);
   if (group?.classic.state === "dead") return { groupId, error: "GROUP_ID_NOT_FOUND", topics: [] };
   const { image } = metadata;
+  const offsetAt = (topic: string, index: number): FoundPartition => {
+    const at = { topic, partition: index };
+    const isUnstable = asked.requireStable && group?.pending.has(at) === true;
+    return isUnstable ? found(index, undefined, "UNSTABLE_OFFSET_COMMIT") : found(index, group?.offsets.get(at));
+  };
   const topics =
     asked.topics === null
-      ? allTopics(group, (name) => (apiVersion >= topicIdsSince ? image.topicByName(name)?.id : uuidZero))
+      ? allTopics(group, offsetAt, (name) => (apiVersion >= topicIdsSince ? image.topicByName(name)?.id : uuidZero))
       : asked.topics.map(({ name, topicId, partitionIndexes }) => {
           const topic = apiVersion >= topicIdsSince ? topicOf(image, { name, topicId }) : { name };
           return {
             name,
             topicId,
             partitions: partitionIndexes.map((index) =>
-              typeof topic === "string"
-                ? found(index, undefined, topic)
-                : found(index, group?.offsets.get({ topic: topic.name, partition: index })),
+              typeof topic === "string" ? found(index, undefined, topic) : offsetAt(topic.name, index),
             ),
           };
         });
@@ -171,12 +180,22 @@ async function fetchGroup(
 }
 
 /** Topics without an id are gone, so their offsets cannot be named by one. */
-function allTopics(group: LiveGroup | undefined, idOf: (name: string) => Uuid | undefined): FoundGroup["topics"] {
-  return Array.from(group?.offsets.topics() ?? []).flatMap((name) => {
+function allTopics(
+  group: LiveGroup | undefined,
+  offsetAt: (topic: string, index: number) => FoundPartition,
+  idOf: (name: string) => Uuid | undefined,
+): FoundGroup["topics"] {
+  const indexes = new Map<string, Set<number>>();
+  for (const { topic, partition } of [...(group?.offsets.all() ?? []), ...(group?.pending.all() ?? [])]) {
+    indexes.set(topic, (indexes.get(topic) ?? new Set()).add(partition));
+  }
+  return [...indexes].flatMap(([name, partitions]) => {
     const topicId = idOf(name);
     if (topicId === undefined) return [];
-    const partitions = Array.from(group?.offsets.partitions(name) ?? [], ([index, offset]) => found(index, offset));
-    return [{ name, topicId, partitions }];
+    // What only an aborted transaction would have brought is not spoken of: -1 stands for nothing.
+    const known = Array.from(partitions, (index) => offsetAt(name, index));
+    const told = known.filter(({ errorCode, committedOffset }) => errorCode !== 0 || committedOffset >= 0);
+    return told.length === 0 ? [] : [{ name, topicId, partitions: told }];
   });
 }
 

@@ -25,6 +25,19 @@ export function offsetsTopic(partitions: number): InternalTopic {
   };
 }
 
+/** As Kafka makes it: compacted, never compressed. */
+export function transactionsTopic(partitions: number): InternalTopic {
+  return {
+    name: "__transaction_state",
+    partitions,
+    configs: new Map([
+      ["cleanup.policy", "compact"],
+      ["compression.type", "uncompressed"],
+      ["segment.bytes", "104857600"],
+    ]),
+  };
+}
+
 export class InternalTopics {
   readonly #options: TopicCreationOptions;
   readonly #flights = new SingleFlight<string, Topic | undefined>();

@@ -90,6 +90,26 @@ import {
   listPartitionReassignmentsResponse,
 } from "../../schemas/kafka/replicas.ts";
 import {
+  shareAcknowledgeRequest,
+  shareAcknowledgeResponse,
+  shareFetchRequest,
+  shareFetchResponse,
+} from "../../schemas/kafka/share-fetch.ts";
+import {
+  shareGroupDescribeRequest,
+  shareGroupDescribeResponse,
+  shareGroupHeartbeatRequest,
+  shareGroupHeartbeatResponse,
+} from "../../schemas/kafka/share-group.ts";
+import {
+  alterShareGroupOffsetsRequest,
+  alterShareGroupOffsetsResponse,
+  deleteShareGroupOffsetsRequest,
+  deleteShareGroupOffsetsResponse,
+  describeShareGroupOffsetsRequest,
+  describeShareGroupOffsetsResponse,
+} from "../../schemas/kafka/share-offsets.ts";
+import {
   createPartitionsRequest,
   createPartitionsResponse,
   createTopicsRequest,
@@ -99,6 +119,26 @@ import {
   deleteTopicsRequest,
   deleteTopicsResponse,
 } from "../../schemas/kafka/topics.ts";
+import {
+  describeProducersRequest,
+  describeProducersResponse,
+  describeTransactionsRequest,
+  describeTransactionsResponse,
+  listTransactionsRequest,
+  listTransactionsResponse,
+} from "../../schemas/kafka/transaction-admin.ts";
+import {
+  addOffsetsToTxnRequest,
+  addOffsetsToTxnResponse,
+  addPartitionsToTxnRequest,
+  addPartitionsToTxnResponse,
+  endTxnRequest,
+  endTxnResponse,
+  txnOffsetCommitRequest,
+  txnOffsetCommitResponse,
+  writeTxnMarkersRequest,
+  writeTxnMarkersResponse,
+} from "../../schemas/kafka/transactions.ts";
 import type { Infer, InferInput, Message } from "../base/codec.ts";
 import { assert } from "../base/errors.ts";
 
@@ -133,6 +173,11 @@ export const apis = {
   deleteRecords: api(21, deleteRecordsRequest, deleteRecordsResponse),
   initProducerId: api(22, initProducerIdRequest, initProducerIdResponse),
   offsetForLeaderEpoch: api(23, offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
+  addPartitionsToTxn: api(24, addPartitionsToTxnRequest, addPartitionsToTxnResponse),
+  addOffsetsToTxn: api(25, addOffsetsToTxnRequest, addOffsetsToTxnResponse),
+  endTxn: api(26, endTxnRequest, endTxnResponse),
+  writeTxnMarkers: api(27, writeTxnMarkersRequest, writeTxnMarkersResponse),
+  txnOffsetCommit: api(28, txnOffsetCommitRequest, txnOffsetCommitResponse),
   describeConfigs: api(32, describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
   alterReplicaLogDirs: api(34, alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
@@ -147,11 +192,21 @@ export const apis = {
   describeQuorum: api(55, describeQuorumRequest, describeQuorumResponse),
   updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
+  describeProducers: api(61, describeProducersRequest, describeProducersResponse),
   unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
+  describeTransactions: api(65, describeTransactionsRequest, describeTransactionsResponse),
+  listTransactions: api(66, listTransactionsRequest, listTransactionsResponse),
   getTelemetrySubscriptions: api(71, getTelemetrySubscriptionsRequest, getTelemetrySubscriptionsResponse),
   pushTelemetry: api(72, pushTelemetryRequest, pushTelemetryResponse),
   listConfigResources: api(74, listConfigResourcesRequest, listConfigResourcesResponse),
   describeTopicPartitions: api(75, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
+  shareGroupHeartbeat: api(76, shareGroupHeartbeatRequest, shareGroupHeartbeatResponse),
+  shareGroupDescribe: api(77, shareGroupDescribeRequest, shareGroupDescribeResponse),
+  shareFetch: api(78, shareFetchRequest, shareFetchResponse),
+  shareAcknowledge: api(79, shareAcknowledgeRequest, shareAcknowledgeResponse),
+  describeShareGroupOffsets: api(90, describeShareGroupOffsetsRequest, describeShareGroupOffsetsResponse),
+  alterShareGroupOffsets: api(91, alterShareGroupOffsetsRequest, alterShareGroupOffsetsResponse),
+  deleteShareGroupOffsets: api(92, deleteShareGroupOffsetsRequest, deleteShareGroupOffsetsResponse),
   addRaftVoter: api(80, addRaftVoterRequest, addRaftVoterResponse),
   removeRaftVoter: api(81, removeRaftVoterRequest, removeRaftVoterResponse),
 } as const;

@@ -6,7 +6,7 @@
  */
 import { Loop } from "../base/async.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { Logger } from "../base/telemetry.ts";
+import type { Counter, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Image } from "../metadata/image.ts";
 import type { ObjectInfo, ObjectStore } from "../object-store/object-store.ts";
@@ -20,6 +20,7 @@ export interface GarbageOptions {
   readonly runtime: Runtime;
   readonly limits: GarbageLimits;
   readonly logger: Logger;
+  readonly metrics: { readonly garbageObjects: Counter };
   /** Whether this process is uploading, or about to commit, the object. */
   readonly isPending: (key: string) => boolean;
 }
@@ -71,6 +72,7 @@ export class GarbageCollector {
     for (let first = 0; first < due.length; first += deletesMax) {
       const objects = due.slice(first, first + deletesMax);
       await store.delete(objects);
+      this.#options.metrics.garbageObjects.add(objects.length, { because: "unnamed" });
       await metadata.propose([{ kind: "objects-deleted", objects }]); // What another has recorded before does no harm.
     }
   }
@@ -89,12 +91,17 @@ export class GarbageCollector {
       if (!isGarbage(object)) continue;
       due.push(object.key);
       if (due.length < deletesMax) continue;
-      await store.delete(due);
+      await this.#removeOrphans(due);
       due = [];
     }
     if (due.length === 0) return;
     logger.info("removing objects that nobody will name", { prefix, count: due.length });
-    await store.delete(due);
+    await this.#removeOrphans(due);
+  }
+
+  async #removeOrphans(keys: readonly string[]): Promise<void> {
+    await this.#options.store.delete(keys);
+    this.#options.metrics.garbageObjects.add(keys.length, { because: "orphan" });
   }
 }
 

@@ -12,7 +12,7 @@ import { Gate, Loop, sleep } from "../base/async.ts";
 import { CorruptData } from "../base/errors.ts";
 import type { Offset, StreamId } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { Logger } from "../base/telemetry.ts";
+import type { Counter, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import { ObjectMissing, type ObjectStore } from "../object-store/object-store.ts";
 import type { UploadLimits } from "./limits.ts";
@@ -40,6 +40,7 @@ export interface MergerOptions {
   readonly runtime: Runtime;
   readonly limits: PlanLimits & UploadLimits;
   readonly logger: Logger;
+  readonly metrics: { readonly mergedBytes: Counter };
   /** Whether producers are not held back. */
   readonly isAdmitting: () => boolean;
   /** Lets a simulation plant a fault. */
@@ -123,7 +124,7 @@ export class Merger {
   }
 
   async #merge(merge: Merge, signal: AbortSignal): Promise<void> {
-    const { metadata, names, store, limits, logger } = this.#options;
+    const { metadata, names, store, limits, logger, metrics } = this.#options;
     const { mergeMemoryBytesMax } = limits;
     const key = names.next();
     this.#pending.add(key);
@@ -143,6 +144,7 @@ export class Merger {
       );
       const kind = ranges.length === 1 ? "stream" : "stream-set";
       await this.#commit({ key, bytes, kind, ranges });
+      metrics.mergedBytes.add(bytes);
     } catch (cause) {
       if (!(cause instanceof CorruptData)) throw cause;
       this.#damaged.add(cause.source);

@@ -50,6 +50,9 @@ export interface StreamMetrics {
   readonly walBytes: Gauge;
   /** 1 while a WAL of kind replicated has lost one of its two. */
   readonly walIsAlone: Gauge;
+  readonly mergedBytes: Counter;
+  /** Label: because ("unnamed", "orphan"). */
+  readonly garbageObjects: Counter;
   /** Label: because ("missing", "corrupt"). */
   readonly unreadableReads: Counter;
   /** Label: winner ("first", "second"). */
@@ -126,20 +129,16 @@ class S3StreamStorage implements StreamStorage {
       committed: (generation) => this.#cache.committed(generation),
     });
     this.#merger = new Merger({
-      store,
-      metadata,
+      ...options,
       origin,
       names,
-      runtime,
-      limits,
-      logger,
       isAdmitting: () => this.#isAdmitting(),
       ...(options.wrapMerged === undefined ? {} : { wrapBatches: options.wrapMerged }),
     });
     const rewriter = new RangeRewriter({ store, metadata, origin, names, limits });
     const isPending = (key: string): boolean =>
       this.#uploader.isPending(key) || this.#merger.isPending(key) || rewriter.isPending(key);
-    this.#garbage = new GarbageCollector({ store, metadata, runtime, limits, logger, isPending });
+    this.#garbage = new GarbageCollector({ ...options, isPending });
     this.#deps = {
       cache: this.#cache,
       reader: this.#reader,

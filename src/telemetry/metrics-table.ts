@@ -100,6 +100,13 @@ export const metricsTable = {
     ["winner"],
     "Uploads that were slow and sent a second time, by which copy was there first.",
   ),
+  mergedBytes: counter("inlet_merged_bytes_total", [], "Bytes of the objects that merges made out of smaller ones."),
+  garbageObjects: counter(
+    "inlet_garbage_objects_total",
+    ["because"],
+    "Objects removed from the object store: no stream names them any more, or they are rests of crashed uploads.",
+  ),
+  cleanedBytes: counter("inlet_cleaned_bytes_total", topic, "Bytes that cleaning took out of compacted topics."),
   unreadableReads: counter(
     "inlet_unreadable_reads_total",
     ["because"],

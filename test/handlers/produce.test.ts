@@ -20,7 +20,9 @@ function request(data: Data, fields: Partial<RequestOf<"produce">> = {}): Reques
 }
 
 function handlerOf(world: LogWorld, throttle = 0): ReturnType<typeof produceHandler> {
-  return produceHandler({ log: world.log, metadata: world.metadata, clock: world.clock, throttleMs: () => throttle });
+  const { log, metadata, clock } = world;
+  const transactions = { admit: () => Promise.resolve({ kind: "open", isOpen: () => true } as const) };
+  return produceHandler({ log, metadata, clock, throttleMs: () => throttle, transactions });
 }
 
 /** Error names by "topic-partition", and base offsets where there is none. */

@@ -24,7 +24,7 @@ export class FakePartition implements Partition {
   /** While set, appends are refused with it. */
   refusal: "busy" | "closed" | undefined;
   readonly #held: (() => void)[] = [];
-  readonly counts = { recordsIn: 0, bytesIn: 0, bytesOut: 0, duplicateBatches: 0, rejectedBatches: 0 };
+  readonly counts = { recordsIn: 0, bytesIn: 0, bytesOut: 0, bytesCleaned: 0, duplicateBatches: 0, rejectedBatches: 0 };
 
   constructor(topicId: Uuid, topic: string, index: number, leaderEpoch = 1, batches: Uint8Array[] = []) {
     this.topicId = topicId;

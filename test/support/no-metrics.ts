@@ -23,4 +23,6 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   metadataMirrorLag: nothing,
   unreadableReads: nothing,
   hedgedUploads: nothing,
+  mergedBytes: nothing,
+  garbageObjects: nothing,
 };
