@@ -1,6 +1,7 @@
 /** OffsetCommit, OffsetFetch and OffsetDelete. */
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
 import { type Uuid, uuidZero } from "../base/ids.ts";
+import { consumerFetchProblem } from "../coordinator/consumer-group.ts";
 import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
 import type { CommittedOffset } from "../coordinator/group-offsets.ts";
 import { GroupShard } from "../coordinator/group-shard.ts";
@@ -155,6 +156,9 @@ async function fetchGroup(
   if (!(shard instanceof GroupShard)) return { groupId, error: shard, topics: [] };
   const group = shard.group(groupId);
   if (group?.classic.state === "dead") return { groupId, error: "GROUP_ID_NOT_FOUND", topics: [] };
+  const consumer = group?.consumer ?? null;
+  const problem = consumer === null ? "NONE" : consumerFetchProblem(consumer, asked);
+  if (problem !== "NONE") return { groupId, error: problem, topics: [] };
   const { image } = metadata;
   const offsetAt = (topic: string, index: number): FoundPartition => {
     const at = { topic, partition: index };
