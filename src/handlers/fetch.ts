@@ -139,7 +139,7 @@ function sessionRequest(request: Request, version: number): Parameters<FetchSess
         topic,
         partition: each.partition,
         fetchOffset: each.fetchOffset,
-        currentLeaderEpoch: each.currentLeaderEpoch,
+        currentLeaderEpoch: Math.max(-1, each.currentLeaderEpoch), // In a fetch every negative epoch says nothing.
         lastFetchedEpoch: each.lastFetchedEpoch,
         bytesMax: each.partitionMaxBytes,
         toldHighWatermark: -1,
