@@ -243,7 +243,8 @@ function withTopics(group: ConsumerGroup, context: ConsumerContext, hasChanged: 
   const { topics } = context;
   if (!hasChanged && group.topicsSeen === topics.version) return group;
   const patterns = resolvedPatterns(group, context);
-  const looked = { ...group, patterns, topicsSeen: topics.version };
+  const isWhole = [...patterns.keys()].every((pattern) => context.matches.has(pattern));
+  const looked = { ...group, patterns, topicsSeen: isWhole ? topics.version : group.topicsSeen };
   const hash = topicsHash(looked, topics);
   if (!hasChanged && hash === group.topicsHash) return looked;
   return { ...looked, topicsHash: hash, epoch: group.epoch + 1 };

@@ -146,13 +146,10 @@ export class GroupShard {
     const all = [...asked, ...used];
     const matches = all.length === 0 ? new Map() : await this.#patterns.matches(all);
     if (!this.#isOpen) return heartbeatRefusal(request, { error: "NOT_COORDINATOR" });
+    const refuse = (detail: string) => heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail });
+    if (this.shares?.get(groupId) !== undefined) return refuse(`Group ${groupId} is not a consumer group.`);
     const known = this.#groups.get(groupId);
-    if (known === undefined && request.epoch !== 0) {
-      return heartbeatRefusal(request, {
-        error: "GROUP_ID_NOT_FOUND",
-        detail: `Consumer group ${groupId} not found.`,
-      });
-    }
+    if (known === undefined && request.epoch !== 0) return refuse(`Consumer group ${groupId} not found.`);
     const group = known ?? this.#open(groupId);
     const reply = group.consumerHeartbeat(request, matches);
     if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.

@@ -33,9 +33,13 @@ export class TopicPatterns {
 
   /** Sorted names of the topics that each expression matches as a whole. One that is none matches nothing. */
   async matches(expressions: Iterable<string>): Promise<ReadonlyMap<string, readonly string[]>> {
-    const found = new Map<string, readonly string[]>();
-    for (const expression of new Set(expressions)) found.set(expression, await this.#match(expression));
-    return found;
+    const wanted = new Set(expressions);
+    for (;;) {
+      const { version } = this.#topics;
+      const found = new Map<string, readonly string[]>();
+      for (const expression of wanted) found.set(expression, await this.#match(expression));
+      if (this.#topics.version === version) return found; // Else topics came or went meanwhile.
+    }
   }
 
   async #match(expression: string): Promise<readonly string[]> {
