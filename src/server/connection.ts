@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
-import type { ApiName, RequestOf } from "../protocol/api-table.ts";
+import type { ApiName } from "../protocol/api-table.ts";
 import { anonymous, type Dispatcher, type Principal, type RequestContext } from "../protocol/dispatch.ts";
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
@@ -313,8 +313,7 @@ export class Connection implements FrameReader {
 
   #context(request: DecodedRequest): RequestContext {
     if (request.api === "apiVersions") {
-      const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } =
-        request.body as RequestOf<"apiVersions">;
+      const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } = request.body;
       this.#client = { ...this.#client, softwareName, softwareVersion };
     }
     return {
