@@ -93,8 +93,6 @@ export interface BatchSpec {
   readonly baseOffset?: number;
   /** What is broken in it. */
   readonly fault?: BatchFault;
-  /** How often it stands there, one after another. */
-  readonly copies?: number;
 }
 
 export type BatchFault =

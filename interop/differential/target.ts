@@ -210,8 +210,7 @@ export class Target implements AsyncDisposable {
             baseSequence: spec.producer.sequence,
           }),
     });
-    const whole = spec.fault === undefined ? bytes : broken(Uint8Array.from(bytes), spec.fault);
-    return joined(Array.from({ length: spec.copies ?? 1 }, () => whole));
+    return spec.fault === undefined ? bytes : broken(Uint8Array.from(bytes), spec.fault);
   }
 }
 

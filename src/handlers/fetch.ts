@@ -91,7 +91,8 @@ function findPartition(
   // Only a broker says that it is a replica, and no broker fetches from another here.
   const replicaId = context.apiVersion >= 15 ? request.replicaState.replicaId : request.replicaId;
   if (replicaId >= 0) return { error: "TOPIC_AUTHORIZATION_FAILED", hint: undefined };
-  const topic = topicOf(options.metadata.image, { name: wanted.topic, topicId: wanted.topicId });
+  const usesIds = context.apiVersion >= topicIdVersionMin;
+  const topic = topicOf(options.metadata.image, { name: wanted.topic, topicId: wanted.topicId }, usesIds);
   const name = typeof topic === "string" ? wanted.topic : topic.name;
   // Before whether it exists, which concerns only those who may read it. An id that nobody knows has no name.
   if (name !== "" && options.mayRead?.(name, context) === false) {

@@ -31,10 +31,7 @@ export function offsetCommitHandler(
     const expiresAt = request.retentionTimeMs < 0 ? null : now + request.retentionTimeMs;
     // First the partitions that are not there, then the group's word for all the others, then notes that are too long.
     const asked = request.topics.map(({ name, topicId, partitions }) => {
-      const topic =
-        apiVersion >= topicIdsSince
-          ? topicOf(metadata.image, { name, topicId })
-          : (metadata.image.topicByName(name) ?? "UNKNOWN_TOPIC_OR_PARTITION");
+      const topic = topicOf(metadata.image, { name, topicId }, apiVersion >= topicIdsSince);
       return {
         name,
         topicId,

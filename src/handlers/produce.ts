@@ -45,6 +45,7 @@ export interface ProduceOptions {
 
 /** Since KIP-951. */
 const leaderHintVersionMin = 10;
+const topicIdVersionMin = 13;
 /** KIP-890: from here on a batch brings its partition into the transaction; before, the producer has added it. */
 const addsPartitionsSince = 12;
 /** Older producers do not know that error. */
@@ -105,7 +106,7 @@ function produceTopic(
   data: TopicData,
   context: ProduceContext,
 ): readonly Waiting[] {
-  const topic = topicOf(options.metadata.image, data);
+  const topic = topicOf(options.metadata.image, data, context.apiVersion >= topicIdVersionMin);
   const error = context.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, context));
   return data.partitionData.map((partition) => {
     const answer =
