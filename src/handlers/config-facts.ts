@@ -17,10 +17,15 @@ export const factConfigRows: Readonly<Record<ConfigFactTable, Readonly<Record<st
   "client-metrics": clientMetricsConfigs,
 };
 
-/** What is set of the resource. Asks for each config there is, so that a table of many resources is not searched. */
-export function factConfigs(image: Facts, table: ConfigFactTable, resource: string): Texts {
+/** What is set of the resource. Asks for config by config, so that a table of many resources is not searched. */
+export function factConfigs(
+  image: Facts,
+  table: ConfigFactTable,
+  resource: string,
+  names: Iterable<string> = Object.keys(factConfigRows[table]),
+): Texts {
   const found = new Map<string, string>();
-  for (const name of Object.keys(factConfigRows[table])) {
+  for (const name of names) {
     const value = image.fact(table, keyOf(name, resource));
     if (value !== undefined) found.set(name, value);
   }

@@ -16,7 +16,6 @@ export const guardCluster = {
   electLeaders: onCluster("alter", { errorCode, replicaElectionResults: [] }),
   alterPartitionReassignments: onCluster("alter", { ...denied, responses: [] }),
   updateFeatures: onCluster("alter", { ...denied, results: [] }),
-  unregisterBroker: onCluster("alter", denied),
   addRaftVoter: onCluster("alter", denied),
   removeRaftVoter: onCluster("alter", denied),
   alterReplicaLogDirs: async ({ request, access, next }) => {

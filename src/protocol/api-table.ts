@@ -102,8 +102,6 @@ import {
   describeQuorumResponse,
   removeRaftVoterRequest,
   removeRaftVoterResponse,
-  unregisterBrokerRequest,
-  unregisterBrokerResponse,
   updateFeaturesRequest,
   updateFeaturesResponse,
 } from "../../schemas/kafka/quorum.ts";
@@ -248,7 +246,6 @@ export const apis = {
   updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
   describeProducers: api(61, describeProducersRequest, describeProducersResponse),
-  unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
   describeTransactions: api(65, describeTransactionsRequest, describeTransactionsResponse),
   listTransactions: api(66, listTransactionsRequest, listTransactionsResponse),
   consumerGroupHeartbeat: api(68, consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),

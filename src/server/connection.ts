@@ -381,8 +381,7 @@ export class Connection implements FrameReader {
 
   #context(request: DecodedRequest): RequestContext {
     if (request.api === "apiVersions") {
-      const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } =
-        request.body as RequestOf<"apiVersions">;
+      const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } = request.body;
       this.#client = { ...this.#client, softwareName, softwareVersion };
     }
     return {
