@@ -165,6 +165,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       dispatcher: dispatcher(core.handlers),
       limits: kafkaLimits(settings),
       slabs: core.slabs,
+      admits: (clientHost) => core.quotas.admits(clientHost),
       clock,
       logger: logger.child({ component: "server" satisfies LogComponent }),
       metrics: {

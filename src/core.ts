@@ -3,20 +3,25 @@
  * (broker.ts) and the simulation run the same.
  */
 import type { Settings } from "../schemas/config.ts";
+import type { Authorizer } from "./access/authorizer.ts";
+import type { ClientQuotas } from "./access/client-quotas.ts";
 import type { Disk } from "./base/disk.ts";
 import type { LogComponent, LogLevels } from "./base/log-levels.ts";
 import type { Runtime } from "./base/runtime.ts";
 import { Slabs } from "./base/slabs.ts";
-import type { Gauge, Logger } from "./base/telemetry.ts";
+import type { Counter, Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
+import { guardedHandlers, openAuthorizer, openClientQuotas } from "./guarded-handlers.ts";
+import { aclHandlers } from "./handlers/acls.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import { clientQuotasHandlers } from "./handlers/client-quotas.ts";
 import { ClientTelemetry } from "./handlers/client-telemetry.ts";
 import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
 import { configLayers } from "./handlers/config-layers.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
-import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
+import { followTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
@@ -75,6 +80,9 @@ export interface CoreOptions {
 
 export interface CoreMetrics extends StreamMetrics {
   readonly metadataMirrorLag: Gauge;
+  readonly accessDenied: Counter;
+  readonly throttledRequests: Counter;
+  readonly throttledSeconds: Counter;
 }
 
 export interface Core extends AsyncDisposable {
@@ -86,6 +94,7 @@ export interface Core extends AsyncDisposable {
   readonly coordinator: GroupCoordinator;
   readonly clientTelemetry: ClientTelemetry;
   readonly handlers: Handlers;
+  readonly quotas: ClientQuotas;
 }
 
 /** Resolves when the WAL is recovered and partitions are opening. Disposing makes everything appended durable and uploads it. */
@@ -152,13 +161,17 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const share = opened.use(openShare({ settings, metadata, log, runtime, advertised, failed }));
   const groupOptions = groupCoordinatorOptions({ settings, metadata, log, runtime, failed });
   const coordinator = opened.use(new GroupCoordinator({ ...groupOptions, shareServices: share.services }));
-  opened.use(forgetDeletedTopics(metadata, coordinator, failed));
+  opened.use(followTopics(metadata, coordinator, failed));
   const transactions = opened.use(openTransactions({ settings, metadata, log, runtime, coordinator, failed }));
   const clientTelemetry = opened.use(
     new ClientTelemetry({ metadata, runtime, limits: clientTelemetryLimits(settings) }),
   );
-  const served = { metadata, storage, log, coordinator, transactions, share, clientTelemetry };
-  const handlers = makeHandlers({ ...options, ...served });
+  const authorizer = openAuthorizer({ ...options, metadata, denials: options.metrics.accessDenied });
+  if (authorizer !== undefined) opened.use(authorizer);
+  const quotas = opened.use(openClientQuotas({ ...options, metadata }));
+  const served = { metadata, storage, log, coordinator, transactions, share, clientTelemetry, authorizer };
+  const ofCore = makeHandlers({ ...options, ...served });
+  const handlers = guardedHandlers(ofCore, { settings, runtime, metadata, authorizer, quotas });
   const parts = opened.move();
   return {
     metadata,
@@ -168,6 +181,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     coordinator,
     clientTelemetry,
     handlers,
+    quotas,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }
@@ -177,9 +191,11 @@ function makeHandlers(
     Pick<Core, "metadata" | "storage" | "log" | "coordinator" | "clientTelemetry"> & {
       readonly transactions: Transactions;
       readonly share: ShareParts;
+      readonly authorizer: Authorizer | undefined;
     },
 ): Handlers {
-  const { settings, runtime, metadata, storage, log, coordinator, transactions, advertised, logLevels } = options;
+  const { settings, runtime, metadata, storage, log, coordinator, transactions } = options;
+  const { advertised, authorizer, logLevels } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
@@ -199,10 +215,15 @@ function makeHandlers(
       sessions: new FetchSessions({ ...runtime, limits: fetchSessionLimits(settings) }),
       wait: new FetchWait({ clock: runtime.clock, limits: settings }),
       limits: settings,
+      ...(authorizer === undefined
+        ? {}
+        : { mayRead: (topic, context) => authorizer.access("fetch", context).may("read", "topic", topic) }),
     }),
     listOffsets: listOffsetsHandler(data),
     offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
     deleteRecords: deleteRecordsHandler(data),
+    ...clientQuotasHandlers({ metadata, limits: settings }),
+    ...aclHandlers({ metadata, audit: authorizer?.audit ?? "off", limits: settings }),
   };
   return handlers;
 }

@@ -112,6 +112,8 @@ export type GroupEvent =
   | { readonly kind: "timer"; readonly timer: GroupTimer }
   /** After a load: starts the session timers of the members that the log named. */
   | { readonly kind: "loaded" }
+  /** All members have to join again: the group came back from another protocol. */
+  | { readonly kind: "rebalance" }
   /** The group is gone from here, deleted or moved to another node: whoever waits is told why. */
   | { readonly kind: "close"; readonly error: GroupError }
   | Written;

@@ -8,20 +8,29 @@ import type { Runtime } from "../base/runtime.ts";
 import type { StateLog, StateRecord, TransactionOwner } from "../log/state-log.ts";
 import type { Marker } from "../protocol/records.ts";
 import {
-  commitProblem,
   emptyClassicGroup,
   type GroupError,
   type GroupLimits,
   type JoinEvent,
   type JoinReply,
   joinRefusal,
-  transactionalCommitProblem,
 } from "./classic-group-state.ts";
-import { type CommittedOffset, expiredOffsets, subscribedTopics, type TopicPartition } from "./group-offsets.ts";
-import { decodeGroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
-import { LiveGroup } from "./live-group.ts";
+import type { ConsumerHeartbeat } from "./consumer-group.ts";
+import { ConsumerGroupReplay, consumerGroupChanges } from "./consumer-group-records.ts";
+import { allSubscribedNames } from "./consumer-group-state.ts";
+import {
+  type CommittedOffset,
+  expiredOffsets,
+  expiredUnread,
+  subscribedTopics,
+  type TopicPartition,
+} from "./group-offsets.ts";
+import { decodeGroupRecord, type GroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
+import { type ConsumerHeartbeatReply, heartbeatRefusal } from "./live-consumer-group.ts";
+import { type ConsumerGroupOptions, LiveGroup, type OffsetCommitter } from "./live-group.ts";
 import { isShareGroupKey } from "./share/share-group-records.ts";
 import { ShareGroups, type ShareServices } from "./share/share-groups.ts";
+import type { TopicPatterns } from "./topic-patterns.ts";
 
 export interface OffsetCommit {
   readonly groupId: string;
@@ -44,6 +53,8 @@ export class GroupShard {
   readonly #log: StateLog;
   readonly #runtime: Runtime;
   readonly #limits: GroupLimits;
+  readonly #consumer: ConsumerGroupOptions;
+  readonly #patterns: TopicPatterns;
   readonly #gaveUp: (cause: unknown) => void;
   #isOpen = true;
 
@@ -52,12 +63,16 @@ export class GroupShard {
     readonly runtime: Runtime;
     readonly limits: GroupLimits;
     readonly shareServices?: ShareServices | undefined;
+    readonly consumer: ConsumerGroupOptions;
+    readonly patterns: TopicPatterns;
     /** The shard has closed itself; load a new one. */
     readonly gaveUp: (cause: unknown) => void;
   }) {
     this.#log = options.log;
     this.#runtime = options.runtime;
     this.#limits = options.limits;
+    this.#consumer = options.consumer;
+    this.#patterns = options.patterns;
     this.#gaveUp = options.gaveUp;
     const { shareServices: services, runtime } = options;
     const write = (records: readonly StateRecord[]): Promise<GroupError> => this.#durable(this.#log.append(records));
@@ -66,6 +81,7 @@ export class GroupShard {
 
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
   async load(): Promise<void> {
+    const consumers = new Map<string, ConsumerGroupReplay>();
     for await (const replayed of this.#log.replayAll()) {
       if (!this.#isOpen) return;
       if (replayed.kind === "marker") {
@@ -79,9 +95,16 @@ export class GroupShard {
         continue;
       }
       if (record.kind === "group") this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
-      else if (replayed.transaction === undefined) setOffset(this.#open(record.group), record, record.value);
-      else if (record.value !== null)
-        this.#open(record.group).pending.add(replayed.transaction.producerId, record, record.value);
+      else if (record.kind === "offset") this.#restoreOffset(record, replayed.transaction);
+      else {
+        const replay = consumers.get(record.group) ?? new ConsumerGroupReplay();
+        consumers.set(record.group, replay);
+        replay.apply(record.record);
+      }
+    }
+    for (const [id, replay] of consumers) {
+      const group = replay.group();
+      if (group !== null) this.#open(id).restoreConsumer(group);
     }
     for (const group of this.#groups.values()) {
       if (group.isBlank) this.#groups.delete(group.id);
@@ -112,6 +135,27 @@ export class GroupShard {
     return await reply;
   }
 
+  /** Makes the group when a member joins that there is not yet. */
+  async consumerHeartbeat(groupId: string, request: ConsumerHeartbeat): Promise<ConsumerHeartbeatReply> {
+    const asked = request.pattern === null || request.pattern === "" ? [] : [request.pattern];
+    const used = Array.from(this.#groups.get(groupId)?.consumer?.patterns.keys() ?? []);
+    const problem = asked.map((pattern) => this.#patterns.problem(pattern)).find((detail) => detail !== undefined);
+    if (problem !== undefined) {
+      return heartbeatRefusal(request, { error: "INVALID_REGULAR_EXPRESSION", detail: problem });
+    }
+    const all = [...asked, ...used];
+    const matches = all.length === 0 ? new Map() : await this.#patterns.matches(all);
+    if (!this.#isOpen) return heartbeatRefusal(request, { error: "NOT_COORDINATOR" });
+    const refuse = (detail: string) => heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail });
+    if (this.shares?.get(groupId) !== undefined) return refuse(`Group ${groupId} is not a consumer group.`);
+    const known = this.#groups.get(groupId);
+    if (known === undefined && request.epoch !== 0) return refuse(`Consumer group ${groupId} not found.`);
+    const group = known ?? this.#open(groupId);
+    const reply = group.consumerHeartbeat(request, matches);
+    if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
+    return await reply;
+  }
+
   /** One answer for all the offsets: they are written together. */
   async commit(commit: OffsetCommit): Promise<GroupError> {
     if (!this.#isOpen) return "NOT_COORDINATOR";
@@ -120,7 +164,7 @@ export class GroupShard {
     if (known === undefined && commit.generation >= 0) {
       return commit.knowsMissingGroup ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION";
     }
-    const problem = known === undefined ? "NONE" : commitProblem(known.classic, commit);
+    const problem = known === undefined ? "NONE" : known.commitProblem(committer(commit));
     if (problem !== "NONE") return problem;
     if (commit.memberId !== "") known?.feed({ kind: "alive", memberId: commit.memberId });
     if (commit.offsets.length === 0) return "NONE";
@@ -137,7 +181,7 @@ export class GroupShard {
     if (!this.#isOpen) return "NOT_COORDINATOR";
     const known = this.#groups.get(commit.groupId);
     if (known === undefined && commit.generation >= 0) return "ILLEGAL_GENERATION";
-    const problem = known === undefined ? "NONE" : transactionalCommitProblem(known.classic, commit);
+    const problem = known === undefined ? "NONE" : known.transactionalCommitProblem(committer(commit));
     if (problem !== "NONE") return problem;
     if (!isOpen()) return "INVALID_TXN_STATE";
     if (commit.offsets.length === 0) return "NONE";
@@ -163,6 +207,11 @@ export class GroupShard {
     const group = this.#groups.get(groupId);
     const none: ReadonlySet<string> = new Set();
     if (group === undefined || group.classic.state === "dead") return { error: "GROUP_ID_NOT_FOUND", subscribed: none };
+    if (group.consumer !== null) {
+      const subscribed = allSubscribedNames(group.consumer);
+      const gone = wanted.filter((at) => !subscribed.has(at.topic) && group.offsets.get(at) !== undefined);
+      return { error: await this.#forget(group, gone), subscribed };
+    }
     const { classic } = group;
     if (classic.state !== "empty" && classic.protocolType !== "consumer") {
       return { error: "NON_EMPTY_GROUP", subscribed: none };
@@ -177,7 +226,7 @@ export class GroupShard {
     if (this.shares?.get(groupId) !== undefined) return await this.shares.deleteGroup(groupId);
     const group = this.#groups.get(groupId);
     if (group === undefined || group.classic.state === "dead") return "GROUP_ID_NOT_FOUND";
-    if (group.classic.state !== "empty") return "NON_EMPTY_GROUP";
+    if (!group.isEmpty) return "NON_EMPTY_GROUP";
     return await this.#remove(group);
   }
 
@@ -202,10 +251,13 @@ export class GroupShard {
   async expire(retentionMs: number): Promise<void> {
     for (const group of this.#groups.values()) {
       const now = this.#runtime.clock.now();
-      const expired = expiredOffsets(group.classic, group.offsets, { now, retentionMs });
+      const expired =
+        group.consumer === null
+          ? expiredOffsets(group.classic, group.offsets, { now, retentionMs })
+          : expiredUnread(allSubscribedNames(group.consumer), group.offsets, { now, retentionMs, unusedSince: null });
       await this.#forget(group, expired);
       const hasOffsets = !group.offsets.isEmpty || !group.pending.isEmpty;
-      const isLeftOver = !hasOffsets && group.classic.state === "empty" && group.classic.pending.size === 0;
+      const isLeftOver = !hasOffsets && group.isEmpty && group.classic.pending.size === 0;
       if (isLeftOver && this.#groups.get(group.id) === group) await this.#remove(group);
     }
   }
@@ -228,9 +280,17 @@ export class GroupShard {
     const tombstones = [...group.offsets.all(), ...group.pending.all()].map((at) =>
       offsetRecord({ group: group.id, ...at }, null),
     );
+    const { consumer } = group;
+    const own = consumer === null ? [groupTombstone(group.id)] : consumerGroupChanges(group.id, consumer, null);
     this.#groups.delete(group.id);
     group.close("COORDINATOR_NOT_AVAILABLE");
-    return group.write([...tombstones, groupTombstone(group.id)]);
+    return group.write([...tombstones, ...own]);
+  }
+
+  #restoreOffset(record: Extract<GroupRecord, { kind: "offset" }>, transaction: TransactionOwner | undefined): void {
+    const group = this.#open(record.group);
+    if (transaction === undefined) setOffset(group, record, record.value);
+    else if (record.value !== null) group.pending.add(transaction.producerId, record, record.value);
   }
 
   #open(id: string): LiveGroup {
@@ -241,6 +301,7 @@ export class GroupShard {
       classic: emptyClassicGroup(0),
       clock: this.#runtime.clock,
       limits: this.#limits,
+      consumer: this.#consumer,
       write: (records, transaction) => this.#durable(this.#log.append(records, transaction)),
     });
     this.#groups.set(id, group);
@@ -269,6 +330,11 @@ export class GroupShard {
     }
     return this.#isOpen ? "NONE" : "NOT_COORDINATOR";
   }
+}
+
+function committer({ offsets, knowsMissingGroup, ...by }: OffsetCommit): OffsetCommitter {
+  const partitions = offsets.map(({ partition, value }) => ({ topicId: value.topicId, partition }));
+  return { ...by, partitions, knowsMemberEpochs: knowsMissingGroup }; // Both since version 9.
 }
 
 /** Anything newer than what a transaction left pending replaces that. */

@@ -8,6 +8,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { alterConfigsHandlers } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
+import { consumerGroupHandlers } from "./consumer-groups.ts";
 import { createPartitionsHandler } from "./create-partitions.ts";
 import { createTopicsHandler } from "./create-topics.ts";
 import { deleteTopicsHandler } from "./delete-topics.ts";
@@ -81,6 +82,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
     listGroups: listGroupsHandler(coordinator),
     describeGroups: describeGroupsHandler(coordinator),
     deleteGroups: deleteGroupsHandler(coordinator),
+    ...consumerGroupHandlers({ coordinator, metadata }),
   } satisfies { readonly [Name in ApiName]?: HandlerOf<Name> };
 }
 
@@ -102,7 +104,14 @@ export function groupCoordinatorOptions(options: {
       const topic = metadata.image.topicByName(name);
       return topic === undefined ? undefined : { topicId: topic.id, partitions: topic.partitions.length };
     },
-    topicId: (topic) => metadata.image.topicByName(topic)?.id,
+    topics: {
+      byName: (topicName) => {
+        const topic = metadata.image.topicByName(topicName);
+        return topic === undefined ? undefined : { id: topic.id, partitions: topic.partitions.length };
+      },
+      nameOf: (id) => metadata.image.topic(id)?.name,
+      names: () => Array.from(metadata.image.topics(), (topic) => topic.name),
+    },
     limits: {
       initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
       newMemberJoinTimeoutMs: settings.groupNewMemberJoinMsMax,
@@ -113,6 +122,12 @@ export function groupCoordinatorOptions(options: {
       offsetsRetentionMs: settings.groupOffsetsRetentionMs,
       offsetsCheckIntervalMs: settings.groupOffsetsCheckIntervalMs,
       loadWaitMs: settings.groupLoadWaitMs,
+      consumer: {
+        membersMax: settings.groupMembersMax,
+        sessionTimeoutMs: settings.groupConsumerSessionMs,
+        heartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
+        assignmentIntervalMs: settings.groupConsumerAssignmentIntervalMs,
+      },
     },
     stateLog: {
       batchesInFlightMax: settings.stateLogBatchesInFlightMax,

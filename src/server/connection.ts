@@ -101,6 +101,9 @@ export class Connection implements FrameReader {
   #startedSinceYield = 0;
   /** Set while the others have their turn. */
   #nextTurn: Disposable | undefined;
+  /** Set while the client is made to pause. */
+  #throttled: Disposable | undefined;
+  #throttledUntilMs = 0;
   #lastActiveMs: number;
   /** When the incomplete frame began; moved on by the time in which we did not read. */
   #frameSinceMs = 0;
@@ -245,7 +248,8 @@ export class Connection implements FrameReader {
     for (;;) {
       this.#decode();
       this.#flush();
-      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain || this.#nextTurn !== undefined) break;
+      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain) break;
+      if (this.#nextTurn !== undefined || this.#throttled !== undefined) break;
       const slot = this.#queue.start();
       if (slot === undefined) break;
       this.#run(slot);
@@ -322,7 +326,21 @@ export class Connection implements FrameReader {
       listener: this.#options.listener,
       principal: this.#principal,
       signal: this.#gone.signal,
+      pause: (ms) => this.#throttle(ms),
     };
+  }
+
+  /** What is pipelined behind the request that caused it waits too; what runs already goes on. */
+  #throttle(ms: number): void {
+    const untilMs = this.#options.clock.monotonic() + ms;
+    if (this.#options.socket.destroyed || untilMs <= this.#throttledUntilMs) return;
+    this.#throttledUntilMs = untilMs;
+    this.#throttled?.[Symbol.dispose]();
+    this.#throttled = this.#options.clock.after(ms, () => {
+      this.#throttled = undefined;
+      this.#lastActiveMs = this.#options.clock.monotonic();
+      this.#advance();
+    });
   }
 
   #flush(): void {
@@ -344,6 +362,7 @@ export class Connection implements FrameReader {
     const { clock, limits, socket } = this.#options;
     const mayRead =
       !this.#isDeaf &&
+      this.#throttled === undefined &&
       this.#frames.unread === 0 &&
       this.#queue.length < limits.requestsInFlightMax &&
       this.#chargedTo.mayRead(this, this.#frames.arrived > 0);
@@ -392,6 +411,7 @@ export class Connection implements FrameReader {
   #end(): void {
     this.#closing ??= { reason: "by-peer", sinceMs: 0 };
     this.#nextTurn?.[Symbol.dispose]();
+    this.#throttled?.[Symbol.dispose]();
     this.#refundHalf();
     this.#frames.drop();
     // Running handlers still look at their frames, and release them when they settle.

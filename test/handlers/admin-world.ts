@@ -6,7 +6,7 @@ import { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "../../src/handlers/admin-handlers.ts";
 import { clusterAdminHandlers } from "../../src/handlers/cluster-admin-handlers.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
-import { forgetDeletedTopics } from "../../src/handlers/internal-topics.ts";
+import { followTopics } from "../../src/handlers/internal-topics.ts";
 import type { MetadataEvent } from "../../src/metadata/events.ts";
 import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
 import { anonymous, type RequestContext } from "../../src/protocol/dispatch.ts";
@@ -52,7 +52,7 @@ export class AdminWorld implements AsyncDisposable {
       }),
       ...clusterAdminHandlers({ ...common, advertised }),
     };
-    this.#watch = forgetDeletedTopics(this.metadata, this.coordinator, failed);
+    this.#watch = followTopics(this.metadata, this.coordinator, failed);
   }
 
   /** What a log of this node would do: it makes partitions of new streams, and opens them. */
