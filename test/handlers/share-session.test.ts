@@ -24,7 +24,9 @@ class World {
       signal: this.connection.signal,
     });
     if (context.kind === "refused") return context.error;
-    return context.kind === "final" ? "final" : context.partitions.map(({ partition }) => partition).sort();
+    return context.kind === "final"
+      ? "final"
+      : context.partitions.map(({ partition }) => partition).sort((a, b) => a - b);
   }
 }
 
