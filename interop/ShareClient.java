@@ -127,6 +127,7 @@ public class ShareClient {
             if (halts && times.get() > records / 3) Runtime.getRuntime().halt(0);
           }
         }
+        consumer.commitSync(); // Closing gives back what the last poll returned.
       }
     };
     var threads = List.of(new Thread(member), new Thread(member), new Thread(member));

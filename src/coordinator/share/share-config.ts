@@ -19,17 +19,6 @@ export type ShareReset =
 
 export type ShareConfigOf = (groupId: string) => ShareGroupConfig;
 
-export const shareConfigNames = [
-  "share.session.timeout.ms",
-  "share.heartbeat.interval.ms",
-  "share.record.lock.duration.ms",
-  "share.delivery.count.limit",
-  "share.partition.max.record.locks",
-  "share.renew.acknowledge.enable",
-  "share.isolation.level",
-  "share.auto.offset.reset",
-] as const;
-
 /** `texts` are the group's configs, checked when they were set: what cannot be read counts as not set. */
 export function shareGroupConfig(texts: ReadonlyMap<string, string>, defaults: ShareGroupConfig): ShareGroupConfig {
   const number = (name: string, otherwise: number): number => {
