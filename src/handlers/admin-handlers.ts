@@ -1,12 +1,14 @@
 /** The handlers of groups, topics, configs and cluster, made from one set of options. */
 import type { Settings } from "../../schemas/config.ts";
 import type { Runtime } from "../base/runtime.ts";
+import { consumerConfigNames, consumerLimits } from "../coordinator/consumer-group-state.ts";
 import type { GroupCoordinator, GroupCoordinatorOptions } from "../coordinator/group-coordinator.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { alterConfigsHandlers } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
+import { factConfigs } from "./config-facts.ts";
 import { consumerGroupHandlers } from "./consumer-groups.ts";
 import { createPartitionsHandler } from "./create-partitions.ts";
 import { createTopicsHandler } from "./create-topics.ts";
@@ -94,6 +96,12 @@ export function groupCoordinatorOptions(options: {
 }): GroupCoordinatorOptions {
   const { settings, metadata, log, runtime, failed } = options;
   const { name } = offsetsTopic(settings.groupOffsetsPartitions);
+  const consumerDefaults = {
+    membersMax: settings.groupMembersMax,
+    sessionTimeoutMs: settings.groupConsumerSessionMs,
+    heartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
+    assignmentIntervalMs: settings.groupConsumerAssignmentIntervalMs,
+  };
   return {
     log,
     runtime,
@@ -120,13 +128,9 @@ export function groupCoordinatorOptions(options: {
       offsetsRetentionMs: settings.groupOffsetsRetentionMs,
       offsetsCheckIntervalMs: settings.groupOffsetsCheckIntervalMs,
       loadWaitMs: settings.groupLoadWaitMs,
-      consumer: {
-        membersMax: settings.groupMembersMax,
-        sessionTimeoutMs: settings.groupConsumerSessionMs,
-        heartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
-        assignmentIntervalMs: settings.groupConsumerAssignmentIntervalMs,
-      },
     },
+    consumerLimits: (groupId) =>
+      consumerLimits(factConfigs(metadata.image, "group-configs", groupId, consumerConfigNames), consumerDefaults),
     stateLog: {
       batchesInFlightMax: settings.stateLogBatchesInFlightMax,
       batchBytesMax: settings.stateLogBatchBytesMax,
