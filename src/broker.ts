@@ -3,6 +3,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import type { Settings } from "../schemas/config.ts";
+import { type LogComponent, LogLevels, logLevelOf } from "./base/log-levels.ts";
 import { type Clock, type Runtime, systemRuntime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
 import type { Logger } from "./base/telemetry.ts";
@@ -53,8 +54,9 @@ export async function openBroker(config: Config): Promise<Broker> {
   const settings = { ...config.settings, dataDirectory: resolve(config.settings.dataDirectory) };
   const runtime = systemRuntime();
   const { clock } = runtime;
+  const logLevels = new LogLevels(logLevelOf(settings.loggingLevel));
   const logger = openLogger({
-    level: settings.loggingLevel as Parameters<typeof openLogger>[0]["level"],
+    levels: logLevels,
     repeatsMax: settings.loggingRepeatsMax,
     repeatsMs: settings.loggingRepeatsMs,
     clock,
@@ -98,6 +100,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       metadataLog,
       store,
       logger,
+      logLevels,
       metrics: coreMetrics(metrics),
       mirrorsMetadata: settings.metadataMirrorEnabled && settings.metadataUrl !== inDataBucket,
       advertised,
@@ -147,7 +150,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       schemas,
       warehouse: warehouse.files,
       runtime,
-      logger,
+      logger: logger.child({ component: "table" satisfies LogComponent }),
       metrics,
       version,
       catalogUrl: catalog.url,
@@ -162,8 +165,9 @@ export async function openBroker(config: Config): Promise<Broker> {
       dispatcher: dispatcher(core.handlers),
       limits: kafkaLimits(settings),
       slabs: core.slabs,
+      admits: (clientHost) => core.quotas.admits(clientHost),
       clock,
-      logger,
+      logger: logger.child({ component: "server" satisfies LogComponent }),
       metrics: {
         connections: metrics.connections,
         requestBytesHeld: metrics.requestBytesHeld,

@@ -21,6 +21,9 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
     hedgedUploads: metrics.hedgedUploads,
+    accessDenied: metrics.accessDenied,
+    throttledRequests: metrics.throttledRequests,
+    throttledSeconds: metrics.throttledSeconds,
     mergedBytes: metrics.mergedBytes,
     garbageObjects: metrics.garbageObjects,
   };
@@ -58,6 +61,7 @@ export function collectMetrics(registry: MetricRegistry<typeof metricsTable>, co
       "groupLag",
       "groupOffset",
       "groupMembers",
+      "clientMetric",
       "objects",
       "metadataSeq",
     ],
@@ -70,6 +74,7 @@ export function collectMetrics(registry: MetricRegistry<typeof metricsTable>, co
       for (const object of image.objects()) objects[object.kind] += 1;
       for (const [kind, count] of Object.entries(objects)) metrics.objects.set(count, { kind });
       metrics.metadataSeq.set(image.seq);
+      showClients(metrics, core);
     },
   );
 }
@@ -106,5 +111,11 @@ function showGroups(metrics: Metrics, { coordinator, log, metadata }: Core): voi
       const lookup = topicId === undefined ? undefined : log.partition(topicId, at.partition);
       if (lookup?.kind === "here") metrics.groupLag.set(Math.max(0, lookup.partition.highWatermark - offset), labels);
     }
+  }
+}
+
+function showClients(metrics: Metrics, { clientTelemetry }: Core): void {
+  for (const { metric, clientId, clientInstanceId, attributes, value } of clientTelemetry.samples()) {
+    metrics.clientMetric.set(value, { metric, client_id: clientId, client_instance_id: clientInstanceId, attributes });
   }
 }

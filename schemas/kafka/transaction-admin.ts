@@ -86,18 +86,19 @@ export const describeTransactionsResponse = message({
 /** Empty filters let everything through. */
 export const listTransactionsRequest = message({
   name: "ListTransactionsRequest",
-  versions: [0, 1],
+  versions: [0, 2],
   flexible: 0,
   fields: {
     stateFilters: array(string),
     producerIdFilters: array(int64Clamped),
     durationFilter: since(1, int64Clamped, -1),
+    transactionalIdPattern: since(2, nullable(string), null),
   },
 });
 
 export const listTransactionsResponse = message({
   name: "ListTransactionsResponse",
-  versions: [0, 1],
+  versions: [0, 2],
   flexible: 0,
   fields: {
     throttleTimeMs: optional(int32, 0),

@@ -94,15 +94,9 @@ export interface ConsumerLimits {
 /** Administrators may set a group's own. */
 export type ConsumerLimitsOf = (groupId: string) => ConsumerLimits;
 
-export const consumerConfigNames = [
-  "consumer.session.timeout.ms",
-  "consumer.heartbeat.interval.ms",
-  "consumer.assignment.interval.ms",
-] as const;
-
 /** `texts` are the group's configs, checked when they were set: what cannot be read counts as not set. */
 export function consumerLimits(texts: ReadonlyMap<string, string>, defaults: ConsumerLimits): ConsumerLimits {
-  const number = (name: (typeof consumerConfigNames)[number], otherwise: number): number => {
+  const number = (name: string, otherwise: number): number => {
     const value = Number(texts.get(name) ?? Number.NaN);
     return Number.isSafeInteger(value) ? value : otherwise;
   };

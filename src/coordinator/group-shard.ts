@@ -62,9 +62,9 @@ export class GroupShard {
     readonly log: StateLog;
     readonly runtime: Runtime;
     readonly limits: GroupLimits;
+    readonly shareServices?: ShareServices | undefined;
     readonly consumer: ConsumerGroupOptions;
     readonly patterns: TopicPatterns;
-    readonly shareServices?: ShareServices | undefined;
     /** The shard has closed itself; load a new one. */
     readonly gaveUp: (cause: unknown) => void;
   }) {

@@ -86,7 +86,9 @@ export class TransactionCoordinator implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loop[Symbol.asyncDispose]();
+    const { shards } = this.#seats.loaded();
     await this.#seats[Symbol.asyncDispose]();
+    await Promise.all(shards.map((shard) => shard.stopped()));
   }
 
   async #turn(): Promise<void> {

@@ -64,6 +64,7 @@ const notCoordinator: TransactionReply = { kind: "refused", error: "NOT_COORDINA
 export class TransactionShard {
   readonly #options: TransactionShardOptions;
   readonly #transactions = new Map<string, Live>();
+  readonly #endings = new Set<Promise<void>>();
   readonly #closing = new AbortController();
 
   constructor(options: TransactionShardOptions) {
@@ -171,6 +172,11 @@ export class TransactionShard {
     this.#transactions.clear();
   }
 
+  /** Once closed: settles when no marker is on its way any more. */
+  async stopped(): Promise<void> {
+    await Promise.all(this.#endings);
+  }
+
   get #now(): number {
     return this.#options.runtime.clock.now();
   }
@@ -231,9 +237,11 @@ export class TransactionShard {
   #endSoon(transactionalId: string, live: Live): void {
     const outcome = outcomeOf(live.transaction.state);
     if (outcome === undefined || live.ending !== undefined) return;
-    live.ending = this.#end(transactionalId, live, outcome).catch((cause: unknown) => {
-      this.#giveUp(cause);
-    });
+    const ending = this.#end(transactionalId, live, outcome)
+      .catch((cause: unknown) => this.#giveUp(cause))
+      .finally(() => this.#endings.delete(ending));
+    live.ending = ending;
+    this.#endings.add(ending);
   }
 
   async #end(transactionalId: string, live: Live, outcome: TransactionOutcome): Promise<void> {

@@ -1,7 +1,8 @@
 /** The handlers of groups, topics, configs and cluster, made from one set of options. */
 import type { Settings } from "../../schemas/config.ts";
+import type { LogLevels } from "../base/log-levels.ts";
 import type { Runtime } from "../base/runtime.ts";
-import { consumerConfigNames, consumerLimits } from "../coordinator/consumer-group-state.ts";
+import { consumerLimits } from "../coordinator/consumer-group-state.ts";
 import type { GroupCoordinator, GroupCoordinatorOptions } from "../coordinator/group-coordinator.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
@@ -32,6 +33,7 @@ export interface AdminHandlersOptions {
   readonly runtime: Runtime;
   /** Where clients reach this broker: the port that was bound, not the one that was asked for. */
   readonly advertised: { readonly host: string; readonly port: number };
+  readonly logLevels: LogLevels;
   /** Every API that has a handler, also those that are not made here. */
   readonly served: () => Iterable<ApiName>;
 }
@@ -39,7 +41,7 @@ export interface AdminHandlersOptions {
 export type HandlerOf<Name extends ApiName> = Handler<RequestOf<Name>, ResponseInputOf<Name>>;
 
 export function adminHandlers(options: AdminHandlersOptions) {
-  const { settings, metadata, coordinator, runtime, advertised, served } = options;
+  const { settings, metadata, coordinator, runtime, advertised, served, logLevels } = options;
   const view = { metadata, advertised };
   const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
   const creation = {
@@ -62,8 +64,8 @@ export function adminHandlers(options: AdminHandlersOptions) {
     createTopics: createTopicsHandler({ ...creation, ...configView }),
     deleteTopics: deleteTopicsHandler({ metadata, isEnabled: settings.topicDelete }),
     createPartitions: createPartitionsHandler(creation),
-    describeConfigs: describeConfigsHandler({ ...configView, logLevel: settings.loggingLevel }),
-    ...alterConfigsHandlers({ metadata }),
+    describeConfigs: describeConfigsHandler({ ...configView, logLevels }),
+    ...alterConfigsHandlers({ metadata, logLevels }),
     findCoordinator: findCoordinatorHandler({
       ...view,
       internalTopics: new InternalTopics(creation),
@@ -130,7 +132,7 @@ export function groupCoordinatorOptions(options: {
       loadWaitMs: settings.groupLoadWaitMs,
     },
     consumerLimits: (groupId) =>
-      consumerLimits(factConfigs(metadata.image, "group-configs", groupId, consumerConfigNames), consumerDefaults),
+      consumerLimits(factConfigs(metadata.image, "group-configs", groupId), consumerDefaults),
     stateLog: {
       batchesInFlightMax: settings.stateLogBatchesInFlightMax,
       batchBytesMax: settings.stateLogBatchBytesMax,

@@ -21,10 +21,12 @@ const stateNames: Readonly<Record<GroupState, string>> = {
   dead: "Dead",
 };
 
-const groupTypes = { classic: "classic", consumer: "consumer" } as const;
-const shareType = "share";
+const groupTypes = { classic: "classic", consumer: "consumer", share: "share" } as const;
 
-type ListedGroup = ResponseInputOf<"listGroups">["groups"][number];
+type ListedGroup = ResponseInputOf<"listGroups">["groups"][number] & {
+  readonly groupState: string;
+  readonly groupType: string;
+};
 const missingGroupIsNamedSince = 6;
 
 export function listGroupsHandler(
@@ -36,34 +38,29 @@ export function listGroupsHandler(
     const types = new Set(typesFilter.map((name) => name.toLowerCase()));
     const isWanted = (filter: ReadonlySet<string>, name: string): boolean =>
       filter.size === 0 || filter.has(name.toLowerCase());
-    const groups: ListedGroup[] = shards
-      .flatMap((shard) => Array.from(shard.groups(), listed))
+    const groups = shards
+      .flatMap((shard) => [...Array.from(shard.groups(), listed), ...listedShares(shard)])
       .filter(({ groupState, groupType }) => isWanted(states, groupState) && isWanted(types, groupType));
-    const sharing = shards.flatMap((shard) => listedShares(shard, (state) => isWanted(states, state)));
-    if (isWanted(types, shareType)) groups.push(...sharing);
     return { errorCode: code(isComplete ? "NONE" : "COORDINATOR_LOAD_IN_PROGRESS"), groups };
   };
 }
 
-function listed({ id, classic, consumer }: LiveGroup): ListedGroup & {
-  readonly groupState: string;
-  readonly groupType: string;
-} {
+function listedShares(shard: GroupShard): readonly ListedGroup[] {
+  return Array.from(shard.shares?.all() ?? [], ([groupId, group]) => ({
+    groupId,
+    protocolType: groupTypes.share,
+    groupState: shareGroupState(group),
+    groupType: groupTypes.share,
+  }));
+}
+
+function listed({ id, classic, consumer }: LiveGroup): ListedGroup {
   if (consumer === null) {
     const groupState = stateNames[classic.state];
     return { groupId: id, protocolType: classic.protocolType ?? "", groupState, groupType: groupTypes.classic };
   }
   const groupState = consumerStateNames[consumerGroupState(consumer)];
   return { groupId: id, protocolType: classicProtocolType, groupState, groupType: groupTypes.consumer };
-}
-
-function listedShares(shard: GroupShard, isWanted: (state: string) => boolean): readonly ListedGroup[] {
-  return Array.from(shard.shares?.all() ?? [], ([groupId, group]) => ({
-    groupId,
-    protocolType: shareType,
-    groupState: shareGroupState(group),
-    groupType: shareType,
-  })).filter(({ groupState }) => isWanted(groupState));
 }
 
 type DescribeResponse = ResponseInputOf<"describeGroups">;
@@ -77,25 +74,22 @@ export function describeGroupsHandler(
       groups.map(async (groupId): Promise<DescribedGroup> => {
         const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
         const shard = await coordinator.shard(groupId);
-        if (!(shard instanceof GroupShard)) return { ...absent(groupId, shard, ""), authorizedOperations };
+        if (!(shard instanceof GroupShard)) return absent(groupId, shard, "");
         const group = shard.group(groupId);
         if (group?.consumer === null) return { ...described(groupId, group.classic), authorizedOperations };
         const isNamed = apiVersion >= missingGroupIsNamedSince;
         const missing = absent(groupId, isNamed ? "GROUP_ID_NOT_FOUND" : "NONE", stateNames.dead);
-        return {
-          ...missing,
-          errorMessage: isNamed
-            ? clipped(`Group ${groupId} ${group === undefined ? "not found" : "is not a classic group"}.`)
-            : null,
-          authorizedOperations,
-        };
+        const why = group === undefined ? "not found" : "is not a classic group";
+        return isNamed
+          ? { ...missing, errorMessage: clipped(`Group ${groupId} ${why}.`) }
+          : { ...missing, authorizedOperations };
       }),
     ),
   });
 }
 
 function described(groupId: string, group: ClassicGroup): DescribedGroup {
-  // Before the group is stable its protocol, subscriptions and assignments are about to change.
+  // Before the group is stable its protocol and subscriptions are about to change; members still have what they had.
   const isStable = group.state === "stable";
   const none = new Uint8Array(0);
   return {
@@ -110,7 +104,7 @@ function described(groupId: string, group: ClassicGroup): DescribedGroup {
       clientId: member.clientId,
       clientHost: member.clientHost,
       memberMetadata: isStable ? metadataFor(member, group.protocolName) : none,
-      memberAssignment: isStable ? member.assignment : none,
+      memberAssignment: member.assignment,
     })),
   };
 }

@@ -2,12 +2,7 @@
 import type { Settings } from "../../schemas/config.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
-import {
-  type ShareConfigOf,
-  type ShareGroupConfig,
-  shareConfigNames,
-  shareGroupConfig,
-} from "../coordinator/share/share-config.ts";
+import { type ShareConfigOf, type ShareGroupConfig, shareGroupConfig } from "../coordinator/share/share-config.ts";
 import type { ShareServices } from "../coordinator/share/share-groups.ts";
 import { SharePartitions } from "../coordinator/share/share-partitions.ts";
 import { ShareStates } from "../coordinator/share/share-states.ts";
@@ -167,6 +162,5 @@ function shareConfigOf(settings: Settings, metadata: Pick<MetadataClient, "image
     isolation: "read-uncommitted",
     reset: { kind: "latest" },
   };
-  return (groupId) =>
-    shareGroupConfig(factConfigs(metadata.image, "group-configs", groupId, shareConfigNames), defaults);
+  return (groupId) => shareGroupConfig(factConfigs(metadata.image, "group-configs", groupId), defaults);
 }

@@ -1,4 +1,5 @@
 /** Looking at transactions, at the producers of partitions, and ending a transaction that hangs. */
+import { RE2JS, RE2JSException } from "re2js";
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
 import type { TransactionCoordinator } from "../coordinator/transaction-coordinator.ts";
 import type { MarkerOutcome, WriteMarker } from "../coordinator/transaction-markers.ts";
@@ -80,6 +81,8 @@ export function listTransactionsHandler(
   transactions: TransactionCoordinator,
 ): Handler<RequestOf<"listTransactions">, ResponseInputOf<"listTransactions">> {
   return async (request) => {
+    const pattern = compiled(request.transactionalIdPattern);
+    if (pattern === "invalid") return { errorCode: code("INVALID_REGULAR_EXPRESSION"), transactionStates: [] };
     const { shards, isComplete } = await transactions.allShards();
     if (!isComplete) return { errorCode: code("COORDINATOR_LOAD_IN_PROGRESS"), transactionStates: [] };
     const unknownStateFilters = request.stateFilters.filter((state) => !knownStates.has(state));
@@ -95,7 +98,7 @@ export function listTransactionsHandler(
       errorCode: 0,
       unknownStateFilters,
       transactionStates: all
-        .filter(([, transaction]) => isWanted(transaction))
+        .filter(([id, transaction]) => isWanted(transaction) && (pattern?.matches(id) ?? true))
         .map(([transactionalId, { producerId, state }]) => ({
           transactionalId,
           producerId,
@@ -103,6 +106,17 @@ export function listTransactionsHandler(
         })),
     };
   };
+}
+
+/** In linear time: a pattern from outside must not hold the event loop. Undefined lets every id through. */
+function compiled(pattern: string | null): RE2JS | "invalid" | undefined {
+  if (pattern === null || pattern === "") return undefined;
+  try {
+    return RE2JS.compile(pattern);
+  } catch (cause) {
+    if (cause instanceof RE2JSException) return "invalid";
+    throw cause;
+  }
 }
 
 const markerErrors: Readonly<Record<MarkerOutcome, ErrorName>> = {

@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
-import type { ApiName } from "../protocol/api-table.ts";
+import type { ApiName, RequestOf } from "../protocol/api-table.ts";
 import { anonymous, type Dispatcher, type Principal, type RequestContext } from "../protocol/dispatch.ts";
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
@@ -41,6 +41,7 @@ export interface ConnectionOptions {
   /** Its "data" is borrowed until the handler returns. */
   readonly socket: Duplex;
   readonly clientHost: string;
+  readonly clientPort: number;
   readonly listener: string;
   readonly dispatcher: Dispatcher;
   readonly limits: ConnectionLimits;
@@ -90,6 +91,7 @@ export class Connection implements FrameReader {
   readonly #options: ConnectionOptions;
   readonly #frames: FrameAssembler;
   readonly #principal: Principal = anonymous;
+  #client: NonNullable<RequestContext["client"]>;
   readonly #queue = new ResponseQueue<Work, Reply>();
   readonly #gone = new AbortController();
   /** Charged for the frame that is not complete, and for what was read but not decoded. */
@@ -99,6 +101,9 @@ export class Connection implements FrameReader {
   #startedSinceYield = 0;
   /** Set while the others have their turn. */
   #nextTurn: Disposable | undefined;
+  /** Set while the client is made to pause. */
+  #throttled: Disposable | undefined;
+  #throttledUntilMs = 0;
   #lastActiveMs: number;
   /** When the incomplete frame began; moved on by the time in which we did not read. */
   #frameSinceMs = 0;
@@ -110,6 +115,7 @@ export class Connection implements FrameReader {
   #isAdvancing = false;
 
   constructor(options: ConnectionOptions) {
+    this.#client = { port: options.clientPort, softwareName: "", softwareVersion: "" };
     this.#options = options;
     this.#frames = new FrameAssembler({ frameBytesMax: options.limits.requestBytesMax, memory: options.frames });
     this.#chargedTo = options.budgets.small;
@@ -242,7 +248,8 @@ export class Connection implements FrameReader {
     for (;;) {
       this.#decode();
       this.#flush();
-      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain || this.#nextTurn !== undefined) break;
+      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain) break;
+      if (this.#nextTurn !== undefined || this.#throttled !== undefined) break;
       const slot = this.#queue.start();
       if (slot === undefined) break;
       this.#run(slot);
@@ -305,15 +312,35 @@ export class Connection implements FrameReader {
   }
 
   #context(request: DecodedRequest): RequestContext {
+    if (request.api === "apiVersions") {
+      const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } =
+        request.body as RequestOf<"apiVersions">;
+      this.#client = { ...this.#client, softwareName, softwareVersion };
+    }
     return {
       apiVersion: request.version,
       correlationId: request.correlationId,
       clientId: request.clientId,
       clientHost: this.#options.clientHost,
+      client: this.#client,
       listener: this.#options.listener,
       principal: this.#principal,
       signal: this.#gone.signal,
+      pause: (ms) => this.#throttle(ms),
     };
+  }
+
+  /** What is pipelined behind the request that caused it waits too; what runs already goes on. */
+  #throttle(ms: number): void {
+    const untilMs = this.#options.clock.monotonic() + ms;
+    if (this.#options.socket.destroyed || untilMs <= this.#throttledUntilMs) return;
+    this.#throttledUntilMs = untilMs;
+    this.#throttled?.[Symbol.dispose]();
+    this.#throttled = this.#options.clock.after(ms, () => {
+      this.#throttled = undefined;
+      this.#lastActiveMs = this.#options.clock.monotonic();
+      this.#advance();
+    });
   }
 
   #flush(): void {
@@ -335,6 +362,7 @@ export class Connection implements FrameReader {
     const { clock, limits, socket } = this.#options;
     const mayRead =
       !this.#isDeaf &&
+      this.#throttled === undefined &&
       this.#frames.unread === 0 &&
       this.#queue.length < limits.requestsInFlightMax &&
       this.#chargedTo.mayRead(this, this.#frames.arrived > 0);
@@ -383,6 +411,7 @@ export class Connection implements FrameReader {
   #end(): void {
     this.#closing ??= { reason: "by-peer", sinceMs: 0 };
     this.#nextTurn?.[Symbol.dispose]();
+    this.#throttled?.[Symbol.dispose]();
     this.#refundHalf();
     this.#frames.drop();
     // Running handlers still look at their frames, and release them when they settle.

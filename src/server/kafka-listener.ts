@@ -38,6 +38,8 @@ export interface KafkaListenerOptions {
   readonly limits: KafkaListenerLimits;
   /** Where the batches of produce requests are to stay. */
   readonly slabs: Slabs;
+  /** Whether the quota of the address lets another connection in. */
+  readonly admits?: (clientHost: string) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: KafkaListenerMetrics;
@@ -154,7 +156,10 @@ class Listener implements KafkaListener {
     const clientHost = socket.remoteAddress;
     // No address: gone already.
     if (clientHost === undefined || this.#isClosing) return void socket.destroy();
-    const refusal = this.#admission.enter(clientHost, this.#options.clock.monotonic());
+    const isWithinQuota = this.#options.admits?.(clientHost) ?? true;
+    const refusal = isWithinQuota
+      ? this.#admission.enter(clientHost, this.#options.clock.monotonic())
+      : "connection-creation-rate";
     if (refusal !== undefined) {
       this.#options.logger.debug("connection refused", { clientHost, because: refusal });
       socket.destroy();
@@ -164,6 +169,7 @@ class Listener implements KafkaListener {
     const connection = new Connection({
       socket: withRecycledReads(socket, this.#server, this.#readMemory),
       clientHost,
+      clientPort: socket.remotePort ?? 0,
       listener: name,
       dispatcher,
       limits,

@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { jsonResponse } from "../../src/base/http.ts";
+import { LogLevels } from "../../src/base/log-levels.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import { type CliOptions, runCli } from "../../src/cli/program.ts";
 import { engines } from "../../src/cli/recipes.ts";
@@ -204,7 +205,7 @@ describe("tables", () => {
       requestMsMax: 1000,
       closeMsMax: 100,
       clock,
-      logger: openLogger({ level: "silent", repeatsMax: 1, repeatsMs: 1, clock }),
+      logger: openLogger({ levels: new LogLevels("fatal"), repeatsMax: 1, repeatsMs: 1, clock }),
     });
     return await run(["--admin", server.url, "table", ...args]);
   }

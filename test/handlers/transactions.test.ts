@@ -246,6 +246,16 @@ describe("administrators", () => {
     ]);
     const quick = { stateFilters: [], producerIdFilters: [by.producerId], durationFilter: 1000 };
     expect((await world.call("listTransactions", quick)).transactionStates).toEqual([]);
+    const named = async (transactionalIdPattern: string) => {
+      const filters = { stateFilters: [], producerIdFilters: [], transactionalIdPattern };
+      const { errorCode, transactionStates } = await world.call("listTransactions", filters);
+      return errorCode === 0 ? transactionStates.map((each) => each.transactionalId) : errorName(errorCode);
+    };
+    expect([await named("t.*"), await named("t"), await named("(")]).toEqual([
+      ["tx"],
+      [],
+      "INVALID_REGULAR_EXPRESSION",
+    ]);
     const { topics } = await world.call("describeProducers", { topics: [{ name: "orders", partitionIndexes: [0] }] });
     const [producer] = topics[0]?.partitions[0]?.activeProducers ?? [];
     expect(producer).toMatchObject({ ...by, lastSequence: 0, currentTxnStartOffset: 0 });
