@@ -3,6 +3,7 @@
  * it; the values that a process runs with have the type Settings. One file a layer, in the order of the layers.
  */
 import type { SettingsOf } from "../src/base/settings.ts";
+import { access } from "./config/access.ts";
 import { catalog } from "./config/catalog.ts";
 import { coordinator } from "./config/coordinator.ts";
 import { log } from "./config/log.ts";
@@ -32,6 +33,7 @@ export const settingsTable = {
   ...catalog,
   ...server,
   ...security,
+  ...access,
   ...telemetry,
 };
 

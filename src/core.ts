@@ -3,13 +3,18 @@
  * (broker.ts) and the simulation run the same.
  */
 import type { Settings } from "../schemas/config.ts";
+import type { Authorizer } from "./access/authorizer.ts";
+import type { ClientQuotas } from "./access/client-quotas.ts";
 import type { Disk } from "./base/disk.ts";
 import type { LogComponent, LogLevels } from "./base/log-levels.ts";
 import type { Runtime } from "./base/runtime.ts";
 import { Slabs } from "./base/slabs.ts";
-import type { Gauge, Logger } from "./base/telemetry.ts";
+import type { Counter, Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
+import { guardedHandlers, openAuthorizer, openClientQuotas } from "./guarded-handlers.ts";
+import { aclHandlers } from "./handlers/acls.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import { clientQuotasHandlers } from "./handlers/client-quotas.ts";
 import { ClientTelemetry } from "./handlers/client-telemetry.ts";
 import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
 import type { ClusterView } from "./handlers/cluster-view.ts";
@@ -81,6 +86,9 @@ export interface CoreOptions {
 
 export interface CoreMetrics extends StreamMetrics {
   readonly metadataMirrorLag: Gauge;
+  readonly accessDenied: Counter;
+  readonly throttledRequests: Counter;
+  readonly throttledSeconds: Counter;
 }
 
 export interface Core extends AsyncDisposable {
@@ -92,6 +100,7 @@ export interface Core extends AsyncDisposable {
   readonly coordinator: GroupCoordinator;
   readonly clientTelemetry: ClientTelemetry;
   readonly handlers: Handlers;
+  readonly quotas: ClientQuotas;
 }
 
 /** Resolves when the WAL is recovered and partitions are opening. Disposing makes everything appended durable and uploads it. */
@@ -163,8 +172,12 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const clientTelemetry = opened.use(
     new ClientTelemetry({ metadata, runtime, limits: clientTelemetryLimits(settings) }),
   );
-  const served = { metadata, storage, log, coordinator, transactions, share, clientTelemetry };
-  const handlers = makeHandlers({ ...options, ...served });
+  const authorizer = openAuthorizer({ ...options, metadata, denials: options.metrics.accessDenied });
+  if (authorizer !== undefined) opened.use(authorizer);
+  const quotas = opened.use(openClientQuotas({ ...options, metadata }));
+  const served = { metadata, storage, log, coordinator, transactions, share, clientTelemetry, authorizer };
+  const ofCore = makeHandlers({ ...options, ...served });
+  const handlers = guardedHandlers(ofCore, { settings, runtime, metadata, authorizer, quotas });
   const parts = opened.move();
   return {
     metadata,
@@ -174,6 +187,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     coordinator,
     clientTelemetry,
     handlers,
+    quotas,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }
@@ -183,10 +197,11 @@ function makeHandlers(
     Pick<Core, "metadata" | "storage" | "log" | "coordinator" | "clientTelemetry"> & {
       readonly transactions: Transactions;
       readonly share: ShareParts;
+      readonly authorizer: Authorizer | undefined;
     },
 ): Handlers {
-  const { settings, runtime, metadata, storage, log, coordinator, transactions, logLevels } = options;
-  const { advertised, endpoints } = options;
+  const { settings, runtime, metadata, storage, log, coordinator, transactions } = options;
+  const { advertised, endpoints, authorizer, logLevels } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
@@ -209,10 +224,15 @@ function makeHandlers(
       sessions: new FetchSessions({ ...runtime, limits: fetchSessionLimits(settings) }),
       wait: new FetchWait({ clock: runtime.clock, limits: settings }),
       limits: settings,
+      ...(authorizer === undefined
+        ? {}
+        : { mayRead: (topic, context) => authorizer.access("fetch", context).may("read", "topic", topic) }),
     }),
     listOffsets: listOffsetsHandler(data),
     offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
     deleteRecords: deleteRecordsHandler(data),
+    ...clientQuotasHandlers({ metadata, limits: settings }),
+    ...aclHandlers({ metadata, audit: authorizer?.audit ?? "off", limits: settings }),
   };
   return handlers;
 }

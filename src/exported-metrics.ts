@@ -21,6 +21,9 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
     hedgedUploads: metrics.hedgedUploads,
+    accessDenied: metrics.accessDenied,
+    throttledRequests: metrics.throttledRequests,
+    throttledSeconds: metrics.throttledSeconds,
     mergedBytes: metrics.mergedBytes,
     garbageObjects: metrics.garbageObjects,
   };

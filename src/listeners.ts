@@ -73,6 +73,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     dispatcher: dispatcher(core.handlers),
     limits: kafkaLimits(settings),
     slabs: core.slabs,
+    admits: (clientHost: string) => core.quotas.admits(clientHost),
     clock: runtime.clock,
     logger,
     metrics: options.metrics,

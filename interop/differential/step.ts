@@ -101,7 +101,6 @@ export type BatchFault =
   | "crc"
   | "magic0"
   | "magic1"
-  | "magic3"
   | "compression"
   | "length"
   | "count"

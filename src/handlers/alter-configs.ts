@@ -25,6 +25,7 @@ import { clipped } from "./error-text.ts";
 import { checkClientMetricsConfigSet, checkGroupConfigSet } from "./fact-config-check.ts";
 import { code, type Handler } from "./handler.ts";
 import { changeLoggers } from "./logger-configs.ts";
+import { topicNameProblem } from "./topic-names.ts";
 
 export interface AlterConfigsOptions {
   readonly metadata: Pick<MetadataClient, "image" | "nodeId" | "propose">;
@@ -41,7 +42,8 @@ interface Target {
   readonly current: Texts;
   readonly table: Readonly<Record<string, ConfigRow>>;
   readonly check: ConfigSetCheck;
-  readonly event: (configs: Texts) => MetadataEvent;
+  /** undefined when there is no such resource, which is said of a change that is sound by itself. */
+  readonly event: ((configs: Texts) => MetadataEvent) | undefined;
 }
 
 export interface AlterConfigsHandlers {
@@ -106,6 +108,7 @@ async function alterOne(
   if ("error" in target) return target;
   const changed = change(target);
   if ("error" in changed) return changed;
+  if (target.event === undefined) return unknownTopic(resource.resourceName);
   if (validateOnly || isSame(changed.configs, target.current)) return undefined;
   const proposal = await options.metadata.propose([target.event(changed.configs)]);
   if (proposal.kind === "accepted") return undefined;
@@ -120,12 +123,11 @@ function targetOf(options: AlterConfigsOptions, { resourceType, resourceName }: 
   switch (resourceType) {
     case resourceTypes.topic: {
       const topic = image.topicByName(resourceName);
-      if (topic === undefined) return unknownTopic(resourceName);
       return {
-        current: topic.configs,
+        current: topic?.configs ?? new Map(),
         table: topicConfigs,
-        check: checkTopicConfigSet,
-        event: (configs) => ({ kind: "set-topic-configs", topicId: topic.id, configs }),
+        check: (configs) => topicNamed(resourceName) ?? checkTopicConfigSet(configs),
+        event: topic && ((configs) => ({ kind: "set-topic-configs", topicId: topic.id, configs })),
       };
     }
     case resourceTypes.broker: {
@@ -176,6 +178,12 @@ function isSame(a: Texts, b: Texts): boolean {
   if (a.size !== b.size) return false;
   for (const [name, value] of a) if (b.get(name) !== value) return false;
   return true;
+}
+
+function topicNamed(name: string): ConfigProblem | undefined {
+  if (name === "") return invalid("Default topic resources are not allowed.");
+  const message = topicNameProblem(name);
+  return message === undefined ? undefined : { error: "INVALID_TOPIC_EXCEPTION", message };
 }
 
 function unknownTopic(name: string): ConfigProblem {

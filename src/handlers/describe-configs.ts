@@ -41,7 +41,7 @@ export function describeConfigsHandler(options: DescribeConfigsOptions): Handler
       const wanted = new Set(keys);
       return {
         errorCode: 0,
-        errorMessage: null,
+        errorMessage: "", // As Kafka: what did not fail has an empty text, not none.
         resourceType,
         resourceName,
         configs: found

@@ -32,7 +32,8 @@ export function findCoordinatorHandler(
       host: broker.host,
       port: broker.port,
       errorCode: code(error),
-      errorMessage: error === "NONE" ? "" : (messages[error] ?? ""),
+      // Kafka says "NONE" where there is one answer, and nothing where there are many.
+      errorMessage: error === "NONE" ? (apiVersion >= batchedSince ? "" : error) : (messages[error] ?? ""),
     }));
     const [first] = coordinators;
     return apiVersion >= batchedSince || first === undefined ? { coordinators } : first;

@@ -74,25 +74,22 @@ export function describeGroupsHandler(
       groups.map(async (groupId): Promise<DescribedGroup> => {
         const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
         const shard = await coordinator.shard(groupId);
-        if (!(shard instanceof GroupShard)) return { ...absent(groupId, shard, ""), authorizedOperations };
+        if (!(shard instanceof GroupShard)) return absent(groupId, shard, "");
         const group = shard.group(groupId);
         if (group?.consumer === null) return { ...described(groupId, group.classic), authorizedOperations };
         const isNamed = apiVersion >= missingGroupIsNamedSince;
         const missing = absent(groupId, isNamed ? "GROUP_ID_NOT_FOUND" : "NONE", stateNames.dead);
-        return {
-          ...missing,
-          errorMessage: isNamed
-            ? clipped(`Group ${groupId} ${group === undefined ? "not found" : "is not a classic group"}.`)
-            : null,
-          authorizedOperations,
-        };
+        const why = group === undefined ? "not found" : "is not a classic group";
+        return isNamed
+          ? { ...missing, errorMessage: clipped(`Group ${groupId} ${why}.`) }
+          : { ...missing, authorizedOperations };
       }),
     ),
   });
 }
 
 function described(groupId: string, group: ClassicGroup): DescribedGroup {
-  // Before the group is stable its protocol, subscriptions and assignments are about to change.
+  // Before the group is stable its protocol and subscriptions are about to change; members still have what they had.
   const isStable = group.state === "stable";
   const none = new Uint8Array(0);
   return {
@@ -107,7 +104,7 @@ function described(groupId: string, group: ClassicGroup): DescribedGroup {
       clientId: member.clientId,
       clientHost: member.clientHost,
       memberMetadata: isStable ? metadataFor(member, group.protocolName) : none,
-      memberAssignment: isStable ? member.assignment : none,
+      memberAssignment: member.assignment,
     })),
   };
 }

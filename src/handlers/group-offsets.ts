@@ -7,6 +7,7 @@ import type { CommittedOffset } from "../coordinator/group-offsets.ts";
 import { GroupShard } from "../coordinator/group-shard.ts";
 import type { LiveGroup } from "../coordinator/live-group.ts";
 import type { MetadataClient } from "../metadata/client.ts";
+import type { Topic } from "../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { code, type Handler, topicOf } from "./handler.ts";
 
@@ -28,16 +29,20 @@ export function offsetCommitHandler(
     const shard = await coordinator.shard(request.groupId); // First: which topic a name means is asked in the turn that commits.
     const now = coordinator.runtime.clock.now();
     const expiresAt = request.retentionTimeMs < 0 ? null : now + request.retentionTimeMs;
-    // First what each partition is told whatever the group says, then the group's word for all the others.
+    // First the partitions that are not there, then the group's word for all the others, then notes that are too long.
     const asked = request.topics.map(({ name, topicId, partitions }) => {
-      const topic = topicOf(metadata.image, { name, topicId });
+      const topic =
+        apiVersion >= topicIdsSince
+          ? topicOf(metadata.image, { name, topicId })
+          : (metadata.image.topicByName(name) ?? "UNKNOWN_TOPIC_OR_PARTITION");
       return {
         name,
         topicId,
         topic: typeof topic === "string" ? undefined : topic,
         partitions: partitions.map((partition) => ({
           ...partition,
-          problem: typeof topic === "string" ? topic : noteProblem(options, partition.committedMetadata),
+          problem: typeof topic === "string" ? topic : partitionProblem(topic, partition.partitionIndex),
+          noteError: noteProblem(options, partition.committedMetadata),
         })),
       };
     });
@@ -45,7 +50,7 @@ export function offsetCommitHandler(
       topic === undefined
         ? []
         : partitions
-            .filter(({ problem }) => problem === undefined)
+            .filter(({ problem, noteError }) => problem === undefined && noteError === undefined)
             .map((partition) => ({
               topic: topic.name,
               partition: partition.partitionIndex,
@@ -74,13 +79,17 @@ export function offsetCommitHandler(
       topics: asked.map(({ name, topicId, partitions }) => ({
         name,
         topicId,
-        partitions: partitions.map(({ partitionIndex, problem }) => ({
-          partitionIndex,
-          errorCode: code(problem ?? answer),
-        })),
+        partitions: partitions.map(({ partitionIndex, problem, noteError }) => {
+          const verdict = answer === "NONE" ? noteError : answer;
+          return { partitionIndex, errorCode: code(problem ?? verdict) };
+        }),
       })),
     };
   };
+}
+
+function partitionProblem(topic: Topic, partition: number): ErrorName | undefined {
+  return topic.partitions[partition] === undefined ? "UNKNOWN_TOPIC_OR_PARTITION" : undefined;
 }
 
 export function noteProblem(
@@ -227,29 +236,27 @@ export function offsetDeleteHandler(
 ): Handler<RequestOf<"offsetDelete">, ResponseInputOf<"offsetDelete">> {
   return async (request) => {
     const { coordinator, metadata } = options;
-    const isKnown = (name: string): boolean => metadata.image.topicByName(name) !== undefined;
-    const wanted = request.topics
-      .filter(({ name }) => isKnown(name))
-      .flatMap(({ name, partitions }) =>
-        partitions.map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })),
-      );
+    const isKnown = (name: string, partition: number): boolean =>
+      metadata.image.topicByName(name)?.partitions[partition] !== undefined;
+    const wanted = request.topics.flatMap(({ name, partitions }) =>
+      partitions
+        .filter(({ partitionIndex }) => isKnown(name, partitionIndex))
+        .map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })),
+    );
     const shard = request.groupId === "" ? "INVALID_GROUP_ID" : await coordinator.shard(request.groupId);
     if (!(shard instanceof GroupShard)) return { errorCode: code(shard), topics: [] };
     const { error, subscribed } = await shard.deleteOffsets(request.groupId, wanted);
     if (error !== "NONE") return { errorCode: code(error), topics: [] };
     return {
       errorCode: 0,
-      topics: request.topics.map(({ name, partitions }) => {
-        const verdict: ErrorName = !isKnown(name)
-          ? "UNKNOWN_TOPIC_OR_PARTITION"
-          : subscribed.has(name)
-            ? "GROUP_SUBSCRIBED_TO_TOPIC"
-            : "NONE";
-        return {
-          name,
-          partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: code(verdict) })),
-        };
-      }),
+      topics: request.topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex }) => {
+          const held: ErrorName = subscribed.has(name) ? "GROUP_SUBSCRIBED_TO_TOPIC" : "NONE";
+          const verdict = isKnown(name, partitionIndex) ? held : "UNKNOWN_TOPIC_OR_PARTITION";
+          return { partitionIndex, errorCode: code(verdict) };
+        }),
+      })),
     };
   };
 }

@@ -64,7 +64,7 @@ export function isPartition(found: Partition | Exclude<Lookup, { kind: "here" }>
 
 /** KIP-320: whether the client and the partition agree on who leads. -1 means that the client does not say. */
 export function epochError(asked: number, partition: Partition): ErrorName | undefined {
-  if (asked < 0 || asked === partition.leaderEpoch) return undefined;
+  if (asked === -1 || asked === partition.leaderEpoch) return undefined;
   return asked < partition.leaderEpoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
 }
 

@@ -106,7 +106,7 @@ function produceTopic(
   context: ProduceContext,
 ): readonly Waiting[] {
   const topic = topicOf(options.metadata.image, data);
-  const error = context.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, request, context));
+  const error = context.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, context));
   return data.partitionData.map((partition) => {
     const answer =
       typeof topic === "string" || error !== undefined
@@ -116,8 +116,7 @@ function produceTopic(
   });
 }
 
-function topicRefusal(topic: Topic, request: Request, context: RequestContext): ErrorName | undefined {
-  if (request.acks !== 0 && request.acks !== 1 && request.acks !== -1) return "INVALID_REQUIRED_ACKS";
+function topicRefusal(topic: Topic, context: RequestContext): ErrorName | undefined {
   if (internalTopics.has(topic.name) && context.clientId !== adminClientId) return "INVALID_TOPIC_EXCEPTION";
   return undefined;
 }
@@ -129,7 +128,6 @@ async function producePartition(
   context: ProduceContext,
   request: Request,
 ): Promise<PartitionResponse> {
-  if (data.records === null) return failed(data.index, "INVALID_RECORD", "the request holds no record batch");
   const partition = partitionOf(log, topic, data.index);
   if (!isPartition(partition)) {
     const hint = context.apiVersion >= leaderHintVersionMin ? leaderHint(partition) : undefined;
@@ -137,6 +135,8 @@ async function producePartition(
     context.hints.push(hint);
     return { ...failed(data.index, lookupErrors[partition.kind]), currentLeader: hint };
   }
+  if (data.records === null) return failed(data.index, "INVALID_RECORD", "the request holds no record batch");
+  if (![0, 1, -1].includes(request.acks)) return failed(data.index, "INVALID_REQUIRED_ACKS");
   try {
     const { apiVersion } = context;
     const { transactionalId, timeoutMs: waitMsMax } = request;

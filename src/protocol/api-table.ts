@@ -1,6 +1,20 @@
 /** Every API we have words for: the one table behind ApiVersions, the frame decoder and the types of handlers. */
 
+import {
+  createAclsRequest,
+  createAclsResponse,
+  deleteAclsRequest,
+  deleteAclsResponse,
+  describeAclsRequest,
+  describeAclsResponse,
+} from "../../schemas/kafka/acls.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "../../schemas/kafka/api-versions.ts";
+import {
+  alterClientQuotasRequest,
+  alterClientQuotasResponse,
+  describeClientQuotasRequest,
+  describeClientQuotasResponse,
+} from "../../schemas/kafka/client-quotas.ts";
 import {
   getTelemetrySubscriptionsRequest,
   getTelemetrySubscriptionsResponse,
@@ -207,6 +221,9 @@ export const apis = {
   endTxn: api(26, endTxnRequest, endTxnResponse),
   writeTxnMarkers: api(27, writeTxnMarkersRequest, writeTxnMarkersResponse),
   txnOffsetCommit: api(28, txnOffsetCommitRequest, txnOffsetCommitResponse),
+  describeAcls: api(29, describeAclsRequest, describeAclsResponse),
+  createAcls: api(30, createAclsRequest, createAclsResponse),
+  deleteAcls: api(31, deleteAclsRequest, deleteAclsResponse),
   describeConfigs: api(32, describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
   saslAuthenticate: api(36, saslAuthenticateRequest, saslAuthenticateResponse),
@@ -223,6 +240,8 @@ export const apis = {
   alterPartitionReassignments: api(45, alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse),
   listPartitionReassignments: api(46, listPartitionReassignmentsRequest, listPartitionReassignmentsResponse),
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
+  describeClientQuotas: api(48, describeClientQuotasRequest, describeClientQuotasResponse),
+  alterClientQuotas: api(49, alterClientQuotasRequest, alterClientQuotasResponse),
   describeUserScramCredentials: api(50, describeUserScramCredentialsRequest, describeUserScramCredentialsResponse),
   alterUserScramCredentials: api(51, alterUserScramCredentialsRequest, alterUserScramCredentialsResponse),
   describeQuorum: api(55, describeQuorumRequest, describeQuorumResponse),

@@ -27,6 +27,8 @@ export interface RequestContext {
   readonly principal: Principal;
   /** Aborts when the connection is gone: nobody waits for the answer any more. */
   readonly signal: AbortSignal;
+  /** After the answers that are on their way, nothing more is read or begun for this long (KIP-219). */
+  readonly pause?: (ms: number) => void;
 }
 
 /** "no-response" is for acks=0; "close" for what Kafka answers by closing, after the answers to earlier requests. */

@@ -12,8 +12,9 @@ import type { Gauge, Logger } from "../base/telemetry.ts";
 import type { ApiName } from "../protocol/api-table.ts";
 import { anonymous, type Dispatcher, type Principal } from "../protocol/dispatch.ts";
 import { Authenticator, type AuthenticatorLimits } from "./authenticator.ts";
-import { type CloseReason, Connection, type ConnectionLimits, type ConnectionMetrics } from "./connection.ts";
+import { Connection, type ConnectionLimits, type ConnectionMetrics } from "./connection.ts";
 import { ConnectionAdmission } from "./connection-admission.ts";
+import type { CloseReason } from "./connection-reply.ts";
 import type { FrameMemory } from "./frame-assembler.ts";
 import { FrameBudget } from "./frame-budget.ts";
 import { frameMemory } from "./frame-memory.ts";
@@ -47,6 +48,8 @@ export interface KafkaListenerOptions {
   readonly limits: KafkaListenerLimits;
   /** Where the batches of produce requests are to stay. */
   readonly slabs: Slabs;
+  /** Whether the quota of the address lets another connection in. */
+  readonly admits?: (clientHost: string) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: KafkaListenerMetrics;
@@ -178,7 +181,10 @@ class Listener implements KafkaListener {
     const clientHost = socket.remoteAddress;
     // No address: gone already.
     if (clientHost === undefined || this.#isClosing) return void socket.destroy();
-    const refusal = this.#admission.enter(clientHost, this.#options.clock.monotonic());
+    const isWithinQuota = this.#options.admits?.(clientHost) ?? true;
+    const refusal = isWithinQuota
+      ? this.#admission.enter(clientHost, this.#options.clock.monotonic())
+      : "connection-creation-rate";
     if (refusal !== undefined) {
       this.#options.logger.debug("connection refused", { clientHost, because: refusal });
       socket.destroy();

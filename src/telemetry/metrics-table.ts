@@ -76,6 +76,18 @@ export const metricsTable = {
   requestsInFlight: gauge("inlet_requests_in_flight", [], "Requests that are being answered."),
   requestBytesHeld: gauge("inlet_request_bytes_held", [], "Bytes of request frames in memory."),
 
+  throttledRequests: counter(
+    "inlet_quota_throttled_total",
+    ["quota"],
+    "Requests, or connections, whose client had used up a quota.",
+  ),
+  throttledSeconds: counter("inlet_quota_throttle_seconds_total", ["quota"], "Pauses that clients were told to make."),
+  accessDenied: counter(
+    "inlet_access_denied_total",
+    ["api"],
+    "Operations that the ACLs denied, by the API that asked.",
+  ),
+
   walUntrimmedBytes: gauge(
     "inlet_wal_untrimmed_bytes",
     [],

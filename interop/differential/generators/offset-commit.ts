@@ -1,6 +1,6 @@
 import { uuidZero } from "../../../src/base/ids.ts";
 import type { Generator } from "../generator.ts";
-import { generationOf, memberOf, topicIdOf } from "../step.ts";
+import { fresh, generationOf, memberOf, topicIdOf } from "../step.ts";
 
 export const offsetCommit: Generator<"offsetCommit"> = (draw) => {
   const version = draw.version("offsetCommit");
@@ -11,7 +11,7 @@ export const offsetCommit: Generator<"offsetCommit"> = (draw) => {
     version,
     connection: "main",
     body: {
-      groupId: draw.group(),
+      groupId: draw.group() || `${fresh}g`, // The group without a name would be shared by all sequences.
       generationIdOrMemberEpoch: isSimple ? -1 : draw.mostly(generationOf(member), [-1, 0, generationOf(member, 1)]),
       memberId: isSimple ? draw.mostly("", ["stranger"], 0.1) : memberOf(member),
       groupInstanceId: version >= 7 ? draw.mostly(null, [`i-${member}`, "i-shared"]) : null,

@@ -81,7 +81,6 @@ const faults = [
   "crc",
   "magic0",
   "magic1",
-  "magic3",
   "compression",
   "length",
   "count",
