@@ -8,7 +8,7 @@ import { type JsonSchemaText, jsonIncompatibilities } from "./compatibility-json
 import { protobufIncompatibilities } from "./compatibility-protobuf.ts";
 import { invalidJsonSchema } from "./json-schema-check.ts";
 import { isJsonObject, parseJson, printJson, sortedJson } from "./json-text.ts";
-import { protobufTextOf } from "./protobuf-descriptor.ts";
+import { protobufTextOf, serializedProtobuf } from "./protobuf-descriptor.ts";
 import { type ProtobufFile, parseProtobuf } from "./protobuf-schema.ts";
 import { canonicalProtobuf, InvalidProtobuf } from "./protobuf-text.ts";
 import { refusals } from "./refused.ts";
@@ -58,6 +58,11 @@ export function incompatibilities(reader: ParsedSchema, writer: ParsedSchema): r
   if (reader.schemaType === "PROTOBUF" && writer.schemaType === "PROTOBUF")
     return protobufIncompatibilities(reader.file, writer.file);
   return [{ type: "SCHEMA_TYPE_CHANGED", path: "/", detail: `${reader.schemaType} cannot read ${writer.schemaType}` }];
+}
+
+/** What `format=serialized` asks for: of Protobuf the file's descriptor in base64, of other types the text. */
+export function serializedSchema(parsed: ParsedSchema): string {
+  return parsed.schemaType === "PROTOBUF" ? serializedProtobuf(parsed.file, "default") : parsed.canonical;
 }
 
 function parseAvroSchema(text: SchemaText, isNormalized: boolean): ParsedSchema {
