@@ -28,6 +28,8 @@ export const versions = {
   seaweedfs: "4.48",
   kafkaJavascript: "1.10.1",
   franzGo: "1.22.2",
+  confluentKafka: "2.16.0",
+  grpcioTools: "1.85.1",
 } as const;
 
 /** Runs a command to its end; its output is part of the error when it fails. */

@@ -13,6 +13,7 @@ import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { Catalog } from "./table/catalog.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
 import { currentFiles } from "./table/current-files.ts";
+import type { SchemaText } from "./table/schema-map.ts";
 import type { TableSettings } from "./table/settings.ts";
 import { tableName } from "./table/table-state.ts";
 import { type CompactorMetrics, TableStuck } from "./table/table-worker.ts";
@@ -55,7 +56,9 @@ export function openTables(options: TablesOptions): Tables {
       limits: roundLimits(settings),
       schemaById: async (id) => {
         const found = schemas.schemaById(id);
-        return found === undefined ? undefined : { type: found.schemaType as "AVRO" | "JSON", text: found.schema };
+        return found === undefined
+          ? undefined
+          : { type: found.schemaType as SchemaText["type"], text: found.schema, references: found.resolved };
       },
     });
   const compactor = openCompactor({

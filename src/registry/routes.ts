@@ -96,9 +96,11 @@ function schemaRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
     route("GET", "/schemas/ids/:id", (request) => {
       const first = usersOf(request)[0] as SubjectVersion;
       const maxId = isTrue(request, "fetchMaxId") ? { maxId: registry.subjects.idMax } : {};
-      return { ...contentOf(first), guid: guidOf(first), ...maxId };
+      return { ...contentOf(inFormat(registry, request, first)), guid: guidOf(first), ...maxId };
     }),
-    rawSchema("/schemas/ids/:id/schema", (request) => usersOf(request)[0] as SubjectVersion),
+    rawSchema("/schemas/ids/:id/schema", (request) =>
+      inFormat(registry, request, usersOf(request)[0] as SubjectVersion),
+    ),
     route("GET", "/schemas/ids/:id/subjects", (request) => [
       ...new Set(shownUsers(request).map(({ subject }) => subject)),
     ]),
@@ -159,8 +161,11 @@ function versionRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
       const registered = await registry.register(param(request, "subject"), proposedOf(request), as);
       return { id: registered.id };
     }),
-    route("GET", "/subjects/:subject/versions/:version", (request) => shown(found(request))),
-    rawSchema("/subjects/:subject/versions/:version/schema", found),
+    route("GET", "/subjects/:subject/versions/:version", (request) => ({
+      ...shown(found(request)),
+      ...contentOf(inFormat(registry, request, found(request))),
+    })),
+    rawSchema("/subjects/:subject/versions/:version/schema", (request) => inFormat(registry, request, found(request))),
     route("GET", "/subjects/:subject/versions/:version/referencedby", (request) => {
       const { subject, version } = found(request);
       return registry.subjects.referrers(subject, version).map(({ id }) => id);
@@ -263,7 +268,7 @@ function subjectsOf(registry: SchemaRegistry, request: HttpRequest): readonly st
   });
 }
 
-function shown(version: SubjectVersion): unknown {
+function shown(version: SubjectVersion): object {
   return {
     subject: version.subject,
     version: version.version,
@@ -271,6 +276,11 @@ function shown(version: SubjectVersion): unknown {
     guid: guidOf(version),
     ...contentOf(version),
   };
+}
+
+function inFormat(registry: SchemaRegistry, request: HttpRequest, version: SubjectVersion): SubjectVersion {
+  const isSerialized = request.query.get("format") === "serialized" && version.schemaType === "PROTOBUF";
+  return isSerialized ? { ...version, schema: registry.serialized(version) } : version;
 }
 
 /** Confluent's clients take a missing type for AVRO, and old ones know no other way. */

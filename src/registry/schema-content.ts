@@ -6,7 +6,7 @@ export interface Reference {
   readonly version: number;
 }
 
-/** "AVRO", "JSON", or what another registry wrote: kept and served, not registered. */
+/** "AVRO", "JSON", "PROTOBUF", or what another registry wrote: kept and served, not registered. */
 export type SchemaType = string;
 
 export interface SchemaContent {

@@ -1,15 +1,19 @@
-/** What differs between Avro and JSON Schema: reading a text, its one canonical form, and who can read whom. */
+/** What differs between Avro, JSON Schema and Protobuf: reading a text, its one canonical form, and who can read whom. */
 
 import { printAvro } from "./avro-print.ts";
 import { InvalidAvro, type ParsedAvro, parseAvro } from "./avro-schema.ts";
 import type { Incompatibility } from "./compatibility.ts";
 import { avroIncompatibilities } from "./compatibility-avro.ts";
 import { type JsonSchemaText, jsonIncompatibilities } from "./compatibility-json.ts";
+import { protobufIncompatibilities } from "./compatibility-protobuf.ts";
 import { invalidJsonSchema } from "./json-schema-check.ts";
 import { isJsonObject, parseJson, printJson, sortedJson } from "./json-text.ts";
+import { protobufTextOf, serializedProtobuf } from "./protobuf-descriptor.ts";
+import { type ProtobufFile, parseProtobuf } from "./protobuf-schema.ts";
+import { canonicalProtobuf, InvalidProtobuf } from "./protobuf-text.ts";
 import { refusals } from "./refused.ts";
 
-export const schemaTypes = ["AVRO", "JSON"] as const;
+export const schemaTypes = ["JSON", "PROTOBUF", "AVRO"] as const;
 
 export interface ResolvedReference {
   readonly name: string;
@@ -19,7 +23,8 @@ export interface ResolvedReference {
 /** A schema that has been read. `canonical` is what is stored and compared for equality. */
 export type ParsedSchema =
   | { readonly schemaType: "AVRO"; readonly canonical: string; readonly avro: ParsedAvro }
-  | { readonly schemaType: "JSON"; readonly canonical: string; readonly json: JsonSchemaText };
+  | { readonly schemaType: "JSON"; readonly canonical: string; readonly json: JsonSchemaText }
+  | { readonly schemaType: "PROTOBUF"; readonly canonical: string; readonly file: ProtobufFile };
 
 export interface SchemaText {
   readonly schemaType: string;
@@ -36,9 +41,11 @@ export function parseSchema(text: SchemaText, options: { readonly isNormalized: 
     case "JSON":
       return parseJsonSchema(text, options.isNormalized);
     case "PROTOBUF":
-      throw refusals.invalidSchema("PROTOBUF is not served by this registry; schema types are AVRO and JSON");
+      return parseProtobufSchema(text, options.isNormalized);
     default:
-      throw refusals.invalidSchema(`there is no schema type ${text.schemaType}; schema types are AVRO and JSON`);
+      throw refusals.invalidSchema(
+        `there is no schema type ${text.schemaType}; schema types are AVRO, JSON and PROTOBUF`,
+      );
   }
 }
 
@@ -48,7 +55,14 @@ export function incompatibilities(reader: ParsedSchema, writer: ParsedSchema): r
     return avroIncompatibilities(reader.avro.type, writer.avro.type);
   if (reader.schemaType === "JSON" && writer.schemaType === "JSON")
     return jsonIncompatibilities(reader.json, writer.json);
+  if (reader.schemaType === "PROTOBUF" && writer.schemaType === "PROTOBUF")
+    return protobufIncompatibilities(reader.file, writer.file);
   return [{ type: "SCHEMA_TYPE_CHANGED", path: "/", detail: `${reader.schemaType} cannot read ${writer.schemaType}` }];
+}
+
+/** What `format=serialized` asks for: of Protobuf the file's descriptor in base64, of other types the text. */
+export function serializedSchema(parsed: ParsedSchema): string {
+  return parsed.schemaType === "PROTOBUF" ? serializedProtobuf(parsed.file, "default") : parsed.canonical;
 }
 
 function parseAvroSchema(text: SchemaText, isNormalized: boolean): ParsedSchema {
@@ -74,4 +88,15 @@ function parseJsonSchema(text: SchemaText, isNormalized: boolean): ParsedSchema 
   const references = new Map(text.references.map(({ name, schema }) => [name, parseJson(schema)?.value]));
   const canonical = printJson(isNormalized ? sortedJson(root.value) : root.value);
   return { schemaType: "JSON", canonical, json: { root: root.value, references } };
+}
+
+/** Clients send the text, or the serialized descriptor of the file in base64. */
+function parseProtobufSchema(text: SchemaText, isNormalized: boolean): ParsedSchema {
+  try {
+    const canonical = canonicalProtobuf(protobufTextOf(text.schema) ?? text.schema, { isNormalized });
+    return { schemaType: "PROTOBUF", canonical, file: parseProtobuf(canonical, text.references) };
+  } catch (cause) {
+    if (cause instanceof InvalidProtobuf) throw refusals.invalidSchema(cause.message);
+    throw cause;
+  }
 }

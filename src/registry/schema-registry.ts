@@ -6,7 +6,13 @@ import { Lane } from "../base/async.ts";
 import { type CompatibilityLevel, pairsToCheck } from "./compatibility.ts";
 import { refusals } from "./refused.ts";
 import type { Reference, SchemaContent } from "./schema-content.ts";
-import { incompatibilities, type ParsedSchema, parseSchema, type ResolvedReference } from "./schema-format.ts";
+import {
+  incompatibilities,
+  type ParsedSchema,
+  parseSchema,
+  type ResolvedReference,
+  serializedSchema,
+} from "./schema-format.ts";
 import {
   deleteSubjectRecord,
   isSameContent,
@@ -79,6 +85,11 @@ export class SchemaRegistry implements AsyncDisposable {
   schemaById(id: number): (SchemaContent & { readonly resolved: readonly ResolvedReference[] }) | undefined {
     const found = this.#subjects.byId(id)[0];
     return found === undefined ? undefined : { ...found, resolved: this.#resolve(found.references) };
+  }
+
+  /** The schema as programs carry it, for those who have no parser of its text. */
+  serialized(version: SubjectVersion): string {
+    return serializedSchema(this.#parse({ ...version, isNormalized: false }));
   }
 
   level(subject: string | null): CompatibilityLevel {

@@ -213,13 +213,14 @@ function mergeFields(
   let fields = existing;
   for (const source of sources) {
     if (isNothing(source.type)) continue;
-    const id = draft.bound(parent, source.name);
+    const key = source.key ?? source.name;
+    const id = draft.bound(parent, key);
     const field = fields.find((each) => each.id === id);
     if (field === undefined) {
       if (!draft.admits(source.type)) continue;
       const fieldId = draft.nextId();
       if (fieldId > fieldIdMax) return { kind: "refused", reason: "the table has given out all field ids" };
-      draft.bind(parent, source.name, fieldId);
+      draft.bind(parent, key, fieldId);
       const name = draft.freeName(source.name, fields, parent === 0);
       fields = [...fields, { id: fieldId, name, required: false, type: draft.assign(source.type, fieldId) }];
       continue;

@@ -1,4 +1,4 @@
-/** A source's type in the table's words, before it has columns: what Avro, JSON Schema and inference all come down to. */
+/** A source's type in the table's words, before it has columns: what Avro, JSON Schema, Protobuf and inference all come down to. */
 import { CorruptData } from "../base/errors.ts";
 import type { PrimitiveType } from "./iceberg/types.ts";
 
@@ -16,6 +16,8 @@ export type SourceType =
 export interface SourceField {
   /** As the source spells it. The column's name may differ (rule A9). */
   readonly name: string;
+  /** What the source knows the field by, when that is not its name: a renamed field keeps its column by it. */
+  readonly key?: string;
   readonly type: SourceType;
 }
 
@@ -23,7 +25,7 @@ export interface SourceField {
 export interface Binding {
   /** Field id of the struct that holds the field; 0 for the record itself. For a list or map, its element's or value's id. */
   readonly parent: number;
-  /** As the source spells it. */
+  /** The source field's key: its name as the source spells it, or what stands for it. */
   readonly name: string;
   readonly id: number;
 }

@@ -2,17 +2,19 @@
  * How a topic's schemas become one table's columns. The mapping is plain data: it is kept in the metadata log, frozen in
  * every round under its version, and changed only by the table's committer through `evolve`.
  *
- *   source field (by name, below its parent's column) ──binding──▶ field id ──▶ column of the Iceberg schema
+ *   source field (by name, or by number where it has one, below its parent's column) ──binding──▶ field id ──▶ column of the Iceberg schema
  *
  * Ids are given once, from lastColumnId on, and never again (rules G1, G7). All columns but partition and offset are optional
  * (A8), so every evolution is an added optional column or a widened type (G2-G4).
  */
 import { assert, CorruptData } from "../base/errors.ts";
+import { protobufMessageAt } from "../registry/protobuf-schema.ts";
 import { parseAvroSchema } from "./decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "./iceberg/types.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
 import { type Draft, mergeType, openDraft } from "./schema-map-merge.ts";
+import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
 import type { Binding, SourceType } from "./schema-map-types.ts";
 import type { MetadataColumn, TableSettings } from "./settings.ts";
 
@@ -35,21 +37,33 @@ export type OwnColumns = Readonly<Partial<Record<MetadataColumn | "value" | "ext
 
 /** Why a schema id cannot be decoded into this table, or how it can. */
 export type SourceState =
-  | { readonly kind: "avro" | "json-schema" }
+  | { readonly kind: "avro" | "json-schema" | "protobuf" }
   | { readonly kind: "refused"; readonly reason: string };
 
 export type RecordPart = "key" | "value";
 
 export type MappingSource =
-  | { readonly kind: "schema-id"; readonly part: RecordPart; readonly schemaId: number; readonly schema: SchemaText }
+  | {
+      readonly kind: "schema-id";
+      readonly part: RecordPart;
+      readonly schemaId: number;
+      readonly schema: SchemaText;
+      /** Of a Protobuf schema: which of its messages the records are; undefined when they do not say so readably. */
+      readonly message?: MessagePath | undefined;
+    }
   /** The registry says that there is no such id. */
   | { readonly kind: "missing"; readonly part: RecordPart; readonly schemaId: number }
   /** Fields that schemaless records have and the table has not. */
   | { readonly kind: "inferred"; readonly type: SourceType };
 
+/** Indexes of a message among its file's, then among that one's own: [1, 0] is the first inside the second. */
+export type MessagePath = readonly number[];
+
 export interface SchemaText {
-  readonly type: "AVRO" | "JSON";
+  readonly type: "AVRO" | "JSON" | "PROTOBUF";
   readonly text: string;
+  /** What a Protobuf schema imports, by the names of its import statements. */
+  readonly references?: readonly { readonly name: string; readonly schema: string }[];
 }
 
 export type Evolution =
@@ -60,8 +74,9 @@ export type Evolution =
 /** Beyond it, new fields of schemaless JSON go to the extra column. */
 export const inferredColumnsMax = 500;
 
-export function sourceKey(part: RecordPart, schemaId: number): string {
-  return `${part}:${schemaId}`;
+/** A Protobuf schema is known under its id, and each of its messages under its path too. */
+export function sourceKey(part: RecordPart, schemaId: number, message?: MessagePath): string {
+  return message === undefined ? `${part}:${schemaId}` : `${part}:${schemaId}/${message.join(".")}`;
 }
 
 /** The mapping of a table that has seen no record: metadata columns, and the value of raw and string topics. */
@@ -124,25 +139,55 @@ export function evolve(mapping: TableMapping, source: MappingSource, settings: T
   if (source.kind === "missing") return refuse(mapping, source, "the registry has no such schema");
   const known = mapping.sources[sourceKey(source.part, source.schemaId)];
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
-  let type: SourceType;
   try {
-    type =
-      source.schema.type === "AVRO"
-        ? avroSourceType(parseAvroSchema(source.schema.text))
-        : jsonSchemaSourceType(source.schema.text);
+    return source.schema.type === "PROTOBUF"
+      ? evolveProtobuf(mapping, source, settings)
+      : evolveTyped(mapping, { ...source, message: undefined }, typeOf(source.schema), settings);
   } catch (cause) {
     if (!(cause instanceof CorruptData)) throw cause;
-    return refuse(mapping, source, cause.message);
+    return refuse(mapping, { ...source, message: undefined }, cause.message);
   }
+}
+
+type SchemaIdSource = Extract<MappingSource, { readonly kind: "schema-id" }>;
+
+const sourceKinds = { AVRO: "avro", JSON: "json-schema", PROTOBUF: "protobuf" } as const;
+
+function typeOf({ type, text }: SchemaText): SourceType {
+  return type === "AVRO" ? avroSourceType(parseAvroSchema(text)) : jsonSchemaSourceType(text);
+}
+
+/** The id is known from then on, whatever comes of this one of its messages. */
+function evolveProtobuf(before: TableMapping, source: SchemaIdSource, settings: TableSettings): Evolution {
+  const file = protobufFile(source.schema);
+  const key = sourceKey(source.part, source.schemaId);
+  const isKnown = before.sources[key] !== undefined;
+  const mapping = isKnown
+    ? before
+    : { ...before, sources: { ...before.sources, [key]: { kind: "protobuf" as const } } };
+  const message = source.message === undefined ? undefined : protobufMessageAt(file, source.message);
+  // A path to no message is the record's fault, and its decoder says so.
+  if (message === undefined) return finish(before, mapping, isKnown);
+  const known = mapping.sources[sourceKey(source.part, source.schemaId, source.message)];
+  if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
+  return evolveTyped(mapping, source, protobufSourceType(message), settings);
+}
+
+function evolveTyped(
+  mapping: TableMapping,
+  source: SchemaIdSource,
+  type: SourceType,
+  settings: TableSettings,
+): Evolution {
+  const key = sourceKey(source.part, source.schemaId, source.message);
   const draft = openDraft(mapping);
   const merged =
     source.part === "key"
       ? mergeKey(mapping, type, draft, settings)
       : mergeValue(mapping, type, draft, source.schema.type === "JSON");
   if (merged.kind === "refused") return refuse(mapping, source, merged.reason);
-  const state: SourceState = { kind: source.schema.type === "AVRO" ? "avro" : "json-schema" };
-  const sources = { ...mapping.sources, [sourceKey(source.part, source.schemaId)]: state };
-  return finish(mapping, { ...merged.mapping, sources }, known !== undefined);
+  const sources = { ...mapping.sources, [key]: { kind: sourceKinds[source.schema.type] } };
+  return finish(mapping, { ...merged.mapping, sources }, mapping.sources[key] !== undefined);
 }
 
 /**
@@ -162,13 +207,11 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
 
 function refuse(
   mapping: TableMapping,
-  source: { readonly part: RecordPart; readonly schemaId: number },
+  source: { readonly part: RecordPart; readonly schemaId: number; readonly message?: MessagePath | undefined },
   reason: string,
 ): Evolution {
-  const sources = {
-    ...mapping.sources,
-    [sourceKey(source.part, source.schemaId)]: { kind: "refused" as const, reason },
-  };
+  const key = sourceKey(source.part, source.schemaId, source.message);
+  const sources = { ...mapping.sources, [key]: { kind: "refused" as const, reason } };
   return { kind: "refused", reason, mapping: { ...mapping, version: mapping.version + 1, sources } };
 }
 

@@ -30,7 +30,8 @@ async function textsOf(ids: readonly number[], schemaById: SchemaById): Promise<
   return texts;
 }
 
-async function sourceOf({ part, schemaId }: UnknownSchema, schemaById: SchemaById): Promise<MappingSource> {
+async function sourceOf({ part, schemaId, message }: UnknownSchema, schemaById: SchemaById): Promise<MappingSource> {
   const schema = await schemaById(schemaId);
-  return schema === undefined ? { kind: "missing", part, schemaId } : { kind: "schema-id", part, schemaId, schema };
+  if (schema === undefined) return { kind: "missing", part, schemaId };
+  return { kind: "schema-id", part, schemaId, schema, message: schema.type === "PROTOBUF" ? message : undefined };
 }

@@ -1,5 +1,6 @@
 /** Keys and values into columns: which decoder a record's part needs, compiled once for each schema id. */
 import { assert } from "../base/errors.ts";
+import { type ProtobufMessage, protobufMessageAt } from "../registry/protobuf-schema.ts";
 import { type ColumnNode, type Columns, putAbsent, type StructNode } from "./columns.ts";
 import { compileAvro } from "./decode/avro.ts";
 import { skipAvro } from "./decode/avro-json.ts";
@@ -9,19 +10,22 @@ import { type Bound, makeBound } from "./decode/bound.ts";
 import { type AvroPut, Cursor } from "./decode/cursor.ts";
 import { compileJsonRecord, type JsonTarget } from "./decode/json-record.ts";
 import { compileJsonSchema } from "./decode/json-schema.ts";
+import { compileProtobuf, readMessagePath, skipProtobuf } from "./decode/protobuf.ts";
+import { ProtobufReader } from "./decode/protobuf-reader.ts";
 import { putRaw } from "./decode/raw.ts";
 import { putText } from "./decode/string.ts";
 import type { BytesLeaf } from "./leaf.ts";
-import { type RecordPart, type SchemaText, sourceKey, type TableMapping } from "./schema-map.ts";
+import { type MessagePath, type RecordPart, type SchemaText, sourceKey, type TableMapping } from "./schema-map.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
+import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
 import { nothing, type SourceType } from "./schema-map-types.ts";
 import type { TableSettings } from "./settings.ts";
 
 export type PutOutcome =
   | { readonly kind: "ok" }
   /** The mapping has never seen this schema id. */
-  | { readonly kind: "unknown-schema"; readonly schemaId: number }
+  | { readonly kind: "unknown-schema"; readonly schemaId: number; readonly message: MessagePath | undefined }
   /** The mapping knows the id; its text must be brought. */
   | { readonly kind: "no-text"; readonly schemaId: number }
   /** A schemaless record has fields that ask for columns. */
@@ -109,8 +113,8 @@ function compileInferred(record: StructNode, extra: ColumnNode | undefined, mapp
   };
 }
 
-/** Puts the data behind the prefix. */
-type PayloadPut = (bytes: Uint8Array) => void;
+/** Puts the data behind the prefix; of a message that the mapping does not know yet, says which it is. */
+type PayloadPut = (bytes: Uint8Array) => MessagePath | undefined;
 
 /** `nodes` are all columns of the part; those that a schema does not fill are absent. */
 function compileById(
@@ -131,15 +135,15 @@ function compileById(
     let put = puts.get(schemaId);
     if (put === undefined) {
       const state = context.mapping.sources[sourceKey(part, schemaId)];
-      if (state === undefined) return { kind: "unknown-schema", schemaId };
+      if (state === undefined) return { kind: "unknown-schema", schemaId, message: messagePathOf(bytes) };
       if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
       const text = context.texts.get(schemaId);
       if (text === undefined) return { kind: "no-text", schemaId };
-      put = compilePayload(text, { part, whole, nodes, bound });
+      put = compilePayload(text, { part, whole, nodes, bound, schemaId, sources: context.mapping.sources });
       puts.set(schemaId, put);
     }
-    put(bytes);
-    return ok;
+    const message = put(bytes);
+    return message === undefined ? ok : { kind: "unknown-schema", schemaId, message };
   };
 }
 
@@ -148,10 +152,19 @@ interface PayloadTarget {
   readonly whole: ColumnNode | undefined;
   readonly nodes: readonly ColumnNode[];
   readonly bound: Bound;
+  readonly schemaId: number;
+  readonly sources: TableMapping["sources"];
 }
 
 function compilePayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
-  return schema.type === "AVRO" ? compileAvroPayload(schema.text, target) : compileJsonPayload(schema.text, target);
+  switch (schema.type) {
+    case "AVRO":
+      return compileAvroPayload(schema.text, target);
+    case "JSON":
+      return compileJsonPayload(schema.text, target);
+    case "PROTOBUF":
+      return compileProtobufPayload(schema, target);
+  }
 }
 
 /** Records lie flat in the row, any other value in one column; a schema of nothing but null has neither. */
@@ -174,13 +187,73 @@ function compileAvroPayload(text: string, target: PayloadTarget): PayloadPut {
       throw new BadRecord("malformed", `${cursor.end - cursor.at} bytes are left behind the value`);
     }
     for (let at = 0; at < absent.length; at += 1) putAbsent(absent[at] as ColumnNode, 0);
+    return undefined;
   };
+}
+
+/** The message's indexes stand between the id and the data; each message of the schema has a decoder of its own. */
+function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
+  const file = protobufFile(schema);
+  const { part, schemaId, sources } = target;
+  const puts = new Map<string, ProtobufPut>();
+  return (bytes) => {
+    const reader = new ProtobufReader(bytes, prefixBytes);
+    const path = readMessagePath(reader);
+    const key = path.join(".");
+    let put = puts.get(key);
+    if (put === undefined) {
+      const message = protobufMessageAt(file, path);
+      if (message === undefined) throw new BadRecord("malformed", `schema ${schemaId} has no message [${key}]`);
+      const state = sources[sourceKey(part, schemaId, path)];
+      if (state === undefined) return path;
+      if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
+      put = compileProtobufMessage(message, target);
+      puts.set(key, put);
+    }
+    put(reader);
+    return undefined;
+  };
+}
+
+type ProtobufPut = (reader: ProtobufReader) => void;
+
+function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget): ProtobufPut {
+  const source = protobufSourceType(message);
+  const node = source.kind === "nothing" ? undefined : nodeFor(source, target);
+  const absent = target.nodes.filter((other) => other !== node);
+  if (node === undefined) {
+    return (reader) => {
+      skipProtobuf(reader);
+      putAllAbsent(absent);
+    };
+  }
+  assert(node.kind === "struct", "a message is a struct");
+  const put = compileProtobuf(message, node, target.bound);
+  return (reader) => {
+    put(reader);
+    putAllAbsent(absent);
+  };
+}
+
+/** What a record of a Protobuf schema would name; undefined where that cannot be read, or the schema is of another kind. */
+function messagePathOf(bytes: Uint8Array): MessagePath | undefined {
+  try {
+    return readMessagePath(new ProtobufReader(bytes, prefixBytes));
+  } catch (cause) {
+    if (cause instanceof BadRecord) return undefined;
+    throw cause;
+  }
 }
 
 function compileJsonPayload(text: string, target: PayloadTarget): PayloadPut {
   const source = jsonSchemaSourceType(text);
   const node = nodeFor(source, target);
-  if (node === undefined) return () => putAllAbsent(target.nodes);
+  if (node === undefined) {
+    return () => {
+      putAllAbsent(target.nodes);
+      return undefined;
+    };
+  }
   const extra =
     target.part === "value" ? target.nodes.find((other) => other.id !== 0 && other !== target.whole) : undefined;
   const put = compileJsonSchema(source, {
@@ -192,6 +265,7 @@ function compileJsonPayload(text: string, target: PayloadTarget): PayloadPut {
   return (bytes) => {
     put(bytes, prefixBytes);
     putAllAbsent(absent);
+    return undefined;
   };
 }
 

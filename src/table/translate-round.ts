@@ -10,7 +10,7 @@ import type { Mark } from "./columns.ts";
 import { type DeadLetter, DeadLetters } from "./dead-letters.ts";
 import { BadRecord } from "./decode/bad-record.ts";
 import { mergeInferred } from "./decode/json-infer.ts";
-import type { RecordPart, SchemaText } from "./schema-map.ts";
+import { type MessagePath, type RecordPart, type SchemaText, sourceKey } from "./schema-map.ts";
 import { nothing, type SourceType } from "./schema-map-types.ts";
 import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult } from "./translate.ts";
 import { compileMetadata, isTimestampInRange, type MetadataPut, type RecordPlace } from "./translate-metadata.ts";
@@ -30,6 +30,8 @@ export type CoreOutcome =
 export interface UnknownSchema {
   readonly part: RecordPart;
   readonly schemaId: number;
+  /** What the record names, should the schema be Protobuf. */
+  readonly message: MessagePath | undefined;
 }
 
 export class RoundCore {
@@ -192,7 +194,7 @@ export class RoundCore {
       case "ok":
         return;
       case "unknown-schema":
-        this.#range.unknown.set(`${part}:${outcome.schemaId}`, { part, schemaId: outcome.schemaId });
+        this.#wantSchema({ part, schemaId: outcome.schemaId, message: outcome.message });
         return;
       case "no-text":
         this.#range.wanted.add(outcome.schemaId);
@@ -200,6 +202,13 @@ export class RoundCore {
       case "new-fields":
         this.#range.inferred = mergeInferred(this.#range.inferred, outcome.type);
     }
+  }
+
+  /** Of an id that nobody knows yet, one record speaks for all: only its schema says whether there are messages to tell apart. */
+  #wantSchema(unknown: UnknownSchema): void {
+    const isKnown = this.#plan.mapping.sources[sourceKey(unknown.part, unknown.schemaId)] !== undefined;
+    const key = sourceKey(unknown.part, unknown.schemaId, isKnown ? unknown.message : undefined);
+    if (!this.#range.unknown.has(key)) this.#range.unknown.set(key, unknown);
   }
 
   #letterAt(place: RecordPlace): Pick<DeadLetter, "topic" | "partition" | "offset" | "timestamp" | "mappingVersion"> {

@@ -148,6 +148,25 @@ describe("registering", () => {
     expect(await server.call("GET", "/subjects/s/versions")).toEqual([1, 2]);
   });
 
+  test("takes Protobuf: one id for one meaning, imports by reference, the descriptor for who asks", async () => {
+    await using server = await open();
+    const post = (subject: string, schema: string, references: readonly object[] = []): Promise<unknown> =>
+      server.call("POST", `/subjects/${subject}/versions`, { schema, schemaType: "PROTOBUF", references });
+    const base = 'syntax = "proto3"; package a; message A { int32 x = 1; }';
+    expect(await post("a", base)).toEqual({ id: 1 });
+    expect(await post("a", `${base.replace("int32", "\n  int32")} // the same`)).toEqual({ id: 1 });
+    const user = 'syntax = "proto3"; import "a.proto"; message M { a.A a = 1; }';
+    const references = [{ name: "a.proto", subject: "a", version: 1 }];
+    expect(await post("m", user)).toBe(42201);
+    expect(await post("m", user, references)).toEqual({ id: 2 });
+    expect(await post("a", base.replace("int32", "string"))).toBe(409);
+    expect(await post("a", base.replace("x = 1", "y = 1"))).toEqual({ id: 3 });
+    const { schema } = (await server.call("GET", "/schemas/ids/2?format=serialized")) as { schema: string };
+    expect(Buffer.from(schema, "base64").toString("latin1")).toContain("a.proto");
+    expect(await post("b", schema, references)).toEqual({ id: 4 });
+    expect(await post("c", schema, references)).toEqual({ id: 4 });
+  });
+
   test("refuses what is no schema, what breaks readers, and what is not served", async () => {
     await using server = await open();
     await server.call("POST", "/subjects/s/versions", a);
@@ -155,9 +174,9 @@ describe("registering", () => {
     expect(await server.call("POST", "/subjects/s/versions", {})).toBe(42201);
     expect(await server.call("POST", "/subjects/s/versions", { schema: `"${"x".repeat(200_000)}"` })).toBe(42201);
     expect(await server.call("POST", "/subjects/s/versions", ab)).toBe(409);
-    expect(
-      await server.call("POST", "/subjects/p/versions", { schema: 'syntax="proto3";', schemaType: "PROTOBUF" }),
-    ).toBe(42201);
+    expect(await server.call("POST", "/subjects/p/versions", { schema: 'syntax="proto3";', schemaType: "XML" })).toBe(
+      42201,
+    );
     expect(await server.call("POST", "/subjects/j/versions", { schema: '{"type":"nope"}', schemaType: "JSON" })).toBe(
       42201,
     );
@@ -213,7 +232,7 @@ describe("reading", () => {
     expect(await server.call("GET", "/schemas?latestOnly=true&subjectPrefix=a-k")).toMatchObject([
       { subject: "a-key", version: 2 },
     ]);
-    expect(await server.call("GET", "/schemas/types")).toEqual(["AVRO", "JSON"]);
+    expect(await server.call("GET", "/schemas/types")).toEqual(["JSON", "PROTOBUF", "AVRO"]);
     expect(await server.call("GET", "/contexts")).toEqual(["."]);
     expect(await server.call("GET", "/")).toEqual({});
     const { guid } = (await server.call("GET", "/schemas/ids/1")) as { guid: string };

@@ -81,7 +81,7 @@ export class Registry {
 
   /** Gives the schema its id. */
   register(type: SchemaText["type"], schema: unknown): number {
-    return this.#schemas.push({ type, text: JSON.stringify(schema) });
+    return this.#schemas.push({ type, text: type === "PROTOBUF" ? String(schema) : JSON.stringify(schema) });
   }
 
   readonly schemaById = async (schemaId: number): Promise<SchemaText | undefined> => this.#schemas[schemaId - 1];

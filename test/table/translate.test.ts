@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import type { Offset } from "../../src/base/ids.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
-import { buildMarker } from "../../src/protocol/records.ts";
+import { buildMarker, type NewRecord } from "../../src/protocol/records.ts";
 import { deadLetterSchema } from "../../src/table/dead-letters.ts";
 import type { PartitionSpec, Transform } from "../../src/table/iceberg/types.ts";
 import { evolve, initialMapping } from "../../src/table/schema-map.ts";
@@ -424,4 +424,23 @@ describe("M11 the same records under the same mapping make the same bytes", () =
     await failure;
     expect(() => closed.beginRound(plan)).toThrow("translator is closed");
   });
+});
+
+test("Protobuf records name their message, and each message of a schema has its columns", async () => {
+  const registry = new Registry();
+  const schemaId = registry.register(
+    "PROTOBUF",
+    'syntax = "proto3"; message A { int32 a = 1; message In { string s = 1; } } message B { bool b = 1; }',
+  );
+  const payload = (...bytes: readonly number[]): Partial<NewRecord> => ({
+    value: withSchemaId(schemaId, Uint8Array.from(bytes)),
+  });
+  // Indexes [0] in short and in full, [0, 0], [1], one that is not there, and one that is no path.
+  const records = [payload(0, 8, 5), payload(2, 0, 8, 6), payload(4, 0, 0, 10, 1, 120), payload(2, 2, 8, 1)];
+  const bad = [payload(2, 8, 8, 1), payload(255)];
+  const settings = tableSettings("schema-id", { metadataColumns: [] });
+  await using translator = inlineTranslator(registry);
+  const { mapping, result } = await translateAll(translator, settings, [rangeOf([...records, ...bad])]);
+  expect(mapping.schema.fields.slice(2).map(({ name }) => name)).toEqual(["a", "s", "b"]);
+  expect(result).toMatchObject({ rows: 4, deadLetters: 2 });
 });

@@ -35,7 +35,7 @@ function offsetMinutes(zone: string): number | undefined {
 const monthLengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /** Hinnant's days_from_civil; undefined for a day that its month has not. */
-function daysFromCivil(year: number, month: number, day: number): number | undefined {
+export function daysFromCivil(year: number, month: number, day: number): number | undefined {
   const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
   const length = month === 2 && isLeap ? 29 : (monthLengths[month - 1] ?? 0);
   if (day < 1 || day > length) return undefined;

@@ -1,0 +1,144 @@
+/** Proves that .proto files are read whole or refused with a reason, that layout does not matter, and that text and descriptor say the same. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { protobufTextOf, serializedProtobuf } from "../../src/registry/protobuf-descriptor.ts";
+import { parseProtobuf, protobufMessageAt } from "../../src/registry/protobuf-schema.ts";
+import { canonicalProtobuf, InvalidProtobuf } from "../../src/registry/protobuf-text.ts";
+
+const shop = `syntax = "proto3";
+package shop.v1;
+import "google/protobuf/timestamp.proto";
+option java_package = "com.shop";
+enum Kind { ZERO = 0; option allow_alias = true; NONE = 0; SOME = 2; }
+message Order {
+  string id = 1 [deprecated = true];
+  optional int64 amount = 2;
+  repeated Line lines = 3;
+  map<string, google.protobuf.Timestamp> times = 4;
+  oneof payment { string card = 5; Kind kind = 6; }
+  message Line { sint32 count = 1; Order parent = 2; enum Unit { PIECE = 0; } Unit unit = 3; }
+}
+message Other {}
+`;
+
+const canonical = (text: string, isNormalized = false): string => canonicalProtobuf(text, { isNormalized });
+
+describe("canonical text", () => {
+  test("does not know layout and comments, and is its own", () => {
+    const squeezed = shop.replaceAll(/\s+/g, " ").replace("message Order", "/* a ; } */ message Order // b\n");
+    expect(canonical(squeezed)).toBe(canonical(shop));
+    expect(canonical(canonical(shop))).toBe(canonical(shop));
+  });
+
+  test("keeps options of any shape", () => {
+    const text =
+      'syntax = "proto3";\noption (my.opt).part = { a: 1, b: ["x;", \'}\'], c: { d: -1.5e+3 } };\nmessage M {\n  int32 a = 1 [(o) = { x: 1 }, json_name = "b"];\n  reserved 2, 4 to max;\n}\n';
+    expect(canonical(text)).toContain('json_name = "b"]');
+    expect(canonical(canonical(text))).toBe(canonical(text));
+    expect(canonical(text)).toContain("[\"x;\", '}']");
+  });
+
+  test("normalised, does not know the order of fields, options and imports", () => {
+    const one = 'syntax = "proto3"; import "b"; import "a"; message M { int32 b = 2; int32 a = 1; } message A {}';
+    const other = 'syntax = "proto3"; import "a"; import "b"; message M { int32 a = 1; int32 b = 2; } message A {}';
+    expect(canonical(one)).not.toBe(canonical(other));
+    expect(canonical(one, true)).toBe(canonical(other, true));
+    expect(canonical(one, true).indexOf("message M")).toBeLessThan(canonical(one, true).indexOf("message A"));
+  });
+});
+
+describe("parsing", () => {
+  test("counts messages as indexes do", () => {
+    const file = parseProtobuf(shop, []);
+    expect(protobufMessageAt(file, [0])?.name).toBe("shop.v1.Order");
+    expect(protobufMessageAt(file, [0, 0])?.name).toBe("shop.v1.Order.Line");
+    expect(protobufMessageAt(file, [1])?.name).toBe("shop.v1.Other");
+    expect(protobufMessageAt(file, [2])).toBeUndefined();
+  });
+
+  test("follows imports of imports", () => {
+    const schema = 'syntax = "proto3"; import "a.proto"; message M { a.A a = 1; }';
+    const imports = [
+      { name: "a.proto", schema: 'syntax = "proto3"; package a; import "b.proto"; message A { b.B b = 1; }' },
+      { name: "b.proto", schema: 'syntax = "proto2"; package b; message B { required int32 x = 1; }' },
+    ];
+    expect(parseProtobuf(schema, imports).messages).toMatchObject([
+      {
+        name: "M",
+        fields: [{ type: { name: "a.A", fields: [{ type: { name: "b.B", fields: [{ label: "required" }] } }] } }],
+      },
+    ]);
+  });
+
+  test.each([
+    ["an unknown import", 'import "x.proto"; message M {}', /x.proto/],
+    ["an unknown type", "message M { Nope a = 1; }", /Nope/],
+    ["a number twice", "message M { int32 a = 1; int32 b = 1; }", /duplicate id 1/],
+    ["a number that protoc keeps", "message M { int32 a = 19000; }", /19000/],
+    ["a missing brace", "message M { int32 a = 1;", /not closed/],
+    ["a missing semicolon", "message M { int32 a = 1 }", /";"/],
+    ["something else", '{"type":"string"}', /./],
+  ])("refuses %s", (_, text, reason) => {
+    expect(() => parseProtobuf(`syntax = "proto3"; ${text}`, [])).toThrow(InvalidProtobuf);
+    expect(() => parseProtobuf(`syntax = "proto3"; ${text}`, [])).toThrow(reason);
+  });
+
+  test("of any text throws nothing but its refusal", () => {
+    const words = fc.constantFrom(
+      "message",
+      "M",
+      "{",
+      "}",
+      ";",
+      "=",
+      "1",
+      "int32",
+      "oneof",
+      "enum",
+      "[",
+      "]",
+      "map",
+      "<",
+      ">",
+      '"x"',
+      "import",
+      "option",
+      "extend",
+      "group",
+      "__proto__",
+      "constructor",
+    );
+    fc.assert(
+      fc.property(fc.array(words, { maxLength: 30 }), (list) => {
+        try {
+          parseProtobuf(canonical(list.join(" ")), []);
+        } catch (cause) {
+          expect(cause).toBeInstanceOf(InvalidProtobuf);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("descriptor", () => {
+  test("and text say the same", () => {
+    const file = parseProtobuf(shop, []);
+    const text = protobufTextOf(serializedProtobuf(file, "shop.proto"));
+    expect(text).toBeDefined();
+    expect(parseProtobuf(text ?? "", [])).toEqual(file);
+  });
+
+  test("of proto2 keeps groups and required fields", () => {
+    const file = parseProtobuf(
+      'syntax = "proto2"; message M { required int32 a = 1; repeated group G = 2 { optional string b = 1; } }',
+      [],
+    );
+    expect(parseProtobuf(protobufTextOf(serializedProtobuf(file, "m.proto")) ?? "", [])).toEqual(file);
+  });
+
+  test("is not taken for text, nor text for it", () => {
+    expect(protobufTextOf(shop)).toBeUndefined();
+    expect(() => protobufTextOf("////")).toThrow(InvalidProtobuf);
+  });
+});
