@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hashPassword } from "../src/auth/password-hash.ts";
 import { systemRuntime } from "../src/base/runtime.ts";
 import { type Broker, openBroker } from "../src/broker.ts";
-import { Authority, type Certificate } from "./support/certificates.ts";
+import { Authority, type Certificate, hasOpenssl } from "./support/certificates.ts";
 import { configOf, inProcess } from "./support/config.ts";
 import { authenticatePlain, authenticateScram, connectTo } from "./support/sasl-client.ts";
 
@@ -22,10 +22,12 @@ let alice: Certificate;
 let stranger: Certificate;
 
 beforeAll(async () => {
-  authority = new Authority(directory, "root");
-  authority.issue("server", "/CN=localhost");
-  alice = authority.issue("alice", "/O=Example/OU=Data/CN=Alice");
-  stranger = new Authority(directory, "elsewhere").issue("mallory", "/CN=Alice");
+  if (hasOpenssl) {
+    authority = new Authority(directory, "root");
+    authority.issue("server", "/CN=localhost");
+    alice = authority.issue("alice", "/O=Example/OU=Data/CN=Alice");
+    stranger = new Authority(directory, "elsewhere").issue("mallory", "/CN=Alice");
+  }
   const jwk = { ...publicKey.export({ format: "jwk" }), kid: "one", use: "sig" };
   writeFileSync(path("jwks.json"), JSON.stringify({ keys: [jwk] }));
   const hash = await hashPassword(Buffer.from("bob's password"), systemRuntime().random);
@@ -48,14 +50,7 @@ function settings(): Readonly<Record<string, string>> {
 
 function config(): string {
   const tls = `certificate: ${path("server.crt")}, key: ${path("server.key")}`;
-  return `
-listeners:
-  open: { port: 0 }
-  sasl:
-    port: 0
-    protocol: SASL_PLAINTEXT
-    mechanisms: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER]
-    allow_plain_without_tls: true
+  const encrypted = `
   encrypted: { port: 0, protocol: SASL_SSL, mechanisms: [PLAIN], tls: { ${tls} } }
   mutual:
     port: 0
@@ -64,7 +59,16 @@ listeners:
       ${tls.replace(", ", "\n      ")}
       client_auth: required
       client_ca: ${path("root.crt")}
-      principal_rules: ["RULE:CN=([^,]+),OU=Data,.*/$1@data/L"]
+      principal_rules: ["RULE:CN=([^,]+),OU=Data,.*/$1@data/L"]`;
+  return `
+listeners:
+  open: { port: 0 }
+  sasl:
+    port: 0
+    protocol: SASL_PLAINTEXT
+    mechanisms: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER]
+    allow_plain_without_tls: true
+${hasOpenssl ? encrypted : ""}
 sasl:
   users: { alice: { password: "alice's password" } }
   users_file: ${path("users")}
@@ -218,7 +222,7 @@ describe("OAUTHBEARER", () => {
   });
 });
 
-describe("TLS", () => {
+describe.skipIf(!hasOpenssl)("TLS", () => {
   const client = ({ certificate, key }: Certificate): Partial<KafkaConfig> => ({
     ssl: { ca: readFileSync(authority.certificate), cert: readFileSync(certificate), key: readFileSync(key) },
   });

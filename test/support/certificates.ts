@@ -1,5 +1,5 @@
 /** Certificates that a test makes for itself: a root of its own, and what it signs. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -47,6 +47,9 @@ export class Authority {
     return join(this.#directory, `${this.#name}.${extension}`);
   }
 }
+
+/** Without it nothing here can be made: suites that need certificates are skipped. */
+export const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
 
 function newKey(path: string): readonly string[] {
   return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", path];
