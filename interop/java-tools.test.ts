@@ -48,7 +48,7 @@ test("ClientCompatibilityTest succeeds with all that is there", async () => {
     "cluster-id-supported": true,
     "expect-record-too-large-exception": false,
     "create-topics-supported": true,
-    "describe-acls-supported": false,
+    "describe-acls-supported": true,
     "describe-configs-supported": true,
     "idempotent-producer-supported": true,
   };

@@ -153,6 +153,14 @@ export async function kafkaJars(): Promise<string> {
   return join(directory, "libs");
 }
 
+/** The connectors between files and topics, which Kafka Connect's runtime does not bring. */
+export async function connectFileJars(): Promise<string> {
+  const directory = await jars("connect-file", [
+    { group: "org.apache.kafka", artifact: "connect-file", version: versions.kafka },
+  ]);
+  return join(directory, "libs");
+}
+
 export async function sparkJars(): Promise<string> {
   const directory = await jars("spark", [
     { group: "org.apache.iceberg", artifact: "iceberg-spark-runtime-4.0_2.13", version: versions.iceberg },

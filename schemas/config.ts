@@ -3,6 +3,7 @@
  * it; the values that a process runs with have the type Settings. One file a layer, in the order of the layers.
  */
 import type { SettingsOf } from "../src/base/settings.ts";
+import { access } from "./config/access.ts";
 import { catalog } from "./config/catalog.ts";
 import { coordinator } from "./config/coordinator.ts";
 import { log } from "./config/log.ts";
@@ -10,10 +11,13 @@ import { metadata } from "./config/metadata.ts";
 import { node } from "./config/node.ts";
 import { objectStore } from "./config/object-store.ts";
 import { registry } from "./config/registry.ts";
+import { security } from "./config/security.ts";
 import { server } from "./config/server.ts";
+import { share } from "./config/share.ts";
 import { stream } from "./config/stream.ts";
 import { table } from "./config/table.ts";
 import { telemetry } from "./config/telemetry.ts";
+import { transactions } from "./config/transactions.ts";
 
 export const settingsTable = {
   ...node,
@@ -22,10 +26,14 @@ export const settingsTable = {
   ...stream,
   ...log,
   ...coordinator,
+  ...transactions,
+  ...share,
   ...registry,
   ...table,
   ...catalog,
   ...server,
+  ...access,
+  ...security,
   ...telemetry,
 };
 

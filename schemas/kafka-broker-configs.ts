@@ -21,7 +21,8 @@ function dynamic(type: ConfigRow["type"], fallback: string | null, doc: string, 
 }
 
 /** Kafka's own defaults of these are empty and the next synonym in line holds the number. */
-const hourNamed: Readonly<Record<string, string>> = {
+const lastNamed: Readonly<Record<string, string>> = {
+  "log.flush.scheduler.interval.ms": "9223372036854775807",
   "log.retention.hours": "168",
   "log.roll.hours": "168",
   "log.roll.jitter.hours": "0",
@@ -32,10 +33,10 @@ function topicDefaults(): Readonly<Record<string, BrokerConfigRow>> {
   for (const [topicName, config] of Object.entries<ConfigRow>(kafkaTopicConfigs)) {
     const synonyms = config.synonyms ?? [];
     for (const [rank, synonym] of synonyms.entries()) {
-      const isPlain = synonyms.length === 1 || !synonyms.some(({ name }) => name in hourNamed);
+      const isPlain = synonyms.length === 1 || !synonyms.some(({ name }) => name in lastNamed);
       rows[synonym.name] = {
         type: synonym.scale === 1 ? config.type : "int",
-        default: hourNamed[synonym.name] ?? (isPlain && rank === 0 ? config.default : null),
+        default: lastNamed[synonym.name] ?? (isPlain && rank === 0 ? config.default : null),
         doc: `Gives topics their default of ${topicName}. ${config.doc}`,
         dynamic: synonym.scale === 1,
         ...(config.check === undefined || synonym.scale !== 1 ? {} : { check: config.check }),

@@ -37,6 +37,8 @@ export type ConfigCheck =
   | { readonly kind: "list-of"; readonly values: readonly string[] }
   /** -1 (the library's choice), or 1 to 9. */
   | { readonly kind: "gzip-level" }
+  /** latest, earliest, or `by_duration:` and an ISO 8601 duration. */
+  | { readonly kind: "offset-reset" }
   /** `partition:broker` pairs, or `*`. */
   | { readonly kind: "throttled-replicas" };
 

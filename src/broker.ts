@@ -1,8 +1,8 @@
 /** The process: the core over this machine's clock, disk and stores, with sockets in front and background work beside it. */
-import { type AddressInfo, createServer } from "node:net";
 import { resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import type { Settings } from "../schemas/config.ts";
+import { type LogComponent, LogLevels, logLevelOf } from "./base/log-levels.ts";
 import { type Clock, type Runtime, systemRuntime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
 import type { Logger } from "./base/telemetry.ts";
@@ -11,19 +11,18 @@ import { type Core, openCore } from "./core.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { collectMetrics, coreMetrics, storeMetrics } from "./exported-metrics.ts";
 import { clusterIdText } from "./handlers/cluster-view.ts";
-import { kafkaLimits, objectStoreLimits, stateLogLimitsOf, storePrices } from "./limits.ts";
+import { objectStoreLimits, stateLogLimitsOf, storePrices } from "./limits.ts";
+import { openListeners, planListeners } from "./listeners.ts";
 import type { Topic } from "./metadata/image.ts";
 import { inDataBucket, openMetadataLog } from "./metadata/open.ts";
 import { openObjectStore } from "./object-store/open.ts";
 import { requireConditionalWrites } from "./object-store/probe.ts";
-import { dispatcher } from "./protocol/dispatch.ts";
 import type { CompatibilityLevel } from "./registry/compatibility.ts";
 import { registryErrorWords, registryRoutes } from "./registry/routes.ts";
 import { SchemaRegistry } from "./registry/schema-registry.ts";
 import { openSchemaTopic } from "./schema-topic.ts";
 import { adminRoutes } from "./server/admin-routes.ts";
 import { type HttpServer, openHttpServer } from "./server/http.ts";
-import { openKafkaListener } from "./server/kafka-listener.ts";
 import { isOwnStore, metadataLogDeps, storeUrlOf } from "./stores.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-catalog-server.ts";
 import { openTables, type Tables } from "./tables.ts";
@@ -37,6 +36,8 @@ export interface Broker extends AsyncDisposable {
   readonly addresses: {
     /** host:port */
     readonly kafka: string;
+    /** The same by name of the listener. */
+    readonly listeners: ReadonlyMap<string, string>;
     /** "" when the registry is off. */
     readonly registry: string;
     readonly catalog: string;
@@ -53,8 +54,9 @@ export async function openBroker(config: Config): Promise<Broker> {
   const settings = { ...config.settings, dataDirectory: resolve(config.settings.dataDirectory) };
   const runtime = systemRuntime();
   const { clock } = runtime;
+  const logLevels = new LogLevels(logLevelOf(settings.loggingLevel));
   const logger = openLogger({
-    level: settings.loggingLevel as Parameters<typeof openLogger>[0]["level"],
+    levels: logLevels,
     repeatsMax: settings.loggingRepeatsMax,
     repeatsMs: settings.loggingRepeatsMs,
     clock,
@@ -84,12 +86,9 @@ export async function openBroker(config: Config): Promise<Broker> {
   const warehouse = await openWarehouse({ settings, storeUrl, storeDeps });
   opened.use(warehouse.files);
 
-  // The node registers under the port that clients will use, so a free one is chosen before anything listens.
-  const kafkaPort = settings.kafkaPort === 0 ? await freePort(settings.kafkaHost) : settings.kafkaPort;
-  const advertised = {
-    host: settings.kafkaAdvertisedHost || reachable(settings.kafkaHost),
-    port: settings.kafkaAdvertisedPort || kafkaPort,
-  };
+  // The node registers under the ports that clients will use, so they are chosen before anything listens.
+  const planned = await planListeners(config.listeners);
+  const [{ advertised }] = planned;
   const core = opened.use(
     await openCore({
       settings,
@@ -98,9 +97,11 @@ export async function openBroker(config: Config): Promise<Broker> {
       metadataLog,
       store,
       logger,
+      logLevels,
       metrics: coreMetrics(metrics),
       mirrorsMetadata: settings.metadataMirrorEnabled && settings.metadataUrl !== inDataBucket,
       advertised,
+      endpoints: new Map(planned.map(({ settings: { name }, advertised }) => [name, advertised])),
       fatal,
       becomesTable: (topic) => config.tables.some((table) => table.topic === topic),
     }),
@@ -147,31 +148,16 @@ export async function openBroker(config: Config): Promise<Broker> {
       schemas,
       warehouse: warehouse.files,
       runtime,
-      logger,
+      logger: logger.child({ component: "table" satisfies LogComponent }),
       metrics,
       version,
       catalogUrl: catalog.url,
     }),
   );
 
-  const kafka = opened.use(
-    await openKafkaListener({
-      name: "PLAINTEXT",
-      host: settings.kafkaHost,
-      port: kafkaPort,
-      dispatcher: dispatcher(core.handlers),
-      limits: kafkaLimits(settings),
-      slabs: core.slabs,
-      clock,
-      logger,
-      metrics: {
-        connections: metrics.connections,
-        requestBytesHeld: metrics.requestBytesHeld,
-        requestSeconds: metrics.requestSeconds,
-        requestsInFlight: metrics.requestsInFlight,
-      },
-      failed: (cause, api) => logger.error("a request failed in its handler", { api, cause }),
-    }),
+  const listening = logger.child({ component: "server" satisfies LogComponent });
+  const listeners = opened.use(
+    await openListeners({ planned, config, settings, core, runtime, logger: listening, metrics }),
   );
   const surface = {
     metrics: () => registryOfMetrics.render(),
@@ -199,7 +185,8 @@ export async function openBroker(config: Config): Promise<Broker> {
   const parts = opened.move();
   return {
     addresses: {
-      kafka: `${advertised.host}:${kafka.port}`,
+      kafka: `${advertised.host}:${planned[0].port}`,
+      listeners: new Map(Array.from(listeners.all, ([name, { host, port }]) => [name, `${host}:${port}`])),
       registry: registry?.url ?? "",
       catalog: catalog.url,
       http: admin.url,
@@ -276,21 +263,5 @@ function offsetsOf({ metadata, log }: Core, name: string): readonly { readonly s
     const lookup = log.partition((topic as Topic).id, index);
     if (lookup.kind !== "here") return { start: 0, end: 0 };
     return { start: lookup.partition.logStart, end: lookup.partition.highWatermark };
-  });
-}
-
-/** What a client on this machine connects to. */
-function reachable(host: string): string {
-  return host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
-}
-
-function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, host, () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
   });
 }

@@ -6,6 +6,16 @@ import { type CatalogSettings, catalogSettings, lakeShape, tableSettings, topics
 import { checkLake } from "./config/lake-checks.ts";
 import { ConfigRefused, didYouMean, type Origin, type Problem, sortProblems } from "./config/problem.ts";
 import { readShape } from "./config/read.ts";
+import {
+  type ListenerSettings,
+  listenerSettings,
+  listenersShape,
+  type SaslSettings,
+  saslSettings,
+  saslShape,
+  simpleListener,
+} from "./config/security.ts";
+import { checkSecurity } from "./config/security-checks.ts";
 import { showShape } from "./config/show.ts";
 import { type MapTree, parseTree, type Substitutions, substituted, type Tree } from "./config/tree.ts";
 import type { TableSettings } from "./table/settings.ts";
@@ -14,6 +24,9 @@ export interface Config {
   readonly settings: Settings;
   readonly catalogs: ReadonlyMap<string, CatalogSettings>;
   readonly tables: readonly TableSettings[];
+  /** At least one; the first is what tools and other brokers are told. */
+  readonly listeners: readonly [ListenerSettings, ...ListenerSettings[]];
+  readonly sasl: SaslSettings;
   /** Said, but of no effect: for the log. */
   readonly warnings: readonly string[];
   /** Plain data of everything in force, defaults included, secrets masked. */
@@ -68,8 +81,12 @@ export function readConfig(sources: ConfigSources): Config {
     tableSettings(topic, value, [...catalogs.keys()]),
   );
   problems.push(...checkLake(catalogs, tables, tree));
+  const settings = readSettings(tree);
+  const listeners = readListeners(tree, settings);
+  const sasl = saslSettings(readShape(saslShape, childOrEmpty(tree, "sasl"), "sasl", []));
+  problems.push(...checkSecurity(listeners, sasl, tree));
   if (problems.length > 0) throw new ConfigRefused(sortProblems(problems));
-  return { settings: readSettings(tree), catalogs, tables, warnings, shown: showShape(fileShape, tree) };
+  return { settings, catalogs, tables, listeners, sasl, warnings, shown: showShape(fileShape, tree) };
 }
 
 /** Lays variables and flags over the file, so that one reading sees the strongest of each. Returns warnings. */
@@ -133,6 +150,12 @@ function readSettings(tree: MapTree): Settings {
     return [name, readShape(shapeOf(setting), found ?? absent, setting.key, [])] as const;
   });
   return Object.fromEntries(values) as unknown as Settings;
+}
+
+function readListeners(tree: MapTree, settings: Settings): Config["listeners"] {
+  const named = readShape(listenersShape, childOrEmpty(tree, "listeners"), "listeners", []);
+  const [first, ...more] = Array.from(named, ([name, value]) => listenerSettings(name, value));
+  return first === undefined ? [simpleListener(settings)] : [first, ...more];
 }
 
 function readCatalogs(tree: MapTree): ReadonlyMap<string, CatalogSettings> {

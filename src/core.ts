@@ -3,24 +3,43 @@
  * (broker.ts) and the simulation run the same.
  */
 import type { Settings } from "../schemas/config.ts";
+import type { Authorizer } from "./access/authorizer.ts";
+import type { ClientQuotas } from "./access/client-quotas.ts";
 import type { Disk } from "./base/disk.ts";
+import type { LogComponent, LogLevels } from "./base/log-levels.ts";
 import type { Runtime } from "./base/runtime.ts";
 import { Slabs } from "./base/slabs.ts";
-import type { Gauge, Logger } from "./base/telemetry.ts";
+import type { Counter, Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
+import { guardedHandlers, openAuthorizer, openClientQuotas } from "./guarded-handlers.ts";
+import { aclHandlers } from "./handlers/acls.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
+import { clientQuotasHandlers } from "./handlers/client-quotas.ts";
+import { ClientTelemetry } from "./handlers/client-telemetry.ts";
 import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
+import type { ClusterView } from "./handlers/cluster-view.ts";
 import { configLayers } from "./handlers/config-layers.ts";
+import { delegationTokenHandlers } from "./handlers/delegation-tokens.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
-import { initProducerIdHandler, ProducerIds } from "./handlers/init-producer-id.ts";
-import { forgetDeletedTopics } from "./handlers/internal-topics.ts";
+import { followTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
 import { produceHandler, throttleMs } from "./handlers/produce.ts";
+import { saslHandlers } from "./handlers/sasl.ts";
+import { scramCredentialsHandlers } from "./handlers/scram-credentials.ts";
+import { openShare, type ShareParts } from "./handlers/share-handlers.ts";
 import { staticConfigs } from "./handlers/static-configs.ts";
-import { fetchSessionLimits, logLimits, metadataLimits, mirrorLimits, streamLimits } from "./limits.ts";
+import { openTransactions, type Transactions } from "./handlers/transaction-handlers.ts";
+import {
+  clientTelemetryLimits,
+  fetchSessionLimits,
+  logLimits,
+  metadataLimits,
+  mirrorLimits,
+  streamLimits,
+} from "./limits.ts";
 import { FetchWait } from "./log/fetch-wait.ts";
 import { type LocalLog, openLog } from "./log/local-log.ts";
 import { effectiveTopicConfig } from "./log/topic-config.ts";
@@ -46,11 +65,15 @@ export interface CoreOptions {
   /** Closed by the caller, after the core. */
   readonly store: ObjectStore;
   readonly logger: Logger;
+  /** What the logger heeds, so that clients can change it. */
+  readonly logLevels: LogLevels;
   readonly metrics: CoreMetrics;
   /** Whether the metadata log is copied into the store; it need not be when that is where it is. */
   readonly mirrorsMetadata: boolean;
   /** Where clients reach this broker. */
   readonly advertised: { readonly host: string; readonly port: number };
+  /** The same by listener, where there are several. */
+  readonly endpoints?: ClusterView["endpoints"];
   /** The node cannot go on: the process must stop without another ack. May be called more than once. */
   readonly fatal: (cause: unknown) => void;
   /** Lets a simulation plant a fault below everything else. */
@@ -63,6 +86,9 @@ export interface CoreOptions {
 
 export interface CoreMetrics extends StreamMetrics {
   readonly metadataMirrorLag: Gauge;
+  readonly accessDenied: Counter;
+  readonly throttledRequests: Counter;
+  readonly throttledSeconds: Counter;
 }
 
 export interface Core extends AsyncDisposable {
@@ -72,19 +98,22 @@ export interface Core extends AsyncDisposable {
   readonly slabs: Slabs;
   readonly log: LocalLog;
   readonly coordinator: GroupCoordinator;
+  readonly clientTelemetry: ClientTelemetry;
   readonly handlers: Handlers;
+  readonly quotas: ClientQuotas;
 }
 
 /** Resolves when the WAL is recovered and partitions are opening. Disposing makes everything appended durable and uploads it. */
 export async function openCore(options: CoreOptions): Promise<Core> {
-  const { settings, runtime, logger, fatal, advertised } = options;
+  const { settings, runtime, fatal, advertised } = options;
+  const loggerOf = (component: LogComponent): Logger => options.logger.child({ component });
   await using opened = new AsyncDisposableStack();
   const mirror = opened.use(
     new Mirror({
       log: options.metadataLog,
       store: options.store,
       clock: runtime.clock,
-      logger,
+      logger: loggerOf("metadata"),
       limits: mirrorLimits(settings),
       lag: options.metrics.metadataMirrorLag,
     }),
@@ -95,12 +124,12 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       nodeId: settings.nodeId as MetadataClient["nodeId"],
       node: { ...advertised, rack: null },
       runtime,
-      logger,
+      logger: loggerOf("metadata"),
       limits: metadataLimits(settings),
       failed: fatal,
     }),
   );
-  const wal = await makeWal({ ...options, metadata });
+  const wal = await makeWal({ ...options, logger: loggerOf("stream"), metadata });
   if (options.mirrorsMetadata) mirror.follow(metadata);
   const slabs = new Slabs();
   const storage = opened.use(
@@ -110,7 +139,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       metadata,
       runtime,
       limits: streamLimits(settings, options.store),
-      logger,
+      logger: loggerOf("stream"),
       metrics: options.metrics,
       fatal,
       released: (bytes) => slabs.release(bytes),
@@ -124,34 +153,69 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       storage,
       runtime,
       slabs,
-      logger,
+      logger: loggerOf("log"),
       limits: logLimits(settings),
       topicConfig: (topic) => effectiveTopicConfig(configLayers(configView, topic.configs)),
-      transactions: "refused",
+      transactions: "accepted",
       holdRetention: (topicId, partition) =>
         retentionHold(metadata.image, options.becomesTable ?? (() => false), { topicId, partition }),
       failed: fatal,
     }),
   );
-  const failed = (cause: unknown): void => logger.error("a coordinator's background work failed", { cause });
-  const coordinator = opened.use(
-    new GroupCoordinator(groupCoordinatorOptions({ settings, metadata, log, runtime, failed })),
+  const failed = (cause: unknown): void =>
+    loggerOf("coordinator").error("a coordinator's background work failed", { cause });
+  const share = opened.use(openShare({ settings, metadata, log, runtime, advertised, failed }));
+  const groupOptions = groupCoordinatorOptions({ settings, metadata, log, runtime, failed });
+  const coordinator = opened.use(new GroupCoordinator({ ...groupOptions, shareServices: share.services }));
+  opened.use(followTopics(metadata, coordinator, failed));
+  const transactions = opened.use(openTransactions({ settings, metadata, log, runtime, coordinator, failed }));
+  const clientTelemetry = opened.use(
+    new ClientTelemetry({ metadata, runtime, limits: clientTelemetryLimits(settings) }),
   );
-  opened.use(forgetDeletedTopics(metadata, coordinator, failed));
-  const handlers = makeHandlers({ ...options, metadata, storage, log, coordinator });
+  const authorizer = openAuthorizer({ ...options, metadata, denials: options.metrics.accessDenied });
+  if (authorizer !== undefined) opened.use(authorizer);
+  const quotas = opened.use(openClientQuotas({ ...options, metadata }));
+  const served = { metadata, storage, log, coordinator, transactions, share, clientTelemetry, authorizer };
+  const ofCore = makeHandlers({ ...options, ...served });
+  const handlers = guardedHandlers(ofCore, { settings, runtime, metadata, authorizer, quotas });
   const parts = opened.move();
-  return { metadata, storage, slabs, log, coordinator, handlers, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return {
+    metadata,
+    storage,
+    slabs,
+    log,
+    coordinator,
+    clientTelemetry,
+    handlers,
+    quotas,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
 }
 
-function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" | "log" | "coordinator">): Handlers {
-  const { settings, runtime, metadata, storage, log, coordinator, advertised } = options;
+function makeHandlers(
+  options: CoreOptions &
+    Pick<Core, "metadata" | "storage" | "log" | "coordinator" | "clientTelemetry"> & {
+      readonly transactions: Transactions;
+      readonly share: ShareParts;
+      readonly authorizer: Authorizer | undefined;
+    },
+): Handlers {
+  const { settings, runtime, metadata, storage, log, coordinator, transactions } = options;
+  const { advertised, endpoints, authorizer, logLevels } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
   const handlers: Handlers = {
-    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, served }),
+    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, endpoints, served, logLevels }),
     ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
+    ...transactions.handlers,
+    ...options.share.handlers(coordinator),
+    ...options.clientTelemetry.handlers(),
+    ...saslHandlers(),
+    ...scramCredentialsHandlers({ metadata }),
+    ...delegationTokenHandlers({ metadata, runtime, limits: settings }),
     produce: produceHandler({
       ...data,
+      transactions: transactions.gate,
       clock: runtime.clock,
       throttleMs: () => throttleMs(storage.fullness, settings.produceThrottleMsMax),
     }),
@@ -160,13 +224,15 @@ function makeHandlers(options: CoreOptions & Pick<Core, "metadata" | "storage" |
       sessions: new FetchSessions({ ...runtime, limits: fetchSessionLimits(settings) }),
       wait: new FetchWait({ clock: runtime.clock, limits: settings }),
       limits: settings,
+      ...(authorizer === undefined
+        ? {}
+        : { mayRead: (topic, context) => authorizer.access("fetch", context).may("read", "topic", topic) }),
     }),
     listOffsets: listOffsetsHandler(data),
     offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
     deleteRecords: deleteRecordsHandler(data),
-    initProducerId: initProducerIdHandler({
-      ids: new ProducerIds({ metadata, blockSize: settings.producerIdBlockSize }),
-    }),
+    ...clientQuotasHandlers({ metadata, limits: settings }),
+    ...aclHandlers({ metadata, audit: authorizer?.audit ?? "off", limits: settings }),
   };
   return handlers;
 }

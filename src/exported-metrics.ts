@@ -1,7 +1,9 @@
 /** What the parts know, as the metrics table names it: gauges and counters that are read when somebody scrapes. */
+import { quotaKeys } from "./access/quota-entity.ts";
 import type { Core, CoreMetrics } from "./core.ts";
 import type { ObjectStoreMetrics } from "./object-store/measured.ts";
 import type { StorePrices } from "./object-store/prices.ts";
+import { apiNames } from "./protocol/api-table.ts";
 import type { MetricRegistry } from "./telemetry/metrics.ts";
 import type { Metrics, metricsTable } from "./telemetry/metrics-table.ts";
 
@@ -11,6 +13,11 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
   for (const because of ["unnamed", "orphan"]) metrics.garbageObjects.add(0, { because });
   metrics.mergedBytes.add(0);
   metrics.walIsAlone.set(0); // Stays so in a WAL that is not replicated.
+  for (const api of apiNames) metrics.accessDenied.add(0, { api });
+  for (const quota of quotaKeys) {
+    metrics.throttledRequests.add(0, { quota });
+    metrics.throttledSeconds.add(0, { quota });
+  }
   for (const winner of ["first", "second"]) metrics.hedgedUploads.add(0, { winner });
   return {
     generationsQueued: metrics.generationsQueued,
@@ -21,6 +28,9 @@ export function coreMetrics(metrics: Metrics): CoreMetrics {
     metadataMirrorLag: metrics.metadataMirrorLag,
     unreadableReads: metrics.unreadableReads,
     hedgedUploads: metrics.hedgedUploads,
+    accessDenied: metrics.accessDenied,
+    throttledRequests: metrics.throttledRequests,
+    throttledSeconds: metrics.throttledSeconds,
     mergedBytes: metrics.mergedBytes,
     garbageObjects: metrics.garbageObjects,
   };
@@ -58,6 +68,7 @@ export function collectMetrics(registry: MetricRegistry<typeof metricsTable>, co
       "groupLag",
       "groupOffset",
       "groupMembers",
+      "clientMetric",
       "objects",
       "metadataSeq",
     ],
@@ -70,6 +81,7 @@ export function collectMetrics(registry: MetricRegistry<typeof metricsTable>, co
       for (const object of image.objects()) objects[object.kind] += 1;
       for (const [kind, count] of Object.entries(objects)) metrics.objects.set(count, { kind });
       metrics.metadataSeq.set(image.seq);
+      showClients(metrics, core);
     },
   );
 }
@@ -106,5 +118,11 @@ function showGroups(metrics: Metrics, { coordinator, log, metadata }: Core): voi
       const lookup = topicId === undefined ? undefined : log.partition(topicId, at.partition);
       if (lookup?.kind === "here") metrics.groupLag.set(Math.max(0, lookup.partition.highWatermark - offset), labels);
     }
+  }
+}
+
+function showClients(metrics: Metrics, { clientTelemetry }: Core): void {
+  for (const { metric, clientId, clientInstanceId, attributes, value } of clientTelemetry.samples()) {
+    metrics.clientMetric.set(value, { metric, client_id: clientId, client_instance_id: clientInstanceId, attributes });
   }
 }

@@ -1,5 +1,6 @@
 /** From the flat table of settings to the limits that parts ask for, where their names are not the same. */
 import type { Settings } from "../schemas/config.ts";
+import type { ClientTelemetryLimits } from "./handlers/client-telemetry.ts";
 import type { FetchSessionLimits } from "./handlers/fetch-session.ts";
 import type { LogLimits } from "./log/local-log.ts";
 import type { StateLogLimits } from "./log/state-log.ts";
@@ -94,6 +95,8 @@ export function stateLogLimitsOf(settings: Settings): StateLogLimits {
 export function kafkaLimits(settings: Settings): KafkaListenerLimits {
   return {
     requestBytesMax: settings.requestBytesMax,
+    strangerRequestBytesMax: settings.strangerRequestBytesMax,
+    authenticationMsMax: settings.authenticationMsMax,
     smallRequestBytesMax: settings.smallRequestBytesMax,
     requestElementsMax: settings.requestElementsMax,
     requestsInFlightMax: settings.requestsInFlightMax,
@@ -149,5 +152,14 @@ export function compactorLimits(settings: Settings): CompactorLimits {
     expiredGraceMs: settings.tableExpiredGraceMs,
     expiredFilesMax: settings.tableExpiredFilesMax,
     expiredListsMax: settings.tableExpiredListsMax,
+  };
+}
+
+export function clientTelemetryLimits(settings: Settings): ClientTelemetryLimits {
+  return {
+    clientsMax: settings.metricsClientsMax,
+    pushBytesMax: settings.metricsPushBytesMax,
+    inflatedBytesMax: settings.metricsPushInflatedBytesMax,
+    pointsMax: settings.metricsPushPointsMax,
   };
 }

@@ -31,7 +31,19 @@ function ofLists(kafka: readonly Plain[], inlet: readonly Plain[], path: string)
 /** Lists whose elements are named by Kafka, not by the sequence. */
 const speaking = /(configs|synonyms|apiKeys|Features)$/;
 
-const namingFields = ["name", "topic", "topicId", "groupId", "key", "apiKey", "index", "partitionIndex", "partition"];
+const namingFields = [
+  "resourceName",
+  "name",
+  "topic",
+  "topicId",
+  "groupId",
+  "memberId",
+  "key",
+  "apiKey",
+  "index",
+  "partitionIndex",
+  "partition",
+];
 
 function named(list: readonly Plain[]): Map<string, Plain> {
   const map = new Map<string, Plain>();

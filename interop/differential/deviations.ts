@@ -1,5 +1,5 @@
 /** Where Inlet answers otherwise than Kafka on purpose, and why. Rendered into docs/compatibility.md. */
-import type { ApiName } from "../../src/protocol/api-table.ts";
+import { type ApiName, apiNames } from "../../src/protocol/api-table.ts";
 import type { Difference } from "./compare.ts";
 import type { Step } from "./step.ts";
 
@@ -23,7 +23,7 @@ export const deviations: readonly Deviation[] = [
     apis: ["createTopics", "describeConfigs"],
     what: "The default of `min.insync.replicas` is `DEFAULT_CONFIG`, not `DYNAMIC_DEFAULT_BROKER_CONFIG`.",
     why: "Kafka writes it into the cluster's configs for eligible leader replicas, which shared storage has no use for.",
-    matches: ({ path }) => path.includes("configs[min.insync.replicas]") && path.endsWith(".configSource"),
+    matches: ({ path }) => path.includes("configs[min.insync.replicas]") && /configSource$|synonyms/.test(path),
   },
   {
     apis: ["describeConfigs"],
@@ -41,8 +41,124 @@ export const deviations: readonly Deviation[] = [
     apis: ["incrementalAlterConfigs"],
     what: "An unknown operation is `INVALID_REQUEST` for its resource.",
     why: "Kafka fails on it, and answers all resources of the request with `UNKNOWN_SERVER_ERROR`.",
+    matches: (_difference, { body }) => JSON.stringify(body).search(/"configOperation":(-|[4-9])/) >= 0,
+  },
+  {
+    apis: ["listOffsets", "fetch"],
+    what: "An isolation level that does not exist is read as read_uncommitted.",
+    why: "Kafka fails on it and answers all partitions with `UNKNOWN_SERVER_ERROR`; no client sends one.",
+    matches: (_difference, { body }) => "isolationLevel" in body && ![0, 1].includes(body.isolationLevel as number),
+  },
+  {
+    apis: apiNames,
+    what: "Errors that Kafka leaves without a message have one.",
+    why: "It tells a person what to do.",
+    matches: ({ path, kafka, inlet }) =>
+      path.endsWith("rrorMessage") && (kafka === null || kafka === "") && inlet === "a text",
+  },
+  {
+    apis: ["produce"],
+    what: "The log start offset that comes with a refused batch is -1.",
+    why: "Kafka fills it for some refusals; clients look at it with `UNKNOWN_PRODUCER_ID` alone, which brokers do not send any more.",
+    matches: ({ path, inlet }) => path.endsWith("partitionResponses[].logStartOffset") && inlet === -1,
+  },
+  {
+    apis: ["fetch"],
+    what: "No session is made for a fetch without partitions.",
+    why: "It would be kept for nothing; the client goes on with full requests.",
+    matches: ({ path, inlet }, { body }) =>
+      path === "sessionId" && inlet === 0 && "topics" in body && body.topics?.length === 0,
+  },
+  {
+    apis: ["fetch"],
+    what: "With an error the list of aborted transactions is empty or null by the isolation level alone.",
+    why: "Both say that there are none.",
+    matches: ({ path, kafka, inlet }) =>
+      path.endsWith(".abortedTransactions") && [kafka, inlet].every((one) => JSON.stringify(one ?? []) === "[]"),
+  },
+  {
+    apis: ["describeConfigs"],
+    what: "A resource of an unknown type is refused alone.",
+    why: "Kafka refuses all resources of the request with it.",
+    matches: (_difference, { body }) =>
+      "resources" in body && body.resources.some(({ resourceType }) => ![2, 4, 8, 16, 32].includes(resourceType)),
+  },
+  {
+    apis: ["createTopics", "alterConfigs", "incrementalAlterConfigs"],
+    what: "`message.format.version` and `message.downconversion.enable` are taken and not kept.",
+    why: "Kafka 4 refuses what older clients and tools still send.",
+    matches: (_difference, { body }) => /"message\.(format|downconversion)\./.test(JSON.stringify(body)),
+  },
+  {
+    apis: ["produce"],
+    what: "Internal topics and wrong acks are refused before the batch is looked at.",
+    why: "Kafka looks at its magic and count first; either way the batch is refused.",
+    matches: ({ inlet }) => inlet === "INVALID_TOPIC_EXCEPTION" || inlet === "INVALID_REQUIRED_ACKS",
+  },
+  {
+    apis: ["apiVersions"],
+    what: "ListTransactions ends at version 1.",
+    why: "Version 2 adds a filter by a regular expression, which is not there yet.",
+    matches: ({ path }) => path === "apiKeys[66].maxVersion",
+  },
+  {
+    apis: ["apiVersions"],
+    what: "`kraft.version` ends at 0.",
+    why: "There is no quorum of KRaft here whose voters could be changed.",
+    matches: ({ path }) => /eatures\[kraft\.version\]/.test(path),
+  },
+  {
+    apis: ["createTopics", "alterConfigs", "incrementalAlterConfigs"],
+    what: "`remote.storage.enable` may be true.",
+    why: "Kafka refuses it where tiers are off; here every topic lives in the object store.",
+    matches: (_difference, { body }) => JSON.stringify(body).includes('"remote.storage.enable"'),
+  },
+  {
+    apis: ["createTopics"],
+    what: "`validateOnly` gives no topic id.",
+    why: "Kafka gives one that no topic will ever have.",
+    matches: ({ path }, { body }) =>
+      path === "topics[].topicId" && "validateOnly" in body && body.validateOnly === true,
+  },
+  {
+    apis: ["createPartitions"],
+    what: "An empty list of assignments is none.",
+    why: "It can mean nothing else, and @platformatic/kafka sends it.",
     matches: ({ kafka, path }, { body }) =>
-      (kafka === "UNKNOWN_SERVER_ERROR" || /Message$|Name$/.test(path)) &&
-      JSON.stringify(body).search(/"configOperation":(-|[4-9])/) >= 0,
+      JSON.stringify(body).includes('"assignments":[]') &&
+      (kafka === "INVALID_REPLICA_ASSIGNMENT" || path.endsWith("Message")),
+  },
+  {
+    apis: ["produce"],
+    what: "Bytes that are no batch are refused for their partition, as `INVALID_RECORD` or `CORRUPT_MESSAGE`.",
+    why: "Kafka stumbles over some of them before it looks at partitions, and refuses all of the request.",
+    matches: (_difference, { body }) => /"fault":"(length|cut)"/.test(JSON.stringify(body)),
+  },
+  {
+    apis: ["offsetDelete", "deleteGroups", "describeGroups"],
+    what: "A group without members is gone with its last offset.",
+    why: "Kafka keeps its empty shell until it cleans up.",
+    matches: ({ path, kafka, inlet }, { api }) =>
+      (inlet === "GROUP_ID_NOT_FOUND" && kafka === "NONE") ||
+      (api === "offsetDelete" && path === "topics[]" && inlet === undefined),
+  },
+  {
+    apis: apiNames,
+    what: "Where Kafka fails unexpectedly (`UNKNOWN_SERVER_ERROR`), the error says what is wrong.",
+    why: "A client can act on it.",
+    matches: ({ kafka, inlet }) => kafka === "UNKNOWN_SERVER_ERROR" && typeof inlet === "string" && inlet !== "NONE",
+  },
+  {
+    apis: ["joinGroup"],
+    what: "A refused join is answered with the member id that it gave.",
+    why: "Kafka leaves it out where it knows no such group; clients look at the error alone.",
+    matches: ({ path, kafka, inlet }) => path === "memberId" && kafka === "" && inlet === "stranger",
+  },
+  {
+    apis: ["describeGroups"],
+    what: "A group is described as soon as it has members.",
+    why: "Kafka describes its last state that is in the log, which may be none yet while the first members join.",
+    matches: ({ path, kafka }) =>
+      /^groups\[\]\.(groupState|protocolType|members)/.test(path) && ["Dead", "", undefined].includes(kafka as string),
   },
 ];

@@ -101,9 +101,11 @@ function print(seed: number, { steps, finding }: Awaited<ReturnType<typeof small
     const extra = mangle === undefined ? "" : ` ${inspect(mangle)}`;
     console.log(`  ${api} v${version} on ${connection}${extra} ${shown(body)}`);
   }
-  for (const { path, kafka, inlet } of finding?.differences ?? [])
+  for (const { path, kafka, inlet } of finding?.differences.slice(0, printedMax) ?? [])
     console.log(`    ${path}\n      kafka ${JSON.stringify(kafka)}\n      inlet ${JSON.stringify(inlet)}`);
 }
+
+const printedMax = 6;
 
 function shown(body: unknown): string {
   return inspect(body, { depth: 9, compact: true, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });

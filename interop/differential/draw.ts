@@ -33,6 +33,11 @@ export class Draw {
     return Array.from({ length: min + this.int(max - min + 1) }, make);
   }
 
+  /** The same, but none twice: of some APIs Kafka answers repeated entries once, by chance of its maps. */
+  distinct<T>(max: number, make: () => T, keyOf: (value: T) => unknown, min = 0): readonly T[] {
+    return [...new Map(this.some(max, make, min).map((value) => [keyOf(value), value])).values()];
+  }
+
   /** The lowest, the highest, or one between. */
   version(api: ApiName): number {
     const [min, max] = apis[api].request.versions;
@@ -44,9 +49,10 @@ export class Draw {
     return this.mostly(this.of([`${fresh}a`, `${fresh}b`]), oddTopics, 0.12);
   }
 
-  /** One that setup has made. */
-  knownTopic(): string {
-    return this.of([`${fresh}a`, `${fresh}b`]);
+  /** Not an internal one: what is in those is everybody's. */
+  ownTopic(): string {
+    const name = this.topic();
+    return name.startsWith("__") ? `${fresh}a` : name;
   }
 
   partition(): number {

@@ -81,7 +81,7 @@ export const themes = {
     "offsetForLeaderEpoch",
   ],
   members: ["joinGroup", "joinGroup", "syncGroup", "heartbeat", "leaveGroup", "offsetCommit", "describeGroups"],
-  offsets: ["offsetCommit", "offsetCommit", "offsetFetch", "offsetDelete", "joinGroup", "deleteGroups", "deleteTopics"],
+  offsets: ["offsetCommit", "offsetCommit", "offsetFetch", "offsetDelete", "joinGroup", "deleteGroups"],
   cluster: [
     "apiVersions",
     "describeCluster",

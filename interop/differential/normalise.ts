@@ -4,10 +4,11 @@
  */
 import { errorName } from "../../schemas/kafka/errors.ts";
 import { CorruptData } from "../../src/base/errors.ts";
+import { uuidZero } from "../../src/base/ids.ts";
 import { inflate } from "../../src/protocol/compression.ts";
 import { BatchView, splitBatches } from "../../src/protocol/record-batch.ts";
 import { fresh, type Step } from "./step.ts";
-import type { Outcome, Target } from "./target.ts";
+import { type Outcome, type Target, unknownId } from "./target.ts";
 
 /** JSON: texts, numbers, lists, records. */
 export type Plain = null | boolean | number | string | readonly Plain[] | { readonly [key: string]: Plain };
@@ -88,7 +89,7 @@ function text({ target }: Context, key: string, value: string): Plain {
   if (key === "host") return value === "" ? "" : "a host";
   if (key === "topicId") {
     for (const [name, id] of target.topicIds) if (id === value) return `id of ${name.replaceAll(target.prefix, fresh)}`;
-    return value;
+    return value === uuidZero || value === unknownId ? value : "another id";
   }
   const member = target.memberNames.get(value);
   if (member !== undefined) return member;

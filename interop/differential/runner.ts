@@ -27,7 +27,7 @@ export interface Result {
 const mayWait: ReadonlySet<ApiName> = new Set(["joinGroup", "syncGroup"]);
 /** Without an answer for so long a request counts as waiting. Kafka answers those that do not wait within a few ms. */
 const waitingMs = 250;
-const hangingMs = 15_000;
+const hangingMs = 5_000;
 
 export interface Broker {
   readonly bootstrap: string;

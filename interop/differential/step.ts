@@ -93,15 +93,12 @@ export interface BatchSpec {
   readonly baseOffset?: number;
   /** What is broken in it. */
   readonly fault?: BatchFault;
-  /** How often it stands there, one after another. */
-  readonly copies?: number;
 }
 
 export type BatchFault =
   | "crc"
   | "magic0"
   | "magic1"
-  | "magic3"
   | "compression"
   | "length"
   | "count"

@@ -15,8 +15,8 @@ export type Outcome =
   /** The answer does not follow the schema. */
   | { readonly kind: "undecodable"; readonly why: string };
 
-/** Two names that no broker gives out. */
-const unknownId = "00000000-0000-0000-0000-0000000000ff" as Uuid;
+/** An id that no broker gives out. */
+export const unknownId = "00000000-0000-0000-0000-0000000000ff" as Uuid;
 
 export class Target implements AsyncDisposable {
   readonly prefix: string;
@@ -92,7 +92,7 @@ export class Target implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const name of [...this.#connections.keys()]) await this.#forget(name);
+    for (const name of this.#connections.keys()) await this.#forget(name);
   }
 
   async #connection(name: string): Promise<RawClient> {
@@ -210,8 +210,7 @@ export class Target implements AsyncDisposable {
             baseSequence: spec.producer.sequence,
           }),
     });
-    const whole = spec.fault === undefined ? bytes : broken(Uint8Array.from(bytes), spec.fault);
-    return joined(Array.from({ length: spec.copies ?? 1 }, () => whole));
+    return spec.fault === undefined ? bytes : broken(Uint8Array.from(bytes), spec.fault);
   }
 }
 
@@ -228,7 +227,6 @@ function broken(bytes: Uint8Array, fault: BatchFault): Uint8Array {
       return bytes;
     case "magic0":
     case "magic1":
-    case "magic3":
       view.setInt8(16, Number(fault.slice(5)));
       return bytes;
     case "compression":

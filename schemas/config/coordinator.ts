@@ -37,6 +37,27 @@ export const coordinator = {
     min: 1,
     doc: "Longest session timeout that a member may ask for.",
   }),
+  groupConsumerSessionMs: setting({
+    key: "group.consumer.session.ms",
+    type: "ms",
+    default: 45_000,
+    min: 1,
+    doc: "A member of the consumer protocol that sends no heartbeat for this long is taken for gone.",
+  }),
+  groupConsumerHeartbeatIntervalMs: setting({
+    key: "group.consumer.heartbeat.interval.ms",
+    type: "ms",
+    default: 5000,
+    min: 1,
+    doc: "How often members of the consumer protocol are told to send heartbeats.",
+  }),
+  groupConsumerAssignmentIntervalMs: setting({
+    key: "group.consumer.assignment.interval.ms",
+    type: "ms",
+    default: 1000,
+    min: 0,
+    doc: "Between two assignments of a group of the consumer protocol, so that members that join together cost one.",
+  }),
   groupOffsetMetadataBytesMax: setting({
     key: "group.offset.metadata.bytes.max",
     type: "bytes",

@@ -1,4 +1,4 @@
-import { setting } from "../../src/base/settings.ts";
+import { KiB, MiB, setting } from "../../src/base/settings.ts";
 
 export const telemetry = {
   loggingLevel: setting({
@@ -31,5 +31,37 @@ export const telemetry = {
     min: 1,
     max: 10_000_000,
     doc: "Label combinations kept for one metric; further ones are counted as dropped.",
+  }),
+  metricsClientsMax: setting({
+    key: "metrics.clients.max",
+    type: "integer",
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    doc: "Clients whose pushed metrics (KIP-714) are kept; past it the one that was silent longest is forgotten.",
+  }),
+  metricsPushBytesMax: setting({
+    key: "metrics.push.bytes.max",
+    type: "bytes",
+    default: 1 * MiB,
+    min: 1 * KiB,
+    max: 64 * MiB,
+    doc: "Largest push of a client's metrics, compressed.",
+  }),
+  metricsPushInflatedBytesMax: setting({
+    key: "metrics.push.inflated.bytes.max",
+    type: "bytes",
+    default: 8 * MiB,
+    min: 1 * KiB,
+    max: 256 * MiB,
+    doc: "Largest push of a client's metrics, once inflated.",
+  }),
+  metricsPushPointsMax: setting({
+    key: "metrics.push.points.max",
+    type: "integer",
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    doc: "Metrics kept of one client; further ones of a push are left out.",
   }),
 };

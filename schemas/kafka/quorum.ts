@@ -1,4 +1,4 @@
-/** The metadata quorum, the features of the cluster, and who belongs to it. */
+/** The metadata quorum and the features of the cluster. */
 import {
   array,
   between,
@@ -128,26 +128,6 @@ export const updateFeaturesResponse = message({
       ),
       [],
     ),
-  },
-});
-
-export const unregisterBrokerRequest = message({
-  name: "UnregisterBrokerRequest",
-  versions: [0, 0],
-  flexible: 0,
-  fields: {
-    brokerId: int32,
-  },
-});
-
-export const unregisterBrokerResponse = message({
-  name: "UnregisterBrokerResponse",
-  versions: [0, 0],
-  flexible: 0,
-  fields: {
-    throttleTimeMs: optional(int32, 0),
-    errorCode: int16,
-    errorMessage: nullable(string),
   },
 });
 

@@ -73,7 +73,7 @@ export const shareFetchResponse = message({
             acknowledgeErrorCode: optional(int16, 0),
             acknowledgeErrorMessage: optional(nullable(string), null),
             currentLeader: optional(leaderIdAndEpoch, noLeader),
-            records: nullable(recordViews),
+            records: recordViews,
             acquiredRecords: array(struct({ firstOffset: int64, lastOffset: int64, deliveryCount: int16 })),
           }),
         ),

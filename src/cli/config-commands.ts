@@ -3,6 +3,8 @@ import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { stringify } from "yaml";
+import { hashPassword, passwordBytesMax } from "../auth/password-hash.ts";
+import { systemRuntime } from "../base/runtime.ts";
 import { renderJsonSchema, renderStarterYaml } from "../config/render.ts";
 import { defaultFile, loadConfig } from "../config.ts";
 import type { Context } from "./context.ts";
@@ -29,6 +31,10 @@ export function addConfigCommands(program: Command, context: Context): void {
     .command("schema")
     .description("print the JSON Schema of the YAML file")
     .action(() => context.terminal.out(renderJsonSchema()));
+  config
+    .command("hash-password")
+    .description("read a password from standard input and print its hash, for sasl.users and sasl.users_file")
+    .action(() => printHash(context));
 }
 
 function init(context: Context, file: string, isForced: boolean): void {
@@ -51,6 +57,19 @@ function check(context: Context, choice: ConfigChoice): void {
     for (const warning of warnings) context.terminal.out(`warning: ${warning}\n`);
     context.terminal.out(`ok: ${catalogs.size} catalogs, ${tables.length} topics with tables\n`);
   }
+}
+
+/** From standard input, because arguments are seen by everybody on the machine and kept by shells. */
+async function printHash({ terminal, input }: Context): Promise<void> {
+  let text = "";
+  for await (const chunk of input.setEncoding("utf8")) {
+    text += chunk as string;
+    if (Buffer.byteLength(text) > passwordBytesMax)
+      throw new CommandFailed(`a password has ${passwordBytesMax} bytes at most`);
+  }
+  const password = Buffer.from(text.replace(/\r?\n$/, ""));
+  if (password.length === 0) throw new CommandFailed("there is no password on standard input");
+  terminal.out(`${await hashPassword(password, systemRuntime().random)}\n`);
 }
 
 function print(context: Context, choice: ConfigChoice): void {

@@ -4,8 +4,7 @@ import type { Offset } from "../base/ids.ts";
 import { type EntrySeen, eachEntry, eachEntryInFiles, readImage } from "../inspect/metadata.ts";
 import { batchFaults, openObject, readBlock } from "../inspect/object.ts";
 import { eachRecoverableSlot } from "../inspect/slots.ts";
-import { eachGroup, recoverable, type WalSummary } from "../inspect/wal.ts";
-import type { WalRecord } from "../stream/wal.ts";
+import { eachGroup, type GroupSeen, recoverable, type WalSummary } from "../inspect/wal.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
 import type { OfflineStorage } from "./storage-commands.ts";
@@ -76,7 +75,10 @@ async function inspectSlots(context: Context, storage: OfflineStorage, withRecor
   return slots;
 }
 
-function showRecord(context: Context, { stream, epoch, after, from, to, maxTimestamp, bytes }: WalRecord): void {
+function showRecord(
+  context: Context,
+  { stream, epoch, after, from, to, maxTimestamp, bytes }: GroupSeen["records"][number],
+): void {
   const row = { stream, epoch, after, from, to, max_timestamp: maxTimestamp, bytes: bytes.length };
   line(context, "  record", row);
 }

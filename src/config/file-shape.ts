@@ -3,6 +3,7 @@ import { settingsTable } from "../../schemas/config.ts";
 import { assert } from "../base/errors.ts";
 import type { Setting, SettingType } from "../base/settings.ts";
 import { lakeShape, topicsShape } from "./lake.ts";
+import { listenersShape, saslShape } from "./security.ts";
 import {
   boolean,
   bytes,
@@ -24,6 +25,8 @@ export const settingRows: readonly (readonly [name: string, setting: AnySetting]
 
 export const fileShape: ObjectShape = object("Inlet's configuration.", {
   ...nested(settingRows.map(([, setting]) => ({ path: setting.key.split("."), setting }))),
+  listeners: listenersShape,
+  sasl: saslShape,
   lake: lakeShape,
   topics: topicsShape,
 });

@@ -2,6 +2,7 @@
 import type { Setting, SettingType } from "../base/settings.ts";
 import { fileShape, settingRows, shapeOf, variableOf } from "./file-shape.ts";
 import { lakeShape, topicsShape } from "./lake.ts";
+import { listenersShape, saslShape } from "./security.ts";
 import type { JsonSchema, Shape } from "./shape.ts";
 
 /** JSON Schema draft-07: what editors and ajv's default dialect understand. */
@@ -75,19 +76,24 @@ export function renderDocs(): string {
 |---|---|---|---|---|---|
 ${settingRows.map(([, setting]) => settingRow(setting)).join("\n")}
 
-## \`lake.catalogs\` and \`topics\`
+## \`listeners\`, \`sasl\`, \`lake.catalogs\` and \`topics\`
 
-These two blocks are said in the file only. \`<name>\` is a name of your own, \`<topic>\` a topic.
+These blocks are said in the file only. \`<name>\` is a name of your own, \`<topic>\` a topic.
 
 | key | type | default | |
 |---|---|---|---|
-${[...shapeRows(lakeShape, "lake"), ...shapeRows(topicsShape, "topics")].join("\n")}
+${[
+  ...shapeRows(listenersShape, "listeners"),
+  ...shapeRows(saslShape, "sasl"),
+  ...shapeRows(lakeShape, "lake"),
+  ...shapeRows(topicsShape, "topics"),
+].join("\n")}
 `;
 }
 
 const docsHead = `# Configuration
 
-<!-- Rendered by scripts/render.ts from schemas/config.ts and src/config/lake.ts. Change it there. -->
+<!-- Rendered by scripts/render.ts from schemas/config.ts, src/config/security.ts and src/config/lake.ts. Change it there. -->
 
 Every setting can be said in four places. The first that says it wins:
 
@@ -148,7 +154,9 @@ function defaultText(shape: Shape): string {
     const value = shape.show(shape.default);
     return value === "" ? "" : `\`${String(value)}\``;
   }
-  return shape.kind === "list" ? `\`[${shape.default.map(String).join(", ")}]\`` : "";
+  return shape.kind === "list"
+    ? `\`[${shape.default.map((value) => String(shape.items.show(value))).join(", ")}]\``
+    : "";
 }
 
 function row(cells: readonly string[]): string {
@@ -163,6 +171,15 @@ export function renderStarterYaml(schemaReference: string): string {
 # Any setting can also be said as a flag (--kafka-port 9092) or a variable (INLET_KAFKA_PORT=9092).
 
 ${starterSettings(fileShape.fields, "")}
+# listeners:
+#   internal: { port: 9092 }
+#   external:
+#     port: 9094
+#     advertised_host: kafka.example.com
+#     protocol: SASL_SSL
+#     mechanisms: [SCRAM-SHA-512]
+#     tls: { certificate: /etc/inlet/tls.crt, key: /etc/inlet/tls.key }
+
 # lake:
 #   catalogs:
 #     main: { type: embedded }
@@ -182,9 +199,12 @@ ${starterSettings(fileShape.fields, "")}
 `;
 }
 
+/** Blocks of which the starter file shows an example instead of defaults. */
+const exemplified: ReadonlySet<string> = new Set(["listeners", "sasl", "lake", "topics"]);
+
 function starterSettings(fields: Readonly<Record<string, Shape>>, indent: string): string {
   return Object.entries(fields)
-    .filter(([key]) => indent !== "" || (key !== "lake" && key !== "topics"))
+    .filter(([key]) => indent !== "" || !exemplified.has(key))
     .map(([key, shape]) => {
       if (shape.kind === "object") {
         const inner = starterSettings(shape.fields, `${indent}  `);

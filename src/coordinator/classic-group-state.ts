@@ -112,6 +112,8 @@ export type GroupEvent =
   | { readonly kind: "timer"; readonly timer: GroupTimer }
   /** After a load: starts the session timers of the members that the log named. */
   | { readonly kind: "loaded" }
+  /** All members have to join again: the group came back from another protocol. */
+  | { readonly kind: "rebalance" }
   /** The group is gone from here, deleted or moved to another node: whoever waits is told why. */
   | { readonly kind: "close"; readonly error: GroupError }
   | Written;
@@ -249,6 +251,18 @@ export function commitProblem(
   if (problem !== "NONE") return problem;
   if (by.generation !== group.generation) return "ILLEGAL_GENERATION";
   return group.state === "completing-rebalance" ? "REBALANCE_IN_PROGRESS" : "NONE";
+}
+
+/** A producer commits on behalf of a consumer, which it need not name; a rebalance is no reason to fail its transaction. */
+export function transactionalCommitProblem(
+  group: ClassicGroup,
+  by: { readonly memberId: string; readonly instanceId: string | null; readonly generation: number },
+): GroupError {
+  if (group.state === "dead") return "COORDINATOR_NOT_AVAILABLE";
+  if (by.generation < 0 && by.memberId === "" && by.instanceId === null) return "NONE";
+  const problem = memberProblem(group, by.memberId, by.instanceId);
+  if (problem !== "NONE") return problem;
+  return by.generation === group.generation ? "NONE" : "ILLEGAL_GENERATION";
 }
 
 export function rebalanceTimeoutMs(group: ClassicGroup): number {

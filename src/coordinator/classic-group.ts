@@ -79,6 +79,9 @@ function act(step: GroupStep, event: Exclude<GroupEvent, { kind: "heartbeat" | "
     case "loaded":
       startSessions(step);
       return;
+    case "rebalance":
+      rebalance(step);
+      return;
     case "close":
       close(step, event.error);
       return;

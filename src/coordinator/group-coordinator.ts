@@ -4,16 +4,19 @@ import type { Uuid } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Log } from "../log/log.ts";
 import { StateLog, type StateLogLimits } from "../log/state-log.ts";
+import type { Marker } from "../protocol/records.ts";
 import type { GroupLimits } from "./classic-group-state.ts";
+import type { ConsumerLimits, Topics } from "./consumer-group-state.ts";
 import { GroupShard } from "./group-shard.ts";
 import { type CoordinatorTopic, type NotSeated, type Seated, Seats } from "./seats.ts";
+import type { ShareServices } from "./share/share-groups.ts";
+import { TopicPatterns } from "./topic-patterns.ts";
 
 export interface GroupCoordinatorOptions {
   readonly log: Log;
   /** __consumer_offsets, undefined before it exists. */
   readonly topic: () => CoordinatorTopic | undefined;
-  /** Undefined when there is no topic of that name. */
-  readonly topicId: (name: string) => Uuid | undefined;
+  readonly topics: Omit<Topics, "version">;
   readonly runtime: Runtime;
   readonly limits: GroupLimits & {
     readonly sessionTimeoutMsMin: number;
@@ -23,8 +26,11 @@ export interface GroupCoordinatorOptions {
     readonly offsetsCheckIntervalMs: number;
     /** A request waits this long for the shard to be read before it is told to come again. */
     readonly loadWaitMs: number;
+    readonly consumer: ConsumerLimits;
   };
   readonly stateLog: StateLogLimits;
+  /** Undefined: no share groups. */
+  readonly shareServices?: ShareServices;
   /** Receives what went wrong in the background. The coordinator goes on: it loads again. */
   readonly failed: (cause: unknown) => void;
 }
@@ -38,6 +44,7 @@ export class GroupCoordinator implements AsyncDisposable {
   readonly #options: GroupCoordinatorOptions;
   readonly #seats: Seats<GroupShard>;
   readonly #loop: Loop;
+  #topicsVersion = 1;
   #checkedAt: number;
 
   constructor(options: GroupCoordinatorOptions) {
@@ -45,6 +52,9 @@ export class GroupCoordinator implements AsyncDisposable {
     this.#options = options;
     this.limits = limits;
     this.#checkedAt = runtime.clock.monotonic();
+    const topics = this.#countedTopics();
+    const consumer = { limits: limits.consumer, topics };
+    const patterns = new TopicPatterns({ topics, clock: runtime.clock });
     this.#seats = new Seats({
       log,
       clock: runtime.clock,
@@ -52,9 +62,10 @@ export class GroupCoordinator implements AsyncDisposable {
       loadWaitMs: limits.loadWaitMs,
       open: (partition, gaveUp) => {
         const records = new StateLog({ partition, clock: runtime.clock, limits: stateLog });
-        return new GroupShard({ log: records, runtime, limits, gaveUp });
+        const { shareServices } = options;
+        return new GroupShard({ log: records, runtime, limits, consumer, patterns, gaveUp, shareServices });
       },
-      loaded: (shard) => shard.forgetDeletedTopics(options.topicId),
+      loaded: (shard) => shard.forgetDeletedTopics(this.#topicId),
       failed,
     });
     this.#loop = new Loop({
@@ -94,10 +105,35 @@ export class GroupCoordinator implements AsyncDisposable {
     return this.#seats.loaded();
   }
 
+  /** Topics were made, deleted or got partitions: groups look at them at their next heartbeats. */
+  topicsChanged(): void {
+    this.#topicsVersion += 1;
+  }
+
+  /** The marker of a transaction for a partition of the topic; false when it could not be written here and now. */
+  async endTransaction(index: number, marker: Marker): Promise<boolean> {
+    const shard = await this.#seats.shardAt(index);
+    return shard instanceof GroupShard && (await shard.endTransaction(marker)) === "NONE";
+  }
+
   /** Topics were deleted: their offsets are forgotten. A shard that is still being read does so when it is. */
   async forgetDeletedTopics(): Promise<void> {
-    const { topicId } = this.#options;
-    await Promise.all(this.loadedShards().shards.map((shard) => shard.forgetDeletedTopics(topicId)));
+    await Promise.all(this.loadedShards().shards.map((shard) => shard.forgetDeletedTopics(this.#topicId)));
+  }
+
+  readonly #topicId = (name: string): Uuid | undefined => this.#options.topics.byName(name)?.id;
+
+  #countedTopics(): Topics {
+    const { topics } = this.#options;
+    const version = (): number => this.#topicsVersion;
+    return {
+      byName: (name) => topics.byName(name),
+      nameOf: (id) => topics.nameOf(id),
+      names: () => topics.names(),
+      get version() {
+        return version();
+      },
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

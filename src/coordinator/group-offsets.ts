@@ -66,15 +66,24 @@ export function expiredOffsets(
   offsets: GroupOffsets,
   at: { readonly now: number; readonly retentionMs: number },
 ): readonly TopicPartition[] {
-  const expired: TopicPartition[] = [];
   const isLive = group.state !== "empty" && group.state !== "dead";
   const subscribed = isLive ? subscribedTopics(group) : new Set<string>();
-  if (isLive && (group.state !== "stable" || subscribed === undefined)) return expired;
+  if (isLive && (group.state !== "stable" || subscribed === undefined)) return [];
+  const isEmptied = group.state === "empty" && group.protocolType !== null && group.changedAt > 0;
+  return expiredUnread(subscribed ?? new Set(), offsets, { ...at, unusedSince: isEmptied ? group.changedAt : null });
+}
+
+/** Of topics that nobody in the group reads; those of an emptied group are as old as its emptiness. */
+export function expiredUnread(
+  subscribed: ReadonlySet<string>,
+  offsets: GroupOffsets,
+  at: { readonly now: number; readonly retentionMs: number; readonly unusedSince: number | null },
+): readonly TopicPartition[] {
+  const expired: TopicPartition[] = [];
   for (const topic of offsets.topics()) {
-    if (subscribed?.has(topic) === true) continue;
+    if (subscribed.has(topic)) continue;
     for (const [partition, offset] of offsets.partitions(topic)) {
-      const isEmptied = group.state === "empty" && group.protocolType !== null && group.changedAt > 0;
-      const since = isEmptied ? group.changedAt : offset.committedAt;
+      const since = at.unusedSince ?? offset.committedAt;
       const isExpired = offset.expiresAt === null ? at.now - since >= at.retentionMs : at.now >= offset.expiresAt;
       if (isExpired) expired.push({ topic, partition });
     }

@@ -14,6 +14,7 @@ import {
   type Member,
   metadataFor,
 } from "./classic-group-state.ts";
+import { type ConsumerRecord, decodeConsumerRecord } from "./consumer-group-records.ts";
 import type { CommittedOffset } from "./group-offsets.ts";
 
 export type GroupRecord =
@@ -26,6 +27,7 @@ export type GroupRecord =
       readonly value: CommittedOffset | null;
     }
   | { readonly kind: "group"; readonly group: string; readonly value: ClassicGroup | null }
+  | { readonly kind: "consumer"; readonly group: string; readonly record: ConsumerRecord }
   /** Written by a newer or another kind of coordinator; kept in the log, not understood here. */
   | { readonly kind: "foreign" };
 
@@ -94,7 +96,8 @@ export function decodeGroupRecord(key: Uint8Array, value: Uint8Array | null): Gr
     const { group } = decodeVersioned(groupMetadataKey, key);
     return { kind: "group", group, value: value === null ? null : decodeGroup(value) };
   }
-  return { kind: "foreign" };
+  const consumer = decodeConsumerRecord(key, value);
+  return consumer === undefined ? { kind: "foreign" } : { kind: "consumer", ...consumer };
 }
 
 function decodeOffset(value: Uint8Array): CommittedOffset {

@@ -5,9 +5,9 @@
  */
 import { type Uuid, uuidRandom, uuidZero } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { StateLog, StateRecord } from "../log/state-log.ts";
+import type { StateLog, StateRecord, TransactionOwner } from "../log/state-log.ts";
+import type { Marker } from "../protocol/records.ts";
 import {
-  commitProblem,
   emptyClassicGroup,
   type GroupError,
   type GroupLimits,
@@ -15,9 +15,22 @@ import {
   type JoinReply,
   joinRefusal,
 } from "./classic-group-state.ts";
-import { type CommittedOffset, expiredOffsets, subscribedTopics, type TopicPartition } from "./group-offsets.ts";
-import { decodeGroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
-import { LiveGroup } from "./live-group.ts";
+import type { ConsumerHeartbeat } from "./consumer-group.ts";
+import { ConsumerGroupReplay, consumerGroupChanges } from "./consumer-group-records.ts";
+import { allSubscribedNames } from "./consumer-group-state.ts";
+import {
+  type CommittedOffset,
+  expiredOffsets,
+  expiredUnread,
+  subscribedTopics,
+  type TopicPartition,
+} from "./group-offsets.ts";
+import { decodeGroupRecord, type GroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
+import { type ConsumerHeartbeatReply, heartbeatRefusal } from "./live-consumer-group.ts";
+import { type ConsumerGroupOptions, LiveGroup, type OffsetCommitter } from "./live-group.ts";
+import { isShareGroupKey } from "./share/share-group-records.ts";
+import { ShareGroups, type ShareServices } from "./share/share-groups.ts";
+import type { TopicPatterns } from "./topic-patterns.ts";
 
 export interface OffsetCommit {
   readonly groupId: string;
@@ -34,10 +47,14 @@ export interface OffsetCommit {
 const memberPrefixCharactersMax = 249;
 
 export class GroupShard {
+  /** Undefined where there are no share groups. */
+  readonly shares: ShareGroups | undefined;
   readonly #groups = new Map<string, LiveGroup>();
   readonly #log: StateLog;
   readonly #runtime: Runtime;
   readonly #limits: GroupLimits;
+  readonly #consumer: ConsumerGroupOptions;
+  readonly #patterns: TopicPatterns;
   readonly #gaveUp: (cause: unknown) => void;
   #isOpen = true;
 
@@ -45,28 +62,55 @@ export class GroupShard {
     readonly log: StateLog;
     readonly runtime: Runtime;
     readonly limits: GroupLimits;
+    readonly shareServices?: ShareServices | undefined;
+    readonly consumer: ConsumerGroupOptions;
+    readonly patterns: TopicPatterns;
     /** The shard has closed itself; load a new one. */
     readonly gaveUp: (cause: unknown) => void;
   }) {
     this.#log = options.log;
     this.#runtime = options.runtime;
     this.#limits = options.limits;
+    this.#consumer = options.consumer;
+    this.#patterns = options.patterns;
     this.#gaveUp = options.gaveUp;
+    const { shareServices: services, runtime } = options;
+    const write = (records: readonly StateRecord[]): Promise<GroupError> => this.#durable(this.#log.append(records));
+    this.shares = services === undefined ? undefined : new ShareGroups({ clock: runtime.clock, services, write });
   }
 
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
   async load(): Promise<void> {
-    for await (const { key, value } of this.#log.replay()) {
+    const consumers = new Map<string, ConsumerGroupReplay>();
+    for await (const replayed of this.#log.replayAll()) {
       if (!this.#isOpen) return;
+      if (replayed.kind === "marker") {
+        this.#settle(replayed);
+        continue;
+      }
+      const { key, value } = replayed;
       const record = decodeGroupRecord(key, value);
-      if (record.kind === "foreign") continue;
-      if (record.kind === "offset") this.#open(record.group).offsets.set(record, record.value);
-      else this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
+      if (record.kind === "foreign") {
+        if (isShareGroupKey(key)) this.shares?.replay(key, value);
+        continue;
+      }
+      if (record.kind === "group") this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
+      else if (record.kind === "offset") this.#restoreOffset(record, replayed.transaction);
+      else {
+        const replay = consumers.get(record.group) ?? new ConsumerGroupReplay();
+        consumers.set(record.group, replay);
+        replay.apply(record.record);
+      }
+    }
+    for (const [id, replay] of consumers) {
+      const group = replay.group();
+      if (group !== null) this.#open(id).restoreConsumer(group);
     }
     for (const group of this.#groups.values()) {
       if (group.isBlank) this.#groups.delete(group.id);
       else group.feed({ kind: "loaded" });
     }
+    this.shares?.loaded();
   }
 
   group(id: string): LiveGroup | undefined {
@@ -80,6 +124,7 @@ export class GroupShard {
   /** Makes the group when a client without a member id is the first to ask for it. */
   async join(groupId: string, event: Omit<JoinEvent, "kind" | "ticket" | "memberIdFresh">): Promise<JoinReply> {
     if (!this.#isOpen) return joinRefusal("NOT_COORDINATOR", event.memberId);
+    if (this.shares?.get(groupId) !== undefined) return joinRefusal("INCONSISTENT_GROUP_PROTOCOL", event.memberId);
     const known = this.#groups.get(groupId);
     if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
     const group = known ?? this.#open(groupId);
@@ -90,23 +135,68 @@ export class GroupShard {
     return await reply;
   }
 
+  /** Makes the group when a member joins that there is not yet. */
+  async consumerHeartbeat(groupId: string, request: ConsumerHeartbeat): Promise<ConsumerHeartbeatReply> {
+    const asked = request.pattern === null || request.pattern === "" ? [] : [request.pattern];
+    const used = Array.from(this.#groups.get(groupId)?.consumer?.patterns.keys() ?? []);
+    const problem = asked.map((pattern) => this.#patterns.problem(pattern)).find((detail) => detail !== undefined);
+    if (problem !== undefined) {
+      return heartbeatRefusal(request, { error: "INVALID_REGULAR_EXPRESSION", detail: problem });
+    }
+    const all = [...asked, ...used];
+    const matches = all.length === 0 ? new Map() : await this.#patterns.matches(all);
+    if (!this.#isOpen) return heartbeatRefusal(request, { error: "NOT_COORDINATOR" });
+    const refuse = (detail: string) => heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail });
+    if (this.shares?.get(groupId) !== undefined) return refuse(`Group ${groupId} is not a consumer group.`);
+    const known = this.#groups.get(groupId);
+    if (known === undefined && request.epoch !== 0) return refuse(`Consumer group ${groupId} not found.`);
+    const group = known ?? this.#open(groupId);
+    const reply = group.consumerHeartbeat(request, matches);
+    if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
+    return await reply;
+  }
+
   /** One answer for all the offsets: they are written together. */
   async commit(commit: OffsetCommit): Promise<GroupError> {
     if (!this.#isOpen) return "NOT_COORDINATOR";
+    if (this.shares?.get(commit.groupId) !== undefined) return "GROUP_ID_NOT_FOUND";
     const known = this.#groups.get(commit.groupId);
     if (known === undefined && commit.generation >= 0) {
       return commit.knowsMissingGroup ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION";
     }
-    const problem = known === undefined ? "NONE" : commitProblem(known.classic, commit);
+    const problem = known === undefined ? "NONE" : known.commitProblem(committer(commit));
     if (problem !== "NONE") return problem;
     if (commit.memberId !== "") known?.feed({ kind: "alive", memberId: commit.memberId });
     if (commit.offsets.length === 0) return "NONE";
     const group = known ?? this.#open(commit.groupId);
-    for (const at of commit.offsets) group.offsets.set(at, at.value);
-    const at = { group: commit.groupId };
-    return await group.write(
-      commit.offsets.map(({ topic, partition, value }) => offsetRecord({ ...at, topic, partition }, value)),
-    );
+    for (const at of commit.offsets) setOffset(group, at, at.value);
+    return await group.write(offsetRecords(commit));
+  }
+
+  /** Offsets that count when the transaction commits. `isOpen` is asked in the turn in which they are written. */
+  async commitInTransaction(
+    commit: OffsetCommit & { readonly transaction: TransactionOwner },
+    isOpen: () => boolean,
+  ): Promise<GroupError | "INVALID_TXN_STATE"> {
+    if (!this.#isOpen) return "NOT_COORDINATOR";
+    const known = this.#groups.get(commit.groupId);
+    if (known === undefined && commit.generation >= 0) return "ILLEGAL_GENERATION";
+    const problem = known === undefined ? "NONE" : known.transactionalCommitProblem(committer(commit));
+    if (problem !== "NONE") return problem;
+    if (!isOpen()) return "INVALID_TXN_STATE";
+    if (commit.offsets.length === 0) return "NONE";
+    const group = known ?? this.#open(commit.groupId);
+    for (const at of commit.offsets) group.pending.add(commit.transaction.producerId, at, at.value);
+    return await group.write(offsetRecords(commit), commit.transaction);
+  }
+
+  /** A transaction of the producer ended: what it left pending counts now, or never. */
+  async endTransaction(marker: Marker): Promise<GroupError> {
+    if (!this.#isOpen) return "NOT_COORDINATOR";
+    const touched = this.#settle(marker);
+    const durable = this.#durable(this.#log.end(marker));
+    for (const group of touched) void group.wrote(durable); // It settles for all, and never rejects.
+    return await durable;
   }
 
   /** Forgets offsets; those of topics that the group reads are kept and named in the answer. */
@@ -117,6 +207,11 @@ export class GroupShard {
     const group = this.#groups.get(groupId);
     const none: ReadonlySet<string> = new Set();
     if (group === undefined || group.classic.state === "dead") return { error: "GROUP_ID_NOT_FOUND", subscribed: none };
+    if (group.consumer !== null) {
+      const subscribed = allSubscribedNames(group.consumer);
+      const gone = wanted.filter((at) => !subscribed.has(at.topic) && group.offsets.get(at) !== undefined);
+      return { error: await this.#forget(group, gone), subscribed };
+    }
     const { classic } = group;
     if (classic.state !== "empty" && classic.protocolType !== "consumer") {
       return { error: "NON_EMPTY_GROUP", subscribed: none };
@@ -128,9 +223,10 @@ export class GroupShard {
   }
 
   async deleteGroup(groupId: string): Promise<GroupError> {
+    if (this.shares?.get(groupId) !== undefined) return await this.shares.deleteGroup(groupId);
     const group = this.#groups.get(groupId);
     if (group === undefined || group.classic.state === "dead") return "GROUP_ID_NOT_FOUND";
-    if (group.classic.state !== "empty") return "NON_EMPTY_GROUP";
+    if (!group.isEmpty) return "NON_EMPTY_GROUP";
     return await this.#remove(group);
   }
 
@@ -145,18 +241,23 @@ export class GroupShard {
     };
     const forgetting = [...this.#groups.values()].map((group) => {
       const gone = [...group.offsets.all()].filter((at) => isGone(at, group.offsets.get(at)));
+      for (const at of group.pending.all()) if (topicId(at.topic) === undefined) group.pending.supersede(at);
       return this.#forget(group, gone);
     });
-    await Promise.all(forgetting);
+    await Promise.all([...forgetting, this.shares?.forgetDeletedTopics(topicId)]);
   }
 
   /** Forgets offsets that are too old, and empty groups that have none. */
   async expire(retentionMs: number): Promise<void> {
     for (const group of this.#groups.values()) {
       const now = this.#runtime.clock.now();
-      const expired = expiredOffsets(group.classic, group.offsets, { now, retentionMs });
+      const expired =
+        group.consumer === null
+          ? expiredOffsets(group.classic, group.offsets, { now, retentionMs })
+          : expiredUnread(allSubscribedNames(group.consumer), group.offsets, { now, retentionMs, unusedSince: null });
       await this.#forget(group, expired);
-      const isLeftOver = group.offsets.isEmpty && group.classic.state === "empty" && group.classic.pending.size === 0;
+      const hasOffsets = !group.offsets.isEmpty || !group.pending.isEmpty;
+      const isLeftOver = !hasOffsets && group.isEmpty && group.classic.pending.size === 0;
       if (isLeftOver && this.#groups.get(group.id) === group) await this.#remove(group);
     }
   }
@@ -165,20 +266,31 @@ export class GroupShard {
     this.#isOpen = false;
     for (const group of this.#groups.values()) group.close(error);
     this.#groups.clear();
+    this.shares?.close();
   }
 
   async #forget(group: LiveGroup, gone: readonly TopicPartition[]): Promise<GroupError> {
     if (gone.length === 0) return "NONE";
-    for (const at of gone) group.offsets.set(at, null);
+    for (const at of gone) setOffset(group, at, null);
     if (group.isBlank) this.#groups.delete(group.id); // It was its offsets and nothing else; a reload would not find it.
     return await group.write(gone.map((at) => offsetRecord({ group: group.id, ...at }, null)));
   }
 
   #remove(group: LiveGroup): Promise<GroupError> {
-    const tombstones = [...group.offsets.all()].map((at) => offsetRecord({ group: group.id, ...at }, null));
+    const tombstones = [...group.offsets.all(), ...group.pending.all()].map((at) =>
+      offsetRecord({ group: group.id, ...at }, null),
+    );
+    const { consumer } = group;
+    const own = consumer === null ? [groupTombstone(group.id)] : consumerGroupChanges(group.id, consumer, null);
     this.#groups.delete(group.id);
     group.close("COORDINATOR_NOT_AVAILABLE");
-    return group.write([...tombstones, groupTombstone(group.id)]);
+    return group.write([...tombstones, ...own]);
+  }
+
+  #restoreOffset(record: Extract<GroupRecord, { kind: "offset" }>, transaction: TransactionOwner | undefined): void {
+    const group = this.#open(record.group);
+    if (transaction === undefined) setOffset(group, record, record.value);
+    else if (record.value !== null) group.pending.add(transaction.producerId, record, record.value);
   }
 
   #open(id: string): LiveGroup {
@@ -189,15 +301,26 @@ export class GroupShard {
       classic: emptyClassicGroup(0),
       clock: this.#runtime.clock,
       limits: this.#limits,
-      write: (records) => this.#write(records),
+      consumer: this.#consumer,
+      write: (records, transaction) => this.#durable(this.#log.append(records, transaction)),
     });
     this.#groups.set(id, group);
     return group;
   }
 
-  async #write(records: readonly StateRecord[]): Promise<GroupError> {
+  /** Gives the groups back whose offsets the producer's transaction may have moved. */
+  #settle({ producerId, outcome }: Pick<Marker, "producerId" | "outcome">): readonly LiveGroup[] {
+    const touched = [...this.#groups.values()].filter(({ pending }) => !pending.isEmpty);
+    for (const group of touched) {
+      for (const at of group.pending.end(producerId, outcome)) group.offsets.set(at, at.value);
+      if (group.isBlank) this.#groups.delete(group.id);
+    }
+    return touched;
+  }
+
+  async #durable(append: Promise<unknown>): Promise<GroupError> {
     try {
-      await this.#log.append(records);
+      await append;
     } catch (cause) {
       if (this.#isOpen) {
         this.close("NOT_COORDINATOR");
@@ -207,4 +330,19 @@ export class GroupShard {
     }
     return this.#isOpen ? "NONE" : "NOT_COORDINATOR";
   }
+}
+
+function committer({ offsets, knowsMissingGroup, ...by }: OffsetCommit): OffsetCommitter {
+  const partitions = offsets.map(({ partition, value }) => ({ topicId: value.topicId, partition }));
+  return { ...by, partitions, knowsMemberEpochs: knowsMissingGroup }; // Both since version 9.
+}
+
+/** Anything newer than what a transaction left pending replaces that. */
+function setOffset(group: LiveGroup, at: TopicPartition, value: CommittedOffset | null): void {
+  group.offsets.set(at, value);
+  group.pending.supersede(at);
+}
+
+function offsetRecords({ groupId, offsets }: OffsetCommit): readonly StateRecord[] {
+  return offsets.map(({ topic, partition, value }) => offsetRecord({ group: groupId, topic, partition }, value));
 }

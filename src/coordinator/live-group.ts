@@ -1,10 +1,13 @@
 /** One group at work: runs the pure machine, keeps its timers and the requests that wait, and writes what it must remember. */
 import { assert } from "../base/errors.ts";
+import type { Uuid } from "../base/ids.ts";
 import type { Clock } from "../base/runtime.ts";
-import type { StateRecord } from "../log/state-log.ts";
+import type { StateRecord, TransactionOwner } from "../log/state-log.ts";
 import { stepClassicGroup } from "./classic-group.ts";
 import {
   type ClassicGroup,
+  commitProblem,
+  emptyClassicGroup,
   type GroupEffect,
   type GroupError,
   type GroupEvent,
@@ -18,25 +21,50 @@ import {
   type SyncEvent,
   type SyncReply,
   type Ticket,
+  transactionalCommitProblem,
 } from "./classic-group-state.ts";
+import { type ConsumerContext, type ConsumerHeartbeat, consumerCommitProblem } from "./consumer-group.ts";
+import { classicFromConsumer, consumerFromClassic } from "./consumer-group-migration.ts";
+import { consumerGroupChanges } from "./consumer-group-records.ts";
+import { type ConsumerGroup, emptyConsumerGroup } from "./consumer-group-state.ts";
 import { GroupOffsets } from "./group-offsets.ts";
-import { groupRecord } from "./group-records.ts";
+import { groupRecord, groupTombstone } from "./group-records.ts";
+import {
+  type ConsumerHeartbeatReply,
+  heartbeatRefusal,
+  LiveConsumerGroup,
+  type LiveConsumerOptions,
+} from "./live-consumer-group.ts";
+import { PendingOffsets } from "./pending-offsets.ts";
 import { Timers } from "./timers.ts";
 
 /** Appends the records; resolves to NONE when they are durable, else to what the waiting clients are told. Never rejects. */
-export type WriteRecords = (records: readonly StateRecord[]) => Promise<GroupError>;
+export type WriteRecords = (records: readonly StateRecord[], transaction?: TransactionOwner) => Promise<GroupError>;
+
+export type ConsumerGroupOptions = Pick<LiveConsumerOptions, "limits" | "topics">;
+
+export interface OffsetCommitter {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly generation: number;
+  readonly knowsMemberEpochs: boolean;
+  readonly partitions: Iterable<{ readonly topicId: Uuid; readonly partition: number }>;
+}
 
 type Untold<Event> = Omit<Event, "kind" | "ticket">;
 
 export class LiveGroup {
   readonly id: string;
   readonly offsets = new GroupOffsets();
+  readonly pending = new PendingOffsets();
   readonly #clock: Clock;
   readonly #limits: GroupLimits;
+  readonly #consumerOptions: ConsumerGroupOptions;
   readonly #append: WriteRecords;
   readonly #timers: Timers;
   readonly #waiting = new Map<Ticket, (reply: GroupReply) => void>();
   #classic: ClassicGroup;
+  #consumer: LiveConsumerGroup | null = null;
   #ticketNext: Ticket = 1;
   #written: Promise<GroupError> = Promise.resolve("NONE");
 
@@ -45,12 +73,14 @@ export class LiveGroup {
     readonly classic: ClassicGroup;
     readonly clock: Clock;
     readonly limits: GroupLimits;
+    readonly consumer: ConsumerGroupOptions;
     readonly write: WriteRecords;
   }) {
     this.id = options.id;
     this.#classic = options.classic;
     this.#clock = options.clock;
     this.#limits = options.limits;
+    this.#consumerOptions = options.consumer;
     this.#append = options.write;
     this.#timers = new Timers(options.clock, (name) => this.feed({ kind: "timer", timer: timerOf(name) }));
   }
@@ -63,10 +93,26 @@ export class LiveGroup {
     this.#classic = restored;
   }
 
+  /** While there is one, the classic group is an empty one. */
+  get consumer(): ConsumerGroup | null {
+    return this.#consumer?.group ?? null;
+  }
+
+  /** As it was read from the log. */
+  restoreConsumer(group: ConsumerGroup): void {
+    this.#consumer = this.#liveConsumer(group, { isWritten: true, replaces: [] });
+  }
+
+  get isEmpty(): boolean {
+    return this.#consumer === null ? this.#classic.state === "empty" : this.#consumer.group.members.size === 0;
+  }
+
   /** Nothing would be lost with it. */
   get isBlank(): boolean {
+    if (this.#consumer !== null) return false;
     const { state, generation, pending } = this.#classic;
-    return state === "empty" && generation === 0 && pending.size === 0 && this.offsets.isEmpty;
+    const hasOffsets = !this.offsets.isEmpty || !this.pending.isEmpty;
+    return state === "empty" && generation === 0 && pending.size === 0 && !hasOffsets;
   }
 
   /** Settles when what this group wrote last is durable, and with it everything that it wrote before. */
@@ -74,19 +120,70 @@ export class LiveGroup {
     return this.#written;
   }
 
+  /** The first one of a member turns a group that is empty, or of consumers that speak the classic protocol, into one of this kind. */
+  consumerHeartbeat(request: ConsumerHeartbeat, matches: ConsumerContext["matches"]): Promise<ConsumerHeartbeatReply> {
+    if (this.#consumer !== null) return this.#consumer.heartbeat(request, matches);
+    const refuse = (detail: string): Promise<ConsumerHeartbeatReply> =>
+      Promise.resolve(heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail }));
+    if (request.epoch !== 0) return refuse(`Group ${this.id} is not a consumer group.`);
+    const isEmpty = this.#classic.state === "empty";
+    const start = isEmpty ? emptyConsumerGroup : consumerFromClassic(this.#classic, this.#consumerOptions.topics);
+    if ("error" in start) return refuse(start.detail);
+    const replaces = isEmpty && this.#classic.generation === 0 ? [] : [groupTombstone(this.id)];
+    const live = this.#liveConsumer(start, { isWritten: false, replaces });
+    const refusal = live.refusal(request, matches);
+    if (refusal !== undefined) {
+      live[Symbol.dispose]();
+      return Promise.resolve(refusal);
+    }
+    this.feed({ kind: "close", error: "REBALANCE_IN_PROGRESS" });
+    this.#timers[Symbol.dispose]();
+    this.#classic = emptyClassicGroup(0);
+    this.#consumer = live;
+    return live.heartbeat(request, matches);
+  }
+
+  /** NONE when this client may commit for the group. */
+  commitProblem(by: OffsetCommitter): GroupError {
+    if (this.#consumer === null) return commitProblem(this.#classic, by);
+    const { group } = this.#consumer;
+    const member = group.members.get(by.memberId);
+    // Before version 9 a commit carries no member epoch.
+    if (member?.metadata.classic === null && !by.knowsMemberEpochs) return "UNSUPPORTED_VERSION";
+    return consumerCommitProblem(group, by, by.partitions);
+  }
+
+  transactionalCommitProblem(by: OffsetCommitter): GroupError {
+    if (this.#consumer === null) return transactionalCommitProblem(this.#classic, by);
+    if (by.generation < 0 && by.memberId === "" && by.instanceId === null) return "NONE";
+    const problem = consumerCommitProblem(this.#consumer.group, by, by.partitions);
+    return problem === "STALE_MEMBER_EPOCH" ? "ILLEGAL_GENERATION" : problem; // The only word that producers have for it.
+  }
+
   join(event: Untold<JoinEvent>): Promise<JoinReply> {
+    if (this.#consumer !== null && this.#consumer.group.members.size === 0) {
+      void this.write(consumerGroupChanges(this.id, this.#consumer.group, null)); // The join waits for a later write.
+      this.#consumer[Symbol.dispose]();
+      this.#consumer = null;
+    }
+    if (this.#consumer !== null) return this.#consumer.join(event);
     return this.#ask((ticket) => ({ kind: "join", ticket, ...event }));
   }
 
   sync(event: Untold<SyncEvent>): Promise<SyncReply> {
+    if (this.#consumer !== null) return this.#consumer.sync(event);
     return this.#ask((ticket) => ({ kind: "sync", ticket, ...event }));
   }
 
   heartbeat(event: Untold<Extract<GroupEvent, { kind: "heartbeat" }>>): Promise<HeartbeatReply> {
+    if (this.#consumer !== null) {
+      return Promise.resolve({ kind: "heartbeat", error: this.#consumer.classicHeartbeat(event) });
+    }
     return this.#ask((ticket) => ({ kind: "heartbeat", ticket, ...event }));
   }
 
   leave(event: Untold<Extract<GroupEvent, { kind: "leave" }>>): Promise<LeaveReply> {
+    if (this.#consumer !== null) return this.#consumer.leave(event.members);
     return this.#ask((ticket) => ({ kind: "leave", ticket, ...event }));
   }
 
@@ -96,16 +193,49 @@ export class LiveGroup {
     for (const effect of effects) this.#perform(effect);
   }
 
-  write(records: readonly StateRecord[]): Promise<GroupError> {
-    this.#written = this.#append(records);
-    return this.#written;
+  write(records: readonly StateRecord[], transaction?: TransactionOwner): Promise<GroupError> {
+    return this.wrote(this.#append(records, transaction));
+  }
+
+  /** Something was written of this group besides: who reads it waits for that too. */
+  wrote(durable: Promise<GroupError>): Promise<GroupError> {
+    this.#written = durable;
+    return durable;
   }
 
   /** Tells everybody who waits, and stops the timers. */
   close(error: GroupError): void {
+    this.#consumer?.[Symbol.dispose]();
     this.feed({ kind: "close", error });
     assert(this.#waiting.size === 0, "a closed group keeps nobody waiting");
     this.#timers[Symbol.dispose]();
+  }
+
+  #liveConsumer(group: ConsumerGroup, log: Pick<LiveConsumerOptions, "isWritten" | "replaces">): LiveConsumerGroup {
+    return new LiveConsumerGroup({
+      ...this.#consumerOptions,
+      ...log,
+      id: this.id,
+      group,
+      clock: this.#clock,
+      write: (records) => this.write(records),
+      written: () => this.#written,
+      onlyClassicLeft: (before, left) => this.#becomeClassic(before, left),
+    });
+  }
+
+  #becomeClassic(before: ConsumerGroup, left: ConsumerGroup): Promise<GroupError> {
+    this.#consumer?.[Symbol.dispose]();
+    this.#consumer = null;
+    this.#classic = classicFromConsumer(left, this.#consumerOptions.topics, this.#clock.now());
+    const assignments = new Map([...this.#classic.members].map(([id, { assignment }]) => [id, assignment]));
+    const written = this.write([
+      ...consumerGroupChanges(this.id, before, null),
+      groupRecord(this.id, this.#classic, assignments),
+    ]);
+    this.feed({ kind: "loaded" });
+    this.feed({ kind: "rebalance" });
+    return written;
   }
 
   #ask<Reply extends GroupReply>(event: (ticket: Ticket) => GroupEvent): Promise<Reply> {

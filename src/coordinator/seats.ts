@@ -70,7 +70,10 @@ export class Seats<S extends Shard> implements AsyncDisposable {
   /** The key's shard when it is here. Use it in the same turn; after an await ask again. */
   async shard(key: string): Promise<S | NotSeated> {
     const index = this.partitionOf(key);
-    if (index === undefined) return "NOT_COORDINATOR";
+    return index === undefined ? "NOT_COORDINATOR" : await this.shardAt(index);
+  }
+
+  async shardAt(index: number): Promise<S | NotSeated> {
     const seat = this.#seat(index);
     if (typeof seat === "string") return seat;
     if (!seat.isLoaded) await this.#waitFor(seat.loading);

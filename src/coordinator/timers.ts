@@ -29,6 +29,10 @@ export class Timers implements Disposable {
     this.#entries.set(name, { dueAt, armedFor: dueAt, armed: this.#arm(name, afterMs) });
   }
 
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
   cancel(name: string): void {
     this.#entries.get(name)?.armed[Symbol.dispose]();
     this.#entries.delete(name);

@@ -1,5 +1,6 @@
 /** The handlers of groups, topics, configs and cluster, made from one set of options. */
 import type { Settings } from "../../schemas/config.ts";
+import type { LogLevels } from "../base/log-levels.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { GroupCoordinator, GroupCoordinatorOptions } from "../coordinator/group-coordinator.ts";
 import type { Log } from "../log/log.ts";
@@ -7,6 +8,8 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { alterConfigsHandlers } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import { consumerGroupHandlers } from "./consumer-groups.ts";
 import { createPartitionsHandler } from "./create-partitions.ts";
 import { createTopicsHandler } from "./create-topics.ts";
 import { deleteTopicsHandler } from "./delete-topics.ts";
@@ -18,7 +21,7 @@ import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from ".
 import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from "./group-membership.ts";
 import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from "./group-offsets.ts";
 import type { Handler } from "./handler.ts";
-import { InternalTopics, offsetsTopic } from "./internal-topics.ts";
+import { InternalTopics, offsetsTopic, transactionsTopic } from "./internal-topics.ts";
 import { metadataHandler } from "./metadata.ts";
 import { staticConfigs } from "./static-configs.ts";
 
@@ -29,6 +32,8 @@ export interface AdminHandlersOptions {
   readonly runtime: Runtime;
   /** Where clients reach this broker: the port that was bound, not the one that was asked for. */
   readonly advertised: { readonly host: string; readonly port: number };
+  readonly endpoints?: ClusterView["endpoints"];
+  readonly logLevels: LogLevels;
   /** Every API that has a handler, also those that are not made here. */
   readonly served: () => Iterable<ApiName>;
 }
@@ -36,8 +41,8 @@ export interface AdminHandlersOptions {
 export type HandlerOf<Name extends ApiName> = Handler<RequestOf<Name>, ResponseInputOf<Name>>;
 
 export function adminHandlers(options: AdminHandlersOptions) {
-  const { settings, metadata, coordinator, runtime, advertised, served } = options;
-  const view = { metadata, advertised };
+  const { settings, metadata, coordinator, runtime, advertised, endpoints, served, logLevels } = options;
+  const view = { metadata, advertised, endpoints };
   const configView = { metadata, brokerStatic: staticConfigs(settings, advertised) };
   const creation = {
     ...view,
@@ -59,12 +64,15 @@ export function adminHandlers(options: AdminHandlersOptions) {
     createTopics: createTopicsHandler({ ...creation, ...configView }),
     deleteTopics: deleteTopicsHandler({ metadata, isEnabled: settings.topicDelete }),
     createPartitions: createPartitionsHandler(creation),
-    describeConfigs: describeConfigsHandler({ ...configView, logLevel: settings.loggingLevel }),
-    ...alterConfigsHandlers({ metadata }),
+    describeConfigs: describeConfigsHandler({ ...configView, logLevels }),
+    ...alterConfigsHandlers({ metadata, logLevels }),
     findCoordinator: findCoordinatorHandler({
       ...view,
       internalTopics: new InternalTopics(creation),
-      topics: { group: offsetsTopic(settings.groupOffsetsPartitions) },
+      topics: {
+        group: offsetsTopic(settings.groupOffsetsPartitions),
+        transaction: transactionsTopic(settings.transactionStatePartitions),
+      },
     }),
     joinGroup: joinGroupHandler(coordinator),
     syncGroup: syncGroupHandler(coordinator),
@@ -76,6 +84,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
     listGroups: listGroupsHandler(coordinator),
     describeGroups: describeGroupsHandler(coordinator),
     deleteGroups: deleteGroupsHandler(coordinator),
+    ...consumerGroupHandlers({ coordinator, metadata }),
   } satisfies { readonly [Name in ApiName]?: HandlerOf<Name> };
 }
 
@@ -97,7 +106,14 @@ export function groupCoordinatorOptions(options: {
       const topic = metadata.image.topicByName(name);
       return topic === undefined ? undefined : { topicId: topic.id, partitions: topic.partitions.length };
     },
-    topicId: (topic) => metadata.image.topicByName(topic)?.id,
+    topics: {
+      byName: (topicName) => {
+        const topic = metadata.image.topicByName(topicName);
+        return topic === undefined ? undefined : { id: topic.id, partitions: topic.partitions.length };
+      },
+      nameOf: (id) => metadata.image.topic(id)?.name,
+      names: () => Array.from(metadata.image.topics(), (topic) => topic.name),
+    },
     limits: {
       initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
       newMemberJoinTimeoutMs: settings.groupNewMemberJoinMsMax,
@@ -108,6 +124,12 @@ export function groupCoordinatorOptions(options: {
       offsetsRetentionMs: settings.groupOffsetsRetentionMs,
       offsetsCheckIntervalMs: settings.groupOffsetsCheckIntervalMs,
       loadWaitMs: settings.groupLoadWaitMs,
+      consumer: {
+        membersMax: settings.groupMembersMax,
+        sessionTimeoutMs: settings.groupConsumerSessionMs,
+        heartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
+        assignmentIntervalMs: settings.groupConsumerAssignmentIntervalMs,
+      },
     },
     stateLog: {
       batchesInFlightMax: settings.stateLogBatchesInFlightMax,

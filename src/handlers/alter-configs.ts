@@ -1,26 +1,35 @@
 /** AlterConfigs, which replaces a resource's whole set, and IncrementalAlterConfigs, which changes parts of it. */
 import { brokerConfigs } from "../../schemas/kafka-broker-configs.ts";
-import { topicConfigs } from "../../schemas/kafka-configs.ts";
+import { type ConfigRow, topicConfigs } from "../../schemas/kafka-configs.ts";
 import { Lane } from "../base/async.ts";
+import type { LogLevels } from "../base/log-levels.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { MetadataEvent } from "../metadata/events.ts";
+import type { Image } from "../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import {
   type ConfigChange,
+  type ConfigOperation,
   type ConfigProblem,
   type ConfigSetCheck,
   changeConfigs,
   checkBrokerConfigSet,
   checkTopicConfigSet,
+  operationsProblem,
   replaceConfigs,
   type Texts,
 } from "./config-change.ts";
+import { type ConfigFactTable, configFactsEvent, factConfigRows, factConfigs } from "./config-facts.ts";
 import { brokerProblem, resourceTypes } from "./describe-configs.ts";
 import { clipped } from "./error-text.ts";
+import { checkClientMetricsConfigSet, checkGroupConfigSet } from "./fact-config-check.ts";
 import { code, type Handler } from "./handler.ts";
+import { changeLoggers } from "./logger-configs.ts";
+import { topicNameProblem } from "./topic-names.ts";
 
 export interface AlterConfigsOptions {
   readonly metadata: Pick<MetadataClient, "image" | "nodeId" | "propose">;
+  readonly logLevels: LogLevels;
 }
 
 interface Resource {
@@ -31,9 +40,10 @@ interface Resource {
 /** A set of configs that can be changed. */
 interface Target {
   readonly current: Texts;
-  readonly table: typeof topicConfigs;
+  readonly table: Readonly<Record<string, ConfigRow>>;
   readonly check: ConfigSetCheck;
-  readonly event: (configs: Texts) => MetadataEvent;
+  /** undefined when there is no such resource, which is said of a change that is sound by itself. */
+  readonly event: ((configs: Texts) => MetadataEvent) | undefined;
 }
 
 export interface AlterConfigsHandlers {
@@ -48,28 +58,35 @@ export function alterConfigsHandlers(options: AlterConfigsOptions): AlterConfigs
   const lane = new Lane(); // A change is read, made and proposed before the next one reads.
   return {
     alterConfigs: (request) =>
-      lane.run(() => alterAll(options, request, (resource, target) => replaceConfigs(resource.configs, target.check))),
+      lane.run(() =>
+        alterAll(request, (resource) =>
+          resource.resourceType === resourceTypes.brokerLogger
+            ? Promise.resolve(invalid("Log levels are changed by IncrementalAlterConfigs."))
+            : alterOne(options, resource, request.validateOnly, ({ check }) => replaceConfigs(resource.configs, check)),
+        ),
+      ),
     incrementalAlterConfigs: (request) =>
       lane.run(() =>
-        alterAll(options, request, (resource, { current, table, check }) =>
-          changeConfigs(current, resource.configs, table, check),
+        alterAll(request, (resource) =>
+          resource.resourceType === resourceTypes.brokerLogger
+            ? Promise.resolve(alterLoggers(options, resource, request.validateOnly))
+            : alterOne(options, resource, request.validateOnly, ({ current, table, check }) =>
+                changeConfigs(current, resource.configs, table, check),
+              ),
         ),
       ),
   };
 }
 
 async function alterAll<R extends Resource>(
-  options: AlterConfigsOptions,
-  request: { readonly resources: readonly R[]; readonly validateOnly: boolean },
-  change: (resource: R, target: Target) => ConfigChange,
+  request: { readonly resources: readonly R[] },
+  alter: (resource: R) => Promise<ConfigProblem | undefined>,
 ): Promise<ResponseInputOf<"alterConfigs">> {
   const names = request.resources.map(({ resourceType, resourceName }) => `${resourceType} ${resourceName}`);
   const responses = [];
   for (const [index, resource] of request.resources.entries()) {
     const isTwice = names.indexOf(names[index] ?? "") !== names.lastIndexOf(names[index] ?? "");
-    const problem = isTwice
-      ? invalid("Each resource must appear at most once.")
-      : await alterOne(options, resource, change, request.validateOnly);
+    const problem = isTwice ? invalid("Each resource must appear at most once.") : await alter(resource);
     const { resourceType, resourceName } = resource;
     responses.push({
       errorCode: code(problem?.error),
@@ -81,16 +98,17 @@ async function alterAll<R extends Resource>(
   return { responses };
 }
 
-async function alterOne<R extends Resource>(
+async function alterOne(
   options: AlterConfigsOptions,
-  resource: R,
-  change: (resource: R, target: Target) => ConfigChange,
+  resource: Resource,
   validateOnly: boolean,
+  change: (target: Target) => ConfigChange,
 ): Promise<ConfigProblem | undefined> {
   const target = targetOf(options, resource);
   if ("error" in target) return target;
-  const changed = change(resource, target);
+  const changed = change(target);
   if ("error" in changed) return changed;
+  if (target.event === undefined) return unknownTopic(resource.resourceName);
   if (validateOnly || isSame(changed.configs, target.current)) return undefined;
   const proposal = await options.metadata.propose([target.event(changed.configs)]);
   if (proposal.kind === "accepted") return undefined;
@@ -105,12 +123,11 @@ function targetOf(options: AlterConfigsOptions, { resourceType, resourceName }: 
   switch (resourceType) {
     case resourceTypes.topic: {
       const topic = image.topicByName(resourceName);
-      if (topic === undefined) return unknownTopic(resourceName);
       return {
-        current: topic.configs,
+        current: topic?.configs ?? new Map(),
         table: topicConfigs,
-        check: checkTopicConfigSet,
-        event: (configs) => ({ kind: "set-topic-configs", topicId: topic.id, configs }),
+        check: (configs) => topicNamed(resourceName) ?? checkTopicConfigSet(configs),
+        event: topic && ((configs) => ({ kind: "set-topic-configs", topicId: topic.id, configs })),
       };
     }
     case resourceTypes.broker: {
@@ -124,17 +141,49 @@ function targetOf(options: AlterConfigsOptions, { resourceType, resourceName }: 
         event: (configs) => ({ kind: "set-broker-configs", nodeId: node, configs }),
       };
     }
-    case resourceTypes.brokerLogger:
-      return invalid("The log level is set where the broker is started.");
+    case resourceTypes.clientMetrics:
+      if (resourceName === "") return invalid("Subscription name can't be empty");
+      return factTarget(image, "client-metrics", resourceName, checkClientMetricsConfigSet);
+    case resourceTypes.group:
+      if (resourceName === "") return invalid("Default group resources are not allowed.");
+      return factTarget(image, "group-configs", resourceName, checkGroupConfigSet);
     default:
       return invalid(`Unsupported resource type: ${resourceType}`);
   }
+}
+
+function factTarget(image: Image, table: ConfigFactTable, resource: string, check: ConfigSetCheck): Target {
+  const current = factConfigs(image, table, resource);
+  return {
+    current,
+    table: factConfigRows[table],
+    check,
+    event: (configs) => configFactsEvent(table, resource, current, configs),
+  };
+}
+
+function alterLoggers(
+  options: AlterConfigsOptions,
+  { resourceName, configs }: Resource & { readonly configs: readonly ConfigOperation[] },
+  validateOnly: boolean,
+): ConfigProblem | undefined {
+  return (
+    brokerProblem(options, resourceName) ??
+    operationsProblem(configs) ??
+    changeLoggers(options.logLevels, configs, validateOnly)
+  );
 }
 
 function isSame(a: Texts, b: Texts): boolean {
   if (a.size !== b.size) return false;
   for (const [name, value] of a) if (b.get(name) !== value) return false;
   return true;
+}
+
+function topicNamed(name: string): ConfigProblem | undefined {
+  if (name === "") return invalid("Default topic resources are not allowed.");
+  const message = topicNameProblem(name);
+  return message === undefined ? undefined : { error: "INVALID_TOPIC_EXCEPTION", message };
 }
 
 function unknownTopic(name: string): ConfigProblem {

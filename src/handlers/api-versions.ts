@@ -18,8 +18,11 @@ export interface ApiVersionsOptions {
  */
 export const features: readonly Feature[] = [
   { name: "metadata.version", min: 7, max: 30, level: 30 },
+  { name: "share.version", min: 0, max: 1, level: 1 },
+  { name: "group.version", min: 0, max: 1, level: 1 },
   // The voters of the quorum are no business of clients: see quorum.ts.
   { name: "kraft.version", min: 0, max: 0, level: 0 },
+  { name: "transaction.version", min: 0, max: 2, level: 2 },
 ];
 
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;

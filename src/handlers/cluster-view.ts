@@ -8,6 +8,8 @@ export interface ClusterView {
   readonly metadata: Pick<MetadataClient, "image" | "nodeId" | "propose">;
   /** Where clients reach this broker. The others said it when they registered. */
   readonly advertised: { readonly host: string; readonly port: number };
+  /** The same by name of the listener; one that is not here has `advertised`. */
+  readonly endpoints?: ReadonlyMap<string, { readonly host: string; readonly port: number }> | undefined;
 }
 
 export interface Broker {
@@ -17,10 +19,13 @@ export interface Broker {
   readonly rack: string | null;
 }
 
-export function brokers({ metadata, advertised }: ClusterView): readonly Broker[] {
+/** As the clients of a listener reach them; without one, where only their ids count. */
+export function brokers({ metadata, advertised, endpoints }: ClusterView, listener = ""): readonly Broker[] {
+  const { host, port } = endpoints?.get(listener) ?? advertised;
   const own: Broker = {
     nodeId: metadata.nodeId,
-    ...advertised,
+    host,
+    port,
     rack: metadata.image.node(metadata.nodeId)?.rack ?? null,
   };
   const others = Array.from(metadata.image.nodes(), ({ id, host, port, rack }) => ({ nodeId: id, host, port, rack }));

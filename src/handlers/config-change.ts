@@ -77,7 +77,8 @@ export function checkBrokerConfigSet(configs: ReadonlyMap<string, string | null>
   return tooLong(kept) ?? { configs: kept };
 }
 
-function operationsProblem(operations: readonly ConfigOperation[]): ConfigProblem | undefined {
+/** What is wrong with them whatever they are applied to. */
+export function operationsProblem(operations: readonly ConfigOperation[]): ConfigProblem | undefined {
   const names = operations.map(({ name }) => name);
   if (new Set(names).size !== names.length) return invalid("Error due to duplicate config keys");
   const unknown = operations.find(({ configOperation: kind }) => kind < 0 || kind > configOperations.subtract);
@@ -117,7 +118,8 @@ function apply(
   return undefined;
 }
 
-function tooLong(configs: Texts): ConfigProblem | undefined {
+/** Undefined when every value fits. */
+export function tooLong(configs: Texts): ConfigProblem | undefined {
   for (const [name, value] of configs) {
     if (Buffer.byteLength(value) <= valueBytesMax) continue;
     const message = `The configuration value of ${name} cannot be added because it exceeds the maximum value size of ${valueBytesMax} bytes.`;

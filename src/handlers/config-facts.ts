@@ -2,6 +2,8 @@
  * Configs of what has no place of its own in the metadata: groups, and subscriptions to client metrics. One fact a config,
  * under `<config>/<resource>`, so that two administrators who change two configs both succeed.
  */
+import type { ConfigRow } from "../../schemas/kafka-configs.ts";
+import { clientMetricsConfigs, groupConfigs } from "../../schemas/kafka-group-configs.ts";
 import type { FactEvent } from "../metadata/events.ts";
 import type { Image } from "../metadata/image.ts";
 
@@ -10,8 +12,18 @@ export type ConfigFactTable = "group-configs" | "client-metrics";
 type Texts = ReadonlyMap<string, string>;
 type Facts = Pick<Image, "fact" | "facts">;
 
-/** What is set of the resource. `names` are all that there are, so that a table of many resources is not searched. */
-export function factConfigs(image: Facts, table: ConfigFactTable, resource: string, names: Iterable<string>): Texts {
+export const factConfigRows: Readonly<Record<ConfigFactTable, Readonly<Record<string, ConfigRow>>>> = {
+  "group-configs": groupConfigs,
+  "client-metrics": clientMetricsConfigs,
+};
+
+/** What is set of the resource. Asks for config by config, so that a table of many resources is not searched. */
+export function factConfigs(
+  image: Facts,
+  table: ConfigFactTable,
+  resource: string,
+  names: Iterable<string> = Object.keys(factConfigRows[table]),
+): Texts {
   const found = new Map<string, string>();
   for (const name of names) {
     const value = image.fact(table, keyOf(name, resource));

@@ -3,6 +3,7 @@ import { brokerConfigs } from "../../schemas/kafka-broker-configs.ts";
 import { type ConfigSource, configSourceCodes, configTypeCodes, topicConfigs } from "../../schemas/kafka-configs.ts";
 import { type ConfigLayers, type ConfigValue, resolveTopicConfig, topicConfigSynonyms } from "../log/topic-config.ts";
 import type { MetadataClient } from "../metadata/client.ts";
+import { type ConfigFactTable, factConfigRows, factConfigs } from "./config-facts.ts";
 
 export interface ConfigView {
   readonly metadata: Pick<MetadataClient, "image" | "nodeId">;
@@ -84,6 +85,27 @@ export function shownBrokerDefaults(view: ConfigView): readonly ShownConfig[] {
     };
   });
 }
+
+/** Of a group or a subscription to client metrics; one that nobody has configured has its defaults. */
+export function shownFactConfigs(view: ConfigView, table: ConfigFactTable, resource: string): readonly ShownConfig[] {
+  const rows = factConfigRows[table];
+  const texts = factConfigs(view.metadata.image, table, resource);
+  return Object.entries(rows).map(([name, row]) => {
+    const text = texts.get(name);
+    const own: ConfigValue[] = text === undefined ? [] : [{ name, value: text, source: factConfigSources[table] }];
+    const all = [...own, fallback(name, row.default)];
+    return {
+      ...value(all[0] ?? fallback(name, row.default)),
+      readOnly: false,
+      isSensitive: false,
+      synonyms: synonyms(all),
+      configType: configTypeCodes[row.type],
+      documentation: row.doc,
+    };
+  });
+}
+
+const factConfigSources = { "group-configs": "group", "client-metrics": "client-metrics" } as const;
 
 function value({ name, value: text, source }: ConfigValue): Pick<ShownConfig, "name" | "value" | "configSource"> {
   return { name, value: text, configSource: configSourceCodes[source] };

@@ -42,9 +42,6 @@ async function grow(
     const message = `The topic ${asked.name} currently has ${now} partition(s); ${asked.count} would not be an increase.`;
     return refused("INVALID_PARTITIONS", message);
   }
-  if (asked.count > options.limits.partitionsPerTopicMax) {
-    return refused("POLICY_VIOLATION", "Excessively large number of partitions per request.");
-  }
   // Kafka takes only null for "none", but an empty list can mean nothing else, and @platformatic/kafka sends it.
   const assignments = (asked.assignments ?? []).map(({ brokerIds }) => brokerIds);
   if (assignments.length > 0) {
@@ -55,6 +52,9 @@ async function grow(
     }
     const problem = assignmentProblem(options, assignments);
     if (problem !== undefined) return problem;
+  }
+  if (asked.count > options.limits.partitionsPerTopicMax) {
+    return refused("POLICY_VIOLATION", "Excessively large number of partitions per request.");
   }
   if (validateOnly) return undefined;
   const proposal = await options.metadata.propose([

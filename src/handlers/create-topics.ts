@@ -31,8 +31,10 @@ export function createTopicsHandler(options: CreateTopicsOptions): Handler<Reque
       answer(options, name, refused("INVALID_REQUEST", "Duplicate topic name.")),
     );
     const made: Uuid[] = [];
-    for (const topic of request.topics) {
-      if (twice.has(topic.name)) continue;
+    const once = request.topics.filter(({ name }) => !twice.has(name));
+    const excessive = excess(options, once);
+    if (excessive !== undefined) return { topics: request.topics.map(({ name }) => answer(options, name, excessive)) };
+    for (const topic of once) {
       const plan = plannedTopic(options, topic);
       const isDone = plan.kind === "refused" || request.validateOnly;
       const outcome: Outcome = isDone ? plan : await createTopic(options, plan);
@@ -44,14 +46,24 @@ export function createTopicsHandler(options: CreateTopicsOptions): Handler<Reque
   };
 }
 
+/** As in Kafka all of a request are refused when together they are too many, before anything else is said of them. */
+function excess({ limits }: CreateTopicsOptions, topics: readonly TopicRequest[]): Refused | undefined {
+  const counts = topics.map(({ assignments, numPartitions }) => {
+    if (assignments.length > 0) return assignments.length;
+    return numPartitions === -1 ? limits.partitionsByDefault : Math.max(0, numPartitions);
+  });
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  if (total <= limits.partitionsPerTopicMax) return undefined;
+  return refused("POLICY_VIOLATION", "Excessively large number of partitions per request.");
+}
+
 function plannedTopic(options: CreateTopicsOptions, topic: TopicRequest): TopicPlan | Refused {
-  const names = topic.configs.map(({ name }) => name);
-  if (new Set(names).size !== names.length) return refused("INVALID_CONFIG", "A config is given more than once.");
   return planTopic(options, {
     name: topic.name,
     partitions: topic.numPartitions,
     replicationFactor: topic.replicationFactor,
     assignments: topic.assignments,
+    // Of a config that is given twice the last one counts.
     configs: new Map(topic.configs.map(({ name, value }) => [name, value])),
   });
 }
@@ -61,7 +73,7 @@ type Outcome = Refused | (TopicPlan & { readonly topicId?: Uuid });
 
 function answer(options: CreateTopicsOptions, name: string, outcome: Outcome): TopicResponse {
   if (outcome.kind === "refused") {
-    return { name, errorCode: code(outcome.error), errorMessage: outcome.message, configs: null };
+    return { name, errorCode: code(outcome.error), errorMessage: outcome.message, configs: [] };
   }
   return {
     name,

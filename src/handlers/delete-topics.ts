@@ -39,14 +39,37 @@ export function deleteTopicsHandler(options: DeleteTopicsOptions): Handler<Reque
     for (const [index, one] of asked.entries()) {
       const topic = found[index];
       if (topic === undefined) continue;
-      const isTwice = "id" in topic && found.some((other, at) => at !== index && other === topic);
-      if (isTwice && found.indexOf(topic) !== index) continue; // One answer for all that name it.
-      responses.push(
-        answer(one, isTwice ? refused("INVALID_REQUEST", "Duplicate topic name or id.") : await remove(options, topic)),
-      );
+      const same = asked.findIndex((other, at) => found[at] === topic || isSame(other, one));
+      const isTwice = asked.some((other, at) => at !== index && (found[at] === topic || isSame(other, one)));
+      if (isTwice && same !== index) continue; // One answer for all that name it.
+      if (!isTwice) responses.push(answer(one, await remove(options, topic)));
+      else
+        responses.push(
+          answer(
+            namesOf(
+              one,
+              asked.filter((_, at) => found[at] === topic),
+            ),
+            refused("INVALID_REQUEST", duplicate),
+          ),
+        );
     }
     return { responses };
   };
+}
+
+/** Topics that are not there are named twice by the same word only; what names nothing, or too much, is no name. */
+function isSame(a: Asked, b: Asked): boolean {
+  const isName = (a.name === null) !== (a.topicId === uuidZero);
+  return isName && a.name === b.name && a.topicId === b.topicId;
+}
+
+const duplicate = "Duplicate topic name or id.";
+
+/** All that the request calls a topic by: its name, its id or both. */
+function namesOf(one: Asked, others: readonly Asked[]): Asked {
+  const name = others.find((other) => other.name !== null)?.name ?? one.name;
+  return { name, topicId: others.find(({ topicId }) => topicId !== uuidZero)?.topicId ?? one.topicId };
 }
 
 function find({ metadata }: DeleteTopicsOptions, { name, topicId }: Asked): Topic | Refused {

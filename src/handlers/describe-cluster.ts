@@ -16,7 +16,7 @@ const controllerEndpoint = 2;
 export function describeClusterHandler(
   view: ClusterView,
 ): Handler<RequestOf<"describeCluster">, ResponseInputOf<"describeCluster">> {
-  return async ({ endpointType, includeClusterAuthorizedOperations }) => {
+  return async ({ endpointType, includeClusterAuthorizedOperations }, { listener }) => {
     const clusterId = clusterIdText(view.metadata.image.clusterId);
     if (endpointType !== brokerEndpoint) {
       const error = endpointType === controllerEndpoint ? "MISMATCHED_ENDPOINT_TYPE" : "UNSUPPORTED_ENDPOINT_TYPE";
@@ -27,7 +27,7 @@ export function describeClusterHandler(
       errorCode: 0,
       clusterId,
       controllerId: controllerId(view),
-      brokers: brokers(view).map(({ nodeId, ...broker }) => ({ brokerId: nodeId, ...broker })),
+      brokers: brokers(view, listener).map(({ nodeId, ...broker }) => ({ brokerId: nodeId, ...broker })),
       clusterAuthorizedOperations: includeClusterAuthorizedOperations ? openOperations.cluster : operationsNotAsked,
     };
   };

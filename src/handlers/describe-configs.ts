@@ -1,17 +1,19 @@
 /** DescribeConfigs: every config that a resource has, where its value comes from and what it means. */
 
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
-import { configSourceCodes, configTypeCodes } from "../../schemas/kafka-configs.ts";
+import type { LogLevels } from "../base/log-levels.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import {
   type ConfigView,
   type ShownConfig,
   shownBrokerConfigs,
   shownBrokerDefaults,
+  shownFactConfigs,
   shownTopicConfigs,
 } from "./config-layers.ts";
 import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
+import { shownLoggers } from "./logger-configs.ts";
 import { topicNameProblem } from "./topic-names.ts";
 
 type Request = RequestOf<"describeConfigs">;
@@ -21,8 +23,7 @@ type Resource = Request["resources"][number];
 export const resourceTypes = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const;
 
 export interface DescribeConfigsOptions extends ConfigView {
-  /** Level of the one logger that there is. */
-  readonly logLevel: string;
+  readonly logLevels: LogLevels;
 }
 
 type Problem = { readonly error: ErrorName; readonly message: string };
@@ -40,7 +41,7 @@ export function describeConfigsHandler(options: DescribeConfigsOptions): Handler
       const wanted = new Set(keys);
       return {
         errorCode: 0,
-        errorMessage: null,
+        errorMessage: "", // As Kafka: what did not fail has an empty text, not none.
         resourceType,
         resourceName,
         configs: found
@@ -73,7 +74,13 @@ function configsOf(
       return brokerProblem(options, resourceName) ?? shownBrokerConfigs(options);
     case resourceTypes.brokerLogger:
       if (resourceName === "") return { error: "INVALID_REQUEST", message: "Broker id must not be empty" };
-      return brokerProblem(options, resourceName) ?? [rootLogger(options.logLevel)];
+      return brokerProblem(options, resourceName) ?? shownLoggers(options.logLevels);
+    case resourceTypes.clientMetrics:
+      if (resourceName === "") return { error: "INVALID_REQUEST", message: "Client metrics name must not be empty" };
+      return shownFactConfigs(options, "client-metrics", resourceName);
+    case resourceTypes.group:
+      if (resourceName === "") return { error: "INVALID_REQUEST", message: "Group name must not be empty" };
+      return shownFactConfigs(options, "group-configs", resourceName);
     default:
       return { error: "INVALID_REQUEST", message: `Unsupported resource type: ${resourceType}` };
   }
@@ -88,18 +95,5 @@ export function brokerProblem({ metadata }: Pick<ConfigView, "metadata">, name: 
   return {
     error: "INVALID_REQUEST",
     message: `Unexpected broker id, expected ${metadata.nodeId} or empty string, but received ${name}`,
-  };
-}
-
-function rootLogger(level: string): ShownConfig {
-  return {
-    name: "root",
-    value: level.toUpperCase(),
-    readOnly: true,
-    configSource: configSourceCodes["dynamic-broker-logger"],
-    isSensitive: false,
-    synonyms: [],
-    configType: configTypeCodes.string,
-    documentation: "Level of the broker's log; set it where the broker is started.",
   };
 }

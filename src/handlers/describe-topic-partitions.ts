@@ -18,15 +18,16 @@ export interface DescribeTopicPartitionsOptions extends ClusterView {
 export function describeTopicPartitionsHandler(options: DescribeTopicPartitionsOptions): Handler<Request, Response> {
   return async (request) => {
     const { cursor } = request;
+    if (cursor !== null && !isValidCursor(request, cursor)) return refused(request);
     let left = Math.max(1, Math.min(request.responsePartitionLimit, options.limits.partitionsPerPageMax));
     const topics: TopicResponse[] = [];
     for (const [name, topic] of wanted(options, request)) {
       if (cursor !== null && name < cursor.topicName) continue;
+      if (left === 0) return { topics, nextCursor: { topicName: name, partitionIndex: 0 } };
       if (topic === undefined) {
         topics.push(missing(name));
         continue;
       }
-      if (left === 0) return { topics, nextCursor: { topicName: name, partitionIndex: 0 } };
       const from = cursor?.topicName === name ? Math.max(0, cursor.partitionIndex) : 0;
       const to = Math.min(topic.partitions.length, from + left);
       topics.push(describe(options, topic, from, to));
@@ -35,6 +36,18 @@ export function describeTopicPartitionsHandler(options: DescribeTopicPartitionsO
     }
     return { topics };
   };
+}
+
+/** A cursor goes on with one of the topics that are asked for, all of them being the exception. */
+function isValidCursor({ topics }: Request, cursor: NonNullable<Request["cursor"]>): boolean {
+  const isAsked = topics.length === 0 || topics.some(({ name }) => name === cursor.topicName);
+  return isAsked && cursor.partitionIndex >= 0;
+}
+
+/** There is no error of the whole: each topic that was asked for gets it. */
+function refused({ topics }: Request): Response {
+  const errorCode = code("INVALID_REQUEST");
+  return { topics: topics.map(({ name }) => ({ errorCode, name, topicId: uuidZero, partitions: [] })) };
 }
 
 /** All topics when none is named; what the cursor's topic was may be gone, then the next in order follows. */
@@ -47,7 +60,14 @@ function wanted(options: ClusterView, request: Request): Iterable<readonly [name
 
 function missing(name: string): TopicResponse {
   const error = topicNameProblem(name) === undefined ? "UNKNOWN_TOPIC_OR_PARTITION" : "INVALID_TOPIC_EXCEPTION";
-  return { errorCode: code(error), name, topicId: uuidZero, isInternal: false, partitions: [] };
+  return {
+    errorCode: code(error),
+    name,
+    topicId: uuidZero,
+    isInternal: false,
+    partitions: [],
+    topicAuthorizedOperations: openOperations.topic, // What may be done with the name, as in Kafka.
+  };
 }
 
 function describe(view: ClusterView, topic: Topic, from: number, to: number): TopicResponse {

@@ -119,7 +119,7 @@ export class FetchSessions {
     const old = this.#sessions.get(request.sessionId);
     if (old !== undefined) this.#remove(old);
     const partitions = request.partitions;
-    if (request.epoch < 0 || partitions.length === 0) return { kind: "full", sessionId: 0, partitions };
+    if (request.epoch < 0) return { kind: "full", sessionId: 0, partitions };
     return { kind: "full", sessionId: this.#create(request)?.id ?? 0, partitions };
   }
 

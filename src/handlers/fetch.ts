@@ -17,6 +17,7 @@ import {
   mustTell,
   type SessionRefusal,
 } from "./fetch-session.ts";
+import { once } from "./guard.ts";
 import {
   code,
   endpointsOf,
@@ -41,6 +42,8 @@ export interface FetchOptions {
   readonly sessions: FetchSessions;
   readonly wait: FetchWait;
   readonly limits: FetchLimits;
+  /** Asked for each topic of each request: a session goes on when its user may not any more. Without it all may read. */
+  readonly mayRead?: (topic: string, context: RequestContext) => boolean;
 }
 
 export interface FetchLimits {
@@ -58,8 +61,10 @@ const sessionErrors: Readonly<Record<SessionRefusal, ErrorName>> = {
   "session-topic-ids": "FETCH_SESSION_TOPIC_ID_ERROR",
 };
 
-export function fetchHandler(options: FetchOptions): Handler<Request, Response> {
+export function fetchHandler(all: FetchOptions): Handler<Request, Response> {
   return async (request, context) => {
+    const { mayRead } = all;
+    const options = mayRead === undefined ? all : { ...all, mayRead: once((topic) => mayRead(topic, context)) };
     const session = options.sessions.context(sessionRequest(request, context.apiVersion));
     if (session.kind === "refused") return { errorCode: code(sessionErrors[session.reason]), responses: [] };
     const wanted = [...session.partitions];
@@ -86,7 +91,13 @@ function findPartition(
   // Only a broker says that it is a replica, and no broker fetches from another here.
   const replicaId = context.apiVersion >= 15 ? request.replicaState.replicaId : request.replicaId;
   if (replicaId >= 0) return { error: "TOPIC_AUTHORIZATION_FAILED", hint: undefined };
-  const topic = topicOf(options.metadata.image, { name: wanted.topic, topicId: wanted.topicId });
+  const usesIds = context.apiVersion >= topicIdVersionMin;
+  const topic = topicOf(options.metadata.image, { name: wanted.topic, topicId: wanted.topicId }, usesIds);
+  const name = typeof topic === "string" ? wanted.topic : topic.name;
+  // Before whether it exists, which concerns only those who may read it. An id that nobody knows has no name.
+  if (name !== "" && options.mayRead?.(name, context) === false) {
+    return { error: "TOPIC_AUTHORIZATION_FAILED", hint: undefined };
+  }
   if (typeof topic === "string") return { error: topic, hint: undefined };
   const partition = partitionOf(options.log, topic, wanted.partition);
   if (!isPartition(partition)) return { error: lookupErrors[partition.kind], hint: leaderHint(partition) };
@@ -129,7 +140,7 @@ function sessionRequest(request: Request, version: number): Parameters<FetchSess
         topic,
         partition: each.partition,
         fetchOffset: each.fetchOffset,
-        currentLeaderEpoch: each.currentLeaderEpoch,
+        currentLeaderEpoch: Math.max(-1, each.currentLeaderEpoch), // In a fetch every negative epoch says nothing.
         lastFetchedEpoch: each.lastFetchedEpoch,
         bytesMax: each.partitionMaxBytes,
         toldHighWatermark: -1,

@@ -23,16 +23,17 @@ const nobody: Broker = { nodeId: -1, host: "", port: -1, rack: null };
 export function findCoordinatorHandler(
   options: FindCoordinatorOptions,
 ): Handler<RequestOf<"findCoordinator">, ResponseInputOf<"findCoordinator">> {
-  return async (request, { apiVersion }) => {
+  return async (request, { apiVersion, listener }) => {
     const keys = apiVersion >= batchedSince ? request.coordinatorKeys : [request.key];
-    const found = await Promise.all(keys.map((key) => find(options, request.keyType, key)));
+    const found = await Promise.all(keys.map((key) => find(options, listener, request.keyType, key)));
     const coordinators = found.map(({ error, broker }, index) => ({
       key: keys[index] ?? "",
       nodeId: broker.nodeId,
       host: broker.host,
       port: broker.port,
       errorCode: code(error),
-      errorMessage: error === "NONE" ? "" : (messages[error] ?? ""),
+      // Kafka says "NONE" where there is one answer, and nothing where there are many.
+      errorMessage: error === "NONE" ? (apiVersion >= batchedSince ? "" : error) : (messages[error] ?? ""),
     }));
     const [first] = coordinators;
     return apiVersion >= batchedSince || first === undefined ? { coordinators } : first;
@@ -46,6 +47,7 @@ const messages: Partial<Record<ErrorName, string>> = {
 
 async function find(
   options: FindCoordinatorOptions,
+  listener: string,
   keyType: number,
   key: string,
 ): Promise<{ readonly error: ErrorName; readonly broker: Broker }> {
@@ -55,6 +57,6 @@ async function find(
   const topic = wanted === undefined ? undefined : await options.internalTopics.ensure(wanted);
   if (topic === undefined) return { error: "COORDINATOR_NOT_AVAILABLE", broker: nobody };
   const { leaderId } = partitionView(options, topic, coordinatorPartition(key, topic.partitions.length));
-  const broker = brokers(options).find(({ nodeId }) => nodeId === leaderId);
+  const broker = brokers(options, listener).find(({ nodeId }) => nodeId === leaderId);
   return broker === undefined ? { error: "COORDINATOR_NOT_AVAILABLE", broker: nobody } : { error: "NONE", broker };
 }

@@ -1,12 +1,17 @@
 /** ListGroups, DescribeGroups and DeleteGroups: groups seen from outside. */
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
 import { type ClassicGroup, type GroupState, metadataFor } from "../coordinator/classic-group-state.ts";
+import { classicProtocolType } from "../coordinator/consumer-group-migration.ts";
+import { consumerGroupState } from "../coordinator/consumer-group-state.ts";
 import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
 import { GroupShard } from "../coordinator/group-shard.ts";
+import type { LiveGroup } from "../coordinator/live-group.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { openOperations, operationsNotAsked } from "./cluster-view.ts";
+import { consumerStateNames } from "./consumer-groups.ts";
 import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
+import { shareGroupState } from "./share-group.ts";
 
 const stateNames: Readonly<Record<GroupState, string>> = {
   empty: "Empty",
@@ -16,8 +21,12 @@ const stateNames: Readonly<Record<GroupState, string>> = {
   dead: "Dead",
 };
 
-/** The only type there is so far. */
-const classicType = "classic";
+const groupTypes = { classic: "classic", consumer: "consumer", share: "share" } as const;
+
+type ListedGroup = ResponseInputOf<"listGroups">["groups"][number] & {
+  readonly groupState: string;
+  readonly groupType: string;
+};
 const missingGroupIsNamedSince = 6;
 
 export function listGroupsHandler(
@@ -30,16 +39,28 @@ export function listGroupsHandler(
     const isWanted = (filter: ReadonlySet<string>, name: string): boolean =>
       filter.size === 0 || filter.has(name.toLowerCase());
     const groups = shards
-      .flatMap((shard) => Array.from(shard.groups(), ({ id, classic }) => ({ id, classic })))
-      .filter(({ classic }) => isWanted(states, stateNames[classic.state]) && isWanted(types, classicType))
-      .map(({ id, classic }) => ({
-        groupId: id,
-        protocolType: classic.protocolType ?? "",
-        groupState: stateNames[classic.state],
-        groupType: classicType,
-      }));
+      .flatMap((shard) => [...Array.from(shard.groups(), listed), ...listedShares(shard)])
+      .filter(({ groupState, groupType }) => isWanted(states, groupState) && isWanted(types, groupType));
     return { errorCode: code(isComplete ? "NONE" : "COORDINATOR_LOAD_IN_PROGRESS"), groups };
   };
+}
+
+function listedShares(shard: GroupShard): readonly ListedGroup[] {
+  return Array.from(shard.shares?.all() ?? [], ([groupId, group]) => ({
+    groupId,
+    protocolType: groupTypes.share,
+    groupState: shareGroupState(group),
+    groupType: groupTypes.share,
+  }));
+}
+
+function listed({ id, classic, consumer }: LiveGroup): ListedGroup {
+  if (consumer === null) {
+    const groupState = stateNames[classic.state];
+    return { groupId: id, protocolType: classic.protocolType ?? "", groupState, groupType: groupTypes.classic };
+  }
+  const groupState = consumerStateNames[consumerGroupState(consumer)];
+  return { groupId: id, protocolType: classicProtocolType, groupState, groupType: groupTypes.consumer };
 }
 
 type DescribeResponse = ResponseInputOf<"describeGroups">;
@@ -53,23 +74,22 @@ export function describeGroupsHandler(
       groups.map(async (groupId): Promise<DescribedGroup> => {
         const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
         const shard = await coordinator.shard(groupId);
-        if (!(shard instanceof GroupShard)) return { ...absent(groupId, shard, ""), authorizedOperations };
-        const group = shard.group(groupId)?.classic;
-        if (group !== undefined) return { ...described(groupId, group), authorizedOperations };
+        if (!(shard instanceof GroupShard)) return absent(groupId, shard, "");
+        const group = shard.group(groupId);
+        if (group?.consumer === null) return { ...described(groupId, group.classic), authorizedOperations };
         const isNamed = apiVersion >= missingGroupIsNamedSince;
         const missing = absent(groupId, isNamed ? "GROUP_ID_NOT_FOUND" : "NONE", stateNames.dead);
-        return {
-          ...missing,
-          errorMessage: isNamed ? clipped(`Group ${groupId} not found.`) : null,
-          authorizedOperations,
-        };
+        const why = group === undefined ? "not found" : "is not a classic group";
+        return isNamed
+          ? { ...missing, errorMessage: clipped(`Group ${groupId} ${why}.`) }
+          : { ...missing, authorizedOperations };
       }),
     ),
   });
 }
 
 function described(groupId: string, group: ClassicGroup): DescribedGroup {
-  // Before the group is stable its protocol, subscriptions and assignments are about to change.
+  // Before the group is stable its protocol and subscriptions are about to change; members still have what they had.
   const isStable = group.state === "stable";
   const none = new Uint8Array(0);
   return {
@@ -84,7 +104,7 @@ function described(groupId: string, group: ClassicGroup): DescribedGroup {
       clientId: member.clientId,
       clientHost: member.clientHost,
       memberMetadata: isStable ? metadataFor(member, group.protocolName) : none,
-      memberAssignment: isStable ? member.assignment : none,
+      memberAssignment: member.assignment,
     })),
   };
 }

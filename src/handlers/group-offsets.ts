@@ -1,11 +1,13 @@
 /** OffsetCommit, OffsetFetch and OffsetDelete. */
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
 import { type Uuid, uuidZero } from "../base/ids.ts";
+import { consumerFetchProblem } from "../coordinator/consumer-group.ts";
 import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
 import type { CommittedOffset } from "../coordinator/group-offsets.ts";
 import { GroupShard } from "../coordinator/group-shard.ts";
 import type { LiveGroup } from "../coordinator/live-group.ts";
 import type { MetadataClient } from "../metadata/client.ts";
+import type { Topic } from "../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { code, type Handler, topicOf } from "./handler.ts";
 
@@ -27,16 +29,17 @@ export function offsetCommitHandler(
     const shard = await coordinator.shard(request.groupId); // First: which topic a name means is asked in the turn that commits.
     const now = coordinator.runtime.clock.now();
     const expiresAt = request.retentionTimeMs < 0 ? null : now + request.retentionTimeMs;
-    // First what each partition is told whatever the group says, then the group's word for all the others.
+    // First the partitions that are not there, then the group's word for all the others, then notes that are too long.
     const asked = request.topics.map(({ name, topicId, partitions }) => {
-      const topic = topicOf(metadata.image, { name, topicId });
+      const topic = topicOf(metadata.image, { name, topicId }, apiVersion >= topicIdsSince);
       return {
         name,
         topicId,
         topic: typeof topic === "string" ? undefined : topic,
         partitions: partitions.map((partition) => ({
           ...partition,
-          problem: typeof topic === "string" ? topic : noteProblem(options, partition.committedMetadata),
+          problem: typeof topic === "string" ? topic : partitionProblem(topic, partition.partitionIndex),
+          noteError: noteProblem(options, partition.committedMetadata),
         })),
       };
     });
@@ -44,7 +47,7 @@ export function offsetCommitHandler(
       topic === undefined
         ? []
         : partitions
-            .filter(({ problem }) => problem === undefined)
+            .filter(({ problem, noteError }) => problem === undefined && noteError === undefined)
             .map((partition) => ({
               topic: topic.name,
               partition: partition.partitionIndex,
@@ -73,16 +76,23 @@ export function offsetCommitHandler(
       topics: asked.map(({ name, topicId, partitions }) => ({
         name,
         topicId,
-        partitions: partitions.map(({ partitionIndex, problem }) => ({
-          partitionIndex,
-          errorCode: code(problem ?? answer),
-        })),
+        partitions: partitions.map(({ partitionIndex, problem, noteError }) => {
+          const verdict = answer === "NONE" ? noteError : answer;
+          return { partitionIndex, errorCode: code(problem ?? verdict) };
+        }),
       })),
     };
   };
 }
 
-function noteProblem({ coordinator }: OffsetsOptions, note: string | null): ErrorName | undefined {
+function partitionProblem(topic: Topic, partition: number): ErrorName | undefined {
+  return topic.partitions[partition] === undefined ? "UNKNOWN_TOPIC_OR_PARTITION" : undefined;
+}
+
+export function noteProblem(
+  { coordinator }: Pick<OffsetsOptions, "coordinator">,
+  note: string | null,
+): ErrorName | undefined {
   return (note ?? "").length > coordinator.limits.offsetMetadataBytesMax ? "OFFSET_METADATA_TOO_LARGE" : undefined;
 }
 
@@ -94,6 +104,8 @@ interface AskedGroup {
   readonly groupId: string;
   readonly memberId: string | null;
   readonly memberEpoch: number;
+  /** What an open transaction may still move is an error instead of a value that will be old in a moment. */
+  readonly requireStable: boolean;
   /** Null: all that the group has. */
   readonly topics:
     | readonly { readonly name: string; readonly topicId: Uuid; readonly partitionIndexes: readonly number[] }[]
@@ -134,9 +146,10 @@ export function offsetFetchHandler(options: OffsetsOptions): Handler<FetchReques
 }
 
 function askedGroups(request: FetchRequest, apiVersion: number): readonly AskedGroup[] {
-  if (apiVersion >= groupsSince) return request.groups;
+  const { requireStable } = request;
+  if (apiVersion >= groupsSince) return request.groups.map((group) => ({ ...group, requireStable }));
   const topics = request.topics?.map((topic) => ({ ...topic, topicId: uuidZero })) ?? null;
-  return [{ groupId: request.groupId, memberId: null, memberEpoch: -1, topics }];
+  return [{ groupId: request.groupId, memberId: null, memberEpoch: -1, requireStable, topics }];
 }
 
 async function fetchGroup(
@@ -149,19 +162,25 @@ async function fetchGroup(
   if (!(shard instanceof GroupShard)) return { groupId, error: shard, topics: [] };
   const group = shard.group(groupId);
   if (group?.classic.state === "dead") return { groupId, error: "GROUP_ID_NOT_FOUND", topics: [] };
+  const consumer = group?.consumer ?? null;
+  const problem = consumer === null ? "NONE" : consumerFetchProblem(consumer, asked);
+  if (problem !== "NONE") return { groupId, error: problem, topics: [] };
   const { image } = metadata;
+  const offsetAt = (topic: string, index: number): FoundPartition => {
+    const at = { topic, partition: index };
+    const isUnstable = asked.requireStable && group?.pending.has(at) === true;
+    return isUnstable ? found(index, undefined, "UNSTABLE_OFFSET_COMMIT") : found(index, group?.offsets.get(at));
+  };
   const topics =
     asked.topics === null
-      ? allTopics(group, (name) => (apiVersion >= topicIdsSince ? image.topicByName(name)?.id : uuidZero))
+      ? allTopics(group, offsetAt, (name) => (apiVersion >= topicIdsSince ? image.topicByName(name)?.id : uuidZero))
       : asked.topics.map(({ name, topicId, partitionIndexes }) => {
           const topic = apiVersion >= topicIdsSince ? topicOf(image, { name, topicId }) : { name };
           return {
             name,
             topicId,
             partitions: partitionIndexes.map((index) =>
-              typeof topic === "string"
-                ? found(index, undefined, topic)
-                : found(index, group?.offsets.get({ topic: topic.name, partition: index })),
+              typeof topic === "string" ? found(index, undefined, topic) : offsetAt(topic.name, index),
             ),
           };
         });
@@ -171,12 +190,22 @@ async function fetchGroup(
 }
 
 /** Topics without an id are gone, so their offsets cannot be named by one. */
-function allTopics(group: LiveGroup | undefined, idOf: (name: string) => Uuid | undefined): FoundGroup["topics"] {
-  return Array.from(group?.offsets.topics() ?? []).flatMap((name) => {
+function allTopics(
+  group: LiveGroup | undefined,
+  offsetAt: (topic: string, index: number) => FoundPartition,
+  idOf: (name: string) => Uuid | undefined,
+): FoundGroup["topics"] {
+  const indexes = new Map<string, Set<number>>();
+  for (const { topic, partition } of [...(group?.offsets.all() ?? []), ...(group?.pending.all() ?? [])]) {
+    indexes.set(topic, (indexes.get(topic) ?? new Set()).add(partition));
+  }
+  return [...indexes].flatMap(([name, partitions]) => {
     const topicId = idOf(name);
     if (topicId === undefined) return [];
-    const partitions = Array.from(group?.offsets.partitions(name) ?? [], ([index, offset]) => found(index, offset));
-    return [{ name, topicId, partitions }];
+    // What only an aborted transaction would have brought is not spoken of: -1 stands for nothing.
+    const known = Array.from(partitions, (index) => offsetAt(name, index));
+    const told = known.filter(({ errorCode, committedOffset }) => errorCode !== 0 || committedOffset >= 0);
+    return told.length === 0 ? [] : [{ name, topicId, partitions: told }];
   });
 }
 
@@ -204,29 +233,27 @@ export function offsetDeleteHandler(
 ): Handler<RequestOf<"offsetDelete">, ResponseInputOf<"offsetDelete">> {
   return async (request) => {
     const { coordinator, metadata } = options;
-    const isKnown = (name: string): boolean => metadata.image.topicByName(name) !== undefined;
-    const wanted = request.topics
-      .filter(({ name }) => isKnown(name))
-      .flatMap(({ name, partitions }) =>
-        partitions.map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })),
-      );
+    const isKnown = (name: string, partition: number): boolean =>
+      metadata.image.topicByName(name)?.partitions[partition] !== undefined;
+    const wanted = request.topics.flatMap(({ name, partitions }) =>
+      partitions
+        .filter(({ partitionIndex }) => isKnown(name, partitionIndex))
+        .map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex })),
+    );
     const shard = request.groupId === "" ? "INVALID_GROUP_ID" : await coordinator.shard(request.groupId);
     if (!(shard instanceof GroupShard)) return { errorCode: code(shard), topics: [] };
     const { error, subscribed } = await shard.deleteOffsets(request.groupId, wanted);
     if (error !== "NONE") return { errorCode: code(error), topics: [] };
     return {
       errorCode: 0,
-      topics: request.topics.map(({ name, partitions }) => {
-        const verdict: ErrorName = !isKnown(name)
-          ? "UNKNOWN_TOPIC_OR_PARTITION"
-          : subscribed.has(name)
-            ? "GROUP_SUBSCRIBED_TO_TOPIC"
-            : "NONE";
-        return {
-          name,
-          partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: code(verdict) })),
-        };
-      }),
+      topics: request.topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex }) => {
+          const held: ErrorName = subscribed.has(name) ? "GROUP_SUBSCRIBED_TO_TOPIC" : "NONE";
+          const verdict = isKnown(name, partitionIndex) ? held : "UNKNOWN_TOPIC_OR_PARTITION";
+          return { partitionIndex, errorCode: code(verdict) };
+        }),
+      })),
     };
   };
 }

@@ -47,9 +47,10 @@ export interface TopicName {
   readonly topicId: Uuid;
 }
 
-export function topicOf(image: Image, asked: TopicName): Topic | ErrorName {
+/** `usesIds`: of a version without ids, in which an empty name is a name that no topic has, false. */
+export function topicOf(image: Image, asked: TopicName, usesIds = true): Topic | ErrorName {
   if (asked.topicId !== uuidZero) return image.topic(asked.topicId) ?? "UNKNOWN_TOPIC_ID";
-  if (asked.name === "") return "UNKNOWN_TOPIC_ID"; // Versions with ids carry no name: the id was the zero one.
+  if (asked.name === "" && usesIds) return "UNKNOWN_TOPIC_ID"; // Versions with ids carry no name: the id was the zero one.
   return image.topicByName(asked.name) ?? "UNKNOWN_TOPIC_OR_PARTITION";
 }
 
@@ -64,7 +65,7 @@ export function isPartition(found: Partition | Exclude<Lookup, { kind: "here" }>
 
 /** KIP-320: whether the client and the partition agree on who leads. -1 means that the client does not say. */
 export function epochError(asked: number, partition: Partition): ErrorName | undefined {
-  if (asked < 0 || asked === partition.leaderEpoch) return undefined;
+  if (asked === -1 || asked === partition.leaderEpoch) return undefined;
   return asked < partition.leaderEpoch ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
 }
 

@@ -2,6 +2,7 @@
 import { SingleFlight } from "../base/async.ts";
 import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
 import type { MetadataClient } from "../metadata/client.ts";
+import type { MetadataEvent } from "../metadata/events.ts";
 import type { Topic } from "../metadata/image.ts";
 import { untilLed } from "./leader-wait.ts";
 import { createTopic, planTopic, type TopicCreationOptions } from "./topic-creation.ts";
@@ -20,6 +21,19 @@ export function offsetsTopic(partitions: number): InternalTopic {
     configs: new Map([
       ["cleanup.policy", "compact"],
       ["compression.type", "producer"],
+      ["segment.bytes", "104857600"],
+    ]),
+  };
+}
+
+/** As Kafka makes it: compacted, never compressed. */
+export function transactionsTopic(partitions: number): InternalTopic {
+  return {
+    name: "__transaction_state",
+    partitions,
+    configs: new Map([
+      ["cleanup.policy", "compact"],
+      ["compression.type", "uncompressed"],
       ["segment.bytes", "104857600"],
     ]),
   };
@@ -48,15 +62,19 @@ export class InternalTopics {
   }
 }
 
-/** Has the coordinator forget offsets as soon as a topic is deleted, by whichever node. */
-export function forgetDeletedTopics(
+const topicEvents: ReadonlySet<MetadataEvent["kind"]> = new Set(["create-topic", "delete-topic", "create-partitions"]);
+
+/** Has the coordinator look at topics that changed, and forget offsets as soon as one is deleted, by whichever node. */
+export function followTopics(
   metadata: Pick<MetadataClient, "onChange">,
   coordinator: GroupCoordinator,
   failed: (cause: unknown) => void,
 ): Disposable {
   return metadata.onChange((events) => {
     // Without events the image came from a checkpoint: anything may have happened.
-    const mayBeGone = events.length === 0 || events.some(({ kind }) => kind === "delete-topic");
-    if (mayBeGone) coordinator.forgetDeletedTopics().catch(failed);
+    const isAnything = events.length === 0;
+    if (isAnything || events.some(({ kind }) => topicEvents.has(kind))) coordinator.topicsChanged();
+    if (isAnything || events.some(({ kind }) => kind === "delete-topic"))
+      coordinator.forgetDeletedTopics().catch(failed);
   });
 }

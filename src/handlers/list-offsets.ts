@@ -61,17 +61,19 @@ async function find(
   isolation: Isolation,
   version: number,
 ): Promise<OffsetAnswer | ErrorName> {
+  // Before the partition is looked for, as in Kafka: whether a place can be asked for is a matter of versions.
+  const place = places.get(asked.timestamp);
+  const isKnown = asked.timestamp >= 0 || (place !== undefined && version >= place.versionMin);
+  if (!isKnown) return "UNSUPPORTED_VERSION";
   const topic = topicOf(options.metadata.image, { name, topicId: uuidZero });
   if (typeof topic === "string") return "UNKNOWN_TOPIC_OR_PARTITION";
   const partition = partitionOf(options.log, topic, asked.partitionIndex);
   if (!isPartition(partition)) return lookupErrors[partition.kind];
   const fenced = epochError(asked.currentLeaderEpoch, partition);
   if (fenced !== undefined) return fenced;
-  if (asked.timestamp >= 0) {
+  if (place === undefined) {
     return await partition.offsetFor({ kind: "at-or-after", timestamp: asked.timestamp }, isolation);
   }
-  const place = places.get(asked.timestamp);
-  if (place === undefined || version < place.versionMin) return "UNSUPPORTED_VERSION";
   return place.query === "nowhere" ? nothing : await partition.offsetFor(place.query, isolation);
 }
 

@@ -30,12 +30,12 @@ export interface MetadataOptions extends TopicCreationOptions {
 const versionWithIds = 12;
 
 export function metadataHandler(options: MetadataOptions): Handler<Request, Response> {
-  return async (request, { apiVersion }) => {
+  return async (request, { apiVersion, listener }) => {
     const found = isAll(request, apiVersion) ? "all" : await findAll(options, request, apiVersion);
     const { image } = options.metadata;
     const include = request.includeTopicAuthorizedOperations;
     return {
-      brokers: brokers(options),
+      brokers: brokers(options, listener),
       clusterId: clusterIdText(image.clusterId),
       controllerId: controllerId(options),
       topics:
@@ -43,7 +43,9 @@ export function metadataHandler(options: MetadataOptions): Handler<Request, Resp
           ? topicsByName(image).map((topic) => describe(options, topic, include))
           : found.map(({ asked, topicId, error }) => {
               const topic = topicId === undefined ? undefined : image.topic(topicId);
-              return topic === undefined ? missing(asked, error, apiVersion) : describe(options, topic, include);
+              return topic === undefined
+                ? missing(asked, error, apiVersion, include)
+                : describe(options, topic, include);
             }),
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
         ? openOperations.cluster
@@ -136,11 +138,13 @@ function describe(view: ClusterView, topic: Topic, includeOperations: boolean): 
   };
 }
 
-function missing(asked: Asked, error: ErrorName, apiVersion: number): TopicResponse {
+function missing(asked: Asked, error: ErrorName, apiVersion: number, includeOperations: boolean): TopicResponse {
   return {
     errorCode: code(error),
     name: asked.name ?? (apiVersion < versionWithIds ? "" : null),
     topicId: asked.topicId,
     partitions: [],
+    // What may be done with the name, whether or not there is such a topic.
+    topicAuthorizedOperations: includeOperations && asked.name !== null ? openOperations.topic : operationsNotAsked,
   };
 }

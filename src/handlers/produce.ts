@@ -6,6 +6,7 @@
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
 import { OperationFailed } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
+import type { ProducerIdentity } from "../coordinator/transaction-state.ts";
 import type { AppendOutcome, Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Topic } from "../metadata/image.ts";
@@ -25,6 +26,7 @@ import {
   partitionOf,
   topicOf,
 } from "./handler.ts";
+import type { TransactionGate } from "./transaction-gate.ts";
 
 type Request = RequestOf<"produce">;
 type Response = ResponseInputOf<"produce">;
@@ -38,10 +40,16 @@ export interface ProduceOptions {
   readonly clock: Clock;
   /** The pause that producers are asked for now, because the storage is filling up. */
   readonly throttleMs: () => number;
+  readonly transactions: TransactionGate;
 }
 
 /** Since KIP-951. */
 const leaderHintVersionMin = 10;
+const topicIdVersionMin = 13;
+/** KIP-890: from here on a batch brings its partition into the transaction; before, the producer has added it. */
+const addsPartitionsSince = 12;
+/** Older producers do not know that error. */
+const abortableSince = 11;
 /** What Kafka's admin tools call themselves; it alone may write to internal topics. */
 const adminClientId = "__admin_client";
 
@@ -98,31 +106,29 @@ function produceTopic(
   data: TopicData,
   context: ProduceContext,
 ): readonly Waiting[] {
-  const topic = topicOf(options.metadata.image, data);
-  const error = context.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, request, context));
+  const topic = topicOf(options.metadata.image, data, context.apiVersion >= topicIdVersionMin);
+  const error = context.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, context));
   return data.partitionData.map((partition) => {
     const answer =
       typeof topic === "string" || error !== undefined
         ? Promise.resolve(failed(partition.index, error ?? "UNKNOWN_SERVER_ERROR"))
-        : producePartition(options.log, topic, partition, context, request.timeoutMs);
+        : producePartition(options, topic, partition, context, request);
     return waitingFor(partition.index, answer);
   });
 }
 
-function topicRefusal(topic: Topic, request: Request, context: RequestContext): ErrorName | undefined {
-  if (request.acks !== 0 && request.acks !== 1 && request.acks !== -1) return "INVALID_REQUIRED_ACKS";
+function topicRefusal(topic: Topic, context: RequestContext): ErrorName | undefined {
   if (internalTopics.has(topic.name) && context.clientId !== adminClientId) return "INVALID_TOPIC_EXCEPTION";
   return undefined;
 }
 
 async function producePartition(
-  log: Log,
+  { log, transactions }: ProduceOptions,
   topic: Topic,
   data: PartitionData,
   context: ProduceContext,
-  waitMsMax: number,
+  request: Request,
 ): Promise<PartitionResponse> {
-  if (data.records === null) return failed(data.index, "INVALID_RECORD", "the request holds no record batch");
   const partition = partitionOf(log, topic, data.index);
   if (!isPartition(partition)) {
     const hint = context.apiVersion >= leaderHintVersionMin ? leaderHint(partition) : undefined;
@@ -130,16 +136,55 @@ async function producePartition(
     context.hints.push(hint);
     return { ...failed(data.index, lookupErrors[partition.kind]), currentLeader: hint };
   }
+  if (data.records === null) return failed(data.index, "INVALID_RECORD", "the request holds no record batch");
+  if (![0, 1, -1].includes(request.acks)) return failed(data.index, "INVALID_REQUIRED_ACKS");
   try {
     const { apiVersion } = context;
-    const outcome = await partition.append(data.records, { origin: "client", apiVersion, waitMsMax });
-    return answer(data.index, outcome);
+    const { transactionalId, timeoutMs: waitMsMax } = request;
+    const plain = { origin: "client", apiVersion, waitMsMax } as const;
+    const by = transactionalId === null ? undefined : transactionOf(data.records);
+    if (transactionalId === null || by === undefined) {
+      return answer(data.index, await partition.append(data.records, plain));
+    }
+    // Not awaited here: the batch takes its place in the lane before its transaction is looked up.
+    const admission = transactions.admit({
+      transactionalId,
+      by,
+      at: { topic: topic.name, partition: data.index },
+      how: apiVersion >= addsPartitionsSince ? "add" : "verify",
+    });
+    const whileOpen = admission.then((pass) => (pass.kind === "open" ? pass.isOpen : () => false));
+    const outcome = await partition.append(data.records, { ...plain, whileOpen });
+    const pass = outcome.kind === "rejected" && outcome.reason === "invalid-transaction-state" && (await admission);
+    if (pass === false || pass.kind === "open") return answer(data.index, outcome);
+    return failed(data.index, produceError(pass.error, apiVersion));
   } catch (cause) {
     // The log has reported the cause and the node is stopping; a wrong program is not this handler's to soften.
     if (!(cause instanceof OperationFailed)) throw cause;
     return failed(data.index, "KAFKA_STORAGE_ERROR");
   }
 }
+
+/** The producer of a batch that belongs to a transaction. What is no batch at all is the log's to refuse. */
+function transactionOf(records: Uint8Array): ProducerIdentity | undefined {
+  if (records.length < batchHeaderBytes) return undefined;
+  const { isTransactional, producerId, producerEpoch } = new BatchView(records);
+  return isTransactional ? { producerId, producerEpoch } : undefined;
+}
+
+/** As Kafka says it to producers: retriable is what every version of them repeats without asking for metadata. */
+function produceError(error: ErrorName, apiVersion: number): ErrorName {
+  if (error === "PRODUCER_FENCED") return "INVALID_PRODUCER_EPOCH";
+  if (error === "TRANSACTION_ABORTABLE" && apiVersion < abortableSince) return "INVALID_TXN_STATE";
+  return passing.has(error) ? "NOT_ENOUGH_REPLICAS" : error;
+}
+
+const passing: ReadonlySet<ErrorName> = new Set([
+  "CONCURRENT_TRANSACTIONS",
+  "NOT_COORDINATOR",
+  "COORDINATOR_NOT_AVAILABLE",
+  "COORDINATOR_LOAD_IN_PROGRESS",
+]);
 
 /** What all partitions of one request share. */
 interface ProduceContext extends RequestContext {

@@ -28,6 +28,9 @@ export function staticConfigs(
     "offsets.retention.minutes": Math.floor(settings.groupOffsetsRetentionMs / minuteMs),
     "offsets.retention.check.interval.ms": settings.groupOffsetsCheckIntervalMs,
     "offsets.topic.num.partitions": settings.groupOffsetsPartitions,
+    "transaction.max.timeout.ms": settings.transactionTimeoutMsMax,
+    "transactional.id.expiration.ms": settings.transactionalIdRetentionMs,
+    "transaction.state.log.num.partitions": settings.transactionStatePartitions,
     "producer.id.expiration.ms": settings.logProducerIdleMsMax,
   };
   return new Map(Object.entries(known).map(([name, value]) => [name, String(value)]));

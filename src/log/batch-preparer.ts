@@ -23,12 +23,17 @@ export interface PreparedBatch {
   readonly maxTimestamp: number;
   /** Of a control batch that ends a transaction. */
   readonly marker: TransactionMarker | undefined;
+  /** Whether its transaction is open, when it is one of a transaction. */
+  readonly isOpen?: () => boolean;
 }
 
 export interface PrepareLimits {
   /** A batch whose records inflate to more than this is refused. */
   readonly inflatedBytesMax: number;
 }
+
+/** What a batch is told whose transaction ended, or never held the partition. */
+export const transactionOver = rejected("invalid-transaction-state", "the transaction is not open in this partition");
 
 /** A transaction that no coordinator knows would never end, and hold every read-committed reader for ever. */
 export type ClientTransactions = "accepted" | "refused";
@@ -50,6 +55,15 @@ export class BatchPreparer {
 
   /** A value when nothing had to be waited for. The bytes are borrowed until the batch is assigned. */
   prepare(bytes: Uint8Array, options: AppendOptions, config: TopicConfig): Prepared | Promise<Prepared> {
+    const prepared = this.#prepare(bytes, options, config);
+    if (options.whileOpen === undefined) return prepared;
+    // The caller's lane keeps the batch's place while its transaction is looked up.
+    return Promise.all([prepared, options.whileOpen]).then(([batch, isOpen]) =>
+      batch.kind === "rejected" ? batch : { ...batch, isOpen },
+    );
+  }
+
+  #prepare(bytes: Uint8Array, options: AppendOptions, config: TopicConfig): Prepared | Promise<Prepared> {
     if (options.origin === "coordinator") return prepareOwn(bytes);
     const refusal = checkClientBatch(bytes, options.apiVersion, config);
     if (refusal !== undefined) return refusal;

@@ -57,6 +57,10 @@ function checkProblem(value: string, check: ConfigCheck): string | undefined {
       return Number(value) === -1 || (Number(value) >= 1 && Number(value) <= 9)
         ? undefined
         : "Value must be between 1 and 9 or equal to -1";
+    case "offset-reset":
+      return isOffsetReset(value.trim())
+        ? undefined
+        : "Must be latest, earliest, or by_duration:PnDTnHnMn.nS with a duration that is not negative";
     case "throttled-replicas":
       return isThrottledReplicas(value)
         ? undefined
@@ -74,4 +78,11 @@ function isThrottledReplicas(value: string): boolean {
   const items = listItems(value);
   if (items.length === 1 && items[0] === "*") return true;
   return items.every((item) => /^\d+:\d+$/.test(item));
+}
+
+function isOffsetReset(text: string): boolean {
+  if (text === "latest" || text === "earliest") return true;
+  return /^by_duration:P(?=\d|T\d)(?:\d{1,9}D)?(?:T(?=\d)(?:\d{1,9}H)?(?:\d{1,9}M)?(?:\d{1,9}(?:\.\d{1,9})?S)?)?$/i.test(
+    text,
+  );
 }

@@ -81,6 +81,11 @@ export interface AppendOptions {
   readonly apiVersion: number;
   /** How long the batch may wait for room before it is answered "busy"; the log has a bound of its own. */
   readonly waitMsMax?: number;
+  /**
+   * Of a batch of a transaction: settles before the batch is given an offset, and what it gives is asked in that very turn. False:
+   * the transaction is not open, and the batch is rejected as "invalid-transaction-state". Never rejects.
+   */
+  readonly whileOpen?: Promise<() => boolean>;
 }
 
 export type AppendOutcome =

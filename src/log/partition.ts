@@ -7,7 +7,7 @@ import { BatchView, patchBatch } from "../protocol/record-batch.ts";
 import type { OpenedStream, ReadRequest, ReadResult } from "../stream/storage.ts";
 import { Advance } from "./advance.ts";
 import { Backlog } from "./backlog.ts";
-import type { BatchPreparer, Prepared } from "./batch-preparer.ts";
+import { type BatchPreparer, type Prepared, transactionOver } from "./batch-preparer.ts";
 import { cleanPartition, type PassOptions, type PassOutcome } from "./cleaning/cleaning-pass.ts";
 import { type CleaningPlan, type CleaningProgress, planCleaning } from "./cleaning/cleaning-plan.ts";
 import type { Epochs } from "./epochs.ts";
@@ -291,6 +291,7 @@ export class OwnedPartition implements Partition {
     if (this.#state === "closed") return Promise.resolve(this.#rejected(closedOutcome));
     if (prepared.kind === "rejected") return Promise.resolve(this.#rejected(prepared));
     const { header, marker } = prepared;
+    if (prepared.isOpen?.() === false) return Promise.resolve(this.#rejected(transactionOver));
     if (header.producerId >= 0) {
       const verdict =
         marker !== undefined

@@ -4,14 +4,16 @@
  *   append ──▶ waiting ──▶ one batch ──▶ partition      while `batchesInFlightMax` are on their way, what comes joins the
  *                                                       next batch: memory stays bounded, order is kept, nothing is refused
  *
- * The records of one append share a batch, so they become durable together.
+ * The records of one append share a batch, so they become durable together. Those of a transaction have a batch to themselves,
+ * under their producer's id, and its marker comes after them: readers of the topic see what a coordinator sees.
  */
 import { assert, OperationFailed } from "../base/errors.ts";
 import type { Offset } from "../base/ids.ts";
 import type { Clock } from "../base/runtime.ts";
 import { inflateFairly } from "../protocol/compression.ts";
 import { BatchView } from "../protocol/record-batch.ts";
-import { buildBatch, type NewRecord, RecordCursor } from "../protocol/records.ts";
+import { buildBatch, buildMarker, type Marker, type NewRecord, RecordCursor } from "../protocol/records.ts";
+import { markerOf } from "./batch-preparer.ts";
 import type { Partition } from "./log.ts";
 
 export interface StateRecord {
@@ -23,6 +25,17 @@ export interface StateRecord {
 export interface ReplayedRecord extends StateRecord {
   readonly offset: Offset;
   readonly timestamp: number;
+  /** Of a record that counts only when its transaction commits. */
+  readonly transaction: TransactionOwner | undefined;
+}
+
+export type Replayed =
+  | ({ readonly kind: "record" } & ReplayedRecord)
+  | { readonly kind: "marker"; readonly producerId: number; readonly outcome: Marker["outcome"] };
+
+export interface TransactionOwner {
+  readonly producerId: number;
+  readonly producerEpoch: number;
 }
 
 export interface StateLogLimits {
@@ -48,6 +61,8 @@ const recordOverheadBytes = 32;
 
 interface Waiting {
   readonly records: readonly NewRecord[];
+  /** A batch that is not shared; undefined lets the records join others. */
+  readonly batch: Uint8Array | undefined;
   readonly bytes: number;
   readonly resolve: (base: Offset) => void;
   readonly reject: (cause: unknown) => void;
@@ -67,22 +82,29 @@ export class StateLog {
   }
 
   /** The offset of the first record, when all are durable. Settles in call order. Rejects with OperationFailed. */
-  append(records: readonly StateRecord[]): Promise<Offset> {
+  append(records: readonly StateRecord[], transaction?: TransactionOwner): Promise<Offset> {
     assert(records.length > 0, "an append holds something");
     const timestamp = this.#clock.now();
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({
-        records: records.map(({ key, value }) => ({ timestamp, key, value })),
-        bytes: records.reduce((sum, record) => sum + recordBytes(record), 0),
-        resolve,
-        reject,
-      });
-      this.#send();
-    });
+    const stamped = records.map(({ key, value }) => ({ timestamp, key, value }));
+    const bytes = records.reduce((sum, record) => sum + recordBytes(record), 0);
+    const batch =
+      transaction === undefined ? undefined : buildBatch({ ...transaction, isTransactional: true, records: stamped });
+    return this.#enqueue({ records: stamped, batch, bytes });
+  }
+
+  /** Ends a producer's transaction after everything that was appended before. Settles as an append does. */
+  end(marker: Marker): Promise<Offset> {
+    const batch = buildMarker(marker);
+    return this.#enqueue({ records: [], batch, bytes: batch.length });
   }
 
   /** Every record from the log start to what is durable now, in order. The views are good until the next turn. */
   async *replay(): AsyncIterable<ReplayedRecord> {
+    for await (const each of this.replayAll()) if (each.kind === "record") yield each;
+  }
+
+  /** The same with the ends of transactions between them. */
+  async *replayAll(): AsyncIterable<Replayed> {
     const end = this.#partition.highWatermark;
     for (let from = this.#partition.logStart; from < end; ) {
       const read = await this.#partition.read({
@@ -104,12 +126,20 @@ export class StateLog {
     }
   }
 
+  #enqueue(entry: Omit<Waiting, "resolve" | "reject">): Promise<Offset> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ...entry, resolve, reject });
+      this.#send();
+    });
+  }
+
   #send(): void {
     while (this.#inFlight < this.#limits.batchesInFlightMax && this.#waiting.length > 0) {
       let bytes = 0;
       const fits = this.#waiting.findIndex((entry, index) => {
         bytes += entry.bytes;
-        return index > 0 && bytes > this.#limits.batchBytesMax;
+        const isAlone = entry.batch !== undefined || this.#waiting[0]?.batch !== undefined;
+        return index > 0 && (isAlone || bytes > this.#limits.batchBytesMax);
       });
       const group = this.#waiting.splice(0, fits === -1 ? this.#waiting.length : fits);
       this.#inFlight += 1;
@@ -119,7 +149,7 @@ export class StateLog {
 
   async #write(group: readonly Waiting[]): Promise<void> {
     try {
-      const batch = buildBatch({ records: group.flatMap(({ records }) => records) });
+      const batch = group[0]?.batch ?? buildBatch({ records: group.flatMap(({ records }) => records) });
       const outcome = await this.#partition.append(batch, { origin: "coordinator", apiVersion: newestProduce });
       if (outcome.kind === "rejected") {
         throw new OperationFailed(`${this.#partition.topic}-${this.#partition.index} refused: ${outcome.detail}`, {
@@ -140,9 +170,14 @@ export class StateLog {
   }
 
   /** A batch may begin before `from`, and cleaning leaves holes. */
-  async *#records(batch: BatchView, from: Offset): AsyncIterable<ReplayedRecord> {
-    if (batch.isControl) return;
-    const { compression } = batch;
+  async *#records(batch: BatchView, from: Offset): AsyncIterable<Replayed> {
+    if (batch.isControl) {
+      const marker = markerOf(batch);
+      if (marker !== undefined) yield { kind: "marker", producerId: marker.producerId, outcome: marker.outcome };
+      return;
+    }
+    const { compression, producerId, producerEpoch } = batch;
+    const transaction = batch.isTransactional ? { producerId, producerEpoch } : undefined;
     assert(compression !== undefined, "a batch in the log was checked when it was appended");
     const records =
       compression === "none"
@@ -152,7 +187,8 @@ export class StateLog {
     while (cursor.next()) {
       const offset = (batch.baseOffset + cursor.offsetDelta) as Offset;
       if (offset < from || cursor.key === null) continue;
-      yield { key: cursor.key, value: cursor.value, offset, timestamp: batch.baseTimestamp + cursor.timestampDelta };
+      const timestamp = batch.baseTimestamp + cursor.timestampDelta;
+      yield { kind: "record", key: cursor.key, value: cursor.value, offset, timestamp, transaction };
     }
   }
 }

@@ -95,13 +95,15 @@ export function topicConfigSynonyms(name: string, layers: ConfigLayers): readonl
   const row = topicConfigs[name];
   assert(row !== undefined, `no topic config is called ${name}`);
   const own = layers.topic.get(name);
-  const primary = row.synonyms?.find((synonym) => (brokerConfigs[synonym.name]?.default ?? null) !== null);
+  // As Kafka: of the defaults only that of the nearest synonym is shown, so log.retention.hours is not.
+  const primary = row.synonyms?.[0];
+  const fallback = primary === undefined ? null : (brokerConfigs[primary.name]?.default ?? null);
   return [
     ...(own === undefined ? [] : [{ name, value: own, source: "dynamic-topic" as const }]),
     ...brokerValues(row, layers).map(({ name: synonym, value, source }) => ({ name: synonym, value, source })),
-    ...(primary === undefined
+    ...(primary === undefined || fallback === null
       ? []
-      : [{ name: primary.name, value: brokerConfigs[primary.name]?.default ?? null, source: "default" as const }]),
+      : [{ name: primary.name, value: fallback, source: "default" as const }]),
   ];
 }
 

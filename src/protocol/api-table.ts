@@ -1,6 +1,20 @@
 /** Every API we have words for: the one table behind ApiVersions, the frame decoder and the types of handlers. */
 
+import {
+  createAclsRequest,
+  createAclsResponse,
+  deleteAclsRequest,
+  deleteAclsResponse,
+  describeAclsRequest,
+  describeAclsResponse,
+} from "../../schemas/kafka/acls.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "../../schemas/kafka/api-versions.ts";
+import {
+  alterClientQuotasRequest,
+  alterClientQuotasResponse,
+  describeClientQuotasRequest,
+  describeClientQuotasResponse,
+} from "../../schemas/kafka/client-quotas.ts";
 import {
   getTelemetrySubscriptionsRequest,
   getTelemetrySubscriptionsResponse,
@@ -17,6 +31,22 @@ import {
   listConfigResourcesRequest,
   listConfigResourcesResponse,
 } from "../../schemas/kafka/configs.ts";
+import {
+  consumerGroupDescribeRequest,
+  consumerGroupDescribeResponse,
+  consumerGroupHeartbeatRequest,
+  consumerGroupHeartbeatResponse,
+} from "../../schemas/kafka/consumer-group.ts";
+import {
+  createDelegationTokenRequest,
+  createDelegationTokenResponse,
+  describeDelegationTokenRequest,
+  describeDelegationTokenResponse,
+  expireDelegationTokenRequest,
+  expireDelegationTokenResponse,
+  renewDelegationTokenRequest,
+  renewDelegationTokenResponse,
+} from "../../schemas/kafka/delegation-tokens.ts";
 import { fetchRequest, fetchResponse } from "../../schemas/kafka/fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "../../schemas/kafka/find-coordinator.ts";
 import {
@@ -72,8 +102,6 @@ import {
   describeQuorumResponse,
   removeRaftVoterRequest,
   removeRaftVoterResponse,
-  unregisterBrokerRequest,
-  unregisterBrokerResponse,
   updateFeaturesRequest,
   updateFeaturesResponse,
 } from "../../schemas/kafka/quorum.ts";
@@ -90,6 +118,38 @@ import {
   listPartitionReassignmentsResponse,
 } from "../../schemas/kafka/replicas.ts";
 import {
+  saslAuthenticateRequest,
+  saslAuthenticateResponse,
+  saslHandshakeRequest,
+  saslHandshakeResponse,
+} from "../../schemas/kafka/sasl.ts";
+import {
+  alterUserScramCredentialsRequest,
+  alterUserScramCredentialsResponse,
+  describeUserScramCredentialsRequest,
+  describeUserScramCredentialsResponse,
+} from "../../schemas/kafka/scram-credentials.ts";
+import {
+  shareAcknowledgeRequest,
+  shareAcknowledgeResponse,
+  shareFetchRequest,
+  shareFetchResponse,
+} from "../../schemas/kafka/share-fetch.ts";
+import {
+  shareGroupDescribeRequest,
+  shareGroupDescribeResponse,
+  shareGroupHeartbeatRequest,
+  shareGroupHeartbeatResponse,
+} from "../../schemas/kafka/share-group.ts";
+import {
+  alterShareGroupOffsetsRequest,
+  alterShareGroupOffsetsResponse,
+  deleteShareGroupOffsetsRequest,
+  deleteShareGroupOffsetsResponse,
+  describeShareGroupOffsetsRequest,
+  describeShareGroupOffsetsResponse,
+} from "../../schemas/kafka/share-offsets.ts";
+import {
   createPartitionsRequest,
   createPartitionsResponse,
   createTopicsRequest,
@@ -99,6 +159,26 @@ import {
   deleteTopicsRequest,
   deleteTopicsResponse,
 } from "../../schemas/kafka/topics.ts";
+import {
+  describeProducersRequest,
+  describeProducersResponse,
+  describeTransactionsRequest,
+  describeTransactionsResponse,
+  listTransactionsRequest,
+  listTransactionsResponse,
+} from "../../schemas/kafka/transaction-admin.ts";
+import {
+  addOffsetsToTxnRequest,
+  addOffsetsToTxnResponse,
+  addPartitionsToTxnRequest,
+  addPartitionsToTxnResponse,
+  endTxnRequest,
+  endTxnResponse,
+  txnOffsetCommitRequest,
+  txnOffsetCommitResponse,
+  writeTxnMarkersRequest,
+  writeTxnMarkersResponse,
+} from "../../schemas/kafka/transactions.ts";
 import type { Infer, InferInput, Message } from "../base/codec.ts";
 import { assert } from "../base/errors.ts";
 
@@ -126,6 +206,7 @@ export const apis = {
   syncGroup: api(14, syncGroupRequest, syncGroupResponse),
   describeGroups: api(15, describeGroupsRequest, describeGroupsResponse),
   listGroups: api(16, listGroupsRequest, listGroupsResponse),
+  saslHandshake: api(17, saslHandshakeRequest, saslHandshakeResponse),
   // A client that does not know the broker's version yet must be able to read the header: it never becomes flexible.
   apiVersions: api(18, apiVersionsRequest, apiVersionsResponse, { responseHeader: 0 }),
   createTopics: api(19, createTopicsRequest, createTopicsResponse),
@@ -133,25 +214,53 @@ export const apis = {
   deleteRecords: api(21, deleteRecordsRequest, deleteRecordsResponse),
   initProducerId: api(22, initProducerIdRequest, initProducerIdResponse),
   offsetForLeaderEpoch: api(23, offsetForLeaderEpochRequest, offsetForLeaderEpochResponse),
+  addPartitionsToTxn: api(24, addPartitionsToTxnRequest, addPartitionsToTxnResponse),
+  addOffsetsToTxn: api(25, addOffsetsToTxnRequest, addOffsetsToTxnResponse),
+  endTxn: api(26, endTxnRequest, endTxnResponse),
+  writeTxnMarkers: api(27, writeTxnMarkersRequest, writeTxnMarkersResponse),
+  txnOffsetCommit: api(28, txnOffsetCommitRequest, txnOffsetCommitResponse),
+  describeAcls: api(29, describeAclsRequest, describeAclsResponse),
+  createAcls: api(30, createAclsRequest, createAclsResponse),
+  deleteAcls: api(31, deleteAclsRequest, deleteAclsResponse),
   describeConfigs: api(32, describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(33, alterConfigsRequest, alterConfigsResponse),
   alterReplicaLogDirs: api(34, alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
   describeLogDirs: api(35, describeLogDirsRequest, describeLogDirsResponse),
+  saslAuthenticate: api(36, saslAuthenticateRequest, saslAuthenticateResponse),
   createPartitions: api(37, createPartitionsRequest, createPartitionsResponse),
+  createDelegationToken: api(38, createDelegationTokenRequest, createDelegationTokenResponse),
+  renewDelegationToken: api(39, renewDelegationTokenRequest, renewDelegationTokenResponse),
+  expireDelegationToken: api(40, expireDelegationTokenRequest, expireDelegationTokenResponse),
+  describeDelegationToken: api(41, describeDelegationTokenRequest, describeDelegationTokenResponse),
   deleteGroups: api(42, deleteGroupsRequest, deleteGroupsResponse),
   electLeaders: api(43, electLeadersRequest, electLeadersResponse),
   incrementalAlterConfigs: api(44, incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
   alterPartitionReassignments: api(45, alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse),
   listPartitionReassignments: api(46, listPartitionReassignmentsRequest, listPartitionReassignmentsResponse),
   offsetDelete: api(47, offsetDeleteRequest, offsetDeleteResponse),
+  describeClientQuotas: api(48, describeClientQuotasRequest, describeClientQuotasResponse),
+  alterClientQuotas: api(49, alterClientQuotasRequest, alterClientQuotasResponse),
+  describeUserScramCredentials: api(50, describeUserScramCredentialsRequest, describeUserScramCredentialsResponse),
+  alterUserScramCredentials: api(51, alterUserScramCredentialsRequest, alterUserScramCredentialsResponse),
   describeQuorum: api(55, describeQuorumRequest, describeQuorumResponse),
   updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
-  unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
+  describeProducers: api(61, describeProducersRequest, describeProducersResponse),
+  describeTransactions: api(65, describeTransactionsRequest, describeTransactionsResponse),
+  listTransactions: api(66, listTransactionsRequest, listTransactionsResponse),
+  consumerGroupHeartbeat: api(68, consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),
+  consumerGroupDescribe: api(69, consumerGroupDescribeRequest, consumerGroupDescribeResponse),
   getTelemetrySubscriptions: api(71, getTelemetrySubscriptionsRequest, getTelemetrySubscriptionsResponse),
   pushTelemetry: api(72, pushTelemetryRequest, pushTelemetryResponse),
   listConfigResources: api(74, listConfigResourcesRequest, listConfigResourcesResponse),
   describeTopicPartitions: api(75, describeTopicPartitionsRequest, describeTopicPartitionsResponse),
+  shareGroupHeartbeat: api(76, shareGroupHeartbeatRequest, shareGroupHeartbeatResponse),
+  shareGroupDescribe: api(77, shareGroupDescribeRequest, shareGroupDescribeResponse),
+  shareFetch: api(78, shareFetchRequest, shareFetchResponse),
+  shareAcknowledge: api(79, shareAcknowledgeRequest, shareAcknowledgeResponse),
+  describeShareGroupOffsets: api(90, describeShareGroupOffsetsRequest, describeShareGroupOffsetsResponse),
+  alterShareGroupOffsets: api(91, alterShareGroupOffsetsRequest, alterShareGroupOffsetsResponse),
+  deleteShareGroupOffsets: api(92, deleteShareGroupOffsetsRequest, deleteShareGroupOffsetsResponse),
   addRaftVoter: api(80, addRaftVoterRequest, addRaftVoterResponse),
   removeRaftVoter: api(81, removeRaftVoterRequest, removeRaftVoterResponse),
 } as const;

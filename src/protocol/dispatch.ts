@@ -20,11 +20,15 @@ export interface RequestContext {
   readonly correlationId: number;
   readonly clientId: string | null;
   readonly clientHost: string;
+  /** What else is known of the client: its port, and the software that ApiVersions named. */
+  readonly client?: { readonly port: number; readonly softwareName: string; readonly softwareVersion: string };
   /** Name of the listener that the connection came in by. */
   readonly listener: string;
   readonly principal: Principal;
   /** Aborts when the connection is gone: nobody waits for the answer any more. */
   readonly signal: AbortSignal;
+  /** After the answers that are on their way, nothing more is read or begun for this long (KIP-219). */
+  readonly pause?: (ms: number) => void;
 }
 
 /** "no-response" is for acks=0; "close" for what Kafka answers by closing, after the answers to earlier requests. */

@@ -4,6 +4,8 @@
  *   socket ─▶ FrameAssembler ─▶ decode ─▶ ResponseQueue ─▶ dispatch (several at once only for produce)
  *   socket ◀────────── views, corked ◀── in order ◀──┘
  *
+ * A connection that must authenticate first has one request at a time, of few kinds and small, until it has.
+ *
  * Reading stops while a budget is used up and while too many requests wait; nothing starts while the peer leaves its answers
  * unread. Whatever is not a request ends the connection, after the answers to what came before it.
  */
@@ -11,15 +13,20 @@ import type { Duplex } from "node:stream";
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
-import type { ApiName } from "../protocol/api-table.ts";
-import { anonymous, type Dispatcher, type Principal, type RequestContext } from "../protocol/dispatch.ts";
+import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
+import type { Dispatcher, Principal, RequestContext } from "../protocol/dispatch.ts";
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
+import { type Authenticator, type SaslAnswer, strangerApis } from "./authenticator.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
 import type { FrameBudget, FrameReader } from "./frame-budget.ts";
 import { ResponseQueue, type Slot } from "./response-queue.ts";
 
 export interface ConnectionLimits {
   readonly requestBytesMax: number;
+  /** The same for who has not authenticated, where that is asked for. */
+  readonly strangerRequestBytesMax: number;
+  /** How long a connection may take to authenticate. */
+  readonly authenticationMsMax: number;
   /** Frames up to this size have a budget of their own, so that heartbeats pass when large frames fill theirs. */
   readonly smallRequestBytesMax: number;
   readonly requestElementsMax: number;
@@ -41,7 +48,12 @@ export interface ConnectionOptions {
   /** Its "data" is borrowed until the handler returns. */
   readonly socket: Duplex;
   readonly clientHost: string;
+  readonly clientPort: number;
   readonly listener: string;
+  /** Who it is when nobody asks any further: anonymous, or whom its certificate names. */
+  readonly principal: Principal;
+  /** Asks for more than a certificate; undefined where the listener does not. */
+  readonly authenticator: ((signal: AbortSignal) => Authenticator) | undefined;
   readonly dispatcher: Dispatcher;
   readonly limits: ConnectionLimits;
   readonly frames: FrameMemory;
@@ -62,6 +74,8 @@ export type CloseReason =
   | "corrupt"
   | "unsupported"
   | "refused"
+  | "unauthenticated"
+  | "session-expired"
   | "handler-failed"
   | "idle"
   | "slow"
@@ -70,10 +84,13 @@ export type CloseReason =
 /** What a slot of the queue is to become. */
 type Work =
   | { readonly kind: "request"; readonly request: DecodedRequest; readonly frame: Disposable; readonly since: number }
+  | { readonly kind: "token"; readonly token: Uint8Array; readonly frame: Disposable; readonly since: number }
   | { readonly kind: "answered"; readonly answer: Reply };
 
+type RequestWork = Extract<Work, { kind: "request" }>;
+
 type Reply =
-  | { readonly kind: "views"; readonly views: readonly Uint8Array[] }
+  | { readonly kind: "views"; readonly views: readonly Uint8Array[]; readonly thenCloses?: CloseReason }
   | { readonly kind: "nothing" }
   | { readonly kind: "close"; readonly reason: CloseReason; readonly cause?: string };
 
@@ -89,7 +106,10 @@ const requestsPerTurnMax = 16;
 export class Connection implements FrameReader {
   readonly #options: ConnectionOptions;
   readonly #frames: FrameAssembler;
-  readonly #principal: Principal = anonymous;
+  /** undefined where nobody needs to authenticate. */
+  readonly #authenticator: Authenticator | undefined;
+  readonly #openedMs: number;
+  #client: NonNullable<RequestContext["client"]>;
   readonly #queue = new ResponseQueue<Work, Reply>();
   readonly #gone = new AbortController();
   /** Charged for the frame that is not complete, and for what was read but not decoded. */
@@ -99,6 +119,9 @@ export class Connection implements FrameReader {
   #startedSinceYield = 0;
   /** Set while the others have their turn. */
   #nextTurn: Disposable | undefined;
+  /** Set while the client is made to pause. */
+  #throttled: Disposable | undefined;
+  #throttledUntilMs = 0;
   #lastActiveMs: number;
   /** When the incomplete frame began; moved on by the time in which we did not read. */
   #frameSinceMs = 0;
@@ -110,10 +133,13 @@ export class Connection implements FrameReader {
   #isAdvancing = false;
 
   constructor(options: ConnectionOptions) {
+    this.#client = { port: options.clientPort, softwareName: "", softwareVersion: "" };
     this.#options = options;
-    this.#frames = new FrameAssembler({ frameBytesMax: options.limits.requestBytesMax, memory: options.frames });
+    this.#authenticator = options.authenticator?.(this.#gone.signal);
+    this.#frames = new FrameAssembler({ frameBytesMax: this.#frameBytesMax, memory: options.frames });
     this.#chargedTo = options.budgets.small;
-    this.#lastActiveMs = options.clock.monotonic();
+    this.#openedMs = options.clock.monotonic();
+    this.#lastActiveMs = this.#openedMs;
     options.socket.on("data", (chunk: Uint8Array) => this.#receive(chunk));
     options.socket.on("drain", () => {
       this.#lastActiveMs = options.clock.monotonic();
@@ -133,6 +159,10 @@ export class Connection implements FrameReader {
     const { limits } = this.#options;
     if (this.#closing !== undefined) {
       if (nowMs - this.#closing.sinceMs > limits.closeMsMax) this.#options.socket.destroy();
+      return;
+    }
+    if (this.#isStrange && nowMs - this.#openedMs > limits.authenticationMsMax) {
+      this.#abandon("unauthenticated");
       return;
     }
     if (this.#frames.arrived > 0 && this.#pausedSinceMs === undefined) {
@@ -166,11 +196,27 @@ export class Connection implements FrameReader {
     this.#frames.settle();
   }
 
+  /** Must authenticate, and has not. */
+  get #isStrange(): boolean {
+    return this.#authenticator?.isKnown === false;
+  }
+
+  get #frameBytesMax(): number {
+    const { requestBytesMax, strangerRequestBytesMax } = this.#options.limits;
+    return this.#isStrange ? strangerRequestBytesMax : requestBytesMax;
+  }
+
+  /** How a frame is read depends on the answer to the one before it, as long as tokens are exchanged. */
+  get #requestsInFlightMax(): number {
+    const isAlone = this.#isStrange || this.#authenticator?.takesBareTokens === true;
+    return isAlone ? 1 : this.#options.limits.requestsInFlightMax;
+  }
+
   /** Decodes what has come, as far as the queue has room for it. */
   #decode(): void {
     const nowMs = this.#options.clock.monotonic();
     try {
-      while (!this.#isDeaf && this.#queue.length < this.#options.limits.requestsInFlightMax) {
+      while (!this.#isDeaf && this.#queue.length < this.#requestsInFlightMax) {
         const frame = this.#frames.next();
         if (frame === undefined) break;
         this.#accept(frame, nowMs);
@@ -187,9 +233,14 @@ export class Connection implements FrameReader {
     const { limits, dispatcher, frames } = this.#options;
     this.#refundHalf();
     this.#frameSinceMs = nowMs; // The next one begins in the same chunk or later.
+    if (this.#authenticator?.takesBareTokens === true) {
+      this.#queue.add({ kind: "token", token: frame, frame: this.#hold(frame), since: nowMs }, false);
+      return;
+    }
     let isKept = false;
     try {
-      const decoded = decodeRequest(frame, { served: dispatcher.served, elementsMax: limits.requestElementsMax });
+      const served = this.#isStrange ? strangerApis : dispatcher.served;
+      const decoded = decodeRequest(frame, { served, elementsMax: limits.requestElementsMax });
       isKept = decoded.kind === "request";
       this.#enqueue(decoded, frame, nowMs);
     } finally {
@@ -242,7 +293,8 @@ export class Connection implements FrameReader {
     for (;;) {
       this.#decode();
       this.#flush();
-      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain || this.#nextTurn !== undefined) break;
+      if (this.#closing !== undefined || this.#options.socket.writableNeedDrain) break;
+      if (this.#nextTurn !== undefined || this.#throttled !== undefined) break;
       const slot = this.#queue.start();
       if (slot === undefined) break;
       this.#run(slot);
@@ -277,8 +329,8 @@ export class Connection implements FrameReader {
       this.#queue.finish(slot, work.answer);
       return;
     }
-    const { dispatcher, inFlight, metrics, failed } = this.#options;
-    const { request } = work;
+    const { inFlight, metrics, failed } = this.#options;
+    const api = work.kind === "request" ? work.request.api : "saslAuthenticate";
     this.#running += 1;
     inFlight.count += 1;
     metrics.requestsInFlight.set(inFlight.count);
@@ -286,34 +338,76 @@ export class Connection implements FrameReader {
       this.#running -= 1;
       inFlight.count -= 1;
       metrics.requestsInFlight.set(inFlight.count);
-      metrics.requestSeconds.observe((this.#options.clock.monotonic() - work.since) / 1000, { api: request.api });
+      metrics.requestSeconds.observe((this.#options.clock.monotonic() - work.since) / 1000, { api });
       work.frame[Symbol.dispose]();
       this.#queue.finish(slot, answer);
       this.#advanceSoon();
     };
-    dispatcher
-      .dispatch(request, this.#context(request))
-      .then((answer): Reply => {
-        if (answer === "no-response") return { kind: "nothing" };
-        if (answer === "close") return { kind: "close", reason: "refused" };
-        return { kind: "views", views: encodeResponse<ApiName>(request, answer) };
-      })
-      .then(settle, (cause: unknown) => {
-        failed(cause, request.api);
-        settle({ kind: "close", reason: "handler-failed" });
-      });
+    this.#reply(work).then(settle, (cause: unknown) => {
+      failed(cause, api);
+      settle({ kind: "close", reason: "handler-failed" });
+    });
+  }
+
+  async #reply(work: Exclude<Work, { kind: "answered" }>): Promise<Reply> {
+    if (this.#authenticator === undefined) return await this.#dispatch((work as RequestWork).request);
+    const reply = await this.#replyTo(work, this.#authenticator);
+    this.#frames.expect({ isRequest: !this.#authenticator.takesBareTokens, frameBytesMax: this.#frameBytesMax });
+    return reply;
+  }
+
+  async #replyTo(work: Exclude<Work, { kind: "answered" }>, authenticator: Authenticator): Promise<Reply> {
+    if (work.kind === "token") return saslReply(await authenticator.authenticateBare(work.token), bareFrame);
+    const { request } = work;
+    if (!authenticator.mayAsk(request.api)) {
+      return { kind: "close", reason: authenticator.isKnown ? "session-expired" : "unauthenticated" };
+    }
+    const encode = (body: ResponseInputOf<ApiName>): readonly Uint8Array[] => encodeResponse<ApiName>(request, body);
+    if (request.api === "saslHandshake") {
+      return saslReply(authenticator.handshake(request.body.mechanism, request.version), encode);
+    }
+    if (request.api === "saslAuthenticate") {
+      return saslReply(await authenticator.authenticate(request.body.authBytes), encode);
+    }
+    return await this.#dispatch(request);
+  }
+
+  async #dispatch(request: DecodedRequest): Promise<Reply> {
+    const answer = await this.#options.dispatcher.dispatch(request, this.#context(request));
+    if (answer === "no-response") return { kind: "nothing" };
+    if (answer === "close") return { kind: "close", reason: "refused" };
+    return { kind: "views", views: encodeResponse<ApiName>(request, answer) };
   }
 
   #context(request: DecodedRequest): RequestContext {
+    if (request.api === "apiVersions") {
+      const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } = request.body;
+      this.#client = { ...this.#client, softwareName, softwareVersion };
+    }
     return {
       apiVersion: request.version,
       correlationId: request.correlationId,
       clientId: request.clientId,
       clientHost: this.#options.clientHost,
+      client: this.#client,
       listener: this.#options.listener,
-      principal: this.#principal,
+      principal: this.#authenticator?.principal ?? this.#options.principal,
       signal: this.#gone.signal,
+      pause: (ms) => this.#throttle(ms),
     };
+  }
+
+  /** What is pipelined behind the request that caused it waits too; what runs already goes on. */
+  #throttle(ms: number): void {
+    const untilMs = this.#options.clock.monotonic() + ms;
+    if (this.#options.socket.destroyed || untilMs <= this.#throttledUntilMs) return;
+    this.#throttledUntilMs = untilMs;
+    this.#throttled?.[Symbol.dispose]();
+    this.#throttled = this.#options.clock.after(ms, () => {
+      this.#throttled = undefined;
+      this.#lastActiveMs = this.#options.clock.monotonic();
+      this.#advance();
+    });
   }
 
   #flush(): void {
@@ -325,18 +419,24 @@ export class Connection implements FrameReader {
         this.#close(reply.reason, reply.cause);
         break;
       }
-      if (reply.kind === "views") for (const view of reply.views) socket.write(view);
+      if (reply.kind !== "views") continue;
+      for (const view of reply.views) socket.write(view);
+      if (reply.thenCloses === undefined) continue;
+      this.#isDeaf = true;
+      this.#close(reply.thenCloses, undefined);
+      break;
     }
     socket.uncork();
   }
 
   /** Reads on or stops reading, as the limits have it. */
   #read(): void {
-    const { clock, limits, socket } = this.#options;
+    const { clock, socket } = this.#options;
     const mayRead =
       !this.#isDeaf &&
+      this.#throttled === undefined &&
       this.#frames.unread === 0 &&
-      this.#queue.length < limits.requestsInFlightMax &&
+      this.#queue.length < this.#requestsInFlightMax &&
       this.#chargedTo.mayRead(this, this.#frames.arrived > 0);
     if (!mayRead) this.#pause();
     else if (this.#pausedSinceMs !== undefined) {
@@ -383,11 +483,25 @@ export class Connection implements FrameReader {
   #end(): void {
     this.#closing ??= { reason: "by-peer", sinceMs: 0 };
     this.#nextTurn?.[Symbol.dispose]();
+    this.#throttled?.[Symbol.dispose]();
     this.#refundHalf();
     this.#frames.drop();
     // Running handlers still look at their frames, and release them when they settle.
-    for (const work of this.#queue.dropWaiting()) if (work.kind === "request") work.frame[Symbol.dispose]();
+    for (const work of this.#queue.dropWaiting()) if (work.kind !== "answered") work.frame[Symbol.dispose]();
     this.#gone.abort();
     this.#options.closed(this, this.#closing.reason, this.#closing.cause);
   }
+}
+
+function saslReply<Body>(answer: SaslAnswer<Body>, encode: (body: Body) => readonly Uint8Array[]): Reply {
+  if (answer === "close") return { kind: "close", reason: "unauthenticated" };
+  const views = encode(answer.body);
+  return answer.closes ? { kind: "views", views, thenCloses: "unauthenticated" } : { kind: "views", views };
+}
+
+/** A token with its length before it, and nothing else (SaslHandshake version 0). */
+function bareFrame(token: Uint8Array): readonly Uint8Array[] {
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setInt32(0, token.length);
+  return [length, token];
 }

@@ -7,7 +7,7 @@ import { MiB } from "../base/settings.ts";
 
 const lengthBytes = 4;
 /** Key, version and correlation id: no request is shorter. */
-const frameBytesMin = 8;
+const requestBytesMin = 8;
 /** A longer frame starts with this much memory and gets twice as much whenever that is full. */
 const takenAtOnceBytesMax = 1 * MiB;
 
@@ -20,7 +20,8 @@ export interface FrameMemory {
 }
 
 export class FrameAssembler {
-  readonly #frameBytesMax: number;
+  #frameBytesMin: number = requestBytesMin;
+  #frameBytesMax: number;
   readonly #memory: FrameMemory;
   readonly #prefix = new Uint8Array(lengthBytes);
   #rest: Uint8Array = nothing;
@@ -36,6 +37,12 @@ export class FrameAssembler {
   constructor(options: { readonly frameBytesMax: number; readonly memory: FrameMemory }) {
     this.#frameBytesMax = options.frameBytesMax;
     this.#memory = options.memory;
+  }
+
+  /** Counts for the frames that announce their length from now on. What is not a request may be short. */
+  expect(next: { readonly isRequest: boolean; readonly frameBytesMax: number }): void {
+    this.#frameBytesMin = next.isRequest ? requestBytesMin : 1;
+    this.#frameBytesMax = next.frameBytesMax;
   }
 
   /** Bytes that have come of the frame that is not complete, its length included. */
@@ -120,11 +127,11 @@ export class FrameAssembler {
 
   #checked(): number {
     const length = new DataView(this.#prefix.buffer).getInt32(0);
-    if (length >= frameBytesMin && length <= this.#frameBytesMax) return length;
+    if (length >= this.#frameBytesMin && length <= this.#frameBytesMax) return length;
     throw new CorruptData({
       source: "frame",
       position: 0,
-      expected: `a length of ${frameBytesMin} to ${this.#frameBytesMax}`,
+      expected: `a length of ${this.#frameBytesMin} to ${this.#frameBytesMax}`,
       found: `${length}`,
     });
   }

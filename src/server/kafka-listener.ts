@@ -1,5 +1,8 @@
-/** The TCP listener for Kafka clients: who may connect, how much memory all together may take, and when to let go. */
+/** The TCP listener for Kafka clients: who may connect, how much memory all together may take, and when to let go. Under TLS
+ *  a connection begins when the handshake is done; until then it counts among those that are open. */
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { Mechanism } from "../auth/mechanism.ts";
 import { Loop, sleep } from "../base/async.ts";
 import { assert } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
@@ -7,13 +10,15 @@ import { KiB } from "../base/settings.ts";
 import type { Slabs } from "../base/slabs.ts";
 import type { Gauge, Logger } from "../base/telemetry.ts";
 import type { ApiName } from "../protocol/api-table.ts";
-import type { Dispatcher } from "../protocol/dispatch.ts";
+import { anonymous, type Dispatcher, type Principal } from "../protocol/dispatch.ts";
+import { Authenticator, type AuthenticatorLimits } from "./authenticator.ts";
 import { type CloseReason, Connection, type ConnectionLimits, type ConnectionMetrics } from "./connection.ts";
 import { ConnectionAdmission } from "./connection-admission.ts";
 import type { FrameMemory } from "./frame-assembler.ts";
 import { FrameBudget } from "./frame-budget.ts";
 import { frameMemory } from "./frame-memory.ts";
 import { withRecycledReads } from "./recycled-reads.ts";
+import { type TlsServer, type TlsServerOptions, tlsServer } from "./tls-server.ts";
 
 export interface KafkaListenerLimits extends ConnectionLimits {
   readonly requestMemoryBytesMax: number;
@@ -35,14 +40,27 @@ export interface KafkaListenerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly dispatcher: Dispatcher;
+  /** undefined: not encrypted. */
+  readonly tls?: Pick<TlsServerOptions, "files" | "clientAuth" | "mapping" | "handshakeMsMax"> | undefined;
+  /** undefined: nobody is asked for a password. */
+  readonly sasl?: SaslOptions | undefined;
   readonly limits: KafkaListenerLimits;
   /** Where the batches of produce requests are to stay. */
   readonly slabs: Slabs;
+  /** Whether the quota of the address lets another connection in. */
+  readonly admits?: (clientHost: string) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: KafkaListenerMetrics;
   /** A handler threw instead of answering. Its connection is closed; whether the process stops is decided here. */
   readonly failed: (cause: unknown, api: ApiName) => void;
+}
+
+export interface SaslOptions {
+  readonly mechanisms: ReadonlyMap<string, Mechanism>;
+  readonly limits: AuthenticatorLimits;
+  /** One line for each attempt that ended. */
+  readonly audit: Logger;
 }
 
 export interface KafkaListener extends AsyncDisposable {
@@ -67,7 +85,10 @@ const readBytes = 256 * KiB;
 class Listener implements KafkaListener {
   readonly #options: KafkaListenerOptions;
   readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
   readonly #connections = new Set<Connection>();
+  /** Accepted, and not through their TLS handshake. */
+  readonly #handshakes = new Set<Socket>();
   readonly #admission: ConnectionAdmission;
   readonly #budgets: { readonly small: FrameBudget; readonly large: FrameBudget };
   readonly #inFlight = { count: 0 };
@@ -88,7 +109,11 @@ class Listener implements KafkaListener {
       small: new FrameBudget(limits.smallRequestMemoryBytesMax),
       large: new FrameBudget(limits.requestMemoryBytesMax),
     };
-    this.#server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) =>
+    const { tls, logger } = options;
+    const secured = (socket: TLSSocket, principal: Principal): void => this.#connect(socket, principal);
+    this.#tls = tls === undefined ? undefined : tlsServer({ ...tls, logger, secured });
+    const isPaused = tls === undefined; // Recycled reads need it; TLS must read the handshake.
+    this.#server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: isPaused }, (socket) =>
       this.#accept(socket),
     );
     this.#sweeps = new Loop({
@@ -140,6 +165,7 @@ class Listener implements KafkaListener {
     late.catch(() => undefined); // Aborted below, when it was not the one that won.
     patience.abort();
     for (const connection of this.#connections) connection.destroy();
+    for (const socket of this.#handshakes) socket.destroy();
     await closed;
     await this.#sweeps[Symbol.asyncDispose]();
   }
@@ -154,17 +180,44 @@ class Listener implements KafkaListener {
     const clientHost = socket.remoteAddress;
     // No address: gone already.
     if (clientHost === undefined || this.#isClosing) return void socket.destroy();
-    const refusal = this.#admission.enter(clientHost, this.#options.clock.monotonic());
+    const isWithinQuota = this.#options.admits?.(clientHost) ?? true;
+    const refusal = isWithinQuota
+      ? this.#admission.enter(clientHost, this.#options.clock.monotonic())
+      : "connection-creation-rate";
     if (refusal !== undefined) {
       this.#options.logger.debug("connection refused", { clientHost, because: refusal });
       socket.destroy();
       return;
     }
-    const { dispatcher, clock, metrics, failed, limits, name } = this.#options;
+    if (this.#tls === undefined) {
+      const recycled = withRecycledReads(socket, this.#server, this.#readMemory);
+      recycled.once("close", () => this.#admission.leave(clientHost));
+      this.#connect(recycled, anonymous);
+      return;
+    }
+    this.#handshakes.add(socket);
+    socket.once("close", () => {
+      this.#handshakes.delete(socket);
+      this.#admission.leave(clientHost);
+    });
+    socket.on("error", () => socket.destroy()); // A lost peer is nobody's failure.
+    this.#tls.secure(socket);
+  }
+
+  #connect(socket: Socket, principal: Principal): void {
+    const { dispatcher, clock, metrics, failed, limits, name, sasl } = this.#options;
+    const clientHost = socket.remoteAddress;
+    if (clientHost === undefined || this.#isClosing) return void socket.destroy();
     const connection = new Connection({
-      socket: withRecycledReads(socket, this.#server, this.#readMemory),
+      socket,
       clientHost,
+      clientPort: socket.remotePort ?? 0,
       listener: name,
+      principal,
+      authenticator:
+        sasl === undefined
+          ? undefined
+          : (signal) => new Authenticator({ ...sasl, clock, clientHost, listener: name, signal }),
       dispatcher,
       limits,
       frames: this.#frames,
@@ -186,7 +239,6 @@ class Listener implements KafkaListener {
   ): void {
     const { logger, metrics, name } = this.#options;
     this.#connections.delete(connection);
-    this.#admission.leave(clientHost);
     metrics.connections.set(this.#connections.size, { listener: name });
     if (reason !== "by-peer" && reason !== "shutdown") logger.info("connection closed", { clientHost, reason, cause });
     if (this.#connections.size === 0) this.#emptied?.();

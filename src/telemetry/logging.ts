@@ -1,11 +1,12 @@
 /** JSON lines through pino: levels, secrets masked, and a repeated line counted instead of written again and again. */
 import { type DestinationStream, pino } from "pino";
+import type { LogLevels } from "../base/log-levels.ts";
 import type { Clock } from "../base/runtime.ts";
 import { secretMask, withoutSecrets } from "../base/secrets.ts";
 import type { Logger } from "../base/telemetry.ts";
 
 export interface LoggingOptions {
-  readonly level: "debug" | "info" | "warn" | "error" | "silent";
+  readonly levels: LogLevels;
   /** Lines of one level and message in each window; the rest is counted in the next line instead. */
   readonly repeatsMax: number;
   readonly repeatsMs: number;
@@ -19,7 +20,7 @@ type LogFields = Readonly<Record<string, unknown>>;
 
 export function openLogger(options: LoggingOptions): Logger {
   const settings = {
-    level: options.level,
+    level: "debug", // What is not to be logged does not come as far.
     base: null,
     messageKey: "message",
     timestamp: () => `,"time":${options.clock.now()}`,
@@ -28,7 +29,7 @@ export function openLogger(options: LoggingOptions): Logger {
   const lines = options.destination === undefined ? pino(settings) : pino(settings, options.destination);
   const repeats = new Repeats(options);
   return loggerOver((level, fields, message) => {
-    if (!lines.isLevelEnabled(level)) return;
+    if (!options.levels.isLogged(fields["component"], level)) return;
     const admitted = repeats.admit(`${level} ${message}`);
     if (admitted.kind === "held") return;
     const held = admitted.held === 0 ? {} : { repeatsHeld: admitted.held };

@@ -62,6 +62,12 @@ export const metricsTable = {
   partitionEnd: gauge("kafka_topic_partition_current_offset", partition, "The high watermark of a partition."),
   partitionStart: gauge("kafka_topic_partition_oldest_offset", partition, "The first offset kept of a partition."),
 
+  clientMetric: gauge(
+    "inlet_client_metric",
+    ["metric", "client_id", "client_instance_id", "attributes"],
+    "What clients pushed last of their own metrics, as far as subscriptions to client metrics ask for them.",
+  ),
+
   requestSeconds: histogram(
     "inlet_request_seconds",
     ["api"],
@@ -69,6 +75,18 @@ export const metricsTable = {
   ),
   requestsInFlight: gauge("inlet_requests_in_flight", [], "Requests that are being answered."),
   requestBytesHeld: gauge("inlet_request_bytes_held", [], "Bytes of request frames in memory."),
+
+  throttledRequests: counter(
+    "inlet_quota_throttled_total",
+    ["quota"],
+    "Requests, or connections, whose client had used up a quota.",
+  ),
+  throttledSeconds: counter("inlet_quota_throttle_seconds_total", ["quota"], "Pauses that clients were told to make."),
+  accessDenied: counter(
+    "inlet_access_denied_total",
+    ["api"],
+    "Operations that the ACLs denied, by the API that asked.",
+  ),
 
   walUntrimmedBytes: gauge(
     "inlet_wal_untrimmed_bytes",

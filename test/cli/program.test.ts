@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { isPassword, parsePasswordHash } from "../../src/auth/password-hash.ts";
 import { jsonResponse } from "../../src/base/http.ts";
+import { LogLevels } from "../../src/base/log-levels.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import { type CliOptions, runCli } from "../../src/cli/program.ts";
 import { engines } from "../../src/cli/recipes.ts";
@@ -82,6 +84,19 @@ describe("the command line", () => {
 });
 
 describe("configuration", () => {
+  test("hash-password prints a hash of what it reads, another each time, and not the password", async () => {
+    const hashed = await Promise.all(
+      [1, 2].map(() => run(["config", "hash-password"], { input: Readable.from(["open sesame\n"]) })),
+    );
+    const texts = hashed.map(({ out }) => out.trim());
+    expect(new Set(texts).size).toBe(2);
+    for (const text of texts) {
+      const hash = parsePasswordHash(text);
+      expect(hash !== undefined && (await isPassword(Buffer.from("open sesame"), hash))).toBe(true);
+    }
+    expect((await run(["config", "hash-password"])).error).toContain("no password");
+  });
+
   test("init writes a file that check accepts, and does not replace one", async () => {
     const path = join(directory, "new.yaml");
     expect((await run(["init", path])).code).toBe(0);
@@ -204,7 +219,7 @@ describe("tables", () => {
       requestMsMax: 1000,
       closeMsMax: 100,
       clock,
-      logger: openLogger({ level: "silent", repeatsMax: 1, repeatsMs: 1, clock }),
+      logger: openLogger({ levels: new LogLevels("fatal"), repeatsMax: 1, repeatsMs: 1, clock }),
     });
     return await run(["--admin", server.url, "table", ...args]);
   }

@@ -37,7 +37,14 @@ class World implements AsyncDisposable {
     return new GroupCoordinator({
       log: this.log,
       topic: () => ({ topicId, partitions: 1 }),
-      topicId: (name) => this.topics.get(name),
+      topics: {
+        byName: (name) => {
+          const id = this.topics.get(name);
+          return id === undefined ? undefined : { id, partitions: 1 };
+        },
+        nameOf: (id) => [...this.topics].find(([, known]) => known === id)?.[0],
+        names: () => this.topics.keys(),
+      },
       runtime: { clock: this.clock, random: new SimRandom(1) },
       limits: {
         initialRebalanceDelayMs: 0,
@@ -49,6 +56,7 @@ class World implements AsyncDisposable {
         offsetsRetentionMs: 7 * dayMs,
         offsetsCheckIntervalMs: 600_000,
         loadWaitMs: 500,
+        consumer: { membersMax: 100, sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 0 },
       },
       stateLog: stateLogLimits,
       failed: (cause) => this.failures.push(cause),

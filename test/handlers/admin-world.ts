@@ -1,11 +1,12 @@
 /** The admin and group handlers over metadata and a log in memory. Every call goes through the wire format both ways. */
 import { type Settings, settingsTable } from "../../schemas/config.ts";
 import { type ErrorName, errorName } from "../../schemas/kafka/errors.ts";
+import { LogLevels } from "../../src/base/log-levels.ts";
 import { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "../../src/handlers/admin-handlers.ts";
 import { clusterAdminHandlers } from "../../src/handlers/cluster-admin-handlers.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
-import { forgetDeletedTopics } from "../../src/handlers/internal-topics.ts";
+import { followTopics } from "../../src/handlers/internal-topics.ts";
 import type { MetadataEvent } from "../../src/metadata/events.ts";
 import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
 import { anonymous, type RequestContext } from "../../src/protocol/dispatch.ts";
@@ -27,6 +28,7 @@ export class AdminWorld implements AsyncDisposable {
   /** How long after they were made partitions get a leader; undefined: never. */
   opensAfterMs: number | undefined = 0;
   readonly failures: unknown[] = [];
+  readonly logLevels = new LogLevels("info");
   readonly coordinator: GroupCoordinator;
   readonly handlers: WorldHandlers;
   readonly #watch: Disposable;
@@ -41,10 +43,16 @@ export class AdminWorld implements AsyncDisposable {
     this.coordinator = new GroupCoordinator(groupCoordinatorOptions(common));
     const advertised = { host: "public", port: 9092 };
     this.handlers = {
-      ...adminHandlers({ ...common, coordinator: this.coordinator, advertised, served: () => apiNames }),
+      ...adminHandlers({
+        ...common,
+        coordinator: this.coordinator,
+        advertised,
+        served: () => apiNames,
+        logLevels: this.logLevels,
+      }),
       ...clusterAdminHandlers({ ...common, advertised }),
     };
-    this.#watch = forgetDeletedTopics(this.metadata, this.coordinator, failed);
+    this.#watch = followTopics(this.metadata, this.coordinator, failed);
   }
 
   /** What a log of this node would do: it makes partitions of new streams, and opens them. */

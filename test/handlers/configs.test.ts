@@ -109,9 +109,14 @@ describe("DescribeConfigs", () => {
     );
     expect(error(await describeOne(world, brokerType, "x"))).toBe("INVALID_REQUEST");
     expect(error(await describeOne(world, 99, "x"))).toBe("INVALID_REQUEST");
-    expect((await describeOne(world, 8, "1")).configs).toMatchObject([
-      { name: "root", value: "INFO", configSource: 6 },
-    ]);
+  });
+
+  test("has an empty message where nothing failed, and the defaults of the nearest synonyms alone", async () => {
+    await using world = new AdminWorld();
+    await world.topic("t");
+    const { errorMessage, configs } = await describeOne(world, topicType, "t", ["retention.ms", "flush.ms"]);
+    expect(errorMessage).toBe("");
+    expect(configs.map(({ synonyms }) => synonyms)).toEqual([[], []]); // log.retention.ms and log.flush.interval.ms have none.
   });
 
   test("shows what brokers set for topics, nearest first", async () => {
@@ -125,7 +130,6 @@ describe("DescribeConfigs", () => {
     expect(configs[0]?.synonyms.map(({ value, source }) => [value, source])).toEqual([
       ["2000", 2],
       ["1000", 3],
-      ["168", 5],
     ]);
     const defaults = await describeOne(world, brokerType, "");
     expect(defaults.configs).toMatchObject([{ name: "log.retention.ms", value: "1000", configSource: 3 }]);
@@ -133,6 +137,17 @@ describe("DescribeConfigs", () => {
 });
 
 describe("IncrementalAlterConfigs", () => {
+  test("says that a topic is missing after what is wrong with the change itself", async () => {
+    await using world = new AdminWorld();
+    const missing = (name: string, ...change: Parameters<typeof alter>[1][number]) => alter(world, [change], { name });
+    expect(await missing("u", "retention.ms", "append", "5")).toContain("INVALID_CONFIG");
+    expect(await missing("a b", "retention.ms", "append", "5")).toContain("INVALID_CONFIG");
+    expect(await missing("a b", "retention.ms", "set", "x")).toContain("INVALID_TOPIC_EXCEPTION");
+    expect(await missing("", "retention.ms", "set", "5")).toContain("INVALID_REQUEST");
+    expect(await missing("u", "retention.ms", "set", "x")).toContain("INVALID_CONFIG");
+    expect(await missing("u", "retention.ms", "set", "5")).toContain("UNKNOWN_TOPIC_OR_PARTITION");
+  });
+
   test("sets, deletes, appends and subtracts", async () => {
     await using world = new AdminWorld();
     await world.topic("t", 1, { "retention.ms": "5" });

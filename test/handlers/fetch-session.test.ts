@@ -67,7 +67,13 @@ test("a session without partitions ends", () => {
   const context = cache.sessions.context({ sessionId, epoch: 1, usesTopicIds: false, partitions: [], forgotten });
   expect(context).toMatchObject({ kind: "full", sessionId: 0 });
   expect(cache.ask(sessionId, 2, 0).kind).toBe("refused");
-  expect(cache.open(0)).toBe(0);
+});
+
+test("a session may begin without partitions", () => {
+  const cache = new Cache();
+  const sessionId = cache.open(0);
+  expect(sessionId).toBeGreaterThan(0);
+  expect(cache.ask(sessionId, 1, 1)).toMatchObject({ kind: "incremental", sessionId });
 });
 
 test("a new full request replaces the client's session", () => {

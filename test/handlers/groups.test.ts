@@ -64,7 +64,7 @@ describe("FindCoordinator", () => {
       await using world = new AdminWorld();
       const answer = await world.call("findCoordinator", { key: "g", coordinatorKeys: ["g", "h"] }, version);
       const expected = { nodeId: 1, host: "public", port: 9092, errorCode: 0 };
-      if (version < 4) expect(answer).toMatchObject(expected);
+      if (version < 4) expect(answer).toMatchObject(version < 1 ? expected : { ...expected, errorMessage: "NONE" });
       else
         expect(answer.coordinators).toMatchObject([
           { key: "g", ...expected },
@@ -222,6 +222,26 @@ describe("offsets", () => {
     );
   });
 
+  test("with notes that are too long are refused after what the group says", async () => {
+    await using world = await ready();
+    const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: "x".repeat(4097) }];
+    const topics = [{ name: "t", partitions }];
+    expect(await commit(world, committing(0, { topics }))).toEqual(["OFFSET_METADATA_TOO_LARGE"]);
+    const stranger = { topics, memberId: "stranger", generationIdOrMemberEpoch: 3 };
+    expect(await commit(world, committing(0, stranger), 8)).toEqual(["ILLEGAL_GENERATION"]);
+  });
+
+  test("are refused for partitions that are not there, whatever the group says", async () => {
+    await using world = await ready();
+    const at = (partitionIndex: number) => ({ partitionIndex, committedOffset: 1, committedMetadata: "" });
+    const topics = [{ name: "t", partitions: [at(2), at(-1), at(0)] }];
+    const unknown = "UNKNOWN_TOPIC_OR_PARTITION";
+    expect(await commit(world, committing(0, { topics }))).toEqual([unknown, unknown, "NONE"]);
+    const stranger = { topics, memberId: "stranger", generationIdOrMemberEpoch: 3 };
+    expect(await commit(world, committing(0, stranger), 8)).toEqual([unknown, unknown, "UNKNOWN_MEMBER_ID"]);
+    expect(await commit(world, committing(0, { topics: [{ name: "", partitions: [at(0)] }] }))).toEqual([unknown]);
+  });
+
   test("of a generation need a group, which version 9 calls missing", async () => {
     await using world = await ready();
     const by = { memberId: "m", generationIdOrMemberEpoch: 3 };
@@ -253,6 +273,9 @@ describe("offsets", () => {
       "UNKNOWN_TOPIC_OR_PARTITION",
     ]);
     expect(error(await world.call("offsetDelete", { groupId: "nobody", topics }))).toBe("GROUP_ID_NOT_FOUND");
+    const beyond = { groupId: "g", topics: [{ name: "u", partitions: [{ partitionIndex: 2 }] }] };
+    const [topicAnswer] = (await world.call("offsetDelete", beyond)).topics;
+    expect(error(topicAnswer?.partitions[0])).toBe("UNKNOWN_TOPIC_OR_PARTITION");
   });
 
   test("die with a topic that was deleted before this node had the news, found in a checkpoint", async () => {
@@ -313,7 +336,22 @@ describe("groups from outside", () => {
       expect(Buffer.from(groups[0]?.members[0]?.memberAssignment ?? []).toString()).toBe("mine");
       if (version >= 3) expect(groups[0]?.authorizedOperations).toBe(3400);
       expect(groups[1]).toMatchObject({ groupState: "Dead", errorCode: version < 6 ? 0 : 69 });
+      // Of a group that is an error nothing is allowed or forbidden.
+      if (version >= 3) expect(groups[1]?.authorizedOperations).toBe(version < 6 ? 3400 : -2147483648);
     }
+  });
+
+  test("show what members had while they join again, but no subscriptions", async () => {
+    await using world = await ready();
+    await stable(world);
+    const waiting = world.send("joinGroup", joining({ memberId: "" }), 3);
+    await world.call("heartbeat", { groupId: "g", generationId: 1, memberId: "nobody" }); // After it the join has come.
+    const { groups } = await world.call("describeGroups", { groups: ["g"] });
+    expect(groups[0]?.groupState).toBe("PreparingRebalance");
+    const assigned = groups[0]?.members.map(({ memberAssignment }) => Buffer.from(memberAssignment).toString()).sort();
+    expect(assigned).toEqual(["", "mine"]);
+    expect(groups[0]?.members.every(({ memberMetadata }) => memberMetadata.length === 0)).toBe(true);
+    await world.clock.until(waiting);
   });
 
   test("are deleted when empty, each with its own answer", async () => {

@@ -121,6 +121,39 @@ test("DescribeCluster names the brokers, and refuses another kind of endpoint", 
 });
 
 describe("DescribeTopicPartitions", () => {
+  test("a cursor outside of what was asked for refuses every topic", async () => {
+    await using world = new AdminWorld();
+    await world.topic("a");
+    const ask = async (topicName: string, partitionIndex: number) => {
+      const cursor = { topicName, partitionIndex };
+      const { topics } = await world.call("describeTopicPartitions", {
+        topics: [{ name: "a" }, { name: "b" }],
+        cursor,
+      });
+      return topics.map(error);
+    };
+    expect(await ask("c", 0)).toEqual(["INVALID_REQUEST", "INVALID_REQUEST"]);
+    expect(await ask("a", -1)).toEqual(["INVALID_REQUEST", "INVALID_REQUEST"]);
+    expect(await ask("a", 0)).toEqual(["NONE", "UNKNOWN_TOPIC_OR_PARTITION"]);
+  });
+
+  test("a full page ends before a missing topic", async () => {
+    await using world = new AdminWorld();
+    await world.topic("a", 2);
+    const asked = { topics: [{ name: "a" }, { name: "b" }], responsePartitionLimit: 2 };
+    const page = await world.call("describeTopicPartitions", asked);
+    expect(page.topics.map(({ name }) => name)).toEqual(["a"]);
+    expect(page.nextCursor).toEqual({ topicName: "b", partitionIndex: 0 });
+  });
+
+  test("tells the operations of missing topics, too", async () => {
+    await using world = new AdminWorld();
+    const { topics } = await world.call("describeTopicPartitions", { topics: [{ name: "u" }] });
+    expect(topics[0]?.topicAuthorizedOperations).toBe(3576);
+    const asked = { topics: named("u"), includeTopicAuthorizedOperations: true, allowAutoTopicCreation: false };
+    expect((await world.call("metadata", asked)).topics[0]?.topicAuthorizedOperations).toBe(3576);
+  });
+
   test("pages through all topics in order, each partition once", async () => {
     await using world = new AdminWorld();
     for (const [name, partitions] of [

@@ -72,7 +72,9 @@ describe("list offsets", () => {
   test("unknown topics, epochs and duplicates have their errors", async () => {
     const world = await filled();
     expect(await list(world, { timestamp: -1, topic: "b" })).toBe("UNKNOWN_TOPIC_OR_PARTITION");
+    expect(await list(world, { timestamp: -99, topic: "b" })).toBe("UNSUPPORTED_VERSION");
     expect(await list(world, { timestamp: -1, currentLeaderEpoch: 0 })).toBe("FENCED_LEADER_EPOCH");
+    expect(await list(world, { timestamp: -1, currentLeaderEpoch: -2 })).toBe("FENCED_LEADER_EPOCH");
     expect(await list(world, { timestamp: -1, currentLeaderEpoch: 5 })).toBe("UNKNOWN_LEADER_EPOCH");
     expect(await list(world, { timestamp: -1, isTwice: true })).toBe("INVALID_REQUEST");
   });

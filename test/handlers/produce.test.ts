@@ -20,7 +20,9 @@ function request(data: Data, fields: Partial<RequestOf<"produce">> = {}): Reques
 }
 
 function handlerOf(world: LogWorld, throttle = 0): ReturnType<typeof produceHandler> {
-  return produceHandler({ log: world.log, metadata: world.metadata, clock: world.clock, throttleMs: () => throttle });
+  const { log, metadata, clock } = world;
+  const transactions = { admit: () => Promise.resolve({ kind: "open", isOpen: () => true } as const) };
+  return produceHandler({ log, metadata, clock, throttleMs: () => throttle, transactions });
 }
 
 /** Error names by "topic-partition", and base offsets where there is none. */
@@ -68,8 +70,12 @@ describe("produce", () => {
   test("acks other than -1, 0 and 1 are refused, unknown topics first", async () => {
     const world = new LogWorld();
     await world.topic("a");
-    const body = request({ a: { 0: world.batch() }, b: { 0: world.batch() } }, { acks: 2 });
-    const expected = { "a-0": "INVALID_REQUIRED_ACKS", "b-0": "UNKNOWN_TOPIC_OR_PARTITION" };
+    const body = request({ a: { 0: world.batch(), 7: world.batch() }, b: { 0: world.batch() } }, { acks: 2 });
+    const expected = {
+      "a-0": "INVALID_REQUIRED_ACKS",
+      "a-7": "UNKNOWN_TOPIC_OR_PARTITION",
+      "b-0": "UNKNOWN_TOPIC_OR_PARTITION",
+    };
     expect(await produce(world, body)).toEqual(expected);
   });
 

@@ -156,6 +156,24 @@ describe("CreateTopics", () => {
     expect(world.metadata.image.topicByName("b")).toBeDefined();
   });
 
+  test("too many partitions together refuse all, also what is refused anyway", async () => {
+    await using world = new AdminWorld({ topicPartitionsMax: 10 });
+    const topics = [wish({ name: "a", numPartitions: 6 }), wish({ name: "b c", numPartitions: 5 })];
+    const answer = await world.call("createTopics", { topics });
+    expect(answer.topics.map(error)).toEqual(["POLICY_VIOLATION", "POLICY_VIOLATION"]);
+    expect(answer.topics.map(({ configs }) => configs)).toEqual([[], []]);
+    const withTwice = [...topics, wish({ name: "c" }), wish({ name: "c" })];
+    expect((await world.call("createTopics", { topics: withTwice })).topics.map(error)).toHaveLength(4);
+    expect([...world.metadata.image.topics()]).toEqual([]);
+  });
+
+  test("of a config that is given twice the last one counts", async () => {
+    await using world = new AdminWorld();
+    const configs = ["5", "7"].map((value) => ({ name: "retention.ms", value }));
+    expect(await create(world, { configs })).toBe("NONE: null");
+    expect(world.metadata.image.topicByName("t")?.configs.get("retention.ms")).toBe("7");
+  });
+
   test("validateOnly answers the same and makes nothing", async () => {
     await using world = new AdminWorld();
     const response = await world.call("createTopics", { topics: [wish(), wish({ name: ".." })], validateOnly: true });
@@ -210,7 +228,15 @@ describe("DeleteTopics", () => {
     expect(await ask({ name: "t", topicId: id })).toEqual(["INVALID_REQUEST"]);
     expect(await ask({ name: null, topicId: uuidZero })).toEqual(["INVALID_REQUEST"]);
     expect(await ask({ name: null, topicId: stranger })).toEqual(["UNKNOWN_TOPIC_ID"]);
-    expect(await ask({ name: "t", topicId: uuidZero }, { name: null, topicId: id })).toEqual(["INVALID_REQUEST"]);
+    const twice = { name: null, topicId: stranger };
+    expect(await ask(twice, twice)).toEqual(["INVALID_REQUEST"]);
+    expect(await ask({ name: null, topicId: uuidZero }, { name: null, topicId: uuidZero })).toHaveLength(2);
+    const both = [
+      { name: "t", topicId: uuidZero },
+      { name: null, topicId: id },
+    ];
+    const { responses } = await world.call("deleteTopics", { topics: both, timeoutMs: 1 });
+    expect(responses).toMatchObject([{ name: "t", topicId: id, errorCode: 42 }]);
     expect(world.metadata.image.topicByName("t")).toBeDefined();
   });
 

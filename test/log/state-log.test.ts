@@ -38,6 +38,30 @@ describe("StateLog", () => {
     expect(await replayed(log)).toEqual(["0@1000 a=1", "1@1000 b=2", "2@1000 a=∅"]);
   });
 
+  test("records of a transaction have a batch to themselves, and its end comes after them", async () => {
+    const { log, partition } = open({ batchesInFlightMax: 1 });
+    partition.isHeld = true;
+    const owner = { producerId: 7, producerEpoch: 1 };
+    const marker = { ...owner, outcome: "commit", coordinatorEpoch: 1, timestamp: 5 } as const;
+    const appends = [
+      log.append([record("a", "1")]),
+      log.append([record("b", "2")]),
+      log.append([record("c", "3")], owner),
+      log.append([record("d", "4")]),
+      log.end(marker),
+      log.append([record("e", "5")]),
+    ];
+    partition.release();
+    expect(await Promise.all(appends)).toEqual([0, 1, 2, 3, 4, 5]);
+    const seen: string[] = [];
+    for await (const each of log.replayAll()) {
+      if (each.kind === "marker") seen.push(`${each.outcome} of ${each.producerId}`);
+      else seen.push(`${text(each.key)}${each.transaction === undefined ? "" : ` of ${each.transaction.producerId}`}`);
+    }
+    expect(seen).toEqual(["a", "b", "c of 7", "d", "commit of 7", "e"]);
+    expect(await replayed(log)).toHaveLength(5);
+  });
+
   test("what comes while batches are on their way shares the next one", async () => {
     const { log, partition } = open({ batchesInFlightMax: 1 });
     partition.isHeld = true;

@@ -161,7 +161,6 @@ describe("resolving", () => {
       { name: "retention.ms", value: "-1", source: "dynamic-topic" },
       { name: "log.retention.hours", value: "2", source: "dynamic-default-broker" },
       { name: "log.retention.ms", value: "5", source: "static-broker" },
-      { name: "log.retention.hours", value: "168", source: "default" },
     ]);
   });
 });

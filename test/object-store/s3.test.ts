@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { LogLevels } from "../../src/base/log-levels.ts";
 import { openObjectStore } from "../../src/object-store/open.ts";
 import { openLogger } from "../../src/telemetry/logging.ts";
 import {
@@ -246,7 +247,7 @@ describe("secrets", () => {
     const lines: string[] = [];
     const clock = storeDeps().runtime.clock;
     const destination = { write: (line: string) => void lines.push(line) };
-    const logger = openLogger({ level: "debug", repeatsMax: 100, repeatsMs: 1000, clock, destination });
+    const logger = openLogger({ levels: new LogLevels("debug"), repeatsMax: 100, repeatsMs: 1000, clock, destination });
     const pathStyle = text.startsWith("s3:") ? "&pathStyle=true" : "";
     const full = `${text}&endpoint=${encodeURIComponent(server.endpoint)}${pathStyle}`;
     await using store = await openObjectStore(full, storeDeps());

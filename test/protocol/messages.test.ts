@@ -5,6 +5,7 @@ import * as consumerProtocol from "../../schemas/kafka/consumer-protocol.ts";
 import * as controlRecords from "../../schemas/kafka/control-records.ts";
 import { errorCode, errorName, kafkaErrors } from "../../schemas/kafka/errors.ts";
 import * as offsetsTopic from "../../schemas/kafka/offsets-topic.ts";
+import * as transactionsTopic from "../../schemas/kafka/transactions-topic.ts";
 import type { Message } from "../../src/base/codec.ts";
 import { CorruptData } from "../../src/base/errors.ts";
 import { advertised, apiNames, apis } from "../../src/protocol/api-table.ts";
@@ -18,7 +19,9 @@ const isMessage = (value: unknown): value is AnyMessage =>
 
 const messages: readonly AnyMessage[] = [
   ...apiNames.flatMap((name) => [apis[name].request as AnyMessage, apis[name].response as AnyMessage]),
-  ...[consumerProtocol, offsetsTopic, controlRecords].flatMap((module) => Object.values(module).filter(isMessage)),
+  ...[consumerProtocol, offsetsTopic, transactionsTopic, controlRecords].flatMap((module) =>
+    Object.values(module).filter(isMessage),
+  ),
 ];
 
 const versionsOf = ({ versions: [min, max] }: AnyMessage): readonly number[] =>
@@ -27,7 +30,7 @@ const versionsOf = ({ versions: [min, max] }: AnyMessage): readonly number[] =>
 const cases = messages.flatMap((message) => versionsOf(message).map((version) => ({ message, version })));
 
 test("all messages of the table are looked at", () => {
-  expect(messages.length).toBe(2 * apiNames.length + 8);
+  expect(messages.length).toBe(2 * apiNames.length + 10);
   expect(cases.length).toBeGreaterThan(300);
 });
 

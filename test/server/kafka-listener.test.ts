@@ -128,6 +128,37 @@ test("a connection that pipelines thousands of requests does not keep another on
   await expect.poll(() => answered).toBe(2_000);
 });
 
+test("a client that is to pause has its answer at once, and is neither read nor served until the pause is over", async () => {
+  const pauseMs = 12_345;
+  const { clock } = systemRuntime();
+  const ends: (() => void)[] = [];
+  const held: Clock = {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    after(delayMs, callback) {
+      if (delayMs !== pauseMs) return clock.after(delayMs, callback);
+      ends.push(callback);
+      return { [Symbol.dispose]() {} };
+    },
+  };
+  const { handlers, started, finish } = gated();
+  const pausing: Handlers = {
+    ...handlers,
+    heartbeat: async (request, context) => {
+      if (context.correlationId === 1) context.pause?.(pauseMs);
+      return (await handlers.heartbeat?.(request, context)) ?? "close";
+    },
+  };
+  const kafka = await client(await open(pausing, { clock: held }));
+  for (let i = 0; i < 3; i += 1) kafka.request("heartbeat", 4, heartbeatBody);
+  for (const id of [1, 2, 3]) finish(`heartbeat ${id}`);
+  expect(await kafka.correlationId()).toBe(1);
+  expect(started).toEqual(["heartbeat 1"]);
+  expect(ends).toHaveLength(1);
+  ends[0]?.();
+  expect([await kafka.correlationId(), await kafka.correlationId()]).toEqual([2, 3]);
+});
+
 describe("what a handler is given", () => {
   test("the context names the client, and its signal aborts when the client is gone", async () => {
     const seen = Promise.withResolvers<RequestContext>();
@@ -141,12 +172,14 @@ describe("what a handler is given", () => {
     });
     const kafka = await client(listener);
     kafka.request("heartbeat", 4, heartbeatBody);
-    const { signal, ...context } = await seen.promise;
+    const { signal, pause, ...context } = await seen.promise;
+    expect(pause).toBeTypeOf("function");
     expect(context).toEqual({
       apiVersion: 4,
       correlationId: 1,
       clientId: "test",
       clientHost: "127.0.0.1",
+      client: { port: expect.any(Number), softwareName: "", softwareVersion: "" },
       listener: "test",
       principal: { type: "User", name: "ANONYMOUS", isTokenAuthenticated: false },
     });

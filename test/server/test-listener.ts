@@ -8,6 +8,8 @@ const MiB = 1024 * 1024;
 
 export const testLimits: KafkaListenerLimits = {
   requestBytesMax: 100 * MiB,
+  strangerRequestBytesMax: 512 * 1024,
+  authenticationMsMax: 10_000,
   requestElementsMax: 100_000,
   requestMemoryBytesMax: 64 * MiB,
   smallRequestBytesMax: 65_536,

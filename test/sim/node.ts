@@ -4,6 +4,7 @@
  */
 import { open as openRestCatalog, type RestCatalogSettings } from "../../catalogs/rest.ts";
 import type { Settings } from "../../schemas/config.ts";
+import { LogLevels } from "../../src/base/log-levels.ts";
 import type { Runtime } from "../../src/base/runtime.ts";
 import { MiB } from "../../src/base/settings.ts";
 import type { Logger } from "../../src/base/telemetry.ts";
@@ -236,6 +237,7 @@ export class SimNode {
         metadataLog,
         store,
         logger,
+        logLevels: new LogLevels("info"),
         metrics: noMetrics,
         mirrorsMetadata: !isMetadataInBucket,
         advertised: {

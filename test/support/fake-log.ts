@@ -5,6 +5,7 @@ import type {
   Log,
   Lookup,
   OffsetAnswer,
+  OffsetQuery,
   Partition,
   PartitionRead,
   PartitionReadResult,
@@ -88,8 +89,9 @@ export class FakePartition implements Partition {
     return { [Symbol.dispose]: () => undefined };
   }
 
-  offsetFor(): Promise<OffsetAnswer> {
-    return Promise.resolve({ offset: -1, timestamp: -1, leaderEpoch: -1 });
+  offsetFor(query: OffsetQuery): Promise<OffsetAnswer> {
+    const offset = query.kind === "earliest" ? this.logStart : -1;
+    return Promise.resolve({ offset, timestamp: -1, leaderEpoch: -1 });
   }
 
   endOfEpoch(): undefined {

@@ -23,6 +23,9 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   metadataMirrorLag: nothing,
   unreadableReads: nothing,
   hedgedUploads: nothing,
+  accessDenied: nothing,
+  throttledRequests: nothing,
+  throttledSeconds: nothing,
   mergedBytes: nothing,
   garbageObjects: nothing,
 };

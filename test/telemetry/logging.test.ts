@@ -1,5 +1,6 @@
 /** Proves: log lines are JSON with levels, hold no secrets, and do not flood. */
 import { describe, expect, test } from "vitest";
+import { LogLevels } from "../../src/base/log-levels.ts";
 import type { Clock } from "../../src/base/runtime.ts";
 import { type LoggingOptions, openLogger } from "../../src/telemetry/logging.ts";
 
@@ -8,7 +9,7 @@ function capture(extra: Partial<LoggingOptions> = {}) {
   let time = 1000;
   const clock: Clock = { now: () => time, monotonic: () => time, after: () => ({ [Symbol.dispose]: () => undefined }) };
   const logger = openLogger({
-    level: "info",
+    levels: new LogLevels("info"),
     repeatsMax: 2,
     repeatsMs: 100,
     clock,
@@ -24,6 +25,20 @@ describe("lines", () => {
     logger.child({ part: "wal" }).child({ node: 1 }).warn("slow sync", { ms: 12 });
     logger.debug("not at this level");
     expect(lines).toEqual([{ level: "warn", time: 1000, part: "wal", node: 1, ms: 12, message: "slow sync" }]);
+  });
+
+  test("are written from the level of their component on, which can change at any time", () => {
+    const levels = new LogLevels("warn");
+    const { logger, lines } = capture({ levels });
+    const stream = logger.child({ component: "stream" });
+    levels.set("stream", "debug");
+    stream.debug("of the stream");
+    logger.info("of nobody");
+    levels.set("stream", undefined);
+    stream.info("too late");
+    levels.root = "fatal";
+    logger.error("silenced");
+    expect(lines.map(({ message }) => message)).toEqual(["of the stream"]);
   });
 
   test("hold no secrets, however deep, nor in URLs", () => {

@@ -7,13 +7,15 @@ export const alterConfigs: Generator<"alterConfigs"> = (draw) => ({
   connection: "main",
   body: {
     resources: draw
-      .some(
+      .distinct(
         2,
         () => ({
           resourceType: draw.mostly(2, [0, 3, 99], 0.1),
           resourceName: draw.topic(),
           configs: draw.some(2, () => topicConfig(draw)),
         }),
+        // Kafka does not answer a resource that comes twice.
+        ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`,
         1,
       )
       .filter(({ resourceName }) => !resourceName.startsWith("__")),

@@ -7,7 +7,7 @@ export const createPartitions: Generator<"createPartitions"> = (draw) => ({
   body: {
     topics: draw
       .some(2, () => {
-        const count = draw.mostly(2 + draw.int(3), [0, -1, 1, 20_000], 0.3);
+        const count = draw.mostly(2 + draw.int(3), [0, -1, 1], 0.3);
         return {
           name: draw.topic(),
           count,

@@ -78,11 +78,9 @@ const values = {
   "min.compaction.lag.ms": ["0", "-1"],
   "max.compaction.lag.ms": ["1", "0"],
   "follower.replication.throttled.replicas": ["*", "", "0:1", "x"],
-  "remote.storage.enable": ["false", "true"],
+  "remote.storage.enable": ["false"],
   "local.retention.ms": ["-2", "-3", "100"],
   "local.retention.bytes": ["-2", "5"],
-  "message.format.version": ["3.0-IV1"],
-  "message.downconversion.enable": ["true"],
   "no.such.config": ["1", "", null],
   "": ["1"],
 } as const;

@@ -6,14 +6,19 @@ export const deleteRecords: Generator<"deleteRecords"> = (draw) => ({
   connection: "main",
   body: {
     topics: draw
-      .some(2, () => ({
-        name: draw.topic(),
-        partitions: draw.some(
-          2,
-          () => ({ partitionIndex: draw.partition(), offset: draw.of([0, 1, 1, 2, -1, -2, 100]) }),
-          1,
-        ),
-      }))
+      .distinct(
+        2,
+        () => ({
+          name: draw.topic(),
+          partitions: draw.distinct(
+            2,
+            () => ({ partitionIndex: draw.partition(), offset: draw.of([0, 1, 1, 2, -1, -2, 100]) }),
+            (each) => each.partitionIndex,
+            1,
+          ),
+        }),
+        (each) => each.name,
+      )
       .filter(({ name }) => !name.startsWith("__")),
     timeoutMs: 10_000,
   },

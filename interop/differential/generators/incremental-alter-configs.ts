@@ -7,7 +7,7 @@ export const incrementalAlterConfigs: Generator<"incrementalAlterConfigs"> = (dr
   connection: "main",
   body: {
     resources: draw
-      .some(
+      .distinct(
         2,
         () => ({
           resourceType: draw.mostly(2, [0, 3, 99], 0.1),
@@ -17,6 +17,8 @@ export const incrementalAlterConfigs: Generator<"incrementalAlterConfigs"> = (dr
             configOperation: draw.mostly(draw.of([0, 0, 1]), [2, 3, 4, -1], 0.3),
           })),
         }),
+        // Kafka does not answer a resource that comes twice.
+        ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`,
         1,
       )
       .filter(({ resourceName }) => !resourceName.startsWith("__")),

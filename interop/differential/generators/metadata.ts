@@ -4,11 +4,10 @@ import { topicIdOf } from "../step.ts";
 
 export const metadata: Generator<"metadata"> = (draw) => {
   const version = draw.version("metadata");
-  const byId = version >= 10 && draw.chance(0.3);
+  const byId = version >= 12 && draw.chance(0.3);
   const topic = () => {
     const name = draw.topic();
-    if (!byId) return { name, topicId: draw.mostly(uuidZero, [topicIdOf(name)], 0.1) };
-    return { name: draw.mostly(null, [name], 0.1), topicId: draw.mostly(topicIdOf(name), [uuidZero], 0.1) };
+    return byId ? { name: null, topicId: topicIdOf(name) } : { name, topicId: uuidZero };
   };
   return {
     api: "metadata",

@@ -7,17 +7,22 @@ export const offsetForLeaderEpoch: Generator<"offsetForLeaderEpoch"> = (draw) =>
   connection: "main",
   body: {
     replicaId: draw.mostly(-1, [-2], 0.1),
-    topics: draw.some(2, () => ({
-      topic: draw.topic(),
-      partitions: draw.some(
-        2,
-        () => ({
-          partition: draw.partition(),
-          currentLeaderEpoch: draw.mostly(-1, [epochAt(0), epochAt(1), epochAt(99), -2], 0.3),
-          leaderEpoch: draw.of([epochAt(0), epochAt(0), epochAt(1), -1, epochAt(99)]),
-        }),
-        1,
-      ),
-    })),
+    topics: draw.distinct(
+      2,
+      () => ({
+        topic: draw.ownTopic(),
+        partitions: draw.distinct(
+          2,
+          () => ({
+            partition: draw.partition(),
+            currentLeaderEpoch: draw.mostly(-1, [epochAt(0), epochAt(1), epochAt(99), -2], 0.3),
+            leaderEpoch: draw.of([epochAt(0), epochAt(0), epochAt(1), -1, epochAt(99)]),
+          }),
+          ({ partition }) => partition,
+          1,
+        ),
+      }),
+      (each) => each.topic,
+    ),
   },
 });

@@ -124,12 +124,14 @@ export class LiveSharePartition {
       // From here on without waiting: what is taken is taken from the state as it is now.
       const result = acquire(this.#inFlight, {
         ...request,
-        ...{ from, deliveryCountLimit, locksMax },
+        from,
+        deliveryCountLimit,
+        locksMax,
         untilMs: this.#clock.monotonic() + lockDurationMs,
         batches: readBatches(read, isolation),
       });
       const isProgress = result.state !== this.#inFlight && nextToAcquire(result.state) !== from;
-      this.#accept(result);
+      void this.#accept(result); // Nobody is owed an answer for what is archived on the way.
       if (result.ranges.length > 0) return takenOf(read.batches, result.ranges);
       if (!isProgress) return nothing;
     }
@@ -202,7 +204,7 @@ export class LiveSharePartition {
   }
 
   #notify(): void {
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 }
 

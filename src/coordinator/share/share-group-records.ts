@@ -181,7 +181,9 @@ function memberRecord(groupId: string, { id, rackId, clientId, clientHost, topic
   return {
     key: encodeVersioned(shareGroupMemberMetadataKey, kinds.member, { groupId, memberId: id }),
     value: encodeVersioned(shareGroupMemberMetadataValue, 0, {
-      ...{ rackId, clientId, clientHost },
+      rackId,
+      clientId,
+      clientHost,
       subscribedTopicNames: topics,
     }),
   };

@@ -46,6 +46,11 @@ export class SharePartitions implements Disposable {
     return this.#groups.get(key.groupId)?.get(idOf(key));
   }
 
+  /** The group's share-partitions that are at work. */
+  of(groupId: string): readonly LiveSharePartition[] {
+    return [...(this.#groups.get(groupId)?.values() ?? [])];
+  }
+
   /** Nobody reads the group any more, or its offsets were set: what is known is read anew by the next who comes. */
   forget(groupId: string, topicId?: Uuid): void {
     const group = this.#groups.get(groupId);
@@ -55,7 +60,7 @@ export class SharePartitions implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const groupId of [...this.#groups.keys()]) this.forget(groupId);
+    for (const groupId of this.#groups.keys()) this.forget(groupId);
   }
 
   async #open(key: SharePartitionKey, partition: Partition): Promise<ShareLookup> {
@@ -63,7 +68,10 @@ export class SharePartitions implements Disposable {
     const shard = await states.shard(key);
     if (typeof shard === "string") return shard;
     const live = await LiveSharePartition.open({
-      ...{ key, partition, shard, clock },
+      key,
+      partition,
+      shard,
+      clock,
       config: () => configOf(key.groupId),
       gaveUp: () => this.#close(key),
     });

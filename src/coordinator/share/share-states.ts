@@ -31,11 +31,17 @@ export class ShareStates implements AsyncDisposable {
     this.#options = options;
     this.#prunedAt = clock.monotonic();
     this.#seats = new Seats({
-      ...{ log, clock, topic, failed, loadWaitMs: limits.loadWaitMs },
+      log,
+      clock,
+      topic,
+      failed,
+      loadWaitMs: limits.loadWaitMs,
       open: (partition, gaveUp) =>
         new ShareStateShard({
           log: new StateLog({ partition, clock, limits: options.stateLog }),
-          ...{ clock, limits, gaveUp },
+          clock,
+          limits,
+          gaveUp,
           trim: (before) => partition.deleteRecords(before),
         }),
     });

@@ -115,7 +115,14 @@ const give = fc
         const untilMs = model.nowMs + lockMs;
         const before = model.state;
         const result = acquire(before, {
-          ...{ memberId, untilMs, from, batches, recordsMax, batchSize, isRecordLimited, locksMax },
+          memberId,
+          untilMs,
+          from,
+          batches,
+          recordsMax,
+          batchSize,
+          isRecordLimited,
+          locksMax,
           deliveryCountLimit: limit,
         });
         let taken = 0;
@@ -296,7 +303,13 @@ describe("records in flight", () => {
           const from = nextToAcquire(model.state);
           const batches = model.batches.filter(({ last }) => last >= from).slice(0, 3);
           const got = acquire(model.state, {
-            ...{ memberId: "a", untilMs: model.nowMs + lockMs, from, batches, recordsMax: 5, batchSize: 5, locksMax },
+            memberId: "a",
+            untilMs: model.nowMs + lockMs,
+            from,
+            batches,
+            recordsMax: 5,
+            batchSize: 5,
+            locksMax,
             isRecordLimited: round % 2 === 0,
             deliveryCountLimit: limit,
           });
@@ -324,15 +337,13 @@ describe("records in flight", () => {
   test("a record that fails often is given out in ever smaller numbers, and alone at last", () => {
     let state: InFlight = restoreInFlight(0, [{ first: 0, last: 15, state: "available", deliveryCount: 3 }]);
     const request = {
-      ...{
-        memberId: "a",
-        untilMs: 10,
-        from: 0,
-        recordsMax: 500,
-        batchSize: 500,
-        isRecordLimited: false,
-        locksMax: 2000,
-      },
+      memberId: "a",
+      untilMs: 10,
+      from: 0,
+      recordsMax: 500,
+      batchSize: 500,
+      isRecordLimited: false,
+      locksMax: 2000,
       batches: [{ first: 0, last: 15, isDelivered: true }],
       deliveryCountLimit: 5,
     };
@@ -345,7 +356,13 @@ describe("records in flight", () => {
   test("ranges are cut at the batches of the log, and whole batches are given unless records are counted", () => {
     const batches = [0, 10, 20, 30].map((first) => ({ first, last: first + 9, isDelivered: true }));
     const request = {
-      ...{ memberId: "a", untilMs: 10, from: 0, batches, recordsMax: 25, batchSize: 15, locksMax: 2000 },
+      memberId: "a",
+      untilMs: 10,
+      from: 0,
+      batches,
+      recordsMax: 25,
+      batchSize: 15,
+      locksMax: 2000,
       deliveryCountLimit: 5,
     };
     const whole = acquire(emptyInFlight(0), { ...request, isRecordLimited: false });

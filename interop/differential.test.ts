@@ -1,0 +1,18 @@
+/** Proves: a real Apache Kafka and Inlet answer the same generated requests, wrong ones too, alike but for what is listed. */
+import { expect, test } from "vitest";
+import { apis } from "../src/protocol/api-table.ts";
+import { compareBrokers } from "./differential/differential.ts";
+import { kafkaVersions } from "./differential/kafka-versions.ts";
+
+const sequences = 300;
+
+test("generated sequences have the same answers", { timeout: 600_000 }, async () => {
+  const seed = Number(process.hrtime.bigint() % 1_000_000_000n);
+  const report = await compareBrokers({ sequences, seed });
+  expect(report.requests).toBeGreaterThan(sequences);
+  expect(report.differences, `seed ${seed}`).toEqual([]);
+  // The table of the page is what this Kafka says of itself.
+  const said = [...report.kafkaVersions].map(([api, versions]) => [apis[api].key, ...versions]);
+  const table = said.map(([key]) => [key, ...(kafkaVersions[key as number]?.slice(1) ?? [])]);
+  expect(said).toEqual(table);
+});

@@ -1,0 +1,88 @@
+/** What a quota is set for, under which keys, and how it is kept as a fact. Pure. */
+import { isIP } from "node:net";
+import { CorruptData } from "../base/errors.ts";
+
+export const entityTypes = ["user", "client-id", "ip"] as const;
+export type EntityType = (typeof entityTypes)[number];
+
+/** By type, null for the default of it. Without a type: whatever that is. */
+export type QuotaEntity = Readonly<Partial<Record<EntityType, string | null>>>;
+
+/** Keys of users and of client ids, and whether they are whole numbers. */
+const clientKeys = {
+  /** Bytes a second. */
+  producer_byte_rate: "whole",
+  consumer_byte_rate: "whole",
+  /** Of one thread's time. */
+  request_percentage: "any",
+  /** Partitions created or deleted a second. */
+  controller_mutation_rate: "any",
+} as const;
+const addressKeys = { connection_creation_rate: "whole" } as const;
+
+export type ClientQuotaKey = keyof typeof clientKeys;
+export type QuotaKey = ClientQuotaKey | keyof typeof addressKeys;
+
+export const quotaKeys = [...Object.keys(clientKeys), ...Object.keys(addressKeys)] as readonly QuotaKey[];
+
+/** Kafka allows a difference of this much between what is sent as a float and a whole number. */
+const epsilon = 1e-6;
+
+/** The entity, or why there cannot be one. */
+export function entityOf(
+  named: readonly { readonly entityType: string; readonly entityName: string | null }[],
+): QuotaEntity | string {
+  const entity: Partial<Record<EntityType, string | null>> = {};
+  for (const { entityType, entityName } of named) {
+    const type = entityTypes.find((known) => known === entityType);
+    if (type === undefined) return `Unhandled client quota entity type: ${entityType}`;
+    if (type in entity) return `Invalid client quota entity, duplicate entity entry ${type}`;
+    if (entityName === "") return `Empty ${type} not supported`;
+    entity[type] = entityName;
+  }
+  if (named.length === 0 || ("ip" in entity && named.length > 1)) return "Invalid empty client quota entity";
+  if (typeof entity.ip === "string" && isIP(entity.ip) === 0) return `${entity.ip} is not a valid IP.`;
+  return entity;
+}
+
+/** Why this cannot be set for the entity; undefined when it can. */
+export function quotaProblem(entity: QuotaEntity, key: string, value: number): string | undefined {
+  const keys: Readonly<Record<string, "whole" | "any">> = "ip" in entity ? addressKeys : clientKeys;
+  const kind = Object.hasOwn(keys, key) ? keys[key] : undefined;
+  if (kind === undefined) return `Invalid configuration key ${key}`;
+  if (!Number.isFinite(value) || value < 0) return `Configuration ${key} must be a number that is not negative`;
+  if (kind === "whole" && Math.abs(Math.round(value) - value) > epsilon)
+    return `Configuration ${key} must be a Long value`;
+  return undefined;
+}
+
+export function entityKey(entity: QuotaEntity): string {
+  return JSON.stringify(entityTypes.filter((type) => type in entity).map((type) => [type, entity[type] ?? null]));
+}
+
+/** One fact a key of an entity, so that two administrators who set different keys both succeed. */
+export function quotaFactKey(entity: QuotaEntity, key: string): string {
+  return JSON.stringify([entityKey(entity), key]);
+}
+
+export interface Quota {
+  readonly entity: QuotaEntity;
+  readonly key: QuotaKey;
+  readonly value: number;
+}
+
+export function quotaOf([factKey, text]: readonly [factKey: string, value: string]): Quota {
+  const [entityText, key] = JSON.parse(factKey) as readonly [string, string];
+  const named = JSON.parse(entityText) as readonly (readonly [string, string | null])[];
+  const entity = entityOf(named.map(([entityType, entityName]) => ({ entityType, entityName })));
+  const value = Number(text);
+  if (typeof entity === "string" || quotaProblem(entity, key, value) !== undefined) {
+    throw new CorruptData({
+      source: "the fact of a quota",
+      position: 0,
+      expected: "an entity and a key",
+      found: factKey,
+    });
+  }
+  return { entity, key: key as QuotaKey, value };
+}

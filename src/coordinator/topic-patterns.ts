@@ -1,0 +1,81 @@
+/**
+ * Which topics a regular expression of a group means. The engine is RE2's, whose time is linear in the text: a member's
+ * expression cannot hold the broker. What it matched is remembered until topics come or go, for all groups together.
+ */
+import { RE2JS, RE2JSException } from "re2js";
+import { SingleFlight, Slices } from "../base/async.ts";
+import type { Clock } from "../base/runtime.ts";
+import type { Topics } from "./consumer-group-state.ts";
+
+/** Of one turn of the event loop. */
+const sliceMsMax = 5;
+/** Names between two looks at the clock. */
+const namesPerStep = 256;
+
+export class TopicPatterns {
+  readonly #topics: Topics;
+  readonly #clock: Clock;
+  readonly #flights = new SingleFlight<string, readonly string[]>();
+  #version = 0;
+  /** Of this version of the topics; emptied with the next one, so only expressions in use stay. */
+  #known = new Map<string, readonly string[]>();
+
+  constructor(options: { readonly topics: Topics; readonly clock: Clock }) {
+    this.#topics = options.topics;
+    this.#clock = options.clock;
+  }
+
+  /** Why the expression is none; undefined when it is one. */
+  problem(expression: string): string | undefined {
+    const compiled = compile(expression);
+    return typeof compiled === "string" ? compiled : undefined;
+  }
+
+  /** Sorted names of the topics that each expression matches as a whole. One that is none matches nothing. */
+  async matches(expressions: Iterable<string>): Promise<ReadonlyMap<string, readonly string[]>> {
+    const wanted = new Set(expressions);
+    for (;;) {
+      const { version } = this.#topics;
+      const found = new Map<string, readonly string[]>();
+      for (const expression of wanted) found.set(expression, await this.#match(expression));
+      if (this.#topics.version === version) return found; // Else topics came or went meanwhile.
+    }
+  }
+
+  async #match(expression: string): Promise<readonly string[]> {
+    const { version } = this.#topics;
+    if (this.#version !== version) {
+      this.#version = version;
+      this.#known = new Map();
+    }
+    const known = this.#known.get(expression);
+    if (known !== undefined) return known;
+    const names = await this.#flights.run(`${version} ${expression}`, () => this.#search(expression));
+    if (this.#version === version) this.#known.set(expression, names);
+    return names;
+  }
+
+  #search(expression: string): Promise<readonly string[]> {
+    return new Slices({ clock: this.#clock, sliceMsMax }).run(search(expression, [...this.#topics.names()]));
+  }
+}
+
+function* search(expression: string, names: readonly string[]): Generator<void, readonly string[], void> {
+  const compiled = compile(expression);
+  if (typeof compiled === "string") return [];
+  const found: string[] = [];
+  for (const [index, name] of names.entries()) {
+    if (compiled.matches(name)) found.push(name);
+    if (index % namesPerStep === 0) yield;
+  }
+  return found.sort();
+}
+
+function compile(expression: string): RE2JS | string {
+  try {
+    return RE2JS.compile(expression);
+  } catch (cause) {
+    if (cause instanceof RE2JSException) return `${cause.message}.`;
+    throw cause;
+  }
+}
