@@ -161,4 +161,18 @@ export const deviations: readonly Deviation[] = [
     matches: ({ path, kafka }) =>
       /^groups\[\]\.(groupState|protocolType|members)/.test(path) && ["Dead", "", undefined].includes(kafka as string),
   },
+  {
+    apis: ["offsetFetch"],
+    what: "A committed offset below 0 is not among all offsets of a group.",
+    why: "It says that there is none; no client commits one.",
+    matches: ({ path, kafka, inlet }) =>
+      path.endsWith("topics[]") && inlet === undefined && JSON.stringify(kafka).includes('"committedOffset":-'),
+  },
+  {
+    apis: ["incrementalAlterConfigs"],
+    what: "Appending an empty text to a list changes nothing.",
+    why: "Kafka refuses the list that it then sees.",
+    matches: ({ inlet }, { body }) =>
+      (inlet === "NONE" || inlet === null) && JSON.stringify(body).includes('"value":"","configOperation":2'),
+  },
 ];

@@ -91,6 +91,23 @@ export interface ConsumerLimits {
   readonly assignmentIntervalMs: number;
 }
 
+/** Administrators may set a group's own. */
+export type ConsumerLimitsOf = (groupId: string) => ConsumerLimits;
+
+/** `texts` are the group's configs, checked when they were set: what cannot be read counts as not set. */
+export function consumerLimits(texts: ReadonlyMap<string, string>, defaults: ConsumerLimits): ConsumerLimits {
+  const number = (name: string, otherwise: number): number => {
+    const value = Number(texts.get(name) ?? Number.NaN);
+    return Number.isSafeInteger(value) ? value : otherwise;
+  };
+  return {
+    membersMax: defaults.membersMax,
+    sessionTimeoutMs: number("consumer.session.timeout.ms", defaults.sessionTimeoutMs),
+    heartbeatIntervalMs: number("consumer.heartbeat.interval.ms", defaults.heartbeatIntervalMs),
+    assignmentIntervalMs: number("consumer.assignment.interval.ms", defaults.assignmentIntervalMs),
+  };
+}
+
 export interface Refusal {
   readonly error: Exclude<GroupError, "NONE">;
   readonly detail: string;

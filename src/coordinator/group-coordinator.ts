@@ -6,7 +6,7 @@ import type { Log } from "../log/log.ts";
 import { StateLog, type StateLogLimits } from "../log/state-log.ts";
 import type { Marker } from "../protocol/records.ts";
 import type { GroupLimits } from "./classic-group-state.ts";
-import type { ConsumerLimits, Topics } from "./consumer-group-state.ts";
+import type { ConsumerLimitsOf, Topics } from "./consumer-group-state.ts";
 import { GroupShard } from "./group-shard.ts";
 import { type CoordinatorTopic, type NotSeated, type Seated, Seats } from "./seats.ts";
 import type { ShareServices } from "./share/share-groups.ts";
@@ -26,8 +26,8 @@ export interface GroupCoordinatorOptions {
     readonly offsetsCheckIntervalMs: number;
     /** A request waits this long for the shard to be read before it is told to come again. */
     readonly loadWaitMs: number;
-    readonly consumer: ConsumerLimits;
   };
+  readonly consumerLimits: ConsumerLimitsOf;
   readonly stateLog: StateLogLimits;
   /** Undefined: no share groups. */
   readonly shareServices?: ShareServices;
@@ -53,7 +53,7 @@ export class GroupCoordinator implements AsyncDisposable {
     this.limits = limits;
     this.#checkedAt = runtime.clock.monotonic();
     const topics = this.#countedTopics();
-    const consumer = { limits: limits.consumer, topics };
+    const consumer = { limitsOf: options.consumerLimits, topics };
     const patterns = new TopicPatterns({ topics, clock: runtime.clock });
     this.#seats = new Seats({
       log,
@@ -83,6 +83,10 @@ export class GroupCoordinator implements AsyncDisposable {
   /** Looks at ownership now instead of at the next turn. */
   refresh(): void {
     this.#loop.wake();
+  }
+
+  get consumerLimits(): ConsumerLimitsOf {
+    return this.#options.consumerLimits;
   }
 
   /** Undefined before the topic exists. */

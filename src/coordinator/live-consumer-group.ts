@@ -25,7 +25,7 @@ import { heartbeatAsClassic, joinAsClassic, syncAsClassic } from "./consumer-gro
 import { consumerGroupChanges } from "./consumer-group-records.ts";
 import {
   type ConsumerGroup,
-  type ConsumerLimits,
+  type ConsumerLimitsOf,
   type ConsumerMember,
   isEveryoneClassic,
   type PartitionEpochs,
@@ -50,7 +50,7 @@ export interface LiveConsumerOptions {
   readonly isWritten: boolean;
   readonly replaces: readonly StateRecord[];
   readonly clock: Clock;
-  readonly limits: ConsumerLimits;
+  readonly limitsOf: ConsumerLimitsOf;
   readonly topics: Topics;
   /** Settles when the records are durable, and with them all that the group wrote before. */
   readonly write: (records: readonly StateRecord[]) => Promise<GroupError>;
@@ -159,8 +159,8 @@ export class LiveConsumerGroup implements Disposable {
   }
 
   #context(matches: ConsumerContext["matches"]): ConsumerContext {
-    const { clock, limits, topics } = this.#options;
-    return { now: clock.now(), limits, topics, matches };
+    const { id, clock, limitsOf, topics } = this.#options;
+    return { now: clock.now(), limits: limitsOf(id), topics, matches };
   }
 
   /** No await before the write is handed over: the next request must meet the group as it is written. */
@@ -203,7 +203,8 @@ export class LiveConsumerGroup implements Disposable {
   }
 
   #startSession({ id, metadata }: ConsumerMember): void {
-    this.#arm("session", id, metadata.classic?.sessionTimeoutMs ?? this.#options.limits.sessionTimeoutMs);
+    const { sessionTimeoutMs } = metadata.classic ?? this.#options.limitsOf(this.#options.id);
+    this.#arm("session", id, sessionTimeoutMs);
   }
 
   #awaitJoin(memberId: string): void {

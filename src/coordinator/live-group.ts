@@ -41,7 +41,7 @@ import { Timers } from "./timers.ts";
 /** Appends the records; resolves to NONE when they are durable, else to what the waiting clients are told. Never rejects. */
 export type WriteRecords = (records: readonly StateRecord[], transaction?: TransactionOwner) => Promise<GroupError>;
 
-export type ConsumerGroupOptions = Pick<LiveConsumerOptions, "limits" | "topics">;
+export type ConsumerGroupOptions = Pick<LiveConsumerOptions, "limitsOf" | "topics">;
 
 export interface OffsetCommitter {
   readonly memberId: string;

@@ -2,6 +2,7 @@
 import type { Settings } from "../../schemas/config.ts";
 import type { LogLevels } from "../base/log-levels.ts";
 import type { Runtime } from "../base/runtime.ts";
+import { consumerLimits } from "../coordinator/consumer-group-state.ts";
 import type { GroupCoordinator, GroupCoordinatorOptions } from "../coordinator/group-coordinator.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
@@ -9,6 +10,7 @@ import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.
 import { alterConfigsHandlers } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { factConfigs } from "./config-facts.ts";
 import { consumerGroupHandlers } from "./consumer-groups.ts";
 import { createPartitionsHandler } from "./create-partitions.ts";
 import { createTopicsHandler } from "./create-topics.ts";
@@ -98,6 +100,12 @@ export function groupCoordinatorOptions(options: {
 }): GroupCoordinatorOptions {
   const { settings, metadata, log, runtime, failed } = options;
   const { name } = offsetsTopic(settings.groupOffsetsPartitions);
+  const consumerDefaults = {
+    membersMax: settings.groupMembersMax,
+    sessionTimeoutMs: settings.groupConsumerSessionMs,
+    heartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
+    assignmentIntervalMs: settings.groupConsumerAssignmentIntervalMs,
+  };
   return {
     log,
     runtime,
@@ -124,13 +132,9 @@ export function groupCoordinatorOptions(options: {
       offsetsRetentionMs: settings.groupOffsetsRetentionMs,
       offsetsCheckIntervalMs: settings.groupOffsetsCheckIntervalMs,
       loadWaitMs: settings.groupLoadWaitMs,
-      consumer: {
-        membersMax: settings.groupMembersMax,
-        sessionTimeoutMs: settings.groupConsumerSessionMs,
-        heartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
-        assignmentIntervalMs: settings.groupConsumerAssignmentIntervalMs,
-      },
     },
+    consumerLimits: (groupId) =>
+      consumerLimits(factConfigs(metadata.image, "group-configs", groupId), consumerDefaults),
     stateLog: {
       batchesInFlightMax: settings.stateLogBatchesInFlightMax,
       batchBytesMax: settings.stateLogBatchBytesMax,

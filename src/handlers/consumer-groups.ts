@@ -42,7 +42,6 @@ const memberIdRequiredSince = 1;
 function heartbeatHandler(
   coordinator: GroupCoordinator,
 ): Handler<HeartbeatRequest, ResponseInputOf<"consumerGroupHeartbeat">> {
-  const { heartbeatIntervalMs } = coordinator.limits.consumer;
   const refused = (error: ErrorName, detail: string | null = null): ResponseInputOf<"consumerGroupHeartbeat"> => ({
     errorCode: code(error),
     errorMessage: detail === null ? null : clipped(detail),
@@ -76,6 +75,7 @@ function heartbeatHandler(
       clientHost: clientHost.startsWith("/") ? clientHost : `/${clientHost}`,
     });
     if (reply.error !== "NONE") return refused(reply.error, reply.detail);
+    const { heartbeatIntervalMs } = coordinator.consumerLimits(request.groupId);
     return {
       errorCode: 0,
       memberId: reply.memberId,

@@ -4,6 +4,7 @@ import type { Rules } from "./guard.ts";
 import { guardAdmin } from "./guard-admin.ts";
 import { guardCluster } from "./guard-cluster.ts";
 import { guardConsumerGroups } from "./guard-consumer-groups.ts";
+import { guardCredentials } from "./guard-credentials.ts";
 import { guardData } from "./guard-data.ts";
 import { guardGroups } from "./guard-groups.ts";
 import { guardMetadata } from "./guard-metadata.ts";
@@ -19,4 +20,5 @@ export const guardRules: Rules = {
   ...guardTransactions,
   ...guardShare,
   ...guardConsumerGroups,
+  ...guardCredentials,
 };

@@ -13,13 +13,15 @@ import type { Duplex } from "node:stream";
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
-import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
+import type { ApiName } from "../protocol/api-table.ts";
 import type { Dispatcher, Principal, RequestContext } from "../protocol/dispatch.ts";
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
-import { type Authenticator, type SaslAnswer, strangerApis } from "./authenticator.ts";
+import { type Authenticator, strangerApis } from "./authenticator.ts";
+import type { CloseReason, Reply } from "./connection-reply.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
 import type { FrameBudget, FrameReader } from "./frame-budget.ts";
 import { ResponseQueue, type Slot } from "./response-queue.ts";
+import { answerSasl } from "./sasl-replies.ts";
 
 export interface ConnectionLimits {
   readonly requestBytesMax: number;
@@ -68,19 +70,6 @@ export interface ConnectionOptions {
   readonly closed: (connection: Connection, reason: CloseReason, cause: string | undefined) => void;
 }
 
-/** Why a connection ended. */
-export type CloseReason =
-  | "by-peer"
-  | "corrupt"
-  | "unsupported"
-  | "refused"
-  | "unauthenticated"
-  | "session-expired"
-  | "handler-failed"
-  | "idle"
-  | "slow"
-  | "shutdown";
-
 /** What a slot of the queue is to become. */
 type Work =
   | { readonly kind: "request"; readonly request: DecodedRequest; readonly frame: Disposable; readonly since: number }
@@ -88,11 +77,6 @@ type Work =
   | { readonly kind: "answered"; readonly answer: Reply };
 
 type RequestWork = Extract<Work, { kind: "request" }>;
-
-type Reply =
-  | { readonly kind: "views"; readonly views: readonly Uint8Array[]; readonly thenCloses?: CloseReason }
-  | { readonly kind: "nothing" }
-  | { readonly kind: "close"; readonly reason: CloseReason; readonly cause?: string };
 
 /** Batches of one producer are numbered, so their handlers keep the order in which they were called. */
 const overlapping: ReadonlySet<ApiName> = new Set<ApiName>(["produce"]);
@@ -351,25 +335,10 @@ export class Connection implements FrameReader {
 
   async #reply(work: Exclude<Work, { kind: "answered" }>): Promise<Reply> {
     if (this.#authenticator === undefined) return await this.#dispatch((work as RequestWork).request);
-    const reply = await this.#replyTo(work, this.#authenticator);
+    const answered = await answerSasl(work, this.#authenticator);
+    const reply = answered ?? (await this.#dispatch((work as RequestWork).request));
     this.#frames.expect({ isRequest: !this.#authenticator.takesBareTokens, frameBytesMax: this.#frameBytesMax });
     return reply;
-  }
-
-  async #replyTo(work: Exclude<Work, { kind: "answered" }>, authenticator: Authenticator): Promise<Reply> {
-    if (work.kind === "token") return saslReply(await authenticator.authenticateBare(work.token), bareFrame);
-    const { request } = work;
-    if (!authenticator.mayAsk(request.api)) {
-      return { kind: "close", reason: authenticator.isKnown ? "session-expired" : "unauthenticated" };
-    }
-    const encode = (body: ResponseInputOf<ApiName>): readonly Uint8Array[] => encodeResponse<ApiName>(request, body);
-    if (request.api === "saslHandshake") {
-      return saslReply(authenticator.handshake(request.body.mechanism, request.version), encode);
-    }
-    if (request.api === "saslAuthenticate") {
-      return saslReply(await authenticator.authenticate(request.body.authBytes), encode);
-    }
-    return await this.#dispatch(request);
   }
 
   async #dispatch(request: DecodedRequest): Promise<Reply> {
@@ -491,17 +460,4 @@ export class Connection implements FrameReader {
     this.#gone.abort();
     this.#options.closed(this, this.#closing.reason, this.#closing.cause);
   }
-}
-
-function saslReply<Body>(answer: SaslAnswer<Body>, encode: (body: Body) => readonly Uint8Array[]): Reply {
-  if (answer === "close") return { kind: "close", reason: "unauthenticated" };
-  const views = encode(answer.body);
-  return answer.closes ? { kind: "views", views, thenCloses: "unauthenticated" } : { kind: "views", views };
-}
-
-/** A token with its length before it, and nothing else (SaslHandshake version 0). */
-function bareFrame(token: Uint8Array): readonly Uint8Array[] {
-  const length = new Uint8Array(4);
-  new DataView(length.buffer).setInt32(0, token.length);
-  return [length, token];
 }

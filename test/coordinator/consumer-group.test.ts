@@ -36,7 +36,7 @@ class World {
   now = 1_000_000;
   readonly clients = new Map<string, { epoch: number; owned: PartitionEpochs; request: Partial<ConsumerHeartbeat> }>();
   /** Clients that missed an answer: like Kafka's own they say everything again. */
-  readonly #unanswered = new Map<string, Partial<ConsumerHeartbeat>>();
+  readonly unanswered = new Map<string, Partial<ConsumerHeartbeat>>();
   readonly log: StateRecord[] = [];
 
   get context(): ConsumerContext {
@@ -73,10 +73,10 @@ class World {
       owned,
       clientId: "client",
       clientHost: "/127.0.0.1",
-      ...this.#unanswered.get(memberId),
+      ...this.unanswered.get(memberId),
       ...request,
     };
-    this.#unanswered.delete(memberId);
+    this.unanswered.delete(memberId);
     const step = heartbeat(this.group, full, this.context);
     if (step.kind === "refused") {
       if (step.error === "FENCED_MEMBER_EPOCH" || step.error === "UNKNOWN_MEMBER_ID") this.clients.delete(memberId);
@@ -95,7 +95,7 @@ class World {
     if (before === undefined || typeof this.send(memberId) === "string") return;
     this.clients.set(memberId, before);
     const metadata = this.group.members.get(memberId)?.metadata;
-    this.#unanswered.set(memberId, {
+    this.unanswered.set(memberId, {
       rebalanceTimeoutMs: 60_000,
       topics: metadata?.topics ?? [],
       pattern: metadata?.pattern ?? "",
@@ -189,8 +189,9 @@ function act(world: World, action: Action): void {
     case "beat":
       if (world.clients.has(action.member)) world.send(action.member);
       return;
-    case "silent": // It says nothing of what it owns.
-      if (world.clients.has(action.member)) world.send(action.member, { owned: null });
+    case "silent": // It says nothing of what it owns; one that missed an answer would.
+      if (world.clients.has(action.member) && !world.unanswered.has(action.member))
+        world.send(action.member, { owned: null });
       return;
     case "leave":
       if (world.clients.has(action.member)) world.send(action.member, { epoch: -1 });

@@ -56,8 +56,13 @@ class World implements AsyncDisposable {
         offsetsRetentionMs: 7 * dayMs,
         offsetsCheckIntervalMs: 600_000,
         loadWaitMs: 500,
-        consumer: { membersMax: 100, sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 0 },
       },
+      consumerLimits: () => ({
+        membersMax: 100,
+        sessionTimeoutMs: 45_000,
+        heartbeatIntervalMs: 5000,
+        assignmentIntervalMs: 0,
+      }),
       stateLog: stateLogLimits,
       failed: (cause) => this.failures.push(cause),
     });

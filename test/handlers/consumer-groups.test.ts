@@ -113,6 +113,18 @@ describe("ConsumerGroupHeartbeat", () => {
     expect((await described(world)).members.map(({ memberId }) => memberId)).toEqual(["a"]);
   });
 
+  test("keeps to the session and the interval that were set for the group", async () => {
+    await using world = await ready();
+    const facts = [
+      { table: "group-configs" as const, key: "consumer.session.timeout.ms/g", value: "10000" },
+      { table: "group-configs" as const, key: "consumer.heartbeat.interval.ms/g", value: "7000" },
+    ];
+    world.metadata.apply([{ kind: "set-facts", facts }]);
+    expect(await join(world)).toMatchObject({ heartbeatIntervalMs: 7000 });
+    await world.clock.run(11_000);
+    expect((await described(world)).members).toEqual([]);
+  });
+
   test("removes a member that does not give up what it must within its rebalance timeout", async () => {
     await using world = await ready();
     await join(world, { rebalanceTimeoutMs: 30_000 });
