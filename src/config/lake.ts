@@ -69,7 +69,7 @@ const topicShape = object(
       {
         decode: oneOf(["schema-id", "json", "raw", "string"], {
           default: "schema-id",
-          doc: "schema-id reads Confluent's prefix, json infers columns, string and raw make one column.",
+          doc: "schema-id reads Confluent's prefix (Avro, JSON Schema, Protobuf), json infers columns, string and raw make one column.",
         }),
         subject: optionalText({ doc: "Subject of the Schema Registry; null is <topic>-value." }),
       },

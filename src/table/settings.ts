@@ -26,7 +26,7 @@ export interface TableSettings {
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
 }
 
-/** "schema-id": Confluent's prefix names an Avro or JSON Schema; "json": schemaless, columns are inferred. */
+/** "schema-id": Confluent's prefix names an Avro, JSON or Protobuf schema; "json": schemaless, columns are inferred. */
 export type DecodeMode = "schema-id" | "json" | "raw" | "string";
 
 export type MetadataColumn = "partition" | "offset" | "timestamp" | "timestamp_type" | "key" | "headers";

@@ -173,7 +173,11 @@ export function compileProtobufEnum(type: ProtobufEnum, leaf: Leaf): ScalarPut {
   };
 }
 
-/** Of several names for one number the first. */
+const namesOf = new WeakMap<ProtobufEnum, ReadonlyMap<number, string>>();
+
+/** Of several names for one number the first. Kept, because whoever writes JSON asks for each value. */
 export function enumNames(type: ProtobufEnum): ReadonlyMap<number, string> {
-  return new Map(type.values.toReversed().map(({ name, number }) => [number, name]));
+  const known = namesOf.get(type) ?? new Map(type.values.toReversed().map(({ name, number }) => [number, name]));
+  namesOf.set(type, known);
+  return known;
 }

@@ -87,6 +87,8 @@ test("every scalar lands in its column", async () => {
 const tag = (number: number, kind: number): number => (number << 3) | kind;
 const framed = (number: number, bytes: readonly number[]): number[] => [tag(number, 2), bytes.length, ...bytes];
 
+const times = (count: number, bytes: readonly number[]): number[] => Array.from({ length: count }, () => bytes).flat();
+
 describe("the wire", () => {
   test("of a singular field the last value counts", async () => {
     expect(await rowOf(proto3("message M { int32 a = 1; }"), Uint8Array.of(8, 1, 8, 2))).toEqual({ a: 2 });
@@ -117,7 +119,7 @@ describe("the wire", () => {
       ...group,
       ...framed(8, [1]),
       tag(7, 1),
-      ...Array.from({ length: 8 }, () => 0),
+      ...times(8, [0]),
       tag(1, 5),
       1,
       2,
@@ -151,8 +153,8 @@ describe("the wire", () => {
     ["an end of no group", [tag(1, 4)]],
     ["a group that another ends", [tag(2, 3), tag(3, 4)]],
     ["a length beyond the end", [tag(2, 2), 200, 1]],
-    ["a varint of eleven bytes", [8, ...Array.from({ length: 10 }, () => 255), 1]],
-    ["groups without end", Array.from({ length: 5000 }, () => tag(2, 3))],
+    ["a varint of eleven bytes", [8, ...times(10, [255]), 1]],
+    ["groups without end", times(5000, [tag(2, 3)])],
     ["text that is not UTF-8", framed(3, [255])],
   ])("%s is a bad record", (_, bytes) => {
     const text = proto3("message M { int32 a = 1; string s = 3; }");
@@ -162,7 +164,7 @@ describe("the wire", () => {
   test("few bytes cannot fill the memory", () => {
     const wide = Array.from({ length: 500 }, (_, at) => `int32 f${at} = ${at + 1};`).join(" ");
     const text = proto3(`message M { repeated N n = 1; } message N { ${wide} }`);
-    const bytes = Uint8Array.from(Array.from({ length: 20_000 }, () => [10, 0]).flat());
+    const bytes = Uint8Array.from(times(20_000, [10, 0]));
     expect(() => decodeInto(mappingOf(text), text, [bytes])).toThrow(/cells/);
   });
 });
@@ -176,7 +178,7 @@ describe("messages with a meaning of their own", () => {
   );
 
   test("are values", async () => {
-    const minusOne = [...Array.from({ length: 9 }, () => 255), 1];
+    const minusOne = [...times(9, [255]), 1];
     const value = framed(1, [...framed(1, [97]), ...framed(2, [32, 1])]);
     const bytes = Uint8Array.from([
       ...framed(1, [8, ...minusOne, 16, 208, 15]),
@@ -206,11 +208,7 @@ describe("messages with a meaning of their own", () => {
       time: null,
       any: null,
     });
-    for (const bytes of [
-      framed(5, [8, 1]),
-      framed(6, [8, 30]),
-      framed(1, [8, ...Array.from({ length: 8 }, () => 255), 127]),
-    ])
+    for (const bytes of [framed(5, [8, 1]), framed(6, [8, 30]), framed(1, [8, ...times(8, [255]), 127])])
       expect(() => decodeInto(mappingOf(text), text, [Uint8Array.from(bytes)])).toThrow(BadRecord);
   });
 
