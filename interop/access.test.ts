@@ -97,8 +97,18 @@ describe("kafka-configs", () => {
     const produced = await kafkaTool(
       "org.apache.kafka.tools.ProducerPerformance",
       [
-        ...["--topic", "slow", "--num-records", String(records), "--record-size", "1000", "--throughput", "-1"],
-        ...["--producer-props", `bootstrap.servers=${open.bootstrap}`, "client.id=slow", "acks=all"],
+        "--topic",
+        "slow",
+        "--num-records",
+        String(records),
+        "--record-size",
+        "1000",
+        "--throughput",
+        "-1",
+        "--producer-props",
+        `bootstrap.servers=${open.bootstrap}`,
+        "client.id=slow",
+        "acks=all",
       ],
       { timeoutMs: 120_000 },
     );
