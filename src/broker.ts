@@ -88,6 +88,7 @@ export async function openBroker(config: Config): Promise<Broker> {
 
   // The node registers under the ports that clients will use, so they are chosen before anything listens.
   const planned = await planListeners(config.listeners);
+  for (const { release } of planned) if (release !== undefined) opened.defer(release);
   const [{ advertised }] = planned;
   const core = opened.use(
     await openCore({

@@ -28,6 +28,8 @@ export interface PlannedListener {
   readonly port: number;
   /** Where its clients are told to connect. */
   readonly advertised: Endpoint;
+  /** To be called before the port is bound, or when it will not be. */
+  readonly release: (() => Promise<void>) | undefined;
 }
 
 export async function planListeners(
@@ -38,12 +40,13 @@ export async function planListeners(
 }
 
 async function planListener(settings: ListenerSettings): Promise<PlannedListener> {
-  const port = settings.port === 0 ? await freePort(settings.host) : settings.port;
+  const { port, release } =
+    settings.port === 0 ? await reservePort(settings.host) : { ...settings, release: undefined };
   const advertised = {
     host: settings.advertisedHost || reachable(settings.host),
     port: settings.advertisedPort || port,
   };
-  return { settings, port, advertised };
+  return { settings, port, advertised, release };
 }
 
 export interface ListenersOptions {
@@ -80,7 +83,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     failed: (cause: unknown, api: string) => logger.error("a request failed in its handler", { api, cause }),
   } satisfies Partial<KafkaListenerOptions>;
   const all = new Map<string, KafkaListener>();
-  for (const { settings: listener, port } of planned) {
+  for (const { settings: listener, port, release } of planned) {
     const { name, host, protocol } = listener;
     const offered = listener.mechanisms.flatMap((word) => {
       const mechanism = mechanisms.get(word);
@@ -88,6 +91,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     });
     const sasl = protocol.startsWith("SASL") ? { mechanisms: new Map(offered), limits: settings, audit } : undefined;
     const tls = protocol.endsWith("SSL") ? await openTls(listener, options, opened) : undefined;
+    await release?.();
     all.set(name, opened.use(await openKafkaListener({ ...shared, name, host, port, sasl, tls })));
   }
   const parts = opened.move();
@@ -111,13 +115,15 @@ function reachable(host: string): string {
   return host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
 }
 
-function freePort(host: string): Promise<number> {
+/** A free port, which nobody else is given before it is released. */
+function reservePort(host: string): Promise<{ readonly port: number; readonly release: () => Promise<void> }> {
   return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, host, () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
+    const server = createServer((socket) => socket.destroy());
+    server.once("error", reject);
+    server.listen(0, host, () => {
+      const { port } = server.address() as AddressInfo;
+      const release = (): Promise<void> => new Promise((released) => server.close(() => released()));
+      resolve({ port, release });
     });
   });
 }

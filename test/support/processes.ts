@@ -1,5 +1,6 @@
 /** Child processes for tests: started, waited for, and stopped. Their output goes to `.cache/logs/<name>.log` too. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
@@ -7,13 +8,20 @@ import { join, resolve } from "node:path";
 export const checkout = resolve(import.meta.dirname, "../..");
 
 export async function freePort(): Promise<number> {
-  return await new Promise((done, failed) => {
+  for (;;) {
+    const port = randomInt(portMin, portMax);
+    if (await isFree(port)) return port;
+  }
+}
+
+/** Below the range from which systems give ports to outgoing connections: those come and go before the port is used. */
+const [portMin, portMax] = [10_000, 32_000];
+
+async function isFree(port: number): Promise<boolean> {
+  return await new Promise((done) => {
     const server = createServer();
-    server.once("error", failed);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
+    server.once("error", () => done(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
   });
 }
 
