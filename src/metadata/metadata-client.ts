@@ -114,9 +114,7 @@ class FollowingClient implements MetadataClient {
     if (this.#failure !== undefined) throw this.#failure;
     assert(events.length > 0, "a proposal holds events");
     const outcome = this.#queue.add(events, encodedBytes(events));
-    this.#pump ??= this.#runPump().finally(() => {
-      this.#pump = undefined;
-    });
+    this.#pump ??= this.#runPump();
     return await outcome;
   }
 
@@ -146,9 +144,11 @@ class FollowingClient implements MetadataClient {
         const isDoubtful = !(failure instanceof Fenced);
         for (const { reject } of batch) reject(isDoubtful ? doubt(failure) : failure);
         this.#halt(failure);
-        return;
+        break;
       }
     }
+    // In the turn in which the queue was found empty: a proposal that comes a moment later must start a pump of its own.
+    this.#pump = undefined;
   }
 
   #entry(groups: readonly (readonly MetadataEvent[])[]): LogEntry {

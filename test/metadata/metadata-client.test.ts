@@ -116,6 +116,33 @@ describe("metadata client", () => {
     expect(client.image.nextProducerId).toBe(20);
   });
 
+  test("a proposal that comes as the one before is being answered, at whatever moment, is decided too", async () => {
+    const world = new World(5);
+    const log = new MemoryLog();
+    const { append } = log;
+    let appended = (): void => undefined;
+    log.append = async (entry) => {
+      const outcome = await append.call(log, entry);
+      appended();
+      return outcome;
+    };
+    const client = await world.until(world.open(log, 1));
+    for (let moments = 0; moments < 60; moments += 1) {
+      const second = new Promise<Proposal>((resolve, reject) => {
+        appended = () => {
+          appended = () => undefined;
+          void (async () => {
+            for (let moment = 0; moment < moments; moment += 1) await Promise.resolve();
+            client.propose([createTopic(2 * moments + 1)]).then(resolve, reject);
+          })();
+        };
+      });
+      await world.until(client.propose([createTopic(2 * moments)]));
+      expect(await world.until(second), `${moments} moments later`).toMatchObject({ kind: "accepted" });
+    }
+    await world.until(Promise.resolve(client[Symbol.asyncDispose]()));
+  });
+
   test("of too many waiting proposals the last are refused at once, and nothing happened", async () => {
     const w = new World(1);
     const client = await w.until(w.open(w.faulty(new MemoryLog()), 1, { proposalsWaitingMax: 3 }));
