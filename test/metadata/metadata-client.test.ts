@@ -119,10 +119,10 @@ describe("metadata client", () => {
   test("a proposal that comes as the one before is being answered, at whatever moment, is decided too", async () => {
     const world = new World(5);
     const log = new MemoryLog();
-    const { append } = log;
+    const append = log.append.bind(log);
     let appended = (): void => undefined;
     log.append = async (entry) => {
-      const outcome = await append.call(log, entry);
+      const outcome = await append(entry);
       appended();
       return outcome;
     };
