@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { NodeId } from "./base/ids.ts";
 import { systemRuntime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
-import type { Logger } from "./base/telemetry.ts";
+import { silentLogger } from "./base/telemetry.ts";
 import type { OfflineStorage } from "./cli/storage-commands.ts";
 import type { Config } from "./config.ts";
 import { holderOf } from "./directory-lock.ts";
@@ -27,12 +27,12 @@ export async function openOfflineStorage({ settings: given }: Config): Promise<O
   });
   const store = await openObjectStore(storeUrlOf(settings), storeDeps());
   const openLog = async (): Promise<CasLog> => {
-    const deps = metadataLogDeps({ settings, store, storeDeps: storeDeps(), logger: silent });
+    const deps = metadataLogDeps({ settings, store, storeDeps: storeDeps(), logger: silentLogger });
     // Another bucket is opened without the probe of its conditional writes, which writes.
     if (!isBucketUrl(deps.url)) return await openMetadataLog(deps);
     return openObjectLog({ store: await openObjectStore(deps.url, deps.storeDeps), closesStore: true });
   };
-  const logDeps = metadataLogDeps({ settings, store, storeDeps: storeDeps(), logger: silent });
+  const logDeps = metadataLogDeps({ settings, store, storeDeps: storeDeps(), logger: silentLogger });
   return {
     disk: systemDisk,
     node: settings.nodeId as NodeId,
@@ -49,12 +49,3 @@ export async function openOfflineStorage({ settings: given }: Config): Promise<O
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
-
-/** What is wrong is the answer of the command, not a line in a log. */
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silent,
-};

@@ -13,7 +13,7 @@ import { OperationFailed } from "./base/errors.ts";
 import { type NodeEpoch, type NodeId, type Seq, uuidRandom } from "./base/ids.ts";
 import { type Runtime, systemRuntime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
-import type { Logger } from "./base/telemetry.ts";
+import { silentLogger } from "./base/telemetry.ts";
 import type { Rebuilt } from "./cli/rebuild-command.ts";
 import type { Config } from "./config.ts";
 import { lockDirectory } from "./directory-lock.ts";
@@ -31,9 +31,6 @@ import type { ObjectStore } from "./object-store/object-store.ts";
 import { openObjectStore } from "./object-store/open.ts";
 import { metadataLogDeps, storeUrlOf } from "./stores.ts";
 import { type Salvage, salvage } from "./stream/salvage.ts";
-
-/** What goes wrong ends the command, with its reason. */
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
 /** More than a cluster can have appended while its copy in the bucket lagged. */
 const seqsSkipped = 1_000_000;
@@ -55,7 +52,7 @@ export async function rebuild(config: Config, from: string | undefined): Promise
   const adoption = adoptObjects(image, found.objects, runtime.random);
   advanceWals(image, found.keys, runtime.random);
   const beginning = beginAfter(image, found, runtime);
-  await beginMetadataLog(metadataLogDeps({ settings, store, storeDeps, logger: silent }), beginning);
+  await beginMetadataLog(metadataLogDeps({ settings, store, storeDeps, logger: silentLogger }), beginning);
   const { seq, hash } = beginning.entry;
   const names = mirrorNames(image.clusterId);
   await store.putIfAbsent(names.checkpoint(seq), encodeCheckpoint({ seq, hash, image: beginning.image }));

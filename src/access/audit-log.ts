@@ -1,7 +1,7 @@
 /**
- * The audit log: one line of the broker's log for each denial and for each change of an ACL or a quota. Denials are what an
- * attacker can cause, so their rate is bounded; what was left out is counted in the next line. Names are fields of a JSON line,
- * never part of its text: nothing that a client sends makes a second line.
+ * The audit log: one line of the broker's log for each denial and for each change of an ACL. Denials are what an attacker can
+ * cause, so their rate is bounded; what was left out is counted in the next line. Names are fields of a JSON line, never part of
+ * its text: nothing that a client sends makes a second line.
  */
 import type { Clock } from "../base/runtime.ts";
 import type { Counter, Logger } from "../base/telemetry.ts";

@@ -24,3 +24,6 @@ export interface Logger {
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
   child(fields: Readonly<Record<string, unknown>>): Logger;
 }
+
+/** For commands: what is wrong is their answer, not a line in a log. */
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLogger };

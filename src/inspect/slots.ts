@@ -5,7 +5,7 @@
 
 import type { NodeEpoch, NodeId } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { Logger } from "../base/telemetry.ts";
+import { silentLogger } from "../base/telemetry.ts";
 import type { Image } from "../metadata/image.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import type { DecodedSlot } from "../stream/slot-format.ts";
@@ -31,18 +31,10 @@ export async function eachRecoverableSlot(
     runtime,
     limits: { uploadRetryDelayMsMin: 0, uploadRetryDelayMsMax: 0 },
     // A broker waits out a store in trouble; who looks is told of it at once.
-    logger: { ...silent, warn: (_: string, { cause }: { readonly cause?: unknown } = {}) => giveUp.abort(cause) },
+    logger: { ...silentLogger, warn: (_: string, { cause }: { readonly cause?: unknown } = {}) => giveUp.abort(cause) },
     signal: giveUp.signal,
   };
   for (const wal of image.wals(node)) await recoverSlots({ ...options, wal }, visit);
 }
 
 const sealedByNobody: ObjectStore["putIfAbsent"] = async () => ({ kind: "created", etag: "" });
-
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silent,
-};

@@ -182,8 +182,7 @@ export class Authenticator {
     const { audit, clock, clientHost, listener, limits, signal } = this.#options;
     const { message, because, name } = step;
     audit.warn("authentication failed", { name, mechanism, clientHost, listener, because });
-    // A connection that is gone meanwhile has nobody to make wait.
-    await sleep(clock, limits.failedAuthenticationDelayMs, signal).catch(() => undefined);
+    await sleep(clock, limits.failedAuthenticationDelayMs, signal).catch(() => undefined); // Aborted: nobody is there to wait.
     return { kind: "refused", message };
   }
 
