@@ -76,12 +76,16 @@ export class PointerCatalog<P extends Pointer> implements Catalog {
     const uuid = uuidRandom(this.#deps.runtime.random);
     const isPlaced = updates.some((update) => update.action === "set-location");
     const location = newTablePlace(this.#deps.warehouseRoot, table, uuid);
-    const metadata = this.#apply(undefined, [{ type: "assert-create" }], [
-      { action: "assign-uuid", uuid },
-      { action: "upgrade-format-version", "format-version": 2 },
-      ...updates.filter((update) => update.action !== "assign-uuid"),
-      ...(isPlaced ? [] : [{ action: "set-location", location } as const]),
-    ]);
+    const metadata = this.#apply(
+      undefined,
+      [{ type: "assert-create" }],
+      [
+        { action: "assign-uuid", uuid },
+        { action: "upgrade-format-version", "format-version": 2 },
+        ...updates.filter((update) => update.action !== "assign-uuid"),
+        ...(isPlaced ? [] : [{ action: "set-location", location } as const]),
+      ],
+    );
     if (typeof metadata === "string") return { kind: "exists" }; // Requirements of nothing hold: this cannot be.
     const next = await this.#files.write(metadata, undefined);
     const moved = await this.#store.insert(table, next);
