@@ -4,6 +4,7 @@
  */
 import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
 import type { SignatureV4 } from "@smithy/signature-v4";
+import { OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
 import { type AwsCredentials, keysProvider } from "./aws.ts";
 
@@ -48,9 +49,13 @@ export class RequestSigner {
       headers: { ...headers, host: url.host, "x-amz-content-sha256": sha256(body ?? "") },
       ...(body === undefined ? {} : { body }),
     };
-    const signed = await signer.sign(request, { signingDate: new Date(this.#clock.now()) });
-    const { host: _host, ...rest } = signed.headers; // The client says it itself.
-    return rest;
+    try {
+      const signed = await signer.sign(request, { signingDate: new Date(this.#clock.now()) });
+      const { host: _host, ...rest } = signed.headers; // The client says it itself.
+      return rest;
+    } catch (cause) {
+      throw new OperationFailed("no keys to sign a request with", { happened: "no", cause });
+    }
   }
 
   #opened(): Promise<SignatureV4> {
