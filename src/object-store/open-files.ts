@@ -43,7 +43,7 @@ export class OpenFiles implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const path of [...this.#files.keys()]) await this.drop(path);
+    for (const path of this.#files.keys()) await this.drop(path);
   }
 
   #open(path: string): OpenFile {

@@ -162,7 +162,7 @@ export class ObjectReader {
         ahead.push(block);
         bytes += block.bytes;
       }
-      this.#blocks.blocks(object, stream, [], ahead);
+      void this.#blocks.blocks(object, stream, [], ahead);
     };
     fetch().catch(() => undefined);
   }
