@@ -101,6 +101,8 @@ export interface Artifact {
   readonly version: string;
   readonly classifier?: string;
   readonly type?: string;
+  /** Groups that it asks for and does not need. */
+  readonly without?: readonly string[];
 }
 
 /** A folder with these jars and all that they depend on at run time. */
@@ -110,7 +112,7 @@ export async function jars(name: string, artifacts: readonly Artifact[]): Promis
       .map(
         (a) =>
           `<dependency><groupId>${a.group}</groupId><artifactId>${a.artifact}</artifactId><version>${a.version}</version>` +
-          `${a.classifier === undefined ? "" : `<classifier>${a.classifier}</classifier>`}${a.type === undefined ? "" : `<type>${a.type}</type>`}</dependency>`,
+          `${a.classifier === undefined ? "" : `<classifier>${a.classifier}</classifier>`}${a.type === undefined ? "" : `<type>${a.type}</type>`}${exclusions(a.without ?? [])}</dependency>`,
       )
       .join("");
     writeFileSync(
@@ -130,6 +132,11 @@ export async function jars(name: string, artifacts: readonly Artifact[]): Promis
       { cwd: at, timeoutMs: 1_200_000 },
     );
   });
+}
+
+function exclusions(groups: readonly string[]): string {
+  const each = groups.map((group) => `<exclusion><groupId>${group}</groupId><artifactId>*</artifactId></exclusion>`);
+  return `<exclusions>${each.join("")}</exclusions>`;
 }
 
 /** The `java` of the first installed JDK whose major version is in [min, max]. */
