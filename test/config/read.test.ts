@@ -223,12 +223,13 @@ describe("tables", () => {
         table: "web_clicks",
         create: true,
         location: null,
-        value: { decode: "schema-id", subject: null },
+        value: { decode: "schema-id", subject: null, onTypeChange: "dead-letter" },
         key: { decode: "raw" },
         headers: "list",
         metadataPrefix: "_kafka",
         metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
         partitionBy: [],
+        sortBy: [],
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
         expire: { keepMs: 604_800_000, keepMin: 10 },
@@ -243,7 +244,7 @@ describe("tables", () => {
 topics:
   orders:
     table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c }
-    value: { decode: json, subject: orders }
+    value: { decode: json, subject: orders, on_type_change: new-column }
     key: { decode: string }
     headers: { as: none }
     columns: { metadata: { prefix: meta, include: [offset, headers] } }
@@ -270,7 +271,7 @@ topics:
         table: "c",
         create: false,
         location: "s3://bucket/c",
-        value: { decode: "json", subject: "orders" },
+        value: { decode: "json", subject: "orders", onTypeChange: "new-column" },
         key: { decode: "string" },
         headers: "none",
         metadataPrefix: "meta",
@@ -282,6 +283,7 @@ topics:
           { column: "region", transform: "identity" },
           { column: "meta_offset", transform: "hour" },
         ],
+        sortBy: [],
         commit: { everyMs: 5000, bytesMax: 1048576 },
         errors: { policy: "dlq", deadLetterTable: "bad" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
