@@ -1,7 +1,6 @@
 /** The blocks `lake.catalogs` and `topics`: their shapes, and what becomes of them. */
-import type { RestCatalogSettings } from "../../catalogs/rest.ts";
-import type { RestAuth } from "../../catalogs/rest-auth.ts";
 import type { MetadataColumn, TableSettings } from "../table/settings.ts";
+import { catalogShape } from "./catalogs.ts";
 import { parsePartitionField, partitionPattern, showPartitionField } from "./partition-field.ts";
 import {
   boolean,
@@ -16,39 +15,8 @@ import {
   record,
   text,
   type ValueOf,
-  variant,
 } from "./shape.ts";
 import { parseSortBy, showSortBy, sortPattern } from "./sort-field.ts";
-
-const catalogShape = variant("An Iceberg catalog.", {
-  rest: object(
-    "A catalog that speaks the Iceberg REST protocol.",
-    {
-      uri: text({ doc: "Base URL of the catalog, without /v1." }),
-      warehouse: optionalText({ doc: "Warehouse to ask the catalog for; null lets it choose." }),
-      auth: object("Who we are to the catalog. Neither: no authentication.", {
-        token: optionalText({ isSecret: true, doc: "A bearer token." }),
-        oauth2: object("OAuth 2 client credentials.", {
-          token_uri: text({ default: "", doc: "Token endpoint of the authorization server." }),
-          client_id: text({ default: "", doc: "Id of the client." }),
-          client_secret: text({ default: "", isSecret: true, doc: "Secret of the client." }),
-          scope: text({ default: "catalog", doc: "Scope to ask for." }),
-        }),
-      }),
-      access_delegation: oneOf(["none", "vended-credentials", "remote-signing"], {
-        default: "none",
-        doc: "How the catalog is asked to let us reach the files; none: with our own credentials.",
-      }),
-      properties: record(
-        "Properties of the client: prefix, header.<name> and the like.",
-        "property",
-        text({ default: "", doc: "Value of the property." }),
-      ),
-    },
-    ["sigv4"],
-  ),
-  embedded: object("The catalog inside this broker.", {}),
-});
 
 const metadataColumns = ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"] as const;
 
@@ -201,35 +169,6 @@ export const lakeShape = object("Where tables live.", {
 });
 
 export const topicsShape = record("Topics that become tables.", "topic", topicShape);
-
-export type CatalogSettings = { readonly type: "embedded" } | ({ readonly type: "rest" } & RestCatalogSettings);
-
-export function catalogSettings(name: string, value: ValueOf<typeof catalogShape>): CatalogSettings {
-  if (value.type !== "rest") return { type: "embedded" };
-  return {
-    type: "rest",
-    name,
-    uri: value.uri.replace(/\/+$/, "").replace(/\/v1$/, ""),
-    warehouse: value.warehouse,
-    auth: authOf(value.auth),
-    accessDelegation: value.access_delegation === "none" ? null : value.access_delegation,
-    properties: value.properties,
-  };
-}
-
-type AuthValue = Extract<ValueOf<typeof catalogShape>, { readonly type: "rest" }>["auth"];
-
-function authOf({ token, oauth2 }: AuthValue): RestAuth {
-  if (token !== null) return { kind: "bearer", token };
-  if (oauth2.client_id === "") return { kind: "none" };
-  return {
-    kind: "oauth2",
-    tokenUri: oauth2.token_uri,
-    clientId: oauth2.client_id,
-    clientSecret: oauth2.client_secret,
-    scope: oauth2.scope,
-  };
-}
 
 export function tableSettings(
   topic: string,

@@ -38,6 +38,7 @@ export interface WrittenRound {
   readonly ranges: readonly TableRange[];
   readonly main: RoundManifest | null;
   readonly deadLetters: RoundManifest | null;
+  readonly deletes: RoundManifest | null;
   readonly counts: RoundCounts;
   readonly stop: RoundStop;
 }
@@ -101,7 +102,7 @@ export class RoundWriter {
     const stop = await reading.run(request.ranges);
     const ranges = reading.progress.filter(({ range, to }) => to > range.from);
     if (ranges.length === 0) {
-      return { ranges: [], main: null, deadLetters: null, counts: noCounts, stop };
+      return { ranges: [], main: null, deadLetters: null, deletes: null, counts: noCounts, stop };
     }
     const { files, deadLetterFile } = await round.finish();
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
@@ -112,6 +113,7 @@ export class RoundWriter {
       ranges: ranges.map(({ range, to, rows, deadLetters }) => tableRange({ ...range, to }, { rows, deadLetters })),
       main: await this.#upload(files, rows, places),
       deadLetters: await this.#upload(letters, deadLetters, deadLetterPlaces),
+      deletes: null,
       counts: countsOf(reading, [...files, ...letters]),
       stop,
     };
