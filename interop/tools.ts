@@ -23,6 +23,8 @@ export const versions = {
   pyspark: "4.0.2",
   pyiceberg: "0.12.0",
   duckdb: "1.5.5",
+  hive: "4.0.1",
+  moto: "5.2.5",
   trino: "476",
   trinoClient: "0.340.0",
   seaweedfs: "4.48",
@@ -238,6 +240,22 @@ export async function restCompatibilityKit(): Promise<string> {
     { group: "org.awaitility", artifact: "awaitility", version: "4.3.0" },
     { group: "org.mockito", artifact: "mockito-core", version: "4.11.0" },
     { group: "org.slf4j", artifact: "slf4j-nop", version: "2.0.17" },
+  ]);
+  return join(directory, "libs");
+}
+
+/** Hive's metastore by itself, without the parts of Hadoop that it does not need. */
+export async function hiveMetastoreJars(): Promise<string> {
+  const directory = await jars("hive-metastore", [
+    {
+      group: "org.apache.hive",
+      artifact: "hive-standalone-metastore-server",
+      version: versions.hive,
+      without: ["jdk.tools", "org.apache.hadoop", "org.apache.hbase"],
+    },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-api", version: versions.hadoop },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-runtime", version: versions.hadoop },
+    { group: "commons-cli", artifact: "commons-cli", version: "1.5.0" },
   ]);
   return join(directory, "libs");
 }
