@@ -312,7 +312,11 @@ function kept(group: StreamsGroup | null) {
   const { configured, topicsSeen, isDelayed, shutdownBy, endpointsEpoch } = emptyStreamsGroup;
   return {
     ...group,
-    ...{ configured, topicsSeen, isDelayed, shutdownBy, endpointsEpoch },
+    configured,
+    topicsSeen,
+    isDelayed,
+    shutdownBy,
+    endpointsEpoch,
     members: Object.fromEntries(group.members),
     targets: Object.fromEntries(group.targets),
   };
