@@ -216,6 +216,13 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
   };
 }
 
+/** Schemas that were refused are asked about again: the table, or what its settings want, may be another now. */
+export function withoutRefusals(mapping: TableMapping): TableMapping {
+  const kept = Object.entries(mapping.sources).filter(([, state]) => state.kind !== "refused");
+  if (kept.length === Object.keys(mapping.sources).length) return mapping;
+  return { ...mapping, version: mapping.version + 1, sources: Object.fromEntries(kept) };
+}
+
 function refuse(
   mapping: TableMapping,
   source: { readonly part: RecordPart; readonly schemaId: number; readonly message?: MessagePath | undefined },
@@ -228,7 +235,8 @@ function refuse(
 
 function finish(before: TableMapping, after: TableMapping, isKnown: boolean): Evolution {
   const isSame = isKnown && after.lastColumnId === before.lastColumnId && after.schema === before.schema;
-  if (isSame && after.isFull === before.isFull) return { kind: "unchanged", mapping: before };
+  if (isSame && after.bindings === before.bindings && after.isFull === before.isFull)
+    return { kind: "unchanged", mapping: before };
   return { kind: "changed", mapping: { ...after, version: before.version + 1 } };
 }
 
