@@ -29,6 +29,7 @@ import {
   evolve,
   initialMapping,
   type MappingSource,
+  mappingRules,
   rebase,
   type TableMapping,
   withoutRefusals,
@@ -129,6 +130,12 @@ export class SchemaCommitter {
   async #ensure(sources: readonly MappingSource[], look?: (mapping: TableMapping) => TableMapping): Promise<Step> {
     const { settings } = this.#options;
     const state = tableStateOf(this.#table());
+    if ((state?.mapping.rules ?? 1) > mappingRules) {
+      return {
+        kind: "paused",
+        reason: `a later version of Inlet made the table, under mapping rules ${state?.mapping.rules}`,
+      };
+    }
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
     const isApplied = state?.layout?.key === layoutKey(settings);
