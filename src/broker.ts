@@ -148,6 +148,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       core,
       schemas,
       warehouse: warehouse.files,
+      store,
       runtime,
       logger: logger.child({ component: "table" satisfies LogComponent }),
       metrics,

@@ -8,11 +8,13 @@ import type { Config } from "./config.ts";
 import type { Core } from "./core.ts";
 import { compactorLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
+import type { ObjectStore } from "./object-store/object-store.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { Catalog } from "./table/catalog.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
 import { currentFiles } from "./table/current-files.ts";
+import { ProofStore } from "./table/proof-store.ts";
 import type { SchemaText } from "./table/schema-map.ts";
 import type { TableSettings } from "./table/settings.ts";
 import { tableName } from "./table/table-state.ts";
@@ -27,6 +29,8 @@ export interface TablesOptions {
   readonly core: Core;
   readonly schemas: SchemaRegistry;
   readonly warehouse: Warehouse;
+  /** The cluster's own: it keeps what proves the tables. */
+  readonly store: ObjectStore;
   readonly runtime: Runtime;
   readonly logger: Logger;
   readonly metrics: CompactorMetrics;
@@ -67,6 +71,7 @@ export function openTables(options: TablesOptions): Tables {
     translator,
     catalogs,
     warehouse: options.warehouse,
+    proofs: new ProofStore(options.store),
     tables: config.tables,
     runtime,
     logger,

@@ -1,5 +1,6 @@
 /** One append snapshot, planned on one exact base: summary, requirements and updates. Pure. */
 import { assert } from "../base/errors.ts";
+import type { Seq } from "../base/ids.ts";
 import { type ExpirySettings, expiredSnapshots } from "./expire.ts";
 import type { ManifestEntry } from "./iceberg/manifest.ts";
 import { type ManifestFile, newManifestFile } from "./iceberg/manifest-list.ts";
@@ -8,10 +9,14 @@ import { decimalShape } from "./iceberg/primitive.ts";
 import { visitFields } from "./iceberg/schema-ids.ts";
 import type { IcebergType, PartitionSpec, PrimitiveType, Schema } from "./iceberg/types.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
+import type { RoundProof } from "./proof.ts";
 import { markName } from "./rounds.ts";
 
 /** A manifest that a round uploaded, read back. */
 export interface RoundFile {
+  readonly seq: Seq;
+  /** undefined: written before there were proofs. */
+  readonly proof: RoundProof | undefined;
   readonly path: string;
   readonly bytes: number;
   readonly schema: Schema;

@@ -8,6 +8,7 @@ import { ObjectMissing } from "../object-store/object-store.ts";
 import { misfit, type RoundFile } from "./append-plan.ts";
 import { readManifest } from "./iceberg/manifest.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
+import { parseRoundProof, proofName } from "./proof.ts";
 import { currentSchema } from "./table-creation.ts";
 import type { Warehouse } from "./warehouse.ts";
 
@@ -36,7 +37,7 @@ export async function readRounds(
   for (const round of rounds) {
     const manifest = manifestOf(round);
     if (manifest === null) continue;
-    const file = await readRound(manifest, base, deps);
+    const file = await readRound(round.seq, manifest, base, deps);
     if (typeof file === "string") return { kind: "damaged", seq: round.seq, reason: `round ${round.seq}: ${file}` };
     const reason = misfit(base, file);
     if (reason !== undefined) return { kind: "paused", reason: `round ${round.seq}: ${reason}` };
@@ -47,6 +48,7 @@ export async function readRounds(
 
 /** The file, or what is wrong with it. */
 async function readRound(
+  seq: Seq,
   manifest: RoundManifest,
   base: TableMetadata,
   deps: RoundFilesDeps,
@@ -57,7 +59,7 @@ async function readRound(
     const info = await warehouse.head(location);
     const bytes = await warehouse.read(location);
     const table = { schema: currentSchema(base), specs: base["partition-specs"] };
-    const { schema, specId, entries } = await readManifest(bytes, location, table);
+    const { schema, specId, entries, properties } = await readManifest(bytes, location, table);
     if (schema === undefined) return `${location} holds no schema`;
     const rows = entries.reduce((sum, entry) => sum + entry.file.recordCount, 0);
     if (rows !== manifest.rows) return `${location} lists ${rows} rows, the log says ${manifest.rows}`;
@@ -65,7 +67,9 @@ async function readRound(
     for (const { file } of ageMs > trustMs ? entries : []) {
       if ((await warehouse.head(file.path)) === undefined) return `${file.path} is gone`;
     }
-    return { path: location, bytes: bytes.length, schema, specId, entries };
+    const text = properties.get(proofName);
+    const proof = text === undefined ? undefined : parseRoundProof(text, location);
+    return { seq, proof, path: location, bytes: bytes.length, schema, specId, entries };
   } catch (cause) {
     if (cause instanceof ObjectMissing) return `${location} is gone`;
     if (cause instanceof CorruptData) return cause.message;

@@ -10,6 +10,7 @@ import type { RoundManifest, TableRange } from "../metadata/events.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
 import { addedFile, writeManifest } from "./iceberg/manifest.ts";
 import type { PartitionSpec, Schema } from "./iceberg/types.ts";
+import { addProofs, noRows, proofName, type RoundProof, type RowProof, renderRoundProof } from "./proof.ts";
 import { type NextRange, tableRange } from "./rounds.ts";
 import type { MappingSource } from "./schema-map.ts";
 import type { TableSettings } from "./settings.ts";
@@ -65,8 +66,8 @@ export type RoundStop =
 interface Progress {
   readonly range: NextRange;
   to: Offset;
-  rows: number;
-  deadLetters: number;
+  rows: RowProof;
+  deadLetters: RowProof;
 }
 
 export class RoundWriter {
@@ -99,11 +100,20 @@ export class RoundWriter {
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
     const { schema } = state.mapping;
     const { places, deadLetterPlaces } = state;
+    const proofOf = (what: "rows" | "deadLetters") =>
+      new Map(ranges.map((progress) => [progress.range.partition, progress[what]] as const));
     const unpartitioned: PartitionSpec = { "spec-id": 0, fields: [] };
     return {
-      ranges: ranges.map(({ range, to, rows, deadLetters }) => tableRange({ ...range, to }, { rows, deadLetters })),
-      main: await this.#upload(files, schema, state.spec, places),
-      deadLetters: await this.#upload(letters, deadLetterSchema, unpartitioned, deadLetterPlaces),
+      ranges: ranges.map(({ range, to, rows, deadLetters }) =>
+        tableRange({ ...range, to }, { rows: rows.rows, deadLetters: deadLetters.rows }),
+      ),
+      main: await this.#upload(files, { schema, spec: state.spec, places, proof: proofOf("rows") }),
+      deadLetters: await this.#upload(letters, {
+        schema: deadLetterSchema,
+        spec: unpartitioned,
+        places: deadLetterPlaces,
+        proof: proofOf("deadLetters"),
+      }),
       counts: countsOf(reading, [...files, ...letters]),
       stop,
     };
@@ -112,10 +122,14 @@ export class RoundWriter {
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
-    schema: Schema,
-    spec: PartitionSpec,
-    places: Places | null,
+    of: {
+      readonly schema: Schema;
+      readonly spec: PartitionSpec;
+      readonly places: Places | null;
+      readonly proof: RoundProof;
+    },
   ): Promise<RoundManifest | null> {
+    const { schema, spec, places } = of;
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
     if (translated.length === 0) return null;
     assert(places !== null, "a table has its places before its first round");
@@ -126,7 +140,8 @@ export class RoundWriter {
       await warehouse.create(path, bytes);
       entries.push(addedFile({ ...file, partition, path }));
     }
-    const manifest = writeManifest({ schema, spec, content: "data", entries });
+    const properties = new Map([[proofName, renderRoundProof(of.proof)]]);
+    const manifest = writeManifest({ schema, spec, content: "data", entries, properties });
     const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);
     await warehouse.create(location, manifest);
     const rows = translated.reduce((sum, { file }) => sum + file.recordCount, 0);
@@ -152,7 +167,7 @@ class Reading {
 
   async run(ranges: readonly NextRange[]): Promise<RoundStop> {
     for (const range of ranges) {
-      const progress: Progress = { range, to: range.readFrom, rows: 0, deadLetters: 0 };
+      const progress: Progress = { range, to: range.readFrom, rows: noRows, deadLetters: noRows };
       this.progress.push(progress);
       const stop = await this.#translate(progress);
       if (stop.kind !== "done") return stop;
@@ -191,8 +206,11 @@ class Reading {
     switch (added.kind) {
       case "added":
         progress.to = to;
-        progress.rows += added.rows;
-        progress.deadLetters += added.deadLetters;
+        progress.rows = addProofs(progress.rows, { rows: added.rows, digests: added.digests.rows });
+        progress.deadLetters = addProofs(progress.deadLetters, {
+          rows: added.deadLetters,
+          digests: added.digests.deadLetters,
+        });
         this.dropped += added.dropped;
         this.#bytesLeft -= read.bytes;
         return undefined;
@@ -210,8 +228,8 @@ const noCounts: RoundCounts = { rows: 0, deadLetters: 0, dropped: 0, files: 0, f
 
 function countsOf(reading: Reading, files: readonly TranslatedFile[]): RoundCounts {
   return {
-    rows: reading.progress.reduce((sum, { rows }) => sum + rows, 0),
-    deadLetters: reading.progress.reduce((sum, { deadLetters }) => sum + deadLetters, 0),
+    rows: reading.progress.reduce((sum, { rows }) => sum + rows.rows, 0),
+    deadLetters: reading.progress.reduce((sum, { deadLetters }) => sum + deadLetters.rows, 0),
     dropped: reading.dropped,
     files: files.length,
     fileBytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),

@@ -21,6 +21,7 @@ import type { Update } from "./iceberg/updates.ts";
 import { isConfirmed, type PlaceColumns, tracesOf } from "./live-files.ts";
 import type { MergeSettings } from "./manifest-merge.ts";
 import { ManifestMerger } from "./manifest-merger.ts";
+import { noProof, type ProofName, type ProofStore } from "./proof-store.ts";
 import { readRounds } from "./round-files.ts";
 import { type CommitMark, renderMark } from "./rounds.ts";
 import { accepted, type Ledger, settle } from "./settle.ts";
@@ -32,6 +33,8 @@ import { uniqueUri, type Warehouse } from "./warehouse.ts";
 export interface AppenderDeps {
   readonly catalog: Catalog;
   readonly warehouse: Warehouse;
+  /** Where what the rows must be is kept. */
+  readonly proofs: ProofStore;
   readonly runtime: Runtime;
   readonly logger: Logger;
   readonly limits: AppenderLimits;
@@ -68,6 +71,7 @@ export interface AppendRequest {
   /** Makes the table when it is missing; null: it must exist. */
   readonly creation: readonly Update[] | null;
   readonly expire: ExpirySettings;
+  readonly proof: ProofName;
 }
 
 export type AppendOutcome =
@@ -178,12 +182,22 @@ export class TableAppender {
     const wrote = tracesOf(entries, request.columns);
     // A commit without rows is recognised by the rows of the one before it.
     const mark = { ...request.markFor(step.upTo), wrote: wrote.length > 0 ? wrote : (step.before?.wrote ?? []) };
+    await this.#deps.proofs.advance(request.proof, {
+      before: step.before,
+      mark,
+      rounds: step.rounds.map((round) => ({
+        ranges: round.ranges,
+        proof: request.manifestOf(round) === null ? noProof : files.find(({ seq }) => seq === round.seq)?.proof,
+      })),
+      isAccepted: request.accept,
+    });
     const text = await this.#markText(mark, metadata);
     const plan = await this.#plan(request, merger, metadata, { inherited, rounds: files, mark: text });
     const outcome = await this.#deps.catalog.commit(request.table, plan.requirements, plan.updates);
     switch (outcome.kind) {
       case "committed":
         await this.#collect(request, metadata, plan);
+        await this.#deps.proofs.forget(request.proof, step.before?.seq ?? (0 as Seq));
         return { kind: "appended", seq: mark.seq, snapshotId: plan.snapshotId, table: outcome.table };
       case "conflict":
         return { kind: "again", cause: outcome.detail };
