@@ -123,7 +123,7 @@ export function renderTableProof(table: TableProof): string {
 
 export function parseTableProof(text: string, source: string): TableProof {
   const { version, partitions } = parseJsonObject(text, source);
-  if (version !== 1 || !isJsonObject(partitions)) throw corrupt(source, "a proof of version 1", String(version));
+  if (version !== 1 || !isJsonObject(partitions)) throw corrupt(source, "a proof of version 1", renderJson(version));
   return new Map(
     Object.entries(partitions).map(([partition, ranges]) => {
       if (!Array.isArray(ranges)) throw corrupt(source, "a list of ranges", typeof ranges);
@@ -157,7 +157,7 @@ function proofOf(json: Json | undefined, source: string): RowProof {
 }
 
 function digestOf(text: Json, source: string): Digest {
-  if (typeof text !== "string" || !/^[0-9a-f]{16}$/.test(text)) throw corrupt(source, "16 hex digits", String(text));
+  if (typeof text !== "string" || !/^[0-9a-f]{16}$/.test(text)) throw corrupt(source, "16 hex digits", renderJson(text));
   return [Number.parseInt(text.slice(0, 8), 16), Number.parseInt(text.slice(8), 16)];
 }
 
