@@ -183,7 +183,12 @@ function presentPut(node: ColumnNode, file: FileNode, source: string): Put {
 function leafPut(leaf: Leaf, source: string): Put {
   const unfit = (value: unknown): CorruptData => {
     const found = typeof value === "object" && value !== null ? value.constructor.name : typeof value;
-    return new CorruptData({ source, position: 0, expected: `${leaf.shape.path.join(".")}: ${leaf.shape.type}`, found });
+    return new CorruptData({
+      source,
+      position: 0,
+      expected: `${leaf.shape.path.join(".")}: ${leaf.shape.type}`,
+      found,
+    });
   };
   switch (leaf.kind) {
     case "boolean":

@@ -157,7 +157,8 @@ function proofOf(json: Json | undefined, source: string): RowProof {
 }
 
 function digestOf(text: Json, source: string): Digest {
-  if (typeof text !== "string" || !/^[0-9a-f]{16}$/.test(text)) throw corrupt(source, "16 hex digits", renderJson(text));
+  if (typeof text !== "string" || !/^[0-9a-f]{16}$/.test(text))
+    throw corrupt(source, "16 hex digits", renderJson(text));
   return [Number.parseInt(text.slice(0, 8), 16), Number.parseInt(text.slice(8), 16)];
 }
 
