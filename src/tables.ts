@@ -22,6 +22,7 @@ import { type CompactorMetrics, TableStuck } from "./table/table-worker.ts";
 import type { Translator } from "./table/translate.ts";
 import { PoolTranslator } from "./table/translate-pool.ts";
 import type { Warehouse } from "./table/warehouse.ts";
+import { openTableTools, type TableTools } from "./table-tools.ts";
 
 export interface TablesOptions {
   readonly config: Pick<Config, "catalogs" | "tables">;
@@ -45,6 +46,7 @@ export interface TablesOptions {
 export interface Tables extends AsyncDisposable {
   flush(topic: string): Promise<FlushOutcome>;
   status(): readonly TableStatus[];
+  readonly tools: TableTools;
   /** URIs of the data files of the table's current snapshot. */
   currentFiles(topic: string): Promise<readonly string[]>;
 }
@@ -65,13 +67,14 @@ export function openTables(options: TablesOptions): Tables {
           : { type: found.schemaType as SchemaText["type"], text: found.schema, references: found.resolved };
       },
     });
+  const proofs = new ProofStore(options.store);
   const compactor = openCompactor({
     metadata: core.metadata,
     log: core.log,
     translator,
     catalogs,
     warehouse: options.warehouse,
-    proofs: new ProofStore(options.store),
+    proofs,
     tables: config.tables,
     runtime,
     logger,
@@ -80,7 +83,9 @@ export function openTables(options: TablesOptions): Tables {
     version: options.version,
   });
   const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
+  const tools = openTableTools({ ...options, catalogs, compactor, proofs });
   return {
+    tools,
     flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),
     status: () => [...compactor.tables()].map(({ topic, table }) => status(byTopic.get(topic) as TableSettings, table)),
     currentFiles: async (topic) => {
@@ -91,6 +96,7 @@ export function openTables(options: TablesOptions): Tables {
       return await currentFiles(catalog, tableName(table, info.generation), options.warehouse);
     },
     async [Symbol.asyncDispose]() {
+      await tools[Symbol.asyncDispose]();
       await compactor[Symbol.asyncDispose]();
       await translator[Symbol.asyncDispose]();
     },

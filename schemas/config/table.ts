@@ -215,6 +215,22 @@ export const table = {
     max: 19,
     doc: "Compression level of Parquet pages.",
   }),
+  tableEngineBytesMax: setting({
+    key: "table.engine.bytes.max",
+    type: "bytes",
+    default: 512 * MiB,
+    min: 64 * MiB,
+    max: 64 * GiB,
+    doc: "Memory of the SQL engine that reads tables back for `inlet table verify`.",
+  }),
+  tableEngineThreads: setting({
+    key: "table.engine.threads",
+    type: "integer",
+    default: 2,
+    min: 1,
+    max: 64,
+    doc: "Threads of the SQL engine that reads tables back.",
+  }),
   tableMetricsColumnsMax: setting({
     key: "table.parquet.metrics.columns.max",
     type: "integer",

@@ -64,7 +64,7 @@ export class ParquetRows implements AsyncDisposable {
         for (let row = from; row < Math.min(chunk.rowCount, from + sliceRows); row += 1) {
           let vector = 0;
           for (const { name, put } of puts) {
-            put(name === undefined ? null : (vectors[vector]?.[row] as DuckDBValue), 0);
+            put(name === undefined ? null : vectors[vector]?.[row], 0);
             if (name !== undefined) vector += 1;
           }
           columns.endRow();

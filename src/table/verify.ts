@@ -35,7 +35,13 @@ export interface VerifyDeps {
   readonly clock: Clock;
   readonly limits: EngineLimits;
   /** Told after each file. */
-  readonly progress?: (done: { readonly files: number; readonly filesTotal: number; readonly rows: number }) => void;
+  readonly progress?: (done: VerifyProgress) => void;
+}
+
+export interface VerifyProgress {
+  readonly files: number;
+  readonly filesTotal: number;
+  readonly rows: number;
 }
 
 export interface VerifyReport {

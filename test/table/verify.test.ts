@@ -59,7 +59,7 @@ async function rewrite(lake: Lake, sql: string, options = "COMPRESSION snappy"):
   const out = join(directory, "out.parquet");
   const rows = `read_parquet([${paths.join()}], union_by_name = true)`;
   await connection.run(`COPY (${sql.replaceAll("$rows", rows)}) TO '${out}' (FORMAT parquet, ${options})`);
-  const [[count]] = (await (await connection.runAndReadAll(`SELECT count(*) FROM '${out}'`)).getRows()) as [[bigint]];
+  const [[count]] = (await connection.runAndReadAll(`SELECT count(*) FROM '${out}'`)).getRows() as [[bigint]];
   connection.closeSync();
   duckdb.closeSync();
   const bytes = readFileSync(out);
