@@ -4,6 +4,7 @@ import type { Settings } from "../schemas/config.ts";
 import type { Runtime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
 import type { Config } from "./config.ts";
+import type { Core } from "./core.ts";
 import type { TableInfo } from "./metadata/image.ts";
 import type { TableToolSurface, ToolAnswer } from "./server/table-tool-routes.ts";
 import type { Catalog } from "./table/catalog.ts";
@@ -14,9 +15,11 @@ import { Scratch } from "./table/scratch.ts";
 import type { TableSettings } from "./table/settings.ts";
 import { type VerifyDeps, type VerifyProgress, type VerifyReport, verifyTable } from "./table/verify.ts";
 import type { Warehouse } from "./table/warehouse.ts";
+import { answerAt } from "./table-at.ts";
 
 export interface TableToolOptions {
   readonly config: Pick<Config, "tables">;
+  readonly core: Core;
   readonly settings: Settings;
   readonly catalogs: ReadonlyMap<string, Catalog>;
   readonly compactor: Compactor;
@@ -45,13 +48,22 @@ export function openTableTools(options: TableToolOptions): TableTools {
     limits: { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads },
   });
   return {
-    startVerify: (topic) =>
-      withTable(options, topic, ({ settings: table, info, catalog }) => {
-        verifications.start(topic, (signal, progress) =>
-          verifyTable(table, info, { ...verifyDeps(catalog), progress }, signal),
-        );
-        return ok({ topic, state: "running" });
-      }),
+    snapshotAt: async (topic, request) => {
+      const table = knownTable(options, topic);
+      if ("kind" in table) return table;
+      const { metadata, log } = options.core;
+      const topicNow = metadata.image.topic(table.info.topicId);
+      return await answerAt(table, request, { log, topic: topicNow, warehouse: options.warehouse });
+    },
+    startVerify: (topic) => {
+      const table = knownTable(options, topic);
+      if ("kind" in table) return table;
+      const { catalog, info } = table;
+      verifications.start(topic, (signal, progress) =>
+        verifyTable(table.settings, info, { ...verifyDeps(catalog), progress }, signal),
+      );
+      return ok({ topic, state: "running" });
+    },
     verifyState: async (topic, signal) => {
       const state = await verifications.state(topic, waitMs, signal);
       return state === undefined ? missing(`topic ${topic} is not being verified`) : ok({ topic, ...state });
@@ -60,19 +72,20 @@ export function openTableTools(options: TableToolOptions): TableTools {
   };
 }
 
-interface KnownTable {
+export interface KnownTable {
   readonly settings: TableSettings;
   readonly info: TableInfo;
   readonly catalog: Catalog;
 }
 
-function withTable(options: TableToolOptions, topic: string, work: (table: KnownTable) => ToolAnswer): ToolAnswer {
+/** Or why it cannot be asked. */
+function knownTable(options: TableToolOptions, topic: string): KnownTable | ToolAnswer {
   const settings = options.config.tables.find((table) => table.topic === topic);
   const catalog = settings === undefined ? undefined : options.catalogs.get(settings.catalog);
   if (settings === undefined || catalog === undefined) return missing(`topic ${topic} has no table`);
   const info = [...options.compactor.tables()].find((each) => each.topic === topic)?.table;
   if (info === undefined) return { kind: "refused", reason: `the table of topic ${topic} has not been made yet` };
-  return work({ settings, info, catalog });
+  return { settings, info, catalog };
 }
 
 function ok(detail: unknown): ToolAnswer {

@@ -74,14 +74,41 @@ async function flush(): Promise<void> {
   expect((await broker.tables.flush("quotes")).kind).toBe("flushed");
 }
 
+describe("inlet table at", () => {
+  test("names the snapshot that first holds a record, and how engines read it", async () => {
+    await produce(0, 8);
+    await flush();
+    const first = (await json("table", "at", "quotes", "--offset", "0:0")) as Record<string, unknown>;
+    await produce(8, 8);
+    await flush();
+    expect(await json("table", "at", "quotes", "--offset", "0:5,1:1")).toMatchObject({
+      snapshotId: first["snapshotId"],
+      isFirst: true,
+    });
+    const second = (await json("table", "at", "quotes", "--offset", "0:6")) as Record<string, unknown>;
+    expect(second["snapshotId"]).not.toBe(first["snapshotId"]);
+    const all = new Date().toISOString();
+    expect(await json("table", "at", "quotes", "--timestamp", all)).toMatchObject({ snapshotId: second["snapshotId"] });
+    const said = await run("table", "at", "quotes", "--offset", "0:6");
+    expect(said.out).toContain(`VERSION AS OF ${String(second["snapshotId"])} WHERE NOT`);
+  });
+
+  test("says what it cannot", async () => {
+    expect((await run("table", "at", "quotes", "--offset", "0:1000000")).code).toBe(4);
+    expect((await run("table", "at", "nothing", "--offset", "0:1")).code).toBe(4);
+    for (const wrong of [[], ["--offset", "x"], ["--timestamp", "soon"], ["--offset", "0:1", "--timestamp", "1"]])
+      expect([wrong, (await run("table", "at", "quotes", ...wrong)).code]).toEqual([wrong, 2]);
+  });
+});
+
 describe("inlet table verify", () => {
   test("proves the table, and ends with 1 when the table was changed by others", async () => {
     await produce(0, 100, ["not JSON"]);
     await flush();
     expect(await json("table", "verify", "quotes")).toMatchObject({
       verdict: "equal",
-      rows: 100,
-      rowsProven: 100,
+      rows: 116,
+      rowsProven: 116,
       deadLetters: { verdict: "equal", rows: 1 },
     });
     const said = await run("table", "verify", "quotes");

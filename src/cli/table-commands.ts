@@ -1,10 +1,11 @@
-/** inlet table list|flush|connect|verify, over the admin API. */
+/** inlet table list|flush|connect|at|verify, over the admin API. */
 import type { Command } from "commander";
 import { Option } from "commander";
 import { callAdmin } from "./admin-api.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
 import { type Engine, engines, recipe } from "./recipes.ts";
+import { type AtOptions, atHelp, tableAt } from "./table-at.ts";
 import { verifyHelp, verifyTopic } from "./table-verify.ts";
 
 export function addTableCommands(program: Command, context: Context): void {
@@ -24,6 +25,13 @@ export function addTableCommands(program: Command, context: Context): void {
     .option("--catalog-uri <url>", "Iceberg REST catalog", "http://127.0.0.1:8181")
     .option("--warehouse <name>", "warehouse of the catalog", "main")
     .action((topic: string, options: ConnectOptions) => connect(context, topic, options));
+  table
+    .command("at <topic>")
+    .description("name the snapshot that first holds given records, for time travel by offset")
+    .option("--offset <places>", "partition:offset of records, joined by commas")
+    .option("--timestamp <time>", "all records up to this time")
+    .addHelpText("after", atHelp)
+    .action((topic: string, options: AtOptions) => tableAt(context, topic, options));
   table
     .command("verify <topic>")
     .description("prove that the table holds what the topic's records were translated into: each row once, unchanged")

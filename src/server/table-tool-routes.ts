@@ -6,6 +6,11 @@ export interface TableToolSurface {
   startVerify(topic: string): ToolAnswer;
   /** The verification of the topic's table: its end, or how far it is when it lasts. */
   verifyState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
+  /** The first snapshot that holds the records: `offset` as "partition:offset,…", or `timestamp` as milliseconds or ISO 8601. */
+  snapshotAt(
+    topic: string,
+    request: { readonly offset: string | null; readonly timestamp: string | null },
+  ): Promise<ToolAnswer>;
 }
 
 export type ToolAnswer =
@@ -27,6 +32,14 @@ export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[]
       method: "GET",
       path: "/v1/tables/:topic/verify",
       handle: async ({ params, signal }) => answered(await surface.verifyState(params["topic"] as string, signal)),
+    },
+    {
+      method: "GET",
+      path: "/v1/tables/:topic/at",
+      handle: async ({ params, query }) => {
+        const request = { offset: query.get("offset"), timestamp: query.get("timestamp") };
+        return answered(await surface.snapshotAt(params["topic"] as string, request));
+      },
     },
   ];
 }
