@@ -155,6 +155,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       metrics,
       version,
       catalogUrl: catalog.url,
+      warehouseRoot: warehouse.root,
     }),
   );
 

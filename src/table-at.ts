@@ -6,6 +6,7 @@ import type { Topic } from "./metadata/image.ts";
 import type { ToolAnswer } from "./server/table-tool-routes.ts";
 import { parsePlaces, snapshotAt, type Wanted } from "./table/at-offset.ts";
 import { sqlAt } from "./table/at-sql.ts";
+import { parseDateTime } from "./table/decode/time-text.ts";
 import { placeColumns } from "./table/schema-map.ts";
 import { tableName, tableStateOf } from "./table/table-state.ts";
 import type { Warehouse } from "./table/warehouse.ts";
@@ -53,7 +54,7 @@ export async function answerAt(
           topic: settings.topic,
           table: [...name.namespace, name.name].join("."),
           snapshotId: String(snapshotId),
-          committedAt: new Date(found.committedMs).toISOString(),
+          committedMs: found.committedMs,
           isFirst: found.isFirst,
           offsets: Object.fromEntries(offsets),
           sql: sqlAt({ ...name, snapshotId, wanted, offsets, columns }),
@@ -69,8 +70,8 @@ async function wantedOf(request: AtRequest, topicId: Uuid, deps: AtDeps): Promis
     return parsePlaces(request.offset) ?? invalid(`"${request.offset}" is not partition:offset, joined by commas`);
   }
   const text = request.timestamp ?? "";
-  const timestamp = /^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text);
-  if (Number.isNaN(timestamp)) return invalid(`"${text}" is neither milliseconds nor a time of ISO 8601`);
+  const timestamp = /^\d{1,15}$/.test(text) ? Number(text) : millisOf(text);
+  if (timestamp === undefined) return invalid(`"${text}" is neither milliseconds nor a time like 2026-01-31T12:00:00Z`);
   return await offsetsUpTo(timestamp, topicId, deps);
 }
 
@@ -91,6 +92,11 @@ async function offsetsUpTo(timestamp: number, topicId: Uuid, { log, topic }: AtD
     }
   }
   return wanted;
+}
+
+function millisOf(text: string): number | undefined {
+  const micros = parseDateTime(text);
+  return micros === undefined ? undefined : Number(micros / 1000n);
 }
 
 function invalid(reason: string): ToolAnswer {

@@ -15,7 +15,7 @@ beyond the offsets is left out by the condition of the SQL. Ends with 4 when no 
 
 interface Answer {
   readonly snapshotId: string;
-  readonly committedAt: string;
+  readonly committedMs: number;
   readonly isFirst: boolean;
   readonly sql: Readonly<Record<string, string>>;
 }
@@ -27,13 +27,17 @@ export async function tableAt(context: Context, topic: string, options: AtOption
     if (value !== undefined) query.set(name, value);
   }
   if (query.size !== 1) throw new CommandFailed("say either --offset or --timestamp", exitCodes.usage);
-  const answer = (await callAdmin(context, "GET", `/v1/tables/${encodeURIComponent(topic)}/at?${query}`)) as Answer;
+  const answer = (await callAdmin(
+    context,
+    "GET",
+    `/v1/tables/${encodeURIComponent(topic)}/at?${query.toString()}`,
+  )) as Answer;
   if (context.format === "json") {
     printJson(context.terminal, answer);
     return;
   }
-  const { snapshotId, committedAt, isFirst, sql } = answer;
-  context.terminal.out(`snapshot ${snapshotId}, committed ${committedAt}\n`);
+  const { snapshotId, committedMs, isFirst, sql } = answer;
+  context.terminal.out(`snapshot ${snapshotId}, committed at ${committedMs}\n`);
   if (!isFirst) context.terminal.out("an older one may have been the first: those before it were expired\n");
   for (const [engine, text] of Object.entries(sql)) context.terminal.out(`\n-- ${engine}\n${text};\n`);
 }

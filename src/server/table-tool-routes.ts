@@ -6,7 +6,7 @@ export interface TableToolSurface {
   startVerify(topic: string): ToolAnswer;
   /** The verification of the topic's table: its end, or how far it is when it lasts. */
   verifyState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
-  /** The first snapshot that holds the records: `offset` as "partition:offset,…", or `timestamp` as milliseconds or ISO 8601. */
+  /** The first snapshot that holds the records: `offset` as "partition:offset,…", or `timestamp` as milliseconds or RFC 3339. */
   snapshotAt(
     topic: string,
     request: { readonly offset: string | null; readonly timestamp: string | null },

@@ -100,10 +100,14 @@ export class TableCommitter {
       table: tableName(settings, table.generation),
       ledger: () => this.#ledger(epoch, this.#table().committedSeq, state?.tableUuid ?? null),
       rounds: (since) => rounds.filter((round) => round.seq > since),
-      manifestOf: (round) => round.main,
+      manifestsOf: (round) => [round.main, round.deletes].filter((manifest) => manifest !== null),
       waiting: () => {
         const { pending } = this.#table();
-        return new Set(pending.flatMap((round) => [round.main, round.deadLetters].map((each) => each?.location ?? "")));
+        return new Set(
+          pending.flatMap(({ main, deadLetters, deletes }) =>
+            [main, deadLetters, deletes].map((each) => each?.location ?? ""),
+          ),
+        );
       },
       markFor: (upTo) => this.#mark(epoch, upTo),
       accept: false,
@@ -125,7 +129,7 @@ export class TableCommitter {
       table: deadLetterName(settings, this.#table().generation),
       ledger: () => this.#ledger(epoch, 0 as Seq, null),
       rounds: (since) => rounds.filter((round) => round.seq > since && round.deadLetters !== null),
-      manifestOf: (round) => round.deadLetters,
+      manifestsOf: (round) => (round.deadLetters === null ? [] : [round.deadLetters]),
       columns: letterPlace,
       proof: { table: this.#table().id, of: "dead-letters" },
       creation: deadLetterCreation(),

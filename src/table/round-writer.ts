@@ -39,6 +39,7 @@ export interface WrittenRound {
   readonly ranges: readonly TableRange[];
   readonly main: RoundManifest | null;
   readonly deadLetters: RoundManifest | null;
+  readonly deletes: RoundManifest | null;
   readonly counts: RoundCounts;
   readonly stop: RoundStop;
 }
@@ -94,7 +95,7 @@ export class RoundWriter {
     const stop = await reading.run(request.ranges);
     const ranges = reading.progress.filter(({ range, to }) => to > range.from);
     if (ranges.length === 0) {
-      return { ranges: [], main: null, deadLetters: null, counts: noCounts, stop };
+      return { ranges: [], main: null, deadLetters: null, deletes: null, counts: noCounts, stop };
     }
     const { files, deadLetterFile } = await round.finish();
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
@@ -114,6 +115,7 @@ export class RoundWriter {
         places: deadLetterPlaces,
         proof: proofOf("deadLetters"),
       }),
+      deletes: null,
       counts: countsOf(reading, [...files, ...letters]),
       stop,
     };

@@ -277,6 +277,7 @@ export class TableWorker {
         ranges: round.ranges,
         main: round.main,
         deadLetters: round.deadLetters,
+        deletes: round.deletes,
       },
     ]);
     // Somebody else translated the range meanwhile: the files are orphans, and the next turn starts from what is true.
