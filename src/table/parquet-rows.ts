@@ -11,6 +11,7 @@ import { type ColumnNode, Columns, putAbsent, putEmpty, type StructNode } from "
 import { fixedBigintBytes } from "./iceberg/bounds.ts";
 import type { Schema } from "./iceberg/types.ts";
 import type { Leaf } from "./leaf.ts";
+import { quoted, sqlType, text } from "./sql-words.ts";
 
 export interface EngineLimits {
   readonly engineBytesMax: number;
@@ -75,6 +76,15 @@ export class ParquetRows implements AsyncDisposable {
     }
   }
 
+  /** Whether the file's columns are those of the schema: ids, names and types at every level, in this order. */
+  async isOfSchema(path: string, schema: Schema, source: string): Promise<boolean> {
+    const file = await this.#guard(source, () => this.#fileSchema(path));
+    if (!isSameTree(new Columns(schema).root, file)) return false;
+    const sql = `DESCRIBE SELECT * FROM read_parquet(${text(path)}, hive_partitioning = false)`;
+    const described = await this.#guard(source, async () => (await this.#connection.runAndReadAll(sql)).getRows());
+    return described.every(([, type], at) => type === sqlType(schema.fields[at]?.type ?? "boolean"));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connection.closeSync();
     this.#instance.closeSync();
@@ -120,6 +130,28 @@ function topLevelPut(field: StructNode["fields"][number], file: FileNode, source
     throw new CorruptData({ source, position: 0, expected: `the column ${field.name}`, found: "none" });
   }
   return { name: undefined, put: putOf(field.node, undefined, source) };
+}
+
+/** Names and ids; the groups that Parquet puts around items have none of their own. */
+function isSameTree(node: ColumnNode, file: FileNode | undefined): boolean {
+  if (file === undefined || (node.id !== 0 && file.id !== node.id)) return false;
+  const [repeated] = file.children;
+  switch (node.kind) {
+    case "leaf":
+      return file.children.length === 0;
+    case "struct":
+      return (
+        file.children.length === node.fields.length &&
+        node.fields.every((field, at) => {
+          const child = file.children[at];
+          return child?.name === field.name && isSameTree(field.node, child);
+        })
+      );
+    case "list":
+      return repeated?.children.length === 1 && isSameTree(node.element, repeated.children[0]);
+    case "map":
+      return isSameTree(node.key, repeated?.children[0]) && isSameTree(node.value, repeated?.children[1]);
+  }
 }
 
 function hasIds(node: FileNode): boolean {
@@ -239,12 +271,4 @@ function bytesOf(value: unknown): Uint8Array | undefined {
   if (!("toUint128" in value)) return undefined;
   const number = (value.toUint128 as () => bigint).call(value);
   return Buffer.from(number.toString(16).padStart(32, "0"), "hex");
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-function text(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`;
 }

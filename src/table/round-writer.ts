@@ -64,6 +64,13 @@ export type RoundStop =
   /** The log or the schema registry failed; what was translated before stands. */
   | { readonly kind: "failed"; readonly cause: unknown };
 
+/** How a table's files are made. */
+interface Shape {
+  readonly schema: Schema;
+  readonly spec: PartitionSpec;
+  readonly sortOrderId: number | null;
+}
+
 interface Progress {
   readonly range: NextRange;
   to: Offset;
@@ -88,7 +95,8 @@ export class RoundWriter {
   }): Promise<WrittenRound> {
     const { state, settings } = request;
     const { targetFileBytes } = this.#deps.limits;
-    const plan = { mapping: state.mapping, spec: state.spec, settings, targetFileBytes };
+    const { mapping, spec, sortOrder } = state;
+    const plan = { mapping, spec, sortOrder, settings, targetFileBytes };
     await using round = this.#deps.translator.beginRound(plan);
     const bytesMax = request.isWhole === true ? Number.POSITIVE_INFINITY : this.#deps.limits.roundBytesMax;
     const reading = new Reading(request.topicId, this.#deps, round, bytesMax);
@@ -99,19 +107,17 @@ export class RoundWriter {
     }
     const { files, deadLetterFile } = await round.finish();
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
-    const { schema } = state.mapping;
     const { places, deadLetterPlaces } = state;
+    const rowShape: Shape = { schema: mapping.schema, spec, sortOrderId: sortOrder?.["order-id"] ?? null };
+    const letterShape: Shape = { schema: deadLetterSchema, spec: { "spec-id": 0, fields: [] }, sortOrderId: null };
     const proofOf = (what: "rows" | "deadLetters") =>
       new Map(ranges.map((progress) => [progress.range.partition, progress[what]] as const));
-    const unpartitioned: PartitionSpec = { "spec-id": 0, fields: [] };
     return {
       ranges: ranges.map(({ range, to, rows, deadLetters }) =>
         tableRange({ ...range, to }, { rows: rows.rows, deadLetters: deadLetters.rows }),
       ),
-      main: await this.#upload(files, { schema, spec: state.spec, places, proof: proofOf("rows") }),
-      deadLetters: await this.#upload(letters, {
-        schema: deadLetterSchema,
-        spec: unpartitioned,
+      main: await this.#upload(files, rowShape, { places, proof: proofOf("rows") }),
+      deadLetters: await this.#upload(letters, letterShape, {
         places: deadLetterPlaces,
         proof: proofOf("deadLetters"),
       }),
@@ -124,14 +130,9 @@ export class RoundWriter {
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
-    of: {
-      readonly schema: Schema;
-      readonly spec: PartitionSpec;
-      readonly places: Places | null;
-      readonly proof: RoundProof;
-    },
+    { schema, spec, sortOrderId }: Shape,
+    { places, proof }: { readonly places: Places | null; readonly proof: RoundProof },
   ): Promise<RoundManifest | null> {
-    const { schema, spec, places } = of;
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
     if (translated.length === 0) return null;
     assert(places !== null, "a table has its places before its first round");
@@ -140,9 +141,9 @@ export class RoundWriter {
     for (const { bytes, file, partition } of translated) {
       const path = uniqueUri(places.data, "inlet", ".parquet", random);
       await warehouse.create(path, bytes);
-      entries.push(addedFile({ ...file, partition, path }));
+      entries.push({ ...addedFile({ ...file, partition, path }), sortOrderId });
     }
-    const properties = new Map([[proofName, renderRoundProof(of.proof)]]);
+    const properties = new Map([[proofName, renderRoundProof(proof)]]);
     const manifest = writeManifest({ schema, spec, content: "data", entries, properties });
     const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);
     await warehouse.create(location, manifest);
