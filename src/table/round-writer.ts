@@ -63,6 +63,13 @@ export type RoundStop =
   /** The log or the schema registry failed; what was translated before stands. */
   | { readonly kind: "failed"; readonly cause: unknown };
 
+/** How a table's files are made. */
+interface Shape {
+  readonly schema: Schema;
+  readonly spec: PartitionSpec;
+  readonly sortOrderId: number | null;
+}
+
 interface Progress {
   readonly range: NextRange;
   to: Offset;
@@ -87,7 +94,8 @@ export class RoundWriter {
   }): Promise<WrittenRound> {
     const { state, settings } = request;
     const { targetFileBytes } = this.#deps.limits;
-    const plan = { mapping: state.mapping, spec: state.spec, settings, targetFileBytes };
+    const { mapping, spec, sortOrder } = state;
+    const plan = { mapping, spec, sortOrder, settings, targetFileBytes };
     await using round = this.#deps.translator.beginRound(plan);
     const bytesMax = request.isWhole === true ? Number.POSITIVE_INFINITY : this.#deps.limits.roundBytesMax;
     const reading = new Reading(request.topicId, this.#deps, round, bytesMax);
@@ -98,13 +106,13 @@ export class RoundWriter {
     }
     const { files, deadLetterFile } = await round.finish();
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
-    const { schema } = state.mapping;
     const { places, deadLetterPlaces } = state;
-    const unpartitioned: PartitionSpec = { "spec-id": 0, fields: [] };
+    const rows: Shape = { schema: mapping.schema, spec, sortOrderId: sortOrder?.["order-id"] ?? null };
+    const deadLetters: Shape = { schema: deadLetterSchema, spec: { "spec-id": 0, fields: [] }, sortOrderId: null };
     return {
       ranges: ranges.map(({ range, to, rows, deadLetters }) => tableRange({ ...range, to }, { rows, deadLetters })),
-      main: await this.#upload(files, schema, state.spec, places),
-      deadLetters: await this.#upload(letters, deadLetterSchema, unpartitioned, deadLetterPlaces),
+      main: await this.#upload(files, rows, places),
+      deadLetters: await this.#upload(letters, deadLetters, deadLetterPlaces),
       deletes: null,
       counts: countsOf(reading, [...files, ...letters]),
       stop,
@@ -114,8 +122,7 @@ export class RoundWriter {
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
-    schema: Schema,
-    spec: PartitionSpec,
+    { schema, spec, sortOrderId }: Shape,
     places: Places | null,
   ): Promise<RoundManifest | null> {
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
@@ -126,7 +133,7 @@ export class RoundWriter {
     for (const { bytes, file, partition } of translated) {
       const path = uniqueUri(places.data, "inlet", ".parquet", random);
       await warehouse.create(path, bytes);
-      entries.push(addedFile({ ...file, partition, path }));
+      entries.push({ ...addedFile({ ...file, partition, path }), sortOrderId });
     }
     const manifest = writeManifest({ schema, spec, content: "data", entries });
     const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);

@@ -17,7 +17,7 @@ import { compileMetadata, isTimestampInRange, type MetadataPut, type RecordPlace
 import { PartitionFiles, type PartitionLimits, Partitions } from "./translate-partitions.ts";
 import { compileKey, compileValue, type PartPut, type PutOutcome, schemaIdOf } from "./translate-parts.ts";
 
-export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes"> {
+export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes" | "sortOrder"> {
   readonly inflateBytesMax: number;
 }
 
@@ -54,7 +54,8 @@ export class RoundCore {
     this.#limits = limits;
     const { mapping, settings } = plan;
     const partitionLimits = { ...limits, targetFileBytes: plan.targetFileBytes };
-    this.#partitions = new Partitions(mapping.schema, plan.spec, partitionLimits);
+    const { sortOrder } = plan;
+    this.#partitions = new Partitions(mapping.schema, plan.spec, { ...partitionLimits, sortOrder });
     const letters = this.#deadLetters.columns;
     this.#deadLetterFiles = new PartitionFiles(
       letters.schema,
