@@ -81,15 +81,17 @@ const settings: TableSettings = {
   table: "views",
   create: true,
   location: null,
-  value: { decode: "schema-id", subject: null },
+  value: { decode: "schema-id", subject: null, onTypeChange: "dead-letter" },
   key: { decode: "raw" },
   headers: "list",
   metadataPrefix: "_kafka",
   metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
   partitionBy: [],
+  sortBy: [],
   commit: { everyMs: 1000, bytesMax: MiB },
   errors: { policy: "dlq", deadLetterTable: "views_dlq" },
   expire: { keepMs: 0, keepMin: 1 },
+  maintain: { rewrites: false },
 };
 
 const limits: RoundLimits = {

@@ -4,7 +4,7 @@
  * Python 3 with venv, a JDK 17 with Maven and, for Trino, a JDK 24 or newer; for other clients' own tests Go, make and a C++ compiler.
  */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { checkout } from "../test/support/processes.ts";
@@ -170,6 +170,45 @@ export async function connectFileJars(): Promise<string> {
   return join(directory, "libs");
 }
 
+/** Kafka Streams with its own system tests, and what those need of the clients' tests. */
+export async function streamsTestJars(): Promise<string> {
+  const kafka = (artifact: string, classifier?: string): Artifact => ({
+    group: "org.apache.kafka",
+    artifact,
+    version: versions.kafka,
+    ...(classifier === undefined ? {} : { classifier }),
+  });
+  const directory = await jars("streams-tests", [
+    kafka("kafka-streams"),
+    kafka("kafka-streams", "test"),
+    kafka("kafka-clients", "test"),
+    { group: "org.junit.jupiter", artifact: "junit-jupiter-api", version: versions.junitJupiter },
+    { group: "org.slf4j", artifact: "slf4j-simple", version: versions.slf4j },
+  ]);
+  return join(directory, "libs");
+}
+
+/** Kafka Connect's runtime, its connectors between files and topics, and MirrorMaker 2. */
+export async function connectJars(): Promise<string> {
+  const kafka = (artifact: string): Artifact => ({ group: "org.apache.kafka", artifact, version: versions.kafka });
+  const directory = await jars("connect", [
+    kafka("connect-runtime"),
+    kafka("connect-file"),
+    kafka("connect-mirror"),
+    { group: "org.slf4j", artifact: "slf4j-simple", version: versions.slf4j },
+  ]);
+  return join(directory, "libs");
+}
+
+/** The Java clients of an older Kafka, alone. */
+export async function oldClientJars(version: string): Promise<string> {
+  const directory = await jars(`clients-${version}`, [
+    { group: "org.apache.kafka", artifact: "kafka-clients", version },
+    { group: "org.slf4j", artifact: "slf4j-simple", version: versions.slf4j },
+  ]);
+  return join(directory, "libs");
+}
+
 export async function sparkJars(): Promise<string> {
   const directory = await jars("spark", [
     { group: "org.apache.iceberg", artifact: "iceberg-spark-runtime-4.0_2.13", version: versions.iceberg },
@@ -279,19 +318,66 @@ export async function trinoHome(): Promise<string> {
   return join(directory, "home");
 }
 
+/** The folder of an unpacked Kafka, as far as other people's tests need it: some of its commands, and its jars. */
+export async function kafkaHome(): Promise<string> {
+  const libs = await kafkaJars();
+  const commands = {
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-acls": "org.apache.kafka.tools.AclCommand",
+    "kafka-configs": "kafka.admin.ConfigCommand",
+    "kafka-run-class": "",
+  };
+  return await once("kafka-home", async (at) => {
+    mkdirSync(join(at, "bin"));
+    symlinkSync(libs, join(at, "libs"));
+    for (const [name, main] of Object.entries(commands)) {
+      const run = `exec ${java(17)} -Xmx256m -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error`;
+      const script = `#!/bin/sh\n${run} -cp "$CLASSPATH:${libs}/*" ${main} "$@"\n`;
+      writeFileSync(join(at, `bin/${name}.sh`), script, { mode: 0o755 });
+    }
+  });
+}
+
+/** Installs Debian's package unless the C header that it brings is there. */
+async function header(path: string, debianPackage: string): Promise<void> {
+  if (!existsSync(join("/usr/include", path))) await aptInstall(debianPackage);
+}
+
+/** Installs a package of Debian's, with the lists of packages renewed if they are too old to find it. */
+export async function aptInstall(name: string): Promise<void> {
+  await command("sh", ["-c", `apt-get install -y -q ${name} || (apt-get update -q && apt-get install -y -q ${name})`]);
+}
+
 /** librdkafka's own tests, built from the source that its npm package carries; returns the folder of `test-runner`. */
 export async function librdkafkaTests(): Promise<string> {
-  const directory = await once("librdkafka-tests", async (at) => {
+  await header("openssl/ssl.h", "libssl-dev");
+  await header("rapidjson/schema.h", "rapidjson-dev");
+  const directory = await once("librdkafka-tests-one-broker", async (at) => {
     const tarball = `@confluentinc/kafka-javascript@${versions.kafkaJavascript}`;
     await command("npm", ["pack", "--silent", "--pack-destination", at, tarball]);
     const packed = readdirSync(at).find((name) => name.endsWith(".tgz")) ?? "";
     await command("tar", ["-xzf", join(at, packed), "-C", at, "package/deps/librdkafka"]);
     const source = join(at, "package/deps/librdkafka");
-    await command("./configure", ["--disable-ssl", "--disable-gssapi", "--disable-curl"], { cwd: source });
+    // Some ask for three copies of a topic, which neither Kafka nor Inlet makes with one broker.
+    const copies = "s/(topicname, partition_cnt, replication_factor,/(topicname, partition_cnt, 1,/";
+    await command("sed", ["-i", copies, join(source, "tests/test.c")]);
+    await command("./configure", ["--disable-gssapi", "--disable-curl"], { cwd: source });
     await command("make", ["-j2", "libs"], { cwd: source });
     await command("make", ["-j2", "-C", "tests", "test-runner"], { cwd: source });
   });
   return join(directory, "package/deps/librdkafka/tests");
+}
+
+/** A program of Go in interop/, built with one module of somebody else's. */
+export async function goProgram(name: string, module: string, version: string): Promise<string> {
+  const env = { GOFLAGS: "-mod=mod -buildvcs=false" };
+  const directory = await once(`go-${name}-${version}`, async (at) => {
+    copyFileSync(join(import.meta.dirname, `${name}.go`), join(at, "main.go"));
+    await command("go", ["mod", "init", "inlet/interop"], { cwd: at, env });
+    await command("go", ["get", `${module}@v${version}`], { cwd: at, env });
+    await command("go", ["build", "-o", join(at, "program"), "."], { cwd: at, env });
+  });
+  return join(directory, "program");
 }
 
 /** The tests of franz-go's kgo package as one program, and the folder of their source, which some of them read. */

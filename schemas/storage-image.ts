@@ -18,7 +18,7 @@ import {
   tagged,
   uuid,
 } from "../src/base/codec.ts";
-import { configs, flexible, manifest, tableRange, versions } from "./storage.ts";
+import { configs, deletes, flexible, manifest, tableRange, versions } from "./storage.ts";
 
 export const imageFormat = 1;
 
@@ -142,6 +142,7 @@ export const imageSchemas = {
           ranges: array(tableRange),
           main: manifest,
           deadLetters: manifest,
+          deletes,
         }),
       ),
       committedSeq: int64,

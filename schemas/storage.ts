@@ -27,6 +27,7 @@ import {
   nullable,
   string,
   struct,
+  tagged,
   uint16,
   uuid,
 } from "../src/base/codec.ts";
@@ -40,6 +41,8 @@ export const versions = [0, 0] as const;
 export const flexible = 0;
 export const configs = array(struct({ key: string, value: string }));
 export const manifest = nullable(struct({ location: string, bytes: int64, rows: int64 }));
+/** Lists the delete files of a round that changes rows; rounds of append tables have none. */
+export const deletes = tagged(0, 0, manifest, null);
 export const tableRange = struct({ partition: int32, from: int64, to: int64, skips: int64 });
 
 /** By the kind of src/metadata/events.ts. */
@@ -184,6 +187,7 @@ export const eventSchemas = {
         ranges: array(tableRange),
         main: manifest,
         deadLetters: manifest,
+        deletes,
       },
     }),
   },
@@ -230,6 +234,7 @@ export const eventSchemas = {
         ranges: array(tableRange),
         main: manifest,
         deadLetters: manifest,
+        deletes,
       },
     }),
   },

@@ -16,6 +16,7 @@ import {
   text,
   type ValueOf,
 } from "./shape.ts";
+import { parseSortBy, showSortBy, sortPattern } from "./sort-field.ts";
 
 const metadataColumns = ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"] as const;
 
@@ -40,6 +41,10 @@ const topicShape = object(
           doc: "schema-id reads Confluent's prefix (Avro, JSON Schema, Protobuf), json infers columns, string and raw make one column.",
         }),
         subject: optionalText({ doc: "Subject of the Schema Registry; null is <topic>-value." }),
+        on_type_change: oneOf(["dead-letter", "new-column"], {
+          default: "dead-letter",
+          doc: "What becomes of a field whose new type its column cannot take: dead-letter refuses records of that schema, new-column gives the field a second column, <name>__2.",
+        }),
       },
       ["message", "layout", "on_unknown_field"],
     ),
@@ -93,8 +98,22 @@ const topicShape = object(
           ),
           [],
         ),
+        sort_by: list(
+          "Columns that the rows of each data file are sorted by: c, c desc, c desc nulls last.",
+          parsed(
+            {
+              doc: "A column to sort by.",
+              typeName: "sort column",
+              pattern: sortPattern,
+              placeholder: { column: "", direction: "asc", nulls: "first" },
+            },
+            parseSortBy,
+            showSortBy,
+          ),
+          [],
+        ),
       },
-      ["sort_by", "target_file", "event_time"],
+      ["target_file", "event_time"],
     ),
     commit: object("When the table is committed.", {
       every: ms({
@@ -134,8 +153,12 @@ const topicShape = object(
       {
         expire: ms({ default: 7 * 86_400_000, min: 60_000, doc: "Age at which snapshots expire." }),
         keep: integer({ default: 10, min: 1, max: 100_000, doc: "Snapshots that are kept whatever their age." }),
+        compact: oneOf(["auto", "off"], {
+          default: "auto",
+          doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
+        }),
       },
-      ["compact", "orphans", "manifests", "ttl"],
+      ["orphans", "manifests", "ttl"],
     ),
   },
   ["mode", "quality", "backfill", "copies"],
@@ -168,18 +191,24 @@ export function tableSettings(
     table: parts.at(-1) as string,
     create: value.table.create,
     location: value.table.location,
-    value: { decode: value.value.decode, subject: value.value.subject },
+    value: {
+      decode: value.value.decode,
+      subject: value.value.subject,
+      onTypeChange: value.value.on_type_change,
+    },
     key: { decode: value.key.decode },
     headers: value.headers.as,
     metadataPrefix: value.columns.metadata.prefix,
     metadataColumns: included satisfies readonly MetadataColumn[],
     partitionBy: value.layout.partition_by,
+    sortBy: value.layout.sort_by,
     commit: { everyMs: value.commit.every, bytesMax: value.commit.max_bytes },
     errors: {
       policy: value.errors.policy,
       deadLetterTable: value.errors.dlq.table === "" ? `${parts.at(-1) as string}_dlq` : value.errors.dlq.table,
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
+    maintain: { rewrites: value.maintain.compact === "auto" },
   };
 }
 

@@ -88,7 +88,7 @@ function refusalOfRound(table: TableState, event: EventOf<"add-table-round">, se
 }
 
 function refusalOfManifests(event: EventOf<"add-table-round" | "replace-table-round">): Verdict {
-  for (const manifest of [event.main, event.deadLetters])
+  for (const manifest of [event.main, event.deadLetters, event.deletes])
     if (manifest !== null && !isManifest(manifest)) return refuse("invalid", `manifest ${manifest.location}`);
   return undefined;
 }

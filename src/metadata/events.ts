@@ -121,6 +121,8 @@ export type TableEvent =
       /** Location of the manifest that lists the round's files, its length and its row count; null when there were no rows. */
       readonly main: RoundManifest | null;
       readonly deadLetters: RoundManifest | null;
+      /** Lists files of deletes, which apply to what earlier rounds wrote and not to this one's rows; null when it has none. */
+      readonly deletes: RoundManifest | null;
     }
   /**
    * The pending round `seq` was translated again, since its files were lost: the same ranges, under the same seq, so that
@@ -136,6 +138,8 @@ export type TableEvent =
       readonly ranges: readonly TableRange[];
       readonly main: RoundManifest | null;
       readonly deadLetters: RoundManifest | null;
+      /** Lists files of deletes, which apply to what earlier rounds wrote and not to this one's rows; null when it has none. */
+      readonly deletes: RoundManifest | null;
     }
   | {
       readonly kind: "table-rounds-committed";

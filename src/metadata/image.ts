@@ -125,4 +125,5 @@ export interface PendingRound {
   readonly ranges: readonly TableRange[];
   readonly main: RoundManifest | null;
   readonly deadLetters: RoundManifest | null;
+  readonly deletes: RoundManifest | null;
 }

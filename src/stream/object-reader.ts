@@ -11,6 +11,9 @@ import type { IndexedBlock, ObjectIndex } from "./object-format.ts";
 import type { ObjectIo, ObjectRef } from "./object-io.ts";
 import type { Batch, RangeSummary, ReadRequest, ReadResult } from "./storage.ts";
 
+/** Part of a read. One that comes after others gives nothing rather than more than was asked for. */
+export type PartRequest = ReadRequest & { readonly mayBeEmpty?: boolean };
+
 export class ObjectReader {
   readonly #metadata: MetadataClient;
   readonly #io: ObjectIo;
@@ -36,7 +39,7 @@ export class ObjectReader {
   }
 
   /** Batches of one committed range, the one that covers `from`. `next` is at most the range's end. */
-  async read(stream: StreamId, request: ReadRequest): Promise<ReadResult> {
+  async read(stream: StreamId, request: PartRequest): Promise<ReadResult> {
     for (let attempt = 1; ; attempt += 1) {
       const range = this.#metadata.image.ranges(stream, request.from)[0];
       if (range === undefined || range.from >= request.to) return { batches: [], next: request.to };
@@ -97,8 +100,9 @@ export class ObjectReader {
     return unreadable;
   }
 
-  async #readRange(stream: StreamId, range: CommittedRange, request: ReadRequest): Promise<ReadResult> {
+  async #readRange(stream: StreamId, range: CommittedRange, request: PartRequest): Promise<ReadResult> {
     const object = this.#ref(range);
+    const { mayBeEmpty = false } = request;
     const from = Math.max(request.from, range.from) as Offset;
     const index = await this.#io.index(object);
     const wanted: IndexedBlock[] = [];
@@ -123,6 +127,8 @@ export class ObjectReader {
     // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
     const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
     const answers = this.#blocks.blocks(object, stream, wanted, isAheadDue ? ahead : []);
+    // The next object is opened before its reader is there.
+    if (aheadBytes < aheadBytesMax / 2) this.#readAheadIn(stream, range.to, aheadBytesMax - aheadBytes);
     const batches: Batch[] = [];
     let bytes = 0;
     for (const answer of answers) {
@@ -134,7 +140,11 @@ export class ObjectReader {
       if (found === undefined) return this.#result(stream, batches, undefined, aheadBytesMax);
       for (let i = firstEndingAfter(found, from); i < found.length; i += 1) {
         const batch = found[i] as Batch;
-        const isFull = batches.length > 0 && bytes + batch.bytes.length > request.bytesMax;
+        const isFull = (batches.length > 0 || mayBeEmpty) && bytes + batch.bytes.length > request.bytesMax;
+        if (isFull && batches.length === 0) {
+          this.#setCursor(stream, request.from, aheadBytesMax); // Not a byte was read: who reads on does so from here.
+          return { batches, next: request.from };
+        }
         if (isFull || batch.from >= request.to) {
           return this.#result(stream, batches, isFull ? undefined : request.to, aheadBytesMax);
         }
@@ -146,19 +156,42 @@ export class ObjectReader {
     return this.#result(stream, batches, isAllWanted ? end : undefined, aheadBytesMax);
   }
 
+  /** Fetches the beginning of the range at this offset. A failure comes back to whoever reads there. */
+  #readAheadIn(stream: StreamId, from: Offset, bytesMax: number): void {
+    const range = this.#metadata.image.ranges(stream, from)[0];
+    if (range === undefined) return;
+    const object = this.#ref(range);
+    const fetch = async (): Promise<void> => {
+      const index = await this.#io.index(object);
+      const ahead: IndexedBlock[] = [];
+      let bytes = 0;
+      for (const block of index.blocks(stream, range.from)) {
+        if (block.from >= range.to || bytes >= bytesMax) break;
+        ahead.push(block);
+        bytes += block.bytes;
+      }
+      void this.#blocks.blocks(object, stream, [], ahead);
+    };
+    fetch().catch(() => undefined);
+  }
+
   #result(stream: StreamId, batches: readonly Batch[], end: Offset | undefined, aheadBytes: number): ReadResult {
     const last = batches.at(-1)?.to;
     assert(last !== undefined || end !== undefined, "a read goes on somewhere");
     const next = Math.max(last ?? 0, end ?? 0) as Offset;
     const doubled = Math.max(2 * aheadBytes, this.#limits.readaheadBytesMax / 16);
-    this.#cursors.set(cursorKey(stream, next), Math.min(doubled, this.#limits.readaheadBytesMax));
+    this.#setCursor(stream, next, Math.min(doubled, this.#limits.readaheadBytesMax));
+    return { batches, next };
+  }
+
+  #setCursor(stream: StreamId, next: Offset, aheadBytesMax: number): void {
+    this.#cursors.set(cursorKey(stream, next), aheadBytesMax);
     if (this.#cursors.size > this.#limits.readCursorsMax) {
       for (const oldest of this.#cursors.keys()) {
         this.#cursors.delete(oldest);
         break;
       }
     }
-    return { batches, next };
   }
 
   #takeCursor(stream: StreamId, from: Offset): number {

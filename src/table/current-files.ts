@@ -4,7 +4,10 @@ import type { Catalog, TableName } from "./catalog.ts";
 import { entriesOf, manifestsOf } from "./table-files.ts";
 import type { Warehouse } from "./warehouse.ts";
 
-/** URIs in the order of the manifests; [] for a table without a snapshot. Throws OperationFailed when there is no such table. */
+/**
+ * URIs in the order of the manifests; [] for a table without a snapshot. Throws OperationFailed when there is no such table,
+ * and when rows of its files are deleted: the files alone would show them.
+ */
 export async function currentFiles(
   catalog: Catalog,
   name: TableName,
@@ -17,6 +20,9 @@ export async function currentFiles(
   if (snapshot === undefined) return [];
   const files: string[] = [];
   for (const manifest of await manifestsOf(warehouse, snapshot)) {
+    if (manifest.content === "deletes" && manifest.files.added + manifest.files.existing > 0) {
+      throw new OperationFailed(`table ${name.name} has deletes: read it through its catalog`, { happened: "no" });
+    }
     if (manifest.content !== "data") continue;
     for (const entry of await entriesOf(warehouse, manifest, metadata))
       if (entry.status !== "deleted") files.push(entry.file.path);

@@ -78,8 +78,16 @@ export function lineOf(metadata: TableMetadata, from: bigint): readonly Snapshot
 }
 
 export function takesFilesOut(snapshot: Snapshot): boolean {
-  return snapshot.summary?.["operation"] !== "append";
+  return snapshot.summary?.["operation"] !== "append" && !onlyAddsDeletes(snapshot);
 }
+
+/** A round of an upsert table: adds rows and delete files, and takes no file out. Its summary says what it added (rule E4). */
+function onlyAddsDeletes({ summary }: Snapshot): boolean {
+  const addsDeletes = summary?.["added-equality-deletes"] !== undefined;
+  return addsDeletes && summary[markName] !== undefined && removals.every((name) => summary[name] === undefined);
+}
+
+const removals = ["deleted-data-files", "removed-delete-files"];
 
 function idOf(snapshot: Snapshot): bigint {
   return snapshot["snapshot-id"];

@@ -31,7 +31,7 @@ export async function retranslateRound(
   }
   const ranges = round.ranges.map(({ partition, from, to }) => ({ partition, from, readFrom: from, to }));
   const written = await deps.writer.write({ topicId, state, settings, ranges, isWhole: true });
-  const { stop, main, deadLetters } = written;
+  const { stop, main, deadLetters, deletes } = written;
   if (stop.kind === "failed") return { kind: "unavailable", cause: stop.cause };
   if (stop.kind !== "done") return { kind: "impossible", reason: `translating it again met ${stop.kind}` };
   const isWhole = round.ranges.every(({ to }, index) => written.ranges[index]?.to === to);
@@ -46,6 +46,7 @@ export async function retranslateRound(
       ranges: written.ranges,
       main,
       deadLetters,
+      deletes,
     },
   };
 }

@@ -5,14 +5,16 @@ import type { Clock } from "../base/runtime.ts";
 import type { RoundManifest } from "../metadata/events.ts";
 import type { PendingRound } from "../metadata/image.ts";
 import { ObjectMissing } from "../object-store/object-store.ts";
-import { misfit, type RoundFile } from "./append-plan.ts";
+import { misfit, type RoundFile, type RoundPart } from "./append-plan.ts";
 import { readManifest } from "./iceberg/manifest.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
+import { parseRoundProof, proofName } from "./proof.ts";
 import { currentSchema } from "./table-creation.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export type RoundFiles =
-  | { readonly kind: "files"; readonly files: readonly RoundFile[] }
+  /** One part a round, in their order; a round without files has an empty one. */
+  | { readonly kind: "files"; readonly parts: readonly RoundPart[] }
   /** What was uploaded is lost or not what it was: the round is to be translated again. */
   | { readonly kind: "damaged"; readonly seq: Seq; readonly reason: string }
   /** It is as it was, but the table has changed: a person decides. */
@@ -25,28 +27,30 @@ export interface RoundFilesDeps {
   readonly trustMs: number;
 }
 
-/** `manifestOf` null: the round has no rows for this table. */
+/** `manifestsOf` gives none: the round has nothing for this table. */
 export async function readRounds(
   rounds: readonly PendingRound[],
-  manifestOf: (round: PendingRound) => RoundManifest | null,
+  manifestsOf: (round: PendingRound) => readonly RoundManifest[],
   base: TableMetadata,
   deps: RoundFilesDeps,
 ): Promise<RoundFiles> {
-  const files: RoundFile[] = [];
+  const parts: RoundPart[] = [];
   for (const round of rounds) {
-    const manifest = manifestOf(round);
-    if (manifest === null) continue;
-    const file = await readRound(manifest, base, deps);
-    if (typeof file === "string") return { kind: "damaged", seq: round.seq, reason: `round ${round.seq}: ${file}` };
-    const reason = misfit(base, file);
-    if (reason !== undefined) return { kind: "paused", reason: `round ${round.seq}: ${reason}` };
-    files.push(file);
+    const files: RoundFile[] = [];
+    for (const manifest of manifestsOf(round)) {
+      const file = await readManifestFile(manifest, base, deps);
+      if (typeof file === "string") return { kind: "damaged", seq: round.seq, reason: `round ${round.seq}: ${file}` };
+      const reason = misfit(base, file);
+      if (reason !== undefined) return { kind: "paused", reason: `round ${round.seq}: ${reason}` };
+      files.push(file);
+    }
+    parts.push({ seq: round.seq, files });
   }
-  return { kind: "files", files };
+  return { kind: "files", parts };
 }
 
 /** The file, or what is wrong with it. */
-async function readRound(
+async function readManifestFile(
   manifest: RoundManifest,
   base: TableMetadata,
   deps: RoundFilesDeps,
@@ -57,7 +61,7 @@ async function readRound(
     const info = await warehouse.head(location);
     const bytes = await warehouse.read(location);
     const table = { schema: currentSchema(base), specs: base["partition-specs"] };
-    const { schema, specId, entries } = await readManifest(bytes, location, table);
+    const { schema, specId, content, entries, properties } = await readManifest(bytes, location, table);
     if (schema === undefined) return `${location} holds no schema`;
     const rows = entries.reduce((sum, entry) => sum + entry.file.recordCount, 0);
     if (rows !== manifest.rows) return `${location} lists ${rows} rows, the log says ${manifest.rows}`;
@@ -65,7 +69,9 @@ async function readRound(
     for (const { file } of ageMs > trustMs ? entries : []) {
       if ((await warehouse.head(file.path)) === undefined) return `${file.path} is gone`;
     }
-    return { path: location, bytes: bytes.length, schema, specId, entries };
+    const text = properties.get(proofName);
+    const proof = text === undefined ? undefined : parseRoundProof(text, location);
+    return { path: location, bytes: bytes.length, schema, specId, content, entries, proof };
   } catch (cause) {
     if (cause instanceof ObjectMissing) return `${location} is gone`;
     if (cause instanceof CorruptData) return cause.message;

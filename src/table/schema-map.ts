@@ -11,14 +11,18 @@ import { assert, CorruptData } from "../base/errors.ts";
 import { protobufMessageAt } from "../registry/protobuf-schema.ts";
 import { parseAvroSchema } from "./decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "./iceberg/types.ts";
+import type { PlaceColumns } from "./live-files.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
+import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
-import { type Draft, mergeType, openDraft } from "./schema-map-merge.ts";
+import { assignIds, mergeType } from "./schema-map-merge.ts";
 import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
 import type { Binding, SourceType } from "./schema-map-types.ts";
 import type { MetadataColumn, TableSettings } from "./settings.ts";
 
 export interface TableMapping {
+  /** Which types source types become (mappingRules), for as long as the table lives. Absent in states of earlier versions: 1. */
+  readonly rules?: number;
   /** Grows by one with each change. Same records and same version give the same rows (rule M11). */
   readonly version: number;
   readonly schema: Schema;
@@ -37,7 +41,11 @@ export type OwnColumns = Readonly<Partial<Record<MetadataColumn | "value" | "ext
 
 /** Why a schema id cannot be decoded into this table, or how it can. */
 export type SourceState =
-  | { readonly kind: "avro" | "json-schema" | "protobuf" }
+  | {
+      readonly kind: "avro" | "json-schema" | "protobuf";
+      /** Fields of this source that go to another column than the one bound to their name. */
+      readonly moved?: readonly Binding[];
+    }
   | { readonly kind: "refused"; readonly reason: string };
 
 export type RecordPart = "key" | "value";
@@ -71,6 +79,12 @@ export type Evolution =
   /** Records of the source are dead letters from now on: the mapping remembers why, so that nobody asks again. */
   | { readonly kind: "refused"; readonly reason: string; readonly mapping: TableMapping };
 
+/**
+ * The rules that new tables get. Who changes what a source type becomes adds rules 2 beside these, and the golden mappings of
+ * rules 1 stay as they are: no upgrade changes the types of a table that is there.
+ */
+export const mappingRules = 1;
+
 /** Beyond it, new fields of schemaless JSON go to the extra column. */
 export const inferredColumnsMax = 500;
 
@@ -81,7 +95,7 @@ export function sourceKey(part: RecordPart, schemaId: number, message?: MessageP
 
 /** The mapping of a table that has seen no record: metadata columns, and the value of raw and string topics. */
 export function initialMapping(settings: TableSettings): TableMapping {
-  const draft = openDraft({ lastColumnId: 0, bindings: [] });
+  const draft = new Draft({ lastColumnId: 0, bindings: [] });
   const fields: NestedField[] = [];
   const own: Partial<Record<MetadataColumn | "value" | "extra", number>> = {};
   const add = (role: MetadataColumn | "value" | "extra", name: string, type: IcebergType, required: boolean): void => {
@@ -105,6 +119,7 @@ export function initialMapping(settings: TableSettings): TableMapping {
   if (decode === "string") add("value", "value", "string", false);
   if (decode === "json") add("extra", "_extra", "string", false);
   return {
+    rules: mappingRules,
     version: 1,
     schema: { type: "struct", "schema-id": 0, fields },
     lastColumnId: draft.lastColumnId,
@@ -131,6 +146,11 @@ function numbered(draft: Draft): IcebergType {
       ],
     },
   };
+}
+
+/** Every table has them: they are made first, and cannot be left out. */
+export function placeColumns({ own }: TableMapping): PlaceColumns {
+  return { offset: own.offset ?? -1, partition: own.partition ?? -1 };
 }
 
 /** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */
@@ -180,19 +200,25 @@ function evolveTyped(
   settings: TableSettings,
 ): Evolution {
   const key = sourceKey(source.part, source.schemaId, source.message);
-  const draft = openDraft(mapping);
+  const draft = draftOf(mapping, { onTypeChange: settings.value.onTypeChange });
   const merged =
     source.part === "key"
       ? mergeKey(mapping, type, draft, settings)
       : mergeValue(mapping, type, draft, source.schema.type === "JSON");
   if (merged.kind === "refused") return refuse(mapping, source, merged.reason);
-  const sources = { ...mapping.sources, [key]: { kind: sourceKinds[source.schema.type] } };
+  const kind = sourceKinds[source.schema.type];
+  const state: SourceState = draft.moved.length === 0 ? { kind } : { kind, moved: draft.moved };
+  const sources = { ...mapping.sources, [key]: state };
   return finish(mapping, { ...merged.mapping, sources }, mapping.sources[key] !== undefined);
+}
+
+function draftOf(mapping: TableMapping, rules: DraftRules): Draft {
+  return new Draft({ ...mapping, ownIds: Object.values(mapping.own) }, rules);
 }
 
 /**
  * The mapping over the table's current schema, which others may have changed: renamed and moved columns keep their ids and so
- * their bindings; the names of dropped ones are free for new columns (rule G7).
+ * their bindings; dropped ones stay away until somebody adds a column of that name, which has a new id (rule G7).
  */
 export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: number): TableMapping {
   return {
@@ -200,9 +226,16 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
     version: mapping.version + 1,
     schema,
     lastColumnId: Math.max(mapping.lastColumnId, lastColumnId),
-    // Every source is asked again, since its columns may be gone; what was refused stays so.
+    // Every source is asked again, since columns may be there for its fields; what was refused stays so.
     sources: Object.fromEntries(Object.entries(mapping.sources).filter(([, state]) => state.kind === "refused")),
   };
+}
+
+/** Schemas that were refused are asked about again: the table, or what its settings want, may be another now. */
+export function withoutRefusals(mapping: TableMapping): TableMapping {
+  const kept = Object.entries(mapping.sources).filter(([, state]) => state.kind !== "refused");
+  if (kept.length === Object.keys(mapping.sources).length) return mapping;
+  return { ...mapping, version: mapping.version + 1, sources: Object.fromEntries(kept) };
 }
 
 function refuse(
@@ -217,7 +250,8 @@ function refuse(
 
 function finish(before: TableMapping, after: TableMapping, isKnown: boolean): Evolution {
   const isSame = isKnown && after.lastColumnId === before.lastColumnId && after.schema === before.schema;
-  if (isSame && after.isFull === before.isFull) return { kind: "unchanged", mapping: before };
+  if (isSame && after.bindings === before.bindings && after.isFull === before.isFull)
+    return { kind: "unchanged", mapping: before };
   return { kind: "changed", mapping: { ...after, version: before.version + 1 } };
 }
 
@@ -229,7 +263,7 @@ type MergedMapping =
 function mergeValue(mapping: TableMapping, type: SourceType, draft: Draft, hasExtra: boolean): MergedMapping {
   let start = mapping;
   if (hasExtra && mapping.own.extra === undefined) {
-    start = withOwnColumn(mapping, "extra", draft.freeName("_extra", mapping.schema.fields), "string", draft);
+    start = withOwnColumn(mapping, "extra", freeName("_extra", mapping.schema.fields), "string", draft);
   }
   if (type.kind === "nothing") return { kind: "ok", mapping: start };
   if (type.kind !== "struct") return mergeOwnColumn(start, "value", "value", type, draft);
@@ -255,9 +289,9 @@ function mergeOwnColumn(
   const field = mapping.schema.fields.find((each) => each.id === id);
   if (field === undefined) {
     const fieldId = draft.nextId();
-    const added = draft.assign(type, fieldId);
-    const freeName = draft.freeName(name, mapping.schema.fields);
-    const fields = [...mapping.schema.fields, { id: fieldId, name: freeName, required: false, type: added }];
+    const added = assignIds(type, fieldId, draft);
+    const freeOne = freeName(name, mapping.schema.fields);
+    const fields = [...mapping.schema.fields, { id: fieldId, name: freeOne, required: false, type: added }];
     const schema = { ...mapping.schema, fields };
     return { kind: "ok", mapping: { ...withSchema(mapping, schema, draft), own: { ...mapping.own, [role]: fieldId } } };
   }
@@ -289,7 +323,7 @@ function withSchema(mapping: TableMapping, type: IcebergType, draft: Draft): Tab
 /** Schemaless JSON never refuses: what fits no column has the extra column. */
 function evolveInferred(mapping: TableMapping, type: SourceType): Evolution {
   if (mapping.isFull) return { kind: "unchanged", mapping };
-  const draft = openDraft(mapping, inferredColumnsMax);
+  const draft = draftOf(mapping, { columnsMax: inferredColumnsMax });
   const merged = mergeType(mapping.schema, type, 0, draft);
   assert(merged.kind === "ok", "a lenient merge refuses nothing");
   const after = { ...withSchema(mapping, merged.type, draft), isFull: draft.isFull };

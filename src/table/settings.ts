@@ -10,13 +10,20 @@ export interface TableSettings {
   readonly create: boolean;
   /** Root of the table's files; null lets the catalog choose. */
   readonly location: string | null;
-  readonly value: { readonly decode: DecodeMode; readonly subject: string | null };
+  readonly value: {
+    readonly decode: DecodeMode;
+    readonly subject: string | null;
+    /** A field's new type that its column cannot take: a column beside it, or dead letters of the whole schema. */
+    readonly onTypeChange: "dead-letter" | "new-column";
+  };
   readonly key: { readonly decode: "schema-id" | "string" | "raw" };
   readonly headers: "list" | "none";
   /** Prefix of the metadata columns, "_kafka" by default: _kafka_partition, _kafka_offset, _kafka_timestamp, ... */
   readonly metadataPrefix: string;
   readonly metadataColumns: readonly MetadataColumn[];
   readonly partitionBy: readonly { readonly column: string; readonly transform: Transform }[];
+  /** Each data file's rows are sorted by these. */
+  readonly sortBy: readonly SortBy[];
   readonly commit: { readonly everyMs: number; readonly bytesMax: number };
   readonly errors: {
     /** "suspend" stops the table at the first bad record, "skip" counts and drops it, "dlq" keeps it in the dead-letter table. */
@@ -24,6 +31,16 @@ export interface TableSettings {
     readonly deadLetterTable: string;
   };
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
+  readonly maintain: {
+    /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
+    readonly rewrites: boolean;
+  };
+}
+
+export interface SortBy {
+  readonly column: string;
+  readonly direction: "asc" | "desc";
+  readonly nulls: "first" | "last";
 }
 
 /** "schema-id": Confluent's prefix names an Avro, JSON or Protobuf schema; "json": schemaless, columns are inferred. */

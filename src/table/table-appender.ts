@@ -6,13 +6,13 @@
  * Crash anywhere: the next attempt settles. What was uploaded and is named by nothing stays as an orphan.
  */
 import { type BackoffLimits, backoffDelayMs, sleep } from "../base/async.ts";
-import { OperationFailed } from "../base/errors.ts";
+import { assert, OperationFailed } from "../base/errors.ts";
 import type { Seq } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import type { RoundManifest } from "../metadata/events.ts";
 import type { PendingRound } from "../metadata/image.ts";
-import { type AppendPlan, planAppend, type RoundFile } from "./append-plan.ts";
+import { type AppendPlan, planAppend, type RoundPart, type SnapshotStep, snapshotGroups } from "./append-plan.ts";
 import type { Catalog, LoadedTable, TableName } from "./catalog.ts";
 import type { ExpirySettings } from "./expire.ts";
 import { type ManifestFile, writeManifestList } from "./iceberg/manifest-list.ts";
@@ -21,6 +21,8 @@ import type { Update } from "./iceberg/updates.ts";
 import { isConfirmed, type PlaceColumns, tracesOf } from "./live-files.ts";
 import type { MergeSettings } from "./manifest-merge.ts";
 import { ManifestMerger } from "./manifest-merger.ts";
+import type { RoundProof } from "./proof.ts";
+import { noProof, type ProofName, type ProofStore } from "./proof-store.ts";
 import { readRounds } from "./round-files.ts";
 import { type CommitMark, renderMark } from "./rounds.ts";
 import { accepted, type Ledger, settle } from "./settle.ts";
@@ -32,6 +34,8 @@ import { uniqueUri, type Warehouse } from "./warehouse.ts";
 export interface AppenderDeps {
   readonly catalog: Catalog;
   readonly warehouse: Warehouse;
+  /** Where what the rows must be is kept. */
+  readonly proofs: ProofStore;
   readonly runtime: Runtime;
   readonly logger: Logger;
   readonly limits: AppenderLimits;
@@ -58,8 +62,8 @@ export interface AppendRequest {
   readonly rounds: (since: Seq) => readonly PendingRound[];
   /** Manifests of all rounds that are pending: never deleted, whatever else names them. */
   readonly waiting: () => ReadonlySet<string>;
-  /** The round's manifest for this table; null: the round has no rows for it. */
-  readonly manifestOf: (round: PendingRound) => RoundManifest | null;
+  /** The round's manifests for this table; none: the round has nothing for it. */
+  readonly manifestsOf: (round: PendingRound) => readonly RoundManifest[];
   readonly markFor: (upTo: Seq) => Omit<CommitMark, "wrote">;
   /** A person takes the table as it is: commits even without rounds, to leave a new mark on whatever is there. */
   readonly accept: boolean;
@@ -68,6 +72,7 @@ export interface AppendRequest {
   /** Makes the table when it is missing; null: it must exist. */
   readonly creation: readonly Update[] | null;
   readonly expire: ExpirySettings;
+  readonly proof: ProofName;
 }
 
 export type AppendOutcome =
@@ -166,25 +171,31 @@ export class TableAppender {
     const { warehouse, runtime, limits } = this.#deps;
     const { metadata } = step.table;
     const reading = { warehouse, clock: runtime.clock, trustMs: limits.trustMs };
-    const read = await readRounds(step.rounds, request.manifestOf, metadata, reading);
+    const read = await readRounds(step.rounds, request.manifestsOf, metadata, reading);
     if (read.kind !== "files") return read;
-    const { files } = read;
+    const { parts } = read;
     const inherited = await manifestsOf(warehouse, currentSnapshot(metadata));
     const present = new Set(inherited.map((manifest) => manifest.path));
-    const twice = files.find((file) => present.has(file.path));
+    const twice = parts.flatMap(({ files }) => files).find((file) => present.has(file.path));
     // Settling said that it is not there: appending it again would double its rows (rule C9).
     if (twice !== undefined) return { kind: "diverged", reason: `main already holds ${twice.path} without our mark` };
-    const entries = files.flatMap((file) => file.entries);
-    const wrote = tracesOf(entries, request.columns);
-    // A commit without rows is recognised by the rows of the one before it.
-    const mark = { ...request.markFor(step.upTo), wrote: wrote.length > 0 ? wrote : (step.before?.wrote ?? []) };
-    const text = await this.#markText(mark, metadata);
-    const plan = await this.#plan(request, merger, metadata, { inherited, rounds: files, mark: text });
+    await this.#deps.proofs.advance(request.proof, {
+      before: step.before,
+      mark: request.markFor(step.upTo),
+      rounds: step.rounds.map(({ seq, ranges }) => ({
+        ranges,
+        proof: proofOf(parts.find((part) => part.seq === seq)),
+      })),
+      isAccepted: request.accept,
+    });
+    const steps = await this.#steps(request, metadata, { ...step, parts });
+    const plan = await this.#plan(request, merger, metadata, { inherited, steps });
     const outcome = await this.#deps.catalog.commit(request.table, plan.requirements, plan.updates);
     switch (outcome.kind) {
       case "committed":
         await this.#collect(request, metadata, plan);
-        return { kind: "appended", seq: mark.seq, snapshotId: plan.snapshotId, table: outcome.table };
+        await this.#deps.proofs.forget(request.proof, step.before?.seq ?? (0 as Seq));
+        return { kind: "appended", seq: step.upTo, snapshotId: plan.snapshotId, table: outcome.table };
       case "conflict":
         return { kind: "again", cause: outcome.detail };
       case "unknown":
@@ -198,32 +209,55 @@ export class TableAppender {
       plan.updates.flatMap((update) => (update.action === "remove-snapshots" ? update["snapshot-ids"] : [])),
     );
     if (expired.size === 0) return;
-    await this.#garbage.collect({ before, expired, current: plan.manifests, pending: request.waiting() });
+    await this.#garbage.collect({
+      before,
+      expired,
+      current: plan.snapshots.at(-1)?.manifests ?? [],
+      pending: request.waiting(),
+    });
+  }
+
+  /** One a snapshot, each with the mark of what is in the table with it. */
+  async #steps(
+    request: AppendRequest,
+    base: TableMetadata,
+    commit: { readonly parts: readonly RoundPart[]; readonly upTo: Seq; readonly before: CommitMark | null },
+  ): Promise<readonly SnapshotStep[]> {
+    const { random } = this.#deps.runtime;
+    const groups = snapshotGroups(commit.parts);
+    const steps: SnapshotStep[] = [];
+    let wrote = commit.before?.wrote ?? [];
+    for (const [index, group] of groups.entries()) {
+      const files = group.flatMap((part) => part.files);
+      const rows = files.flatMap((file) => file.entries).filter((entry) => entry.content === "data");
+      const traces = tracesOf(rows, request.columns);
+      if (traces.length > 0) wrote = traces; // A commit without rows is recognised by the rows of the one before it.
+      const upTo = index === groups.length - 1 ? commit.upTo : (group.at(-1) as RoundPart).seq;
+      const snapshotId = this.#snapshotId(base, steps);
+      const manifestList = uniqueUri(placesOf(base).metadata, `snap-${snapshotId}`, ".avro", random);
+      const mark = await this.#markText({ ...request.markFor(upTo), wrote }, base);
+      steps.push({ files, snapshotId, manifestList, mark });
+    }
+    return steps;
   }
 
   async #plan(
     request: AppendRequest,
     merger: ManifestMerger,
     base: TableMetadata,
-    parts: {
-      readonly inherited: readonly ManifestFile[];
-      readonly rounds: readonly RoundFile[];
-      readonly mark: string;
-    },
+    parts: { readonly inherited: readonly ManifestFile[]; readonly steps: readonly SnapshotStep[] },
   ): Promise<AppendPlan> {
     const { warehouse, runtime, engineVersion } = this.#deps;
-    const snapshotId = this.#snapshotId(base);
-    const manifestList = uniqueUri(placesOf(base).metadata, `snap-${snapshotId}`, ".avro", runtime.random);
-    const nowMs = runtime.clock.now();
+    const [first] = parts.steps;
+    assert(first !== undefined, "a commit has a snapshot");
+    const { snapshotId } = first;
+    const added = parts.steps.flatMap((step) => step.files);
     const commit = { snapshotId, sequenceNumber: base["last-sequence-number"] + 1 };
-    const inherited = await merger.merge(base, parts.inherited, parts.rounds, commit);
-    const what = { ...parts, inherited, snapshotId, manifestList, engineVersion, nowMs, expire: request.expire };
-    const plan = planAppend({ base, ...what });
-    const { parentId: parentSnapshotId, sequenceNumber, manifests } = plan;
-    await warehouse.create(
-      manifestList,
-      writeManifestList({ snapshotId, parentSnapshotId, sequenceNumber, manifests }),
-    );
+    const inherited = await merger.merge(base, parts.inherited, added, commit);
+    const nowMs = runtime.clock.now();
+    const plan = planAppend({ base, inherited, steps: parts.steps, engineVersion, nowMs, expire: request.expire });
+    for (const { parentId: parentSnapshotId, manifestList, ...snapshot } of plan.snapshots)
+      await warehouse.create(manifestList, writeManifestList({ ...snapshot, parentSnapshotId }));
     return plan;
   }
 
@@ -237,14 +271,23 @@ export class TableAppender {
   }
 
   /** Rule E1: positive, random, and not taken. */
-  #snapshotId(base: TableMetadata): bigint {
+  #snapshotId(base: TableMetadata, planned: readonly SnapshotStep[]): bigint {
     const bytes = new Uint8Array(8);
     for (;;) {
       this.#deps.runtime.random.fill(bytes);
       const id = new DataView(bytes.buffer).getBigInt64(0) & 0x7fff_ffff_ffff_ffffn;
-      if (id !== 0n && !base.snapshots.some((snapshot) => snapshot["snapshot-id"] === id)) return id;
+      const isTaken =
+        base.snapshots.some((snapshot) => snapshot["snapshot-id"] === id) ||
+        planned.some((step) => step.snapshotId === id);
+      if (id !== 0n && !isTaken) return id;
     }
   }
+}
+
+/** A round without rows for the table proves that it has none. */
+function proofOf(part: RoundPart | undefined): RoundProof | undefined {
+  const rows = part?.files.find(({ content }) => content === "data");
+  return rows === undefined ? noProof : rows.proof;
 }
 
 interface Again {

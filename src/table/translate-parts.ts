@@ -19,7 +19,7 @@ import { type MessagePath, type RecordPart, type SchemaText, sourceKey, type Tab
 import { avroSourceType } from "./schema-map-avro.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
 import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
-import { nothing, type SourceType } from "./schema-map-types.ts";
+import { type Binding, nothing, type SourceType } from "./schema-map-types.ts";
 import type { TableSettings } from "./settings.ts";
 
 export type PutOutcome =
@@ -57,7 +57,6 @@ export function compileKey(context: PartContext): PartPut {
   const { decode } = context.settings.key;
   if (!context.settings.metadataColumns.includes("key")) return () => ok;
   if (decode === "schema-id") return compileById(context, "key", node, node === undefined ? [] : [node]);
-  assert(node !== undefined, "the key's column is there from the start");
   return compileWhole(node, decode);
 }
 
@@ -71,7 +70,6 @@ export function compileValue(context: PartContext): PartPut {
   switch (context.settings.value.decode) {
     case "raw":
     case "string":
-      assert(whole !== undefined, "the value's column is there from the start");
       return compileWhole(whole, context.settings.value.decode);
     case "json":
       return compileInferred(record, extra, mapping);
@@ -89,7 +87,9 @@ function nodeById(columns: Columns, id: number | undefined): ColumnNode | undefi
   return columns.root.fields.find((field) => field.node.id === id)?.node;
 }
 
-function compileWhole(node: ColumnNode, decode: "raw" | "string"): PartPut {
+/** The column is there from the start, unless somebody dropped it. */
+function compileWhole(node: ColumnNode | undefined, decode: "raw" | "string"): PartPut {
+  if (node === undefined) return () => ok;
   const leaf = node.leaves[0] as BytesLeaf;
   const put = decode === "raw" ? putRaw : putText;
   return (bytes) => {
@@ -123,7 +123,7 @@ function compileById(
   whole: ColumnNode | undefined,
   nodes: readonly ColumnNode[],
 ): PartPut {
-  const bound = makeBound(context.mapping.bindings);
+  const { bindings } = context.mapping;
   const puts = new Map<number, PayloadPut>();
   return (bytes) => {
     if (bytes === null) {
@@ -139,7 +139,7 @@ function compileById(
       if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
       const text = context.texts.get(schemaId);
       if (text === undefined) return { kind: "no-text", schemaId };
-      put = compilePayload(text, { part, whole, nodes, bound, schemaId, sources: context.mapping.sources });
+      put = compilePayload(text, { part, whole, nodes, bindings, schemaId, sources: context.mapping.sources });
       puts.set(schemaId, put);
     }
     const message = put(bytes);
@@ -151,7 +151,7 @@ interface PayloadTarget {
   readonly part: RecordPart;
   readonly whole: ColumnNode | undefined;
   readonly nodes: readonly ColumnNode[];
-  readonly bound: Bound;
+  readonly bindings: readonly Binding[];
   readonly schemaId: number;
   readonly sources: TableMapping["sources"];
 }
@@ -167,6 +167,12 @@ function compilePayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
   }
 }
 
+/** Where this source's fields go. */
+function boundOf({ part, schemaId, sources, bindings }: PayloadTarget, message?: MessagePath): Bound {
+  const state = sources[sourceKey(part, schemaId, message)];
+  return makeBound(bindings, state === undefined || state.kind === "refused" ? [] : state.moved);
+}
+
 /** Records lie flat in the row, any other value in one column; a schema of nothing but null has neither. */
 function nodeFor(source: SourceType, target: PayloadTarget): ColumnNode | undefined {
   const record = target.nodes.find((node) => node.id === 0);
@@ -178,7 +184,8 @@ function compileAvroPayload(text: string, target: PayloadTarget): PayloadPut {
   const source = avroSourceType(type);
   const node = source.kind === "nothing" ? undefined : nodeFor(source, target);
   const absent = target.nodes.filter((other) => other !== node);
-  const put: AvroPut = node === undefined ? (cursor) => skipAvro(type, cursor) : compileAvro(type, node, target.bound);
+  const put: AvroPut =
+    node === undefined ? (cursor) => skipAvro(type, cursor) : compileAvro(type, node, boundOf(target));
   const cursor = new Cursor();
   return (bytes) => {
     cursor.reset(bytes, prefixBytes);
@@ -207,7 +214,7 @@ function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): Payl
       const state = sources[sourceKey(part, schemaId, path)];
       if (state === undefined) return path;
       if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
-      put = compileProtobufMessage(message, target);
+      put = compileProtobufMessage(message, target, boundOf(target, path));
       puts.set(key, put);
     }
     put(reader);
@@ -217,7 +224,7 @@ function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): Payl
 
 type ProtobufPut = (reader: ProtobufReader) => void;
 
-function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget): ProtobufPut {
+function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget, bound: Bound): ProtobufPut {
   const source = protobufSourceType(message);
   const node = source.kind === "nothing" ? undefined : nodeFor(source, target);
   const absent = target.nodes.filter((other) => other !== node);
@@ -228,7 +235,7 @@ function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget)
     };
   }
   assert(node.kind === "struct", "a message is a struct");
-  const put = compileProtobuf(message, node, target.bound);
+  const put = compileProtobuf(message, node, bound);
   return (reader) => {
     put(reader);
     putAllAbsent(absent);
@@ -258,7 +265,7 @@ function compileJsonPayload(text: string, target: PayloadTarget): PayloadPut {
     target.part === "value" ? target.nodes.find((other) => other.id !== 0 && other !== target.whole) : undefined;
   const put = compileJsonSchema(source, {
     node,
-    bound: target.bound,
+    bound: boundOf(target),
     extra: extra?.leaves[0] as BytesLeaf | undefined,
   });
   const absent = target.nodes.filter((other) => other !== node && other !== extra);

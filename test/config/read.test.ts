@@ -231,15 +231,17 @@ describe("tables", () => {
         table: "web_clicks",
         create: true,
         location: null,
-        value: { decode: "schema-id", subject: null },
+        value: { decode: "schema-id", subject: null, onTypeChange: "dead-letter" },
         key: { decode: "raw" },
         headers: "list",
         metadataPrefix: "_kafka",
         metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
         partitionBy: [],
+        sortBy: [],
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
         expire: { keepMs: 604_800_000, keepMin: 10 },
+        maintain: { rewrites: true },
       },
     ]);
   });
@@ -251,11 +253,11 @@ describe("tables", () => {
 topics:
   orders:
     table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c }
-    value: { decode: json, subject: orders }
+    value: { decode: json, subject: orders, on_type_change: new-column }
     key: { decode: string }
     headers: { as: none }
     columns: { metadata: { prefix: meta, include: [offset, headers] } }
-    layout: { partition_by: [day(ts), "bucket(16, id)", "truncate(4,name)", region, hour(meta_offset)] }
+    layout: { partition_by: [day(ts), "bucket(16, id)", "truncate(4,name)", region, hour(meta_offset)], sort_by: [id, name DESC, "ts desc nulls first"] }
     commit: { every: 5s, max_bytes: 1MiB }
     errors: { policy: dlq, dlq: { table: bad } }
     maintain: { expire: 1d, keep: 3 }
@@ -278,7 +280,7 @@ topics:
         table: "c",
         create: false,
         location: "s3://bucket/c",
-        value: { decode: "json", subject: "orders" },
+        value: { decode: "json", subject: "orders", onTypeChange: "new-column" },
         key: { decode: "string" },
         headers: "none",
         metadataPrefix: "meta",
@@ -290,9 +292,15 @@ topics:
           { column: "region", transform: "identity" },
           { column: "meta_offset", transform: "hour" },
         ],
+        sortBy: [
+          { column: "id", direction: "asc", nulls: "first" },
+          { column: "name", direction: "desc", nulls: "last" },
+          { column: "ts", direction: "desc", nulls: "first" },
+        ],
         commit: { everyMs: 5000, bytesMax: 1048576 },
         errors: { policy: "dlq", deadLetterTable: "bad" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
+        maintain: { rewrites: true },
       },
     ]);
   });

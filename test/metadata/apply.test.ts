@@ -350,6 +350,7 @@ describe("tables", () => {
       ranges: ranges.map(([partition, from, to]) => ({ partition, from: offset(from), to: offset(to), skips: 0 })),
       main,
       deadLetters: null,
+      deletes: null,
       ...change,
     } as const satisfies MetadataEvent;
   }

@@ -181,6 +181,7 @@ function replacement(table: TableState, random: SimRandom) {
     ranges: random.chance(0.9) ? ranges : ranges.slice(1),
     main: { location: "s3://b/again.avro", bytes: 10, rows: random.below(100) },
     deadLetters: null,
+    deletes: random.chance(0.3) ? { location: "s3://b/deletes.avro", bytes: 10, rows: random.below(100) } : null,
   };
 }
 
@@ -202,7 +203,8 @@ function tableEvent(random: SimRandom, image: ImageState): MetadataEvent | undef
       : [];
   });
   const main = random.chance(0.8) ? { location: "s3://b/m.avro", bytes: 10, rows: random.below(100) } : null;
-  const round = { lane, schemaId: 1, specId: 0, mappingVersion: 1, ranges, main, deadLetters: null };
+  const deletes = random.chance(0.3) ? { location: "s3://b/d.avro", bytes: 10, rows: random.below(100) } : null;
+  const round = { lane, schemaId: 1, specId: 0, mappingVersion: 1, ranges, main, deadLetters: null, deletes };
   return random.pick<MetadataEvent>([
     { kind: "add-table-round", table: table.id, generation: 1, ...round },
     { kind: "add-table-round", table: table.id, generation: 1, ...round },

@@ -20,7 +20,7 @@ function table(log: MemoryMetadataLog, generation: number, committedTo: number):
   log.apply([{ kind: "create-table", table: id, topicId, generation, catalog: "main", name }]);
   if (committedTo === 0) return;
   const ranges = [{ partition: 0, from: 0 as Offset, to: committedTo as Offset, skips: committedTo }];
-  const round = { schemaId: 0, specId: 0, mappingVersion: 0, main: null, deadLetters: null };
+  const round = { schemaId: 0, specId: 0, mappingVersion: 0, main: null, deadLetters: null, deletes: null };
   const added = log.apply([{ kind: "add-table-round", table: id, generation, lane: "live", ...round, ranges }]);
   if (added.kind === "refused") throw new Error(added.refusal.reason);
   log.apply([{ kind: "table-rounds-committed", table: id, upTo: added.seq, snapshotId: null }]);

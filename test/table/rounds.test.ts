@@ -22,6 +22,7 @@ function round(
     mappingVersion: 1,
     main: null,
     deadLetters: null,
+    deletes: null,
     seq: seq as Seq,
     nodeEpoch: 1 as NodeEpoch,
     ranges: ranges.map(([partition, from, to]) => ({ partition, from: offset(from), to: offset(to), skips: 0 })),

@@ -36,15 +36,17 @@ export function tableSettings(decode: DecodeMode, changes: Partial<TableSettings
     table: "orders",
     create: true,
     location: null,
-    value: { decode, subject: null },
+    value: { decode, subject: null, onTypeChange: "dead-letter" },
     key: { decode: "raw" },
     headers: "list",
     metadataPrefix: "_kafka",
     metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
     partitionBy: [],
+    sortBy: [],
     commit: { everyMs: 1000, bytesMax: 1024 },
     errors: { policy: "dlq", deadLetterTable: "orders_dlq" },
     expire: { keepMs: 0, keepMin: 1 },
+    maintain: { rewrites: true },
     ...changes,
   };
 }
