@@ -74,13 +74,26 @@ function cents(value: number): Cell {
 function recordBefore(n: number): { readonly value: object; readonly row: Row } {
   const items = Array.from({ length: n % 3 }, (_, at) => ({ a: n + at }));
   const value = {
-    ...{ id: n, name: `name ${n}`, old: `old ${n}`, price: n / 4, amount: unscaled(n * 10 + 1), code: n },
-    ...{ s: n % 5 === 0 ? null : { a: n }, l: items, m: { [`k${n}`]: { a: n / 2 } } },
+    id: n,
+    name: `name ${n}`,
+    old: `old ${n}`,
+    price: n / 4,
+    amount: unscaled(n * 10 + 1),
+    code: n,
+    s: n % 5 === 0 ? null : { a: n },
+    l: items,
+    m: { [`k${n}`]: { a: n / 2 } },
   };
   const row: Row = {
-    ...{ id: BigInt(n), customer: `name ${n}`, old: `old ${n}`, price: n / 4, amount: cents(n * 10 + 1) },
+    id: BigInt(n),
+    customer: `name ${n}`,
+    old: `old ${n}`,
+    price: n / 4,
+    amount: cents(n * 10 + 1),
     ...(n % 5 === 0 ? {} : { s: { a: BigInt(n) } }),
-    ...{ code: BigInt(n), l: items.map(({ a }) => ({ a: BigInt(a) })), m: new Map([[`k${n}`, { a: n / 2 }]]) },
+    code: BigInt(n),
+    l: items.map(({ a }) => ({ a: BigInt(a) })),
+    m: new Map([[`k${n}`, { a: n / 2 }]]),
   };
   return { value, row };
 }
@@ -90,12 +103,22 @@ function recordAfter(n: number): { readonly value: object; readonly row: Row } {
   const deep = n % 2 === 0 ? null : { x: `deep ${n}` };
   const items = Array.from({ length: n % 4 }, (_, at) => ({ a: id + at, b: at === 0 ? null : `item ${at}` }));
   const value = {
-    ...{ customer: `name ${n}`, id, price: n / 3, amount: unscaled(n * 1000 + 7), code: `code ${n}` },
-    ...{ added: n % 7 === 0 ? null : n * 1000, s: n % 5 === 0 ? null : { a: id, deep } },
-    ...{ l: items, m: { [`k${n}`]: { a: n / 3, b: n % 2 === 0 ? n : null } } },
+    customer: `name ${n}`,
+    id,
+    price: n / 3,
+    amount: unscaled(n * 1000 + 7),
+    code: `code ${n}`,
+    added: n % 7 === 0 ? null : n * 1000,
+    s: n % 5 === 0 ? null : { a: id, deep },
+    l: items,
+    m: { [`k${n}`]: { a: n / 3, b: n % 2 === 0 ? n : null } },
   };
   const row: Row = {
-    ...{ id: BigInt(id), customer: `name ${n}`, price: n / 3, amount: cents(n * 1000 + 7), code__2: `code ${n}` },
+    id: BigInt(id),
+    customer: `name ${n}`,
+    price: n / 3,
+    amount: cents(n * 1000 + 7),
+    code__2: `code ${n}`,
     ...(n % 7 === 0 ? {} : { added: { micros: BigInt(n * 1000) } }),
     ...(n % 5 === 0 ? {} : { s: { a: BigInt(id), ...(deep === null ? {} : { deep }) } }),
     l: items.map(({ a, b }) => ({ a: BigInt(a), b })),
