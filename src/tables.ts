@@ -7,11 +7,13 @@ import type { Config } from "./config.ts";
 import type { Core } from "./core.ts";
 import { compactorLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
+import type { ObjectStore } from "./object-store/object-store.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
 import { currentFiles } from "./table/current-files.ts";
+import { ProofStore } from "./table/proof-store.ts";
 import type { SchemaText } from "./table/schema-map.ts";
 import type { TableSettings } from "./table/settings.ts";
 import { tableName } from "./table/table-state.ts";
@@ -19,6 +21,7 @@ import { type CompactorMetrics, TableStuck } from "./table/table-worker.ts";
 import type { Translator } from "./table/translate.ts";
 import { PoolTranslator } from "./table/translate-pool.ts";
 import type { Warehouse } from "./table/warehouse.ts";
+import { openTableTools, type TableTools } from "./table-tools.ts";
 
 export interface TablesOptions {
   readonly config: Pick<Config, "catalogs" | "tables">;
@@ -26,6 +29,8 @@ export interface TablesOptions {
   readonly core: Core;
   readonly schemas: SchemaRegistry;
   readonly warehouse: Warehouse;
+  /** The cluster's own: it keeps what proves the tables. */
+  readonly store: ObjectStore;
   readonly runtime: Runtime;
   readonly logger: Logger;
   readonly metrics: CompactorMetrics;
@@ -42,6 +47,7 @@ export interface TablesOptions {
 export interface Tables extends AsyncDisposable, TableStateSurface {
   flush(topic: string): Promise<FlushOutcome>;
   status(): readonly TableStatus[];
+  readonly tools: TableTools;
   /** URIs of the data files of the table's current snapshot. */
   currentFiles(topic: string): Promise<readonly string[]>;
 }
@@ -65,12 +71,14 @@ export function openTables(options: TablesOptions): Tables {
           : { type: found.schemaType as SchemaText["type"], text: found.schema, references: found.resolved };
       },
     });
+  const proofs = new ProofStore(options.store);
   const compactor = openCompactor({
     metadata: core.metadata,
     log: core.log,
     translator,
     catalogs,
     warehouse: options.warehouse,
+    proofs,
     tables: config.tables,
     runtime,
     logger,
@@ -79,7 +87,9 @@ export function openTables(options: TablesOptions): Tables {
     version: options.version,
   });
   const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
+  const tools = openTableTools({ ...options, catalogs, compactor, proofs });
   return {
+    tools,
     flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),
     tableState: async (topic) =>
       byTopic.has(topic) ? { kind: "ok", detail: await compactor.report(topic) } : { kind: "no-table" },
@@ -94,6 +104,7 @@ export function openTables(options: TablesOptions): Tables {
       return await currentFiles(catalog, tableName(table, info.generation), options.warehouse);
     },
     async [Symbol.asyncDispose]() {
+      await tools[Symbol.asyncDispose]();
       await compactor[Symbol.asyncDispose]();
       await translator[Symbol.asyncDispose]();
     },

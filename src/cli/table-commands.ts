@@ -1,11 +1,13 @@
-/** inlet table list|status|flush|resume|connect, over the admin API. */
+/** inlet table list|status|flush|resume|connect|at|verify, over the admin API. */
 import type { Command } from "commander";
 import { Option } from "commander";
 import { callAdmin } from "./admin-api.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
 import { type Engine, engines, recipe } from "./recipes.ts";
+import { type AtOptions, atHelp, tableAt } from "./table-at.ts";
 import { type ResumeOptions, resumeHelp, resumeTable, tableStatus } from "./table-state.ts";
+import { verifyHelp, verifyTopic } from "./table-verify.ts";
 
 export function addTableCommands(program: Command, context: Context): void {
   const table = program
@@ -37,6 +39,19 @@ export function addTableCommands(program: Command, context: Context): void {
     .option("--catalog-uri <url>", "Iceberg REST catalog", "http://127.0.0.1:8181")
     .option("--warehouse <name>", "warehouse of the catalog", "main")
     .action((topic: string, options: ConnectOptions) => connect(context, topic, options));
+  table
+    .command("at <topic>")
+    .description("name the snapshot that first holds given records, for time travel by offset")
+    .option("--offset <places>", "partition:offset of records, joined by commas")
+    .option("--timestamp <time>", "all records up to this time")
+    .addHelpText("after", atHelp)
+    .action((topic: string, options: AtOptions) => tableAt(context, topic, options));
+  table
+    .command("verify <topic>")
+    .description("prove that the table holds what the topic's records were translated into: each row once, unchanged")
+    .option("--no-wait", "start it, or say how far it is, and leave")
+    .addHelpText("after", verifyHelp)
+    .action((topic: string, options: { readonly wait: boolean }) => verifyTopic(context, topic, options));
 }
 
 interface TableRow {

@@ -10,6 +10,7 @@ import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { TableInfo } from "../metadata/image.ts";
 import type { Catalog } from "./catalog.ts";
+import type { ProofStore } from "./proof-store.ts";
 import { type RoundLimits, RoundWriter } from "./round-writer.ts";
 import type { TableSettings } from "./settings.ts";
 import { type AppenderLimits, TableAppender } from "./table-appender.ts";
@@ -31,6 +32,7 @@ export interface CompactorOptions {
   /** By the name that TableSettings.catalog gives. Disposed of with the compactor. */
   readonly catalogs: ReadonlyMap<string, Catalog>;
   readonly warehouse: Warehouse;
+  readonly proofs: ProofStore;
   readonly tables: readonly TableSettings[];
   readonly runtime: Runtime;
   readonly logger: Logger;

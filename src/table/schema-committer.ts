@@ -337,7 +337,7 @@ export function hasDrifted(state: TableState | undefined, base: TableMetadata): 
 }
 
 /** The mapping over the table as it is now: columns that people added, renamed or dropped are theirs to decide. */
-function onBase(state: TableState, base: TableMetadata | undefined): TableMapping {
+export function onBase(state: TableState, base: TableMetadata | undefined): TableMapping {
   if (base === undefined || hasSchema(base, state.mapping.schema)) return state.mapping;
   return rebase(state.mapping, currentSchema(base), base["last-column-id"]);
 }

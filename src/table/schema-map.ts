@@ -11,6 +11,7 @@ import { assert, CorruptData } from "../base/errors.ts";
 import { protobufMessageAt } from "../registry/protobuf-schema.ts";
 import { parseAvroSchema } from "./decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "./iceberg/types.ts";
+import type { PlaceColumns } from "./live-files.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
@@ -145,6 +146,11 @@ function numbered(draft: Draft): IcebergType {
       ],
     },
   };
+}
+
+/** Every table has them: they are made first, and cannot be left out. */
+export function placeColumns({ own }: TableMapping): PlaceColumns {
+  return { offset: own.offset ?? -1, partition: own.partition ?? -1 };
 }
 
 /** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */

@@ -279,6 +279,7 @@ export class SimNode {
         core,
         schemas,
         warehouse,
+        store,
         runtime,
         logger,
         metrics: noMetrics,

@@ -14,6 +14,7 @@ import type { Catalog, TableName } from "../../src/table/catalog.ts";
 import { type Compactor, type CompactorLimits, openCompactor } from "../../src/table/compactor.ts";
 import { type ManifestEntry, readManifest } from "../../src/table/iceberg/manifest.ts";
 import { readManifestList } from "../../src/table/iceberg/manifest-list.ts";
+import { ProofStore } from "../../src/table/proof-store.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
 import { currentSchema } from "../../src/table/table-creation.ts";
@@ -143,6 +144,7 @@ export class Lake {
       translator: new InlineTranslator({ limits: roundLimits, schemaById: async () => undefined }),
       catalogs: new Map([["main", this.catalog()]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
+      proofs: new ProofStore(this.store),
       limits: { ...lakeLimits, ...limits },
       version: "0.0.0-test",
     });
