@@ -1,12 +1,16 @@
-/** inlet table list|flush|connect, over the admin API. */
+/** inlet table list|status|flush|resume|connect, over the admin API. */
 import type { Command } from "commander";
 import { Option } from "commander";
+import { callAdmin } from "./admin-api.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
 import { type Engine, engines, recipe } from "./recipes.ts";
+import { type ResumeOptions, resumeHelp, resumeTable, tableStatus } from "./table-state.ts";
 
 export function addTableCommands(program: Command, context: Context): void {
-  const table = program.command("table").description("list tables, commit them now, connect a query engine");
+  const table = program
+    .command("table")
+    .description("list tables, commit them now, resume them, connect a query engine");
   table
     .command("list")
     .description("list the tables of topics")
@@ -15,6 +19,17 @@ export function addTableCommands(program: Command, context: Context): void {
     .command("flush <topic>")
     .description("translate and commit what the topic holds now")
     .action((topic: string) => flush(context, topic));
+  table
+    .command("status <topic>")
+    .description("say how a table stands: state and reason, lag, rows, files, dead letters, snapshot")
+    .action((topic: string) => tableStatus(context, topic));
+  table
+    .command("resume <topic>")
+    .description("let a table that has paused go on")
+    .option("--accept", "the table is right as it is")
+    .option("--retranslate", "leave it alone and write a new one")
+    .addHelpText("after", resumeHelp)
+    .action((topic: string, options: ResumeOptions) => resumeTable(context, topic, options));
   table
     .command("connect <topic>")
     .description("print what to paste into a query engine")
@@ -66,30 +81,4 @@ async function connect(
 async function tablesOf(context: Context): Promise<readonly TableRow[]> {
   const { tables } = (await callAdmin(context, "GET", "/v1/tables")) as { readonly tables: readonly TableRow[] };
   return tables;
-}
-
-async function callAdmin(context: Context, method: string, path: string): Promise<unknown> {
-  const response = await fetch(`${context.admin}${path}`, { method, signal: context.signal }).catch(
-    (cause: unknown) => {
-      throw new CommandFailed(
-        `the admin API does not answer at ${context.admin}; is the broker running?`,
-        exitCodes.unreachable,
-        { cause },
-      );
-    },
-  );
-  const text = await response.text();
-  if (response.ok) return JSON.parse(text) as unknown;
-  const code = response.status === 404 ? exitCodes.missing : exitCodes.failed;
-  throw new CommandFailed(errorOf(text) ?? `the admin API answered ${response.status}`, code);
-}
-
-function errorOf(text: string): string | undefined {
-  try {
-    const { error } = JSON.parse(text) as { readonly error?: unknown };
-    return typeof error === "string" ? error : undefined;
-  } catch (cause) {
-    if (cause instanceof SyntaxError) return undefined;
-    throw cause;
-  }
 }

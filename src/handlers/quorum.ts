@@ -2,9 +2,11 @@
  * What tools ask a quorum of controllers. The metadata log is kept by a store that they do not see (metadata/cas-log.ts), so it
  * is shown as what it amounts to: a log that every registered node proposes to and has read.
  */
+
 import type { Clock } from "../base/runtime.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { brokers, type ClusterView, clusterIdText, controllerId } from "./cluster-view.ts";
+import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
 
 export interface QuorumOptions extends ClusterView {
@@ -89,7 +91,10 @@ function voterProblem(options: ClusterView, { clusterId, voterId }: VoterChange)
     return { errorCode: code("INCONSISTENT_CLUSTER_ID"), errorMessage: null };
   }
   if (voterId >= 0) return undefined;
-  return { errorCode: code("INVALID_REQUEST"), errorMessage: `Request included an invalid voter id: ${voterId}` };
+  return {
+    errorCode: code("INVALID_REQUEST"),
+    errorMessage: clipped(`Request included an invalid voter id: ${voterId}`),
+  };
 }
 
 function isVoter(options: ClusterView, voterId: number): boolean {
