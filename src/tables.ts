@@ -10,6 +10,7 @@ import type { TableInfo } from "./metadata/image.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
+import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
 import { currentFiles } from "./table/current-files.ts";
 import { ProofStore } from "./table/proof-store.ts";
@@ -43,7 +44,7 @@ export interface TablesOptions {
   readonly translator?: Translator;
 }
 
-export interface Tables extends AsyncDisposable {
+export interface Tables extends AsyncDisposable, TableStateSurface {
   flush(topic: string): Promise<FlushOutcome>;
   status(): readonly TableStatus[];
   readonly tools: TableTools;
@@ -90,6 +91,10 @@ export function openTables(options: TablesOptions): Tables {
   return {
     tools,
     flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),
+    tableState: async (topic) =>
+      byTopic.has(topic) ? { kind: "ok", detail: await compactor.report(topic) } : { kind: "no-table" },
+    resumeTable: async (topic, how) =>
+      byTopic.has(topic) ? await resume(compactor, topic, how) : { kind: "no-table" },
     status: () => [...compactor.tables()].map(({ topic, table }) => status(byTopic.get(topic) as TableSettings, table)),
     currentFiles: async (topic) => {
       const table = byTopic.get(topic);
@@ -117,6 +122,16 @@ async function flush(compactor: Compactor, topic: string): Promise<FlushOutcome>
         committedTo: Object.fromEntries(committedTo),
       },
     };
+  } catch (cause) {
+    if (cause instanceof TableStuck) return { kind: "refused", reason: cause.message };
+    throw cause;
+  }
+}
+
+async function resume(compactor: Compactor, topic: string, how: "accept" | "retranslate"): Promise<TableAnswer> {
+  try {
+    await compactor.resume(topic, how);
+    return { kind: "ok", detail: await compactor.report(topic) };
   } catch (cause) {
     if (cause instanceof TableStuck) return { kind: "refused", reason: cause.message };
     throw cause;

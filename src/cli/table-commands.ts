@@ -1,4 +1,4 @@
-/** inlet table list|flush|connect|at|verify, over the admin API. */
+/** inlet table list|status|flush|resume|connect|at|verify, over the admin API. */
 import type { Command } from "commander";
 import { Option } from "commander";
 import { callAdmin } from "./admin-api.ts";
@@ -6,10 +6,13 @@ import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
 import { type Engine, engines, recipe } from "./recipes.ts";
 import { type AtOptions, atHelp, tableAt } from "./table-at.ts";
+import { type ResumeOptions, resumeHelp, resumeTable, tableStatus } from "./table-state.ts";
 import { verifyHelp, verifyTopic } from "./table-verify.ts";
 
 export function addTableCommands(program: Command, context: Context): void {
-  const table = program.command("table").description("list tables, commit them now, connect a query engine");
+  const table = program
+    .command("table")
+    .description("list tables, commit them now, resume them, connect a query engine");
   table
     .command("list")
     .description("list the tables of topics")
@@ -18,6 +21,17 @@ export function addTableCommands(program: Command, context: Context): void {
     .command("flush <topic>")
     .description("translate and commit what the topic holds now")
     .action((topic: string) => flush(context, topic));
+  table
+    .command("status <topic>")
+    .description("say how a table stands: state and reason, lag, rows, files, dead letters, snapshot")
+    .action((topic: string) => tableStatus(context, topic));
+  table
+    .command("resume <topic>")
+    .description("let a table that has paused go on")
+    .option("--accept", "the table is right as it is")
+    .option("--retranslate", "leave it alone and write a new one")
+    .addHelpText("after", resumeHelp)
+    .action((topic: string, options: ResumeOptions) => resumeTable(context, topic, options));
   table
     .command("connect <topic>")
     .description("print what to paste into a query engine")

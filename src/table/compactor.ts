@@ -14,6 +14,7 @@ import type { ProofStore } from "./proof-store.ts";
 import { type RoundLimits, RoundWriter } from "./round-writer.ts";
 import type { TableSettings } from "./settings.ts";
 import { type AppenderLimits, TableAppender } from "./table-appender.ts";
+import type { TableReport } from "./table-report.ts";
 import {
   type CompactorMetrics,
   type FlushResult,
@@ -51,7 +52,9 @@ export type CompactorLimits = RoundLimits &
 export interface Compactor extends AsyncDisposable {
   /** Forces translation and commit of what is stable now. Throws TableStuck, with the reason, when it cannot. */
   flush(topic: string): Promise<FlushResult>;
+  /** Throws TableStuck, with the reason, when the table cannot go on. */
   resume(topic: string, how: "accept" | "retranslate"): Promise<void>;
+  report(topic: string): Promise<TableReport>;
   tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }>;
 }
 
@@ -89,6 +92,10 @@ class TopicCompactor implements Compactor {
 
   async resume(topic: string, how: "accept" | "retranslate"): Promise<void> {
     await this.#worker(topic).resume(how);
+  }
+
+  async report(topic: string): Promise<TableReport> {
+    return await this.#worker(topic).report();
   }
 
   *tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }> {

@@ -25,7 +25,15 @@ import {
   wantedLayout,
 } from "./layout.ts";
 import { ownColumnsMisfit, schemaMisfit } from "./schema-fit.ts";
-import { evolve, initialMapping, type MappingSource, rebase, type TableMapping } from "./schema-map.ts";
+import {
+  evolve,
+  initialMapping,
+  type MappingSource,
+  mappingRules,
+  rebase,
+  type TableMapping,
+  withoutRefusals,
+} from "./schema-map.ts";
 import type { TableSettings } from "./settings.ts";
 import { creationUpdates, currentSchema, deadLetterCreation, hasSchema } from "./table-creation.ts";
 import {
@@ -72,22 +80,31 @@ export class SchemaCommitter {
 
   /** The state to translate under; finishes what an earlier owner began. Creates the table once its columns are known. */
   ensure(signal: AbortSignal): Promise<SchemaOutcome> {
-    return this.#repeat(() => this.#ensure([], false), signal);
+    return this.#repeat(() => this.#ensure([]), signal);
   }
 
   /** The state over the table as others have left it: its columns, where its files go, its spec and order. */
   follow(signal: AbortSignal): Promise<SchemaOutcome> {
-    let isFirst = true;
+    return this.#lookOnce((state) => state, signal);
+  }
+
+  /** The same after a person's word: what was refused is asked about again. */
+  accept(signal: AbortSignal): Promise<SchemaOutcome> {
+    return this.#lookOnce(withoutRefusals, signal);
+  }
+
+  #lookOnce(change: (mapping: TableMapping) => TableMapping, signal: AbortSignal): Promise<SchemaOutcome> {
+    let look: typeof change | undefined = change;
     return this.#repeat(async () => {
-      const step = await this.#ensure([], isFirst);
-      isFirst = false;
+      const step = await this.#ensure([], look);
+      if (step.kind !== "again" || step.cause === progress) look = undefined;
       return step;
     }, signal);
   }
 
   /** The state whose mapping knows the sources. A source that cannot be mapped is known as refused. */
   evolve(sources: readonly MappingSource[], signal: AbortSignal): Promise<SchemaOutcome> {
-    return this.#repeat(() => this.#ensure(sources, false), signal);
+    return this.#repeat(() => this.#ensure(sources), signal);
   }
 
   async #repeat(turn: () => Promise<Step>, signal: AbortSignal): Promise<SchemaOutcome> {
@@ -110,18 +127,25 @@ export class SchemaCommitter {
     return { kind: "unavailable", cause };
   }
 
-  async #ensure(sources: readonly MappingSource[], mustLook: boolean): Promise<Step> {
+  async #ensure(sources: readonly MappingSource[], look?: (mapping: TableMapping) => TableMapping): Promise<Step> {
     const { settings } = this.#options;
     const state = tableStateOf(this.#table());
+    if ((state?.mapping.rules ?? 1) > mappingRules) {
+      return {
+        kind: "paused",
+        reason: `a later version of Inlet made the table, under mapping rules ${state?.mapping.rules}`,
+      };
+    }
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
     const isApplied = state?.layout?.key === layoutKey(settings);
-    if (state !== undefined && isApplied && !mustLook && sources.length === 0) return { kind: "ready", state };
+    if (state !== undefined && isApplied && look === undefined && sources.length === 0) return { kind: "ready", state };
     const base = state === undefined ? undefined : (await this.#load())?.metadata;
     if (state !== undefined && base === undefined) return { kind: "paused", reason: notInCatalog };
     const misfit = state === undefined || base === undefined ? undefined : misfitOf(state, base);
     if (misfit !== undefined) return { kind: "paused", reason: misfit };
-    const before = state === undefined ? initialMapping(settings) : onBase(state, base);
+    const known = state === undefined ? initialMapping(settings) : onBase(state, base);
+    const before = look === undefined ? known : look(known);
     const mapping = sources.reduce((grown, source) => evolve(grown, source, settings).mapping, before);
     const isSame = isApplied && !(base !== undefined && hasDrifted(state, base));
     if (state !== undefined && mapping === state.mapping && isSame) return { kind: "ready", state };
