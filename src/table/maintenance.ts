@@ -77,6 +77,7 @@ export class Maintenance implements AsyncDisposable {
 
   async #pass(table: MaintainedTable): Promise<RewriteReport> {
     const { topic } = table;
+    this.#options.metrics.tableMaintenanceFailures.add(0, { topic }); // It is there before it is wanted.
     const began = this.#options.clock.monotonic();
     const report = await table.rewriter.run(table.target, this.#stop.signal);
     this.#count(topic, report, (this.#options.clock.monotonic() - began) / 1000);
