@@ -49,6 +49,8 @@ export interface RoundCounts {
   readonly dropped: number;
   readonly files: number;
   readonly fileBytes: number;
+  /** Keys with records in several topic partitions of the round. */
+  readonly crossingKeys: number;
 }
 
 /** Why the round ended where it did. */
@@ -96,39 +98,65 @@ export class RoundWriter {
     if (ranges.length === 0) {
       return { ranges: [], main: null, deadLetters: null, deletes: null, counts: noCounts, stop };
     }
-    const { files, deadLetterFile } = await round.finish();
+    const { files, deadLetterFile, deleteFile, crossingKeys } = await round.finish();
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
+    const deletes = deleteFile === undefined ? [] : [deleteFile];
     const { schema } = state.mapping;
     const { places, deadLetterPlaces } = state;
     const unpartitioned: PartitionSpec = { "spec-id": 0, fields: [] };
     return {
       ranges: ranges.map(({ range, to, rows, deadLetters }) => tableRange({ ...range, to }, { rows, deadLetters })),
-      main: await this.#upload(files, schema, state.spec, places),
-      deadLetters: await this.#upload(letters, deadLetterSchema, unpartitioned, deadLetterPlaces),
-      deletes: null,
-      counts: countsOf(reading, [...files, ...letters]),
+      main: await this.#upload(files, { schema, spec: state.spec, places, equalityIds: null }),
+      deadLetters: await this.#upload(letters, {
+        schema: deadLetterSchema,
+        spec: unpartitioned,
+        places: deadLetterPlaces,
+        equalityIds: null,
+      }),
+      deletes: await this.#uploadDeletes(deletes, state),
+      counts: countsOf(reading, [...files, ...letters, ...deletes], crossingKeys),
       stop,
     };
+  }
+
+  /** Under a spec without fields, so that they reach the rows of every partition and of every spec (rule H2). */
+  async #uploadDeletes(files: readonly TranslatedFile[], state: TableState): Promise<RoundManifest | null> {
+    const { mapping, deleteSpec, places } = state;
+    if (files.length === 0) return null;
+    assert(mapping.rowKey !== undefined, "only a table with a key has deletes");
+    assert(deleteSpec !== undefined && deleteSpec !== null, "a table with a key was made with a spec for its deletes");
+    return await this.#upload(files, {
+      schema: mapping.schema,
+      spec: deleteSpec,
+      places,
+      equalityIds: mapping.rowKey.ids,
+    });
   }
 
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
-    schema: Schema,
-    spec: PartitionSpec,
-    places: Places | null,
+    of: {
+      readonly schema: Schema;
+      readonly spec: PartitionSpec;
+      readonly places: Places | null;
+      /** Of files of deletes: the key's columns. */
+      readonly equalityIds: readonly number[] | null;
+    },
   ): Promise<RoundManifest | null> {
+    const { schema, spec, places, equalityIds } = of;
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
     if (translated.length === 0) return null;
     assert(places !== null, "a table has its places before its first round");
     const { warehouse, random } = this.#deps;
     const entries = [];
     for (const { bytes, file, partition } of translated) {
-      const path = uniqueUri(places.data, "inlet", ".parquet", random);
+      const path = uniqueUri(places.data, equalityIds === null ? "inlet" : "inlet-deletes", ".parquet", random);
       await warehouse.create(path, bytes);
-      entries.push(addedFile({ ...file, partition, path }));
+      entries.push(addedFile({ ...file, partition, path }, equalityIds));
     }
-    const manifest = writeManifest({ schema, spec, content: "data", entries });
+    const content = equalityIds === null ? "data" : "deletes";
+    const manifest = writeManifest({ schema, spec, content, entries });
     const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);
     await warehouse.create(location, manifest);
     const rows = translated.reduce((sum, { file }) => sum + file.recordCount, 0);
@@ -197,6 +225,7 @@ class Reading {
         progress.deadLetters += added.deadLetters;
         this.dropped += added.dropped;
         this.#bytesLeft -= read.bytes;
+        if (added.isFull === true && Number.isFinite(this.#bytesLeft)) this.#bytesLeft = 0;
         return undefined;
       case "needs-schema":
         return added;
@@ -208,14 +237,15 @@ class Reading {
   }
 }
 
-const noCounts: RoundCounts = { rows: 0, deadLetters: 0, dropped: 0, files: 0, fileBytes: 0 };
+const noCounts: RoundCounts = { rows: 0, deadLetters: 0, dropped: 0, files: 0, fileBytes: 0, crossingKeys: 0 };
 
-function countsOf(reading: Reading, files: readonly TranslatedFile[]): RoundCounts {
+function countsOf(reading: Reading, files: readonly TranslatedFile[], crossingKeys: number): RoundCounts {
   return {
     rows: reading.progress.reduce((sum, { rows }) => sum + rows, 0),
     deadLetters: reading.progress.reduce((sum, { deadLetters }) => sum + deadLetters, 0),
     dropped: reading.dropped,
     files: files.length,
     fileBytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    crossingKeys,
   };
 }

@@ -15,15 +15,18 @@ import { deadLetterSchema } from "./dead-letters.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
 import { evolve, initialMapping, type MappingSource, rebase, type TableMapping } from "./schema-map.ts";
+import { rowKeyMismatch } from "./schema-map-keys.ts";
 import type { TableSettings } from "./settings.ts";
 import {
   creationUpdates,
   currentSchema,
   deadLetterCreation,
   defaultSpec,
+  deleteSpecUpdates,
   hasSchema,
   specFor,
   specUpdates,
+  unpartitionedSpec,
 } from "./table-creation.ts";
 import { deadLetterName, encodeTableState, placesOf, type TableState, tableName, tableStateOf } from "./table-state.ts";
 
@@ -89,12 +92,16 @@ export class SchemaCommitter {
 
   async #ensure(sources: readonly MappingSource[]): Promise<Step> {
     const state = tableStateOf(this.#table());
+    const mismatch = state === undefined ? undefined : rowKeyMismatch(state.mapping, this.#options.settings.mode);
+    if (mismatch !== undefined) return { kind: "paused", reason: mismatch };
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
     if (state !== undefined && sources.length === 0) return { kind: "ready", state };
     const base = state === undefined ? undefined : (await this.#load())?.metadata;
     const before = state === undefined ? initialMapping(this.#options.settings) : onBase(state, base);
     const mapping = sources.reduce((grown, source) => evolve(grown, source, this.#options.settings).mapping, before);
+    const lost = rowKeyMismatch(mapping, this.#options.settings.mode);
+    if (lost !== undefined) return { kind: "paused", reason: lost };
     if (state !== undefined && mapping === state.mapping) return { kind: "ready", state };
     if (state !== undefined && base === undefined) return { kind: "paused", reason: "the table is not in its catalog" };
     return await this.#wish(state, base, mapping);
@@ -124,7 +131,9 @@ export class SchemaCommitter {
     if (!isOurs) return { kind: "paused", reason: "a table of this name exists, and it is not ours" };
     const spec = specFor(this.#options.settings, next.mapping.schema);
     if (spec.kind === "refused") return { kind: "paused", reason: spec.reason };
-    const specs = specUpdates(metadata, spec.spec);
+    const { rowKey } = next.mapping;
+    const deleteSpecs = rowKey === undefined ? [] : deleteSpecUpdates(metadata);
+    const specs = deleteSpecs.length > 0 ? deleteSpecs : specUpdates(metadata, spec.spec);
     if (hasSchema(metadata, next.mapping.schema)) {
       if (specs.length === 0) return await this.#done(state, next.mapping, metadata);
       return await this.#change(metadata, specs);
@@ -166,8 +175,11 @@ export class SchemaCommitter {
     if (state.tableUuid !== null) return { kind: "paused", reason: "the table is not in its catalog any more" };
     if (!settings.create) return { kind: "paused", reason: "there is no such table, and it is not to be created" };
     const { schema, lastColumnId } = mapping;
-    const updates = creationUpdates({ schema, lastColumnId, spec: state.spec, location: settings.location });
+    const hasKey = mapping.rowKey !== undefined;
+    const spec = hasKey ? { "spec-id": 0, fields: [] } : state.spec;
+    const updates = creationUpdates({ schema, lastColumnId, spec, location: settings.location, hasKey });
     const outcome = await catalog.create(this.#name(), updates);
+    if (outcome.kind === "created" && hasKey) return { kind: "again", cause: progress }; // Its own spec comes next.
     if (outcome.kind === "created") return await this.#done(state, mapping, outcome.table.metadata);
     return { kind: "again", cause: outcome.kind === "unknown" ? outcome.cause : "somebody else created the table" };
   }
@@ -183,6 +195,7 @@ export class SchemaCommitter {
       mapping: { ...mapping, schema },
       schemaId: schema["schema-id"],
       spec: defaultSpec(metadata),
+      ...(mapping.rowKey === undefined ? {} : { deleteSpec: unpartitionedSpec(metadata) ?? null }),
       places: placesOf(metadata),
       next: null,
     });

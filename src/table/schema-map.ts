@@ -13,6 +13,16 @@ import { parseAvroSchema } from "./decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "./iceberg/types.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
+import {
+  envelopeRow,
+  keyFields,
+  keyParent,
+  keyRefusal,
+  newRowKey,
+  type RowKey,
+  withRowKey,
+  withWholeKeys,
+} from "./schema-map-keys.ts";
 import { type Draft, mergeType, openDraft } from "./schema-map-merge.ts";
 import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
 import type { Binding, SourceType } from "./schema-map-types.ts";
@@ -29,6 +39,8 @@ export interface TableMapping {
   readonly bindings: readonly Binding[];
   /** What is known of schema ids, by sourceKey. */
   readonly sources: Readonly<Record<string, SourceState>>;
+  /** What identifies a row; undefined in a table that is only appended to. */
+  readonly rowKey?: RowKey | undefined;
   /** Inferred columns reached their bound: what is new goes to the extra column. */
   readonly isFull: boolean;
 }
@@ -104,15 +116,17 @@ export function initialMapping(settings: TableSettings): TableMapping {
   if (decode === "raw") add("value", "value", "binary", false);
   if (decode === "string") add("value", "value", "string", false);
   if (decode === "json") add("extra", "_extra", "string", false);
-  return {
+  const rowKey = newRowKey(settings.mode);
+  return withRowKey({
     version: 1,
     schema: { type: "struct", "schema-id": 0, fields },
     lastColumnId: draft.lastColumnId,
     own,
     bindings: draft.bindings,
     sources: {},
+    ...(rowKey === undefined ? {} : { rowKey }),
     isFull: false,
-  };
+  });
 }
 
 /** Stands for the headers' type until its ids are given, which must come after the column's own. */
@@ -135,7 +149,7 @@ function numbered(draft: Draft): IcebergType {
 
 /** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */
 export function evolve(mapping: TableMapping, source: MappingSource, settings: TableSettings): Evolution {
-  if (source.kind === "inferred") return evolveInferred(mapping, source.type);
+  if (source.kind === "inferred") return evolveInferred(mapping, withWholeKeys(source.type, settings.mode));
   if (source.kind === "missing") return refuse(mapping, source, "the registry has no such schema");
   const known = mapping.sources[sourceKey(source.part, source.schemaId)];
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
@@ -180,11 +194,15 @@ function evolveTyped(
   settings: TableSettings,
 ): Evolution {
   const key = sourceKey(source.part, source.schemaId, source.message);
+  const row = rowOf(source, type, settings);
+  if (row.kind === "refused") return refuse(mapping, source, row.reason);
+  const refusal = keyRefusal(mapping, source.part, row.type, settings.mode);
+  if (refusal !== undefined) return refuse(mapping, source, refusal);
   const draft = openDraft(mapping);
   const merged =
     source.part === "key"
-      ? mergeKey(mapping, type, draft, settings)
-      : mergeValue(mapping, type, draft, source.schema.type === "JSON");
+      ? mergeKey(mapping, row.type, draft, settings)
+      : mergeValue(mapping, row.type, draft, source.schema.type === "JSON");
   if (merged.kind === "refused") return refuse(mapping, source, merged.reason);
   const sources = { ...mapping.sources, [key]: { kind: sourceKinds[source.schema.type] } };
   return finish(mapping, { ...merged.mapping, sources }, mapping.sources[key] !== undefined);
@@ -205,6 +223,21 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
   };
 }
 
+type RowType =
+  | { readonly kind: "ok"; readonly type: SourceType }
+  | { readonly kind: "refused"; readonly reason: string };
+
+/** What becomes columns of a source: the row inside its envelope, when values have one. */
+function rowOf(source: SchemaIdSource, type: SourceType, { mode }: TableSettings): RowType {
+  if (source.part === "key" || mode.envelope !== "debezium") return { kind: "ok", type };
+  if (source.schema.type !== "AVRO")
+    return { kind: "refused", reason: "envelopes are read in Avro and in JSON without a schema id" };
+  const row = envelopeRow(type);
+  return row === undefined
+    ? { kind: "refused", reason: "the schema is no Debezium envelope with op and after" }
+    : { kind: "ok", type: row };
+}
+
 function refuse(
   mapping: TableMapping,
   source: { readonly part: RecordPart; readonly schemaId: number; readonly message?: MessagePath | undefined },
@@ -218,7 +251,7 @@ function refuse(
 function finish(before: TableMapping, after: TableMapping, isKnown: boolean): Evolution {
   const isSame = isKnown && after.lastColumnId === before.lastColumnId && after.schema === before.schema;
   if (isSame && after.isFull === before.isFull) return { kind: "unchanged", mapping: before };
-  return { kind: "changed", mapping: { ...after, version: before.version + 1 } };
+  return { kind: "changed", mapping: withRowKey({ ...after, version: before.version + 1 }) };
 }
 
 type MergedMapping =
@@ -240,6 +273,11 @@ function mergeValue(mapping: TableMapping, type: SourceType, draft: Draft, hasEx
 
 function mergeKey(mapping: TableMapping, type: SourceType, draft: Draft, settings: TableSettings): MergedMapping {
   if (type.kind === "nothing" || !settings.metadataColumns.includes("key")) return { kind: "ok", mapping };
+  if (mapping.rowKey?.part === "key" && type.kind === "struct") {
+    const flat = { kind: "struct", fields: keyFields(type, settings) } as const;
+    const merged = mergeType(mapping.schema, flat, keyParent, draft);
+    return merged.kind === "refused" ? merged : { kind: "ok", mapping: withSchema(mapping, merged.type, draft) };
+  }
   return mergeOwnColumn(mapping, "key", `${settings.metadataPrefix}_key`, type, draft);
 }
 

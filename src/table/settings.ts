@@ -17,6 +17,7 @@ export interface TableSettings {
   readonly metadataPrefix: string;
   readonly metadataColumns: readonly MetadataColumn[];
   readonly partitionBy: readonly { readonly column: string; readonly transform: Transform }[];
+  readonly mode: WriteMode;
   readonly commit: { readonly everyMs: number; readonly bytesMax: number };
   readonly errors: {
     /** "suspend" stops the table at the first bad record, "skip" counts and drops it, "dlq" keeps it in the dead-letter table. */
@@ -24,6 +25,20 @@ export interface TableSettings {
     readonly deadLetterTable: string;
   };
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
+}
+
+/** What a record does to the table's rows. */
+export interface WriteMode {
+  /** "append": adds a row. "upsert": replaces the row of its key. "cdc": does what its envelope says. */
+  readonly write: "append" | "upsert" | "cdc";
+  /** Columns of the value that identify a row; none: the Kafka key does. Without meaning in append. */
+  readonly key: readonly string[];
+  /** "debezium": op, before and after. "op-field": a field of the value says what becomes of its row. */
+  readonly envelope: "none" | "debezium" | "op-field";
+  /** Name of that field. */
+  readonly opField: string;
+  /** Of a record without a value. */
+  readonly tombstone: "delete" | "ignore";
 }
 
 /** "schema-id": Confluent's prefix names an Avro, JSON or Protobuf schema; "json": schemaless, columns are inferred. */

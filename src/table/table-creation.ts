@@ -12,6 +12,8 @@ export function creationUpdates(options: {
   readonly lastColumnId: number;
   readonly spec: PartitionSpec;
   readonly location: string | null;
+  /** Its rows change. */
+  readonly hasKey?: boolean;
 }): readonly Update[] {
   return [
     { action: "add-schema", schema: options.schema, "last-column-id": options.lastColumnId },
@@ -29,10 +31,19 @@ export function creationUpdates(options: {
         // A commit writes the metadata anew: without these, a table's directory grows by a file a commit for ever.
         "write.metadata.delete-after-commit.enabled": "true",
         "write.metadata.previous-versions-max": "100",
+        // Engines that change rows of such a table do as we do: they leave files alone and write deletes beside them.
+        ...(options.hasKey === true ? mergeOnRead : {}),
       },
     },
   ];
 }
+
+const mergeOnRead = {
+  "write.upsert.enabled": "true",
+  "write.delete.mode": "merge-on-read",
+  "write.update.mode": "merge-on-read",
+  "write.merge.mode": "merge-on-read",
+};
 
 /** Columns that are not there yet (their schema has not been met) come later; what can never be is refused. */
 export function specFor(
@@ -51,6 +62,15 @@ export function specFor(
   return { kind: "ok", spec: { "spec-id": 0, fields } };
 }
 
+/**
+ * A table with a key is made without partitions and is given them right after, so that it has a spec for deletes that reach
+ * all of them; to one that was made otherwise the spec is added.
+ */
+export function deleteSpecUpdates(base: TableMetadata): readonly Update[] {
+  if (unpartitionedSpec(base) !== undefined) return [];
+  return [{ action: "add-spec", spec: { "spec-id": base["default-spec-id"] + 1, fields: [] } }];
+}
+
 /** Spec updates for a table whose columns have come to include more of what it is to be partitioned by. */
 export function specUpdates(base: TableMetadata, wanted: PartitionSpec): readonly Update[] {
   const present = base["partition-specs"].find((spec) => spec["spec-id"] === base["default-spec-id"]);
@@ -67,6 +87,11 @@ export function specUpdates(base: TableMetadata, wanted: PartitionSpec): readonl
     { action: "add-spec", spec: { "spec-id": base["default-spec-id"] + 1, fields } },
     { action: "set-default-spec", "spec-id": -1 },
   ];
+}
+
+/** The spec for deletes that reach every partition; undefined when the table has none. */
+export function unpartitionedSpec(metadata: TableMetadata): PartitionSpec | undefined {
+  return metadata["partition-specs"].find((spec) => spec.fields.length === 0);
 }
 
 export function deadLetterCreation(): readonly Update[] {

@@ -16,6 +16,8 @@ export interface TableState {
   readonly mapping: TableMapping;
   readonly schemaId: number;
   readonly spec: PartitionSpec;
+  /** Of delete files: a spec of the table without fields. Only tables with a key have one. */
+  readonly deleteSpec?: PartitionSpec | null;
   /** Where files go, so that a catalog's outage does not stop translation; null until the table was made. */
   readonly places: Places | null;
   readonly deadLetterPlaces: Places | null;

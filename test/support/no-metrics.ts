@@ -12,6 +12,7 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   tableFiles: nothing,
   tableFileBytes: nothing,
   tableInvalid: nothing,
+  tableCrossingKeys: nothing,
   tableCommits: nothing,
   tableCommitSeconds: nothing,
   tableState: nothing,
