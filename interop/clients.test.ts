@@ -12,7 +12,7 @@ import { CompressionTypes, Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type InletBroker, startInlet } from "../test/support/inlet-process.ts";
 import { kafkaTool } from "./kafka.ts";
-import { command, python } from "./tools.ts";
+import { aptInstall, command, python } from "./tools.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "inlet-clients-"));
 let broker: InletBroker;
@@ -25,10 +25,7 @@ beforeAll(async () => {
       string,
       unknown
     >;
-  if (!existsSync("/usr/bin/kcat"))
-    await command("apt-get", ["install", "-y", "-q", "kcat"]).catch(
-      async () => await command("sh", ["-c", "apt-get update -q && apt-get install -y -q kcat"]),
-    );
+  if (!existsSync("/usr/bin/kcat")) await aptInstall("kcat");
   broker = await startInlet({ directory });
 });
 

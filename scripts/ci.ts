@@ -30,6 +30,10 @@ const killCycles = (wal: "file" | "object" | "replicated", cycles: number): Step
   name: `kill -9, WAL ${wal}`,
   command: ["node", "test/crash/kill-cycles.ts", "--cycles", String(cycles), "--wal", wal, "--seed", freshSeed],
 });
+const jepsen = (workload: string): Step => ({
+  name: `jepsen, ${workload}`,
+  command: ["node", "test/jepsen/main.ts", "--workload", workload, "--seconds", "60", "--seed", freshSeed],
+});
 /** They judge by the time that things take, and take long: `npm run interop` runs them. */
 const othersOwnSuites = ["librdkafka-tests", "franz-go-tests"].flatMap((name) => [
   "--exclude",
@@ -43,6 +47,10 @@ const steps: readonly Step[] = [
   killCycles("file", 50),
   killCycles("object", 25),
   killCycles("replicated", 10),
+  jepsen("produce-consume"),
+  jepsen("transactions"),
+  jepsen("list-append"),
+  jepsen("consume-transform-produce"),
   { name: "crash images", command: ["node", "test/crash/wal-images.ts", "--images", "50000", "--seed", freshSeed] },
   { name: "kill points", command: ["node", "test/crash/kill-points.ts", "--points", "40", "--seed", freshSeed] },
   { name: "power loss", command: ["node", "test/crash/power-loss.ts", "--cycles", "20", "--seed", freshSeed] },

@@ -153,6 +153,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       metrics,
       version,
       catalogUrl: catalog.url,
+      warehouseRoot: warehouse.root,
     }),
   );
 

@@ -1,8 +1,9 @@
 /** Settings from flags, INLET_* variables, a YAML file and defaults, in that order of strength. The only reader of the environment. */
 import { existsSync, readFileSync } from "node:fs";
 import type { Settings } from "../schemas/config.ts";
+import { type CatalogSettings, catalogSettings } from "./config/catalogs.ts";
 import { fileShape, flagOf, settingRows, shapeOf, variableOf } from "./config/file-shape.ts";
-import { type CatalogSettings, catalogSettings, lakeShape, tableSettings, topicsShape } from "./config/lake.ts";
+import { lakeShape, tableSettings, topicsShape } from "./config/lake.ts";
 import { checkLake } from "./config/lake-checks.ts";
 import { ConfigRefused, didYouMean, type Origin, type Problem, sortProblems } from "./config/problem.ts";
 import { readShape } from "./config/read.ts";

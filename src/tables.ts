@@ -1,16 +1,14 @@
 /** The table side put together: catalogs by name, the translator's worker threads, and the compactor over them. */
-import { open as openRestCatalog, type RestCatalogSettings } from "../catalogs/rest.ts";
 import type { Settings } from "../schemas/config.ts";
 import type { Runtime } from "./base/runtime.ts";
 import type { Logger } from "./base/telemetry.ts";
-import type { CatalogSettings } from "./config/lake.ts";
+import { type CatalogDeps, openCatalog } from "./catalogs.ts";
 import type { Config } from "./config.ts";
 import type { Core } from "./core.ts";
 import { compactorLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
-import type { Catalog } from "./table/catalog.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
 import { currentFiles } from "./table/current-files.ts";
 import type { SchemaText } from "./table/schema-map.ts";
@@ -33,8 +31,10 @@ export interface TablesOptions {
   readonly version: string;
   /** Where the embedded catalog listens, without /v1. */
   readonly catalogUrl: string;
+  /** URI of this broker's own warehouse. */
+  readonly warehouseRoot: string;
   /** The simulation answers these without sockets, and translates in its own thread. */
-  readonly fetch?: NonNullable<Parameters<typeof openRestCatalog>[1]["fetch"]>;
+  readonly fetch?: NonNullable<CatalogDeps["fetch"]>;
   readonly translator?: Translator;
 }
 
@@ -47,7 +47,10 @@ export interface Tables extends AsyncDisposable {
 
 export function openTables(options: TablesOptions): Tables {
   const { config, settings, core, schemas, runtime, logger } = options;
-  const catalogs = new Map([...config.catalogs].map(([name, catalog]) => [name, openCatalog(name, catalog, options)]));
+  const catalogDeps = { ...options, embeddedUrl: options.catalogUrl };
+  const catalogs = new Map(
+    [...config.catalogs].map(([name, catalog]) => [name, openCatalog(name, catalog, catalogDeps)]),
+  );
   const translator =
     options.translator ??
     new PoolTranslator({
@@ -89,29 +92,6 @@ export function openTables(options: TablesOptions): Tables {
       await compactor[Symbol.asyncDispose]();
       await translator[Symbol.asyncDispose]();
     },
-  };
-}
-
-function openCatalog(name: string, catalog: CatalogSettings, options: TablesOptions): Catalog {
-  const { runtime, logger, settings, fetch } = options;
-  const limits = {
-    requestMsMax: settings.tableCatalogRequestMsMax,
-    responseBytesMax: settings.tableCatalogResponseBytesMax,
-  };
-  const deps = { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) };
-  return openRestCatalog(adapterSettings(name, catalog, options.catalogUrl), deps);
-}
-
-/** The embedded catalog is reached as any other is. Exported for its test. */
-export function adapterSettings(name: string, catalog: CatalogSettings, embeddedUrl: string): RestCatalogSettings {
-  if (catalog.type === "rest") return catalog;
-  return {
-    name,
-    uri: embeddedUrl,
-    warehouse: name,
-    auth: { kind: "none" },
-    accessDelegation: null,
-    properties: new Map(),
   };
 }
 

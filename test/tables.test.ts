@@ -1,6 +1,6 @@
 /** Proves: what the configuration says of a catalog reaches the adapter, and the embedded one is a REST catalog of our own. */
 import { expect, test } from "vitest";
-import { adapterSettings } from "../src/tables.ts";
+import { restSettings } from "../src/catalogs.ts";
 
 test("everything said of a REST catalog reaches its adapter", () => {
   const said = {
@@ -11,11 +11,11 @@ test("everything said of a REST catalog reaches its adapter", () => {
     accessDelegation: "vended-credentials",
     properties: new Map([["prefix", "p"]]),
   } as const;
-  expect(adapterSettings("main", { type: "rest", ...said }, "http://127.0.0.1:8181")).toMatchObject(said);
+  expect(restSettings("main", { type: "rest", ...said }, "http://127.0.0.1:8181")).toMatchObject(said);
 });
 
 test("the embedded catalog is asked where it listens, without credentials", () => {
-  expect(adapterSettings("lake", { type: "embedded" }, "http://127.0.0.1:8181")).toEqual({
+  expect(restSettings("lake", { type: "embedded" }, "http://127.0.0.1:8181")).toEqual({
     name: "lake",
     uri: "http://127.0.0.1:8181",
     warehouse: "lake",

@@ -385,3 +385,21 @@ export function bytesOf(views: readonly Uint8Array[]): number {
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
+
+/** The same bytes in fewer views: those that lie one after another in memory become one. */
+export function* joinNeighbours(views: Iterable<Uint8Array>): Iterable<Uint8Array> {
+  let joined: Uint8Array | undefined;
+  for (const view of views) {
+    if (
+      joined !== undefined &&
+      joined.buffer === view.buffer &&
+      joined.byteOffset + joined.length === view.byteOffset
+    ) {
+      joined = new Uint8Array(view.buffer, joined.byteOffset, joined.length + view.length);
+      continue;
+    }
+    if (joined !== undefined) yield joined;
+    joined = view;
+  }
+  if (joined !== undefined) yield joined;
+}

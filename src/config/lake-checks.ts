@@ -1,6 +1,7 @@
 /** What must hold between catalogs, topics and tables. Pure: settings in, problems out. */
 import type { TableSettings } from "../table/settings.ts";
-import type { CatalogSettings } from "./lake.ts";
+import { catalogProblems } from "./catalog-checks.ts";
+import type { CatalogSettings } from "./catalogs.ts";
 import { modeProblems } from "./mode-checks.ts";
 import { didYouMean, originText, type Problem } from "./problem.ts";
 import { locate, type Tree } from "./tree.ts";
@@ -38,21 +39,9 @@ class Checker {
 
   checkCatalog(name: string, catalog: CatalogSettings): void {
     const path = ["lake", "catalogs", name];
-    if (catalog.type !== "rest") return;
-    if (catalog.uri !== "" && !isHttpUrl(catalog.uri))
-      this.report([...path, "uri"], `lake.catalogs.${name}.uri must be an http or https URL`, "write http://host:8181");
-    const auth = this.#has([...path, "auth", "oauth2"]);
-    if (auth && this.#has([...path, "auth", "token"]))
-      this.report([...path, "auth"], `lake.catalogs.${name}.auth has both a token and oauth2`, "keep one of them");
-    else if (
-      auth &&
-      (catalog.auth.kind !== "oauth2" || catalog.auth.clientSecret === "" || !isHttpUrl(catalog.auth.tokenUri))
-    )
-      this.report(
-        [...path, "auth", "oauth2"],
-        `lake.catalogs.${name}.auth.oauth2 needs token_uri (an http or https URL), client_id and client_secret`,
-        "say all three, the secret best as ${env:NAME} or ${file:/path}",
-      );
+    const isSaid = (below: readonly string[]): boolean => this.#has([...path, ...below]);
+    for (const problem of catalogProblems(name, catalog, isSaid))
+      this.report([...path, ...problem.path], problem.message, problem.fix);
   }
 
   checkTopic(table: TableSettings): void {
@@ -132,8 +121,4 @@ class Checker {
   report(path: readonly string[], message: string, fix: string): void {
     this.problems.push({ origin: locate(this.#tree, path), message, fix });
   }
-}
-
-function isHttpUrl(text: string): boolean {
-  return /^https?:\/\/[^/]/.test(text);
 }

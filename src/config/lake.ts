@@ -1,7 +1,6 @@
 /** The blocks `lake.catalogs` and `topics`: their shapes, and what becomes of them. */
-import type { RestCatalogSettings } from "../../catalogs/rest.ts";
-import type { RestAuth } from "../../catalogs/rest-auth.ts";
 import type { MetadataColumn, TableSettings } from "../table/settings.ts";
+import { catalogShape } from "./catalogs.ts";
 import { parsePartitionField, partitionPattern, showPartitionField } from "./partition-field.ts";
 import {
   boolean,
@@ -16,38 +15,7 @@ import {
   record,
   text,
   type ValueOf,
-  variant,
 } from "./shape.ts";
-
-const catalogShape = variant("An Iceberg catalog.", {
-  rest: object(
-    "A catalog that speaks the Iceberg REST protocol.",
-    {
-      uri: text({ doc: "Base URL of the catalog, without /v1." }),
-      warehouse: optionalText({ doc: "Warehouse to ask the catalog for; null lets it choose." }),
-      auth: object("Who we are to the catalog. Neither: no authentication.", {
-        token: optionalText({ isSecret: true, doc: "A bearer token." }),
-        oauth2: object("OAuth 2 client credentials.", {
-          token_uri: text({ default: "", doc: "Token endpoint of the authorization server." }),
-          client_id: text({ default: "", doc: "Id of the client." }),
-          client_secret: text({ default: "", isSecret: true, doc: "Secret of the client." }),
-          scope: text({ default: "catalog", doc: "Scope to ask for." }),
-        }),
-      }),
-      access_delegation: oneOf(["none", "vended-credentials", "remote-signing"], {
-        default: "none",
-        doc: "How the catalog is asked to let us reach the files; none: with our own credentials.",
-      }),
-      properties: record(
-        "Properties of the client: prefix, header.<name> and the like.",
-        "property",
-        text({ default: "", doc: "Value of the property." }),
-      ),
-    },
-    ["sigv4"],
-  ),
-  embedded: object("The catalog inside this broker.", {}),
-});
 
 const metadataColumns = ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"] as const;
 
@@ -72,6 +40,10 @@ const topicShape = object(
           doc: "schema-id reads Confluent's prefix (Avro, JSON Schema, Protobuf), json infers columns, string and raw make one column.",
         }),
         subject: optionalText({ doc: "Subject of the Schema Registry; null is <topic>-value." }),
+        on_type_change: oneOf(["dead-letter", "new-column"], {
+          default: "dead-letter",
+          doc: "What becomes of a field whose new type its column cannot take: dead-letter refuses records of that schema, new-column gives the field a second column, <name>__2.",
+        }),
       },
       ["message", "layout", "on_unknown_field"],
     ),
@@ -207,35 +179,6 @@ export const lakeShape = object("Where tables live.", {
 
 export const topicsShape = record("Topics that become tables.", "topic", topicShape);
 
-export type CatalogSettings = { readonly type: "embedded" } | ({ readonly type: "rest" } & RestCatalogSettings);
-
-export function catalogSettings(name: string, value: ValueOf<typeof catalogShape>): CatalogSettings {
-  if (value.type !== "rest") return { type: "embedded" };
-  return {
-    type: "rest",
-    name,
-    uri: value.uri.replace(/\/+$/, "").replace(/\/v1$/, ""),
-    warehouse: value.warehouse,
-    auth: authOf(value.auth),
-    accessDelegation: value.access_delegation === "none" ? null : value.access_delegation,
-    properties: value.properties,
-  };
-}
-
-type AuthValue = Extract<ValueOf<typeof catalogShape>, { readonly type: "rest" }>["auth"];
-
-function authOf({ token, oauth2 }: AuthValue): RestAuth {
-  if (token !== null) return { kind: "bearer", token };
-  if (oauth2.client_id === "") return { kind: "none" };
-  return {
-    kind: "oauth2",
-    tokenUri: oauth2.token_uri,
-    clientId: oauth2.client_id,
-    clientSecret: oauth2.client_secret,
-    scope: oauth2.scope,
-  };
-}
-
 export function tableSettings(
   topic: string,
   value: ValueOf<typeof topicShape>,
@@ -253,7 +196,11 @@ export function tableSettings(
     table: parts.at(-1) as string,
     create: value.table.create,
     location: value.table.location,
-    value: { decode: value.value.decode, subject: value.value.subject },
+    value: {
+      decode: value.value.decode,
+      subject: value.value.subject,
+      onTypeChange: value.value.on_type_change,
+    },
     key: { decode: value.key.decode },
     headers: value.headers.as,
     metadataPrefix: value.columns.metadata.prefix,
@@ -266,6 +213,7 @@ export function tableSettings(
       opField: value.mode.op_field,
       tombstone: value.mode.tombstone,
     },
+    sortBy: [],
     commit: { everyMs: value.commit.every, bytesMax: value.commit.max_bytes },
     errors: {
       policy: value.errors.policy,

@@ -27,10 +27,13 @@ import {
   requireRange,
   StoreFailed,
 } from "./object-store.ts";
+import { OpenFiles } from "./open-files.ts";
 
 const temporaryName = ".inlet-tmp";
 /** NAME_MAX of every file system in use. */
 const nameBytesMax = 255;
+/** Objects that are read in parts at a time: far fewer than a process may have open. */
+const openFilesMax = 64;
 
 interface LocalOptions {
   readonly directory: string;
@@ -53,11 +56,13 @@ class LocalObjectStore implements ObjectStore {
   readonly #runtime: Runtime;
   /** Replacing is compare, then rename: one at a time. */
   readonly #replacing = new Lane();
+  readonly #openFiles: OpenFiles;
 
   constructor(options: LocalOptions) {
     this.#root = options.directory;
     this.#disk = options.disk;
     this.#runtime = options.runtime;
+    this.#openFiles = new OpenFiles({ disk: options.disk, filesMax: openFilesMax });
     this.url = `file://${options.directory}`;
   }
 
@@ -97,12 +102,10 @@ class LocalObjectStore implements ObjectStore {
   async get(key: string, range?: ByteRange): Promise<Uint8Array> {
     return await attempt(`read ${key}`, "no", async () => {
       try {
-        await using file = await this.#disk.open(this.#path(key), "read");
-        const { start, end } = range ?? { start: 0, end: await file.size() };
-        // Not zeroed, as requireRange sees to it that all of it is read.
-        const bytes = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(0, end - start)).buffer);
-        requireRange(key, { start, end }, await file.read(bytes, start));
-        return bytes;
+        const path = this.#path(key);
+        if (range !== undefined) return await this.#openFiles.read(path, (file) => readRange(key, file, range));
+        await using file = await this.#disk.open(path, "read");
+        return await readRange(key, file, { start: 0, end: await file.size() });
       } catch (cause) {
         throw isAbsence(cause) ? new ObjectMissing(key) : cause;
       }
@@ -126,6 +129,7 @@ class LocalObjectStore implements ObjectStore {
       const paths = keys.map((key) => this.#path(key));
       for (const path of paths) {
         await unlessAbsent(this.#disk.remove(path));
+        await this.#openFiles.drop(path);
       }
       for (const directory of new Set(paths.map((path) => dirname(path)))) {
         await unlessAbsent(this.#disk.syncDirectory(directory));
@@ -148,6 +152,7 @@ class LocalObjectStore implements ObjectStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#replacing.close();
+    await this.#openFiles[Symbol.asyncDispose]();
   }
 
   /** Writes the body, durably, where nobody looks, and makes the directory that it will move to. */
@@ -172,6 +177,7 @@ class LocalObjectStore implements ObjectStore {
         etag = await this.#touch(staged.path);
       }
       await this.#disk.rename(staged.path, path);
+      await this.#openFiles.drop(path);
       await this.#disk.syncDirectory(dirname(path));
       return { etag };
     });
@@ -234,6 +240,13 @@ class LocalObjectStore implements ObjectStore {
       throw new StoreFailed(`no file can have the key ${JSON.stringify(key)}`, { happened: "no", retriable: false });
     return join(this.#root, key);
   }
+}
+
+async function readRange(key: string, file: DiskFile, { start, end }: ByteRange): Promise<Uint8Array> {
+  // Not zeroed, as requireRange sees to it that all of it is read.
+  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(0, end - start)).buffer);
+  requireRange(key, { start, end }, await file.read(bytes, start));
+  return bytes;
 }
 
 async function infoOf(key: string, file: DiskFile): Promise<ObjectInfo> {

@@ -10,6 +10,7 @@
  * unread. Whatever is not a request ends the connection, after the answers to what came before it.
  */
 import type { Duplex } from "node:stream";
+import { joinNeighbours } from "../base/bytes.ts";
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
@@ -389,7 +390,7 @@ export class Connection implements FrameReader {
         break;
       }
       if (reply.kind !== "views") continue;
-      for (const view of reply.views) socket.write(view);
+      for (const view of joinNeighbours(reply.views)) socket.write(view);
       if (reply.thenCloses === undefined) continue;
       this.#isDeaf = true;
       this.#close(reply.thenCloses, undefined);

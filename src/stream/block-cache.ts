@@ -10,11 +10,13 @@ import type { ObjectIo, ObjectRef } from "./object-io.ts";
 import type { Batch } from "./storage.ts";
 
 interface CachedBlock {
+  readonly stream: StreamId;
   readonly batches: readonly Batch[];
   readonly bytes: number;
 }
 
 interface Flight {
+  readonly stream: StreamId;
   readonly answer: Promise<readonly Batch[]>;
   readonly bytes: number;
   /** Nobody has asked for it yet. */
@@ -33,6 +35,8 @@ export class BlockCache {
   #bytes = 0;
   /** Of blocks that nobody has asked for, those on their way included. */
   #bytesAhead = 0;
+  /** The same by stream: who reads many streams side by side is ahead in all of them. */
+  readonly #aheadOf = new Map<StreamId, number>();
 
   constructor(options: {
     readonly io: ObjectIo;
@@ -75,8 +79,7 @@ export class BlockCache {
       const isNeighbour = last === undefined || last.position + last.bytes === block.position;
       if (!isNeighbour || requestBytes + block.bytes > this.#requestBytesMax) send();
       if (this.#isPresent(keyOf(object, block))) return;
-      if (isAhead && this.#bytesAhead + block.bytes > this.#bytesMax / 2) return;
-      if (isAhead) this.#bytesAhead += block.bytes;
+      if (isAhead && !this.#takeRoomAhead(stream, block.bytes)) return;
       request.push({ block, isAhead });
       requestBytes += block.bytes;
     };
@@ -94,12 +97,12 @@ export class BlockCache {
     const cached = this.#used.get(key) ?? this.#ahead.get(key);
     if (cached !== undefined) {
       this.#used.delete(key);
-      if (this.#ahead.delete(key)) this.#bytesAhead -= cached.bytes;
+      if (this.#ahead.delete(key)) this.#leaveRoomAhead(cached);
       this.#used.set(key, cached);
       return Promise.resolve(cached.batches);
     }
     const flight = this.#flights.get(key) as Flight;
-    if (flight.isAhead) this.#bytesAhead -= flight.bytes;
+    if (flight.isAhead) this.#leaveRoomAhead(flight);
     flight.isAhead = false;
     return flight.answer;
   }
@@ -121,16 +124,16 @@ export class BlockCache {
         .then(
           (batches) => {
             this.#flights.delete(key);
-            this.#keep(key, { batches, bytes }, flight.isAhead);
+            this.#keep(key, { stream, batches, bytes }, flight.isAhead);
             return batches;
           },
           (cause: unknown) => {
             this.#flights.delete(key);
-            if (flight.isAhead) this.#bytesAhead -= bytes;
+            if (flight.isAhead) this.#leaveRoomAhead(flight);
             throw cause;
           },
         );
-      const flight: Flight = { answer, bytes, isAhead };
+      const flight: Flight = { stream, answer, bytes, isAhead };
       answer.catch(() => undefined); // A block that was read ahead may have nobody waiting for it yet.
       this.#flights.set(key, flight);
     });
@@ -144,12 +147,42 @@ export class BlockCache {
   }
 
   #evict(blocks: Map<string, CachedBlock>): void {
-    for (const [oldest, { bytes }] of blocks) {
+    for (const [oldest, block] of blocks) {
       if (this.#bytes <= this.#bytesMax) return;
-      blocks.delete(oldest);
-      this.#bytes -= bytes;
-      if (blocks === this.#ahead) this.#bytesAhead -= bytes;
+      this.#drop(blocks, oldest, block);
     }
+  }
+
+  #drop(blocks: Map<string, CachedBlock>, key: string, block: CachedBlock): void {
+    blocks.delete(key);
+    this.#bytes -= block.bytes;
+    if (blocks === this.#ahead) this.#leaveRoomAhead(block);
+  }
+
+  /**
+   * Each stream may be ahead by an equal part of the room. What has waited longest gives way: whoever it was read for has most
+   * likely gone, as one who reads on takes it soon.
+   */
+  #takeRoomAhead(stream: StreamId, bytes: number): boolean {
+    const room = this.#bytesMax / 2;
+    const held = this.#aheadOf.get(stream);
+    const streams = this.#aheadOf.size + (held === undefined ? 1 : 0);
+    if ((held ?? 0) + bytes > room / streams) return false;
+    for (const [oldest, block] of this.#ahead) {
+      if (this.#bytesAhead + bytes <= room) break;
+      this.#drop(this.#ahead, oldest, block);
+    }
+    if (this.#bytesAhead + bytes > room) return false; // The rest is on its way.
+    this.#bytesAhead += bytes;
+    this.#aheadOf.set(stream, (this.#aheadOf.get(stream) ?? 0) + bytes);
+    return true;
+  }
+
+  #leaveRoomAhead({ stream, bytes }: Pick<CachedBlock, "stream" | "bytes">): void {
+    this.#bytesAhead -= bytes;
+    const left = (this.#aheadOf.get(stream) ?? 0) - bytes;
+    if (left > 0) this.#aheadOf.set(stream, left);
+    else this.#aheadOf.delete(stream);
   }
 }
 

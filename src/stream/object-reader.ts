@@ -123,6 +123,8 @@ export class ObjectReader {
     // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
     const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
     const answers = this.#blocks.blocks(object, stream, wanted, isAheadDue ? ahead : []);
+    // The next object is opened before its reader is there.
+    if (aheadBytes < aheadBytesMax / 2) this.#readAheadIn(stream, range.to, aheadBytesMax - aheadBytes);
     const batches: Batch[] = [];
     let bytes = 0;
     for (const answer of answers) {
@@ -144,6 +146,25 @@ export class ObjectReader {
     }
     const end = Math.min(range.to, request.to) as Offset; // Offsets up to here were looked at: a gap is behind the reader.
     return this.#result(stream, batches, isAllWanted ? end : undefined, aheadBytesMax);
+  }
+
+  /** Fetches the beginning of the range at this offset. A failure comes back to whoever reads there. */
+  #readAheadIn(stream: StreamId, from: Offset, bytesMax: number): void {
+    const range = this.#metadata.image.ranges(stream, from)[0];
+    if (range === undefined) return;
+    const object = this.#ref(range);
+    const fetch = async (): Promise<void> => {
+      const index = await this.#io.index(object);
+      const ahead: IndexedBlock[] = [];
+      let bytes = 0;
+      for (const block of index.blocks(stream, range.from)) {
+        if (block.from >= range.to || bytes >= bytesMax) break;
+        ahead.push(block);
+        bytes += block.bytes;
+      }
+      void this.#blocks.blocks(object, stream, [], ahead);
+    };
+    fetch().catch(() => undefined);
   }
 
   #result(stream: StreamId, batches: readonly Batch[], end: Offset | undefined, aheadBytes: number): ReadResult {

@@ -109,6 +109,12 @@ export class Columns {
     for (let at = 0; at < this.#repeated.length; at += 1) this.#rowStarts[at] = (this.#repeated[at] as Leaf).slots;
   }
 
+  /** As endRow, for rows that every leaf has got slots of. */
+  endRows(count: number): void {
+    this.#rows += count;
+    for (let at = 0; at < this.#repeated.length; at += 1) this.#rowStarts[at] = (this.#repeated[at] as Leaf).slots;
+  }
+
   /** Takes back what was written since the last endRow. */
   undoRow(): void {
     for (const leaf of this.leaves) if (leaf.maxRep === 0) leaf.cut(this.#rows);

@@ -172,34 +172,59 @@ export class Int64Leaf extends Levels {
 export class FloatLeaf extends Levels {
   readonly kind = "float";
   values = new Float32Array(slotsMin);
+  /** The same memory: a NaN keeps its payload only as bits. */
+  bits = new Int32Array(this.values.buffer);
 
   put(rep: number, value: number): void {
-    if (this.count === this.values.length) this.values = grown(this.values, this.count * 2);
+    if (this.count === this.values.length) this.#grow();
     this.values[this.count] = value;
     this.some(rep);
   }
+  putBits(rep: number, bits: number): void {
+    if (this.count === this.values.length) this.#grow();
+    this.bits[this.count] = bits;
+    this.some(rep);
+  }
   copy(from: FloatLeaf, index: number, rep: number): void {
-    this.put(rep, from.values[index] as number);
+    this.putBits(rep, from.bits[index] as number);
   }
   get bytes(): number {
     return this.count * 4 + this.slots;
+  }
+
+  #grow(): void {
+    this.values = grown(this.values, this.count * 2);
+    this.bits = new Int32Array(this.values.buffer);
   }
 }
 
 export class DoubleLeaf extends Levels {
   readonly kind = "double";
   values = new Float64Array(slotsMin);
+  /** The same memory in words, low word first: a NaN keeps its payload only as bits. */
+  bits = new Int32Array(this.values.buffer);
 
   put(rep: number, value: number): void {
-    if (this.count === this.values.length) this.values = grown(this.values, this.count * 2);
+    if (this.count === this.values.length) this.#grow();
     this.values[this.count] = value;
     this.some(rep);
   }
+  putBits(rep: number, low: number, high: number): void {
+    if (this.count === this.values.length) this.#grow();
+    this.bits[this.count * 2] = low;
+    this.bits[this.count * 2 + 1] = high;
+    this.some(rep);
+  }
   copy(from: DoubleLeaf, index: number, rep: number): void {
-    this.put(rep, from.values[index] as number);
+    this.putBits(rep, from.bits[index * 2] as number, from.bits[index * 2 + 1] as number);
   }
   get bytes(): number {
     return this.count * 8 + this.slots;
+  }
+
+  #grow(): void {
+    this.values = grown(this.values, this.count * 2);
+    this.bits = new Int32Array(this.values.buffer);
   }
 }
 

@@ -1,9 +1,9 @@
 /** Answers and errors in the words of the Iceberg REST specification: clients branch on `type` and on the status. */
 import { CorruptData } from "../base/errors.ts";
 import type { HttpErrorWords, HttpRequest, HttpResponse } from "../base/http.ts";
-import { MetadataFileMissing } from "./catalog-pointers.ts";
 import { BadRequest } from "./catalog-wire.ts";
 import { type JsonObject, parseJsonObject, renderJson } from "./iceberg/json.ts";
+import { MetadataFileMissing } from "./metadata-files.ts";
 
 export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): HttpResponse {
   return { status, headers: { "content-type": "application/json", ...headers }, body: renderJson(value) };

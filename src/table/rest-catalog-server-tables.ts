@@ -5,18 +5,12 @@ import type { HttpRequest, HttpResponse } from "../base/http.ts";
 import { type Uuid, uuidRandom } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
 import type { MetadataClient } from "../metadata/client.ts";
-import {
-  type CatalogPointers,
-  MetadataFileMissing,
-  type PointerAnswer,
-  type StoredTable,
-  type TableChange,
-  type TableKey,
-} from "./catalog-pointers.ts";
+import { type CatalogPointers, type PointerAnswer, type TableChange, type TableKey } from "./catalog-pointers.ts";
 import { BadRequest, identifierOf, objectOf, requirementsOf, stringAt, updatesOf } from "./catalog-wire.ts";
 import { applyCommit } from "./iceberg/apply-updates.ts";
 import type { Json, JsonObject } from "./iceberg/json.ts";
 import type { Snapshot, TableMetadata } from "./iceberg/metadata.ts";
+import { MetadataFileMissing, type StoredTable } from "./metadata-files.ts";
 import {
   alreadyExists,
   bodyOf,
@@ -30,7 +24,7 @@ import {
 } from "./rest-catalog-server-answers.ts";
 import { creationOf } from "./rest-catalog-server-create.ts";
 import { joined, namespaceOf, partsOf } from "./rest-catalog-server-namespaces.ts";
-import { withoutSlash } from "./warehouse.ts";
+import { newTablePlace, withoutSlash } from "./warehouse.ts";
 
 export interface TableHandlersOptions {
   readonly metadata: MetadataClient;
@@ -201,8 +195,7 @@ export class TableHandlers {
   /** A place of its own for every table, for ever: a renamed or recreated one must not share files with its namesake. */
   #place(table: TableKey, asked: Json | undefined, uuid: Uuid): string {
     if (typeof asked === "string" && asked !== "") return withoutSlash(asked);
-    const path = [...partsOf(table.namespace), `${table.name}-${uuid.slice(0, 8)}`].map(pathPart).join("/");
-    return `${withoutSlash(this.#options.root)}/${path}`;
+    return newTablePlace(this.#options.root, { namespace: partsOf(table.namespace), name: table.name }, uuid);
   }
 
   /** A table that is created by a commit may leave its place to the catalog. */
@@ -230,11 +223,6 @@ function tableName(name: string): string {
 
 function tableText(table: TableKey): string {
   return `${shown(table.namespace)}.${table.name}`;
-}
-
-/** Names become directories: what a URI or a file system would read as something else is replaced (rule K3). */
-function pathPart(name: string): string {
-  return name.replace(/[^A-Za-z0-9_.=-]/g, "_").replace(/^\.+/, "_");
 }
 
 async function readMetadata(pointers: CatalogPointers, location: string): Promise<StoredTable> {

@@ -30,7 +30,7 @@ function convert(type: AvroType, { above, budget }: Site): SourceType {
     case "null":
       return nothing;
     case "record": {
-      const fields = type.fields.map((field) => ({ name: field.name, type: convert(field.type, below) }));
+      const fields = type.fields.map((field) => ({ ...field, type: convert(field.type, below) }));
       return orNothing({ kind: "struct", fields });
     }
     case "array":

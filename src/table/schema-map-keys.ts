@@ -5,7 +5,7 @@
  */
 import type { NestedField, PrimitiveType, Schema } from "./iceberg/types.ts";
 import type { RecordPart, TableMapping } from "./schema-map.ts";
-import type { SourceField, SourceType } from "./schema-map-types.ts";
+import type { Binding, SourceField, SourceType } from "./schema-map-types.ts";
 import type { TableSettings, WriteMode } from "./settings.ts";
 
 export interface RowKey {
@@ -62,10 +62,18 @@ export function keyRefusal(
   if (part === "value") return valueKeyRefusal(type, mode);
   if (type.kind === "nothing") return "the key has no columns";
   const names = type.kind === "struct" ? type.fields.map(({ name }) => name) : [];
-  const known = mapping.bindings.filter((binding) => binding.parent === keyParent).map(({ name }) => name);
+  const known = mapping.bindings.filter(isKeyField).map(({ name }) => name);
   if (mapping.rowKey.ids.length > 0 && !isSameSet(names, known))
     return `the key has ${listed(names)}, rows are identified by ${listed(known)}`;
   return type.kind === "struct" ? firstRefusal(type.fields) : columnRefusal("the key", type);
+}
+
+/** A field of a new type may go to a new column, unless it tells rows apart. */
+export function movedKeyRefusal({ rowKey }: TableMapping, moved: readonly Binding[]): string | undefined {
+  const isKey = ({ parent, name }: Binding): boolean =>
+    parent === keyParent || (parent === 0 && rowKey?.columns.includes(name) === true);
+  const found = rowKey === undefined ? undefined : moved.find(isKey);
+  return found === undefined ? undefined : `key column ${found.name} cannot change its type`;
 }
 
 function valueKeyRefusal(type: SourceType, mode: WriteMode): string | undefined {
@@ -87,6 +95,10 @@ function columnRefusal(name: string, type: SourceType): string | undefined {
 
 function listed(fields: readonly string[]): string {
   return fields.length === 0 ? "no fields" : `the fields ${fields.join(", ")}`;
+}
+
+function isKeyField({ parent, variant }: Binding): boolean {
+  return parent === keyParent && variant === undefined;
 }
 
 function isSameSet(a: readonly string[], b: readonly string[]): boolean {
@@ -120,12 +132,16 @@ export function withRowKey(mapping: TableMapping): TableMapping {
 }
 
 function kafkaKeyIds({ own, bindings }: TableMapping): readonly (number | undefined)[] {
-  const flat = bindings.filter((binding) => binding.parent === keyParent).map(({ id }) => id);
+  const flat = bindings.filter(isKeyField).map(({ id }) => id);
   return flat.length > 0 || own.key === undefined ? flat : [own.key];
 }
 
 function valueKeyIds({ bindings }: TableMapping, columns: readonly string[]): readonly (number | undefined)[] {
-  return columns.map((name) => bindings.findLast((binding) => binding.parent === 0 && binding.name === name)?.id);
+  return columns.map(
+    (name) =>
+      bindings.findLast((binding) => binding.parent === 0 && binding.name === name && binding.variant === undefined)
+        ?.id,
+  );
 }
 
 function isIdentifying({ type }: NestedField): boolean {

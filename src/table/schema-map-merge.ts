@@ -1,7 +1,8 @@
 /** Merges a source's type into a table's: gives ids to what is new, widens what may widen, refuses the rest (rules G1-G7). */
 import { decimalShape } from "./iceberg/primitive.ts";
 import type { IcebergType, NestedField, PrimitiveType } from "./iceberg/types.ts";
-import { type Binding, isNothing, type SourceField, type SourceType } from "./schema-map-types.ts";
+import { type Draft, freeName } from "./schema-map-draft.ts";
+import { isNothing, type SourceField, type SourceType } from "./schema-map-types.ts";
 
 export type Merged<T extends IcebergType = IcebergType> =
   | { readonly kind: "ok"; readonly type: T }
@@ -10,117 +11,8 @@ export type Merged<T extends IcebergType = IcebergType> =
 /** The greatest field id that is not reserved (Iceberg spec, "Reserved Field IDs"; rule A13). */
 const fieldIdMax = 2_147_483_447;
 
-/** Ids and bindings that an evolution gives out. Nothing is kept of it when the evolution is refused. */
-export interface Draft {
-  readonly lastColumnId: number;
-  readonly bindings: readonly Binding[];
-  /** With a bound on columns, mismatches and what is too much are left out instead of refused. */
-  readonly isLenient: boolean;
-  /** Something was left out because of the bound. */
-  readonly isFull: boolean;
-  nextId(): number;
-  bound(parent: number, name: string): number | undefined;
-  bind(parent: number, name: string, id: number): void;
-  /** The type with ids; `parent` is the id of the field that has it. */
-  assign(type: SourceType, parent: number): IcebergType;
-  /** Whether a new column of the type stays within the bound; counts it if so. */
-  admits(type: SourceType): boolean;
-  freeName(name: string, siblings: readonly NestedField[], isTop?: boolean): string;
-}
-
-export function openDraft(
-  start: { readonly lastColumnId: number; readonly bindings: readonly Binding[] },
-  columnsMax?: number,
-): Draft {
-  let lastColumnId = start.lastColumnId;
-  let bindings = start.bindings;
-  let isFull = false;
-  let columns = start.bindings.length; // A binding is a column or the group that holds some: never fewer than columns.
-  const ids = new Map(bindings.map((binding) => [bindingKey(binding.parent, binding.name), binding.id]));
-  const draft: Draft = {
-    get lastColumnId() {
-      return lastColumnId;
-    },
-    get bindings() {
-      return bindings;
-    },
-    get isFull() {
-      return isFull;
-    },
-    isLenient: columnsMax !== undefined,
-    nextId() {
-      lastColumnId += 1;
-      return lastColumnId;
-    },
-    bound: (parent, name) => ids.get(bindingKey(parent, name)),
-    bind(parent, name, id) {
-      // A name whose column somebody dropped is bound anew (rule G7).
-      const others = ids.has(bindingKey(parent, name))
-        ? bindings.filter((binding) => binding.parent !== parent || binding.name !== name)
-        : bindings;
-      ids.set(bindingKey(parent, name), id);
-      bindings = [...others, { parent, name, id }];
-    },
-    assign: (type, parent) => assignIds(type, parent, draft),
-    admits(type) {
-      if (columnsMax === undefined) return true;
-      const more = columnsOf(type);
-      if (columns + more > columnsMax) isFull = true;
-      else columns += more;
-      return !isFull;
-    },
-    freeName,
-  };
-  return draft;
-}
-
-function bindingKey(parent: number, name: string): string {
-  return `${parent}/${name}`;
-}
-
-function columnsOf(type: SourceType): number {
-  switch (type.kind) {
-    case "struct":
-      return type.fields.reduce((sum, field) => sum + columnsOf(field.type), 1);
-    case "list":
-      return columnsOf(type.element);
-    case "map":
-      return columnsOf(type.value);
-    case "nothing":
-      return 0;
-    case "primitive":
-    case "json":
-      return 1;
-  }
-}
-
-/** Names that Iceberg gives to metadata columns: not for a table's own columns at the top. */
-const reservedNames = new Set([
-  "_file",
-  "_pos",
-  "_deleted",
-  "_spec_id",
-  "_partition",
-  "_row_id",
-  "_last_updated_sequence_number",
-  "_commit_snapshot_id",
-  "_change_type",
-  "_change_ordinal",
-]);
-
-/** The name itself, or with a number behind it: siblings that differ in case only are one column to half of the engines (rule A9). */
-function freeName(name: string, siblings: readonly NestedField[], isTop = true): string {
-  const taken = new Set(siblings.map((sibling) => sibling.name.toLowerCase()));
-  const wanted = name === "" ? "_empty" : name;
-  const isFree = (candidate: string): boolean =>
-    !taken.has(candidate.toLowerCase()) && !(isTop && reservedNames.has(candidate.toLowerCase()));
-  if (isFree(wanted)) return wanted;
-  let suffix = 2;
-  while (!isFree(`${wanted}_${suffix}`)) suffix += 1;
-  return `${wanted}_${suffix}`;
-}
-
-function assignIds(type: SourceType, parent: number, draft: Draft): IcebergType {
+/** The type with ids; `parent` is the id of the field that has it. */
+export function assignIds(type: SourceType, parent: number, draft: Draft): IcebergType {
   switch (type.kind) {
     case "primitive":
       return type.type;
@@ -211,24 +103,133 @@ function mergeFields(
   draft: Draft,
 ): MergedFields {
   let fields = existing;
+  const keys = new Set(sources.map(keyOf));
   for (const source of sources) {
     if (isNothing(source.type)) continue;
-    const key = source.key ?? source.name;
-    const id = draft.bound(parent, key);
-    const field = fields.find((each) => each.id === id);
-    if (field === undefined) {
-      if (!draft.admits(source.type)) continue;
-      const fieldId = draft.nextId();
-      if (fieldId > fieldIdMax) return { kind: "refused", reason: "the table has given out all field ids" };
-      draft.bind(parent, key, fieldId);
-      const name = draft.freeName(source.name, fields, parent === 0);
-      fields = [...fields, { id: fieldId, name, required: false, type: draft.assign(source.type, fieldId) }];
-      continue;
-    }
-    const merged = mergeType(field.type, source.type, field.id, draft);
-    if (merged.kind === "refused") return { kind: "refused", reason: `${source.name}: ${merged.reason}` };
-    if (merged.type === field.type) continue;
-    fields = fields.map((each) => (each === field ? { ...field, type: merged.type } : each));
+    const site: FieldSite = { parent, source, key: keyOf(source), siblings: keys, draft };
+    const merged = mergeField(fields, site);
+    if (merged.kind === "refused") return merged;
+    fields = merged.fields;
   }
   return { kind: "ok", fields };
+}
+
+interface FieldSite {
+  readonly parent: number;
+  readonly source: SourceField;
+  readonly key: string;
+  /** Keys of the struct's fields in this source. */
+  readonly siblings: ReadonlySet<string>;
+  readonly draft: Draft;
+}
+
+function keyOf(source: SourceField): string {
+  return source.key ?? source.name;
+}
+
+/** Into the column that the field has had, under whatever name; into one that people made for it; or into a new one. */
+function mergeField(present: readonly NestedField[], site: FieldSite): MergedFields {
+  const { parent, source, key, draft } = site;
+  const fields = draft.bound(parent, key) === undefined ? renamed(present, site) : present;
+  const id = draft.bound(parent, key);
+  const field = fields.find((each) => each.id === id);
+  if (field === undefined) {
+    const adopted = adopt(fields, site);
+    if (adopted !== undefined) return adopted;
+    if (id !== undefined) return { kind: "ok", fields }; // People dropped the column: its values have no place any more.
+    return addColumn(fields, site);
+  }
+  const merged = draft.attempt(() => mergeInto(field, site));
+  if (merged.kind === "ok") return { kind: "ok", fields: withType(fields, field, merged.type) };
+  if (draft.rules.onTypeChange !== "new-column") {
+    return { kind: "refused", reason: `${source.name}: ${merged.reason}` };
+  }
+  return addVariant(fields, site);
+}
+
+function mergeInto(field: NestedField, { source, draft }: FieldSite): Merged {
+  if (!draft.take(field.id))
+    return { kind: "refused", reason: `another field of the schema goes to ${field.name} too` };
+  return mergeType(field.type, source.type, field.id, draft);
+}
+
+function withType(fields: readonly NestedField[], field: NestedField, type: IcebergType): readonly NestedField[] {
+  return type === field.type ? fields : fields.map((each) => (each === field ? { ...field, type } : each));
+}
+
+/**
+ * A field that says how it was called before keeps that one's column, which takes the new name, unless people have named it
+ * otherwise. Both names stay bound: producers of the old schema go on for a while.
+ */
+function renamed(fields: readonly NestedField[], site: FieldSite): readonly NestedField[] {
+  const { parent, source, key, siblings, draft } = site;
+  for (const alias of source.aliases ?? []) {
+    const id = siblings.has(alias) ? undefined : draft.bound(parent, alias);
+    if (id === undefined) continue;
+    draft.bind(parent, key, id);
+    const others = fields.filter((each) => each.id !== id);
+    const name = freeName(source.name, others, parent === 0);
+    return fields.map((each) => (each.id === id && each.name === alias ? { ...each, name } : each));
+  }
+  return fields;
+}
+
+/** A column that people added by the field's very name, before its producers came, or after they had dropped the first one. */
+function adopt(fields: readonly NestedField[], site: FieldSite): MergedFields | undefined {
+  const { source, draft } = site;
+  const stray = draft.strayNamed(source.name, fields);
+  if (stray === undefined || (draft.isLenient && !isAlike(stray.type, source.type))) return undefined;
+  const merged = draft.attempt(() => mergeInto(stray, site));
+  if (merged.kind === "refused") return undefined;
+  bindAll(stray.id, site);
+  return { kind: "ok", fields: withType(fields, stray, merged.type) };
+}
+
+function isAlike(type: IcebergType, source: SourceType): boolean {
+  if (typeof type === "string") return source.kind === "primitive" && source.type === type;
+  return type.type === source.kind;
+}
+
+function addColumn(fields: readonly NestedField[], site: FieldSite): MergedFields {
+  const { parent, source, draft } = site;
+  if (!draft.admits(source.type)) return { kind: "ok", fields };
+  const id = draft.nextId();
+  if (id > fieldIdMax) return idsAreOut;
+  bindAll(id, site);
+  draft.take(id);
+  const name = freeName(source.name, fields, parent === 0);
+  return { kind: "ok", fields: [...fields, { id, name, required: false, type: assignIds(source.type, id, draft) }] };
+}
+
+const idsAreOut = { kind: "refused", reason: "the table has given out all field ids" } as const;
+
+/** Under its name and the names it went by, so that a producer of an older schema who comes later finds the column too. */
+function bindAll(id: number, { parent, source, key, siblings, draft }: FieldSite): void {
+  draft.bind(parent, key, id);
+  for (const alias of source.aliases ?? []) {
+    if (!siblings.has(alias) && draft.bound(parent, alias) === undefined) draft.bind(parent, alias, id);
+  }
+}
+
+/**
+ * The first further column of the field that takes the type, or a new one: amount__2, amount__3, ... Only this source's
+ * records go there: those of other schemas keep to the column that they fit.
+ */
+function addVariant(fields: readonly NestedField[], site: FieldSite): MergedFields {
+  const { parent, source, key, draft } = site;
+  const variants = draft.variants(parent, key);
+  for (const variant of variants) {
+    const field = fields.find((each) => each.id === variant.id);
+    const merged = field === undefined ? undefined : draft.attempt(() => mergeInto(field, site));
+    if (field === undefined || merged?.kind !== "ok") continue;
+    draft.move(variant);
+    return { kind: "ok", fields: withType(fields, field, merged.type) };
+  }
+  const id = draft.nextId();
+  if (id > fieldIdMax) return idsAreOut;
+  const variant = variants.length + 2;
+  draft.move({ parent, name: key, id, variant });
+  draft.take(id);
+  const name = freeName(`${source.name}__${variant}`, fields, parent === 0);
+  return { kind: "ok", fields: [...fields, { id, name, required: false, type: assignIds(source.type, id, draft) }] };
 }

@@ -18,6 +18,8 @@ export interface SourceField {
   readonly name: string;
   /** What the source knows the field by, when that is not its name: a renamed field keeps its column by it. */
   readonly key?: string;
+  /** Keys by which the field went before, as the source itself says: it keeps their column. */
+  readonly aliases?: readonly string[];
   readonly type: SourceType;
 }
 
@@ -28,6 +30,8 @@ export interface Binding {
   /** The source field's key: its name as the source spells it, or what stands for it. */
   readonly name: string;
   readonly id: number;
+  /** 2, 3, ...: a further column of the same field, for values whose type the first one cannot take. */
+  readonly variant?: number;
 }
 
 export const nothing: SourceType = { kind: "nothing" };

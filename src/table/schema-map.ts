@@ -12,18 +12,20 @@ import { protobufMessageAt } from "../registry/protobuf-schema.ts";
 import { parseAvroSchema } from "./decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "./iceberg/types.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
+import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
 import {
   envelopeRow,
   keyFields,
   keyParent,
   keyRefusal,
+  movedKeyRefusal,
   newRowKey,
   type RowKey,
   withRowKey,
   withWholeKeys,
 } from "./schema-map-keys.ts";
-import { type Draft, mergeType, openDraft } from "./schema-map-merge.ts";
+import { assignIds, mergeType } from "./schema-map-merge.ts";
 import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
 import type { Binding, SourceType } from "./schema-map-types.ts";
 import type { MetadataColumn, TableSettings } from "./settings.ts";
@@ -49,7 +51,11 @@ export type OwnColumns = Readonly<Partial<Record<MetadataColumn | "value" | "ext
 
 /** Why a schema id cannot be decoded into this table, or how it can. */
 export type SourceState =
-  | { readonly kind: "avro" | "json-schema" | "protobuf" }
+  | {
+      readonly kind: "avro" | "json-schema" | "protobuf";
+      /** Fields of this source that go to another column than the one bound to their name. */
+      readonly moved?: readonly Binding[];
+    }
   | { readonly kind: "refused"; readonly reason: string };
 
 export type RecordPart = "key" | "value";
@@ -93,7 +99,7 @@ export function sourceKey(part: RecordPart, schemaId: number, message?: MessageP
 
 /** The mapping of a table that has seen no record: metadata columns, and the value of raw and string topics. */
 export function initialMapping(settings: TableSettings): TableMapping {
-  const draft = openDraft({ lastColumnId: 0, bindings: [] });
+  const draft = new Draft({ lastColumnId: 0, bindings: [] });
   const fields: NestedField[] = [];
   const own: Partial<Record<MetadataColumn | "value" | "extra", number>> = {};
   const add = (role: MetadataColumn | "value" | "extra", name: string, type: IcebergType, required: boolean): void => {
@@ -198,19 +204,27 @@ function evolveTyped(
   if (row.kind === "refused") return refuse(mapping, source, row.reason);
   const refusal = keyRefusal(mapping, source.part, row.type, settings.mode);
   if (refusal !== undefined) return refuse(mapping, source, refusal);
-  const draft = openDraft(mapping);
+  const draft = draftOf(mapping, { onTypeChange: settings.value.onTypeChange });
   const merged =
     source.part === "key"
       ? mergeKey(mapping, row.type, draft, settings)
       : mergeValue(mapping, row.type, draft, source.schema.type === "JSON");
   if (merged.kind === "refused") return refuse(mapping, source, merged.reason);
-  const sources = { ...mapping.sources, [key]: { kind: sourceKinds[source.schema.type] } };
+  const movedRefusal = movedKeyRefusal(mapping, draft.moved);
+  if (movedRefusal !== undefined) return refuse(mapping, source, movedRefusal);
+  const kind = sourceKinds[source.schema.type];
+  const state: SourceState = draft.moved.length === 0 ? { kind } : { kind, moved: draft.moved };
+  const sources = { ...mapping.sources, [key]: state };
   return finish(mapping, { ...merged.mapping, sources }, mapping.sources[key] !== undefined);
+}
+
+function draftOf(mapping: TableMapping, rules: DraftRules): Draft {
+  return new Draft({ ...mapping, ownIds: Object.values(mapping.own) }, rules);
 }
 
 /**
  * The mapping over the table's current schema, which others may have changed: renamed and moved columns keep their ids and so
- * their bindings; the names of dropped ones are free for new columns (rule G7).
+ * their bindings; dropped ones stay away until somebody adds a column of that name, which has a new id (rule G7).
  */
 export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: number): TableMapping {
   return {
@@ -218,7 +232,7 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
     version: mapping.version + 1,
     schema,
     lastColumnId: Math.max(mapping.lastColumnId, lastColumnId),
-    // Every source is asked again, since its columns may be gone; what was refused stays so.
+    // Every source is asked again, since columns may be there for its fields; what was refused stays so.
     sources: Object.fromEntries(Object.entries(mapping.sources).filter(([, state]) => state.kind === "refused")),
   };
 }
@@ -262,7 +276,7 @@ type MergedMapping =
 function mergeValue(mapping: TableMapping, type: SourceType, draft: Draft, hasExtra: boolean): MergedMapping {
   let start = mapping;
   if (hasExtra && mapping.own.extra === undefined) {
-    start = withOwnColumn(mapping, "extra", draft.freeName("_extra", mapping.schema.fields), "string", draft);
+    start = withOwnColumn(mapping, "extra", freeName("_extra", mapping.schema.fields), "string", draft);
   }
   if (type.kind === "nothing") return { kind: "ok", mapping: start };
   if (type.kind !== "struct") return mergeOwnColumn(start, "value", "value", type, draft);
@@ -293,9 +307,9 @@ function mergeOwnColumn(
   const field = mapping.schema.fields.find((each) => each.id === id);
   if (field === undefined) {
     const fieldId = draft.nextId();
-    const added = draft.assign(type, fieldId);
-    const freeName = draft.freeName(name, mapping.schema.fields);
-    const fields = [...mapping.schema.fields, { id: fieldId, name: freeName, required: false, type: added }];
+    const added = assignIds(type, fieldId, draft);
+    const freeOne = freeName(name, mapping.schema.fields);
+    const fields = [...mapping.schema.fields, { id: fieldId, name: freeOne, required: false, type: added }];
     const schema = { ...mapping.schema, fields };
     return { kind: "ok", mapping: { ...withSchema(mapping, schema, draft), own: { ...mapping.own, [role]: fieldId } } };
   }
@@ -327,7 +341,7 @@ function withSchema(mapping: TableMapping, type: IcebergType, draft: Draft): Tab
 /** Schemaless JSON never refuses: what fits no column has the extra column. */
 function evolveInferred(mapping: TableMapping, type: SourceType): Evolution {
   if (mapping.isFull) return { kind: "unchanged", mapping };
-  const draft = openDraft(mapping, inferredColumnsMax);
+  const draft = draftOf(mapping, { columnsMax: inferredColumnsMax });
   const merged = mergeType(mapping.schema, type, 0, draft);
   assert(merged.kind === "ok", "a lenient merge refuses nothing");
   const after = { ...withSchema(mapping, merged.type, draft), isFull: draft.isFull };

@@ -10,7 +10,12 @@ export interface TableSettings {
   readonly create: boolean;
   /** Root of the table's files; null lets the catalog choose. */
   readonly location: string | null;
-  readonly value: { readonly decode: DecodeMode; readonly subject: string | null };
+  readonly value: {
+    readonly decode: DecodeMode;
+    readonly subject: string | null;
+    /** A field's new type that its column cannot take: a column beside it, or dead letters of the whole schema. */
+    readonly onTypeChange: "dead-letter" | "new-column";
+  };
   readonly key: { readonly decode: "schema-id" | "string" | "raw" };
   readonly headers: "list" | "none";
   /** Prefix of the metadata columns, "_kafka" by default: _kafka_partition, _kafka_offset, _kafka_timestamp, ... */
@@ -18,6 +23,8 @@ export interface TableSettings {
   readonly metadataColumns: readonly MetadataColumn[];
   readonly partitionBy: readonly { readonly column: string; readonly transform: Transform }[];
   readonly mode: WriteMode;
+  /** Each data file's rows are sorted by these. */
+  readonly sortBy: readonly SortBy[];
   readonly commit: { readonly everyMs: number; readonly bytesMax: number };
   readonly errors: {
     /** "suspend" stops the table at the first bad record, "skip" counts and drops it, "dlq" keeps it in the dead-letter table. */
@@ -39,6 +46,12 @@ export interface WriteMode {
   readonly opField: string;
   /** Of a record without a value. */
   readonly tombstone: "delete" | "ignore";
+}
+
+export interface SortBy {
+  readonly column: string;
+  readonly direction: "asc" | "desc";
+  readonly nulls: "first" | "last";
 }
 
 /** "schema-id": Confluent's prefix names an Avro, JSON or Protobuf schema; "json": schemaless, columns are inferred. */

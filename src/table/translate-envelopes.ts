@@ -18,6 +18,7 @@ import { avroSourceType } from "./schema-map-avro.ts";
 import { widenedType } from "./schema-map-merge.ts";
 import { nothing } from "./schema-map-types.ts";
 import {
+  boundOf,
   compileOnce,
   compileValue,
   type PartContext,
@@ -94,11 +95,12 @@ function opLeafOf(context: PartContext): BytesLeaf | undefined {
 function avroReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
   const { record, whole, extra } = valueNodes(context);
   const others = [whole, extra].filter((node) => node !== undefined);
-  const bound = makeBound(context.mapping.bindings);
+  const { bindings, sources } = context.mapping;
   const keyOfRow = context.settings.mode.key.length > 0 ? key : undefined;
-  const compiled = compileOnce(context, "value", ({ text }: SchemaText) =>
-    compileAvroEnvelope(parseAvroSchema(text), { row: record, key: keyOfRow, bound }),
-  );
+  const compiled = compileOnce(context, "value", ({ text }: SchemaText, schemaId) => {
+    const bound = boundOf({ part: "value", schemaId, sources, bindings });
+    return compileAvroEnvelope(parseAvroSchema(text), { row: record, key: keyOfRow, bound });
+  });
   let envelope: AvroEnvelope | undefined;
   return {
     open(value) {

@@ -20,7 +20,7 @@ import { avroSourceType } from "./schema-map-avro.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
 import { keyParent } from "./schema-map-keys.ts";
 import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
-import { nothing, type SourceType } from "./schema-map-types.ts";
+import { type Binding, nothing, type SourceType } from "./schema-map-types.ts";
 import type { TableSettings } from "./settings.ts";
 
 export type PutOutcome =
@@ -66,7 +66,6 @@ export function compileKey(context: PartContext): PartPut {
   const { decode } = context.settings.key;
   if (!context.settings.metadataColumns.includes("key")) return () => ok;
   if (decode === "schema-id") return compileById(context, "key", node, keyNodes(context));
-  assert(node !== undefined, "the key's column is there from the start");
   return compileWhole(node, decode);
 }
 
@@ -112,7 +111,6 @@ export function compileValue(context: PartContext): PartPut {
   switch (context.settings.value.decode) {
     case "raw":
     case "string":
-      assert(whole !== undefined, "the value's column is there from the start");
       return compileWhole(whole, context.settings.value.decode);
     case "json":
       return compileInferred(record, extra, mapping);
@@ -130,7 +128,9 @@ function nodeById(columns: Columns, id: number | undefined): ColumnNode | undefi
   return columns.root.fields.find((field) => field.node.id === id)?.node;
 }
 
-function compileWhole(node: ColumnNode, decode: "raw" | "string"): PartPut {
+/** The column is there from the start, unless somebody dropped it. */
+function compileWhole(node: ColumnNode | undefined, decode: "raw" | "string"): PartPut {
+  if (node === undefined) return () => ok;
   const leaf = node.leaves[0] as BytesLeaf;
   const put = decode === "raw" ? putRaw : putText;
   return (bytes) => {
@@ -164,10 +164,9 @@ function compileById(
   whole: ColumnNode | undefined,
   nodes: readonly ColumnNode[],
 ): PartPut {
-  const bound = makeBound(context.mapping.bindings);
-  const { sources } = context.mapping;
+  const { bindings, sources } = context.mapping;
   const compiled = compileOnce(context, part, (text, schemaId) =>
-    compilePayload(text, { part, whole, nodes, bound, schemaId, sources }),
+    compilePayload(text, { part, whole, nodes, bindings, schemaId, sources }),
   );
   return (bytes) => {
     if (bytes === null) {
@@ -212,7 +211,7 @@ interface PayloadTarget {
   readonly part: RecordPart;
   readonly whole: ColumnNode | undefined;
   readonly nodes: readonly ColumnNode[];
-  readonly bound: Bound;
+  readonly bindings: readonly Binding[];
   readonly schemaId: number;
   readonly sources: TableMapping["sources"];
 }
@@ -228,6 +227,15 @@ function compilePayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
   }
 }
 
+/** Where this source's fields go. */
+export function boundOf(
+  { part, schemaId, sources, bindings }: Pick<PayloadTarget, "part" | "schemaId" | "sources" | "bindings">,
+  message?: MessagePath,
+): Bound {
+  const state = sources[sourceKey(part, schemaId, message)];
+  return makeBound(bindings, state === undefined || state.kind === "refused" ? [] : state.moved);
+}
+
 /** Records lie flat in the row, any other value in one column; a schema of nothing but null has neither. */
 function nodeFor(source: SourceType, target: PayloadTarget): ColumnNode | undefined {
   const record = target.nodes.find((node) => node.id === 0 || node.id === keyParent);
@@ -239,7 +247,8 @@ function compileAvroPayload(text: string, target: PayloadTarget): PayloadPut {
   const source = avroSourceType(type);
   const node = source.kind === "nothing" ? undefined : nodeFor(source, target);
   const absent = target.nodes.filter((other) => other !== node);
-  const put: AvroPut = node === undefined ? (cursor) => skipAvro(type, cursor) : compileAvro(type, node, target.bound);
+  const put: AvroPut =
+    node === undefined ? (cursor) => skipAvro(type, cursor) : compileAvro(type, node, boundOf(target));
   const cursor = new Cursor();
   return (bytes) => {
     cursor.reset(bytes, prefixBytes);
@@ -268,7 +277,7 @@ function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): Payl
       const state = sources[sourceKey(part, schemaId, path)];
       if (state === undefined) return path;
       if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
-      put = compileProtobufMessage(message, target);
+      put = compileProtobufMessage(message, target, boundOf(target, path));
       puts.set(key, put);
     }
     put(reader);
@@ -278,7 +287,7 @@ function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): Payl
 
 type ProtobufPut = (reader: ProtobufReader) => void;
 
-function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget): ProtobufPut {
+function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget, bound: Bound): ProtobufPut {
   const source = protobufSourceType(message);
   const node = source.kind === "nothing" ? undefined : nodeFor(source, target);
   const absent = target.nodes.filter((other) => other !== node);
@@ -289,7 +298,7 @@ function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget)
     };
   }
   assert(node.kind === "struct", "a message is a struct");
-  const put = compileProtobuf(message, node, target.bound);
+  const put = compileProtobuf(message, node, bound);
   return (reader) => {
     put(reader);
     putAllAbsent(absent);
@@ -319,7 +328,7 @@ function compileJsonPayload(text: string, target: PayloadTarget): PayloadPut {
     target.part === "value" ? target.nodes.find((other) => other.id !== 0 && other !== target.whole) : undefined;
   const put = compileJsonSchema(source, {
     node,
-    bound: target.bound,
+    bound: boundOf(target),
     extra: extra?.leaves[0] as BytesLeaf | undefined,
   });
   const absent = target.nodes.filter((other) => other !== node && other !== extra);

@@ -101,6 +101,21 @@ export function uniqueUri(directory: string, stem: string, suffix: string, rando
   return `${withoutSlash(directory)}/${stem}-${uuidRandom(random)}${suffix}`;
 }
 
+/** Where a table goes that says no place of its own. A table dropped and made again under its name does not share a directory. */
+export function newTablePlace(
+  root: string,
+  table: { readonly namespace: readonly string[]; readonly name: string },
+  uuid: string,
+): string {
+  const path = [...table.namespace, `${table.name}-${uuid.slice(0, 8)}`].map(pathPart).join("/");
+  return `${withoutSlash(root)}/${path}`;
+}
+
+/** Names become directories: what a URI or a file system would read as something else is replaced (rule K3). */
+function pathPart(name: string): string {
+  return name.replace(/[^A-Za-z0-9_.=-]/g, "_").replace(/^\.+/, "_");
+}
+
 /** "s3://other" of a file in it. A file URI has no host: there is nothing to open. */
 function bucketOf(canonical: string): string | undefined {
   const bucket = /^[a-z0-9]+:\/\/[^/]+/.exec(canonical)?.[0];

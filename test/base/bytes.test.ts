@@ -1,7 +1,7 @@
 /** Proves: what ByteWriter writes ByteReader reads, at every size, and no read goes past the end. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ByteReader, ByteWriter, joined, utf8Length } from "../../src/base/bytes.ts";
+import { ByteReader, ByteWriter, joined, joinNeighbours, utf8Length } from "../../src/base/bytes.ts";
 import { CorruptData } from "../../src/base/errors.ts";
 
 const written = (write: (w: ByteWriter) => void): Uint8Array => {
@@ -102,4 +102,23 @@ test("text, patches and views keep their order across chunks", () => {
       expect(hexOf(bytes.subarray(4))).toBe(hexOf(body));
     }),
   );
+});
+
+describe("joinNeighbours", () => {
+  test("views that lie one after another become one; the bytes stay the same", () => {
+    const part = fc.record({ memory: fc.nat(1), from: fc.nat(20), length: fc.nat(6) });
+    fc.assert(
+      fc.property(fc.array(part), (parts) => {
+        const memories = [0, 100].map((first) => Uint8Array.from({ length: 26 }, (_, i) => first + i));
+        const views = parts.map(({ memory, from, length }) => memories[memory]?.subarray(from, from + length));
+        const given = views.filter((view) => view !== undefined);
+        expect(joined([...joinNeighbours(given)])).toEqual(joined(given));
+      }),
+    );
+    const bytes = Uint8Array.of(1, 2, 3, 4, 5);
+    expect([...joinNeighbours([bytes.subarray(0, 2), bytes.subarray(2, 3), bytes.subarray(4)])]).toEqual([
+      Uint8Array.of(1, 2, 3),
+      Uint8Array.of(5),
+    ]);
+  });
 });

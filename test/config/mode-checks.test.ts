@@ -12,8 +12,8 @@ function problems(mode: Partial<WriteMode>, settings: Partial<TableSettings> = {
 }
 
 const cdc = { write: "cdc", envelope: "debezium" } as const;
-const json = { value: { decode: "json", subject: null } } as const;
-const text = { value: { decode: "string", subject: null } } as const;
+const json = { value: { decode: "json", subject: null, onTypeChange: "dead-letter" } } as const;
+const text = { value: { decode: "string", subject: null, onTypeChange: "dead-letter" } } as const;
 
 describe("a write mode", () => {
   test.each<[string, Partial<WriteMode>, Partial<TableSettings>]>([

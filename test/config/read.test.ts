@@ -85,7 +85,7 @@ http: { port: 99999 }
 lake:
   catalogs:
     main: { type: rest, uri: ftp://x }
-    other: { type: glue }
+    other: { type: hadoop }
 topics:
   orders:
     table: { catalog: mian, name: sales.orders }
@@ -99,7 +99,7 @@ topics:
       "inlet.yaml:3:9: kafka.host must be text, not 7; put it in quotes",
       "inlet.yaml:4:15: http.port must be at most 65535, not 99999",
       "inlet.yaml:7:30: lake.catalogs.main.uri must be an http or https URL; write http://host:8181",
-      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, embedded, not "glue"',
+      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, embedded, not "hadoop"',
       'inlet.yaml:11:23: there is no catalog "mian"; did you mean "main"?',
       'inlet.yaml:12:5: "quality" in topics.orders belongs to a feature that this version does not have; remove it',
       'inlet.yaml:13:30: topics.orders.layout.partition_by[0] must be a column, year(c), month(c), day(c), hour(c), bucket(16, c) or truncate(4, c), not "dya(ts)"',
@@ -128,6 +128,18 @@ topics:
     ]);
     const two = "lake: { catalogs: { a: { type: embedded }, b: { type: embedded } } }\ntopics: { t: {} }";
     expect(problemsOf(two)).toEqual(["inlet.yaml:2:14: topics.t.table.catalog is missing; say one of a, b"]);
+  });
+
+  test("a catalog's place and database are checked", () => {
+    const text = `lake:
+  catalogs:
+    a: { type: jdbc, uri: mysql://h/d }
+    b: { type: jdbc, uri: "sqlite:/srv/catalog.db", warehouse: /srv/lake }
+`;
+    expect(problemsOf(text)).toEqual([
+      "inlet.yaml:3:27: lake.catalogs.a.uri names no database that this catalog can open; write postgres://user:password@host:5432/database, or sqlite:/path/of/the/file",
+      "inlet.yaml:4:64: lake.catalogs.b.warehouse must be the URI of a place in a bucket; write s3://bucket/path, or leave it out for the broker's own (catalog.warehouse)",
+    ]);
   });
 
   test("a partition field names a metadata column that the table has", () => {
@@ -211,12 +223,14 @@ describe("tables", () => {
         table: "web_clicks",
         create: true,
         location: null,
-        value: { decode: "schema-id", subject: null },
+        value: { decode: "schema-id", subject: null, onTypeChange: "dead-letter" },
         key: { decode: "raw" },
         headers: "list",
         metadataPrefix: "_kafka",
         metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
         partitionBy: [],
+        mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
+        sortBy: [],
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
         expire: { keepMs: 604_800_000, keepMin: 10 },
@@ -231,7 +245,7 @@ describe("tables", () => {
 topics:
   orders:
     table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c }
-    value: { decode: json, subject: orders }
+    value: { decode: json, subject: orders, on_type_change: new-column }
     key: { decode: string }
     headers: { as: none }
     columns: { metadata: { prefix: meta, include: [offset, headers] } }
@@ -258,7 +272,7 @@ topics:
         table: "c",
         create: false,
         location: "s3://bucket/c",
-        value: { decode: "json", subject: "orders" },
+        value: { decode: "json", subject: "orders", onTypeChange: "new-column" },
         key: { decode: "string" },
         headers: "none",
         metadataPrefix: "meta",
@@ -271,6 +285,7 @@ topics:
           { column: "meta_offset", transform: "hour" },
         ],
         mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
+        sortBy: [],
         commit: { everyMs: 5000, bytesMax: 1048576 },
         errors: { policy: "dlq", deadLetterTable: "bad" },
         expire: { keepMs: 86_400_000, keepMin: 3 },

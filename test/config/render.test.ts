@@ -68,7 +68,7 @@ describe("the schema for editors", () => {
     "topics: { a: { mode: { write: merge } } }",
     "topics: { a: { errors: { policy: maybe } } }",
     "topics: { a: { layout: { partition_by: ['bucket(x)'] } } }",
-    "lake: { catalogs: { m: { type: glue } } }",
+    "lake: { catalogs: { m: { type: hadoop } } }",
     "lake: { catalogs: { m: { type: rest } } }",
   ])("refuses what the broker refuses: %s", (text) => {
     expect(accepts(text)).toBe(false);

@@ -284,6 +284,7 @@ export class SimNode {
         metrics: noMetrics,
         version: "simulation",
         catalogUrl: "http://catalog",
+        warehouseRoot: lakeRoot,
         fetch,
         translator: plant.wrapTranslator?.(translator) ?? translator,
       }),

@@ -137,6 +137,18 @@ describe("object reader", () => {
     expect(gets.length).toBe(2); // A reader that jumps is not read ahead of.
   });
 
+  test("the next object is opened before its reader is there", async () => {
+    await commit("a", 0, 200);
+    await commit("b", 200, 400);
+    const ahead = reader({ readaheadBytesMax: 16_000, blockCacheBytesMax: 200_000 });
+    let next = 0;
+    while (next < 200) ({ next } = await read(ahead, next, 400, 1000));
+    const fetched = gets.filter(({ key }) => key === "b");
+    expect(fetched.length).toBeGreaterThan(1); // Its index, and blocks.
+    expect(await read(ahead, 200, 201, 1000)).toEqual({ found: [200], next: 201 });
+    expect(gets.filter(({ key }) => key === "b").length).toBe(fetched.length);
+  });
+
   test("who reads on does not push out what others read", async () => {
     await commit("a", 0, 2000);
     const cold = reader({ readaheadBytesMax: 64_000, blockCacheBytesMax: 20_000 });

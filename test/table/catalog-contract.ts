@@ -19,11 +19,18 @@ export type Fault =
   | "request-lost"
   | "answer-lost"
   | "answer-late"
+  /** Something on the way sends the request twice; the answer is that to the second. */
+  | "request-doubled"
   | { readonly status: number; readonly happens: boolean };
 
-export function catalogContract(name: string, start: () => Promise<CatalogWorld>): void {
+/** Catalogs with one level of namespaces say so. */
+export function catalogContract(
+  name: string,
+  start: () => Promise<CatalogWorld>,
+  namespace: readonly string[] = ["sales", "eu"],
+): void {
   describe(`a catalog: ${name}`, () => {
-    const table: TableName = { namespace: ["sales", "eu"], name: "orders" };
+    const table: TableName = { namespace, name: "orders" };
     const schema = emptyTable.schemas[0] as (typeof emptyTable.schemas)[number];
     const creation = creationUpdates({ schema, lastColumnId: 2, spec: { "spec-id": 0, fields: [] }, location: null });
     const main = { action: "set-snapshot-ref", "ref-name": "main", type: "branch" } as const;
@@ -104,6 +111,18 @@ export function catalogContract(name: string, start: () => Promise<CatalogWorld>
       expect(again.kind).toBe(happens ? "conflict" : "committed");
     });
 
+    test("a commit whose request was doubled on the way happened once, and its metadata stays", async () => {
+      await using world = await start();
+      await created(world);
+      world.fault = "request-doubled";
+      const outcome = await world.catalog.commit(table, onParent(null), append(5n, null, 1));
+      expect(["committed", "conflict"]).toContain(outcome.kind); // As the second answer says; settling finds out.
+      const after = await world.direct.load(table);
+      expect(after?.metadata.snapshots.map((each) => each["snapshot-id"])).toEqual([5n]);
+      const next = await world.catalog.commit(table, onParent(5n), append(6n, 5n, 2));
+      expect(next.kind).toBe("committed");
+    });
+
     test("a table whose creation got no answer may be there", async () => {
       await using world = await start();
       await created(world);
@@ -116,6 +135,7 @@ export function catalogContract(name: string, start: () => Promise<CatalogWorld>
     test("two writers on one parent: one commits", async () => {
       await using world = await start();
       await created(world);
+      await world.direct.load(table);
       const outcomes = await Promise.all([
         world.catalog.commit(table, onParent(null), append(5n, null, 1)),
         world.direct.commit(table, onParent(null), append(6n, null, 1)),

@@ -51,6 +51,7 @@ async function faulty(world: CatalogWorld, ...[input, init]: Parameters<Fetch>):
   if (typeof fault === "object" && !fault.happens) return new Response("{}", { status: fault.status });
   const response = await fetch(input, init);
   await response.arrayBuffer();
+  if (fault === "request-doubled") return await fetch(input, init);
   if (typeof fault === "object") return new Response("<html>gateway</html>", { status: fault.status });
   if (fault === "answer-lost") throw new TypeError("other side closed");
   throw new DOMException("timed out", "TimeoutError");

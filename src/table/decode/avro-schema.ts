@@ -31,6 +31,8 @@ export interface AvroRecord {
 
 export interface AvroField {
   readonly name: string;
+  /** Names that the field had in earlier schemas. */
+  readonly aliases?: readonly string[];
   readonly type: AvroType;
 }
 
@@ -135,7 +137,9 @@ class Parser {
       const fieldName = (field as Json)["name"];
       if (typeof fieldName !== "string") throw wrong("a field's name", field);
       if (fields.some((other) => other.name === fieldName)) throw wrong("fields of different names", fieldName);
-      fields.push({ name: fieldName, type: this.type((field as Json)["type"], namespaceOf(name), depth + 1) });
+      const aliases = aliasesOf(field as Json);
+      const type = this.type((field as Json)["type"], namespaceOf(name), depth + 1);
+      fields.push(aliases.length === 0 ? { name: fieldName, type } : { name: fieldName, aliases, type });
     }
     return record;
   }
@@ -169,6 +173,12 @@ class Parser {
     if (this.#named.has(name)) throw wrong("one definition a name", name);
     this.#named.set(name, type);
   }
+}
+
+/** What is no list of names is ignored, as the other attributes are that change no bytes. */
+function aliasesOf(json: Json): readonly string[] {
+  const aliases = json["aliases"];
+  return Array.isArray(aliases) ? aliases.filter((alias) => typeof alias === "string") : [];
 }
 
 function isPrimitiveName(name: string): name is Primitive {

@@ -70,7 +70,8 @@ class Finder {
     const fields = Object.entries(value).flatMap(([name, item]) => {
       const below = `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
       const column = this.#bound(node, name);
-      const type = column === undefined ? this.#unknown(item, below) : this.look(item, column, below);
+      const mayGrow = this.#rules.mayGrow && !this.#bound.isDropped(node, name);
+      const type = column === undefined ? this.#unknown(item, below, mayGrow) : this.look(item, column, below);
       return isNothing(type) ? [] : [{ name, type }];
     });
     return fields.length === 0 ? nothing : { kind: "struct", fields };
@@ -85,10 +86,10 @@ class Finder {
     return wanted;
   }
 
-  #unknown(item: unknown, pointer: string): SourceType {
+  #unknown(item: unknown, pointer: string, mayGrow: boolean): SourceType {
     if (item === null) return nothing;
     const type = inferType(item);
-    if (this.#rules.mayGrow && !isNothing(type)) return type;
+    if (mayGrow && !isNothing(type)) return type;
     this.found.set(pointer, item); // An empty list or object has no type yet, and is kept all the same.
     return nothing;
   }

@@ -1,0 +1,62 @@
+/** From what the settings say of a catalog to the adapter that speaks to it. */
+import { open as openJdbcCatalog } from "../catalogs/jdbc.ts";
+import { open as openRestCatalog, type RestCatalogSettings } from "../catalogs/rest.ts";
+import type { Settings } from "../schemas/config.ts";
+import type { Runtime } from "./base/runtime.ts";
+import type { Logger } from "./base/telemetry.ts";
+import type { CatalogSettings } from "./config/catalogs.ts";
+import type { Catalog } from "./table/catalog.ts";
+import type { Warehouse } from "./table/warehouse.ts";
+
+export interface CatalogDeps {
+  readonly settings: Settings;
+  readonly warehouse: Warehouse;
+  /** URI below which tables go whose catalog leaves the place to us. */
+  readonly warehouseRoot: string;
+  readonly runtime: Runtime;
+  readonly logger: Logger;
+  /** Where the embedded catalog listens, without /v1. */
+  readonly embeddedUrl: string;
+  /** The simulation answers these without sockets. */
+  readonly fetch?: NonNullable<Parameters<typeof openRestCatalog>[1]["fetch"]>;
+}
+
+export function openCatalog(name: string, catalog: CatalogSettings, deps: CatalogDeps): Catalog {
+  const { runtime, logger, settings, fetch, warehouse } = deps;
+  const limits = {
+    requestMsMax: settings.tableCatalogRequestMsMax,
+    responseBytesMax: settings.tableCatalogResponseBytesMax,
+  };
+  switch (catalog.type) {
+    case "embedded":
+    case "rest": {
+      const restDeps = { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) };
+      return openRestCatalog(restSettings(name, catalog, deps.embeddedUrl), restDeps);
+    }
+    case "jdbc":
+      return openJdbcCatalog(catalog, {
+        runtime,
+        logger,
+        limits,
+        warehouse,
+        warehouseRoot: catalog.warehouse ?? deps.warehouseRoot,
+      });
+  }
+}
+
+/** The embedded catalog is reached as any other is. Exported for its test. */
+export function restSettings(
+  name: string,
+  catalog: Extract<CatalogSettings, { readonly type: "embedded" | "rest" }>,
+  embeddedUrl: string,
+): RestCatalogSettings {
+  if (catalog.type === "rest") return catalog;
+  return {
+    name,
+    uri: embeddedUrl,
+    warehouse: name,
+    auth: { kind: "none" },
+    accessDelegation: null,
+    properties: new Map(),
+  };
+}

@@ -1,0 +1,61 @@
+/** Proves: streams that are read side by side share the room ahead, and what nobody came for makes way. */
+import { describe, expect, test } from "vitest";
+import type { Offset, StreamId } from "../../src/base/ids.ts";
+import { BlockCache } from "../../src/stream/block-cache.ts";
+import type { IndexedBlock } from "../../src/stream/object-format.ts";
+import type { ObjectIo } from "../../src/stream/object-io.ts";
+
+const object = { key: "object", bytes: 1_000_000 };
+const blockBytes = 100;
+
+/** Blocks of a stream lie one after another in the object, and hold nothing. */
+function blocksOf(stream: number, count: number): readonly IndexedBlock[] {
+  return Array.from({ length: count }, (_, i) => ({
+    position: stream * 10_000 + i * blockBytes,
+    bytes: blockBytes,
+    from: i as Offset,
+    to: (i + 1) as Offset,
+    maxTimestamp: 0,
+    count: 1,
+  }));
+}
+
+function cache(blockCacheBytesMax: number): BlockCache {
+  const io: Pick<ObjectIo, "blocks"> = {
+    blocks: (_object, _stream, blocks) => Promise.resolve(blocks.map(() => ({ decode: () => Promise.resolve([]) }))),
+  };
+  return new BlockCache({ io: io as ObjectIo, blockCacheBytesMax, readRequestBytesMax: 1000 });
+}
+
+/** Reads the first of the blocks, and ahead for the others. */
+async function readOn(blocks: BlockCache, stream: number, count: number): Promise<void> {
+  const [wanted, ...ahead] = blocksOf(stream, count);
+  await Promise.all(blocks.blocks(object, stream as StreamId, wanted === undefined ? [] : [wanted], ahead));
+  await Promise.resolve();
+}
+
+const here = (blocks: BlockCache, stream: number): number =>
+  blocksOf(stream, 20).filter((block) => blocks.has(object, block)).length;
+
+describe("block cache", () => {
+  test("streams that are read side by side are ahead by an equal part of the room", async () => {
+    const blocks = cache(4000); // 20 blocks ahead.
+    for (let round = 0; round < 3; round += 1) for (const stream of [1, 2, 3, 4]) await readOn(blocks, stream, 20);
+    for (const stream of [2, 3, 4]) expect(here(blocks, stream) - 1, `stream ${stream}`).toBeGreaterThanOrEqual(4);
+  });
+
+  test("what nobody came for makes way for who reads now", async () => {
+    const blocks = cache(4000);
+    for (const gone of [1, 2, 3, 4, 5, 6, 7, 8]) await readOn(blocks, gone, 20);
+    for (let round = 0; round < 12; round += 1) {
+      for (const stream of [20, 21]) {
+        const [, next] = blocksOf(stream, 2);
+        await readOn(blocks, stream, 20);
+        if (next !== undefined) await Promise.all(blocks.blocks(object, stream as StreamId, [next]));
+      }
+    }
+    expect(here(blocks, 20)).toBeGreaterThan(4);
+    expect(here(blocks, 21)).toBeGreaterThan(4);
+    expect(here(blocks, 1)).toBeLessThan(20);
+  });
+});
