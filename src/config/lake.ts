@@ -16,6 +16,7 @@ import {
   text,
   type ValueOf,
 } from "./shape.ts";
+import { parseSortBy, showSortBy, sortPattern } from "./sort-field.ts";
 
 const metadataColumns = ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"] as const;
 
@@ -121,8 +122,22 @@ const topicShape = object(
           ),
           [],
         ),
+        sort_by: list(
+          "Columns that the rows of each data file are sorted by: c, c desc, c desc nulls last.",
+          parsed(
+            {
+              doc: "A column to sort by.",
+              typeName: "sort column",
+              pattern: sortPattern,
+              placeholder: { column: "", direction: "asc", nulls: "first" },
+            },
+            parseSortBy,
+            showSortBy,
+          ),
+          [],
+        ),
       },
-      ["sort_by", "target_file", "event_time"],
+      ["target_file", "event_time"],
     ),
     commit: object("When the table is committed.", {
       every: ms({
@@ -213,7 +228,7 @@ export function tableSettings(
       opField: value.mode.op_field,
       tombstone: value.mode.tombstone,
     },
-    sortBy: [],
+    sortBy: value.layout.sort_by,
     commit: { everyMs: value.commit.every, bytesMax: value.commit.max_bytes },
     errors: {
       policy: value.errors.policy,

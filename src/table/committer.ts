@@ -7,6 +7,7 @@ import type { Offset, Seq, Uuid } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound, TableInfo } from "../metadata/image.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
+import type { TableMetadata } from "./iceberg/metadata.ts";
 import { type CommitMark, offsetsAfter, planCommit } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { ancestryOf, type Ledger } from "./settle.ts";
@@ -39,6 +40,8 @@ export type CommitReport =
       readonly kind: "committed";
       readonly snapshotId: bigint | null;
       readonly committedTo: ReadonlyMap<number, Offset>;
+      /** The table after the commit, with what others have done to it. */
+      readonly metadata: TableMetadata;
     }
   | { readonly kind: "idle" }
   | { readonly kind: "paused" | "diverged"; readonly reason: string }
@@ -156,7 +159,7 @@ export class TableCommitter {
       if (answer.kind === "refused") return { kind: "unavailable", cause: answer.refusal };
     }
     if (main.seq < upTo) return { kind: "unavailable", cause: `only rounds up to ${main.seq} are in the table` };
-    return { kind: "committed", snapshotId, committedTo: this.#table().committedTo };
+    return { kind: "committed", snapshotId, committedTo: this.#table().committedTo, metadata: main.table.metadata };
   }
 
   /** A table that a person must look at stops; one that cannot be reached is tried again later. */

@@ -65,6 +65,15 @@ export type RoundStop =
   /** The log or the schema registry failed; what was translated before stands. */
   | { readonly kind: "failed"; readonly cause: unknown };
 
+/** How a table's files are made. */
+interface Shape {
+  readonly schema: Schema;
+  readonly spec: PartitionSpec;
+  readonly sortOrderId: number | null;
+  /** Of files of deletes: the key's columns. */
+  readonly equalityIds?: readonly number[] | null;
+}
+
 interface Progress {
   readonly range: NextRange;
   to: Offset;
@@ -89,7 +98,8 @@ export class RoundWriter {
   }): Promise<WrittenRound> {
     const { state, settings } = request;
     const { targetFileBytes } = this.#deps.limits;
-    const plan = { mapping: state.mapping, spec: state.spec, settings, targetFileBytes };
+    const { mapping, spec, sortOrder } = state;
+    const plan = { mapping, spec, sortOrder, settings, targetFileBytes };
     await using round = this.#deps.translator.beginRound(plan);
     const bytesMax = request.isWhole === true ? Number.POSITIVE_INFINITY : this.#deps.limits.roundBytesMax;
     const reading = new Reading(request.topicId, this.#deps, round, bytesMax);
@@ -101,18 +111,13 @@ export class RoundWriter {
     const { files, deadLetterFile, deleteFile, crossingKeys } = await round.finish();
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
     const deletes = deleteFile === undefined ? [] : [deleteFile];
-    const { schema } = state.mapping;
     const { places, deadLetterPlaces } = state;
-    const unpartitioned: PartitionSpec = { "spec-id": 0, fields: [] };
+    const rows: Shape = { schema: mapping.schema, spec, sortOrderId: sortOrder?.["order-id"] ?? null };
+    const deadLetters: Shape = { schema: deadLetterSchema, spec: { "spec-id": 0, fields: [] }, sortOrderId: null };
     return {
       ranges: ranges.map(({ range, to, rows, deadLetters }) => tableRange({ ...range, to }, { rows, deadLetters })),
-      main: await this.#upload(files, { schema, spec: state.spec, places, equalityIds: null }),
-      deadLetters: await this.#upload(letters, {
-        schema: deadLetterSchema,
-        spec: unpartitioned,
-        places: deadLetterPlaces,
-        equalityIds: null,
-      }),
+      main: await this.#upload(files, rows, places),
+      deadLetters: await this.#upload(letters, deadLetters, deadLetterPlaces),
       deletes: await this.#uploadDeletes(deletes, state),
       counts: countsOf(reading, [...files, ...letters, ...deletes], crossingKeys),
       stop,
@@ -125,26 +130,16 @@ export class RoundWriter {
     if (files.length === 0) return null;
     assert(mapping.rowKey !== undefined, "only a table with a key has deletes");
     assert(deleteSpec !== undefined && deleteSpec !== null, "a table with a key was made with a spec for its deletes");
-    return await this.#upload(files, {
-      schema: mapping.schema,
-      spec: deleteSpec,
-      places,
-      equalityIds: mapping.rowKey.ids,
-    });
+    const { schema, rowKey } = mapping;
+    return await this.#upload(files, { schema, spec: deleteSpec, sortOrderId: null, equalityIds: rowKey.ids }, places);
   }
 
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
-    of: {
-      readonly schema: Schema;
-      readonly spec: PartitionSpec;
-      readonly places: Places | null;
-      /** Of files of deletes: the key's columns. */
-      readonly equalityIds: readonly number[] | null;
-    },
+    { schema, spec, sortOrderId, equalityIds = null }: Shape,
+    places: Places | null,
   ): Promise<RoundManifest | null> {
-    const { schema, spec, places, equalityIds } = of;
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
     if (translated.length === 0) return null;
     assert(places !== null, "a table has its places before its first round");
@@ -153,7 +148,7 @@ export class RoundWriter {
     for (const { bytes, file, partition } of translated) {
       const path = uniqueUri(places.data, equalityIds === null ? "inlet" : "inlet-deletes", ".parquet", random);
       await warehouse.create(path, bytes);
-      entries.push(addedFile({ ...file, partition, path }, equalityIds));
+      entries.push({ ...addedFile({ ...file, partition, path }, equalityIds), sortOrderId });
     }
     const content = equalityIds === null ? "data" : "deletes";
     const manifest = writeManifest({ schema, spec, content, entries });

@@ -14,6 +14,17 @@ import type { Catalog, LoadedTable } from "./catalog.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
+import {
+  followedOrder,
+  isLayoutTheirs,
+  isSameOrder,
+  layoutKey,
+  layoutUpdates,
+  presentLayout,
+  unsorted,
+  wantedLayout,
+} from "./layout.ts";
+import { ownColumnsMisfit, schemaMisfit } from "./schema-fit.ts";
 import { evolve, initialMapping, type MappingSource, rebase, type TableMapping } from "./schema-map.ts";
 import { rowKeyMismatch } from "./schema-map-keys.ts";
 import type { TableSettings } from "./settings.ts";
@@ -21,18 +32,25 @@ import {
   creationUpdates,
   currentSchema,
   deadLetterCreation,
-  defaultSpec,
   deleteSpecUpdates,
   hasSchema,
-  specFor,
-  specUpdates,
   unpartitionedSpec,
 } from "./table-creation.ts";
-import { deadLetterName, encodeTableState, placesOf, type TableState, tableName, tableStateOf } from "./table-state.ts";
+import {
+  deadLetterName,
+  encodeTableState,
+  placesOf,
+  type TableState,
+  tableName,
+  tableStateOf,
+  type Wish,
+} from "./table-state.ts";
+import type { Warehouse } from "./warehouse.ts";
 
 export interface SchemaCommitterOptions {
   readonly metadata: MetadataClient;
   readonly catalog: Catalog;
+  readonly warehouse: Pick<Warehouse, "reaches">;
   readonly runtime: Runtime;
   readonly table: Uuid;
   readonly settings: TableSettings;
@@ -62,12 +80,22 @@ export class SchemaCommitter {
 
   /** The state to translate under; finishes what an earlier owner began. Creates the table once its columns are known. */
   ensure(signal: AbortSignal): Promise<SchemaOutcome> {
-    return this.#repeat(() => this.#ensure([]), signal);
+    return this.#repeat(() => this.#ensure([], false), signal);
+  }
+
+  /** The state over the table as others have left it: its columns, where its files go, its spec and order. */
+  follow(signal: AbortSignal): Promise<SchemaOutcome> {
+    let isFirst = true;
+    return this.#repeat(async () => {
+      const step = await this.#ensure([], isFirst);
+      isFirst = false;
+      return step;
+    }, signal);
   }
 
   /** The state whose mapping knows the sources. A source that cannot be mapped is known as refused. */
   evolve(sources: readonly MappingSource[], signal: AbortSignal): Promise<SchemaOutcome> {
-    return this.#repeat(() => this.#ensure(sources), signal);
+    return this.#repeat(() => this.#ensure(sources, false), signal);
   }
 
   async #repeat(turn: () => Promise<Step>, signal: AbortSignal): Promise<SchemaOutcome> {
@@ -90,56 +118,69 @@ export class SchemaCommitter {
     return { kind: "unavailable", cause };
   }
 
-  async #ensure(sources: readonly MappingSource[]): Promise<Step> {
+  async #ensure(sources: readonly MappingSource[], mustLook: boolean): Promise<Step> {
+    const { settings } = this.#options;
     const state = tableStateOf(this.#table());
     const mismatch = state === undefined ? undefined : rowKeyMismatch(state.mapping, this.#options.settings.mode);
     if (mismatch !== undefined) return { kind: "paused", reason: mismatch };
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
-    if (state !== undefined && sources.length === 0) return { kind: "ready", state };
+    const isApplied = state?.layout?.key === layoutKey(settings);
+    if (state !== undefined && isApplied && !mustLook && sources.length === 0) return { kind: "ready", state };
     const base = state === undefined ? undefined : (await this.#load())?.metadata;
-    const before = state === undefined ? initialMapping(this.#options.settings) : onBase(state, base);
-    const mapping = sources.reduce((grown, source) => evolve(grown, source, this.#options.settings).mapping, before);
-    const lost = rowKeyMismatch(mapping, this.#options.settings.mode);
+    if (state !== undefined && base === undefined) return { kind: "paused", reason: notInCatalog };
+    const misfit = state === undefined || base === undefined ? undefined : misfitOf(state, base);
+    if (misfit !== undefined) return { kind: "paused", reason: misfit };
+    const before = state === undefined ? initialMapping(settings) : onBase(state, base);
+    const mapping = sources.reduce((grown, source) => evolve(grown, source, settings).mapping, before);
+    const lost = rowKeyMismatch(mapping, settings.mode);
     if (lost !== undefined) return { kind: "paused", reason: lost };
-    if (state !== undefined && mapping === state.mapping) return { kind: "ready", state };
-    if (state !== undefined && base === undefined) return { kind: "paused", reason: "the table is not in its catalog" };
+    const isSame = isApplied && !(base !== undefined && hasDrifted(state, base));
+    if (state !== undefined && mapping === state.mapping && isSame) return { kind: "ready", state };
     return await this.#wish(state, base, mapping);
   }
 
   async #wish(state: TableState | undefined, base: TableMetadata | undefined, mapping: TableMapping): Promise<Step> {
-    const spec = specFor(this.#options.settings, mapping.schema);
-    if (spec.kind === "refused") return { kind: "paused", reason: spec.reason };
-    const onlySources =
-      state !== undefined &&
-      base !== undefined &&
-      hasSchema(base, mapping.schema) &&
-      specUpdates(base, spec.spec).length === 0;
-    if (onlySources) return await this.#propose({ ...state, mapping });
-    const next = { mapping, after: base?.["last-column-id"] ?? 0 };
-    const fresh = { tableUuid: null, mapping, schemaId: -1, spec: spec.spec, places: null, deadLetterPlaces: null };
+    const isTheirs = isLayoutTheirs(state, base, this.#options.settings);
+    const wanted = this.#layout(mapping, base, isTheirs);
+    if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
+    const { layout } = wanted;
+    if (state !== undefined && base !== undefined && hasSchema(base, mapping.schema)) {
+      const isWhole = layoutUpdates(base, layout).length === 0 && deleteSpecUpdates(base, mapping).length === 0;
+      if (isWhole) return await this.#done(state, mapping, base, isTheirs);
+    }
+    const onto = base === undefined ? {} : { onto: base["current-schema-id"] };
+    const next: Wish = { mapping, after: base?.["last-column-id"] ?? 0, isLayoutTheirs: isTheirs, ...onto };
+    const { spec, order: sortOrder } = layout;
+    const fresh = { tableUuid: null, mapping, schemaId: -1, spec, sortOrder, places: null, deadLetterPlaces: null };
     const proposed = await this.#propose({ ...(state ?? fresh), next });
     return proposed.kind === "ready" ? await this.#finish(proposed.state, next) : proposed;
   }
 
+  #layout(mapping: TableMapping, base: TableMetadata | undefined, isTheirs: boolean) {
+    return isTheirs && base !== undefined ? presentLayout(base) : wantedLayout(this.#options.settings, mapping);
+  }
+
   /** Brings the catalog to the wish in the log, or drops a wish that no longer fits it. */
-  async #finish(state: TableState, next: NonNullable<TableState["next"]>): Promise<Step> {
+  async #finish(state: TableState, next: Wish): Promise<Step> {
     const loaded = await this.#load();
     if (loaded === undefined) return await this.#create(state, next.mapping);
     const { metadata } = loaded;
     const isOurs = state.tableUuid !== null || hasSchema(metadata, next.mapping.schema);
     if (!isOurs) return { kind: "paused", reason: "a table of this name exists, and it is not ours" };
-    const spec = specFor(this.#options.settings, next.mapping.schema);
-    if (spec.kind === "refused") return { kind: "paused", reason: spec.reason };
-    const { rowKey } = next.mapping;
-    const deleteSpecs = rowKey === undefined ? [] : deleteSpecUpdates(metadata);
-    const specs = deleteSpecs.length > 0 ? deleteSpecs : specUpdates(metadata, spec.spec);
+    const isTheirs = next.isLayoutTheirs === true;
+    const wanted = this.#layout(next.mapping, metadata, isTheirs);
+    if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
+    const deleteSpecs = deleteSpecUpdates(metadata, next.mapping);
+    const ours = isTheirs ? [] : layoutUpdates(metadata, wanted.layout);
+    const layout = deleteSpecs.length > 0 ? deleteSpecs : ours;
     if (hasSchema(metadata, next.mapping.schema)) {
-      if (specs.length === 0) return await this.#done(state, next.mapping, metadata);
-      return await this.#change(metadata, specs);
+      if (layout.length === 0) return await this.#done(state, next.mapping, metadata, isTheirs);
+      return await this.#change(metadata, layout);
     }
-    if (metadata["last-column-id"] !== next.after) {
-      // Somebody else added columns meanwhile: these ids may be theirs now. The records will ask again.
+    const isChanged = next.onto !== undefined && next.onto !== metadata["current-schema-id"];
+    if (isChanged || metadata["last-column-id"] !== next.after) {
+      // Somebody else changed the columns meanwhile: these ids may be theirs now. The records will ask again.
       const dropped = await this.#propose({ ...state, next: null });
       return dropped.kind === "ready" ? { kind: "again", cause: "the schema was changed by somebody else" } : dropped;
     }
@@ -151,7 +192,7 @@ export class SchemaCommitter {
         "last-column-id": lastColumnId,
       },
       { action: "set-current-schema", "schema-id": -1 },
-      ...specs,
+      ...layout,
     ]);
   }
 
@@ -162,6 +203,7 @@ export class SchemaCommitter {
       { type: "assert-current-schema-id", "current-schema-id": base["current-schema-id"] },
       { type: "assert-last-assigned-field-id", "last-assigned-field-id": base["last-column-id"] },
       { type: "assert-default-spec-id", "default-spec-id": base["default-spec-id"] },
+      { type: "assert-default-sort-order-id", "default-sort-order-id": base["default-sort-order-id"] },
     ];
     const outcome = await this.#options.catalog.commit(this.#name(), requirements, updates);
     if (outcome.kind !== "committed") {
@@ -172,31 +214,46 @@ export class SchemaCommitter {
 
   async #create(state: TableState, mapping: TableMapping): Promise<Step> {
     const { settings, catalog } = this.#options;
-    if (state.tableUuid !== null) return { kind: "paused", reason: "the table is not in its catalog any more" };
+    if (state.tableUuid !== null) return { kind: "paused", reason: notInCatalog };
     if (!settings.create) return { kind: "paused", reason: "there is no such table, and it is not to be created" };
     const { schema, lastColumnId } = mapping;
+    const wanted = wantedLayout(settings, mapping);
+    if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
     const hasKey = mapping.rowKey !== undefined;
-    const spec = hasKey ? { "spec-id": 0, fields: [] } : state.spec;
-    const updates = creationUpdates({ schema, lastColumnId, spec, location: settings.location, hasKey });
+    const { spec, order } = hasKey ? { ...wanted.layout, spec: { "spec-id": 0, fields: [] } } : wanted.layout;
+    const updates = creationUpdates({ schema, lastColumnId, spec, order, location: settings.location, hasKey });
     const outcome = await catalog.create(this.#name(), updates);
     if (outcome.kind === "created" && hasKey) return { kind: "again", cause: progress }; // Its own spec comes next.
-    if (outcome.kind === "created") return await this.#done(state, mapping, outcome.table.metadata);
+    if (outcome.kind === "created") return await this.#done(state, mapping, outcome.table.metadata, false);
     return { kind: "again", cause: outcome.kind === "unknown" ? outcome.cause : "somebody else created the table" };
   }
 
-  async #done(state: TableState, mapping: TableMapping, metadata: TableMetadata): Promise<Step> {
+  async #done(
+    state: TableState,
+    mapping: TableMapping,
+    metadata: TableMetadata,
+    isLayoutTheirs: boolean,
+  ): Promise<Step> {
     const schema = currentSchema(metadata);
     if (!hasSchema(metadata, mapping.schema)) {
       return { kind: "paused", reason: "the catalog gave the columns other ids than it was asked for" };
     }
+    const present = presentLayout(metadata);
+    if (present.kind === "refused") return { kind: "paused", reason: present.reason };
+    const places = placesOf(metadata);
+    const lost = [places.data, places.metadata].find((place) => !this.#options.warehouse.reaches(`${place}/`));
+    if (lost !== undefined)
+      return { kind: "paused", reason: `the table's files are to go to ${lost}, which has no store` };
     const proposed = await this.#propose({
       ...state,
       tableUuid: metadata["table-uuid"],
       mapping: { ...mapping, schema },
       schemaId: schema["schema-id"],
-      spec: defaultSpec(metadata),
+      spec: present.layout.spec,
       ...(mapping.rowKey === undefined ? {} : { deleteSpec: unpartitionedSpec(metadata) ?? null }),
-      places: placesOf(metadata),
+      sortOrder: present.layout.order,
+      layout: { key: layoutKey(this.#options.settings), isTheirs: isLayoutTheirs },
+      places,
       next: null,
     });
     return proposed.kind === "ready" ? { kind: "again", cause: progress } : proposed;
@@ -245,6 +302,32 @@ export class SchemaCommitter {
     if (table === undefined) throw new TypeError(`table ${this.#options.table} is not in the image`);
     return table;
   }
+}
+
+const notInCatalog =
+  "the table is not in its catalog any more: put it back, or write a new one with inlet table resume --retranslate";
+
+/** Why rows of ours must not go into the table as others have left it. */
+function misfitOf(state: TableState, base: TableMetadata): string | undefined {
+  if (state.tableUuid !== null && base["table-uuid"] !== state.tableUuid) {
+    return `the table was replaced: its uuid is ${base["table-uuid"]}, ours was ${state.tableUuid}`;
+  }
+  const now = currentSchema(base);
+  return ownColumnsMisfit(state.mapping, now) ?? schemaMisfit(state.mapping.schema, now);
+}
+
+/** Whether others changed what rounds are written by. */
+export function hasDrifted(state: TableState | undefined, base: TableMetadata): boolean {
+  if (state === undefined) return false;
+  const places = placesOf(base);
+  return (
+    base["table-uuid"] !== state.tableUuid ||
+    !hasSchema(base, state.mapping.schema) ||
+    base["default-spec-id"] !== state.spec["spec-id"] ||
+    !isSameOrder(followedOrder(base), state.sortOrder ?? unsorted) ||
+    places.data !== state.places?.data ||
+    places.metadata !== state.places.metadata
+  );
 }
 
 /** The mapping over the table as it is now: columns that people added, renamed or dropped are theirs to decide. */

@@ -15,15 +15,16 @@ import { type CommitReport, type CommitterOptions, TableCommitter } from "./comm
 import { retranslateRound } from "./retranslate.ts";
 import type { RoundWriter, WrittenRound } from "./round-writer.ts";
 import { liveLane, nextRanges, type PartitionView } from "./rounds.ts";
-import { SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./schema-committer.ts";
+import { hasDrifted, SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./schema-committer.ts";
 import type { TableSettings } from "./settings.ts";
 import type { TableAppender } from "./table-appender.ts";
-import { type TableState, tableName } from "./table-state.ts";
+import { type TableState, tableName, tableStateOf } from "./table-state.ts";
 
 export interface TableWorkerOptions {
   readonly metadata: MetadataClient;
   readonly log: Log;
   readonly catalog: Catalog;
+  readonly warehouse: SchemaCommitterOptions["warehouse"];
   readonly appender: TableAppender;
   readonly writer: RoundWriter;
   readonly settings: TableSettings;
@@ -77,6 +78,8 @@ export class TableWorker {
   #committerOf: Uuid | undefined;
   #dueAt = 0;
   #lastSnapshot: bigint | null = null;
+  /** Others have changed the table's columns, layout or location. */
+  #mustFollow = false;
 
   constructor(options: TableWorkerOptions) {
     this.#options = options;
@@ -222,7 +225,7 @@ export class TableWorker {
 
   async #translate(topic: Topic, id: Uuid): Promise<Advance> {
     const { metadata, limits } = this.#options;
-    let outcome = await this.#schemas(id).ensure(this.#stop.signal);
+    let outcome = await this.#ready(id);
     let asked = "";
     for (;;) {
       if (outcome.kind !== "ready") return this.#unready(outcome);
@@ -255,6 +258,15 @@ export class TableWorker {
         }
       }
     }
+  }
+
+  /** After a commit that saw the table changed by others, and after a restart of a table, as they left it. */
+  async #ready(id: Uuid): Promise<SchemaOutcome> {
+    const schemas = this.#schemas(id);
+    if (!this.#mustFollow) return await schemas.ensure(this.#stop.signal);
+    const outcome = await schemas.follow(this.#stop.signal);
+    if (outcome.kind === "ready") this.#mustFollow = false;
+    return outcome;
   }
 
   async #round(
@@ -302,6 +314,8 @@ export class TableWorker {
       metrics.tableCommitSeconds.observe((runtime.clock.monotonic() - began) / 1000, { topic: this.topic });
       if (report.kind !== "committed") return stuck(reasonOf(report), undefined, report.kind === "unavailable");
       this.#lastSnapshot = report.snapshotId;
+      const state = tableStateOf(metadata.image.table(id) as TableInfo);
+      if (hasDrifted(state, report.metadata)) this.#mustFollow = true;
     }
   }
 

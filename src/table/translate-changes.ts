@@ -12,11 +12,12 @@ import { BadRecord } from "./decode/bad-record.ts";
 import { lastPerKey } from "./last-per-key.ts";
 import type { Leaf } from "./leaf.ts";
 import { type ParquetOptions, ParquetWriter } from "./parquet.ts";
+import { primitiveAt } from "./row-values.ts";
 import { decodingSchema, deleteSchema, type RowKey } from "./schema-map-keys.ts";
 import type { RoundPlan, TranslatedFile } from "./translate.ts";
 import { type ChangeReader, compileChanges } from "./translate-envelopes.ts";
 import { compileMetadata, type MetadataPut, type RecordPlace } from "./translate-metadata.ts";
-import { keyOf, type Partitions, primitiveAt } from "./translate-partitions.ts";
+import { keyOf, type Partitions } from "./translate-partitions.ts";
 import {
   compileKey,
   keyNodes,

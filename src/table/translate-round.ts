@@ -25,7 +25,7 @@ import {
   schemaIdOf,
 } from "./translate-parts.ts";
 
-export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes"> {
+export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes" | "sortOrder"> {
   readonly inflateBytesMax: number;
 }
 
@@ -65,7 +65,9 @@ export class RoundCore {
     const { mapping, settings } = plan;
     const partitionLimits = { ...limits, targetFileBytes: plan.targetFileBytes };
     this.#changes = mapping.rowKey === undefined ? undefined : new Changes(plan, mapping.rowKey, this.#texts);
-    this.#partitions = new Partitions(mapping.schema, plan.spec, partitionLimits, this.#changes?.columns);
+    const { sortOrder } = plan;
+    const rowLimits = { ...partitionLimits, sortOrder };
+    this.#partitions = new Partitions(mapping.schema, plan.spec, rowLimits, this.#changes?.columns);
     const letters = this.#deadLetters.columns;
     this.#deadLetterFiles = new PartitionFiles(
       letters.schema,

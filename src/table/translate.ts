@@ -19,6 +19,7 @@
  *   text that is not UTF-8       a dead letter
  */
 
+import type { SortOrder } from "./iceberg/metadata.ts";
 import type { PartitionSpec, PrimitiveValue } from "./iceberg/types.ts";
 import type { FileDescription } from "./parquet.ts";
 import type { MappingSource, SchemaText, TableMapping } from "./schema-map.ts";
@@ -31,6 +32,8 @@ export interface Translator extends AsyncDisposable {
 export interface RoundPlan {
   readonly mapping: TableMapping;
   readonly spec: PartitionSpec;
+  /** Of the rows in each file; undefined: as they came. */
+  readonly sortOrder?: SortOrder | undefined;
   readonly settings: TableSettings;
   /** A file is ended by the row group that makes it larger. */
   readonly targetFileBytes: number;

@@ -249,7 +249,7 @@ topics:
     key: { decode: string }
     headers: { as: none }
     columns: { metadata: { prefix: meta, include: [offset, headers] } }
-    layout: { partition_by: [day(ts), "bucket(16, id)", "truncate(4,name)", region, hour(meta_offset)] }
+    layout: { partition_by: [day(ts), "bucket(16, id)", "truncate(4,name)", region, hour(meta_offset)], sort_by: [id, name DESC, "ts desc nulls first"] }
     commit: { every: 5s, max_bytes: 1MiB }
     errors: { policy: dlq, dlq: { table: bad } }
     maintain: { expire: 1d, keep: 3 }
@@ -285,7 +285,11 @@ topics:
           { column: "meta_offset", transform: "hour" },
         ],
         mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
-        sortBy: [],
+        sortBy: [
+          { column: "id", direction: "asc", nulls: "first" },
+          { column: "name", direction: "desc", nulls: "last" },
+          { column: "ts", direction: "desc", nulls: "first" },
+        ],
         commit: { everyMs: 5000, bytesMax: 1048576 },
         errors: { policy: "dlq", deadLetterTable: "bad" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
