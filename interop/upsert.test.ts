@@ -307,11 +307,11 @@ interface Answer {
   readonly checksum: string;
 }
 
-async function ask(
+async function ask<T = Readonly<Record<string, Answer>>>(
   engine: string,
   bin: string,
   extra: Readonly<Record<string, unknown>> = {},
-): Promise<Readonly<Record<string, Answer>>> {
+): Promise<T> {
   const request = {
     uri: broker.catalog,
     warehouse: "main",
@@ -320,13 +320,18 @@ async function ask(
     tables: [...models.values()].map(({ source: { topic, columns } }) => ({ name: topic, columns })),
     ...extra,
   };
-  const output = await command(join(bin, "python"), [join(import.meta.dirname, "engine.py"), engine], {
-    input: JSON.stringify(request),
-    env: { JAVA_TOOL_OPTIONS: "", AWS_REGION: "us-east-1" },
-  });
+  const script = engine === "maintenance" ? ["maintenance.py"] : ["engine.py", engine];
+  const output = await command(
+    join(bin, "python"),
+    [join(import.meta.dirname, script[0] as string), ...script.slice(1)],
+    {
+      input: JSON.stringify(request),
+      env: { JAVA_TOOL_OPTIONS: "", AWS_REGION: "us-east-1" },
+    },
+  );
   const line = output.split("\n").find((one) => one.startsWith("ANSWER "));
   if (line === undefined) throw new Error(`${engine} gave no answer: ${output.slice(-2000)}`);
-  return JSON.parse(line.slice("ANSWER ".length)) as Readonly<Record<string, Answer>>;
+  return JSON.parse(line.slice("ANSWER ".length)) as T;
 }
 
 function check(answer: Readonly<Record<string, Answer>>): void {
@@ -383,5 +388,26 @@ describe("engines read one row a key", () => {
       },
     });
     check(await ask("trino", bin, { trino: trino.address }));
+  });
+
+  test("Spark may rewrite files with their deletes, and the broker goes on", async () => {
+    const spark = await python("spark", [`pyspark==${versions.pyspark}`, "pyarrow==22.0.0", "pandas==2.3.3"]);
+    const libs = await sparkJars();
+    const jars = readdirSync(libs).map((name) => join(libs, name));
+    const calls = { rewrite_data_files: "'delete-file-threshold', '1', 'rewrite-all', 'true'" };
+    const outcome = await ask<Record<string, { readonly failed: number; readonly result: Record<string, number> }>>(
+      "maintenance",
+      spark,
+      { jars, calls, rounds: 1 },
+    );
+    expect(outcome["rewrite_data_files"]).toMatchObject({ failed: 0 });
+    expect(outcome["rewrite_data_files"]?.result["rewritten_data_files_count"]).toBeGreaterThan(10);
+    check(await ask("duckdb", bin));
+    for (const model of models.values()) {
+      await change(model.source, model.rows, changesOfFlush);
+      await flush(model.source.topic);
+    }
+    check(await ask("duckdb", bin));
+    check(await ask("spark", spark, { jars }));
   });
 });
