@@ -4,7 +4,7 @@
  * Python 3 with venv, a JDK 17 with Maven and, for Trino, a JDK 24 or newer; for other clients' own tests Go, make and a C++ compiler.
  */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { checkout } from "../test/support/processes.ts";
@@ -23,6 +23,8 @@ export const versions = {
   pyspark: "4.0.2",
   pyiceberg: "0.12.0",
   duckdb: "1.5.5",
+  hive: "4.0.1",
+  moto: "5.2.5",
   trino: "476",
   trinoClient: "0.340.0",
   seaweedfs: "4.48",
@@ -242,6 +244,22 @@ export async function restCompatibilityKit(): Promise<string> {
   return join(directory, "libs");
 }
 
+/** Hive's metastore by itself, without the parts of Hadoop that it does not need. */
+export async function hiveMetastoreJars(): Promise<string> {
+  const directory = await jars("hive-metastore", [
+    {
+      group: "org.apache.hive",
+      artifact: "hive-standalone-metastore-server",
+      version: versions.hive,
+      without: ["jdk.tools", "org.apache.hadoop", "org.apache.hbase"],
+    },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-api", version: versions.hadoop },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-runtime", version: versions.hadoop },
+    { group: "commons-cli", artifact: "commons-cli", version: "1.5.0" },
+  ]);
+  return join(directory, "libs");
+}
+
 /** Unpacks Trino's server tarball; returns its home. */
 export async function trinoHome(): Promise<string> {
   const directory = await once("trino", async (at) => {
@@ -268,6 +286,26 @@ export async function trinoHome(): Promise<string> {
     await command("rm", ["-rf", pom, join(cache, "m2/io/trino/trino-server")]);
   });
   return join(directory, "home");
+}
+
+/** The folder of an unpacked Kafka, as far as other people's tests need it: some of its commands, and its jars. */
+export async function kafkaHome(): Promise<string> {
+  const libs = await kafkaJars();
+  const commands = {
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-acls": "org.apache.kafka.tools.AclCommand",
+    "kafka-configs": "kafka.admin.ConfigCommand",
+    "kafka-run-class": "",
+  };
+  return await once("kafka-home", async (at) => {
+    mkdirSync(join(at, "bin"));
+    symlinkSync(libs, join(at, "libs"));
+    for (const [name, main] of Object.entries(commands)) {
+      const run = `exec ${java(17)} -Xmx256m -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error`;
+      const script = `#!/bin/sh\n${run} -cp "$CLASSPATH:${libs}/*" ${main} "$@"\n`;
+      writeFileSync(join(at, `bin/${name}.sh`), script, { mode: 0o755 });
+    }
+  });
 }
 
 /** Installs Debian's package unless the C header that it brings is there. */
@@ -298,6 +336,18 @@ export async function librdkafkaTests(): Promise<string> {
     await command("make", ["-j2", "-C", "tests", "test-runner"], { cwd: source });
   });
   return join(directory, "package/deps/librdkafka/tests");
+}
+
+/** A program of Go in interop/, built with one module of somebody else's. */
+export async function goProgram(name: string, module: string, version: string): Promise<string> {
+  const env = { GOFLAGS: "-mod=mod -buildvcs=false" };
+  const directory = await once(`go-${name}-${version}`, async (at) => {
+    copyFileSync(join(import.meta.dirname, `${name}.go`), join(at, "main.go"));
+    await command("go", ["mod", "init", "inlet/interop"], { cwd: at, env });
+    await command("go", ["get", `${module}@v${version}`], { cwd: at, env });
+    await command("go", ["build", "-o", join(at, "program"), "."], { cwd: at, env });
+  });
+  return join(directory, "program");
 }
 
 /** The tests of franz-go's kgo package as one program, and the folder of their source, which some of them read. */

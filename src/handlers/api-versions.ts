@@ -23,8 +23,8 @@ export const features: readonly Feature[] = [
   { name: "streams.version", min: 0, max: 1, level: 1 },
   { name: "eligible.leader.replicas.version", min: 0, max: 1, level: 1 },
   { name: "group.version", min: 0, max: 1, level: 1 },
-  // The voters of the quorum are no business of clients: see quorum.ts.
-  { name: "kraft.version", min: 0, max: 0, level: 0 },
+  // Voters are not fixed by a configuration: nodes become them by registering, see quorum.ts.
+  { name: "kraft.version", min: 0, max: 1, level: 1 },
   { name: "transaction.version", min: 0, max: 2, level: 2 },
 ];
 

@@ -1,4 +1,5 @@
 /** DescribeUserScramCredentials and AlterUserScramCredentials (KIP-554): credentials are facts of the metadata, the same for all brokers. */
+
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
 import {
   decodeScramCredential,
@@ -14,6 +15,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { FactEvent } from "../metadata/events.ts";
 import type { ApiName, RequestOf } from "../protocol/api-table.ts";
 import type { HandlerOf } from "./admin-handlers.ts";
+import { clipped } from "./error-text.ts";
 import { code } from "./handler.ts";
 
 export interface ScramCredentialsOptions {
@@ -144,5 +146,5 @@ function twice(user: string): Problem {
 }
 
 function wire(problem: Problem | undefined): { readonly errorCode: number; readonly errorMessage: string | null } {
-  return { errorCode: code(problem?.error), errorMessage: problem?.message ?? null };
+  return { errorCode: code(problem?.error), errorMessage: problem === undefined ? null : clipped(problem.message) };
 }

@@ -16,6 +16,7 @@ import type { Snapshot, TableMetadata } from "./iceberg/metadata.ts";
 import { visitFields } from "./iceberg/schema-ids.ts";
 import type { PartitionSpec, Schema } from "./iceberg/types.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
+import type { RoundProof } from "./proof.ts";
 import { markName } from "./rounds.ts";
 import { schemaMisfit } from "./schema-fit.ts";
 import { currentSchema } from "./table-creation.ts";
@@ -28,6 +29,8 @@ export interface RoundFile {
   readonly specId: number;
   readonly content: "data" | "deletes";
   readonly entries: readonly ManifestEntry[];
+  /** undefined: of deletes, or written before there were proofs. */
+  readonly proof?: RoundProof | undefined;
 }
 
 /** All manifests that a round has for one table. */

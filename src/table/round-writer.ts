@@ -10,6 +10,7 @@ import type { RoundManifest, TableRange } from "../metadata/events.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
 import { addedFile, writeManifest } from "./iceberg/manifest.ts";
 import type { PartitionSpec, Schema } from "./iceberg/types.ts";
+import { addProofs, noRows, proofName, type RoundProof, type RowProof, renderRoundProof } from "./proof.ts";
 import { type NextRange, tableRange } from "./rounds.ts";
 import type { MappingSource } from "./schema-map.ts";
 import type { TableSettings } from "./settings.ts";
@@ -77,8 +78,8 @@ interface Shape {
 interface Progress {
   readonly range: NextRange;
   to: Offset;
-  rows: number;
-  deadLetters: number;
+  rows: RowProof;
+  deadLetters: RowProof;
 }
 
 export class RoundWriter {
@@ -112,12 +113,23 @@ export class RoundWriter {
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
     const deletes = deleteFile === undefined ? [] : [deleteFile];
     const { places, deadLetterPlaces } = state;
-    const rows: Shape = { schema: mapping.schema, spec, sortOrderId: sortOrder?.["order-id"] ?? null };
-    const deadLetters: Shape = { schema: deadLetterSchema, spec: { "spec-id": 0, fields: [] }, sortOrderId: null };
+    const rowShape: Shape = { schema: mapping.schema, spec, sortOrderId: sortOrder?.["order-id"] ?? null };
+    const letterShape: Shape = { schema: deadLetterSchema, spec: { "spec-id": 0, fields: [] }, sortOrderId: null };
+    const proofOf = (what: "rows" | "deadLetters") =>
+      new Map(ranges.map((progress) => [progress.range.partition, progress[what]] as const));
     return {
-      ranges: ranges.map(({ range, to, rows, deadLetters }) => tableRange({ ...range, to }, { rows, deadLetters })),
-      main: await this.#upload(files, rows, places),
-      deadLetters: await this.#upload(letters, deadLetters, deadLetterPlaces),
+      ranges: ranges.map(({ range, to, rows, deadLetters }) =>
+        tableRange({ ...range, to }, { rows: rows.rows, deadLetters: deadLetters.rows }),
+      ),
+      // Later records take rows of a table with a key away again: what was read does not prove what it holds.
+      main: await this.#upload(files, rowShape, {
+        places,
+        proof: mapping.rowKey === undefined ? proofOf("rows") : undefined,
+      }),
+      deadLetters: await this.#upload(letters, letterShape, {
+        places: deadLetterPlaces,
+        proof: proofOf("deadLetters"),
+      }),
       deletes: await this.#uploadDeletes(deletes, state),
       counts: countsOf(reading, [...files, ...letters, ...deletes], crossingKeys),
       stop,
@@ -131,14 +143,15 @@ export class RoundWriter {
     assert(mapping.rowKey !== undefined, "only a table with a key has deletes");
     assert(deleteSpec !== undefined && deleteSpec !== null, "a table with a key was made with a spec for its deletes");
     const { schema, rowKey } = mapping;
-    return await this.#upload(files, { schema, spec: deleteSpec, sortOrderId: null, equalityIds: rowKey.ids }, places);
+    const shape: Shape = { schema, spec: deleteSpec, sortOrderId: null, equalityIds: rowKey.ids };
+    return await this.#upload(files, shape, { places, proof: undefined });
   }
 
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
     { schema, spec, sortOrderId, equalityIds = null }: Shape,
-    places: Places | null,
+    { places, proof }: { readonly places: Places | null; readonly proof: RoundProof | undefined },
   ): Promise<RoundManifest | null> {
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
     if (translated.length === 0) return null;
@@ -150,8 +163,9 @@ export class RoundWriter {
       await warehouse.create(path, bytes);
       entries.push({ ...addedFile({ ...file, partition, path }, equalityIds), sortOrderId });
     }
+    const properties = new Map(proof === undefined ? [] : [[proofName, renderRoundProof(proof)]]);
     const content = equalityIds === null ? "data" : "deletes";
-    const manifest = writeManifest({ schema, spec, content, entries });
+    const manifest = writeManifest({ schema, spec, content, entries, properties });
     const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);
     await warehouse.create(location, manifest);
     const rows = translated.reduce((sum, { file }) => sum + file.recordCount, 0);
@@ -177,7 +191,7 @@ class Reading {
 
   async run(ranges: readonly NextRange[]): Promise<RoundStop> {
     for (const range of ranges) {
-      const progress: Progress = { range, to: range.readFrom, rows: 0, deadLetters: 0 };
+      const progress: Progress = { range, to: range.readFrom, rows: noRows, deadLetters: noRows };
       this.progress.push(progress);
       const stop = await this.#translate(progress);
       if (stop.kind !== "done") return stop;
@@ -216,8 +230,11 @@ class Reading {
     switch (added.kind) {
       case "added":
         progress.to = to;
-        progress.rows += added.rows;
-        progress.deadLetters += added.deadLetters;
+        progress.rows = addProofs(progress.rows, { rows: added.rows, digests: added.digests.rows });
+        progress.deadLetters = addProofs(progress.deadLetters, {
+          rows: added.deadLetters,
+          digests: added.digests.deadLetters,
+        });
         this.dropped += added.dropped;
         this.#bytesLeft -= read.bytes;
         if (added.isFull === true && Number.isFinite(this.#bytesLeft)) this.#bytesLeft = 0;
@@ -236,8 +253,8 @@ const noCounts: RoundCounts = { rows: 0, deadLetters: 0, dropped: 0, files: 0, f
 
 function countsOf(reading: Reading, files: readonly TranslatedFile[], crossingKeys: number): RoundCounts {
   return {
-    rows: reading.progress.reduce((sum, { rows }) => sum + rows, 0),
-    deadLetters: reading.progress.reduce((sum, { deadLetters }) => sum + deadLetters, 0),
+    rows: reading.progress.reduce((sum, { rows }) => sum + rows.rows, 0),
+    deadLetters: reading.progress.reduce((sum, { deadLetters }) => sum + deadLetters.rows, 0),
     dropped: reading.dropped,
     files: files.length,
     fileBytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),

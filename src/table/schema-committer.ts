@@ -25,7 +25,15 @@ import {
   wantedLayout,
 } from "./layout.ts";
 import { ownColumnsMisfit, schemaMisfit } from "./schema-fit.ts";
-import { evolve, initialMapping, type MappingSource, rebase, type TableMapping } from "./schema-map.ts";
+import {
+  evolve,
+  initialMapping,
+  type MappingSource,
+  mappingRules,
+  rebase,
+  type TableMapping,
+  withoutRefusals,
+} from "./schema-map.ts";
 import { rowKeyMismatch } from "./schema-map-keys.ts";
 import type { TableSettings } from "./settings.ts";
 import {
@@ -80,22 +88,31 @@ export class SchemaCommitter {
 
   /** The state to translate under; finishes what an earlier owner began. Creates the table once its columns are known. */
   ensure(signal: AbortSignal): Promise<SchemaOutcome> {
-    return this.#repeat(() => this.#ensure([], false), signal);
+    return this.#repeat(() => this.#ensure([]), signal);
   }
 
   /** The state over the table as others have left it: its columns, where its files go, its spec and order. */
   follow(signal: AbortSignal): Promise<SchemaOutcome> {
-    let isFirst = true;
+    return this.#lookOnce((state) => state, signal);
+  }
+
+  /** The same after a person's word: what was refused is asked about again. */
+  accept(signal: AbortSignal): Promise<SchemaOutcome> {
+    return this.#lookOnce(withoutRefusals, signal);
+  }
+
+  #lookOnce(change: (mapping: TableMapping) => TableMapping, signal: AbortSignal): Promise<SchemaOutcome> {
+    let look: typeof change | undefined = change;
     return this.#repeat(async () => {
-      const step = await this.#ensure([], isFirst);
-      isFirst = false;
+      const step = await this.#ensure([], look);
+      if (step.kind !== "again" || step.cause === progress) look = undefined;
       return step;
     }, signal);
   }
 
   /** The state whose mapping knows the sources. A source that cannot be mapped is known as refused. */
   evolve(sources: readonly MappingSource[], signal: AbortSignal): Promise<SchemaOutcome> {
-    return this.#repeat(() => this.#ensure(sources, false), signal);
+    return this.#repeat(() => this.#ensure(sources), signal);
   }
 
   async #repeat(turn: () => Promise<Step>, signal: AbortSignal): Promise<SchemaOutcome> {
@@ -118,20 +135,27 @@ export class SchemaCommitter {
     return { kind: "unavailable", cause };
   }
 
-  async #ensure(sources: readonly MappingSource[], mustLook: boolean): Promise<Step> {
+  async #ensure(sources: readonly MappingSource[], look?: (mapping: TableMapping) => TableMapping): Promise<Step> {
     const { settings } = this.#options;
     const state = tableStateOf(this.#table());
-    const mismatch = state === undefined ? undefined : rowKeyMismatch(state.mapping, this.#options.settings.mode);
+    if ((state?.mapping.rules ?? 1) > mappingRules) {
+      return {
+        kind: "paused",
+        reason: `a later version of Inlet made the table, under mapping rules ${state?.mapping.rules}`,
+      };
+    }
+    const mismatch = state === undefined ? undefined : rowKeyMismatch(state.mapping, settings.mode);
     if (mismatch !== undefined) return { kind: "paused", reason: mismatch };
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
     const isApplied = state?.layout?.key === layoutKey(settings);
-    if (state !== undefined && isApplied && !mustLook && sources.length === 0) return { kind: "ready", state };
+    if (state !== undefined && isApplied && look === undefined && sources.length === 0) return { kind: "ready", state };
     const base = state === undefined ? undefined : (await this.#load())?.metadata;
     if (state !== undefined && base === undefined) return { kind: "paused", reason: notInCatalog };
     const misfit = state === undefined || base === undefined ? undefined : misfitOf(state, base);
     if (misfit !== undefined) return { kind: "paused", reason: misfit };
-    const before = state === undefined ? initialMapping(settings) : onBase(state, base);
+    const known = state === undefined ? initialMapping(settings) : onBase(state, base);
+    const before = look === undefined ? known : look(known);
     const mapping = sources.reduce((grown, source) => evolve(grown, source, settings).mapping, before);
     const lost = rowKeyMismatch(mapping, settings.mode);
     if (lost !== undefined) return { kind: "paused", reason: lost };
@@ -331,7 +355,7 @@ export function hasDrifted(state: TableState | undefined, base: TableMetadata): 
 }
 
 /** The mapping over the table as it is now: columns that people added, renamed or dropped are theirs to decide. */
-function onBase(state: TableState, base: TableMetadata | undefined): TableMapping {
+export function onBase(state: TableState, base: TableMetadata | undefined): TableMapping {
   if (base === undefined || hasSchema(base, state.mapping.schema)) return state.mapping;
   return rebase(state.mapping, currentSchema(base), base["last-column-id"]);
 }

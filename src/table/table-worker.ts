@@ -18,6 +18,8 @@ import { liveLane, nextRanges, type PartitionView } from "./rounds.ts";
 import { hasDrifted, SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./schema-committer.ts";
 import type { TableSettings } from "./settings.ts";
 import type { TableAppender } from "./table-appender.ts";
+import { reportTable, type TableReport } from "./table-report.ts";
+import type { MaintenanceTurn } from "./table-rewriter.ts";
 import { type TableState, tableName, tableStateOf } from "./table-state.ts";
 
 export interface TableWorkerOptions {
@@ -139,6 +141,13 @@ export class TableWorker {
     });
   }
 
+  /** How the table stands. Asks the catalog. */
+  report(): Promise<TableReport> {
+    const topic = this.#topic();
+    const views = topic === undefined ? [] : this.#views(topic);
+    return reportTable(this.#options.settings, this.table, views, this.#options.catalog);
+  }
+
   /**
    * The way out of "paused" and "diverged". "accept": the table is right as it is, go on after it. "retranslate": leave it
    * alone and translate the whole log into a new generation.
@@ -152,11 +161,25 @@ export class TableWorker {
         await this.#propose([this.#creation(topic)]);
         return;
       }
+      const outcome = await this.#schemas(table.id).accept(this.#stop.signal);
+      if (outcome.kind === "paused") throw new TableStuck(this.topic, outcome.reason);
+      if (outcome.kind === "unavailable") throw new TableStuck(this.topic, unreachable, outcome.cause);
       if (table.state === "diverged") {
         const report = await this.#committerFor(table).accept(this.#stop.signal);
         if (report.kind !== "committed") throw new TableStuck(this.topic, reasonOf(report));
       }
       await this.#propose([{ kind: "table-state", table: table.id, state: "running", reason: "" }]);
+    });
+  }
+
+  /** For maintenance: settles between two appends, never during one. undefined: this table is not ours to look after now. */
+  maintenanceTurn(): Promise<MaintenanceTurn | undefined> {
+    return this.#lane.run(async () => {
+      const topic = this.#topic();
+      const table = topic === undefined ? undefined : this.#tableOf(topic);
+      if (topic === undefined || table?.state !== "running" || !this.#isCommitter(topic)) return undefined;
+      const ledger = await this.#committerFor(table).ledger();
+      return ledger === undefined ? undefined : { name: tableName(this.#options.settings, table.generation), ledger };
     });
   }
 
@@ -320,7 +343,7 @@ export class TableWorker {
   }
 
   #unready(outcome: Exclude<SchemaOutcome, { readonly kind: "ready" }>): Advance {
-    if (outcome.kind === "unavailable") return stuck("the catalog cannot be reached", outcome.cause, true);
+    if (outcome.kind === "unavailable") return stuck(unreachable, outcome.cause, true);
     return forPerson(outcome.reason);
   }
 
@@ -404,6 +427,8 @@ export class TableWorker {
     }
   }
 }
+
+const unreachable = "the catalog cannot be reached";
 
 type Advance =
   | { readonly kind: "done" }

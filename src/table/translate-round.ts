@@ -7,10 +7,11 @@ import { inflate } from "../protocol/compression.ts";
 import { BatchView } from "../protocol/record-batch.ts";
 import { RecordCursor, readMarker } from "../protocol/records.ts";
 import type { Mark } from "./columns.ts";
-import { type DeadLetter, DeadLetters } from "./dead-letters.ts";
+import { type DeadLetter, DeadLetters, letterPlace } from "./dead-letters.ts";
 import { BadRecord } from "./decode/bad-record.ts";
 import { mergeInferred } from "./decode/json-infer.ts";
-import { type MessagePath, type RecordPart, type SchemaText, sourceKey } from "./schema-map.ts";
+import { digestRows, noDigests } from "./digest.ts";
+import { type MessagePath, placeColumns, type RecordPart, type SchemaText, sourceKey } from "./schema-map.ts";
 import { nothing, type SourceType } from "./schema-map-types.ts";
 import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult } from "./translate.ts";
 import { Changes } from "./translate-changes.ts";
@@ -88,11 +89,11 @@ export class RoundCore {
   }
 
   add(range: RangeInput): CoreOutcome {
-    const before: readonly Mark[] = [this.#partitions.columns.mark(), this.#deadLetters.columns.mark()];
+    const before: Before = [this.#partitions.columns.mark(), this.#deadLetters.columns.mark()];
     this.#range = freshRange();
     try {
       const stopped = this.#addBatches(range);
-      const outcome = stopped ?? this.#outcome(range);
+      const outcome = stopped ?? this.#outcome(range, before);
       if (outcome.kind === "added") this.#keep(outcome);
       else this.#undo(before);
       return outcome;
@@ -123,12 +124,12 @@ export class RoundCore {
     this.#deadLetterFiles.flushIfFull();
   }
 
-  #undo([rows, letters]: readonly Mark[]): void {
-    (this.#changes ?? this.#partitions.columns).cutTo(rows as Mark);
-    this.#deadLetters.columns.cutTo(letters as Mark);
+  #undo([rows, letters]: Before): void {
+    (this.#changes ?? this.#partitions.columns).cutTo(rows);
+    this.#deadLetters.columns.cutTo(letters);
   }
 
-  #outcome({ from, to }: RangeInput): CoreOutcome {
+  #outcome({ from, to }: RangeInput, [rowsFrom, lettersFrom]: Before): CoreOutcome {
     const { rows, deadLetters, dropped, timestampsOutOfRange, unknown, wanted, inferred } = this.#range;
     if (unknown.size > 0 || inferred !== nothing) {
       return { kind: "needs-schema", unknown: [...unknown.values()], inferred };
@@ -137,7 +138,14 @@ export class RoundCore {
     const skips = to - from - rows - deadLetters;
     // Rows that change wait until the round ends: the last of a key is known only then.
     const isFull = this.#changes !== undefined && this.#changes.bytes >= this.#limits.openBytesMax;
-    return { kind: "added", isFull, rows, deadLetters, skips, dropped, timestampsOutOfRange };
+    const digests = {
+      rows:
+        this.#changes !== undefined
+          ? noDigests
+          : digestRows(this.#partitions.columns, rowsFrom, placeColumns(this.#plan.mapping)),
+      deadLetters: digestRows(this.#deadLetters.columns, lettersFrom, letterPlace),
+    };
+    return { kind: "added", isFull, rows, deadLetters, skips, dropped, timestampsOutOfRange, digests };
   }
 
   #addBatches(range: RangeInput): CoreOutcome | undefined {
@@ -280,6 +288,9 @@ export class RoundCore {
     }
   }
 }
+
+/** Where the columns of rows, and of dead letters, ended before the range. */
+type Before = readonly [rows: Mark, letters: Mark];
 
 interface RangeState {
   rows: number;

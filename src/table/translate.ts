@@ -19,6 +19,7 @@
  *   text that is not UTF-8       a dead letter
  */
 
+import type { Digests } from "./digest.ts";
 import type { SortOrder } from "./iceberg/metadata.ts";
 import type { PartitionSpec, PrimitiveValue } from "./iceberg/types.ts";
 import type { FileDescription } from "./parquet.ts";
@@ -76,6 +77,8 @@ export interface RangeCounts {
   readonly dropped: number;
   /** Rows whose Kafka timestamp no calendar holds. */
   readonly timestampsOutOfRange: number;
+  /** Of what was added: proves later that a table still holds it. */
+  readonly digests: { readonly rows: Digests; readonly deadLetters: Digests };
 }
 
 export interface RoundResult {

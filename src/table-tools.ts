@@ -1,0 +1,97 @@
+/** What people ask of tables beside their commits, put together: verification and what else reads a table as a whole. */
+import { join } from "node:path";
+import type { Settings } from "../schemas/config.ts";
+import type { Runtime } from "./base/runtime.ts";
+import { systemDisk } from "./base/system-disk.ts";
+import type { Config } from "./config.ts";
+import type { Core } from "./core.ts";
+import type { TableInfo } from "./metadata/image.ts";
+import type { TableToolSurface, ToolAnswer } from "./server/table-tool-routes.ts";
+import type { Catalog } from "./table/catalog.ts";
+import type { Compactor } from "./table/compactor.ts";
+import { LongRuns } from "./table/long-run.ts";
+import type { ProofStore } from "./table/proof-store.ts";
+import { Scratch } from "./table/scratch.ts";
+import type { TableSettings } from "./table/settings.ts";
+import { type VerifyDeps, type VerifyProgress, type VerifyReport, verifyTable } from "./table/verify.ts";
+import type { Warehouse } from "./table/warehouse.ts";
+import { answerAt } from "./table-at.ts";
+
+export interface TableToolOptions {
+  readonly config: Pick<Config, "tables">;
+  readonly core: Core;
+  readonly settings: Settings;
+  readonly catalogs: ReadonlyMap<string, Catalog>;
+  readonly compactor: Compactor;
+  readonly proofs: ProofStore;
+  readonly warehouse: Warehouse;
+  readonly runtime: Runtime;
+}
+
+export interface TableTools extends TableToolSurface, AsyncDisposable {}
+
+/** A request waits this long for the end of what runs: shorter than clients and proxies wait for an answer. */
+const waitMs = 20_000;
+
+export function openTableTools(options: TableToolOptions): TableTools {
+  const { settings, runtime } = options;
+  const directory = join(settings.dataDirectory, "scratch");
+  // DuckDB reads the real disk; without one (the simulation) nothing here is called.
+  const scratch = new Scratch({ disk: systemDisk, directory, random: runtime.random });
+  const verifications = new LongRuns<VerifyProgress, VerifyReport>(runtime.clock);
+  const verifyDeps = (catalog: Catalog): Omit<VerifyDeps, "progress"> => ({
+    catalog,
+    warehouse: options.warehouse,
+    proofs: options.proofs,
+    scratch,
+    clock: runtime.clock,
+    limits: { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads },
+  });
+  return {
+    snapshotAt: async (topic, request) => {
+      const table = knownTable(options, topic);
+      if ("kind" in table) return table;
+      const { metadata, log } = options.core;
+      const topicNow = metadata.image.topic(table.info.topicId);
+      return await answerAt(table, request, { log, topic: topicNow, warehouse: options.warehouse });
+    },
+    startVerify: (topic) => {
+      const table = knownTable(options, topic);
+      if ("kind" in table) return table;
+      const { catalog, info } = table;
+      verifications.start(topic, (signal, progress) =>
+        verifyTable(table.settings, info, { ...verifyDeps(catalog), progress }, signal),
+      );
+      return ok({ topic, state: "running" });
+    },
+    verifyState: async (topic, signal) => {
+      const state = await verifications.state(topic, waitMs, signal);
+      return state === undefined ? missing(`topic ${topic} is not being verified`) : ok({ topic, ...state });
+    },
+    [Symbol.asyncDispose]: () => verifications[Symbol.asyncDispose](),
+  };
+}
+
+export interface KnownTable {
+  readonly settings: TableSettings;
+  readonly info: TableInfo;
+  readonly catalog: Catalog;
+}
+
+/** Or why it cannot be asked. */
+function knownTable(options: TableToolOptions, topic: string): KnownTable | ToolAnswer {
+  const settings = options.config.tables.find((table) => table.topic === topic);
+  const catalog = settings === undefined ? undefined : options.catalogs.get(settings.catalog);
+  if (settings === undefined || catalog === undefined) return missing(`topic ${topic} has no table`);
+  const info = [...options.compactor.tables()].find((each) => each.topic === topic)?.table;
+  if (info === undefined) return { kind: "refused", reason: `the table of topic ${topic} has not been made yet` };
+  return { settings, info, catalog };
+}
+
+function ok(detail: unknown): ToolAnswer {
+  return { kind: "ok", detail };
+}
+
+function missing(reason: string): ToolAnswer {
+  return { kind: "missing", reason };
+}
