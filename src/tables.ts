@@ -93,7 +93,7 @@ export function openTables(options: TablesOptions): Tables {
     version: options.version,
   });
   const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
-  const tools = openTableTools({ ...options, catalogs, compactor, proofs });
+  const tools = openTableTools({ ...options, catalogs, compactor, proofs, translator });
   return {
     tools,
     flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),

@@ -12,6 +12,7 @@ import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import type { RoundManifest } from "../metadata/events.ts";
 import type { PendingRound } from "../metadata/image.ts";
+import { ObjectMissing } from "../object-store/object-store.ts";
 import { type AppendPlan, planAppend, type RoundPart, type SnapshotStep, snapshotGroups } from "./append-plan.ts";
 import type { Catalog, LoadedTable, TableName } from "./catalog.ts";
 import type { ExpirySettings } from "./expire.ts";
@@ -115,6 +116,9 @@ export class TableAppender {
       }
       logger.warn("a table commit is tried again", { table: request.table.name, attempt, error: cause });
     }
+    // The log and settling know nothing of it, and waiting brings no file back: a person must see it.
+    if (cause instanceof ObjectMissing)
+      return { kind: "paused", reason: `a file of the table is lost: ${cause.message}` };
     return { kind: "unavailable", cause };
   }
 

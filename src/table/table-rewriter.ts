@@ -10,6 +10,7 @@ import { type BackoffLimits, backoffDelayMs, sleep } from "../base/async.ts";
 import { CorruptData } from "../base/errors.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Catalog, LoadedTable, TableName } from "./catalog.ts";
+import { idleDeletes } from "./delete-scope.ts";
 import { writeManifest } from "./iceberg/manifest.ts";
 import { type ManifestFile, newManifestFile, writeManifestList } from "./iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "./iceberg/metadata.ts";
@@ -127,7 +128,8 @@ export class TableRewriter {
       done = [];
       bytes = 0;
     }
-    return report;
+    const isIdle = groups.length === 0 && idleDeletes(liveFiles(base.manifests)).length > 0;
+    return isIdle ? await this.#commit([], target, signal) : report;
   }
 
   /** The base, or why the table is left alone. */
@@ -218,7 +220,8 @@ export class TableRewriter {
       const landed = base.table.metadata.snapshots.find((each) => tried.has(each["snapshot-id"]));
       if (landed !== undefined) return tried.get(landed["snapshot-id"]) as RewriteReport;
       const current = done.filter(({ replacement }) => isCurrent(replacement, base.manifests));
-      if (current.length === 0) return { ...nothing, held: "others have changed the files meanwhile" };
+      if (done.length > 0 && current.length === 0)
+        return { ...nothing, held: "others have changed the files meanwhile" };
       const outcome = await this.#attempt(current, base, target, tried);
       if (outcome !== "again") return outcome;
     }
@@ -236,6 +239,7 @@ export class TableRewriter {
     const snapshotId = newSnapshotId(metadata, runtime);
     const replacements = done.map(({ replacement }) => replacement);
     const plan = planReplace(base.manifests, replacements, snapshotId);
+    if (plan.removed.length === 0) return nothing;
     const sequenceNumber = metadata["last-sequence-number"] + 1;
     const written = [];
     for (const manifest of plan.written) {

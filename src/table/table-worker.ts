@@ -80,6 +80,8 @@ export class TableWorker {
   #committerOf: Uuid | undefined;
   #dueAt = 0;
   #lastSnapshot: bigint | null = null;
+  /** What kept the last turn from its end; null when it got there. */
+  #trouble: string | null = null;
   /** Others have changed the table's columns, layout or location. */
   #mustFollow = false;
 
@@ -105,6 +107,7 @@ export class TableWorker {
       if (!this.#isDue()) return;
       this.#dueAt = this.#options.runtime.clock.monotonic() + this.#options.settings.commit.everyMs;
       const outcome = await this.#advance();
+      this.#trouble = outcome.kind === "stuck" ? troubleOf(outcome) : null;
       this.#showLag();
       if (outcome.kind === "stuck" && outcome.isOutage) {
         const { clock } = this.#options.runtime;
@@ -125,6 +128,7 @@ export class TableWorker {
       // Once more after each step: what waited for a catalog that was away is committed before more is translated.
       for (let before = ""; ; ) {
         const outcome = await this.#advance();
+        this.#trouble = outcome.kind === "stuck" ? troubleOf(outcome) : null;
         if (outcome.kind === "stuck") throw new TableStuck(this.topic, outcome.reason, outcome.cause);
         const committedTo = this.table?.committedTo ?? new Map<number, Offset>();
         const logStarts = new Map(this.#views(topic).map((view) => [view.partition, view.logStart]));
@@ -145,7 +149,8 @@ export class TableWorker {
   report(): Promise<TableReport> {
     const topic = this.#topic();
     const views = topic === undefined ? [] : this.#views(topic);
-    return reportTable(this.#options.settings, this.table, views, this.#options.catalog);
+    const { settings, catalog } = this.#options;
+    return reportTable({ settings, table: this.table, views, trouble: this.#trouble }, catalog);
   }
 
   /**
@@ -443,6 +448,10 @@ type Advance =
     };
 
 const done = { kind: "done" } as const;
+
+function troubleOf({ reason, cause }: Extract<Advance, { readonly kind: "stuck" }>): string {
+  return cause instanceof Error ? `${reason}: ${cause.message}` : reason;
+}
 
 function stuck(reason: string, cause?: unknown, isOutage = false): Extract<Advance, { readonly kind: "stuck" }> {
   return { kind: "stuck", reason, cause, isOutage, needsPerson: false };
