@@ -87,6 +87,7 @@ const settings: TableSettings = {
   metadataPrefix: "_kafka",
   metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
   partitionBy: [],
+  mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
   sortBy: [],
   commit: { everyMs: 1000, bytesMax: MiB },
   errors: { policy: "dlq", deadLetterTable: "views_dlq" },

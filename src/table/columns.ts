@@ -69,6 +69,9 @@ export interface Mark {
   readonly slots: readonly number[];
 }
 
+/** The choice of a row that goes nowhere. */
+export const dropped = 0xffff_ffff;
+
 export class Columns {
   readonly schema: Schema;
   readonly root: StructNode;
@@ -146,7 +149,10 @@ export class Columns {
     return copy;
   }
 
-  /** Appends row i of this to targets[choice[i]], all of the same schema, and clears this. */
+  /**
+   * Appends row i of this to targets[choice[i]] and clears this; a row whose target is not there is dropped. All have the
+   * same schema, but for columns that are required there: they are present in all rows that are taken.
+   */
   scatter(targets: readonly Columns[], choice: Uint32Array): void {
     this.leaves.forEach((leaf, index) => {
       scatterLeaf(
@@ -155,7 +161,7 @@ export class Columns {
         choice,
       );
     });
-    for (let row = 0; row < this.#rows; row += 1) (targets[choice[row] as number] as Columns).endRow();
+    for (let row = 0; row < this.#rows; row += 1) targets[choice[row] as number]?.endRow();
     this.clear();
   }
 }
@@ -193,19 +199,19 @@ function copyRows(from: Leaf, to: Leaf, rows: readonly number[]): void {
 function scatterLeaf(leaf: Leaf, targets: readonly Leaf[], choice: Uint32Array): void {
   let row = -1;
   let value = 0;
-  let target = targets[0] as Leaf;
+  let target = targets[0];
   for (let slot = 0; slot < leaf.slots; slot += 1) {
     const rep = leaf.maxRep > 0 ? (leaf.reps[slot] as number) : 0;
     if (rep === 0) {
       row += 1;
-      target = targets[choice[row] as number] as Leaf;
+      target = targets[choice[row] as number];
     }
     const def = leaf.defs[slot] as number;
     if (def === leaf.maxDef) {
-      target.copy(leaf as never, value, rep); // Both leaves were made for the same field, so they are of one class.
+      target?.copy(leaf as never, value, rep); // Both leaves were made for the same field, so they are of one class.
       value += 1;
     } else {
-      target.none(rep, def);
+      target?.none(rep, def);
     }
   }
 }

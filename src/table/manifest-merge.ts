@@ -15,7 +15,7 @@ import type { PartitionSpec, Schema } from "./iceberg/types.ts";
 
 export interface MergeSettings {
   readonly isEnabled: boolean;
-  /** Data manifests of one spec from which on the newest of them are joined. */
+  /** Manifests of one spec and content from which on the newest of them are joined. */
   readonly countMin: number;
   /** Joined manifests stay below this, as far as the lengths of their parts tell. */
   readonly bytesTarget: number;
@@ -31,26 +31,33 @@ export function mergeSettings(properties: Readonly<Record<string, string>>, defa
 }
 
 /**
- * Groups of inherited manifests to be joined, each of one spec (rule C8), two or more. `added` manifests of the commit stay
+ * Groups of inherited manifests to be joined, each of one spec and of one content (rule C8), two or more. `added` manifests of the commit stay
  * apart, so that what it adds is its own, but count towards the newest bin.
  */
 export function planMerges(
   inherited: readonly ManifestFile[],
-  added: readonly { readonly specId: number }[],
+  added: readonly Added[],
   settings: MergeSettings,
 ): readonly (readonly ManifestFile[])[] {
   if (!settings.isEnabled) return [];
-  // An encrypted manifest is not ours to write again; delete manifests are few, and their writers look after them.
-  const joinable = inherited.filter((manifest) => manifest.content === "data" && manifest.keyMetadata === null);
-  const specs = [...new Set(joinable.map((manifest) => manifest.specId))];
-  return specs.flatMap((specId) => {
+  // An encrypted manifest is not ours to write again.
+  const joinable = inherited.filter((manifest) => manifest.keyMetadata === null);
+  const kinds = [...new Set(joinable.map(kindOf))];
+  return kinds.flatMap((kind) => {
     const newestFirst = joinable
-      .filter((manifest) => manifest.specId === specId)
+      .filter((manifest) => kindOf(manifest) === kind)
       .sort((a, b) => b.sequenceNumber - a.sequenceNumber);
     const [newest = [], ...older] = packedFromOldest(newestFirst, settings.bytesTarget);
-    const waiting = newest.length + added.filter((manifest) => manifest.specId === specId).length;
+    const waiting = newest.length + added.filter((manifest) => kindOf(manifest) === kind).length;
     return [...(waiting >= settings.countMin ? [newest] : []), ...older].filter((bin) => bin.length > 1);
   });
+}
+
+/** Of a manifest that the commit adds. */
+type Added = Pick<ManifestFile, "specId" | "content">;
+
+function kindOf({ specId, content }: Added): string {
+  return `${content} ${specId}`;
 }
 
 /** Bins, the one with the newest manifests first. */

@@ -39,7 +39,7 @@ export class ManifestMerger {
   async merge(
     base: TableMetadata,
     inherited: readonly ManifestFile[],
-    added: readonly { readonly specId: number }[],
+    added: readonly Pick<ManifestFile, "specId" | "content">[],
     commit: Commit,
   ): Promise<readonly ManifestFile[]> {
     const bins = planMerges(inherited, added, mergeSettings(base.properties, this.#deps.defaults));
@@ -71,7 +71,7 @@ export class ManifestMerger {
       }
       const entries = joinedEntries(parts, { schema, spec });
       if (entries.length === 0) return undefined;
-      const bytes = writeManifest({ schema, spec, content: "data", entries });
+      const bytes = writeManifest({ schema, spec, content: bin[0]?.content ?? "data", entries });
       const path = uniqueUri(placesOf(base).metadata, "inlet-merged", ".avro", random);
       await warehouse.create(path, bytes);
       const joined = newManifestFile({ path, bytes: bytes.length, spec, schema, entries, ...commit });

@@ -42,7 +42,7 @@ function transformed(leaf: Leaf, apply: TransformFunction, rows: number): readon
 }
 
 /** The leaf's value in the form that transforms and manifests take. */
-function primitiveAt(leaf: Leaf, index: number): PrimitiveValue {
+export function primitiveAt(leaf: Leaf, index: number): PrimitiveValue {
   switch (leaf.kind) {
     case "boolean":
       return leaf.values[index] === 1;

@@ -34,8 +34,16 @@ import {
   type TableMapping,
   withoutRefusals,
 } from "./schema-map.ts";
+import { rowKeyMismatch } from "./schema-map-keys.ts";
 import type { TableSettings } from "./settings.ts";
-import { creationUpdates, currentSchema, deadLetterCreation, hasSchema } from "./table-creation.ts";
+import {
+  creationUpdates,
+  currentSchema,
+  deadLetterCreation,
+  deleteSpecUpdates,
+  hasSchema,
+  unpartitionedSpec,
+} from "./table-creation.ts";
 import {
   deadLetterName,
   encodeTableState,
@@ -136,6 +144,8 @@ export class SchemaCommitter {
         reason: `a later version of Inlet made the table, under mapping rules ${state?.mapping.rules}`,
       };
     }
+    const mismatch = state === undefined ? undefined : rowKeyMismatch(state.mapping, settings.mode);
+    if (mismatch !== undefined) return { kind: "paused", reason: mismatch };
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
     const isApplied = state?.layout?.key === layoutKey(settings);
@@ -147,6 +157,8 @@ export class SchemaCommitter {
     const known = state === undefined ? initialMapping(settings) : onBase(state, base);
     const before = look === undefined ? known : look(known);
     const mapping = sources.reduce((grown, source) => evolve(grown, source, settings).mapping, before);
+    const lost = rowKeyMismatch(mapping, settings.mode);
+    if (lost !== undefined) return { kind: "paused", reason: lost };
     const isSame = isApplied && !(base !== undefined && hasDrifted(state, base));
     if (state !== undefined && mapping === state.mapping && isSame) return { kind: "ready", state };
     return await this.#wish(state, base, mapping);
@@ -158,7 +170,8 @@ export class SchemaCommitter {
     if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
     const { layout } = wanted;
     if (state !== undefined && base !== undefined && hasSchema(base, mapping.schema)) {
-      if (layoutUpdates(base, layout).length === 0) return await this.#done(state, mapping, base, isTheirs);
+      const isWhole = layoutUpdates(base, layout).length === 0 && deleteSpecUpdates(base, mapping).length === 0;
+      if (isWhole) return await this.#done(state, mapping, base, isTheirs);
     }
     const onto = base === undefined ? {} : { onto: base["current-schema-id"] };
     const next: Wish = { mapping, after: base?.["last-column-id"] ?? 0, isLayoutTheirs: isTheirs, ...onto };
@@ -182,7 +195,9 @@ export class SchemaCommitter {
     const isTheirs = next.isLayoutTheirs === true;
     const wanted = this.#layout(next.mapping, metadata, isTheirs);
     if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
-    const layout = isTheirs ? [] : layoutUpdates(metadata, wanted.layout);
+    const deleteSpecs = deleteSpecUpdates(metadata, next.mapping);
+    const ours = isTheirs ? [] : layoutUpdates(metadata, wanted.layout);
+    const layout = deleteSpecs.length > 0 ? deleteSpecs : ours;
     if (hasSchema(metadata, next.mapping.schema)) {
       if (layout.length === 0) return await this.#done(state, next.mapping, metadata, isTheirs);
       return await this.#change(metadata, layout);
@@ -228,9 +243,11 @@ export class SchemaCommitter {
     const { schema, lastColumnId } = mapping;
     const wanted = wantedLayout(settings, mapping);
     if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
-    const { spec, order } = wanted.layout;
-    const updates = creationUpdates({ schema, lastColumnId, spec, order, location: settings.location });
+    const hasKey = mapping.rowKey !== undefined;
+    const { spec, order } = hasKey ? { ...wanted.layout, spec: { "spec-id": 0, fields: [] } } : wanted.layout;
+    const updates = creationUpdates({ schema, lastColumnId, spec, order, location: settings.location, hasKey });
     const outcome = await catalog.create(this.#name(), updates);
+    if (outcome.kind === "created" && hasKey) return { kind: "again", cause: progress }; // Its own spec comes next.
     if (outcome.kind === "created") return await this.#done(state, mapping, outcome.table.metadata, false);
     return { kind: "again", cause: outcome.kind === "unknown" ? outcome.cause : "somebody else created the table" };
   }
@@ -257,6 +274,7 @@ export class SchemaCommitter {
       mapping: { ...mapping, schema },
       schemaId: schema["schema-id"],
       spec: present.layout.spec,
+      ...(mapping.rowKey === undefined ? {} : { deleteSpec: unpartitionedSpec(metadata) ?? null }),
       sortOrder: present.layout.order,
       layout: { key: layoutKey(this.#options.settings), isTheirs: isLayoutTheirs },
       places,

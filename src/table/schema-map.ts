@@ -15,6 +15,17 @@ import type { PlaceColumns } from "./live-files.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
+import {
+  envelopeRow,
+  keyFields,
+  keyParent,
+  keyRefusal,
+  movedKeyRefusal,
+  newRowKey,
+  type RowKey,
+  withRowKey,
+  withWholeKeys,
+} from "./schema-map-keys.ts";
 import { assignIds, mergeType } from "./schema-map-merge.ts";
 import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
 import type { Binding, SourceType } from "./schema-map-types.ts";
@@ -33,6 +44,8 @@ export interface TableMapping {
   readonly bindings: readonly Binding[];
   /** What is known of schema ids, by sourceKey. */
   readonly sources: Readonly<Record<string, SourceState>>;
+  /** What identifies a row; undefined in a table that is only appended to. */
+  readonly rowKey?: RowKey | undefined;
   /** Inferred columns reached their bound: what is new goes to the extra column. */
   readonly isFull: boolean;
 }
@@ -118,7 +131,8 @@ export function initialMapping(settings: TableSettings): TableMapping {
   if (decode === "raw") add("value", "value", "binary", false);
   if (decode === "string") add("value", "value", "string", false);
   if (decode === "json") add("extra", "_extra", "string", false);
-  return {
+  const rowKey = newRowKey(settings.mode);
+  return withRowKey({
     rules: mappingRules,
     version: 1,
     schema: { type: "struct", "schema-id": 0, fields },
@@ -126,8 +140,9 @@ export function initialMapping(settings: TableSettings): TableMapping {
     own,
     bindings: draft.bindings,
     sources: {},
+    ...(rowKey === undefined ? {} : { rowKey }),
     isFull: false,
-  };
+  });
 }
 
 /** Stands for the headers' type until its ids are given, which must come after the column's own. */
@@ -155,7 +170,7 @@ export function placeColumns({ own }: TableMapping): PlaceColumns {
 
 /** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */
 export function evolve(mapping: TableMapping, source: MappingSource, settings: TableSettings): Evolution {
-  if (source.kind === "inferred") return evolveInferred(mapping, source.type);
+  if (source.kind === "inferred") return evolveInferred(mapping, withWholeKeys(source.type, settings.mode));
   if (source.kind === "missing") return refuse(mapping, source, "the registry has no such schema");
   const known = mapping.sources[sourceKey(source.part, source.schemaId)];
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
@@ -200,12 +215,18 @@ function evolveTyped(
   settings: TableSettings,
 ): Evolution {
   const key = sourceKey(source.part, source.schemaId, source.message);
+  const row = rowOf(source, type, settings);
+  if (row.kind === "refused") return refuse(mapping, source, row.reason);
+  const refusal = keyRefusal(mapping, source.part, row.type, settings.mode);
+  if (refusal !== undefined) return refuse(mapping, source, refusal);
   const draft = draftOf(mapping, { onTypeChange: settings.value.onTypeChange });
   const merged =
     source.part === "key"
-      ? mergeKey(mapping, type, draft, settings)
-      : mergeValue(mapping, type, draft, source.schema.type === "JSON");
+      ? mergeKey(mapping, row.type, draft, settings)
+      : mergeValue(mapping, row.type, draft, source.schema.type === "JSON");
   if (merged.kind === "refused") return refuse(mapping, source, merged.reason);
+  const movedRefusal = movedKeyRefusal(mapping, draft.moved);
+  if (movedRefusal !== undefined) return refuse(mapping, source, movedRefusal);
   const kind = sourceKinds[source.schema.type];
   const state: SourceState = draft.moved.length === 0 ? { kind } : { kind, moved: draft.moved };
   const sources = { ...mapping.sources, [key]: state };
@@ -231,6 +252,21 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
   };
 }
 
+type RowType =
+  | { readonly kind: "ok"; readonly type: SourceType }
+  | { readonly kind: "refused"; readonly reason: string };
+
+/** What becomes columns of a source: the row inside its envelope, when values have one. */
+function rowOf(source: SchemaIdSource, type: SourceType, { mode }: TableSettings): RowType {
+  if (source.part === "key" || mode.envelope !== "debezium") return { kind: "ok", type };
+  if (source.schema.type !== "AVRO")
+    return { kind: "refused", reason: "envelopes are read in Avro and in JSON without a schema id" };
+  const row = envelopeRow(type);
+  return row === undefined
+    ? { kind: "refused", reason: "the schema is no Debezium envelope with op and after" }
+    : { kind: "ok", type: row };
+}
+
 /** Schemas that were refused are asked about again: the table, or what its settings want, may be another now. */
 export function withoutRefusals(mapping: TableMapping): TableMapping {
   const kept = Object.entries(mapping.sources).filter(([, state]) => state.kind !== "refused");
@@ -252,7 +288,7 @@ function finish(before: TableMapping, after: TableMapping, isKnown: boolean): Ev
   const isSame = isKnown && after.lastColumnId === before.lastColumnId && after.schema === before.schema;
   if (isSame && after.bindings === before.bindings && after.isFull === before.isFull)
     return { kind: "unchanged", mapping: before };
-  return { kind: "changed", mapping: { ...after, version: before.version + 1 } };
+  return { kind: "changed", mapping: withRowKey({ ...after, version: before.version + 1 }) };
 }
 
 type MergedMapping =
@@ -274,6 +310,11 @@ function mergeValue(mapping: TableMapping, type: SourceType, draft: Draft, hasEx
 
 function mergeKey(mapping: TableMapping, type: SourceType, draft: Draft, settings: TableSettings): MergedMapping {
   if (type.kind === "nothing" || !settings.metadataColumns.includes("key")) return { kind: "ok", mapping };
+  if (mapping.rowKey?.part === "key" && type.kind === "struct") {
+    const flat = { kind: "struct", fields: keyFields(type, settings) } as const;
+    const merged = mergeType(mapping.schema, flat, keyParent, draft);
+    return merged.kind === "refused" ? merged : { kind: "ok", mapping: withSchema(mapping, merged.type, draft) };
+  }
   return mergeOwnColumn(mapping, "key", `${settings.metadataPrefix}_key`, type, draft);
 }
 

@@ -288,8 +288,9 @@ export class TableAppender {
   }
 }
 
-/** A round without rows for the table proves that it has none. */
+/** A round without rows for the table proves that it has none; one with deletes proves nothing of what others wrote. */
 function proofOf(part: RoundPart | undefined): RoundProof | undefined {
+  if (part?.files.some(({ content }) => content === "deletes") === true) return undefined;
   const rows = part?.files.find(({ content }) => content === "data");
   return rows === undefined ? noProof : rows.proof;
 }

@@ -16,6 +16,8 @@ export interface TableState {
   readonly mapping: TableMapping;
   readonly schemaId: number;
   readonly spec: PartitionSpec;
+  /** Of delete files: a spec of the table without fields. Only tables with a key have one. */
+  readonly deleteSpec?: PartitionSpec | null;
   /** Rows of each file stand in this order. Absent: as they came. */
   readonly sortOrder?: SortOrder;
   /** Whose spec and sort order these are. Absent in states of earlier versions. */

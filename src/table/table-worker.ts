@@ -51,6 +51,7 @@ export interface CompactorMetrics {
   readonly tableFiles: Counter;
   readonly tableFileBytes: Counter;
   readonly tableInvalid: Counter;
+  readonly tableCrossingKeys: Counter;
   readonly tableCommits: Counter;
   readonly tableCommitSeconds: Histogram;
   readonly tableState: Gauge;
@@ -409,6 +410,7 @@ export class TableWorker {
     metrics.tableRows.add(counts.rows, { topic });
     metrics.tableFiles.add(counts.files, { topic });
     metrics.tableFileBytes.add(counts.fileBytes, { topic });
+    if (counts.crossingKeys > 0) metrics.tableCrossingKeys.add(counts.crossingKeys, { topic });
     if (counts.deadLetters > 0) metrics.tableInvalid.add(counts.deadLetters, { topic, cause: "dead-letter" });
     if (counts.dropped > 0) metrics.tableInvalid.add(counts.dropped, { topic, cause: "skipped" });
   }

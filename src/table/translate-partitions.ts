@@ -1,5 +1,5 @@
 /** Rows of one round by table partition: each has columns that fill up and files that they are written to. */
-import { Columns } from "./columns.ts";
+import { Columns, dropped } from "./columns.ts";
 import type { SortOrder } from "./iceberg/metadata.ts";
 import type { PartitionSpec, PrimitiveValue, Schema } from "./iceberg/types.ts";
 import { type ParquetOptions, ParquetWriter } from "./parquet.ts";
@@ -70,20 +70,24 @@ export class Partitions {
   readonly #schema: Schema;
   readonly #limits: PartitionLimits;
   readonly #fields: readonly RowValues[];
+  /** The only partition's columns are the ones that are decoded into. */
+  readonly #isShared: boolean;
   readonly #byKey = new Map<string, number>();
   readonly #partitions: PartitionFiles[] = [];
 
-  constructor(schema: Schema, spec: PartitionSpec, limits: PartitionLimits) {
+  /** `decoded`: rows are decoded there, and each `distribute` chooses among them. */
+  constructor(schema: Schema, spec: PartitionSpec, limits: PartitionLimits, decoded?: Columns) {
     this.#schema = schema;
     this.#limits = limits;
-    this.columns = new Columns(schema);
+    this.columns = decoded ?? new Columns(schema);
     this.#fields = spec.fields.map((field) => rowValues(this.columns, field["source-id"], field.transform));
-    if (spec.fields.length === 0) this.#partitions.push(new PartitionFiles(schema, [], limits, this.columns));
+    this.#isShared = spec.fields.length === 0 && decoded === undefined;
+    if (this.#isShared) this.#partitions.push(new PartitionFiles(schema, [], limits, this.columns));
   }
 
   /** Takes the rows that were decoded, and writes row groups while too much is held. */
-  distribute(): void {
-    if (this.#fields.length > 0 && this.columns.rows > 0) this.#scatter();
+  distribute(isTaken: (row: number) => boolean = () => true): void {
+    if (!this.#isShared && this.columns.rows > 0) this.#scatter(isTaken);
     for (const partition of this.#partitions) partition.flushIfFull();
     this.#flushLargest();
   }
@@ -92,11 +96,15 @@ export class Partitions {
     return this.#partitions.flatMap((partition) => partition.finish());
   }
 
-  #scatter(): void {
+  #scatter(isTaken: (row: number) => boolean): void {
     const rows = this.columns.rows;
     const tuples = this.#fields.map((field) => field.valuesOf(rows));
     const choice = new Uint32Array(rows);
     for (let row = 0; row < rows; row += 1) {
+      if (!isTaken(row)) {
+        choice[row] = dropped;
+        continue;
+      }
       choice[row] = this.#partitionOf(tuples.map((values) => values[row] as PrimitiveValue | null));
     }
     this.columns.scatter(
@@ -127,7 +135,7 @@ export class Partitions {
 }
 
 /** Texts come with their length before them, so that no two tuples share a key. */
-function keyOf(value: PrimitiveValue | null): string {
+export function keyOf(value: PrimitiveValue | null): string {
   if (value === null) return "n";
   const text = value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value);
   return `${text.length}:${text}`;

@@ -18,6 +18,7 @@ import type { BytesLeaf } from "./leaf.ts";
 import { type MessagePath, type RecordPart, type SchemaText, sourceKey, type TableMapping } from "./schema-map.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
+import { keyParent } from "./schema-map-keys.ts";
 import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
 import { type Binding, nothing, type SourceType } from "./schema-map-types.ts";
 import type { TableSettings } from "./settings.ts";
@@ -30,6 +31,14 @@ export type PutOutcome =
   | { readonly kind: "no-text"; readonly schemaId: number }
   /** A schemaless record has fields that ask for columns. */
   | { readonly kind: "new-fields"; readonly type: SourceType };
+
+/** What became of a whole record. */
+export type RecordOutcome =
+  | { readonly kind: "row" }
+  /** It says nothing of any row. */
+  | { readonly kind: "nothing" }
+  /** Some part could not be put yet; what was written is to be undone. */
+  | { readonly kind: "wants"; readonly key: PutOutcome; readonly value: PutOutcome };
 
 const ok: PutOutcome = { kind: "ok" };
 
@@ -45,7 +54,7 @@ export interface PartContext {
 }
 
 /** Confluent's wire format: a zero byte and the schema id, big-endian, before the data. */
-const prefixBytes = 5;
+export const prefixBytes = 5;
 
 export function schemaIdOf(bytes: Uint8Array | null): number | undefined {
   if (bytes === null || bytes.length < prefixBytes || bytes[0] !== 0) return undefined;
@@ -56,17 +65,49 @@ export function compileKey(context: PartContext): PartPut {
   const node = nodeById(context.columns, context.mapping.own.key);
   const { decode } = context.settings.key;
   if (!context.settings.metadataColumns.includes("key")) return () => ok;
-  if (decode === "schema-id") return compileById(context, "key", node, node === undefined ? [] : [node]);
+  if (decode === "schema-id") return compileById(context, "key", node, keyNodes(context));
   return compileWhole(node, decode);
 }
 
+/** All columns of the key: one, or those of its fields where they lie flat in the row. */
+export function keyNodes({ columns, mapping }: PartContext): readonly ColumnNode[] {
+  const whole = nodeById(columns, mapping.own.key);
+  const flat = structOf(columns.root, flatKeyIds(mapping), keyParent);
+  return [...(whole === undefined ? [] : [whole]), ...(flat.fields.length === 0 ? [] : [flat])];
+}
+
+function flatKeyIds({ bindings }: TableMapping): ReadonlySet<number> {
+  return new Set(bindings.filter((binding) => binding.parent === keyParent).map((binding) => binding.id));
+}
+
+/** Some fields of the struct, as a struct that sources find under `id`. */
+export function structOf(struct: StructNode, ids: ReadonlySet<number>, id = struct.id): StructNode {
+  const fields = struct.fields.filter((field) => ids.has(field.node.id));
+  return { ...struct, id, fields, leaves: fields.flatMap((field) => field.node.leaves) };
+}
+
+/** All columns of the value. */
+export interface ValueNodes {
+  /** Where records lie flat. */
+  readonly record: StructNode;
+  /** Of a value that is no record. */
+  readonly whole: ColumnNode | undefined;
+  readonly extra: ColumnNode | undefined;
+}
+
+export function valueNodes({ columns, mapping }: PartContext): ValueNodes {
+  const ours = new Set([...Object.values(mapping.own), ...flatKeyIds(mapping)]);
+  const ids = columns.root.fields.map((field) => field.node.id).filter((id) => !ours.has(id));
+  return {
+    record: structOf(columns.root, new Set(ids)),
+    whole: nodeById(columns, mapping.own.value),
+    extra: nodeById(columns, mapping.own.extra),
+  };
+}
+
 export function compileValue(context: PartContext): PartPut {
-  const { columns, mapping } = context;
-  const whole = nodeById(columns, mapping.own.value);
-  const extra = nodeById(columns, mapping.own.extra);
-  const ownIds = new Set(Object.values(mapping.own));
-  const fields = columns.root.fields.filter((field) => !ownIds.has(field.node.id));
-  const record: StructNode = { ...columns.root, fields, leaves: fields.flatMap((field) => field.node.leaves) };
+  const { mapping } = context;
+  const { record, whole, extra } = valueNodes(context);
   switch (context.settings.value.decode) {
     case "raw":
     case "string":
@@ -123,27 +164,46 @@ function compileById(
   whole: ColumnNode | undefined,
   nodes: readonly ColumnNode[],
 ): PartPut {
-  const { bindings } = context.mapping;
-  const puts = new Map<number, PayloadPut>();
+  const { bindings, sources } = context.mapping;
+  const compiled = compileOnce(context, part, (text, schemaId) =>
+    compilePayload(text, { part, whole, nodes, bindings, schemaId, sources }),
+  );
   return (bytes) => {
     if (bytes === null) {
       putAllAbsent(nodes);
       return ok;
     }
+    const found = compiled(bytes);
+    if (found.kind !== "compiled") return found;
+    const message = found.it(bytes);
+    return message === undefined ? ok : { kind: "unknown-schema", schemaId: found.schemaId, message };
+  };
+}
+
+type Compiled<T> =
+  | { readonly kind: "compiled"; readonly schemaId: number; readonly it: T }
+  | Extract<PutOutcome, { readonly kind: "unknown-schema" | "no-text" }>;
+
+/** Finds what reads the record's schema; compiles it when the id is first met. */
+export function compileOnce<T>(
+  context: PartContext,
+  part: RecordPart,
+  compile: (text: SchemaText, schemaId: number) => T,
+): (bytes: Uint8Array) => Compiled<T> {
+  const all = new Map<number, Extract<Compiled<T>, { readonly kind: "compiled" }>>();
+  return (bytes) => {
     const schemaId = schemaIdOf(bytes);
     if (schemaId === undefined) throw new BadRecord("no-schema-id", `the ${part} does not begin with a schema id`);
-    let put = puts.get(schemaId);
-    if (put === undefined) {
-      const state = context.mapping.sources[sourceKey(part, schemaId)];
-      if (state === undefined) return { kind: "unknown-schema", schemaId, message: messagePathOf(bytes) };
-      if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
-      const text = context.texts.get(schemaId);
-      if (text === undefined) return { kind: "no-text", schemaId };
-      put = compilePayload(text, { part, whole, nodes, bindings, schemaId, sources: context.mapping.sources });
-      puts.set(schemaId, put);
-    }
-    const message = put(bytes);
-    return message === undefined ? ok : { kind: "unknown-schema", schemaId, message };
+    const known = all.get(schemaId);
+    if (known !== undefined) return known;
+    const state = context.mapping.sources[sourceKey(part, schemaId)];
+    if (state === undefined) return { kind: "unknown-schema", schemaId, message: messagePathOf(bytes) };
+    if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
+    const text = context.texts.get(schemaId);
+    if (text === undefined) return { kind: "no-text", schemaId };
+    const compiled = { kind: "compiled", schemaId, it: compile(text, schemaId) } as const;
+    all.set(schemaId, compiled);
+    return compiled;
   };
 }
 
@@ -168,14 +228,17 @@ function compilePayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
 }
 
 /** Where this source's fields go. */
-function boundOf({ part, schemaId, sources, bindings }: PayloadTarget, message?: MessagePath): Bound {
+export function boundOf(
+  { part, schemaId, sources, bindings }: Pick<PayloadTarget, "part" | "schemaId" | "sources" | "bindings">,
+  message?: MessagePath,
+): Bound {
   const state = sources[sourceKey(part, schemaId, message)];
   return makeBound(bindings, state === undefined || state.kind === "refused" ? [] : state.moved);
 }
 
 /** Records lie flat in the row, any other value in one column; a schema of nothing but null has neither. */
 function nodeFor(source: SourceType, target: PayloadTarget): ColumnNode | undefined {
-  const record = target.nodes.find((node) => node.id === 0);
+  const record = target.nodes.find((node) => node.id === 0 || node.id === keyParent);
   return source.kind === "struct" && record !== undefined ? record : target.whole;
 }
 
@@ -276,6 +339,6 @@ function compileJsonPayload(text: string, target: PayloadTarget): PayloadPut {
   };
 }
 
-function putAllAbsent(nodes: readonly ColumnNode[]): void {
+export function putAllAbsent(nodes: readonly ColumnNode[]): void {
   for (const node of nodes) putAbsent(node, 0);
 }

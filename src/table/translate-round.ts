@@ -10,13 +10,21 @@ import type { Mark } from "./columns.ts";
 import { type DeadLetter, DeadLetters, letterPlace } from "./dead-letters.ts";
 import { BadRecord } from "./decode/bad-record.ts";
 import { mergeInferred } from "./decode/json-infer.ts";
-import { digestRows } from "./digest.ts";
+import { digestRows, noDigests } from "./digest.ts";
 import { type MessagePath, placeColumns, type RecordPart, type SchemaText, sourceKey } from "./schema-map.ts";
 import { nothing, type SourceType } from "./schema-map-types.ts";
 import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult } from "./translate.ts";
+import { Changes } from "./translate-changes.ts";
 import { compileMetadata, isTimestampInRange, type MetadataPut, type RecordPlace } from "./translate-metadata.ts";
 import { PartitionFiles, type PartitionLimits, Partitions } from "./translate-partitions.ts";
-import { compileKey, compileValue, type PartPut, type PutOutcome, schemaIdOf } from "./translate-parts.ts";
+import {
+  compileKey,
+  compileValue,
+  type PartPut,
+  type PutOutcome,
+  type RecordOutcome,
+  schemaIdOf,
+} from "./translate-parts.ts";
 
 export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes" | "sortOrder"> {
   readonly inflateBytesMax: number;
@@ -42,6 +50,8 @@ export class RoundCore {
   readonly #deadLetters = new DeadLetters();
   readonly #deadLetterFiles: PartitionFiles;
   readonly #texts = new Map<number, SchemaText>();
+  /** Of a table whose rows change; undefined where each record is a row. */
+  readonly #changes: Changes | undefined;
   readonly #putMetadata: MetadataPut;
   readonly #putKey: PartPut;
   readonly #putValue: PartPut;
@@ -55,8 +65,10 @@ export class RoundCore {
     this.#limits = limits;
     const { mapping, settings } = plan;
     const partitionLimits = { ...limits, targetFileBytes: plan.targetFileBytes };
+    this.#changes = mapping.rowKey === undefined ? undefined : new Changes(plan, mapping.rowKey, this.#texts);
     const { sortOrder } = plan;
-    this.#partitions = new Partitions(mapping.schema, plan.spec, { ...partitionLimits, sortOrder });
+    const rowLimits = { ...partitionLimits, sortOrder };
+    this.#partitions = new Partitions(mapping.schema, plan.spec, rowLimits, this.#changes?.columns);
     const letters = this.#deadLetters.columns;
     this.#deadLetterFiles = new PartitionFiles(
       letters.schema,
@@ -93,18 +105,27 @@ export class RoundCore {
 
   finish(): RoundResult {
     const [deadLetterFile] = this.#deadLetterFiles.finish();
-    return { files: this.#partitions.finish(), deadLetterFile, rows: this.#rows, deadLetters: this.#letters };
+    const changed = this.#changes?.finish(this.#partitions, this.#limits.parquet);
+    const { deleteFile, crossingKeys } = changed ?? { deleteFile: undefined, crossingKeys: 0 };
+    return {
+      deleteFile,
+      crossingKeys,
+      files: this.#partitions.finish(),
+      deadLetterFile,
+      rows: this.#rows,
+      deadLetters: this.#letters,
+    };
   }
 
   #keep(counts: RangeCounts): void {
     this.#rows += counts.rows;
     this.#letters += counts.deadLetters;
-    this.#partitions.distribute();
+    if (this.#changes === undefined) this.#partitions.distribute();
     this.#deadLetterFiles.flushIfFull();
   }
 
   #undo([rows, letters]: Before): void {
-    this.#partitions.columns.cutTo(rows);
+    (this.#changes ?? this.#partitions.columns).cutTo(rows);
     this.#deadLetters.columns.cutTo(letters);
   }
 
@@ -115,11 +136,16 @@ export class RoundCore {
     }
     if (wanted.size > 0) return { kind: "needs-texts", schemaIds: [...wanted] };
     const skips = to - from - rows - deadLetters;
+    // Rows that change wait until the round ends: the last of a key is known only then.
+    const isFull = this.#changes !== undefined && this.#changes.bytes >= this.#limits.openBytesMax;
     const digests = {
-      rows: digestRows(this.#partitions.columns, rowsFrom, placeColumns(this.#plan.mapping)),
+      rows:
+        this.#changes !== undefined
+          ? noDigests
+          : digestRows(this.#partitions.columns, rowsFrom, placeColumns(this.#plan.mapping)),
       deadLetters: digestRows(this.#deadLetters.columns, lettersFrom, letterPlace),
     };
-    return { kind: "added", rows, deadLetters, skips, dropped, timestampsOutOfRange, digests };
+    return { kind: "added", isFull, rows, deadLetters, skips, dropped, timestampsOutOfRange, digests };
   }
 
   #addBatches(range: RangeInput): CoreOutcome | undefined {
@@ -166,19 +192,15 @@ export class RoundCore {
   #addRecord(record: RecordCursor, place: RecordPlace): CoreOutcome | undefined {
     const { columns } = this.#partitions;
     try {
-      this.#putMetadata.place(place);
-      if (this.#putMetadata.wantsHeaders) this.#putMetadata.headers(record.headerCount === 0 ? [] : record.headers());
-      const key = this.#putKey(record.key);
-      const value = this.#putValue(record.value);
-      if (key.kind === "ok" && value.kind === "ok") {
-        columns.endRow();
+      const outcome = this.#changes === undefined ? this.#putRow(record, place) : this.#changes.put(record, place);
+      if (outcome.kind === "row") {
         this.#range.rows += 1;
         if (!isTimestampInRange(place.timestamp)) this.#range.timestampsOutOfRange += 1;
-        return undefined;
+      } else if (outcome.kind === "wants") {
+        columns.undoRow();
+        this.#want("key", outcome.key);
+        this.#want("value", outcome.value);
       }
-      columns.undoRow();
-      this.#want("key", key);
-      this.#want("value", value);
       return undefined;
     } catch (cause) {
       if (!(cause instanceof BadRecord)) throw cause;
@@ -193,6 +215,16 @@ export class RoundCore {
         detail: cause.message,
       });
     }
+  }
+
+  #putRow(record: RecordCursor, place: RecordPlace): RecordOutcome {
+    this.#putMetadata.place(place);
+    if (this.#putMetadata.wantsHeaders) this.#putMetadata.headers(record.headerCount === 0 ? [] : record.headers());
+    const key = this.#putKey(record.key);
+    const value = this.#putValue(record.value);
+    if (key.kind !== "ok" || value.kind !== "ok") return { kind: "wants", key, value };
+    this.#partitions.columns.endRow();
+    return { kind: "row" };
   }
 
   #want(part: RecordPart, outcome: PutOutcome): void {

@@ -59,6 +59,6 @@ function add(round: OpenRound, call: number): FromWorker {
 function transferOf(reply: FromWorker): readonly ArrayBuffer[] {
   if (reply.kind !== "result") return [];
   const result: RoundResult = reply.result;
-  const files = result.deadLetterFile === undefined ? result.files : [...result.files, result.deadLetterFile];
+  const files = [...result.files, result.deadLetterFile, result.deleteFile].filter((file) => file !== undefined);
   return files.map((file) => file.bytes.buffer as ArrayBuffer);
 }

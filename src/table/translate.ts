@@ -58,7 +58,11 @@ export interface RangeInput {
 }
 
 export type AddOutcome =
-  | ({ readonly kind: "added" } & RangeCounts)
+  | ({
+      readonly kind: "added";
+      /** The round holds as much as it may: nothing more is to be added. */
+      readonly isFull?: boolean;
+    } & RangeCounts)
   /** The mapping must grow first: evolve it with each source, end this round, and begin another. */
   | { readonly kind: "needs-schema"; readonly sources: readonly MappingSource[] }
   /** Policy "suspend": the first bad record. */
@@ -82,6 +86,10 @@ export interface RoundResult {
   readonly files: readonly TranslatedFile[];
   /** Undefined when there is no dead letter. */
   readonly deadLetterFile: TranslatedFile | undefined;
+  /** The keys of all rows that the round touched, under no partition; undefined in tables that are only appended to. */
+  readonly deleteFile: TranslatedFile | undefined;
+  /** Keys that the round met in several topic partitions, where no offset says which came last. */
+  readonly crossingKeys: number;
   readonly rows: number;
   readonly deadLetters: number;
 }

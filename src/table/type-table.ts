@@ -241,6 +241,7 @@ function plainSettings(decode: DecodeMode): TableSettings {
     metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
     partitionBy: [],
     sortBy: [],
+    mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
     commit: { everyMs: 30_000, bytesMax: 1 },
     errors: { policy: "dlq", deadLetterTable: "all_dlq" },
     expire: { keepMs: 1, keepMin: 1 },

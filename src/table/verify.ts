@@ -72,6 +72,10 @@ export async function verifyTable(
 ): Promise<VerifyReport> {
   const state = tableStateOf(table);
   if (state === undefined) throw new OperationFailed("the table has not been made yet", { happened: "no" });
+  if (state.mapping.rowKey !== undefined) {
+    const reason = "later records replace rows of a table with a key: no digest of what was read proves what it holds";
+    throw new OperationFailed(reason, { happened: "no" });
+  }
   const { generation, committedTo } = table;
   const rows = await verifyOne(
     {

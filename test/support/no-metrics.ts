@@ -13,6 +13,7 @@ export const noMetrics: CompactorMetrics & MaintenanceMetrics & CoreMetrics = {
   tableFiles: nothing,
   tableFileBytes: nothing,
   tableInvalid: nothing,
+  tableCrossingKeys: nothing,
   tableCommits: nothing,
   tableCommitSeconds: nothing,
   tableState: nothing,

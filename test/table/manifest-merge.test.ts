@@ -49,9 +49,9 @@ describe("what is joined", () => {
   const settings = { isEnabled: true, countMin: 4, bytesTarget: 1000 };
 
   test("the commit's own manifests count, and stay apart", () => {
-    expect(planMerges(numbered(2), [{ specId: 0 }], settings)).toEqual([]);
-    expect(names(planMerges(numbered(3), [{ specId: 0 }], settings))).toEqual(["m3 m2 m1"]);
-    expect(planMerges(numbered(3), [{ specId: 1 }], settings)).toEqual([]);
+    expect(planMerges(numbered(2), [{ specId: 0, content: "data" }], settings)).toEqual([]);
+    expect(names(planMerges(numbered(3), [{ specId: 0, content: "data" }], settings))).toEqual(["m3 m2 m1"]);
+    expect(planMerges(numbered(3), [{ specId: 1, content: "data" }], settings)).toEqual([]);
   });
 
   test("C8: never manifests of two specs, nor data with deletes; an encrypted one stays", () => {
@@ -63,13 +63,14 @@ describe("what is joined", () => {
       manifest(5, { specId: 1 }),
       manifest(6, { keyMetadata: Uint8Array.of(1) }),
       manifest(7),
+      manifest(8, { content: "deletes" }),
     ];
     const bins = planMerges(mixed, [], { ...settings, countMin: 2 });
-    expect(names(bins).sort()).toEqual(["m5 m2", "m7 m3 m1"]);
+    expect(names(bins).sort()).toEqual(["m5 m2", "m7 m3 m1", "m8 m4"]);
   });
 
   test("bins fill from the oldest; only the newest waits for the count; one manifest alone is no bin", () => {
-    const bins = planMerges(numbered(5), [{ specId: 0 }], { ...settings, bytesTarget: 20 });
+    const bins = planMerges(numbered(5), [{ specId: 0, content: "data" }], { ...settings, bytesTarget: 20 });
     expect(names(bins)).toEqual(["m4 m3", "m2 m1"]);
     const large = manifest(6, { bytes: 1000 });
     expect(names(planMerges([large, ...numbered(3)], [], settings))).toEqual(["m3 m2 m1"]);

@@ -42,6 +42,7 @@ export function tableSettings(decode: DecodeMode, changes: Partial<TableSettings
     metadataPrefix: "_kafka",
     metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
     partitionBy: [],
+    mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
     sortBy: [],
     commit: { everyMs: 1000, bytesMax: 1024 },
     errors: { policy: "dlq", deadLetterTable: "orders_dlq" },
