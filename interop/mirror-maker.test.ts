@@ -120,7 +120,13 @@ test("a topic and the offsets of its readers move from Kafka 4.3.1", async () =>
     ready: async () => (await ends("orders")) === records,
   });
   const described = await kafkaTool("kafka.admin.ConfigCommand", [
-    ...["--bootstrap-server", target.bootstrap, "--describe", "--entity-type", "topics", "--entity-name", "orders"],
+    "--bootstrap-server",
+    target.bootstrap,
+    "--describe",
+    "--entity-type",
+    "topics",
+    "--entity-name",
+    "orders",
   ]);
   expect(described).toContain("retention.ms=123456789");
   // MirrorMaker knows where some offsets are on the other side, and never says a later one than was committed.

@@ -5,7 +5,7 @@ import type { Logger } from "./base/telemetry.ts";
 import { type CatalogDeps, openCatalog } from "./catalogs.ts";
 import type { Config } from "./config.ts";
 import type { Core } from "./core.ts";
-import { compactorLimits, roundLimits } from "./limits.ts";
+import { compactorLimits, maintenanceLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
@@ -13,7 +13,10 @@ import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
 import { currentFiles } from "./table/current-files.ts";
+import type { MaintenanceMetrics } from "./table/maintenance.ts";
 import { ProofStore } from "./table/proof-store.ts";
+import { ThreadRewriter } from "./table/rewrite-thread.ts";
+import type { Rewriter } from "./table/rewriter.ts";
 import type { SchemaText } from "./table/schema-map.ts";
 import type { TableSettings } from "./table/settings.ts";
 import { tableName } from "./table/table-state.ts";
@@ -33,7 +36,7 @@ export interface TablesOptions {
   readonly store: ObjectStore;
   readonly runtime: Runtime;
   readonly logger: Logger;
-  readonly metrics: CompactorMetrics;
+  readonly metrics: CompactorMetrics & MaintenanceMetrics;
   readonly version: string;
   /** Where the embedded catalog listens, without /v1. */
   readonly catalogUrl: string;
@@ -42,6 +45,7 @@ export interface TablesOptions {
   /** The simulation answers these without sockets, and translates in its own thread. */
   readonly fetch?: NonNullable<CatalogDeps["fetch"]>;
   readonly translator?: Translator;
+  readonly rewriter?: Rewriter;
 }
 
 export interface Tables extends AsyncDisposable, TableStateSurface {
@@ -72,6 +76,7 @@ export function openTables(options: TablesOptions): Tables {
       },
     });
   const proofs = new ProofStore(options.store);
+  const rewriter = options.rewriter ?? new ThreadRewriter(roundLimits(settings));
   const compactor = openCompactor({
     metadata: core.metadata,
     log: core.log,
@@ -84,10 +89,11 @@ export function openTables(options: TablesOptions): Tables {
     logger,
     metrics: options.metrics,
     limits: compactorLimits(settings),
+    maintenance: { rewriter, metrics: options.metrics, limits: maintenanceLimits(settings) },
     version: options.version,
   });
   const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
-  const tools = openTableTools({ ...options, catalogs, compactor, proofs });
+  const tools = openTableTools({ ...options, catalogs, compactor, proofs, translator });
   return {
     tools,
     flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),
@@ -106,6 +112,7 @@ export function openTables(options: TablesOptions): Tables {
     async [Symbol.asyncDispose]() {
       await tools[Symbol.asyncDispose]();
       await compactor[Symbol.asyncDispose]();
+      await rewriter[Symbol.asyncDispose]();
       await translator[Symbol.asyncDispose]();
     },
   };

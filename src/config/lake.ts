@@ -153,8 +153,12 @@ const topicShape = object(
       {
         expire: ms({ default: 7 * 86_400_000, min: 60_000, doc: "Age at which snapshots expire." }),
         keep: integer({ default: 10, min: 1, max: 100_000, doc: "Snapshots that are kept whatever their age." }),
+        compact: oneOf(["auto", "off"], {
+          default: "auto",
+          doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
+        }),
       },
-      ["compact", "orphans", "manifests", "ttl"],
+      ["orphans", "manifests", "ttl"],
     ),
   },
   ["mode", "quality", "backfill", "copies"],
@@ -204,6 +208,7 @@ export function tableSettings(
       deadLetterTable: value.errors.dlq.table === "" ? `${parts.at(-1) as string}_dlq` : value.errors.dlq.table,
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
+    maintain: { rewrites: value.maintain.compact === "auto" },
   };
 }
 

@@ -91,6 +91,14 @@ export class TableCommitter {
     return await this.#record(outcome, outcome.seq);
   }
 
+  /** For who else changes the table in our name; undefined when another committer has taken it. Never beside a commit. */
+  async ledger(): Promise<Ledger | undefined> {
+    const epoch = await this.#claim();
+    if (epoch === undefined) return undefined;
+    const table = this.#table();
+    return this.#ledger(epoch, table.committedSeq, tableStateOf(table)?.tableUuid ?? null);
+  }
+
   #append(request: AppendRequest, signal: AbortSignal): Promise<AppendOutcome> {
     return this.#options.appender.append(request, signal);
   }

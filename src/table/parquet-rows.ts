@@ -80,14 +80,23 @@ export class ParquetRows implements AsyncDisposable {
   async isOfSchema(path: string, schema: Schema, source: string): Promise<boolean> {
     const file = await this.#guard(source, () => this.#fileSchema(path));
     if (!isSameTree(new Columns(schema).root, file)) return false;
-    const sql = `DESCRIBE SELECT * FROM read_parquet(${text(path)}, hive_partitioning = false)`;
-    const described = await this.#guard(source, async () => (await this.#connection.runAndReadAll(sql)).getRows());
-    return described.every(([, type], at) => type === sqlType(schema.fields[at]?.type ?? "boolean"));
+    const wanted = schema.fields.map((field) => `NULL::${sqlType(field.type)}`).join(", ");
+    const selected = `SELECT * FROM read_parquet(${text(path)}, hive_partitioning = false)`;
+    return (await this.#typesOf(selected, source)) === (await this.#typesOf(`SELECT ${wanted}`, source));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connection.closeSync();
     this.#instance.closeSync();
+  }
+
+  /** In the engine's own spelling. */
+  async #typesOf(query: string, source: string): Promise<string> {
+    const reader = await this.#guard(source, () => this.#connection.runAndReadAll(`DESCRIBE ${query}`));
+    return reader
+      .getRows()
+      .map(([, type]) => String(type))
+      .join("\n");
   }
 
   async #fileSchema(path: string): Promise<FileNode> {

@@ -12,7 +12,6 @@ export function text(value: string): string {
   return `'${value.replaceAll("'", "''")}'`;
 }
 
-/** As DESCRIBE shows it. */
 export function sqlType(type: IcebergType): string {
   if (typeof type !== "string") {
     switch (type.type) {

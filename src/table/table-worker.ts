@@ -19,6 +19,7 @@ import { hasDrifted, SchemaCommitter, type SchemaCommitterOptions, type SchemaOu
 import type { TableSettings } from "./settings.ts";
 import type { TableAppender } from "./table-appender.ts";
 import { reportTable, type TableReport } from "./table-report.ts";
+import type { MaintenanceTurn } from "./table-rewriter.ts";
 import { type TableState, tableName, tableStateOf } from "./table-state.ts";
 
 export interface TableWorkerOptions {
@@ -172,6 +173,17 @@ export class TableWorker {
         if (report.kind !== "committed") throw new TableStuck(this.topic, reasonOf(report));
       }
       await this.#propose([{ kind: "table-state", table: table.id, state: "running", reason: "" }]);
+    });
+  }
+
+  /** For maintenance: settles between two appends, never during one. undefined: this table is not ours to look after now. */
+  maintenanceTurn(): Promise<MaintenanceTurn | undefined> {
+    return this.#lane.run(async () => {
+      const topic = this.#topic();
+      const table = topic === undefined ? undefined : this.#tableOf(topic);
+      if (topic === undefined || table?.state !== "running" || !this.#isCommitter(topic)) return undefined;
+      const ledger = await this.#committerFor(table).ledger();
+      return ledger === undefined ? undefined : { name: tableName(this.#options.settings, table.generation), ledger };
     });
   }
 

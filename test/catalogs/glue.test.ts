@@ -34,7 +34,7 @@ async function start(): Promise<CatalogWorld> {
   };
 }
 
-catalogContract("Glue", start, ["sales"]);
+catalogContract("Glue", start, { namespace: ["sales"] });
 
 describe("what Glue holds", () => {
   const table = { namespace: ["sales"], name: "orders" };

@@ -42,12 +42,12 @@ function world(options: FakeHmsOptions, isLocking: boolean): () => Promise<Catal
   };
 }
 
-catalogContract("Hive Metastore 3, locks, framed", world({ isFramed: true, comparesParameters: false }, true), [
-  "sales",
-]);
-catalogContract("Hive Metastore 4, without locks", world({ isFramed: false, comparesParameters: true }, false), [
-  "sales",
-]);
+catalogContract("Hive Metastore 3, locks, framed", world({ isFramed: true, comparesParameters: false }, true), {
+  namespace: ["sales"],
+});
+catalogContract("Hive Metastore 4, without locks", world({ isFramed: false, comparesParameters: true }, false), {
+  namespace: ["sales"],
+});
 
 describe("what the metastore holds", () => {
   const table = { namespace: ["sales"], name: "orders" };

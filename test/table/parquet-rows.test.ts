@@ -68,6 +68,10 @@ test("any table, ours and rewritten in another order with other encodings, has t
       const rows = values.map((row, at) => ({ p: at % 3, o: BigInt(at) * 2n ** 40n, ...row }));
       const digests = sorted(write(path, schema, rows));
       expect(sorted(await digestsOf(path, schema))).toEqual(digests);
+      expect([schema, await reader.isOfSchema(path, schema, path)]).toEqual([schema, true]);
+      const [, , first, ...others] = schema.fields as [unknown, unknown, Schema["fields"][number]];
+      const changed = { ...schema, fields: [...own, { ...first, name: "renamed" }, ...others] };
+      expect(await reader.isOfSchema(path, changed, path)).toBe(false);
       await connection.run(
         `COPY (SELECT * FROM '${path}' ORDER BY o DESC) TO '${rewritten}' (PARQUET_VERSION V2, COMPRESSION snappy)`,
       );
