@@ -16,6 +16,7 @@ import { server } from "./config/server.ts";
 import { share } from "./config/share.ts";
 import { stream } from "./config/stream.ts";
 import { table } from "./config/table.ts";
+import { tableMaintenance } from "./config/table-maintenance.ts";
 import { telemetry } from "./config/telemetry.ts";
 import { transactions } from "./config/transactions.ts";
 
@@ -30,6 +31,7 @@ export const settingsTable = {
   ...share,
   ...registry,
   ...table,
+  ...tableMaintenance,
   ...catalog,
   ...server,
   ...access,

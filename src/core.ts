@@ -23,6 +23,7 @@ import { delegationTokenHandlers } from "./handlers/delegation-tokens.ts";
 import { deleteRecordsHandler } from "./handlers/delete-records.ts";
 import { fetchHandler } from "./handlers/fetch.ts";
 import { FetchSessions } from "./handlers/fetch-session.ts";
+import { mayCreateTopic } from "./handlers/guard-streams-groups.ts";
 import { followTopics } from "./handlers/internal-topics.ts";
 import { listOffsetsHandler } from "./handlers/list-offsets.ts";
 import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
@@ -50,7 +51,7 @@ import { openMetadata } from "./metadata/metadata-client.ts";
 import { Mirror } from "./metadata/mirror.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
 import type { ApiName } from "./protocol/api-table.ts";
-import type { Handlers } from "./protocol/dispatch.ts";
+import type { Handlers, RequestContext } from "./protocol/dispatch.ts";
 import type { StreamStorage } from "./stream/storage.ts";
 import { openStreamStorage, type StreamMetrics, type StreamStorageOptions } from "./stream/stream-storage.ts";
 import type { Wal } from "./stream/wal.ts";
@@ -204,8 +205,13 @@ function makeHandlers(
   const { advertised, endpoints, authorizer, logLevels } = options;
   const served = (): readonly ApiName[] => Object.keys(handlers) as ApiName[];
   const data = { log, metadata };
+  const mayCreate =
+    authorizer === undefined
+      ? undefined
+      : (topic: string, context: RequestContext): boolean =>
+          mayCreateTopic(authorizer.access("streamsGroupHeartbeat", context), topic);
   const handlers: Handlers = {
-    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, endpoints, served, logLevels }),
+    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, endpoints, served, logLevels, mayCreate }),
     ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
     ...transactions.handlers,
     ...options.share.handlers(coordinator),

@@ -11,7 +11,7 @@ import type { ObjectStoreDeps } from "./object-store/open.ts";
 import type { StorePrices } from "./object-store/prices.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
 import type { StreamLimits } from "./stream/limits.ts";
-import type { CompactorLimits } from "./table/compactor.ts";
+import type { CompactorLimits, CompactorOptions } from "./table/compactor.ts";
 import type { RoundLimits } from "./table/translate-round.ts";
 
 export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"] {
@@ -152,6 +152,25 @@ export function compactorLimits(settings: Settings): CompactorLimits {
     expiredGraceMs: settings.tableExpiredGraceMs,
     expiredFilesMax: settings.tableExpiredFilesMax,
     expiredListsMax: settings.tableExpiredListsMax,
+  };
+}
+
+export function maintenanceLimits(settings: Settings): NonNullable<CompactorOptions["maintenance"]>["limits"] {
+  const { commitRetry, targetFileBytes } = compactorLimits(settings);
+  return {
+    commitRetry,
+    targetBytes: targetFileBytes,
+    intervalMs: settings.tableMaintenanceIntervalMs,
+    bytesPerSecondMax: settings.tableMaintenanceBytesPerSecondMax,
+    filesMin: settings.tableMaintenanceFilesMin,
+    smallRatio: settings.tableMaintenanceSmallPercent / 100,
+    deleteFilesMin: settings.tableMaintenanceDeleteFilesMin,
+    deletedRatioMin: settings.tableMaintenanceDeletedPercentMin / 100,
+    quietMs: settings.tableMaintenanceQuietMs,
+    inputBytesMax: settings.tableMaintenanceInputBytesMax,
+    deleteRowsMax: settings.tableMaintenanceDeleteRowsMax,
+    liveFilesMax: settings.tableMaintenanceLiveFilesMax,
+    commitBytes: settings.tableMaintenanceCommitBytes,
   };
 }
 

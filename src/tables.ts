@@ -5,12 +5,18 @@ import type { Logger } from "./base/telemetry.ts";
 import { type CatalogDeps, openCatalog } from "./catalogs.ts";
 import type { Config } from "./config.ts";
 import type { Core } from "./core.ts";
-import { compactorLimits, roundLimits } from "./limits.ts";
+import { compactorLimits, maintenanceLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
+import type { ObjectStore } from "./object-store/object-store.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
+import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
 import { currentFiles } from "./table/current-files.ts";
+import type { MaintenanceMetrics } from "./table/maintenance.ts";
+import { ProofStore } from "./table/proof-store.ts";
+import { ThreadRewriter } from "./table/rewrite-thread.ts";
+import type { Rewriter } from "./table/rewriter.ts";
 import type { SchemaText } from "./table/schema-map.ts";
 import type { TableSettings } from "./table/settings.ts";
 import { tableName } from "./table/table-state.ts";
@@ -18,6 +24,7 @@ import { type CompactorMetrics, TableStuck } from "./table/table-worker.ts";
 import type { Translator } from "./table/translate.ts";
 import { PoolTranslator } from "./table/translate-pool.ts";
 import type { Warehouse } from "./table/warehouse.ts";
+import { openTableTools, type TableTools } from "./table-tools.ts";
 
 export interface TablesOptions {
   readonly config: Pick<Config, "catalogs" | "tables">;
@@ -25,9 +32,11 @@ export interface TablesOptions {
   readonly core: Core;
   readonly schemas: SchemaRegistry;
   readonly warehouse: Warehouse;
+  /** The cluster's own: it keeps what proves the tables. */
+  readonly store: ObjectStore;
   readonly runtime: Runtime;
   readonly logger: Logger;
-  readonly metrics: CompactorMetrics;
+  readonly metrics: CompactorMetrics & MaintenanceMetrics;
   readonly version: string;
   /** Where the embedded catalog listens, without /v1. */
   readonly catalogUrl: string;
@@ -36,11 +45,13 @@ export interface TablesOptions {
   /** The simulation answers these without sockets, and translates in its own thread. */
   readonly fetch?: NonNullable<CatalogDeps["fetch"]>;
   readonly translator?: Translator;
+  readonly rewriter?: Rewriter;
 }
 
-export interface Tables extends AsyncDisposable {
+export interface Tables extends AsyncDisposable, TableStateSurface {
   flush(topic: string): Promise<FlushOutcome>;
   status(): readonly TableStatus[];
+  readonly tools: TableTools;
   /** URIs of the data files of the table's current snapshot. */
   currentFiles(topic: string): Promise<readonly string[]>;
 }
@@ -64,22 +75,32 @@ export function openTables(options: TablesOptions): Tables {
           : { type: found.schemaType as SchemaText["type"], text: found.schema, references: found.resolved };
       },
     });
+  const proofs = new ProofStore(options.store);
+  const rewriter = options.rewriter ?? new ThreadRewriter(roundLimits(settings));
   const compactor = openCompactor({
     metadata: core.metadata,
     log: core.log,
     translator,
     catalogs,
     warehouse: options.warehouse,
+    proofs,
     tables: config.tables,
     runtime,
     logger,
     metrics: options.metrics,
     limits: compactorLimits(settings),
+    maintenance: { rewriter, metrics: options.metrics, limits: maintenanceLimits(settings) },
     version: options.version,
   });
   const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
+  const tools = openTableTools({ ...options, catalogs, compactor, proofs, translator });
   return {
+    tools,
     flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),
+    tableState: async (topic) =>
+      byTopic.has(topic) ? { kind: "ok", detail: await compactor.report(topic) } : { kind: "no-table" },
+    resumeTable: async (topic, how) =>
+      byTopic.has(topic) ? await resume(compactor, topic, how) : { kind: "no-table" },
     status: () => [...compactor.tables()].map(({ topic, table }) => status(byTopic.get(topic) as TableSettings, table)),
     currentFiles: async (topic) => {
       const table = byTopic.get(topic);
@@ -89,7 +110,9 @@ export function openTables(options: TablesOptions): Tables {
       return await currentFiles(catalog, tableName(table, info.generation), options.warehouse);
     },
     async [Symbol.asyncDispose]() {
+      await tools[Symbol.asyncDispose]();
       await compactor[Symbol.asyncDispose]();
+      await rewriter[Symbol.asyncDispose]();
       await translator[Symbol.asyncDispose]();
     },
   };
@@ -106,6 +129,16 @@ async function flush(compactor: Compactor, topic: string): Promise<FlushOutcome>
         committedTo: Object.fromEntries(committedTo),
       },
     };
+  } catch (cause) {
+    if (cause instanceof TableStuck) return { kind: "refused", reason: cause.message };
+    throw cause;
+  }
+}
+
+async function resume(compactor: Compactor, topic: string, how: "accept" | "retranslate"): Promise<TableAnswer> {
+  try {
+    await compactor.resume(topic, how);
+    return { kind: "ok", detail: await compactor.report(topic) };
   } catch (cause) {
     if (cause instanceof TableStuck) return { kind: "refused", reason: cause.message };
     throw cause;

@@ -97,12 +97,6 @@ export const deviations: readonly Deviation[] = [
   },
   {
     apis: ["apiVersions"],
-    what: "`kraft.version` ends at 0.",
-    why: "There is no quorum of KRaft here whose voters could be changed.",
-    matches: ({ path }) => /eatures\[kraft\.version\]/.test(path),
-  },
-  {
-    apis: ["apiVersions"],
     what: "GetTelemetrySubscriptions and PushTelemetry are served.",
     why: "Kafka serves them when a plugin takes what clients push; here /metrics does.",
     matches: ({ path }) => path === "apiKeys[71]" || path === "apiKeys[72]",

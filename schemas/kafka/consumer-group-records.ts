@@ -38,11 +38,11 @@ interface GroupKey {
 }
 
 /** A key's number is its version. */
-function groupKey(name: string, version: number): Message<GroupKey> {
+export function groupKey(name: string, version: number): Message<GroupKey> {
   return message({ name, versions: [version, version], flexible: undefined, fields: { group: string } });
 }
 
-function memberKey(name: string, version: number): Message<GroupKey & { readonly memberId: string }> {
+export function memberKey(name: string, version: number): Message<GroupKey & { readonly memberId: string }> {
   return message({
     name,
     versions: [version, version],

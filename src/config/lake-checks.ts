@@ -1,6 +1,6 @@
 /** What must hold between catalogs, topics and tables. Pure: settings in, problems out. */
 import type { TableSettings } from "../table/settings.ts";
-import { catalogProblems } from "./catalog-checks.ts";
+import { catalogProblems, nameProblem } from "./catalog-checks.ts";
 import type { CatalogSettings } from "./catalogs.ts";
 import { didYouMean, originText, type Problem } from "./problem.ts";
 import { locate, type Tree } from "./tree.ts";
@@ -13,7 +13,7 @@ export function checkLake(
   tables: readonly TableSettings[],
   tree: Tree,
 ): readonly Problem[] {
-  const checker = new Checker(tree);
+  const checker = new Checker(tree, catalogs);
   for (const [name, catalog] of catalogs) checker.checkCatalog(name, catalog);
   for (const table of tables) {
     checker.checkTopic(table);
@@ -27,11 +27,13 @@ export function checkLake(
 class Checker {
   readonly problems: Problem[] = [];
   readonly #tree: Tree;
+  readonly #catalogs: ReadonlyMap<string, CatalogSettings>;
   /** Catalog and full name, lower-cased as many catalogs do → who took it. */
   readonly #taken = new Map<string, { readonly topic: string; readonly path: readonly string[] }>();
 
-  constructor(tree: Tree) {
+  constructor(tree: Tree, catalogs: ReadonlyMap<string, CatalogSettings>) {
     this.#tree = tree;
+    this.#catalogs = catalogs;
   }
 
   checkCatalog(name: string, catalog: CatalogSettings): void {
@@ -63,6 +65,7 @@ class Checker {
     const parts = [...table.namespace, table.table];
     if (parts.length < 2 || parts.includes(""))
       this.#report(path, `"${parts.join(".")}" must be a namespace and a name`, "write namespace.name");
+    else if (this.#isMisnamed(table, table.table, path)) return;
     else if (!this.#take(table, table.table, path)) return; // Their dead-letter tables collide too: said once.
     if (table.errors.policy !== "dlq") return;
     const deadLetterPath = ["topics", table.topic, "errors", "dlq", "table"];
@@ -72,7 +75,8 @@ class Checker {
         "the dead-letter table lives in the table's namespace",
         "write the name without dots",
       );
-    else this.#take(table, table.errors.deadLetterTable, deadLetterPath);
+    else if (!this.#isMisnamed(table, table.errors.deadLetterTable, deadLetterPath))
+      this.#take(table, table.errors.deadLetterTable, deadLetterPath);
   }
 
   checkPartitions(table: TableSettings): void {
@@ -90,6 +94,12 @@ class Checker {
       const fix = didYouMean(column, known) ?? "add it to columns.metadata.include";
       this.#report(path, `the table has no metadata column ${column}`, fix);
     }
+  }
+
+  #isMisnamed(table: TableSettings, name: string, path: readonly string[]): boolean {
+    const problem = nameProblem(this.#catalogs.get(table.catalog), table.namespace, name);
+    if (problem !== undefined) this.#report(path, problem.message, problem.fix);
+    return problem !== undefined;
   }
 
   #take(table: TableSettings, name: string, path: readonly string[]): boolean {

@@ -16,6 +16,7 @@ import {
   text,
   type ValueOf,
 } from "./shape.ts";
+import { parseSortBy, showSortBy, sortPattern } from "./sort-field.ts";
 
 const metadataColumns = ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"] as const;
 
@@ -97,8 +98,22 @@ const topicShape = object(
           ),
           [],
         ),
+        sort_by: list(
+          "Columns that the rows of each data file are sorted by: c, c desc, c desc nulls last.",
+          parsed(
+            {
+              doc: "A column to sort by.",
+              typeName: "sort column",
+              pattern: sortPattern,
+              placeholder: { column: "", direction: "asc", nulls: "first" },
+            },
+            parseSortBy,
+            showSortBy,
+          ),
+          [],
+        ),
       },
-      ["sort_by", "target_file", "event_time"],
+      ["target_file", "event_time"],
     ),
     commit: object("When the table is committed.", {
       every: ms({
@@ -138,8 +153,12 @@ const topicShape = object(
       {
         expire: ms({ default: 7 * 86_400_000, min: 60_000, doc: "Age at which snapshots expire." }),
         keep: integer({ default: 10, min: 1, max: 100_000, doc: "Snapshots that are kept whatever their age." }),
+        compact: oneOf(["auto", "off"], {
+          default: "auto",
+          doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
+        }),
       },
-      ["compact", "orphans", "manifests", "ttl"],
+      ["orphans", "manifests", "ttl"],
     ),
   },
   ["mode", "quality", "backfill", "copies"],
@@ -182,13 +201,14 @@ export function tableSettings(
     metadataPrefix: value.columns.metadata.prefix,
     metadataColumns: included satisfies readonly MetadataColumn[],
     partitionBy: value.layout.partition_by,
-    sortBy: [],
+    sortBy: value.layout.sort_by,
     commit: { everyMs: value.commit.every, bytesMax: value.commit.max_bytes },
     errors: {
       policy: value.errors.policy,
       deadLetterTable: value.errors.dlq.table === "" ? `${parts.at(-1) as string}_dlq` : value.errors.dlq.table,
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
+    maintain: { rewrites: value.maintain.compact === "auto" },
   };
 }
 

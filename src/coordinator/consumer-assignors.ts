@@ -1,8 +1,9 @@
 /** Who should read what: pure functions from members and partition counts to a complete, disjoint assignment. */
 import type { Uuid } from "../base/ids.ts";
+import type { Numbers } from "./held.ts";
 
 /** Partition numbers ascend. */
-export type Partitions = ReadonlyMap<Uuid, readonly number[]>;
+export type Partitions = Numbers<Uuid>;
 
 export interface AssignedMember {
   readonly id: string;

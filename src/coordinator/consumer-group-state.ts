@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Uuid } from "../base/ids.ts";
 import type { GroupError, GroupProtocol } from "./classic-group-state.ts";
 import { defaultAssignor, type Partitions } from "./consumer-assignors.ts";
+import type { Held } from "./held.ts";
 
 /**
  * Three epochs: the group's grows when members, subscriptions or topics change; the targets' follows when an assignor has
@@ -57,8 +58,7 @@ export interface CurrentAssignment {
   readonly revoking: PartitionEpochs;
 }
 
-/** Each partition with the member's epoch in which it was assigned: commits of an older one are a zombie's. */
-export type PartitionEpochs = ReadonlyMap<Uuid, ReadonlyMap<number, number>>;
+export type PartitionEpochs = Held<Uuid>;
 
 export type MemberState =
   /** Has all of its target, or the targets have not changed. */
@@ -183,7 +183,12 @@ const hashBytes = 6; // A number holds 53 bits exactly.
 
 /** Changes when a subscribed topic appears, goes, is made anew or grows. 0 without any. */
 export function topicsHash(group: ConsumerGroup, topics: Topics): number {
-  const lines = [...allSubscribedNames(group)].sort().flatMap((name) => {
+  return hashOfTopics(allSubscribedNames(group), topics);
+}
+
+/** The same of any topics. */
+export function hashOfTopics(names: Iterable<string>, topics: Pick<Topics, "byName">): number {
+  const lines = [...names].sort().flatMap((name) => {
     const topic = topics.byName(name);
     return topic === undefined ? [] : [`${topic.id}:${topic.partitions}`];
   });

@@ -27,7 +27,8 @@ import {
   topicsHash,
   withMember,
 } from "./consumer-group-state.ts";
-import { hasSame, type Owned, ownsOnly, reconcile } from "./consumer-reconcile.ts";
+import { type Owned, reconcile } from "./consumer-reconcile.ts";
+import { hasSame, ownsOnly } from "./held.ts";
 
 export interface ConsumerContext {
   readonly now: number;

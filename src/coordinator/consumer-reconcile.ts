@@ -17,9 +17,10 @@ import {
   subscribedNames,
   type Topics,
 } from "./consumer-group-state.ts";
+import { filtered, hasSame, holdsAny, type Numbers } from "./held.ts";
 
 /** What the member says it owns; null when it says nothing. */
-export type Owned = ReadonlyMap<Uuid, readonly number[]> | null;
+export type Owned = Numbers<Uuid> | null;
 
 export interface Reconciliation {
   readonly topics: Topics;
@@ -135,44 +136,4 @@ function withoutUnsubscribed(group: ConsumerGroup, member: ConsumerMember, given
     for (const [partition, epoch] of partitions) revoking.get(topic)?.set(partition, epoch);
   if (!holdsAny(given.owned, revoking)) return { ...current, assigned, previousEpoch: current.epoch };
   return { state: "unrevoked", epoch: current.epoch, previousEpoch: current.epoch, assigned, revoking };
-}
-
-/** A member that does not say what it owns still owns it. */
-function holdsAny(owned: Owned, partitions: PartitionEpochs): boolean {
-  if (owned === null) return true;
-  for (const [topic, numbers] of owned) {
-    const wanted = partitions.get(topic);
-    if (wanted !== undefined && numbers.some((partition) => wanted.has(partition))) return true;
-  }
-  return false;
-}
-
-/** Whether a member that answers to its previous epoch has lost no more than an answer. */
-export function ownsOnly(owned: Owned, assigned: PartitionEpochs): boolean {
-  if (owned === null) return false;
-  for (const [topic, numbers] of owned) {
-    const has = assigned.get(topic);
-    if (has === undefined || !numbers.every((partition) => has.has(partition))) return false;
-  }
-  return true;
-}
-
-function filtered(from: PartitionEpochs, isWanted: (topic: Uuid, partition: number) => boolean): PartitionEpochs {
-  const result = new Map<Uuid, ReadonlyMap<number, number>>();
-  for (const [topic, partitions] of from) {
-    const some = new Map([...partitions].filter(([partition]) => isWanted(topic, partition)));
-    if (some.size > 0) result.set(topic, some);
-  }
-  return result;
-}
-
-/** The same partitions, whatever their epochs. */
-export function hasSame(a: PartitionEpochs, b: PartitionEpochs): boolean {
-  if (a.size !== b.size) return false;
-  for (const [topic, partitions] of a) {
-    const others = b.get(topic);
-    if (others?.size !== partitions.size) return false;
-    for (const partition of partitions.keys()) if (!others.has(partition)) return false;
-  }
-  return true;
 }

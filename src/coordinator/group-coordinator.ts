@@ -10,6 +10,7 @@ import type { ConsumerLimitsOf, Topics } from "./consumer-group-state.ts";
 import { GroupShard } from "./group-shard.ts";
 import { type CoordinatorTopic, type NotSeated, type Seated, Seats } from "./seats.ts";
 import type { ShareServices } from "./share/share-groups.ts";
+import type { StreamsLimitsOf } from "./streams/streams-group-state.ts";
 import { TopicPatterns } from "./topic-patterns.ts";
 
 export interface GroupCoordinatorOptions {
@@ -28,6 +29,7 @@ export interface GroupCoordinatorOptions {
     readonly loadWaitMs: number;
   };
   readonly consumerLimits: ConsumerLimitsOf;
+  readonly streamsLimits: StreamsLimitsOf;
   readonly stateLog: StateLogLimits;
   /** Undefined: no share groups. */
   readonly shareServices?: ShareServices;
@@ -54,6 +56,7 @@ export class GroupCoordinator implements AsyncDisposable {
     this.#checkedAt = runtime.clock.monotonic();
     const topics = this.#countedTopics();
     const consumer = { limitsOf: options.consumerLimits, topics };
+    const streams = { limitsOf: options.streamsLimits, topics };
     const patterns = new TopicPatterns({ topics, clock: runtime.clock });
     this.#seats = new Seats({
       log,
@@ -63,7 +66,7 @@ export class GroupCoordinator implements AsyncDisposable {
       open: (partition, gaveUp) => {
         const records = new StateLog({ partition, clock: runtime.clock, limits: stateLog });
         const { shareServices } = options;
-        return new GroupShard({ log: records, runtime, limits, consumer, patterns, gaveUp, shareServices });
+        return new GroupShard({ log: records, runtime, limits, consumer, streams, patterns, gaveUp, shareServices });
       },
       loaded: (shard) => shard.forgetDeletedTopics(this.#topicId),
       failed,
@@ -87,6 +90,10 @@ export class GroupCoordinator implements AsyncDisposable {
 
   get consumerLimits(): ConsumerLimitsOf {
     return this.#options.consumerLimits;
+  }
+
+  get streamsLimits(): StreamsLimitsOf {
+    return this.#options.streamsLimits;
   }
 
   /** Undefined before the topic exists. */

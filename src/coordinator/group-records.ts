@@ -16,6 +16,7 @@ import {
 } from "./classic-group-state.ts";
 import { type ConsumerRecord, decodeConsumerRecord } from "./consumer-group-records.ts";
 import type { CommittedOffset } from "./group-offsets.ts";
+import { decodeStreamsRecord, type StreamsRecord } from "./streams/streams-group-records.ts";
 
 export type GroupRecord =
   | {
@@ -28,6 +29,7 @@ export type GroupRecord =
     }
   | { readonly kind: "group"; readonly group: string; readonly value: ClassicGroup | null }
   | { readonly kind: "consumer"; readonly group: string; readonly record: ConsumerRecord }
+  | { readonly kind: "streams"; readonly group: string; readonly record: StreamsRecord }
   /** Written by a newer or another kind of coordinator; kept in the log, not understood here. */
   | { readonly kind: "foreign" };
 
@@ -97,7 +99,9 @@ export function decodeGroupRecord(key: Uint8Array, value: Uint8Array | null): Gr
     return { kind: "group", group, value: value === null ? null : decodeGroup(value) };
   }
   const consumer = decodeConsumerRecord(key, value);
-  return consumer === undefined ? { kind: "foreign" } : { kind: "consumer", ...consumer };
+  if (consumer !== undefined) return { kind: "consumer", ...consumer };
+  const streams = decodeStreamsRecord(key, value);
+  return streams === undefined ? { kind: "foreign" } : { kind: "streams", ...streams };
 }
 
 function decodeOffset(value: Uint8Array): CommittedOffset {

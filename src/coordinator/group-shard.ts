@@ -27,9 +27,12 @@ import {
 } from "./group-offsets.ts";
 import { decodeGroupRecord, type GroupRecord, groupTombstone, offsetRecord } from "./group-records.ts";
 import { type ConsumerHeartbeatReply, heartbeatRefusal } from "./live-consumer-group.ts";
-import { type ConsumerGroupOptions, LiveGroup, type OffsetCommitter } from "./live-group.ts";
+import { type ConsumerGroupOptions, LiveGroup, type OffsetCommitter, type StreamsGroupOptions } from "./live-group.ts";
 import { isShareGroupKey } from "./share/share-group-records.ts";
 import { ShareGroups, type ShareServices } from "./share/share-groups.ts";
+import type { StreamsReply } from "./streams/live-streams-group.ts";
+import { type StreamsHeartbeat, topicsRead } from "./streams/streams-group.ts";
+import { StreamsGroupReplay, streamsGroupChanges } from "./streams/streams-group-records.ts";
 import type { TopicPatterns } from "./topic-patterns.ts";
 
 export interface OffsetCommit {
@@ -54,6 +57,7 @@ export class GroupShard {
   readonly #runtime: Runtime;
   readonly #limits: GroupLimits;
   readonly #consumer: ConsumerGroupOptions;
+  readonly #streams: StreamsGroupOptions;
   readonly #patterns: TopicPatterns;
   readonly #gaveUp: (cause: unknown) => void;
   #isOpen = true;
@@ -64,6 +68,7 @@ export class GroupShard {
     readonly limits: GroupLimits;
     readonly shareServices?: ShareServices | undefined;
     readonly consumer: ConsumerGroupOptions;
+    readonly streams: StreamsGroupOptions;
     readonly patterns: TopicPatterns;
     /** The shard has closed itself; load a new one. */
     readonly gaveUp: (cause: unknown) => void;
@@ -72,6 +77,7 @@ export class GroupShard {
     this.#runtime = options.runtime;
     this.#limits = options.limits;
     this.#consumer = options.consumer;
+    this.#streams = options.streams;
     this.#patterns = options.patterns;
     this.#gaveUp = options.gaveUp;
     const { shareServices: services, runtime } = options;
@@ -82,6 +88,7 @@ export class GroupShard {
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
   async load(): Promise<void> {
     const consumers = new Map<string, ConsumerGroupReplay>();
+    const streams = new Map<string, StreamsGroupReplay>();
     for await (const replayed of this.#log.replayAll()) {
       if (!this.#isOpen) return;
       if (replayed.kind === "marker") {
@@ -96,7 +103,11 @@ export class GroupShard {
       }
       if (record.kind === "group") this.#open(record.group).classic = record.value ?? emptyClassicGroup(0);
       else if (record.kind === "offset") this.#restoreOffset(record, replayed.transaction);
-      else {
+      else if (record.kind === "streams") {
+        const replay = streams.get(record.group) ?? new StreamsGroupReplay();
+        streams.set(record.group, replay);
+        replay.apply(record.record);
+      } else {
         const replay = consumers.get(record.group) ?? new ConsumerGroupReplay();
         consumers.set(record.group, replay);
         replay.apply(record.record);
@@ -105,6 +116,10 @@ export class GroupShard {
     for (const [id, replay] of consumers) {
       const group = replay.group();
       if (group !== null) this.#open(id).restoreConsumer(group);
+    }
+    for (const [id, replay] of streams) {
+      const group = replay.group();
+      if (group !== null) this.#open(id).restoreStreams(group);
     }
     for (const group of this.#groups.values()) {
       if (group.isBlank) this.#groups.delete(group.id);
@@ -152,6 +167,21 @@ export class GroupShard {
     if (known === undefined && request.epoch !== 0) return refuse(`Consumer group ${groupId} not found.`);
     const group = known ?? this.#open(groupId);
     const reply = group.consumerHeartbeat(request, matches);
+    if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
+    return await reply;
+  }
+
+  /** Makes the group when a member joins that there is not yet. */
+  async streamsHeartbeat(groupId: string, request: StreamsHeartbeat): Promise<StreamsReply> {
+    if (!this.#isOpen) return { kind: "refused", error: "NOT_COORDINATOR", detail: null };
+    const isMissing = request.epoch !== 0 && !this.#groups.has(groupId);
+    const isShared = this.shares?.get(groupId) !== undefined;
+    if (isMissing || isShared) {
+      const detail = isShared ? `Group ${groupId} is not a streams group.` : `Streams group ${groupId} not found.`;
+      return { kind: "refused", error: "GROUP_ID_NOT_FOUND", detail };
+    }
+    const group = this.#open(groupId);
+    const reply = group.streamsHeartbeat(request);
     if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
     return await reply;
   }
@@ -207,8 +237,9 @@ export class GroupShard {
     const group = this.#groups.get(groupId);
     const none: ReadonlySet<string> = new Set();
     if (group === undefined || group.classic.state === "dead") return { error: "GROUP_ID_NOT_FOUND", subscribed: none };
-    if (group.consumer !== null) {
-      const subscribed = allSubscribedNames(group.consumer);
+    const ofMembers = subscribedByMembers(group);
+    if (ofMembers !== undefined) {
+      const subscribed = ofMembers;
       const gone = wanted.filter((at) => !subscribed.has(at.topic) && group.offsets.get(at) !== undefined);
       return { error: await this.#forget(group, gone), subscribed };
     }
@@ -251,10 +282,11 @@ export class GroupShard {
   async expire(retentionMs: number): Promise<void> {
     for (const group of this.#groups.values()) {
       const now = this.#runtime.clock.now();
+      const subscribed = subscribedByMembers(group);
       const expired =
-        group.consumer === null
+        subscribed === undefined
           ? expiredOffsets(group.classic, group.offsets, { now, retentionMs })
-          : expiredUnread(allSubscribedNames(group.consumer), group.offsets, { now, retentionMs, unusedSince: null });
+          : expiredUnread(subscribed, group.offsets, { now, retentionMs, unusedSince: null });
       await this.#forget(group, expired);
       const hasOffsets = !group.offsets.isEmpty || !group.pending.isEmpty;
       const isLeftOver = !hasOffsets && group.isEmpty && group.classic.pending.size === 0;
@@ -280,8 +312,7 @@ export class GroupShard {
     const tombstones = [...group.offsets.all(), ...group.pending.all()].map((at) =>
       offsetRecord({ group: group.id, ...at }, null),
     );
-    const { consumer } = group;
-    const own = consumer === null ? [groupTombstone(group.id)] : consumerGroupChanges(group.id, consumer, null);
+    const own = lastRecords(group);
     this.#groups.delete(group.id);
     group.close("COORDINATOR_NOT_AVAILABLE");
     return group.write([...tombstones, ...own]);
@@ -302,6 +333,7 @@ export class GroupShard {
       clock: this.#runtime.clock,
       limits: this.#limits,
       consumer: this.#consumer,
+      streams: this.#streams,
       write: (records, transaction) => this.#durable(this.#log.append(records, transaction)),
     });
     this.#groups.set(id, group);
@@ -332,8 +364,20 @@ export class GroupShard {
   }
 }
 
+/** Undefined of a classic group, where only its members know. */
+function subscribedByMembers({ consumer, streams }: LiveGroup): ReadonlySet<string> | undefined {
+  if (streams !== null) return topicsRead(streams);
+  return consumer === null ? undefined : allSubscribedNames(consumer);
+}
+
+/** What says in the log that the group is gone. */
+function lastRecords({ id, consumer, streams }: LiveGroup): readonly StateRecord[] {
+  if (streams !== null) return streamsGroupChanges(id, streams, null);
+  return consumer === null ? [groupTombstone(id)] : consumerGroupChanges(id, consumer, null);
+}
+
 function committer({ offsets, knowsMissingGroup, ...by }: OffsetCommit): OffsetCommitter {
-  const partitions = offsets.map(({ partition, value }) => ({ topicId: value.topicId, partition }));
+  const partitions = offsets.map(({ topic, partition, value }) => ({ topic, topicId: value.topicId, partition }));
   return { ...by, partitions, knowsMemberEpochs: knowsMissingGroup }; // Both since version 9.
 }
 

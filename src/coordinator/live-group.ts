@@ -17,6 +17,7 @@ import {
   type HeartbeatReply,
   type JoinEvent,
   type JoinReply,
+  joinRefusal,
   type LeaveReply,
   type SyncEvent,
   type SyncReply,
@@ -36,19 +37,24 @@ import {
   type LiveConsumerOptions,
 } from "./live-consumer-group.ts";
 import { PendingOffsets } from "./pending-offsets.ts";
+import { LiveStreamsGroup, type LiveStreamsOptions, type StreamsReply } from "./streams/live-streams-group.ts";
+import { type StreamsHeartbeat, streamsCommitProblem } from "./streams/streams-group.ts";
+import { streamsGroupChanges } from "./streams/streams-group-records.ts";
+import { emptyStreamsGroup, type StreamsGroup } from "./streams/streams-group-state.ts";
 import { Timers } from "./timers.ts";
 
 /** Appends the records; resolves to NONE when they are durable, else to what the waiting clients are told. Never rejects. */
 export type WriteRecords = (records: readonly StateRecord[], transaction?: TransactionOwner) => Promise<GroupError>;
 
 export type ConsumerGroupOptions = Pick<LiveConsumerOptions, "limitsOf" | "topics">;
+export type StreamsGroupOptions = Pick<LiveStreamsOptions, "limitsOf" | "topics">;
 
 export interface OffsetCommitter {
   readonly memberId: string;
   readonly instanceId: string | null;
   readonly generation: number;
   readonly knowsMemberEpochs: boolean;
-  readonly partitions: Iterable<{ readonly topicId: Uuid; readonly partition: number }>;
+  readonly partitions: Iterable<{ readonly topic: string; readonly topicId: Uuid; readonly partition: number }>;
 }
 
 type Untold<Event> = Omit<Event, "kind" | "ticket">;
@@ -60,11 +66,13 @@ export class LiveGroup {
   readonly #clock: Clock;
   readonly #limits: GroupLimits;
   readonly #consumerOptions: ConsumerGroupOptions;
+  readonly #streamsOptions: StreamsGroupOptions;
   readonly #append: WriteRecords;
   readonly #timers: Timers;
   readonly #waiting = new Map<Ticket, (reply: GroupReply) => void>();
   #classic: ClassicGroup;
   #consumer: LiveConsumerGroup | null = null;
+  #streams: LiveStreamsGroup | null = null;
   #ticketNext: Ticket = 1;
   #written: Promise<GroupError> = Promise.resolve("NONE");
 
@@ -74,6 +82,7 @@ export class LiveGroup {
     readonly clock: Clock;
     readonly limits: GroupLimits;
     readonly consumer: ConsumerGroupOptions;
+    readonly streams: StreamsGroupOptions;
     readonly write: WriteRecords;
   }) {
     this.id = options.id;
@@ -81,6 +90,7 @@ export class LiveGroup {
     this.#clock = options.clock;
     this.#limits = options.limits;
     this.#consumerOptions = options.consumer;
+    this.#streamsOptions = options.streams;
     this.#append = options.write;
     this.#timers = new Timers(options.clock, (name) => this.feed({ kind: "timer", timer: timerOf(name) }));
   }
@@ -98,18 +108,29 @@ export class LiveGroup {
     return this.#consumer?.group ?? null;
   }
 
+  /** While there is one, the classic group is an empty one. */
+  get streams(): StreamsGroup | null {
+    return this.#streams?.group ?? null;
+  }
+
+  /** As it was read from the log. */
+  restoreStreams(group: StreamsGroup): void {
+    this.#streams = this.#liveStreams(group, { isWritten: true, replaces: [] });
+  }
+
   /** As it was read from the log. */
   restoreConsumer(group: ConsumerGroup): void {
     this.#consumer = this.#liveConsumer(group, { isWritten: true, replaces: [] });
   }
 
   get isEmpty(): boolean {
-    return this.#consumer === null ? this.#classic.state === "empty" : this.#consumer.group.members.size === 0;
+    const members = (this.#consumer ?? this.#streams)?.group.members;
+    return members === undefined ? this.#classic.state === "empty" : members.size === 0;
   }
 
   /** Nothing would be lost with it. */
   get isBlank(): boolean {
-    if (this.#consumer !== null) return false;
+    if (this.#consumer !== null || this.#streams !== null) return false;
     const { state, generation, pending } = this.#classic;
     const hasOffsets = !this.offsets.isEmpty || !this.pending.isEmpty;
     return state === "empty" && generation === 0 && pending.size === 0 && !hasOffsets;
@@ -125,7 +146,7 @@ export class LiveGroup {
     if (this.#consumer !== null) return this.#consumer.heartbeat(request, matches);
     const refuse = (detail: string): Promise<ConsumerHeartbeatReply> =>
       Promise.resolve(heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail }));
-    if (request.epoch !== 0) return refuse(`Group ${this.id} is not a consumer group.`);
+    if (request.epoch !== 0 || this.#streams !== null) return refuse(`Group ${this.id} is not a consumer group.`);
     const isEmpty = this.#classic.state === "empty";
     const start = isEmpty ? emptyConsumerGroup : consumerFromClassic(this.#classic, this.#consumerOptions.topics);
     if ("error" in start) return refuse(start.detail);
@@ -136,27 +157,52 @@ export class LiveGroup {
       live[Symbol.dispose]();
       return Promise.resolve(refusal);
     }
-    this.feed({ kind: "close", error: "REBALANCE_IN_PROGRESS" });
-    this.#timers[Symbol.dispose]();
-    this.#classic = emptyClassicGroup(0);
+    this.#leaveClassic();
     this.#consumer = live;
     return live.heartbeat(request, matches);
   }
 
+  /** The first one of a member turns a group that is empty into one of this kind. */
+  streamsHeartbeat(request: StreamsHeartbeat): Promise<StreamsReply> {
+    if (this.#streams !== null) return this.#streams.heartbeat(request);
+    if (request.epoch !== 0 || this.#consumer !== null || this.#classic.state !== "empty") {
+      const detail = `Group ${this.id} is not a streams group.`;
+      return Promise.resolve({ kind: "refused", error: "GROUP_ID_NOT_FOUND", detail });
+    }
+    const replaces = this.#classic.generation === 0 ? [] : [groupTombstone(this.id)];
+    const live = this.#liveStreams(emptyStreamsGroup, { isWritten: false, replaces });
+    const refusal = live.refusal(request);
+    if (refusal !== undefined) {
+      live[Symbol.dispose]();
+      return Promise.resolve(refusal);
+    }
+    this.#leaveClassic();
+    this.#streams = live;
+    return live.heartbeat(request);
+  }
+
   /** NONE when this client may commit for the group. */
   commitProblem(by: OffsetCommitter): GroupError {
+    // Before version 9 a commit carries no member epoch.
+    if (this.#streams !== null) {
+      const { group } = this.#streams;
+      if (group.members.has(by.memberId) && !by.knowsMemberEpochs) return "UNSUPPORTED_VERSION";
+      return streamsCommitProblem(group, by, by.partitions);
+    }
     if (this.#consumer === null) return commitProblem(this.#classic, by);
     const { group } = this.#consumer;
     const member = group.members.get(by.memberId);
-    // Before version 9 a commit carries no member epoch.
     if (member?.metadata.classic === null && !by.knowsMemberEpochs) return "UNSUPPORTED_VERSION";
     return consumerCommitProblem(group, by, by.partitions);
   }
 
   transactionalCommitProblem(by: OffsetCommitter): GroupError {
-    if (this.#consumer === null) return transactionalCommitProblem(this.#classic, by);
+    if (this.#consumer === null && this.#streams === null) return transactionalCommitProblem(this.#classic, by);
     if (by.generation < 0 && by.memberId === "" && by.instanceId === null) return "NONE";
-    const problem = consumerCommitProblem(this.#consumer.group, by, by.partitions);
+    const problem =
+      this.#consumer === null
+        ? streamsCommitProblem(this.#streams?.group ?? emptyStreamsGroup, by, by.partitions)
+        : consumerCommitProblem(this.#consumer.group, by, by.partitions);
     return problem === "STALE_MEMBER_EPOCH" ? "ILLEGAL_GENERATION" : problem; // The only word that producers have for it.
   }
 
@@ -166,6 +212,12 @@ export class LiveGroup {
       this.#consumer[Symbol.dispose]();
       this.#consumer = null;
     }
+    if (this.#streams !== null && this.#streams.group.members.size === 0) {
+      void this.write(streamsGroupChanges(this.id, this.#streams.group, null)); // The join waits for a later write.
+      this.#streams[Symbol.dispose]();
+      this.#streams = null;
+    }
+    if (this.#streams !== null) return Promise.resolve(joinRefusal("INCONSISTENT_GROUP_PROTOCOL", event.memberId));
     if (this.#consumer !== null) return this.#consumer.join(event);
     return this.#ask((ticket) => ({ kind: "join", ticket, ...event }));
   }
@@ -206,6 +258,7 @@ export class LiveGroup {
   /** Tells everybody who waits, and stops the timers. */
   close(error: GroupError): void {
     this.#consumer?.[Symbol.dispose]();
+    this.#streams?.[Symbol.dispose]();
     this.feed({ kind: "close", error });
     assert(this.#waiting.size === 0, "a closed group keeps nobody waiting");
     this.#timers[Symbol.dispose]();
@@ -222,6 +275,25 @@ export class LiveGroup {
       written: () => this.#written,
       onlyClassicLeft: (before, left) => this.#becomeClassic(before, left),
     });
+  }
+
+  #liveStreams(group: StreamsGroup, log: Pick<LiveStreamsOptions, "isWritten" | "replaces">): LiveStreamsGroup {
+    return new LiveStreamsGroup({
+      ...this.#streamsOptions,
+      ...log,
+      id: this.id,
+      group,
+      clock: this.#clock,
+      write: (records) => this.write(records),
+      written: () => this.#written,
+    });
+  }
+
+  /** Another protocol takes over: whoever waits in the classic one comes again. */
+  #leaveClassic(): void {
+    this.feed({ kind: "close", error: "REBALANCE_IN_PROGRESS" });
+    this.#timers[Symbol.dispose]();
+    this.#classic = emptyClassicGroup(0);
   }
 
   #becomeClassic(before: ConsumerGroup, left: ConsumerGroup): Promise<GroupError> {

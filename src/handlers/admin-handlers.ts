@@ -4,6 +4,7 @@ import type { LogLevels } from "../base/log-levels.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { consumerLimits } from "../coordinator/consumer-group-state.ts";
 import type { GroupCoordinator, GroupCoordinatorOptions } from "../coordinator/group-coordinator.ts";
+import { streamsLimits } from "../coordinator/streams/streams-group-state.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
@@ -26,6 +27,7 @@ import type { Handler } from "./handler.ts";
 import { InternalTopics, offsetsTopic, transactionsTopic } from "./internal-topics.ts";
 import { metadataHandler } from "./metadata.ts";
 import { staticConfigs } from "./static-configs.ts";
+import { type MayCreate, streamsGroupHandlers } from "./streams-groups.ts";
 
 export interface AdminHandlersOptions {
   readonly settings: Settings;
@@ -36,6 +38,7 @@ export interface AdminHandlersOptions {
   readonly advertised: { readonly host: string; readonly port: number };
   readonly endpoints?: ClusterView["endpoints"];
   readonly logLevels: LogLevels;
+  readonly mayCreate?: MayCreate | undefined;
   /** Every API that has a handler, also those that are not made here. */
   readonly served: () => Iterable<ApiName>;
 }
@@ -67,7 +70,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
     deleteTopics: deleteTopicsHandler({ metadata, isEnabled: settings.topicDelete }),
     createPartitions: createPartitionsHandler(creation),
     describeConfigs: describeConfigsHandler({ ...configView, logLevels }),
-    ...alterConfigsHandlers({ metadata, logLevels }),
+    ...alterConfigsHandlers({ metadata, logLevels, shareLockMsMin: settings.shareLockGroupMsMin }),
     findCoordinator: findCoordinatorHandler({
       ...view,
       internalTopics: new InternalTopics(creation),
@@ -87,6 +90,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
     describeGroups: describeGroupsHandler(coordinator),
     deleteGroups: deleteGroupsHandler(coordinator),
     ...consumerGroupHandlers({ coordinator, metadata }),
+    ...streamsGroupHandlers({ coordinator, creation, mayCreate: options.mayCreate }),
   } satisfies { readonly [Name in ApiName]?: HandlerOf<Name> };
 }
 
@@ -105,6 +109,15 @@ export function groupCoordinatorOptions(options: {
     sessionTimeoutMs: settings.groupConsumerSessionMs,
     heartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
     assignmentIntervalMs: settings.groupConsumerAssignmentIntervalMs,
+  };
+  const streamsDefaults = {
+    membersMax: settings.groupMembersMax,
+    tasksMax: settings.groupStreamsTasksMax,
+    sessionTimeoutMs: settings.groupStreamsSessionMs,
+    heartbeatIntervalMs: settings.groupStreamsHeartbeatIntervalMs,
+    assignmentIntervalMs: settings.groupStreamsAssignmentIntervalMs,
+    initialDelayMs: settings.groupStreamsInitialRebalanceDelayMs,
+    standbys: settings.groupStreamsStandbys,
   };
   return {
     log,
@@ -135,6 +148,7 @@ export function groupCoordinatorOptions(options: {
     },
     consumerLimits: (groupId) =>
       consumerLimits(factConfigs(metadata.image, "group-configs", groupId), consumerDefaults),
+    streamsLimits: (groupId) => streamsLimits(factConfigs(metadata.image, "group-configs", groupId), streamsDefaults),
     stateLog: {
       batchesInFlightMax: settings.stateLogBatchesInFlightMax,
       batchBytesMax: settings.stateLogBatchBytesMax,

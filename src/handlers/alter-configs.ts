@@ -22,7 +22,7 @@ import {
 import { type ConfigFactTable, configFactsEvent, factConfigRows, factConfigs } from "./config-facts.ts";
 import { brokerProblem, resourceTypes } from "./describe-configs.ts";
 import { clipped } from "./error-text.ts";
-import { checkClientMetricsConfigSet, checkGroupConfigSet } from "./fact-config-check.ts";
+import { checkClientMetricsConfigSet, groupConfigSetCheck } from "./fact-config-check.ts";
 import { code, type Handler } from "./handler.ts";
 import { changeLoggers } from "./logger-configs.ts";
 import { topicNameProblem } from "./topic-names.ts";
@@ -30,6 +30,7 @@ import { topicNameProblem } from "./topic-names.ts";
 export interface AlterConfigsOptions {
   readonly metadata: Pick<MetadataClient, "image" | "nodeId" | "propose">;
   readonly logLevels: LogLevels;
+  readonly shareLockMsMin: number;
 }
 
 interface Resource {
@@ -146,7 +147,7 @@ function targetOf(options: AlterConfigsOptions, { resourceType, resourceName }: 
       return factTarget(image, "client-metrics", resourceName, checkClientMetricsConfigSet);
     case resourceTypes.group:
       if (resourceName === "") return invalid("Default group resources are not allowed.");
-      return factTarget(image, "group-configs", resourceName, checkGroupConfigSet);
+      return factTarget(image, "group-configs", resourceName, groupConfigSetCheck(options.shareLockMsMin));
     default:
       return invalid(`Unsupported resource type: ${resourceType}`);
   }

@@ -14,14 +14,17 @@ export interface ApiVersionsOptions {
 /**
  * metadata.version is what tools take for "the Kafka version": 30 is 4.3, whose request versions these are, and 7 is the oldest that
  * Kafka 4 knows. The others are turned on with what they stand for: group.version 1 with KIP-848, transaction.version 2 with
- * KIP-890, share.version 1 with KIP-932.
+ * KIP-890, share.version 1 with KIP-932, streams.version 1 with KIP-1071. eligible.leader.replicas.version 1 (KIP-966) costs
+ * nothing: every replica reaches the same objects, so none is ever left behind to be eligible.
  */
 export const features: readonly Feature[] = [
   { name: "metadata.version", min: 7, max: 30, level: 30 },
   { name: "share.version", min: 0, max: 1, level: 1 },
+  { name: "streams.version", min: 0, max: 1, level: 1 },
+  { name: "eligible.leader.replicas.version", min: 0, max: 1, level: 1 },
   { name: "group.version", min: 0, max: 1, level: 1 },
-  // The voters of the quorum are no business of clients: see quorum.ts.
-  { name: "kraft.version", min: 0, max: 0, level: 0 },
+  // Voters are not fixed by a configuration: nodes become them by registering, see quorum.ts.
+  { name: "kraft.version", min: 0, max: 1, level: 1 },
   { name: "transaction.version", min: 0, max: 2, level: 2 },
 ];
 

@@ -1,20 +1,32 @@
 /** Which configs a group and a subscription to client metrics may have. Pure. */
 
 import type { ConfigRow } from "../../schemas/kafka-configs.ts";
-import { clientMetricsConfigs, groupConfigs, groupSessionHeartbeats } from "../../schemas/kafka-group-configs.ts";
+import {
+  clientMetricsConfigs,
+  groupConfigs,
+  groupSessionHeartbeats,
+  shareLockMs,
+} from "../../schemas/kafka-group-configs.ts";
 import { configProblem } from "../log/config-check.ts";
 import { parseClientMatch } from "./client-match.ts";
 import { type ConfigChange, type ConfigProblem, type ConfigSetCheck, tooLong } from "./config-change.ts";
 
-export const checkGroupConfigSet: ConfigSetCheck = (given) => {
-  const checked = checkRows(given, groupConfigs, "group");
-  if ("error" in checked) return checked;
-  const value = (name: string): number => Number(checked.configs.get(name) ?? groupConfigs[name]?.default);
-  for (const [session, heartbeat] of groupSessionHeartbeats) {
-    if (value(session) <= value(heartbeat)) return invalid(`${session} must be greater than ${heartbeat}`);
-  }
-  return checked;
-};
+export function groupConfigSetCheck(shareLockMsMin: number): ConfigSetCheck {
+  const lock = "share.record.lock.duration.ms";
+  const rows = {
+    ...groupConfigs,
+    [lock]: { ...(groupConfigs[lock] as ConfigRow), check: shareLockMs(shareLockMsMin) },
+  };
+  return (given) => {
+    const checked = checkRows(given, rows, "group");
+    if ("error" in checked) return checked;
+    const value = (name: string): number => Number(checked.configs.get(name) ?? groupConfigs[name]?.default);
+    for (const [session, heartbeat] of groupSessionHeartbeats) {
+      if (value(session) <= value(heartbeat)) return invalid(`${session} must be greater than ${heartbeat}`);
+    }
+    return checked;
+  };
+}
 
 export const checkClientMetricsConfigSet: ConfigSetCheck = (given) => {
   const checked = checkRows(given, clientMetricsConfigs, "client metrics");

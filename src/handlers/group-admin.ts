@@ -6,12 +6,14 @@ import { consumerGroupState } from "../coordinator/consumer-group-state.ts";
 import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
 import { GroupShard } from "../coordinator/group-shard.ts";
 import type { LiveGroup } from "../coordinator/live-group.ts";
+import { streamsGroupState } from "../coordinator/streams/streams-group-state.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
 import { openOperations, operationsNotAsked } from "./cluster-view.ts";
 import { consumerStateNames } from "./consumer-groups.ts";
 import { clipped } from "./error-text.ts";
 import { code, type Handler } from "./handler.ts";
 import { shareGroupState } from "./share-group.ts";
+import { streamsStateNames } from "./streams-groups.ts";
 
 const stateNames: Readonly<Record<GroupState, string>> = {
   empty: "Empty",
@@ -21,7 +23,7 @@ const stateNames: Readonly<Record<GroupState, string>> = {
   dead: "Dead",
 };
 
-const groupTypes = { classic: "classic", consumer: "consumer", share: "share" } as const;
+const groupTypes = { classic: "classic", consumer: "consumer", share: "share", streams: "streams" } as const;
 
 type ListedGroup = ResponseInputOf<"listGroups">["groups"][number] & {
   readonly groupState: string;
@@ -54,7 +56,11 @@ function listedShares(shard: GroupShard): readonly ListedGroup[] {
   }));
 }
 
-function listed({ id, classic, consumer }: LiveGroup): ListedGroup {
+function listed({ id, classic, consumer, streams }: LiveGroup): ListedGroup {
+  if (streams !== null) {
+    const groupState = streamsStateNames[streamsGroupState(streams)];
+    return { groupId: id, protocolType: groupTypes.streams, groupState, groupType: groupTypes.streams };
+  }
   if (consumer === null) {
     const groupState = stateNames[classic.state];
     return { groupId: id, protocolType: classic.protocolType ?? "", groupState, groupType: groupTypes.classic };
@@ -76,7 +82,8 @@ export function describeGroupsHandler(
         const shard = await coordinator.shard(groupId);
         if (!(shard instanceof GroupShard)) return absent(groupId, shard, "");
         const group = shard.group(groupId);
-        if (group?.consumer === null) return { ...described(groupId, group.classic), authorizedOperations };
+        if (group?.consumer === null && group.streams === null)
+          return { ...described(groupId, group.classic), authorizedOperations };
         const isNamed = apiVersion >= missingGroupIsNamedSince;
         const missing = absent(groupId, isNamed ? "GROUP_ID_NOT_FOUND" : "NONE", stateNames.dead);
         const why = group === undefined ? "not found" : "is not a classic group";

@@ -6,6 +6,7 @@ import type { GroupCoordinator } from "../coordinator/group-coordinator.ts";
 import type { CommittedOffset } from "../coordinator/group-offsets.ts";
 import { GroupShard } from "../coordinator/group-shard.ts";
 import type { LiveGroup } from "../coordinator/live-group.ts";
+import { streamsFetchProblem } from "../coordinator/streams/streams-group.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Topic } from "../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
@@ -165,7 +166,13 @@ async function fetchGroup(
   const group = shard.group(groupId);
   if (group?.classic.state === "dead") return { groupId, error: "GROUP_ID_NOT_FOUND", topics: [] };
   const consumer = group?.consumer ?? null;
-  const problem = consumer === null ? "NONE" : consumerFetchProblem(consumer, asked);
+  const streams = group?.streams ?? null;
+  const problem =
+    streams !== null
+      ? streamsFetchProblem(streams, asked)
+      : consumer === null
+        ? "NONE"
+        : consumerFetchProblem(consumer, asked);
   if (problem !== "NONE") return { groupId, error: problem, topics: [] };
   const { image } = metadata;
   const offsetAt = (topic: string, index: number): FoundPartition => {

@@ -9,6 +9,7 @@ import { guardData } from "./guard-data.ts";
 import { guardGroups } from "./guard-groups.ts";
 import { guardMetadata } from "./guard-metadata.ts";
 import { guardShare } from "./guard-share.ts";
+import { guardStreamsGroups } from "./guard-streams-groups.ts";
 import { guardTransactions } from "./guard-transactions.ts";
 
 export const guardRules: Rules = {
@@ -20,5 +21,6 @@ export const guardRules: Rules = {
   ...guardTransactions,
   ...guardShare,
   ...guardConsumerGroups,
+  ...guardStreamsGroups,
   ...guardCredentials,
 };

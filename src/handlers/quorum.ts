@@ -80,30 +80,56 @@ function unknownTopic({
 
 type VoterChange = Pick<RequestOf<"addRaftVoter">, "clusterId" | "voterId">;
 
-/** As a Kafka answers whose kraft.version is 0: its voters are what its configuration says. */
-function voterChange(options: ClusterView, verb: "adding" | "removing", { clusterId, voterId }: VoterChange) {
+interface Refusal {
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+}
+
+function voterProblem(options: ClusterView, { clusterId, voterId }: VoterChange): Refusal | undefined {
   const own = clusterIdText(options.metadata.image.clusterId);
   if (clusterId !== null && clusterId !== own) {
     return { errorCode: code("INCONSISTENT_CLUSTER_ID"), errorMessage: null };
   }
-  if (voterId < 0) {
-    return {
-      errorCode: code("INVALID_REQUEST"),
-      errorMessage: clipped(`Request included an invalid voter id: ${voterId}`),
-    };
-  }
-  const errorMessage = `Cluster doesn't support ${verb} voter because the kraft.version feature is 0`;
-  return { errorCode: code("UNSUPPORTED_VERSION"), errorMessage };
+  if (voterId >= 0) return undefined;
+  return {
+    errorCode: code("INVALID_REQUEST"),
+    errorMessage: clipped(`Request included an invalid voter id: ${voterId}`),
+  };
 }
 
+function isVoter(options: ClusterView, voterId: number): boolean {
+  return brokers(options).some(({ nodeId }) => nodeId === voterId);
+}
+
+/** The voters are the nodes that are registered. They come and go with that, and by no other request. */
 export function addRaftVoterHandler(
   options: ClusterView,
 ): Handler<RequestOf<"addRaftVoter">, ResponseInputOf<"addRaftVoter">> {
-  return async (request) => voterChange(options, "adding", request);
+  return async (request) => {
+    const problem = voterProblem(options, request);
+    if (problem !== undefined) return problem;
+    const { voterId } = request;
+    if (isVoter(options, voterId)) {
+      const errorMessage = `The voter id ${voterId} is already part of the set of voters.`;
+      return { errorCode: code("DUPLICATE_VOTER"), errorMessage };
+    }
+    const errorMessage = `Node ${voterId} is not registered; it becomes a voter when it is started.`;
+    return { errorCode: code("INVALID_REQUEST"), errorMessage };
+  };
 }
 
 export function removeRaftVoterHandler(
   options: ClusterView,
 ): Handler<RequestOf<"removeRaftVoter">, ResponseInputOf<"removeRaftVoter">> {
-  return async (request) => voterChange(options, "removing", request);
+  return async (request) => {
+    const problem = voterProblem(options, request);
+    if (problem !== undefined) return problem;
+    const { voterId } = request;
+    if (!isVoter(options, voterId)) {
+      const errorMessage = `The voter id ${voterId} is not part of the set of voters.`;
+      return { errorCode: code("VOTER_NOT_FOUND"), errorMessage };
+    }
+    const errorMessage = `Node ${voterId} is a voter for as long as it is registered.`;
+    return { errorCode: code("INVALID_REQUEST"), errorMessage };
+  };
 }

@@ -80,7 +80,7 @@ export function shareFetchHandler(options: ShareFetchOptions): Handler<Request, 
     const isFetch = session.kind === "fetch" && !isRenew;
     const [acknowledged, fetched] = await Promise.all([
       acknowledging,
-      isFetch ? fetchAll(options, request, context, { member, partitions: session.partitions, waiting }) : [],
+      isFetch ? fetchAll(options, request, context, { member, partitions: wanted(request, session), waiting }) : [],
     ]);
     if (session.kind === "final") options.sessions.end(member);
     if (context.signal.aborted) {
@@ -90,6 +90,14 @@ export function shareFetchHandler(options: ShareFetchOptions): Handler<Request, 
     const fresh = session.kind === "fetch" ? session.fresh : new Set<string>();
     return response(options, groupId, { acknowledged, fetched, fresh });
   };
+}
+
+/** A member that has no room for a byte gets nothing, not even the first batch; it waits its time all the same. */
+function wanted(
+  { maxBytes }: Request,
+  { partitions }: { readonly partitions: readonly SessionPartition[] },
+): readonly SessionPartition[] {
+  return maxBytes > 0 ? partitions : [];
 }
 
 /** Partitions with acknowledgements; all others of the request are only to be read. */

@@ -150,6 +150,12 @@ import {
   describeShareGroupOffsetsResponse,
 } from "../../schemas/kafka/share-offsets.ts";
 import {
+  streamsGroupDescribeRequest,
+  streamsGroupDescribeResponse,
+  streamsGroupHeartbeatRequest,
+  streamsGroupHeartbeatResponse,
+} from "../../schemas/kafka/streams-group.ts";
+import {
   createPartitionsRequest,
   createPartitionsResponse,
   createTopicsRequest,
@@ -258,6 +264,8 @@ export const apis = {
   shareGroupDescribe: api(77, shareGroupDescribeRequest, shareGroupDescribeResponse),
   shareFetch: api(78, shareFetchRequest, shareFetchResponse),
   shareAcknowledge: api(79, shareAcknowledgeRequest, shareAcknowledgeResponse),
+  streamsGroupHeartbeat: api(88, streamsGroupHeartbeatRequest, streamsGroupHeartbeatResponse),
+  streamsGroupDescribe: api(89, streamsGroupDescribeRequest, streamsGroupDescribeResponse),
   describeShareGroupOffsets: api(90, describeShareGroupOffsetsRequest, describeShareGroupOffsetsResponse),
   alterShareGroupOffsets: api(91, alterShareGroupOffsetsRequest, alterShareGroupOffsetsResponse),
   deleteShareGroupOffsets: api(92, deleteShareGroupOffsetsRequest, deleteShareGroupOffsetsResponse),

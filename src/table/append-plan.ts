@@ -13,11 +13,13 @@ import { type ExpirySettings, expiredSnapshots } from "./expire.ts";
 import type { ManifestEntry } from "./iceberg/manifest.ts";
 import { type ManifestFile, newManifestFile } from "./iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "./iceberg/metadata.ts";
-import { decimalShape } from "./iceberg/primitive.ts";
 import { visitFields } from "./iceberg/schema-ids.ts";
-import type { IcebergType, PartitionSpec, PrimitiveType, Schema } from "./iceberg/types.ts";
+import type { PartitionSpec, Schema } from "./iceberg/types.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
+import type { RoundProof } from "./proof.ts";
 import { markName } from "./rounds.ts";
+import { schemaMisfit } from "./schema-fit.ts";
+import { currentSchema } from "./table-creation.ts";
 
 /** A manifest that a round uploaded, read back. */
 export interface RoundFile {
@@ -27,6 +29,8 @@ export interface RoundFile {
   readonly specId: number;
   readonly content: "data" | "deletes";
   readonly entries: readonly ManifestEntry[];
+  /** undefined: of deletes, or written before there were proofs. */
+  readonly proof?: RoundProof | undefined;
 }
 
 /** All manifests that a round has for one table. */
@@ -162,33 +166,14 @@ function operationOf(files: readonly RoundFile[]): "append" | "delete" | "overwr
 export function misfit(base: TableMetadata, round: RoundFile): string | undefined {
   const spec = base["partition-specs"].find((known) => known["spec-id"] === round.specId);
   if (spec === undefined) return `partition spec ${round.specId} is gone`;
-  const current = base.schemas.find((schema) => schema["schema-id"] === base["current-schema-id"]);
-  assert(current !== undefined, "metadata was checked to have its current schema");
-  const types = new Map<number, IcebergType>();
-  visitFields(current, (id, type) => types.set(id, type));
-  let reason: string | undefined;
-  visitFields(round.schema, (id, type) => {
-    const now = types.get(id); // A dropped column is only not read any more.
-    if (now !== undefined && !reads(type, now)) reason ??= `field ${id} was ${nameOf(type)} and is ${nameOf(now)}`;
-  });
-  for (const id of round.entries.flatMap((entry) => entry.equalityIds ?? []))
-    if (!types.has(id)) reason ??= `key column ${id} was dropped`; // Deletes would have nothing to compare with.
-  return reason;
-}
-
-/** Whether a reader of type `now` understands what was written as `written` (rule G2). */
-function reads(written: IcebergType, now: IcebergType): boolean {
-  if (typeof written !== "string" || typeof now !== "string") return nameOf(written) === nameOf(now);
-  const [a, b] = [written.replaceAll(" ", ""), now.replaceAll(" ", "")];
-  if (a === b || (a === "int" && b === "long") || (a === "float" && b === "double")) return true;
-  const [narrow, wide] = [decimalShape(written), decimalShape(now)];
-  return (
-    narrow !== undefined && wide !== undefined && narrow.scale === wide.scale && narrow.precision <= wide.precision
-  );
-}
-
-function nameOf(type: IcebergType): string {
-  return typeof type === "string" ? (type satisfies PrimitiveType) : type.type;
+  const current = currentSchema(base);
+  const misfit = schemaMisfit(round.schema, current);
+  if (misfit !== undefined) return misfit;
+  const ids = new Set<number>();
+  visitFields(current, (id) => ids.add(id));
+  const keys = round.entries.flatMap((entry) => entry.equalityIds ?? []);
+  const dropped = keys.find((id) => !ids.has(id)); // Deletes would have nothing to compare with.
+  return dropped === undefined ? undefined : `key column ${dropped} was dropped`;
 }
 
 /** Rule E4. Totals go on from the parent's, and are left out when it has none. */

@@ -7,6 +7,8 @@ import type { Requirement, Update } from "./iceberg/updates.ts";
 
 export interface Catalog extends AsyncDisposable {
   readonly name: string;
+  /** The service rewrites its tables and removes their garbage itself: two that do would only race. */
+  readonly isSelfMaintained?: boolean;
   load(table: TableName): Promise<LoadedTable | undefined>;
   /** Creates the namespace when it is missing. "exists" when somebody was faster. */
   create(

@@ -136,6 +136,16 @@ export class Columns {
     this.#rowStarts.fill(0);
   }
 
+  /** A copy whose row i is row rows[i] of this. */
+  inOrder(rows: readonly number[]): Columns {
+    const copy = new Columns(this.schema);
+    this.leaves.forEach((leaf, index) => {
+      copyRows(leaf, copy.leaves[index] as Leaf, rows);
+    });
+    for (let row = 0; row < rows.length; row += 1) copy.endRow();
+    return copy;
+  }
+
   /** Appends row i of this to targets[choice[i]], all of the same schema, and clears this. */
   scatter(targets: readonly Columns[], choice: Uint32Array): void {
     this.leaves.forEach((leaf, index) => {
@@ -147,6 +157,36 @@ export class Columns {
     });
     for (let row = 0; row < this.#rows; row += 1) (targets[choice[row] as number] as Columns).endRow();
     this.clear();
+  }
+}
+
+function copyRows(from: Leaf, to: Leaf, rows: readonly number[]): void {
+  // Where each row begins: slots, and values among them.
+  const slots = new Uint32Array(rows.length + 1);
+  const values = new Uint32Array(rows.length + 1);
+  let row = -1;
+  let value = 0;
+  for (let slot = 0; slot < from.slots; slot += 1) {
+    if (from.maxRep === 0 || from.reps[slot] === 0) {
+      row += 1;
+      slots[row] = slot;
+      values[row] = value;
+    }
+    if (from.defs[slot] === from.maxDef) value += 1;
+  }
+  slots[row + 1] = from.slots;
+  for (const each of rows) {
+    let at = values[each] as number;
+    for (let slot = slots[each] as number; slot < (slots[each + 1] as number); slot += 1) {
+      const rep = from.maxRep > 0 ? (from.reps[slot] as number) : 0;
+      const def = from.defs[slot] as number;
+      if (def !== from.maxDef) {
+        to.none(rep, def);
+        continue;
+      }
+      to.copy(from as never, at, rep); // Both leaves were made for the same field, so they are of one class.
+      at += 1;
+    }
   }
 }
 

@@ -6,8 +6,10 @@
 import type { Offset, Seq, Uuid } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound, TableInfo } from "../metadata/image.ts";
-import { deadLetterSchema } from "./dead-letters.ts";
+import { letterPlace } from "./dead-letters.ts";
+import type { TableMetadata } from "./iceberg/metadata.ts";
 import { type CommitMark, offsetsAfter, planCommit } from "./rounds.ts";
+import { placeColumns } from "./schema-map.ts";
 import type { TableSettings } from "./settings.ts";
 import { ancestryOf, type Ledger } from "./settle.ts";
 import type { AppendOutcome, AppendRequest, TableAppender } from "./table-appender.ts";
@@ -39,6 +41,8 @@ export type CommitReport =
       readonly kind: "committed";
       readonly snapshotId: bigint | null;
       readonly committedTo: ReadonlyMap<number, Offset>;
+      /** The table after the commit, with what others have done to it. */
+      readonly metadata: TableMetadata;
     }
   | { readonly kind: "idle" }
   | { readonly kind: "paused" | "diverged"; readonly reason: string }
@@ -87,6 +91,14 @@ export class TableCommitter {
     return await this.#record(outcome, outcome.seq);
   }
 
+  /** For who else changes the table in our name; undefined when another committer has taken it. Never beside a commit. */
+  async ledger(): Promise<Ledger | undefined> {
+    const epoch = await this.#claim();
+    if (epoch === undefined) return undefined;
+    const table = this.#table();
+    return this.#ledger(epoch, table.committedSeq, tableStateOf(table)?.tableUuid ?? null);
+  }
+
   #append(request: AppendRequest, signal: AbortSignal): Promise<AppendOutcome> {
     return this.#options.appender.append(request, signal);
   }
@@ -110,9 +122,10 @@ export class TableCommitter {
       },
       markFor: (upTo) => this.#mark(epoch, upTo),
       accept: false,
-      columns: { offset: state?.mapping.own.offset ?? -1, partition: state?.mapping.own.partition ?? -1 },
+      columns: state === undefined ? { offset: -1, partition: -1 } : placeColumns(state.mapping),
       creation: null, // It was created before the first round was translated.
       expire: settings.expire,
+      proof: { table: table.id, of: "rows" },
     };
   }
 
@@ -128,7 +141,8 @@ export class TableCommitter {
       ledger: () => this.#ledger(epoch, 0 as Seq, null),
       rounds: (since) => rounds.filter((round) => round.seq > since && round.deadLetters !== null),
       manifestsOf: (round) => (round.deadLetters === null ? [] : [round.deadLetters]),
-      columns: { offset: columnId("offset"), partition: columnId("partition") },
+      columns: letterPlace,
+      proof: { table: this.#table().id, of: "dead-letters" },
       creation: deadLetterCreation(),
     };
   }
@@ -156,7 +170,7 @@ export class TableCommitter {
       if (answer.kind === "refused") return { kind: "unavailable", cause: answer.refusal };
     }
     if (main.seq < upTo) return { kind: "unavailable", cause: `only rounds up to ${main.seq} are in the table` };
-    return { kind: "committed", snapshotId, committedTo: this.#table().committedTo };
+    return { kind: "committed", snapshotId, committedTo: this.#table().committedTo, metadata: main.table.metadata };
   }
 
   /** A table that a person must look at stops; one that cannot be reached is tried again later. */
@@ -212,8 +226,4 @@ export class TableCommitter {
     if (table === undefined) throw new TypeError(`table ${this.#options.table} is not in the image`);
     return table;
   }
-}
-
-function columnId(name: string): number {
-  return deadLetterSchema.fields.find((field) => field.name === name)?.id ?? -1;
 }

@@ -10,9 +10,14 @@ import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { TableInfo } from "../metadata/image.ts";
 import type { Catalog } from "./catalog.ts";
+import { type MaintainedTable, Maintenance, type MaintenanceMetrics, type MaintenanceStatus } from "./maintenance.ts";
+import type { ProofStore } from "./proof-store.ts";
+import type { Rewriter } from "./rewriter.ts";
 import { type RoundLimits, RoundWriter } from "./round-writer.ts";
 import type { TableSettings } from "./settings.ts";
 import { type AppenderLimits, TableAppender } from "./table-appender.ts";
+import type { TableReport } from "./table-report.ts";
+import { type RewriteReport, TableRewriter, type TableRewriterLimits } from "./table-rewriter.ts";
 import {
   type CompactorMetrics,
   type FlushResult,
@@ -30,11 +35,18 @@ export interface CompactorOptions {
   /** By the name that TableSettings.catalog gives. Disposed of with the compactor. */
   readonly catalogs: ReadonlyMap<string, Catalog>;
   readonly warehouse: Warehouse;
+  readonly proofs: ProofStore;
   readonly tables: readonly TableSettings[];
   readonly runtime: Runtime;
   readonly logger: Logger;
   readonly metrics: CompactorMetrics;
   readonly limits: CompactorLimits;
+  /** Absent: tables are written and never looked after. */
+  readonly maintenance?: {
+    readonly rewriter: Rewriter;
+    readonly metrics: MaintenanceMetrics;
+    readonly limits: TableRewriterLimits & { readonly intervalMs: number };
+  };
   /** Of Inlet, for snapshot summaries. */
   readonly version: string;
 }
@@ -49,7 +61,12 @@ export type CompactorLimits = RoundLimits &
 export interface Compactor extends AsyncDisposable {
   /** Forces translation and commit of what is stable now. Throws TableStuck, with the reason, when it cannot. */
   flush(topic: string): Promise<FlushResult>;
+  /** Throws TableStuck, with the reason, when the table cannot go on. */
   resume(topic: string, how: "accept" | "retranslate"): Promise<void>;
+  report(topic: string): Promise<TableReport>;
+  /** One pass of maintenance over the topic's table now. Throws OperationFailed when it cannot be done. */
+  maintain(topic: string): Promise<RewriteReport>;
+  maintenanceOf(topic: string): MaintenanceStatus | undefined;
   tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }>;
 }
 
@@ -62,6 +79,7 @@ class TopicCompactor implements Compactor {
   readonly #workers = new Map<string, TableWorker>();
   readonly #loops: readonly Loop[];
   readonly #catalogs: ReadonlyMap<string, Catalog>;
+  readonly #maintenance: Maintenance | undefined;
 
   constructor(options: CompactorOptions) {
     this.#catalogs = options.catalogs;
@@ -75,10 +93,20 @@ class TopicCompactor implements Compactor {
       const appender = new TableAppender({ ...options, catalog, engineVersion: options.version });
       this.#workers.set(settings.topic, new TableWorker({ ...options, catalog, appender, writer, settings }));
     }
+    this.#maintenance = this.#openMaintenance(options);
     this.#loops = [...this.#workers.values()].map((worker) => {
       const failed = (error: unknown): void => logger.error("a table's turn failed", { topic: worker.topic, error });
       return new Loop({ clock: runtime.clock, intervalMs: limits.beatMs, turn: () => worker.turn(), failed });
     });
+  }
+
+  async maintain(topic: string): Promise<RewriteReport> {
+    if (this.#maintenance === undefined) throw wrongSettings("tables are not looked after here");
+    return await this.#maintenance.run(topic);
+  }
+
+  maintenanceOf(topic: string): MaintenanceStatus | undefined {
+    return this.#maintenance?.statusOf(topic);
   }
 
   async flush(topic: string): Promise<FlushResult> {
@@ -89,15 +117,33 @@ class TopicCompactor implements Compactor {
     await this.#worker(topic).resume(how);
   }
 
+  async report(topic: string): Promise<TableReport> {
+    return await this.#worker(topic).report();
+  }
+
   *tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }> {
     for (const [topic, worker] of this.#workers) yield { topic, table: worker.table };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#maintenance?.[Symbol.asyncDispose](); // Before the lanes that it asks.
     const loops = this.#loops.map((loop) => loop[Symbol.asyncDispose]()); // First: their turns would meet closed lanes.
     const workers = [...this.#workers.values()].map((worker) => worker[Symbol.asyncDispose]());
     await Promise.all([...loops, ...workers]);
     for (const catalog of this.#catalogs.values()) await catalog[Symbol.asyncDispose]();
+  }
+
+  #openMaintenance(options: CompactorOptions): Maintenance | undefined {
+    const { maintenance, runtime, logger, version } = options;
+    if (maintenance === undefined) return undefined;
+    const tables = options.tables.flatMap(({ topic, catalog: name, maintain }): readonly MaintainedTable[] => {
+      const catalog = options.catalogs.get(name);
+      if (!maintain.rewrites || catalog === undefined || catalog.isSelfMaintained === true) return [];
+      const target = { catalog, turn: () => this.#worker(topic).maintenanceTurn() };
+      return [{ topic, target, rewriter: new TableRewriter({ ...options, ...maintenance, engineVersion: version }) }];
+    });
+    const { intervalMs } = maintenance.limits;
+    return new Maintenance({ tables, clock: runtime.clock, logger, metrics: maintenance.metrics, intervalMs });
   }
 
   #worker(topic: string): TableWorker {

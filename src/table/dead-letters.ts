@@ -3,6 +3,7 @@ import { Columns, type ListNode, putAbsent, putEmpty, type StructNode } from "./
 import type { BadRecordReason } from "./decode/bad-record.ts";
 import type { Schema } from "./iceberg/types.ts";
 import type { BytesLeaf, Int32Leaf, Int64Leaf } from "./leaf.ts";
+import type { PlaceColumns } from "./live-files.ts";
 import { putHeaders, type RecordHeader, timestampMicros } from "./translate-metadata.ts";
 
 export interface DeadLetter {
@@ -56,6 +57,9 @@ export const deadLetterSchema: Schema = {
     { id: 14, name: "mapping_version", required: true, type: "int" },
   ],
 };
+
+/** Where a letter's record stood. */
+export const letterPlace: PlaceColumns = { partition: 2, offset: 3 };
 
 export class DeadLetters {
   readonly columns = new Columns(deadLetterSchema);

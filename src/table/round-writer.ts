@@ -10,6 +10,7 @@ import type { RoundManifest, TableRange } from "../metadata/events.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
 import { addedFile, writeManifest } from "./iceberg/manifest.ts";
 import type { PartitionSpec, Schema } from "./iceberg/types.ts";
+import { addProofs, noRows, proofName, type RoundProof, type RowProof, renderRoundProof } from "./proof.ts";
 import { type NextRange, tableRange } from "./rounds.ts";
 import type { MappingSource } from "./schema-map.ts";
 import type { TableSettings } from "./settings.ts";
@@ -63,11 +64,18 @@ export type RoundStop =
   /** The log or the schema registry failed; what was translated before stands. */
   | { readonly kind: "failed"; readonly cause: unknown };
 
+/** How a table's files are made. */
+interface Shape {
+  readonly schema: Schema;
+  readonly spec: PartitionSpec;
+  readonly sortOrderId: number | null;
+}
+
 interface Progress {
   readonly range: NextRange;
   to: Offset;
-  rows: number;
-  deadLetters: number;
+  rows: RowProof;
+  deadLetters: RowProof;
 }
 
 export class RoundWriter {
@@ -87,7 +95,8 @@ export class RoundWriter {
   }): Promise<WrittenRound> {
     const { state, settings } = request;
     const { targetFileBytes } = this.#deps.limits;
-    const plan = { mapping: state.mapping, spec: state.spec, settings, targetFileBytes };
+    const { mapping, spec, sortOrder } = state;
+    const plan = { mapping, spec, sortOrder, settings, targetFileBytes };
     await using round = this.#deps.translator.beginRound(plan);
     const bytesMax = request.isWhole === true ? Number.POSITIVE_INFINITY : this.#deps.limits.roundBytesMax;
     const reading = new Reading(request.topicId, this.#deps, round, bytesMax);
@@ -98,13 +107,20 @@ export class RoundWriter {
     }
     const { files, deadLetterFile } = await round.finish();
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
-    const { schema } = state.mapping;
     const { places, deadLetterPlaces } = state;
-    const unpartitioned: PartitionSpec = { "spec-id": 0, fields: [] };
+    const rowShape: Shape = { schema: mapping.schema, spec, sortOrderId: sortOrder?.["order-id"] ?? null };
+    const letterShape: Shape = { schema: deadLetterSchema, spec: { "spec-id": 0, fields: [] }, sortOrderId: null };
+    const proofOf = (what: "rows" | "deadLetters") =>
+      new Map(ranges.map((progress) => [progress.range.partition, progress[what]] as const));
     return {
-      ranges: ranges.map(({ range, to, rows, deadLetters }) => tableRange({ ...range, to }, { rows, deadLetters })),
-      main: await this.#upload(files, schema, state.spec, places),
-      deadLetters: await this.#upload(letters, deadLetterSchema, unpartitioned, deadLetterPlaces),
+      ranges: ranges.map(({ range, to, rows, deadLetters }) =>
+        tableRange({ ...range, to }, { rows: rows.rows, deadLetters: deadLetters.rows }),
+      ),
+      main: await this.#upload(files, rowShape, { places, proof: proofOf("rows") }),
+      deadLetters: await this.#upload(letters, letterShape, {
+        places: deadLetterPlaces,
+        proof: proofOf("deadLetters"),
+      }),
       deletes: null,
       counts: countsOf(reading, [...files, ...letters]),
       stop,
@@ -114,9 +130,8 @@ export class RoundWriter {
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
-    schema: Schema,
-    spec: PartitionSpec,
-    places: Places | null,
+    { schema, spec, sortOrderId }: Shape,
+    { places, proof }: { readonly places: Places | null; readonly proof: RoundProof },
   ): Promise<RoundManifest | null> {
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
     if (translated.length === 0) return null;
@@ -126,9 +141,10 @@ export class RoundWriter {
     for (const { bytes, file, partition } of translated) {
       const path = uniqueUri(places.data, "inlet", ".parquet", random);
       await warehouse.create(path, bytes);
-      entries.push(addedFile({ ...file, partition, path }));
+      entries.push({ ...addedFile({ ...file, partition, path }), sortOrderId });
     }
-    const manifest = writeManifest({ schema, spec, content: "data", entries });
+    const properties = new Map([[proofName, renderRoundProof(proof)]]);
+    const manifest = writeManifest({ schema, spec, content: "data", entries, properties });
     const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);
     await warehouse.create(location, manifest);
     const rows = translated.reduce((sum, { file }) => sum + file.recordCount, 0);
@@ -154,7 +170,7 @@ class Reading {
 
   async run(ranges: readonly NextRange[]): Promise<RoundStop> {
     for (const range of ranges) {
-      const progress: Progress = { range, to: range.readFrom, rows: 0, deadLetters: 0 };
+      const progress: Progress = { range, to: range.readFrom, rows: noRows, deadLetters: noRows };
       this.progress.push(progress);
       const stop = await this.#translate(progress);
       if (stop.kind !== "done") return stop;
@@ -193,8 +209,11 @@ class Reading {
     switch (added.kind) {
       case "added":
         progress.to = to;
-        progress.rows += added.rows;
-        progress.deadLetters += added.deadLetters;
+        progress.rows = addProofs(progress.rows, { rows: added.rows, digests: added.digests.rows });
+        progress.deadLetters = addProofs(progress.deadLetters, {
+          rows: added.deadLetters,
+          digests: added.digests.deadLetters,
+        });
         this.dropped += added.dropped;
         this.#bytesLeft -= read.bytes;
         return undefined;
@@ -212,8 +231,8 @@ const noCounts: RoundCounts = { rows: 0, deadLetters: 0, dropped: 0, files: 0, f
 
 function countsOf(reading: Reading, files: readonly TranslatedFile[]): RoundCounts {
   return {
-    rows: reading.progress.reduce((sum, { rows }) => sum + rows, 0),
-    deadLetters: reading.progress.reduce((sum, { deadLetters }) => sum + deadLetters, 0),
+    rows: reading.progress.reduce((sum, { rows }) => sum + rows.rows, 0),
+    deadLetters: reading.progress.reduce((sum, { deadLetters }) => sum + deadLetters.rows, 0),
     dropped: reading.dropped,
     files: files.length,
     fileBytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),

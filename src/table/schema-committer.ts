@@ -14,22 +14,43 @@ import type { Catalog, LoadedTable } from "./catalog.ts";
 import { deadLetterSchema } from "./dead-letters.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
-import { evolve, initialMapping, type MappingSource, rebase, type TableMapping } from "./schema-map.ts";
-import type { TableSettings } from "./settings.ts";
 import {
-  creationUpdates,
-  currentSchema,
-  deadLetterCreation,
-  defaultSpec,
-  hasSchema,
-  specFor,
-  specUpdates,
-} from "./table-creation.ts";
-import { deadLetterName, encodeTableState, placesOf, type TableState, tableName, tableStateOf } from "./table-state.ts";
+  followedOrder,
+  isLayoutTheirs,
+  isSameOrder,
+  layoutKey,
+  layoutUpdates,
+  presentLayout,
+  unsorted,
+  wantedLayout,
+} from "./layout.ts";
+import { ownColumnsMisfit, schemaMisfit } from "./schema-fit.ts";
+import {
+  evolve,
+  initialMapping,
+  type MappingSource,
+  mappingRules,
+  rebase,
+  type TableMapping,
+  withoutRefusals,
+} from "./schema-map.ts";
+import type { TableSettings } from "./settings.ts";
+import { creationUpdates, currentSchema, deadLetterCreation, hasSchema } from "./table-creation.ts";
+import {
+  deadLetterName,
+  encodeTableState,
+  placesOf,
+  type TableState,
+  tableName,
+  tableStateOf,
+  type Wish,
+} from "./table-state.ts";
+import type { Warehouse } from "./warehouse.ts";
 
 export interface SchemaCommitterOptions {
   readonly metadata: MetadataClient;
   readonly catalog: Catalog;
+  readonly warehouse: Pick<Warehouse, "reaches">;
   readonly runtime: Runtime;
   readonly table: Uuid;
   readonly settings: TableSettings;
@@ -62,6 +83,25 @@ export class SchemaCommitter {
     return this.#repeat(() => this.#ensure([]), signal);
   }
 
+  /** The state over the table as others have left it: its columns, where its files go, its spec and order. */
+  follow(signal: AbortSignal): Promise<SchemaOutcome> {
+    return this.#lookOnce((state) => state, signal);
+  }
+
+  /** The same after a person's word: what was refused is asked about again. */
+  accept(signal: AbortSignal): Promise<SchemaOutcome> {
+    return this.#lookOnce(withoutRefusals, signal);
+  }
+
+  #lookOnce(change: (mapping: TableMapping) => TableMapping, signal: AbortSignal): Promise<SchemaOutcome> {
+    let look: typeof change | undefined = change;
+    return this.#repeat(async () => {
+      const step = await this.#ensure([], look);
+      if (step.kind !== "again" || step.cause === progress) look = undefined;
+      return step;
+    }, signal);
+  }
+
   /** The state whose mapping knows the sources. A source that cannot be mapped is known as refused. */
   evolve(sources: readonly MappingSource[], signal: AbortSignal): Promise<SchemaOutcome> {
     return this.#repeat(() => this.#ensure(sources), signal);
@@ -87,50 +127,69 @@ export class SchemaCommitter {
     return { kind: "unavailable", cause };
   }
 
-  async #ensure(sources: readonly MappingSource[]): Promise<Step> {
+  async #ensure(sources: readonly MappingSource[], look?: (mapping: TableMapping) => TableMapping): Promise<Step> {
+    const { settings } = this.#options;
     const state = tableStateOf(this.#table());
+    if ((state?.mapping.rules ?? 1) > mappingRules) {
+      return {
+        kind: "paused",
+        reason: `a later version of Inlet made the table, under mapping rules ${state?.mapping.rules}`,
+      };
+    }
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
-    if (state !== undefined && sources.length === 0) return { kind: "ready", state };
+    const isApplied = state?.layout?.key === layoutKey(settings);
+    if (state !== undefined && isApplied && look === undefined && sources.length === 0) return { kind: "ready", state };
     const base = state === undefined ? undefined : (await this.#load())?.metadata;
-    const before = state === undefined ? initialMapping(this.#options.settings) : onBase(state, base);
-    const mapping = sources.reduce((grown, source) => evolve(grown, source, this.#options.settings).mapping, before);
-    if (state !== undefined && mapping === state.mapping) return { kind: "ready", state };
-    if (state !== undefined && base === undefined) return { kind: "paused", reason: "the table is not in its catalog" };
+    if (state !== undefined && base === undefined) return { kind: "paused", reason: notInCatalog };
+    const misfit = state === undefined || base === undefined ? undefined : misfitOf(state, base);
+    if (misfit !== undefined) return { kind: "paused", reason: misfit };
+    const known = state === undefined ? initialMapping(settings) : onBase(state, base);
+    const before = look === undefined ? known : look(known);
+    const mapping = sources.reduce((grown, source) => evolve(grown, source, settings).mapping, before);
+    const isSame = isApplied && !(base !== undefined && hasDrifted(state, base));
+    if (state !== undefined && mapping === state.mapping && isSame) return { kind: "ready", state };
     return await this.#wish(state, base, mapping);
   }
 
   async #wish(state: TableState | undefined, base: TableMetadata | undefined, mapping: TableMapping): Promise<Step> {
-    const spec = specFor(this.#options.settings, mapping.schema);
-    if (spec.kind === "refused") return { kind: "paused", reason: spec.reason };
-    const onlySources =
-      state !== undefined &&
-      base !== undefined &&
-      hasSchema(base, mapping.schema) &&
-      specUpdates(base, spec.spec).length === 0;
-    if (onlySources) return await this.#propose({ ...state, mapping });
-    const next = { mapping, after: base?.["last-column-id"] ?? 0 };
-    const fresh = { tableUuid: null, mapping, schemaId: -1, spec: spec.spec, places: null, deadLetterPlaces: null };
+    const isTheirs = isLayoutTheirs(state, base, this.#options.settings);
+    const wanted = this.#layout(mapping, base, isTheirs);
+    if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
+    const { layout } = wanted;
+    if (state !== undefined && base !== undefined && hasSchema(base, mapping.schema)) {
+      if (layoutUpdates(base, layout).length === 0) return await this.#done(state, mapping, base, isTheirs);
+    }
+    const onto = base === undefined ? {} : { onto: base["current-schema-id"] };
+    const next: Wish = { mapping, after: base?.["last-column-id"] ?? 0, isLayoutTheirs: isTheirs, ...onto };
+    const { spec, order: sortOrder } = layout;
+    const fresh = { tableUuid: null, mapping, schemaId: -1, spec, sortOrder, places: null, deadLetterPlaces: null };
     const proposed = await this.#propose({ ...(state ?? fresh), next });
     return proposed.kind === "ready" ? await this.#finish(proposed.state, next) : proposed;
   }
 
+  #layout(mapping: TableMapping, base: TableMetadata | undefined, isTheirs: boolean) {
+    return isTheirs && base !== undefined ? presentLayout(base) : wantedLayout(this.#options.settings, mapping);
+  }
+
   /** Brings the catalog to the wish in the log, or drops a wish that no longer fits it. */
-  async #finish(state: TableState, next: NonNullable<TableState["next"]>): Promise<Step> {
+  async #finish(state: TableState, next: Wish): Promise<Step> {
     const loaded = await this.#load();
     if (loaded === undefined) return await this.#create(state, next.mapping);
     const { metadata } = loaded;
     const isOurs = state.tableUuid !== null || hasSchema(metadata, next.mapping.schema);
     if (!isOurs) return { kind: "paused", reason: "a table of this name exists, and it is not ours" };
-    const spec = specFor(this.#options.settings, next.mapping.schema);
-    if (spec.kind === "refused") return { kind: "paused", reason: spec.reason };
-    const specs = specUpdates(metadata, spec.spec);
+    const isTheirs = next.isLayoutTheirs === true;
+    const wanted = this.#layout(next.mapping, metadata, isTheirs);
+    if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
+    const layout = isTheirs ? [] : layoutUpdates(metadata, wanted.layout);
     if (hasSchema(metadata, next.mapping.schema)) {
-      if (specs.length === 0) return await this.#done(state, next.mapping, metadata);
-      return await this.#change(metadata, specs);
+      if (layout.length === 0) return await this.#done(state, next.mapping, metadata, isTheirs);
+      return await this.#change(metadata, layout);
     }
-    if (metadata["last-column-id"] !== next.after) {
-      // Somebody else added columns meanwhile: these ids may be theirs now. The records will ask again.
+    const isChanged = next.onto !== undefined && next.onto !== metadata["current-schema-id"];
+    if (isChanged || metadata["last-column-id"] !== next.after) {
+      // Somebody else changed the columns meanwhile: these ids may be theirs now. The records will ask again.
       const dropped = await this.#propose({ ...state, next: null });
       return dropped.kind === "ready" ? { kind: "again", cause: "the schema was changed by somebody else" } : dropped;
     }
@@ -142,7 +201,7 @@ export class SchemaCommitter {
         "last-column-id": lastColumnId,
       },
       { action: "set-current-schema", "schema-id": -1 },
-      ...specs,
+      ...layout,
     ]);
   }
 
@@ -153,6 +212,7 @@ export class SchemaCommitter {
       { type: "assert-current-schema-id", "current-schema-id": base["current-schema-id"] },
       { type: "assert-last-assigned-field-id", "last-assigned-field-id": base["last-column-id"] },
       { type: "assert-default-spec-id", "default-spec-id": base["default-spec-id"] },
+      { type: "assert-default-sort-order-id", "default-sort-order-id": base["default-sort-order-id"] },
     ];
     const outcome = await this.#options.catalog.commit(this.#name(), requirements, updates);
     if (outcome.kind !== "committed") {
@@ -163,27 +223,43 @@ export class SchemaCommitter {
 
   async #create(state: TableState, mapping: TableMapping): Promise<Step> {
     const { settings, catalog } = this.#options;
-    if (state.tableUuid !== null) return { kind: "paused", reason: "the table is not in its catalog any more" };
+    if (state.tableUuid !== null) return { kind: "paused", reason: notInCatalog };
     if (!settings.create) return { kind: "paused", reason: "there is no such table, and it is not to be created" };
     const { schema, lastColumnId } = mapping;
-    const updates = creationUpdates({ schema, lastColumnId, spec: state.spec, location: settings.location });
+    const wanted = wantedLayout(settings, mapping);
+    if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
+    const { spec, order } = wanted.layout;
+    const updates = creationUpdates({ schema, lastColumnId, spec, order, location: settings.location });
     const outcome = await catalog.create(this.#name(), updates);
-    if (outcome.kind === "created") return await this.#done(state, mapping, outcome.table.metadata);
+    if (outcome.kind === "created") return await this.#done(state, mapping, outcome.table.metadata, false);
     return { kind: "again", cause: outcome.kind === "unknown" ? outcome.cause : "somebody else created the table" };
   }
 
-  async #done(state: TableState, mapping: TableMapping, metadata: TableMetadata): Promise<Step> {
+  async #done(
+    state: TableState,
+    mapping: TableMapping,
+    metadata: TableMetadata,
+    isLayoutTheirs: boolean,
+  ): Promise<Step> {
     const schema = currentSchema(metadata);
     if (!hasSchema(metadata, mapping.schema)) {
       return { kind: "paused", reason: "the catalog gave the columns other ids than it was asked for" };
     }
+    const present = presentLayout(metadata);
+    if (present.kind === "refused") return { kind: "paused", reason: present.reason };
+    const places = placesOf(metadata);
+    const lost = [places.data, places.metadata].find((place) => !this.#options.warehouse.reaches(`${place}/`));
+    if (lost !== undefined)
+      return { kind: "paused", reason: `the table's files are to go to ${lost}, which has no store` };
     const proposed = await this.#propose({
       ...state,
       tableUuid: metadata["table-uuid"],
       mapping: { ...mapping, schema },
       schemaId: schema["schema-id"],
-      spec: defaultSpec(metadata),
-      places: placesOf(metadata),
+      spec: present.layout.spec,
+      sortOrder: present.layout.order,
+      layout: { key: layoutKey(this.#options.settings), isTheirs: isLayoutTheirs },
+      places,
       next: null,
     });
     return proposed.kind === "ready" ? { kind: "again", cause: progress } : proposed;
@@ -234,8 +310,34 @@ export class SchemaCommitter {
   }
 }
 
+const notInCatalog =
+  "the table is not in its catalog any more: put it back, or write a new one with inlet table resume --retranslate";
+
+/** Why rows of ours must not go into the table as others have left it. */
+function misfitOf(state: TableState, base: TableMetadata): string | undefined {
+  if (state.tableUuid !== null && base["table-uuid"] !== state.tableUuid) {
+    return `the table was replaced: its uuid is ${base["table-uuid"]}, ours was ${state.tableUuid}`;
+  }
+  const now = currentSchema(base);
+  return ownColumnsMisfit(state.mapping, now) ?? schemaMisfit(state.mapping.schema, now);
+}
+
+/** Whether others changed what rounds are written by. */
+export function hasDrifted(state: TableState | undefined, base: TableMetadata): boolean {
+  if (state === undefined) return false;
+  const places = placesOf(base);
+  return (
+    base["table-uuid"] !== state.tableUuid ||
+    !hasSchema(base, state.mapping.schema) ||
+    base["default-spec-id"] !== state.spec["spec-id"] ||
+    !isSameOrder(followedOrder(base), state.sortOrder ?? unsorted) ||
+    places.data !== state.places?.data ||
+    places.metadata !== state.places.metadata
+  );
+}
+
 /** The mapping over the table as it is now: columns that people added, renamed or dropped are theirs to decide. */
-function onBase(state: TableState, base: TableMetadata | undefined): TableMapping {
+export function onBase(state: TableState, base: TableMetadata | undefined): TableMapping {
   if (base === undefined || hasSchema(base, state.mapping.schema)) return state.mapping;
   return rebase(state.mapping, currentSchema(base), base["last-column-id"]);
 }

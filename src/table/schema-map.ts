@@ -11,6 +11,7 @@ import { assert, CorruptData } from "../base/errors.ts";
 import { protobufMessageAt } from "../registry/protobuf-schema.ts";
 import { parseAvroSchema } from "./decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "./iceberg/types.ts";
+import type { PlaceColumns } from "./live-files.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
@@ -20,6 +21,8 @@ import type { Binding, SourceType } from "./schema-map-types.ts";
 import type { MetadataColumn, TableSettings } from "./settings.ts";
 
 export interface TableMapping {
+  /** Which types source types become (mappingRules), for as long as the table lives. Absent in states of earlier versions: 1. */
+  readonly rules?: number;
   /** Grows by one with each change. Same records and same version give the same rows (rule M11). */
   readonly version: number;
   readonly schema: Schema;
@@ -76,6 +79,12 @@ export type Evolution =
   /** Records of the source are dead letters from now on: the mapping remembers why, so that nobody asks again. */
   | { readonly kind: "refused"; readonly reason: string; readonly mapping: TableMapping };
 
+/**
+ * The rules that new tables get. Who changes what a source type becomes adds rules 2 beside these, and the golden mappings of
+ * rules 1 stay as they are: no upgrade changes the types of a table that is there.
+ */
+export const mappingRules = 1;
+
 /** Beyond it, new fields of schemaless JSON go to the extra column. */
 export const inferredColumnsMax = 500;
 
@@ -110,6 +119,7 @@ export function initialMapping(settings: TableSettings): TableMapping {
   if (decode === "string") add("value", "value", "string", false);
   if (decode === "json") add("extra", "_extra", "string", false);
   return {
+    rules: mappingRules,
     version: 1,
     schema: { type: "struct", "schema-id": 0, fields },
     lastColumnId: draft.lastColumnId,
@@ -136,6 +146,11 @@ function numbered(draft: Draft): IcebergType {
       ],
     },
   };
+}
+
+/** Every table has them: they are made first, and cannot be left out. */
+export function placeColumns({ own }: TableMapping): PlaceColumns {
+  return { offset: own.offset ?? -1, partition: own.partition ?? -1 };
 }
 
 /** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */
@@ -216,6 +231,13 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
   };
 }
 
+/** Schemas that were refused are asked about again: the table, or what its settings want, may be another now. */
+export function withoutRefusals(mapping: TableMapping): TableMapping {
+  const kept = Object.entries(mapping.sources).filter(([, state]) => state.kind !== "refused");
+  if (kept.length === Object.keys(mapping.sources).length) return mapping;
+  return { ...mapping, version: mapping.version + 1, sources: Object.fromEntries(kept) };
+}
+
 function refuse(
   mapping: TableMapping,
   source: { readonly part: RecordPart; readonly schemaId: number; readonly message?: MessagePath | undefined },
@@ -228,7 +250,8 @@ function refuse(
 
 function finish(before: TableMapping, after: TableMapping, isKnown: boolean): Evolution {
   const isSame = isKnown && after.lastColumnId === before.lastColumnId && after.schema === before.schema;
-  if (isSame && after.isFull === before.isFull) return { kind: "unchanged", mapping: before };
+  if (isSame && after.bindings === before.bindings && after.isFull === before.isFull)
+    return { kind: "unchanged", mapping: before };
   return { kind: "changed", mapping: { ...after, version: before.version + 1 } };
 }
 

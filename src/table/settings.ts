@@ -31,6 +31,10 @@ export interface TableSettings {
     readonly deadLetterTable: string;
   };
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
+  readonly maintain: {
+    /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
+    readonly rewrites: boolean;
+  };
 }
 
 export interface SortBy {

@@ -101,6 +101,8 @@ function compare(ancestry: Ancestry, property: CommitMark | null, log: Seq): Set
     return property === null ? { kind: "settled", seq: log, mark: null } : { kind: "confirm", mark: property };
   }
   const c = ancestry.kind === "mark" ? ancestry.mark.seq : 0;
+  if (c < p && c === 0)
+    return diverged(`main holds no commit of ours any more: the table was replaced, or rolled back`);
   if (c < p) return diverged(`main was rolled back: it holds commit ${c}, the table had ${p}`);
   if (c > p) return diverged(`the property ${markName} was changed: it says ${p}, main holds commit ${c}`);
   if (c < log) return diverged(`main and the property ${markName} went back to commit ${c}; ${log} was committed`);

@@ -12,6 +12,7 @@ import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import type { RoundManifest } from "../metadata/events.ts";
 import type { PendingRound } from "../metadata/image.ts";
+import { ObjectMissing } from "../object-store/object-store.ts";
 import { type AppendPlan, planAppend, type RoundPart, type SnapshotStep, snapshotGroups } from "./append-plan.ts";
 import type { Catalog, LoadedTable, TableName } from "./catalog.ts";
 import type { ExpirySettings } from "./expire.ts";
@@ -21,6 +22,8 @@ import type { Update } from "./iceberg/updates.ts";
 import { isConfirmed, type PlaceColumns, tracesOf } from "./live-files.ts";
 import type { MergeSettings } from "./manifest-merge.ts";
 import { ManifestMerger } from "./manifest-merger.ts";
+import type { RoundProof } from "./proof.ts";
+import { noProof, type ProofName, type ProofStore } from "./proof-store.ts";
 import { readRounds } from "./round-files.ts";
 import { type CommitMark, renderMark } from "./rounds.ts";
 import { accepted, type Ledger, settle } from "./settle.ts";
@@ -32,6 +35,8 @@ import { uniqueUri, type Warehouse } from "./warehouse.ts";
 export interface AppenderDeps {
   readonly catalog: Catalog;
   readonly warehouse: Warehouse;
+  /** Where what the rows must be is kept. */
+  readonly proofs: ProofStore;
   readonly runtime: Runtime;
   readonly logger: Logger;
   readonly limits: AppenderLimits;
@@ -68,6 +73,7 @@ export interface AppendRequest {
   /** Makes the table when it is missing; null: it must exist. */
   readonly creation: readonly Update[] | null;
   readonly expire: ExpirySettings;
+  readonly proof: ProofName;
 }
 
 export type AppendOutcome =
@@ -110,6 +116,9 @@ export class TableAppender {
       }
       logger.warn("a table commit is tried again", { table: request.table.name, attempt, error: cause });
     }
+    // The log and settling know nothing of it, and waiting brings no file back: a person must see it.
+    if (cause instanceof ObjectMissing)
+      return { kind: "paused", reason: `a file of the table is lost: ${cause.message}` };
     return { kind: "unavailable", cause };
   }
 
@@ -174,12 +183,22 @@ export class TableAppender {
     const twice = parts.flatMap(({ files }) => files).find((file) => present.has(file.path));
     // Settling said that it is not there: appending it again would double its rows (rule C9).
     if (twice !== undefined) return { kind: "diverged", reason: `main already holds ${twice.path} without our mark` };
+    await this.#deps.proofs.advance(request.proof, {
+      before: step.before,
+      mark: request.markFor(step.upTo),
+      rounds: step.rounds.map(({ seq, ranges }) => ({
+        ranges,
+        proof: proofOf(parts.find((part) => part.seq === seq)),
+      })),
+      isAccepted: request.accept,
+    });
     const steps = await this.#steps(request, metadata, { ...step, parts });
     const plan = await this.#plan(request, merger, metadata, { inherited, steps });
     const outcome = await this.#deps.catalog.commit(request.table, plan.requirements, plan.updates);
     switch (outcome.kind) {
       case "committed":
         await this.#collect(request, metadata, plan);
+        await this.#deps.proofs.forget(request.proof, step.before?.seq ?? (0 as Seq));
         return { kind: "appended", seq: step.upTo, snapshotId: plan.snapshotId, table: outcome.table };
       case "conflict":
         return { kind: "again", cause: outcome.detail };
@@ -267,6 +286,12 @@ export class TableAppender {
       if (id !== 0n && !isTaken) return id;
     }
   }
+}
+
+/** A round without rows for the table proves that it has none. */
+function proofOf(part: RoundPart | undefined): RoundProof | undefined {
+  const rows = part?.files.find(({ content }) => content === "data");
+  return rows === undefined ? noProof : rows.proof;
 }
 
 interface Again {

@@ -3,7 +3,7 @@ import { CorruptData } from "../base/errors.ts";
 import type { TableInfo } from "../metadata/image.ts";
 import type { TableName } from "./catalog.ts";
 import { isJsonObject, parseJsonObject, renderJson } from "./iceberg/json.ts";
-import type { TableMetadata } from "./iceberg/metadata.ts";
+import type { SortOrder, TableMetadata } from "./iceberg/metadata.ts";
 import type { PartitionSpec } from "./iceberg/types.ts";
 import type { TableMapping } from "./schema-map.ts";
 import type { TableSettings } from "./settings.ts";
@@ -16,6 +16,10 @@ export interface TableState {
   readonly mapping: TableMapping;
   readonly schemaId: number;
   readonly spec: PartitionSpec;
+  /** Rows of each file stand in this order. Absent: as they came. */
+  readonly sortOrder?: SortOrder;
+  /** Whose spec and sort order these are. Absent in states of earlier versions. */
+  readonly layout?: LayoutOwner;
   /** Where files go, so that a catalog's outage does not stop translation; null until the table was made. */
   readonly places: Places | null;
   readonly deadLetterPlaces: Places | null;
@@ -23,7 +27,22 @@ export interface TableState {
    * The mapping that the catalog is being asked for. In the log before the catalog is asked, so that a crash in between
    * finds the same field ids again. `after`: the catalog's last-column-id that it was planned on.
    */
-  readonly next: { readonly mapping: TableMapping; readonly after: number } | null;
+  readonly next: Wish | null;
+}
+
+export interface Wish {
+  readonly mapping: TableMapping;
+  readonly after: number;
+  /** The catalog's schema that it was planned on: another one means that somebody changed the table meanwhile. */
+  readonly onto?: number;
+  readonly isLayoutTheirs?: boolean;
+}
+
+export interface LayoutOwner {
+  /** What the settings said when it was last brought in line with them. */
+  readonly key: string;
+  /** Somebody else has changed it since: theirs stands until the settings change. */
+  readonly isTheirs: boolean;
 }
 
 /** URIs of directories. */

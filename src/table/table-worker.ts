@@ -15,15 +15,18 @@ import { type CommitReport, type CommitterOptions, TableCommitter } from "./comm
 import { retranslateRound } from "./retranslate.ts";
 import type { RoundWriter, WrittenRound } from "./round-writer.ts";
 import { liveLane, nextRanges, type PartitionView } from "./rounds.ts";
-import { SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./schema-committer.ts";
+import { hasDrifted, SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./schema-committer.ts";
 import type { TableSettings } from "./settings.ts";
 import type { TableAppender } from "./table-appender.ts";
-import { type TableState, tableName } from "./table-state.ts";
+import { reportTable, type TableReport } from "./table-report.ts";
+import type { MaintenanceTurn } from "./table-rewriter.ts";
+import { type TableState, tableName, tableStateOf } from "./table-state.ts";
 
 export interface TableWorkerOptions {
   readonly metadata: MetadataClient;
   readonly log: Log;
   readonly catalog: Catalog;
+  readonly warehouse: SchemaCommitterOptions["warehouse"];
   readonly appender: TableAppender;
   readonly writer: RoundWriter;
   readonly settings: TableSettings;
@@ -76,6 +79,10 @@ export class TableWorker {
   #committerOf: Uuid | undefined;
   #dueAt = 0;
   #lastSnapshot: bigint | null = null;
+  /** What kept the last turn from its end; null when it got there. */
+  #trouble: string | null = null;
+  /** Others have changed the table's columns, layout or location. */
+  #mustFollow = false;
 
   constructor(options: TableWorkerOptions) {
     this.#options = options;
@@ -99,6 +106,7 @@ export class TableWorker {
       if (!this.#isDue()) return;
       this.#dueAt = this.#options.runtime.clock.monotonic() + this.#options.settings.commit.everyMs;
       const outcome = await this.#advance();
+      this.#trouble = outcome.kind === "stuck" ? troubleOf(outcome) : null;
       this.#showLag();
       if (outcome.kind === "stuck" && outcome.isOutage) {
         const { clock } = this.#options.runtime;
@@ -119,6 +127,7 @@ export class TableWorker {
       // Once more after each step: what waited for a catalog that was away is committed before more is translated.
       for (let before = ""; ; ) {
         const outcome = await this.#advance();
+        this.#trouble = outcome.kind === "stuck" ? troubleOf(outcome) : null;
         if (outcome.kind === "stuck") throw new TableStuck(this.topic, outcome.reason, outcome.cause);
         const committedTo = this.table?.committedTo ?? new Map<number, Offset>();
         const logStarts = new Map(this.#views(topic).map((view) => [view.partition, view.logStart]));
@@ -135,6 +144,14 @@ export class TableWorker {
     });
   }
 
+  /** How the table stands. Asks the catalog. */
+  report(): Promise<TableReport> {
+    const topic = this.#topic();
+    const views = topic === undefined ? [] : this.#views(topic);
+    const { settings, catalog } = this.#options;
+    return reportTable({ settings, table: this.table, views, trouble: this.#trouble }, catalog);
+  }
+
   /**
    * The way out of "paused" and "diverged". "accept": the table is right as it is, go on after it. "retranslate": leave it
    * alone and translate the whole log into a new generation.
@@ -148,11 +165,25 @@ export class TableWorker {
         await this.#propose([this.#creation(topic)]);
         return;
       }
+      const outcome = await this.#schemas(table.id).accept(this.#stop.signal);
+      if (outcome.kind === "paused") throw new TableStuck(this.topic, outcome.reason);
+      if (outcome.kind === "unavailable") throw new TableStuck(this.topic, unreachable, outcome.cause);
       if (table.state === "diverged") {
         const report = await this.#committerFor(table).accept(this.#stop.signal);
         if (report.kind !== "committed") throw new TableStuck(this.topic, reasonOf(report));
       }
       await this.#propose([{ kind: "table-state", table: table.id, state: "running", reason: "" }]);
+    });
+  }
+
+  /** For maintenance: settles between two appends, never during one. undefined: this table is not ours to look after now. */
+  maintenanceTurn(): Promise<MaintenanceTurn | undefined> {
+    return this.#lane.run(async () => {
+      const topic = this.#topic();
+      const table = topic === undefined ? undefined : this.#tableOf(topic);
+      if (topic === undefined || table?.state !== "running" || !this.#isCommitter(topic)) return undefined;
+      const ledger = await this.#committerFor(table).ledger();
+      return ledger === undefined ? undefined : { name: tableName(this.#options.settings, table.generation), ledger };
     });
   }
 
@@ -221,7 +252,7 @@ export class TableWorker {
 
   async #translate(topic: Topic, id: Uuid): Promise<Advance> {
     const { metadata, limits } = this.#options;
-    let outcome = await this.#schemas(id).ensure(this.#stop.signal);
+    let outcome = await this.#ready(id);
     let asked = "";
     for (;;) {
       if (outcome.kind !== "ready") return this.#unready(outcome);
@@ -254,6 +285,15 @@ export class TableWorker {
         }
       }
     }
+  }
+
+  /** After a commit that saw the table changed by others, and after a restart of a table, as they left it. */
+  async #ready(id: Uuid): Promise<SchemaOutcome> {
+    const schemas = this.#schemas(id);
+    if (!this.#mustFollow) return await schemas.ensure(this.#stop.signal);
+    const outcome = await schemas.follow(this.#stop.signal);
+    if (outcome.kind === "ready") this.#mustFollow = false;
+    return outcome;
   }
 
   async #round(
@@ -301,11 +341,13 @@ export class TableWorker {
       metrics.tableCommitSeconds.observe((runtime.clock.monotonic() - began) / 1000, { topic: this.topic });
       if (report.kind !== "committed") return stuck(reasonOf(report), undefined, report.kind === "unavailable");
       this.#lastSnapshot = report.snapshotId;
+      const state = tableStateOf(metadata.image.table(id) as TableInfo);
+      if (hasDrifted(state, report.metadata)) this.#mustFollow = true;
     }
   }
 
   #unready(outcome: Exclude<SchemaOutcome, { readonly kind: "ready" }>): Advance {
-    if (outcome.kind === "unavailable") return stuck("the catalog cannot be reached", outcome.cause, true);
+    if (outcome.kind === "unavailable") return stuck(unreachable, outcome.cause, true);
     return forPerson(outcome.reason);
   }
 
@@ -389,6 +431,8 @@ export class TableWorker {
   }
 }
 
+const unreachable = "the catalog cannot be reached";
+
 type Advance =
   | { readonly kind: "done" }
   | {
@@ -402,6 +446,10 @@ type Advance =
     };
 
 const done = { kind: "done" } as const;
+
+function troubleOf({ reason, cause }: Extract<Advance, { readonly kind: "stuck" }>): string {
+  return cause instanceof Error ? `${reason}: ${cause.message}` : reason;
+}
 
 function stuck(reason: string, cause?: unknown, isOutage = false): Extract<Advance, { readonly kind: "stuck" }> {
   return { kind: "stuck", reason, cause, isOutage, needsPerson: false };

@@ -1,13 +1,10 @@
 /** Rows of one round by table partition: each has columns that fill up and files that they are written to. */
-
-import { assert } from "../base/errors.ts";
 import { Columns } from "./columns.ts";
-import { bigintFromBytes } from "./iceberg/bounds.ts";
-import { decimalShape } from "./iceberg/primitive.ts";
-import { compileTransform, type TransformFunction } from "./iceberg/transforms.ts";
+import type { SortOrder } from "./iceberg/metadata.ts";
 import type { PartitionSpec, PrimitiveValue, Schema } from "./iceberg/types.ts";
-import type { Leaf } from "./leaf.ts";
 import { type ParquetOptions, ParquetWriter } from "./parquet.ts";
+import { type RowValues, rowValues } from "./row-values.ts";
+import { sortedRows } from "./sort-rows.ts";
 import type { TranslatedFile } from "./translate.ts";
 
 export interface PartitionLimits {
@@ -15,6 +12,8 @@ export interface PartitionLimits {
   readonly rowGroupBytesMax: number;
   readonly openBytesMax: number;
   readonly targetFileBytes: number;
+  /** Undefined: rows stand as they came. */
+  readonly sortOrder?: SortOrder | undefined;
 }
 
 type PartitionTuple = readonly (PrimitiveValue | null)[];
@@ -33,13 +32,17 @@ export class PartitionFiles {
     this.#limits = limits;
   }
 
-  /** Writes the rows as a row group, and ends the file when it has grown to its target. */
+  /**
+   * Writes the rows as a row group, and ends the file when it has grown to its target. A sorted file has one row group: what
+   * comes later would stand out of order behind it (rule G14).
+   */
   flush(): void {
     if (this.columns.rows === 0) return;
-    this.#writer ??= new ParquetWriter(this.columns.schema, this.#limits.parquet);
-    this.#writer.rowGroup(this.columns);
+    const { parquet, targetFileBytes, sortOrder } = this.#limits;
+    this.#writer ??= new ParquetWriter(this.columns.schema, parquet);
+    this.#writer.rowGroup(sortOrder === undefined ? this.columns : sortedRows(this.columns, sortOrder));
     this.columns.clear();
-    if (this.#writer.bytes >= this.#limits.targetFileBytes) this.#end();
+    if (sortOrder !== undefined || this.#writer.bytes >= targetFileBytes) this.#end();
   }
 
   flushIfFull(): void {
@@ -66,7 +69,7 @@ export class Partitions {
   readonly columns: Columns;
   readonly #schema: Schema;
   readonly #limits: PartitionLimits;
-  readonly #fields: readonly PartitionSource[];
+  readonly #fields: readonly RowValues[];
   readonly #byKey = new Map<string, number>();
   readonly #partitions: PartitionFiles[] = [];
 
@@ -74,7 +77,7 @@ export class Partitions {
     this.#schema = schema;
     this.#limits = limits;
     this.columns = new Columns(schema);
-    this.#fields = spec.fields.map((field) => sourceOf(this.columns, field["source-id"], field.transform));
+    this.#fields = spec.fields.map((field) => rowValues(this.columns, field["source-id"], field.transform));
     if (spec.fields.length === 0) this.#partitions.push(new PartitionFiles(schema, [], limits, this.columns));
   }
 
@@ -128,58 +131,4 @@ function keyOf(value: PrimitiveValue | null): string {
   if (value === null) return "n";
   const text = value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value);
   return `${text.length}:${text}`;
-}
-
-interface PartitionSource {
-  /** The transformed values of the first `rows` rows. */
-  valuesOf(rows: number): readonly (PrimitiveValue | null)[];
-}
-
-function sourceOf(
-  columns: Columns,
-  sourceId: number,
-  transform: Parameters<typeof compileTransform>[0],
-): PartitionSource {
-  const leaf = columns.leaves.find((each) => each.shape.id === sourceId);
-  if (leaf === undefined) return { valuesOf: (rows) => Array.from({ length: rows }, () => null) };
-  assert(leaf.maxRep === 0, "a partition source is in no list or map"); // Rule G9.
-  const compiled = compileTransform(transform, leaf.shape.type);
-  assert(compiled.kind === "ok", compiled.kind === "ok" ? "" : compiled.reason);
-  return { valuesOf: (rows) => transformed(leaf, compiled.apply, rows) };
-}
-
-/** One a row; the column has one slot a row, since it is in no list. */
-function transformed(leaf: Leaf, apply: TransformFunction, rows: number): readonly (PrimitiveValue | null)[] {
-  const values: (PrimitiveValue | null)[] = [];
-  let index = 0;
-  for (let row = 0; row < rows; row += 1) {
-    if (leaf.defs[row] === leaf.maxDef) {
-      values.push(apply(primitiveAt(leaf, index)));
-      index += 1;
-    } else {
-      values.push(null);
-    }
-  }
-  return values;
-}
-
-/** The leaf's value in the form that transforms and manifests take. */
-function primitiveAt(leaf: Leaf, index: number): PrimitiveValue {
-  switch (leaf.kind) {
-    case "boolean":
-      return leaf.values[index] === 1;
-    case "int32": {
-      const value = leaf.values[index] as number;
-      return decimalShape(leaf.shape.type) === undefined ? value : BigInt(value);
-    }
-    case "int64":
-      return leaf.at(index);
-    case "float":
-    case "double":
-      return leaf.values[index] as number;
-    case "bytes":
-      return leaf.shape.type === "string" ? Buffer.from(leaf.at(index)).toString("utf8") : leaf.at(index).slice();
-    case "fixed":
-      return decimalShape(leaf.shape.type) === undefined ? leaf.at(index).slice() : bigintFromBytes(leaf.at(index));
-  }
 }

@@ -7,17 +7,18 @@ import { inflate } from "../protocol/compression.ts";
 import { BatchView } from "../protocol/record-batch.ts";
 import { RecordCursor, readMarker } from "../protocol/records.ts";
 import type { Mark } from "./columns.ts";
-import { type DeadLetter, DeadLetters } from "./dead-letters.ts";
+import { type DeadLetter, DeadLetters, letterPlace } from "./dead-letters.ts";
 import { BadRecord } from "./decode/bad-record.ts";
 import { mergeInferred } from "./decode/json-infer.ts";
-import { type MessagePath, type RecordPart, type SchemaText, sourceKey } from "./schema-map.ts";
+import { digestRows } from "./digest.ts";
+import { type MessagePath, placeColumns, type RecordPart, type SchemaText, sourceKey } from "./schema-map.ts";
 import { nothing, type SourceType } from "./schema-map-types.ts";
 import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult } from "./translate.ts";
 import { compileMetadata, isTimestampInRange, type MetadataPut, type RecordPlace } from "./translate-metadata.ts";
 import { PartitionFiles, type PartitionLimits, Partitions } from "./translate-partitions.ts";
 import { compileKey, compileValue, type PartPut, type PutOutcome, schemaIdOf } from "./translate-parts.ts";
 
-export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes"> {
+export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes" | "sortOrder"> {
   readonly inflateBytesMax: number;
 }
 
@@ -54,7 +55,8 @@ export class RoundCore {
     this.#limits = limits;
     const { mapping, settings } = plan;
     const partitionLimits = { ...limits, targetFileBytes: plan.targetFileBytes };
-    this.#partitions = new Partitions(mapping.schema, plan.spec, partitionLimits);
+    const { sortOrder } = plan;
+    this.#partitions = new Partitions(mapping.schema, plan.spec, { ...partitionLimits, sortOrder });
     const letters = this.#deadLetters.columns;
     this.#deadLetterFiles = new PartitionFiles(
       letters.schema,
@@ -75,11 +77,11 @@ export class RoundCore {
   }
 
   add(range: RangeInput): CoreOutcome {
-    const before: readonly Mark[] = [this.#partitions.columns.mark(), this.#deadLetters.columns.mark()];
+    const before: Before = [this.#partitions.columns.mark(), this.#deadLetters.columns.mark()];
     this.#range = freshRange();
     try {
       const stopped = this.#addBatches(range);
-      const outcome = stopped ?? this.#outcome(range);
+      const outcome = stopped ?? this.#outcome(range, before);
       if (outcome.kind === "added") this.#keep(outcome);
       else this.#undo(before);
       return outcome;
@@ -101,19 +103,23 @@ export class RoundCore {
     this.#deadLetterFiles.flushIfFull();
   }
 
-  #undo([rows, letters]: readonly Mark[]): void {
-    this.#partitions.columns.cutTo(rows as Mark);
-    this.#deadLetters.columns.cutTo(letters as Mark);
+  #undo([rows, letters]: Before): void {
+    this.#partitions.columns.cutTo(rows);
+    this.#deadLetters.columns.cutTo(letters);
   }
 
-  #outcome({ from, to }: RangeInput): CoreOutcome {
+  #outcome({ from, to }: RangeInput, [rowsFrom, lettersFrom]: Before): CoreOutcome {
     const { rows, deadLetters, dropped, timestampsOutOfRange, unknown, wanted, inferred } = this.#range;
     if (unknown.size > 0 || inferred !== nothing) {
       return { kind: "needs-schema", unknown: [...unknown.values()], inferred };
     }
     if (wanted.size > 0) return { kind: "needs-texts", schemaIds: [...wanted] };
     const skips = to - from - rows - deadLetters;
-    return { kind: "added", rows, deadLetters, skips, dropped, timestampsOutOfRange };
+    const digests = {
+      rows: digestRows(this.#partitions.columns, rowsFrom, placeColumns(this.#plan.mapping)),
+      deadLetters: digestRows(this.#deadLetters.columns, lettersFrom, letterPlace),
+    };
+    return { kind: "added", rows, deadLetters, skips, dropped, timestampsOutOfRange, digests };
   }
 
   #addBatches(range: RangeInput): CoreOutcome | undefined {
@@ -250,6 +256,9 @@ export class RoundCore {
     }
   }
 }
+
+/** Where the columns of rows, and of dead letters, ended before the range. */
+type Before = readonly [rows: Mark, letters: Mark];
 
 interface RangeState {
   rows: number;

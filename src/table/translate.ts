@@ -19,6 +19,8 @@
  *   text that is not UTF-8       a dead letter
  */
 
+import type { Digests } from "./digest.ts";
+import type { SortOrder } from "./iceberg/metadata.ts";
 import type { PartitionSpec, PrimitiveValue } from "./iceberg/types.ts";
 import type { FileDescription } from "./parquet.ts";
 import type { MappingSource, SchemaText, TableMapping } from "./schema-map.ts";
@@ -31,6 +33,8 @@ export interface Translator extends AsyncDisposable {
 export interface RoundPlan {
   readonly mapping: TableMapping;
   readonly spec: PartitionSpec;
+  /** Of the rows in each file; undefined: as they came. */
+  readonly sortOrder?: SortOrder | undefined;
   readonly settings: TableSettings;
   /** A file is ended by the row group that makes it larger. */
   readonly targetFileBytes: number;
@@ -69,6 +73,8 @@ export interface RangeCounts {
   readonly dropped: number;
   /** Rows whose Kafka timestamp no calendar holds. */
   readonly timestampsOutOfRange: number;
+  /** Of what was added: proves later that a table still holds it. */
+  readonly digests: { readonly rows: Digests; readonly deadLetters: Digests };
 }
 
 export interface RoundResult {

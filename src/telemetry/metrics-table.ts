@@ -175,6 +175,31 @@ export const metricsTable = {
     "Commits tried; outcome is committed, conflict, unknown or failed.",
   ),
   tableCommitSeconds: histogram("inlet_table_commit_seconds", topic, "Time that a commit took, conflicts included."),
+  tableMaintenanceBytes: counter(
+    "inlet_table_maintenance_bytes_total",
+    ["topic", "direction"],
+    "Bytes of data files that rewrites took out of tables (in) and put in their place (out).",
+  ),
+  tableMaintenanceFiles: counter(
+    "inlet_table_maintenance_files_total",
+    ["topic", "direction"],
+    "Data files that rewrites took out of tables (in) and put in their place (out).",
+  ),
+  tableMaintenanceRowsDropped: counter(
+    "inlet_table_maintenance_deleted_rows_total",
+    topic,
+    "Rows that rewrites left out, because deletes had taken them.",
+  ),
+  tableMaintenanceSeconds: histogram(
+    "inlet_table_maintenance_seconds",
+    topic,
+    "Time that a pass of maintenance over a table took, its pace included.",
+  ),
+  tableMaintenanceFailures: counter(
+    "inlet_table_maintenance_failures_total",
+    topic,
+    "Passes of maintenance that failed.",
+  ),
   tableState: gauge("inlet_table_state", ["topic", "state"], "1 for the state that a table is in."),
 
   eventLoopDelaySeconds: gauge(

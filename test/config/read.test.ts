@@ -99,7 +99,7 @@ topics:
       "inlet.yaml:3:9: kafka.host must be text, not 7; put it in quotes",
       "inlet.yaml:4:15: http.port must be at most 65535, not 99999",
       "inlet.yaml:7:30: lake.catalogs.main.uri must be an http or https URL; write http://host:8181",
-      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, embedded, not "hadoop"',
+      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, glue, hms, embedded, not "hadoop"',
       'inlet.yaml:11:23: there is no catalog "mian"; did you mean "main"?',
       'inlet.yaml:12:5: "mode" in topics.orders belongs to a feature that this version does not have; remove it',
       'inlet.yaml:13:30: topics.orders.layout.partition_by[0] must be a column, year(c), month(c), day(c), hour(c), bucket(16, c) or truncate(4, c), not "dya(ts)"',
@@ -135,10 +135,18 @@ topics:
   catalogs:
     a: { type: jdbc, uri: mysql://h/d }
     b: { type: jdbc, uri: "sqlite:/srv/catalog.db", warehouse: /srv/lake }
+    c: { type: glue, endpoint: localhost, credentials: { access_key: me } }
+    d: { type: hms, uri: "http://metastore:9083" }
+topics:
+  Web.Clicks: { table: { catalog: c } }
 `;
     expect(problemsOf(text)).toEqual([
       "inlet.yaml:3:27: lake.catalogs.a.uri names no database that this catalog can open; write postgres://user:password@host:5432/database, or sqlite:/path/of/the/file",
       "inlet.yaml:4:64: lake.catalogs.b.warehouse must be the URI of a place in a bucket; write s3://bucket/path, or leave it out for the broker's own (catalog.warehouse)",
+      "inlet.yaml:5:32: lake.catalogs.c.endpoint must be an http or https URL; write https://host",
+      "inlet.yaml:5:56: lake.catalogs.c.credentials needs both access_key and secret_key; say both, the secret best as ${env:NAME} or ${file:/path}",
+      "inlet.yaml:6:26: lake.catalogs.d.uri must say where the metastore listens; write thrift://host:9083, several joined by commas",
+      "inlet.yaml:8:24: a glue catalog holds one database and a table of lower-case letters, digits and underscores, not kafka.Web_Clicks; write kafka.web_clicks",
     ]);
   });
 
@@ -233,6 +241,7 @@ describe("tables", () => {
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
         expire: { keepMs: 604_800_000, keepMin: 10 },
+        maintain: { rewrites: true },
       },
     ]);
   });
@@ -248,7 +257,7 @@ topics:
     key: { decode: string }
     headers: { as: none }
     columns: { metadata: { prefix: meta, include: [offset, headers] } }
-    layout: { partition_by: [day(ts), "bucket(16, id)", "truncate(4,name)", region, hour(meta_offset)] }
+    layout: { partition_by: [day(ts), "bucket(16, id)", "truncate(4,name)", region, hour(meta_offset)], sort_by: [id, name DESC, "ts desc nulls first"] }
     commit: { every: 5s, max_bytes: 1MiB }
     errors: { policy: dlq, dlq: { table: bad } }
     maintain: { expire: 1d, keep: 3 }
@@ -283,10 +292,15 @@ topics:
           { column: "region", transform: "identity" },
           { column: "meta_offset", transform: "hour" },
         ],
-        sortBy: [],
+        sortBy: [
+          { column: "id", direction: "asc", nulls: "first" },
+          { column: "name", direction: "desc", nulls: "last" },
+          { column: "ts", direction: "desc", nulls: "first" },
+        ],
         commit: { everyMs: 5000, bytesMax: 1048576 },
         errors: { policy: "dlq", deadLetterTable: "bad" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
+        maintain: { rewrites: true },
       },
     ]);
   });

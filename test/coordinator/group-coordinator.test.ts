@@ -63,6 +63,15 @@ class World implements AsyncDisposable {
         heartbeatIntervalMs: 5000,
         assignmentIntervalMs: 0,
       }),
+      streamsLimits: () => ({
+        membersMax: 100,
+        tasksMax: 100,
+        sessionTimeoutMs: 45_000,
+        heartbeatIntervalMs: 5000,
+        assignmentIntervalMs: 0,
+        initialDelayMs: 0,
+        standbys: 0,
+      }),
       stateLog: stateLogLimits,
       failed: (cause) => this.failures.push(cause),
     });

@@ -49,6 +49,7 @@ export class AdminWorld implements AsyncDisposable {
         advertised,
         served: () => apiNames,
         logLevels: this.logLevels,
+        mayCreate: (topic, context) => this.mayCreate(topic, context),
       }),
       ...clusterAdminHandlers({ ...common, advertised }),
     };
@@ -66,6 +67,11 @@ export class AdminWorld implements AsyncDisposable {
       if (this.opensAfterMs === undefined) continue;
       this.clock.after(this.opensAfterMs, () => this.metadata.apply([{ kind: "open-streams", streams: closed }]));
     }
+  }
+
+  /** Internal topics of streams applications: anybody may make them, unless there are ACLs. */
+  mayCreate(_topic: string, _context: RequestContext): boolean {
+    return true;
   }
 
   /** In the API's newest version unless another is given. */

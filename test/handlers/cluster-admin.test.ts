@@ -158,17 +158,21 @@ describe("DescribeQuorum", () => {
   });
 });
 
-test("voters can neither be added nor removed, as in a Kafka whose kraft.version is 0", async () => {
+test("voters are the nodes that are registered: none is added or removed by a request", async () => {
   await using world = new AdminWorld();
   const voter = { voterId: 1, voterDirectoryId: world.metadata.image.clusterId };
   const own = clusterIdText(world.metadata.image.clusterId);
   const add = async (clusterId: string | null, voterId = 1) =>
     error(await world.call("addRaftVoter", { ...voter, clusterId, voterId, timeoutMs: 1, listeners: [] }));
-  expect(await add(own)).toBe("UNSUPPORTED_VERSION");
-  expect(await add(null)).toBe("UNSUPPORTED_VERSION");
+  expect(await add(own)).toBe("DUPLICATE_VOTER");
+  expect(await add(null)).toBe("DUPLICATE_VOTER");
+  expect(await add(own, 7)).toBe("INVALID_REQUEST");
   expect(await add("another")).toBe("INCONSISTENT_CLUSTER_ID");
   expect(await add(own, -1)).toBe("INVALID_REQUEST");
-  expect(error(await world.call("removeRaftVoter", { ...voter, clusterId: own }))).toBe("UNSUPPORTED_VERSION");
+  const remove = async (voterId: number) =>
+    error(await world.call("removeRaftVoter", { ...voter, clusterId: own, voterId }));
+  expect(await remove(1)).toBe("INVALID_REQUEST");
+  expect(await remove(7)).toBe("VOTER_NOT_FOUND");
 });
 
 test("ListConfigResources names topics, brokers and loggers, and in version 0 client metrics alone", async () => {

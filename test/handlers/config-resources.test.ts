@@ -87,6 +87,17 @@ describe("broker loggers", () => {
 });
 
 describe("groups", () => {
+  test("the least lock of a share group is the operator's to say", async () => {
+    const lock = async (world: AdminWorld, ms: string) =>
+      await alter(world, "group", "g", [["share.record.lock.duration.ms", "set", ms]]);
+    await using kafka = new AdminWorld();
+    expect(await lock(kafka, "14999")).toBe("INVALID_CONFIG");
+    expect(await lock(kafka, "15000")).toBe("NONE");
+    await using shorter = new AdminWorld({ shareLockGroupMsMin: 1000 });
+    expect(await lock(shorter, "999")).toBe("INVALID_CONFIG");
+    expect(await lock(shorter, "1000")).toBe("NONE");
+  });
+
   test("have defaults until they are told otherwise, are listed then, and forgotten with their last config", async () => {
     await using world = new AdminWorld();
     expect(await shown(world, "group", "g/1")).toContain("consumer.session.timeout.ms=45000 5");

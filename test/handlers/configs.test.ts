@@ -85,6 +85,14 @@ describe("DescribeConfigs", () => {
     expect((await describeOne(world, topicType, "t", [])).configs.length).toBeGreaterThan(35);
   });
 
+  test("tells clients how often they must authenticate, and how short the locks of share groups may be", async () => {
+    await using world = new AdminWorld({ sessionMsMax: 10_000, shareLockGroupMsMin: 1000 });
+    const { configs } = await describeOne(world, brokerType, "1");
+    const value = (name: string) => configs.find((config) => config.name === name)?.value;
+    expect(value("connections.max.reauth.ms")).toBe("10000");
+    expect(value("group.share.min.record.lock.duration.ms")).toBe("1000");
+  });
+
   test("gives what Debezium, ksqlDB and Kafka UI read of a broker", async () => {
     await using world = new AdminWorld();
     const { configs } = await describeOne(world, brokerType, "1");

@@ -27,10 +27,27 @@ test("metadata.version is that of 4.3 and stays there", async () => {
     { feature, maxVersionLevel: -1 },
     { feature, maxVersionLevel: 31, upgradeType: 3 },
     { feature: "unheard.of", maxVersionLevel: 1 },
-    { feature: "kraft.version", maxVersionLevel: 1 },
+    { feature: "kraft.version", maxVersionLevel: 2 },
+    { feature: "streams.version", maxVersionLevel: 0, upgradeType: 2 },
   ];
   for (const refusal of refusals) expect(await update(world, [refusal])).toBe("INVALID_UPDATE_VERSION");
   expect((await finalized(world))["metadata.version"]).toBe(30);
+});
+
+test("what belongs to release 4.3 is finalized, so that an upgrade to it changes nothing", async () => {
+  await using world = new AdminWorld();
+  const release = {
+    "metadata.version": 30,
+    "kraft.version": 1,
+    "transaction.version": 2,
+    "group.version": 1,
+    "eligible.leader.replicas.version": 1,
+    "share.version": 1,
+    "streams.version": 1,
+  };
+  expect(await finalized(world)).toEqual(release);
+  const updates = Object.entries(release).map(([feature, maxVersionLevel]) => ({ feature, maxVersionLevel }));
+  expect(await update(world, updates)).toBe("NONE");
 });
 
 test("one update that is refused refuses all, and older versions are told about each", async () => {

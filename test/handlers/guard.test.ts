@@ -14,8 +14,9 @@ import { uuidZero } from "../../src/base/ids.ts";
 import { aclHandlers } from "../../src/handlers/acls.ts";
 import { guarded } from "../../src/handlers/guard.ts";
 import { guardRules } from "../../src/handlers/guard-rules.ts";
+import { mayCreateTopic } from "../../src/handlers/guard-streams-groups.ts";
 import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
-import type { Handlers } from "../../src/protocol/dispatch.ts";
+import type { Handlers, RequestContext } from "../../src/protocol/dispatch.ts";
 import { context } from "../support/log-world.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { noMetrics } from "../support/no-metrics.ts";
@@ -52,6 +53,10 @@ class GuardedWorld extends AdminWorld {
     ]);
     const handlers = Object.fromEntries(watched) as Handlers;
     this.#guarded = guarded(handlers, { authorizer: this.#authorizer, metadata, createsTopics, rules: guardRules });
+  }
+
+  override mayCreate(topic: string, asking: RequestContext): boolean {
+    return mayCreateTopic(this.#authorizer.access("streamsGroupHeartbeat", asking), topic);
   }
 
   allow(operation: keyof typeof operations, kind: ResourceKind, name: string, who = "alice"): void {
@@ -206,6 +211,18 @@ const rows: {
     errors: (answer) => [answer],
     denied: "GROUP_AUTHORIZATION_FAILED",
   },
+  streamsGroupHeartbeat: {
+    request: { groupId: "g", memberId: "m", memberEpoch: 0 },
+    allow: ["read", "group", "g"],
+    errors: (answer) => [answer],
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  streamsGroupDescribe: {
+    request: { groupIds: ["g"] },
+    allow: ["describe", "group", "g"],
+    errors: ({ groups }) => groups,
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
   describeAcls: {
     request: {
       resourceTypeFilter: 1,
@@ -289,6 +306,52 @@ describe("what is not named", () => {
     expect(world.metadata.image.topicByName("new")).toBeUndefined();
     world.allow("create", "cluster", "kafka-cluster");
     expect(await ask()).toEqual(["NONE"]);
+  });
+});
+
+describe("a streams application", () => {
+  const internal = { name: "g-counts-changelog", partitions: 0, replicationFactor: 0, topicConfigs: [] };
+  const topology = {
+    epoch: 0,
+    subtopologies: [
+      {
+        subtopologyId: "0",
+        sourceTopics: ["t"],
+        sourceTopicRegex: [],
+        stateChangelogTopics: [internal],
+        repartitionSinkTopics: [],
+        repartitionSourceTopics: [],
+        copartitionGroups: [],
+      },
+    ],
+  };
+
+  test("has its internal topics made with the rights of its member, and shows its topics to those who may see them", async () => {
+    await using world = new GuardedWorld();
+    await world.topic("t");
+    await world.call("findCoordinator", { coordinatorKeys: ["g"] });
+    world.allow("read", "group", "g");
+    const join = async () => {
+      const request = { groupId: "g", memberId: "m", memberEpoch: 0, rebalanceTimeoutMs: 1000, topology };
+      return await world.as("alice", "streamsGroupHeartbeat", request);
+    };
+    world.allow("describe", "topic", "t");
+    expect(error(await join())).toBe("TOPIC_AUTHORIZATION_FAILED");
+    world.allow("describe", "topic", internal.name);
+    const detail = async () => (await join()).status?.find(({ statusCode }) => statusCode === 3)?.statusDetail;
+    expect(await detail()).toBe(
+      `Internal topics are missing: ${internal.name}; Unauthorized to CREATE on topics ${internal.name}.`,
+    );
+    expect(world.metadata.image.topicByName(internal.name)).toBeUndefined();
+    world.allow("create", "topic", internal.name);
+    expect(await detail()).toBe(`Internal topics are missing: ${internal.name}`);
+    expect(await detail()).toBeUndefined();
+    world.allow("describe", "group", "g", "bob");
+    const shown = async () => (await world.as("bob", "streamsGroupDescribe", { groupIds: ["g"] })).groups[0];
+    expect(await shown()).toMatchObject({ groupState: "", topology: null, members: [] });
+    expect(error(await shown())).toBe("TOPIC_AUTHORIZATION_FAILED");
+    for (const name of ["t", internal.name]) world.allow("describe", "topic", name, "bob");
+    expect(await shown()).toMatchObject({ errorCode: 0, members: [{ memberId: "m" }] });
   });
 });
 

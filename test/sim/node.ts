@@ -21,6 +21,7 @@ import { openSchemaTopic } from "../../src/schema-topic.ts";
 import type { Catalog } from "../../src/table/catalog.ts";
 import { currentFiles } from "../../src/table/current-files.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
+import { InlineRewriter } from "../../src/table/rewriter.ts";
 import { InlineTranslator } from "../../src/table/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
 import { openTables, type Tables } from "../../src/tables.ts";
@@ -279,6 +280,7 @@ export class SimNode {
         core,
         schemas,
         warehouse,
+        store,
         runtime,
         logger,
         metrics: noMetrics,
@@ -287,6 +289,7 @@ export class SimNode {
         warehouseRoot: lakeRoot,
         fetch,
         translator: plant.wrapTranslator?.(translator) ?? translator,
+        rewriter: new InlineRewriter(roundLimits(settings)),
       }),
     );
   }

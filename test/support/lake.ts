@@ -14,7 +14,9 @@ import type { Catalog, TableName } from "../../src/table/catalog.ts";
 import { type Compactor, type CompactorLimits, openCompactor } from "../../src/table/compactor.ts";
 import { type ManifestEntry, readManifest } from "../../src/table/iceberg/manifest.ts";
 import { readManifestList } from "../../src/table/iceberg/manifest-list.ts";
+import { ProofStore } from "../../src/table/proof-store.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
+import { InlineRewriter } from "../../src/table/rewriter.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
 import { currentSchema } from "../../src/table/table-creation.ts";
 import { InlineTranslator } from "../../src/table/translate-inline.ts";
@@ -43,6 +45,22 @@ export const lakeLimits: CompactorLimits = {
   pendingRoundsMax: 50,
   outageRetryMs: 1000,
   beatMs: 3_600_000, // Tests flush; they never wait for a beat.
+};
+
+export const maintenanceLimits = {
+  commitRetry: lakeLimits.commitRetry,
+  targetBytes: 1 << 20,
+  intervalMs: 3_600_000_000, // Tests ask for passes; they never wait for one.
+  bytesPerSecondMax: Number.POSITIVE_INFINITY,
+  filesMin: 5,
+  smallRatio: 0.75,
+  deleteFilesMin: 5,
+  deletedRatioMin: 0.3,
+  quietMs: 3_600_000,
+  inputBytesMax: 1 << 30,
+  deleteRowsMax: 1_000_000,
+  liveFilesMax: 100_000,
+  commitBytes: 1 << 20,
 };
 
 /** Called before each effect; throws to make it not happen. */
@@ -130,6 +148,7 @@ export class Lake {
   open(
     tables: readonly TableSettings[],
     limits: Partial<CompactorLimits> = {},
+    maintenance: Partial<typeof maintenanceLimits> = {},
   ): { compactor: Compactor; metadata: MemoryMetadata } {
     const metadata = new MemoryMetadata(this.metadataLog);
     const store = hooked(this.store, (key) => this.hooks.write(key));
@@ -143,7 +162,13 @@ export class Lake {
       translator: new InlineTranslator({ limits: roundLimits, schemaById: async () => undefined }),
       catalogs: new Map([["main", this.catalog()]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
+      proofs: new ProofStore(this.store),
       limits: { ...lakeLimits, ...limits },
+      maintenance: {
+        rewriter: new InlineRewriter(roundLimits),
+        metrics: noMetrics,
+        limits: { ...maintenanceLimits, ...maintenance },
+      },
       version: "0.0.0-test",
     });
     return { compactor, metadata };

@@ -1,11 +1,12 @@
 /** Metrics that nobody looks at. */
 import type { Counter, Gauge, Histogram } from "../../src/base/telemetry.ts";
 import type { CoreMetrics } from "../../src/core.ts";
+import type { MaintenanceMetrics } from "../../src/table/maintenance.ts";
 import type { CompactorMetrics } from "../../src/table/table-worker.ts";
 
 const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };
 
-export const noMetrics: CompactorMetrics & CoreMetrics = {
+export const noMetrics: CompactorMetrics & MaintenanceMetrics & CoreMetrics = {
   translationLag: nothing,
   commitLag: nothing,
   tableRows: nothing,
@@ -15,6 +16,11 @@ export const noMetrics: CompactorMetrics & CoreMetrics = {
   tableCommits: nothing,
   tableCommitSeconds: nothing,
   tableState: nothing,
+  tableMaintenanceBytes: nothing,
+  tableMaintenanceFiles: nothing,
+  tableMaintenanceRowsDropped: nothing,
+  tableMaintenanceSeconds: nothing,
+  tableMaintenanceFailures: nothing,
   generationsQueued: nothing,
   logCacheBytes: nothing,
   uncommittedBytes: nothing,

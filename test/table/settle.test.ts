@@ -59,7 +59,7 @@ describe("C in the ancestry, P in the property, L in the log", () => {
     [4, 7, 4, /rolled back: it holds commit 4, the table had 7/],
     [4, 7, 7, /rolled back/],
     [4, 7, 9, /rolled back/],
-    [0, 7, 7, /rolled back: it holds commit 0/],
+    [0, 7, 7, /holds no commit of ours/],
     [0, 7, 0, /rolled back/],
     [7, 4, 4, /property inlet.committed was changed: it says 4/],
     [7, 0, 0, /was changed: it says 0/],
