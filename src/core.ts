@@ -178,7 +178,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const quotas = opened.use(openClientQuotas({ ...options, metadata }));
   const served = { metadata, storage, log, coordinator, transactions, share, clientTelemetry, authorizer };
   const ofCore = makeHandlers({ ...options, ...served });
-  const handlers = guardedHandlers(ofCore, { settings, runtime, metadata, authorizer, quotas });
+  const handlers = guardedHandlers(ofCore, { settings, runtime, metadata, authorizer, quotas, logger: options.logger });
   const parts = opened.move();
   return {
     metadata,

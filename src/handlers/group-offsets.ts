@@ -29,7 +29,9 @@ export function offsetCommitHandler(
     const { coordinator, metadata } = options;
     const shard = await coordinator.shard(request.groupId); // First: which topic a name means is asked in the turn that commits.
     const now = coordinator.runtime.clock.now();
-    const expiresAt = request.retentionTimeMs < 0 ? null : now + request.retentionTimeMs;
+    // What a client may say for "never" lies beyond what can be kept.
+    const expiresAt =
+      request.retentionTimeMs < 0 ? null : Math.min(now + request.retentionTimeMs, Number.MAX_SAFE_INTEGER);
     // First the partitions that are not there, then the group's word for all the others, then notes that are too long.
     const asked = request.topics.map(({ name, topicId, partitions }) => {
       const topic = topicOf(metadata.image, { name, topicId }, apiVersion >= topicIdsSince);
