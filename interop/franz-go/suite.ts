@@ -24,10 +24,8 @@ export async function runKgo(): Promise<KgoOutcome> {
     };
     await using _broker = await startInlet({ directory, config: { listeners } });
     const bootstrap = `127.0.0.1:${openPort}`;
-    await kafkaTool("kafka.admin.ConfigCommand", [
-      ...["--bootstrap-server", bootstrap, "--alter", "--entity-type", "users", "--entity-name", "tester"],
-      ...["--add-config", "SCRAM-SHA-256=[password=secret]"],
-    ]);
+    const change = "--alter --entity-type users --entity-name tester --add-config SCRAM-SHA-256=[password=secret]";
+    await kafkaTool("kafka.admin.ConfigCommand", ["--bootstrap-server", bootstrap, ...change.split(" ")]);
     const env = {
       KGO_SEEDS: bootstrap,
       KGO_TEST_SCRAM_SEEDS: `127.0.0.1:${scramPort}`,
