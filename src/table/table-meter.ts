@@ -32,7 +32,7 @@ export class TableMeter {
     metrics.tableRows.add(counts.rows, { topic });
     metrics.tableFiles.add(counts.files, { topic });
     metrics.tableFileBytes.add(counts.fileBytes, { topic });
-    if (counts.crossingKeys > 0) metrics.tableCrossingKeys.add(counts.crossingKeys, { topic });
+    metrics.tableCrossingKeys.add(counts.crossingKeys, { topic });
     if (counts.deadLetters > 0) metrics.tableInvalid.add(counts.deadLetters, { topic, cause: "dead-letter" });
     if (counts.dropped > 0) metrics.tableInvalid.add(counts.dropped, { topic, cause: "skipped" });
   }
