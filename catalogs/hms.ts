@@ -26,7 +26,6 @@ import {
   tableText,
 } from "./pointer-catalog.ts";
 import {
-  bool,
   i32,
   i64,
   list,

@@ -61,7 +61,8 @@ export async function readTable(
   const state = tableStateOf(info);
   if (loaded === undefined || state === undefined) throw refusal(`table ${name.name} is not in its catalog yet`);
   // What is not yet committed would have to take rows of the snapshot away.
-  if (state.mapping.rowKey !== undefined) throw refusal("rows of the table replace each other: query it with an engine");
+  if (state.mapping.rowKey !== undefined)
+    throw refusal("rows of the table replace each other: query it with an engine");
   const { metadata } = loaded;
   const committed = await committedOffsets(metadata, deps.warehouse);
   const live = await liveFiles(metadata, deps);
