@@ -91,11 +91,11 @@ export function refused(error: ErrorName, message: string): Refused {
 
 function countedPartitions(options: TopicCreationOptions, wish: TopicWish): number | Refused {
   const { partitions, replicationFactor } = wish;
-  if (partitions === 0 || partitions < -1) {
-    return refused("INVALID_PARTITIONS", "Number of partitions was set to an invalid non-positive value.");
-  }
   if (replicationFactor === 0 || replicationFactor < -1) {
     return refused("INVALID_REPLICATION_FACTOR", "Replication factor was set to an invalid non-positive value.");
+  }
+  if (partitions === 0 || partitions < -1) {
+    return refused("INVALID_PARTITIONS", "Number of partitions was set to an invalid non-positive value.");
   }
   const registered = replicationFactorMax(options);
   if (replicationFactor > registered) {

@@ -89,6 +89,10 @@ describe("CreateTopics", () => {
       "INVALID_REPLICATION_FACTOR: Replication factor was set to an invalid non-positive value.",
     ],
     [
+      { numPartitions: 0, replicationFactor: -2 },
+      "INVALID_REPLICATION_FACTOR: Replication factor was set to an invalid non-positive value.",
+    ],
+    [
       { replicationFactor: 2 },
       "INVALID_REPLICATION_FACTOR: Unable to replicate the partition 2 time(s): The target replication factor of 2 cannot be reached because only 1 broker(s) are registered.",
     ],
