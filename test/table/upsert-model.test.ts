@@ -1,9 +1,10 @@
 /**
  * Proves: whatever is inserted, updated, deleted, inserted again or moved to another key, over topic partitions, rounds,
- * a change of the partition spec and processes that die at any step, the table as its specification says that readers see
+ * a change of the partition spec, rewrites of files and processes that die at any step, the table as its specification says that readers see
  * it equals the model, with exactly one row a key.
  */
 import { afterAll, describe, expect, test } from "vitest";
+import { OperationFailed } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/runtime.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
 import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
@@ -50,7 +51,7 @@ interface Row {
 /** Keys stay in their topic partition, as producers keep them. */
 class History {
   readonly lake: Lake;
-  readonly counts = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0 };
+  readonly counts = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0 };
   readonly #random: Random;
   readonly #kind: Kind;
   readonly #topic: ReturnType<Lake["topic"]>;
@@ -75,8 +76,9 @@ class History {
     for (let step = 0; step < steps; step += 1) {
       const choice = this.#random.unit();
       if (choice < 0.55) await this.#change();
-      else if (choice < 0.9) await this.#flush();
-      else if (choice < 0.96) await this.#restart();
+      else if (choice < 0.85) await this.#flush();
+      else if (choice < 0.92) await this.#rewrite();
+      else if (choice < 0.97) await this.#restart();
       else await this.#changeSpec();
     }
   }
@@ -127,6 +129,18 @@ class History {
     } catch (cause) {
       const isExpected = wasCrash(cause) || (cause as Error).name === "TableStuck";
       if (!isExpected) throw cause;
+      await this.#restart();
+    }
+    this.#isTroubled = false;
+  }
+
+  /** Small files become large ones, without the rows that deletes have taken. */
+  async #rewrite(): Promise<void> {
+    this.#isTroubled = this.#random.unit() < 0.3;
+    try {
+      this.counts.rewritten += (await this.#compactor.maintain("orders")).filesIn;
+    } catch (cause) {
+      if (!wasCrash(cause) && !(cause instanceof OperationFailed)) throw cause;
       await this.#restart();
     }
     this.#isTroubled = false;
@@ -214,7 +228,7 @@ function requireRules(metadata: TableMetadata): void {
 }
 
 describe.each<Kind>(["kafka-key", "columns", "debezium"])("%s", (kind) => {
-  const total = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0 };
+  const total = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0 };
   const groups = Math.ceil(histories / 3 / 10);
   test.each(Array.from({ length: groups }, (_, group) => group))(
     "ten histories from seed %i0",
