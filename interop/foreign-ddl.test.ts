@@ -124,7 +124,9 @@ test("columns, spec, order, tags and branches are followed", { timeout: 300_000 
 });
 
 test("a rollback pauses; accept goes on after it", { timeout: 300_000 }, async () => {
-  const [snapshots] = await sql("SELECT CAST(snapshot_id AS string) FROM lake.lake.orders.snapshots ORDER BY committed_at");
+  const [snapshots] = await sql(
+    "SELECT CAST(snapshot_id AS string) FROM lake.lake.orders.snapshots ORDER BY committed_at",
+  );
   const third = String(snapshots?.[2]?.[0]);
   await sql(`CALL lake.system.rollback_to_snapshot('lake.orders', ${third})`);
   await stops(/rolled back/, "accept");

@@ -5,11 +5,11 @@ import { Authorizer } from "./access/authorizer.ts";
 import { ClientQuotas, type QuotaMetrics } from "./access/client-quotas.ts";
 import type { Runtime } from "./base/runtime.ts";
 import type { Counter, Logger } from "./base/telemetry.ts";
-import { audited } from "./handlers/audited.ts";
-import { guarded } from "./handlers/guard.ts";
-import { guardRules } from "./handlers/guard-rules.ts";
-import { metered } from "./handlers/metered.ts";
-import { mutationLimited } from "./handlers/mutation-quota.ts";
+import { audited } from "./handlers/access/audited.ts";
+import { guarded } from "./handlers/guard/guard.ts";
+import { guardRules } from "./handlers/guard/guard-rules.ts";
+import { metered } from "./handlers/quotas/metered.ts";
+import { mutationLimited } from "./handlers/quotas/mutation-quota.ts";
 import type { MetadataClient } from "./metadata/client.ts";
 import type { Handlers } from "./protocol/dispatch.ts";
 

@@ -1,7 +1,7 @@
 /** How far a turn of a table got, and what kept it from its end. */
 import { OperationFailed } from "../base/errors.ts";
-import type { CommitReport } from "./committer.ts";
-import type { SchemaOutcome } from "./schema-committer.ts";
+import type { CommitReport } from "./commit/committer.ts";
+import type { SchemaOutcome } from "./commit/schema-committer.ts";
 
 export type Advance = { readonly kind: "done" } | Stuck;
 

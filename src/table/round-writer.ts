@@ -7,15 +7,15 @@ import type { Offset, Uuid } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
 import type { Log, Partition } from "../log/log.ts";
 import type { RoundManifest, TableRange } from "../metadata/events.ts";
-import { deadLetterSchema } from "./dead-letters.ts";
 import { addedFile, writeManifest } from "./iceberg/manifest.ts";
 import type { PartitionSpec, Schema } from "./iceberg/types.ts";
-import { addProofs, noRows, proofName, type RoundProof, type RowProof, renderRoundProof } from "./proof.ts";
 import { type NextRange, tableRange } from "./rounds.ts";
-import type { MappingSource } from "./schema-map.ts";
+import type { MappingSource } from "./schema/schema-map.ts";
 import type { TableSettings } from "./settings.ts";
 import type { Places, TableState } from "./table-state.ts";
-import type { Round, TranslatedFile, Translator } from "./translate.ts";
+import { addProofs, noRows, proofName, type RoundProof, type RowProof, renderRoundProof } from "./tools/proof.ts";
+import { deadLetterSchema } from "./translate/dead-letters.ts";
+import type { Round, TranslatedFile, Translator } from "./translate/translate.ts";
 import { uniqueUri, type Warehouse } from "./warehouse.ts";
 
 export interface RoundWriterDeps {

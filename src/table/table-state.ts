@@ -5,7 +5,7 @@ import type { TableName } from "./catalog.ts";
 import { isJsonObject, parseJsonObject, renderJson } from "./iceberg/json.ts";
 import type { SortOrder, TableMetadata } from "./iceberg/metadata.ts";
 import type { PartitionSpec } from "./iceberg/types.ts";
-import type { TableMapping } from "./schema-map.ts";
+import type { TableMapping } from "./schema/schema-map.ts";
 import type { TableSettings } from "./settings.ts";
 import { withoutSlash } from "./warehouse.ts";
 

@@ -2,10 +2,11 @@
  * A table's rows as its specification says that readers see them: data files without what equality deletes of greater
  * sequence numbers take away, in their partition or, under a spec without fields, in all of them.
  */
+
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import { type ManifestEntry, readManifest } from "../../src/table/iceberg/manifest.ts";
 import { readManifestList } from "../../src/table/iceberg/manifest-list.ts";
 import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
-import { currentSchema } from "../../src/table/table-creation.ts";
 import type { Warehouse } from "../../src/table/warehouse.ts";
 import { readByHyparquet } from "../table/parquet-readers.ts";
 

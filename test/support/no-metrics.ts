@@ -1,7 +1,7 @@
 /** Metrics that nobody looks at. */
 import type { Counter, Gauge, Histogram } from "../../src/base/telemetry.ts";
 import type { CoreMetrics } from "../../src/core.ts";
-import type { MaintenanceMetrics } from "../../src/table/maintenance.ts";
+import type { MaintenanceMetrics } from "../../src/table/maintenance/maintenance.ts";
 import type { CompactorMetrics } from "../../src/table/table-meter.ts";
 
 const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };

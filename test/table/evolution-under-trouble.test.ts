@@ -4,13 +4,13 @@
  */
 import { describe, expect, test } from "vitest";
 import type { Random } from "../../src/base/runtime.ts";
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
 import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import { visitFields } from "../../src/table/iceberg/schema-ids.ts";
 import type { NestedField } from "../../src/table/iceberg/types.ts";
 import type { Update } from "../../src/table/iceberg/updates.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
-import { currentSchema } from "../../src/table/table-creation.ts";
 import { Lake, sorted } from "../support/lake.ts";
 import { seededRandom } from "../support/seeded.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";

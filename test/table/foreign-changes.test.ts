@@ -3,12 +3,12 @@
  * follows, or it pauses with the reason and a way out that leads on.
  */
 import { describe, expect, test } from "vitest";
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
 import type { Snapshot, TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { NestedField } from "../../src/table/iceberg/types.ts";
 import type { Update } from "../../src/table/iceberg/updates.ts";
 import { markName } from "../../src/table/rounds.ts";
-import { currentSchema } from "../../src/table/table-creation.ts";
 import { Lake } from "../support/lake.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
 

@@ -6,11 +6,11 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { OperationFailed } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/runtime.ts";
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
 import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { PartitionSpec } from "../../src/table/iceberg/types.ts";
 import type { TableSettings, WriteMode } from "../../src/table/settings.ts";
-import { currentSchema } from "../../src/table/table-creation.ts";
 import { readRows } from "../support/iceberg-reader.ts";
 import { Lake } from "../support/lake.ts";
 import { seededRandom } from "../support/seeded.ts";

@@ -1,8 +1,8 @@
 /** Proves: a table in upsert mode holds exactly one row a key, the newest, whatever way keys, deletes and envelopes come. */
 import { describe, expect, test } from "vitest";
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { TableSettings, WriteMode } from "../../src/table/settings.ts";
-import { currentSchema } from "../../src/table/table-creation.ts";
 import { readRows, type TableRow } from "../support/iceberg-reader.ts";
 import { Lake } from "../support/lake.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";

@@ -5,7 +5,7 @@
  *   before: [null, Row]   after: [null, Row]   source: {..}   op: string   ts_ms: ..
  */
 import { CorruptData } from "../../base/errors.ts";
-import type { StructNode } from "../columns.ts";
+import type { StructNode } from "../parquet/columns.ts";
 import { compileAvro } from "./avro.ts";
 import { skipAvro } from "./avro-json.ts";
 import type { AvroType } from "./avro-schema.ts";

@@ -6,7 +6,7 @@
  * The schema tells apart what JSON does not: whole numbers are long columns. Its logical names (times, decimals) are not
  * read: their values stay the numbers and texts that they are.
  */
-import { isNothing, json, nestingMax, nothing, type SourceType } from "../schema-map-types.ts";
+import { isNothing, json, nestingMax, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import { BadRecord } from "./bad-record.ts";
 import { type Change, debeziumChange } from "./debezium.ts";
 

@@ -1,8 +1,8 @@
 /** One JSON text into one row: parsed, put into its columns, and what is left over into the extra column. */
 import { isAscii, isUtf8 } from "node:buffer";
-import type { ColumnNode } from "../columns.ts";
-import type { BytesLeaf } from "../leaf.ts";
-import { nothing, type SourceType } from "../schema-map-types.ts";
+import type { ColumnNode } from "../parquet/columns.ts";
+import { nothing, type SourceType } from "../schema/schema-map-types.ts";
+import type { BytesLeaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { compileJson } from "./json.ts";
