@@ -50,7 +50,7 @@ export class RequestSigner {
       ...(body === undefined ? {} : { body }),
     };
     try {
-      const signed = await signer.sign(request, { signingDate: new Date(this.#clock.now()) });
+      const signed = await signer.sign(request, { signingDate: this.#clock.now() / 1000 });
       const { host: _host, ...rest } = signed.headers; // The client says it itself.
       return rest;
     } catch (cause) {

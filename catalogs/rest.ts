@@ -17,6 +17,7 @@ import {
 } from "../src/table/iceberg/json.ts";
 import { toMetadata } from "../src/table/iceberg/metadata-json.ts";
 import type { Requirement, Update } from "../src/table/iceberg/updates.ts";
+import { hasSchema } from "../src/table/table-creation.ts";
 import { type Authorizer, authorizer, type RestAuth } from "./rest-auth.ts";
 import {
   type Fetch,
@@ -102,9 +103,9 @@ class RestCatalog implements Catalog {
   /** Staged first, so that the commit that makes the table carries our field ids: a plain create may give others. */
   async create(table: TableName, updates: readonly Update[]): ReturnType<Catalog["create"]> {
     await this.#makeNamespace(table.namespace);
-    const body = renderJson({ name: table.name, ...creationOf(updates), "stage-create": true });
-    const answer = await this.#send("POST", (config) => `${namespacePath(config, table.namespace)}/tables`, body);
+    const answer = await this.#askForTable(table, updates, true);
     if (answer.status === 409) return { kind: "exists" };
+    if (isUnstaged(answer)) return await this.#createUnstaged(table, updates);
     if (answer.status !== 200) throw new CatalogRefused(`creating ${tableText(table)}`, answer);
     const staged = parseJsonObject(answer.body, this.name);
     const { metadata, config } = loadedTable(staged, this.name);
@@ -123,6 +124,39 @@ class RestCatalog implements Catalog {
       case "unknown":
         return outcome;
     }
+  }
+
+  /** Servers that stage nothing (AWS's) number the fields as they like: where they differ, the schema is put right at once. */
+  async #createUnstaged(table: TableName, updates: readonly Update[]): ReturnType<Catalog["create"]> {
+    const answer = await this.#askForTable(table, updates, false).catch((cause: unknown) => {
+      if (cause instanceof OperationFailed && cause.happened === "maybe") return unknown(cause);
+      throw cause;
+    });
+    if ("kind" in answer) return answer;
+    if (answer.status === 409) return { kind: "exists" };
+    if (answer.status >= 500) return unknown(new CatalogRefused(`creating ${tableText(table)}`, answer));
+    if (answer.status !== 200) throw new CatalogRefused(`creating ${tableText(table)}`, answer);
+    const made = loadedTable(parseJsonObject(answer.body, this.name), this.name);
+    const schema = updates.find((update) => update.action === "add-schema")?.schema;
+    if (schema === undefined || hasSchema(made.metadata, schema)) return { kind: "created", table: made };
+    const actions: readonly Update["action"][] = ["add-schema", "set-current-schema", "add-spec", "set-default-spec"];
+    const isEmpty = { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null } as const;
+    const uuid = { type: "assert-table-uuid", uuid: made.metadata["table-uuid"] } as const;
+    const ours = updates.filter(({ action }) => actions.includes(action));
+    const outcome = await this.commit(table, [uuid, isEmpty], ours);
+    switch (outcome.kind) {
+      case "committed":
+        return { kind: "created", table: { ...outcome.table, config: made.config } };
+      case "conflict":
+        return { kind: "exists" };
+      case "unknown":
+        return outcome;
+    }
+  }
+
+  async #askForTable(table: TableName, updates: readonly Update[], isStaged: boolean): Promise<RestResponse> {
+    const body = renderJson({ name: table.name, ...creationOf(updates), "stage-create": isStaged });
+    return await this.#send("POST", (config) => `${namespacePath(config, table.namespace)}/tables`, body);
   }
 
   async commit(
@@ -230,6 +264,11 @@ function outcomeOf(answer: RestResponse, what: string, source: string): CommitOu
   if (answer.status >= 500)
     return unknown(new NoAnswer({ method: `${what}: HTTP ${answer.status}`, uri: "" }, answer.body));
   throw new CatalogRefused(what, answer);
+}
+
+/** In the words of AWS Glue, "Stage create is not supported"; others say it with 406. */
+function isUnstaged({ status, body }: RestResponse): boolean {
+  return (status === 400 || status === 406) && /stage.?create/i.test(detailOf(body));
 }
 
 function unknown(cause: unknown): UnknownOutcome {

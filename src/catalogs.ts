@@ -3,6 +3,7 @@ import { open as openGlueCatalog } from "../catalogs/glue.ts";
 import { open as openHmsCatalog } from "../catalogs/hms.ts";
 import { open as openJdbcCatalog } from "../catalogs/jdbc.ts";
 import { open as openRestCatalog, type RestCatalogSettings } from "../catalogs/rest.ts";
+import { open as openS3TablesCatalog } from "../catalogs/s3tables.ts";
 import type { Settings } from "../schemas/config.ts";
 import type { Runtime } from "./base/runtime.ts";
 import type { Logger } from "./base/telemetry.ts";
@@ -29,15 +30,16 @@ export function openCatalog(name: string, catalog: CatalogSettings, deps: Catalo
     requestMsMax: settings.tableCatalogRequestMsMax,
     responseBytesMax: settings.tableCatalogResponseBytesMax,
   };
+  const restDeps = { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) };
   const placing = (own: { readonly warehouse: string | null }) => {
     return { runtime, logger, limits, warehouse, warehouseRoot: own.warehouse ?? deps.warehouseRoot };
   };
   switch (catalog.type) {
     case "embedded":
-    case "rest": {
-      const restDeps = { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) };
+    case "rest":
       return openRestCatalog(restSettings(name, catalog, deps.embeddedUrl), restDeps);
-    }
+    case "s3tables":
+      return openS3TablesCatalog(catalog, restDeps);
     case "jdbc":
       return openJdbcCatalog(catalog, placing(catalog));
     case "glue":
