@@ -10,8 +10,8 @@ import { OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
 import type { Logger } from "../src/base/telemetry.ts";
 import type { Catalog, LoadedTable, TableName } from "../src/table/catalog.ts";
+import type { StoredTable } from "../src/table/commit/metadata-files.ts";
 import type { Update } from "../src/table/iceberg/updates.ts";
-import type { StoredTable } from "../src/table/metadata-files.ts";
 import { isHiveName } from "./hive-names.ts";
 import type { HmsAddress } from "./hms-address.ts";
 import { HmsClient, type HmsMethod, HmsRefused } from "./hms-client.ts";
@@ -26,7 +26,6 @@ import {
   tableText,
 } from "./pointer-catalog.ts";
 import {
-  bool,
   i32,
   i64,
   list,

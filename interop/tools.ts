@@ -162,6 +162,15 @@ export async function kafkaJars(): Promise<string> {
   return join(directory, "libs");
 }
 
+/** Kafka Streams, which brings its own clients. */
+export async function kafkaStreamsJars(): Promise<string> {
+  const directory = await jars("kafka-streams", [
+    { group: "org.apache.kafka", artifact: "kafka-streams", version: versions.kafka },
+    { group: "org.slf4j", artifact: "slf4j-simple", version: versions.slf4j },
+  ]);
+  return join(directory, "libs");
+}
+
 /** The connectors between files and topics, which Kafka Connect's runtime does not bring. */
 export async function connectFileJars(): Promise<string> {
   const directory = await jars("connect-file", [

@@ -5,17 +5,20 @@ import type { Runtime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
 import type { Config } from "./config.ts";
 import type { Core } from "./core.ts";
-import type { TableInfo } from "./metadata/image.ts";
+import { roundLimits } from "./limits.ts";
+import type { TableInfo, Topic } from "./metadata/image.ts";
 import type { TableToolSurface, ToolAnswer } from "./server/table-tool-routes.ts";
 import type { Catalog } from "./table/catalog.ts";
 import type { Compactor } from "./table/compactor.ts";
-import { LongRuns } from "./table/long-run.ts";
-import type { ProofStore } from "./table/proof-store.ts";
-import { Scratch } from "./table/scratch.ts";
 import type { TableSettings } from "./table/settings.ts";
-import { type VerifyDeps, type VerifyProgress, type VerifyReport, verifyTable } from "./table/verify.ts";
+import type { ProofStore } from "./table/tools/proof-store.ts";
+import { Scratch } from "./table/tools/scratch.ts";
+import { type VerifyDeps, type VerifyProgress, type VerifyReport, verifyTable } from "./table/tools/verify.ts";
+import { LongRuns } from "./table/translate/long-run.ts";
+import type { Translator } from "./table/translate/translate.ts";
 import type { Warehouse } from "./table/warehouse.ts";
 import { answerAt } from "./table-at.ts";
+import { SqlDesk } from "./table-sql.ts";
 
 export interface TableToolOptions {
   readonly config: Pick<Config, "tables">;
@@ -26,6 +29,7 @@ export interface TableToolOptions {
   readonly proofs: ProofStore;
   readonly warehouse: Warehouse;
   readonly runtime: Runtime;
+  readonly translator: Translator;
 }
 
 export interface TableTools extends TableToolSurface, AsyncDisposable {}
@@ -39,15 +43,35 @@ export function openTableTools(options: TableToolOptions): TableTools {
   // DuckDB reads the real disk; without one (the simulation) nothing here is called.
   const scratch = new Scratch({ disk: systemDisk, directory, random: runtime.random });
   const verifications = new LongRuns<VerifyProgress, VerifyReport>(runtime.clock);
+  const engine = { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads };
+  const { parquet, rowGroupBytesMax } = roundLimits(settings);
+  const sql = new SqlDesk({
+    log: options.core.log,
+    translator: options.translator,
+    warehouse: options.warehouse,
+    scratch,
+    clock: runtime.clock,
+    engine,
+    rowsMax: settings.tableSqlRowsMax,
+    limits: {
+      readBytesMax: settings.tableReadBytesMax,
+      tailBytesMax: settings.tableSqlTailBytesMax,
+      filesBytesMax: settings.tableSqlBytesMax,
+      parquet,
+      rowGroupBytesMax,
+    },
+    tables: () => madeTables(options),
+  });
   const verifyDeps = (catalog: Catalog): Omit<VerifyDeps, "progress"> => ({
     catalog,
     warehouse: options.warehouse,
     proofs: options.proofs,
     scratch,
     clock: runtime.clock,
-    limits: { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads },
+    limits: engine,
   });
   return {
+    sql: (query, signal) => sql.answer(query, signal),
     snapshotAt: async (topic, request) => {
       const table = knownTable(options, topic);
       if ("kind" in table) return table;
@@ -86,6 +110,15 @@ function knownTable(options: TableToolOptions, topic: string): KnownTable | Tool
   const info = [...options.compactor.tables()].find((each) => each.topic === topic)?.table;
   if (info === undefined) return { kind: "refused", reason: `the table of topic ${topic} has not been made yet` };
   return { settings, info, catalog };
+}
+
+function madeTables(options: TableToolOptions): readonly (KnownTable & { readonly topic: Topic })[] {
+  return options.config.tables.flatMap(({ topic: name }) => {
+    const table = knownTable(options, name);
+    if ("kind" in table) return [];
+    const topic = options.core.metadata.image.topic(table.info.topicId);
+    return topic === undefined ? [] : [{ ...table, topic }];
+  });
 }
 
 function ok(detail: unknown): ToolAnswer {

@@ -11,18 +11,19 @@ import type { ObjectStore } from "./object-store/object-store.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
+import { TableStuck } from "./table/advance.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
-import { currentFiles } from "./table/current-files.ts";
-import type { MaintenanceMetrics } from "./table/maintenance.ts";
-import { ProofStore } from "./table/proof-store.ts";
-import { ThreadRewriter } from "./table/rewrite-thread.ts";
-import type { Rewriter } from "./table/rewriter.ts";
-import type { SchemaText } from "./table/schema-map.ts";
+import type { MaintenanceMetrics } from "./table/maintenance/maintenance.ts";
+import { ThreadRewriter } from "./table/maintenance/rewrite-thread.ts";
+import type { Rewriter } from "./table/maintenance/rewriter.ts";
+import type { SchemaText } from "./table/schema/schema-map.ts";
 import type { TableSettings } from "./table/settings.ts";
+import type { CompactorMetrics } from "./table/table-meter.ts";
 import { tableName } from "./table/table-state.ts";
-import { type CompactorMetrics, TableStuck } from "./table/table-worker.ts";
-import type { Translator } from "./table/translate.ts";
-import { PoolTranslator } from "./table/translate-pool.ts";
+import { currentFiles } from "./table/tools/current-files.ts";
+import { ProofStore } from "./table/tools/proof-store.ts";
+import type { Translator } from "./table/translate/translate.ts";
+import { PoolTranslator } from "./table/translate/translate-pool.ts";
 import type { Warehouse } from "./table/warehouse.ts";
 import { openTableTools, type TableTools } from "./table-tools.ts";
 
@@ -93,7 +94,7 @@ export function openTables(options: TablesOptions): Tables {
     version: options.version,
   });
   const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
-  const tools = openTableTools({ ...options, catalogs, compactor, proofs });
+  const tools = openTableTools({ ...options, catalogs, compactor, proofs, translator });
   return {
     tools,
     flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),

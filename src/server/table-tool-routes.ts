@@ -11,6 +11,8 @@ export interface TableToolSurface {
     topic: string,
     request: { readonly offset: string | null; readonly timestamp: string | null },
   ): Promise<ToolAnswer>;
+  /** Rows of a query over tables and what is not committed to them yet. */
+  sql(query: string, signal: AbortSignal): Promise<ToolAnswer>;
 }
 
 export type ToolAnswer =
@@ -41,7 +43,23 @@ export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[]
         return answered(await surface.snapshotAt(params["topic"] as string, request));
       },
     },
+    {
+      method: "POST",
+      path: "/v1/sql",
+      handle: async ({ body, signal }) => answered(await surface.sql(queryOf(body), signal)),
+    },
   ];
+}
+
+/** {"query": "…"}; "" for anything else. */
+function queryOf(body: Uint8Array): string {
+  try {
+    const { query } = JSON.parse(Buffer.from(body).toString("utf8")) as { readonly query?: unknown };
+    return typeof query === "string" ? query : "";
+  } catch (cause) {
+    if (cause instanceof SyntaxError || cause instanceof TypeError) return "";
+    throw cause;
+  }
 }
 
 function answered(answer: ToolAnswer, status = 200): HttpResponse {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type HmsCatalogSettings, open } from "../../catalogs/hms.ts";
 import { HmsClient } from "../../catalogs/hms-client.ts";
 import { structAt, type ThriftValue, text, textAt, textMap, textMapAt } from "../../catalogs/thrift-binary.ts";
-import { creationUpdates } from "../../src/table/table-creation.ts";
+import { creationUpdates } from "../../src/table/commit/table-creation.ts";
 import { startCommitProxy } from "../support/commit-proxy.ts";
 import { type FakeHmsOptions, startFakeHms } from "../support/fake-hms.ts";
 import { type CatalogWorld, catalogContract } from "../table/catalog-contract.ts";

@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { OperationFailed } from "../../src/base/errors.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import type { Catalog, LoadedTable, TableName } from "../../src/table/catalog.ts";
+import { creationUpdates } from "../../src/table/commit/table-creation.ts";
 import type { Requirement, Update } from "../../src/table/iceberg/updates.ts";
-import { creationUpdates } from "../../src/table/table-creation.ts";
 import { emptyTable, snapshot } from "./iceberg/tables.ts";
 
 export interface CatalogWorld extends AsyncDisposable {
