@@ -7,6 +7,7 @@ import { uuidFromBytes } from "../src/base/ids.ts";
 import type { Runtime } from "../src/base/runtime.ts";
 import type { Logger } from "../src/base/telemetry.ts";
 import type { Catalog, CommitOutcome, LoadedTable, TableName, UnknownOutcome } from "../src/table/catalog.ts";
+import { hasSchema } from "../src/table/commit/table-creation.ts";
 import {
   isJsonObject,
   type Json,
@@ -17,7 +18,6 @@ import {
 } from "../src/table/iceberg/json.ts";
 import { toMetadata } from "../src/table/iceberg/metadata-json.ts";
 import type { Requirement, Update } from "../src/table/iceberg/updates.ts";
-import { hasSchema } from "../src/table/table-creation.ts";
 import { type Authorizer, authorizer, type RestAuth } from "./rest-auth.ts";
 import {
   type Fetch,

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { open, type RestCatalogSettings } from "../../catalogs/rest.ts";
 import { open as openS3Tables } from "../../catalogs/s3tables.ts";
 import { OperationFailed } from "../../src/base/errors.ts";
-import { creationUpdates } from "../../src/table/table-creation.ts";
+import { creationUpdates } from "../../src/table/commit/table-creation.ts";
 import { startRestCatalog } from "../support/rest-catalog.ts";
 import { seededRuntime, silent } from "../support/seeded.ts";
 import { emptyTable } from "../table/iceberg/tables.ts";
