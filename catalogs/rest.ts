@@ -38,6 +38,7 @@ export interface RestCatalogSettings {
   readonly accessDelegation: string | null;
   /** The client's own configuration (prefix, header.<name>, …): beats the server's defaults, yields to its overrides. */
   readonly properties: ReadonlyMap<string, string>;
+  readonly isSelfMaintained?: boolean;
 }
 
 export interface RestCatalogDeps {
@@ -73,6 +74,7 @@ interface Config {
 
 class RestCatalog implements Catalog {
   readonly name: string;
+  readonly isSelfMaintained: boolean;
   readonly #settings: RestCatalogSettings;
   readonly #runtime: Runtime;
   readonly #logger: Logger;
@@ -82,6 +84,7 @@ class RestCatalog implements Catalog {
 
   constructor(settings: RestCatalogSettings, deps: RestCatalogDeps) {
     this.name = settings.name;
+    this.isSelfMaintained = settings.isSelfMaintained ?? false;
     this.#settings = settings;
     this.#runtime = deps.runtime;
     this.#logger = deps.logger.child({ catalog: settings.name });

@@ -27,6 +27,7 @@ export function open(settings: S3TablesCatalogSettings, deps: RestCatalogDeps): 
       auth: { kind: "sigv4", service: "s3tables", region, credentials },
       accessDelegation: null,
       properties: new Map(),
+      isSelfMaintained: true,
     },
     deps,
   );

@@ -1,7 +1,7 @@
 /** Settings from flags, INLET_* variables, a YAML file and defaults, in that order of strength. The only reader of the environment. */
 import { existsSync, readFileSync } from "node:fs";
 import type { Settings } from "../schemas/config.ts";
-import { type CatalogSettings, catalogSettings, maintained } from "./config/catalogs.ts";
+import { type CatalogSettings, catalogSettings } from "./config/catalogs.ts";
 import { fileShape, flagOf, settingRows, shapeOf, variableOf } from "./config/file-shape.ts";
 import { lakeShape, tableSettings, topicsShape } from "./config/lake.ts";
 import { checkLake } from "./config/lake-checks.ts";
@@ -78,9 +78,9 @@ export function readConfig(sources: ConfigSources): Config {
 
   readShape(fileShape, tree, "", problems);
   const catalogs = readCatalogs(tree);
-  const tables = [...readShape(topicsShape, childOrEmpty(tree, "topics"), "topics", [])]
-    .map(([topic, value]) => tableSettings(topic, value, [...catalogs.keys()]))
-    .map((table) => maintained(table, catalogs.get(table.catalog)));
+  const tables = [...readShape(topicsShape, childOrEmpty(tree, "topics"), "topics", [])].map(([topic, value]) =>
+    tableSettings(topic, value, [...catalogs.keys()]),
+  );
   problems.push(...checkLake(catalogs, tables, tree));
   const settings = readSettings(tree);
   const listeners = readListeners(tree, settings);

@@ -7,7 +7,6 @@ import type { JdbcCatalogSettings } from "../../catalogs/jdbc.ts";
 import type { RestCatalogSettings } from "../../catalogs/rest.ts";
 import type { RestAuth } from "../../catalogs/rest-auth.ts";
 import type { S3TablesCatalogSettings } from "../../catalogs/s3tables.ts";
-import type { TableSettings } from "../table/settings.ts";
 import { object, oneOf, optionalText, record, text, type ValueOf, variant } from "./shape.ts";
 
 /** Catalogs that keep no files of their own leave the place of new tables to us. */
@@ -100,13 +99,6 @@ export type CatalogSettings =
   | ({ readonly type: "glue" } & GlueCatalogSettings & Placing)
   | ({ readonly type: "hms" } & HmsCatalogSettings & Placing)
   | ({ readonly type: "s3tables" } & S3TablesCatalogSettings);
-
-/** Where the catalog keeps up the tables itself, what a topic says of it is not done. */
-export function maintained(table: TableSettings, catalog: CatalogSettings | undefined): TableSettings {
-  if (catalog?.type !== "s3tables") return table;
-  const forever = { keepMs: Number.MAX_SAFE_INTEGER, keepMin: Number.MAX_SAFE_INTEGER };
-  return { ...table, expire: forever, maintain: { ...table.maintain, rewrites: false } };
-}
 
 export function catalogSettings(name: string, value: ValueOf<typeof catalogShape>): CatalogSettings {
   switch (value.type) {

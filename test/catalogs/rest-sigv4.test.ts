@@ -46,7 +46,7 @@ function expectedAuthorization(method: string, url: URL, headers: Headers, body:
 test("S3 Tables: the region's endpoint, the ARN as warehouse, its prefix as it came, every request signed", async () => {
   const seen: string[] = [];
   const fetch: Fetch = async (input, init) => {
-    const url = new URL(input as string);
+    const url = new URL(input as string | URL);
     seen.push(`${init?.method} ${url.href}`);
     const headers = new Headers(init?.headers);
     const body = (init?.body as string | undefined) ?? "";
@@ -58,6 +58,7 @@ test("S3 Tables: the region's endpoint, the ARN as warehouse, its prefix as it c
     return url.pathname.endsWith("/config") ? Response.json(config) : new Response("{}", { status: 409 });
   };
   await using catalog = openS3Tables({ name: "main", arn, endpoint: null, credentials }, deps(fetch));
+  expect(catalog.isSelfMaintained).toBe(true);
   expect((await catalog.commit(table, [], [])).kind).toBe("conflict");
   const bucket = encodeURIComponent(arn);
   expect(seen).toEqual([
@@ -93,7 +94,7 @@ test("keys that cannot be had are an error, and nothing happened", async () => {
 test("a server that stages nothing and numbers fields by itself ends with our field ids all the same", async () => {
   await using server = await startRestCatalog();
   const fetchUnstaged: Fetch = async (input, init) => {
-    const isCreate = init?.method === "POST" && /\/tables$/.test(input as string);
+    const isCreate = init?.method === "POST" && (input as string).endsWith("/tables");
     if (!isCreate) return await fetch(input, init);
     const body = JSON.parse(init.body as string) as { "stage-create": boolean; schema: { fields: { id: number }[] } };
     const refusal = { error: { message: "Malformed request: Stage create is not supported", code: 400 } };
