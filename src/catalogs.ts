@@ -2,7 +2,7 @@
 import { open as openGlueCatalog } from "../catalogs/glue.ts";
 import { open as openHmsCatalog } from "../catalogs/hms.ts";
 import { open as openJdbcCatalog } from "../catalogs/jdbc.ts";
-import { open as openRestCatalog, type RestCatalogSettings } from "../catalogs/rest.ts";
+import { open as openRestCatalog, type RestCatalogDeps, type RestCatalogSettings } from "../catalogs/rest.ts";
 import { open as openS3TablesCatalog } from "../catalogs/s3tables.ts";
 import type { Settings } from "../schemas/config.ts";
 import type { Runtime } from "./base/runtime.ts";
@@ -22,6 +22,8 @@ export interface CatalogDeps {
   readonly embeddedUrl: string;
   /** The simulation answers these without sockets. */
   readonly fetch?: NonNullable<Parameters<typeof openRestCatalog>[1]["fetch"]>;
+  /** Opens a bucket that a catalog lends access to. */
+  readonly openBucket?: NonNullable<RestCatalogDeps["files"]>["open"];
 }
 
 export function openCatalog(name: string, catalog: CatalogSettings, deps: CatalogDeps): Catalog {
@@ -30,7 +32,9 @@ export function openCatalog(name: string, catalog: CatalogSettings, deps: Catalo
     requestMsMax: settings.tableCatalogRequestMsMax,
     responseBytesMax: settings.tableCatalogResponseBytesMax,
   };
-  const restDeps = { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) };
+  const { openBucket: open } = deps;
+  const files = open === undefined ? {} : { files: { warehouse, open } };
+  const restDeps = { runtime, logger, limits, ...files, ...(fetch === undefined ? {} : { fetch }) };
   const placing = (own: { readonly warehouse: string | null }) => {
     return { runtime, logger, limits, warehouse, warehouseRoot: own.warehouse ?? deps.warehouseRoot };
   };

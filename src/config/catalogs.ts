@@ -22,33 +22,33 @@ const awsCredentials = object("Who we are to AWS. Nothing said: environment, pro
 });
 
 export const catalogShape = variant("An Iceberg catalog.", {
-  rest: object(
-    "A catalog that speaks the Iceberg REST protocol.",
-    {
-      uri: text({ doc: "Base URL of the catalog, without /v1." }),
-      warehouse: optionalText({ doc: "Warehouse to ask the catalog for; null lets it choose." }),
-      auth: object("Who we are to the catalog. Nothing said: no authentication.", {
-        token: optionalText({ isSecret: true, doc: "A bearer token." }),
-        oauth2: object("OAuth 2 client credentials.", {
-          token_uri: text({ default: "", doc: "Token endpoint of the authorization server." }),
-          client_id: text({ default: "", doc: "Id of the client." }),
-          client_secret: text({ default: "", isSecret: true, doc: "Secret of the client." }),
-          scope: text({ default: "catalog", doc: "Scope to ask for." }),
-        }),
-        sigv4: object("AWS's Signature Version 4 on each request.", {
-          service: text({ default: "", doc: "Name that is signed for: glue, s3tables, execute-api." }),
-          region: text({ default: "", doc: "Region that is signed for." }),
-          credentials: awsCredentials,
-        }),
+  rest: object("A catalog that speaks the Iceberg REST protocol.", {
+    uri: text({ doc: "Base URL of the catalog, without /v1." }),
+    warehouse: optionalText({ doc: "Warehouse to ask the catalog for; null lets it choose." }),
+    auth: object("Who we are to the catalog. Nothing said: no authentication.", {
+      token: optionalText({ isSecret: true, doc: "A bearer token." }),
+      oauth2: object("OAuth 2 client credentials.", {
+        token_uri: text({ default: "", doc: "Token endpoint of the authorization server." }),
+        client_id: text({ default: "", doc: "Id of the client." }),
+        client_secret: text({ default: "", isSecret: true, doc: "Secret of the client." }),
+        scope: text({ default: "catalog", doc: "Scope to ask for." }),
       }),
-      properties: record(
-        "Properties of the client: prefix, header.<name> and the like.",
-        "property",
-        text({ default: "", doc: "Value of the property." }),
-      ),
-    },
-    ["access_delegation"],
-  ),
+      sigv4: object("AWS's Signature Version 4 on each request.", {
+        service: text({ default: "", doc: "Name that is signed for: glue, s3tables, execute-api." }),
+        region: text({ default: "", doc: "Region that is signed for." }),
+        credentials: awsCredentials,
+      }),
+    }),
+    properties: record(
+      "Properties of the client: prefix, header.<name> and the like.",
+      "property",
+      text({ default: "", doc: "Value of the property." }),
+    ),
+    access_delegation: oneOf(["none", "vended-credentials", "remote-signing"], {
+      default: "none",
+      doc: "How the catalog is asked to let us reach the files in S3; none, or what it does not lend: with our own credentials.",
+    }),
+  }),
   jdbc: object("Iceberg's JDBC catalog: tables in PostgreSQL or SQLite, as Java and PyIceberg (type sql) keep them.", {
     uri: text({
       isSecret: true,
@@ -109,7 +109,7 @@ export function catalogSettings(name: string, value: ValueOf<typeof catalogShape
         uri: value.uri.replace(/\/+$/, "").replace(/\/v1$/, ""),
         warehouse: value.warehouse,
         auth: authOf(value.auth),
-        accessDelegation: null,
+        accessDelegation: value.access_delegation === "none" ? null : value.access_delegation,
         properties: value.properties,
       };
     case "jdbc":

@@ -46,7 +46,7 @@ function expectedAuthorization(method: string, url: URL, headers: Headers, body:
 test("S3 Tables: the region's endpoint, the ARN as warehouse, its prefix as it came, every request signed", async () => {
   const seen: string[] = [];
   const fetch: Fetch = async (input, init) => {
-    const url = new URL(input as string | URL);
+    const url = new URL(input);
     seen.push(`${init?.method} ${url.href}`);
     const headers = new Headers(init?.headers);
     const body = (init?.body as string | undefined) ?? "";
