@@ -157,6 +157,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       version,
       catalogUrl: catalog.url,
       warehouseRoot: warehouse.root,
+      openBucket: warehouse.openBucket,
     }),
   );
 

@@ -45,6 +45,7 @@ export interface TablesOptions {
   readonly warehouseRoot: string;
   /** The simulation answers these without sockets, and translates in its own thread. */
   readonly fetch?: NonNullable<CatalogDeps["fetch"]>;
+  readonly openBucket?: NonNullable<CatalogDeps["openBucket"]>;
   readonly translator?: Translator;
   readonly rewriter?: Rewriter;
 }

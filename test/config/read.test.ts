@@ -99,7 +99,7 @@ topics:
       "inlet.yaml:3:9: kafka.host must be text, not 7; put it in quotes",
       "inlet.yaml:4:15: http.port must be at most 65535, not 99999",
       "inlet.yaml:7:30: lake.catalogs.main.uri must be an http or https URL; write http://host:8181",
-      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, glue, hms, embedded, not "hadoop"',
+      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, glue, hms, s3tables, embedded, not "hadoop"',
       'inlet.yaml:11:23: there is no catalog "mian"; did you mean "main"?',
       'inlet.yaml:12:5: "quality" in topics.orders belongs to a feature that this version does not have; remove it',
       'inlet.yaml:13:30: topics.orders.layout.partition_by[0] must be a column, year(c), month(c), day(c), hour(c), bucket(16, c) or truncate(4, c), not "dya(ts)"',
@@ -250,7 +250,7 @@ describe("tables", () => {
   test("everything that can be said about a topic arrives", () => {
     const text = `lake:
   catalogs:
-    main: { type: rest, uri: http://127.0.0.1:8181/, warehouse: w, auth: { oauth2: { token_uri: http://t, client_id: i, client_secret: s, scope: x } }, access_delegation: vended-credentials, properties: { prefix: p } }
+    main: { type: rest, uri: http://127.0.0.1:8181/, warehouse: w, auth: { oauth2: { token_uri: http://t, client_id: i, client_secret: s, scope: x } }, properties: { prefix: p } }
 topics:
   orders:
     table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c }
@@ -270,7 +270,7 @@ topics:
       uri: "http://127.0.0.1:8181",
       warehouse: "w",
       auth: { kind: "oauth2", tokenUri: "http://t", clientId: "i", clientSecret: "s", scope: "x" },
-      accessDelegation: "vended-credentials",
+      accessDelegation: null,
       properties: new Map([["prefix", "p"]]),
     });
     expect(tables).toEqual([

@@ -259,7 +259,8 @@ export class TableAppender {
     const commit = { snapshotId, sequenceNumber: base["last-sequence-number"] + 1 };
     const inherited = await merger.merge(base, parts.inherited, added, commit);
     const nowMs = runtime.clock.now();
-    const plan = planAppend({ base, inherited, steps: parts.steps, engineVersion, nowMs, expire: request.expire });
+    const expire = this.#deps.catalog.isSelfMaintained === true ? null : request.expire;
+    const plan = planAppend({ base, inherited, steps: parts.steps, engineVersion, nowMs, expire });
     for (const { parentId: parentSnapshotId, manifestList, ...snapshot } of plan.snapshots)
       await warehouse.create(manifestList, writeManifestList({ ...snapshot, parentSnapshotId }));
     return plan;
