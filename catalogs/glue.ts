@@ -8,9 +8,10 @@ import type * as GlueSdk from "@aws-sdk/client-glue";
 import type { Column, GlueClient, Table, TableInput } from "@aws-sdk/client-glue";
 import { OperationFailed } from "../src/base/errors.ts";
 import type { Catalog, TableName } from "../src/table/catalog.ts";
-import type { StoredTable } from "../src/table/metadata-files.ts";
+import type { StoredTable } from "../src/table/commit/metadata-files.ts";
 import { type AwsCredentials, keysProvider } from "./aws.ts";
 import { type HiveColumn, hiveColumns } from "./hive-columns.ts";
+import { isGlueName } from "./hive-names.ts";
 import {
   type Moved,
   type Pointer,
@@ -173,11 +174,6 @@ class GluePointers implements PointerStore<GluePointer> {
     });
     return { sdk, client };
   }
-}
-
-/** Glue keeps names in lower case, and Athena takes these characters. */
-export function isGlueName(name: string): boolean {
-  return /^[a-z0-9_]{1,252}$/.test(name);
 }
 
 const lostRaces: ReadonlySet<string> = new Set([

@@ -6,6 +6,7 @@ import { connect, type Socket } from "node:net";
 import { SingleFlight } from "../src/base/async.ts";
 import { Closed, CorruptData, OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
+import type { HmsAddress } from "./hms-address.ts";
 import {
   call,
   decodeMessage,
@@ -19,11 +20,6 @@ import {
   text,
   textAt,
 } from "./thrift-binary.ts";
-
-export interface HmsAddress {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface HmsClientOptions {
   /** Asked in turn until one answers. */
@@ -51,7 +47,7 @@ const exceptions = {
   set_ugi: { 1: "MetaException" },
   get_database: { 1: "NoSuchObjectException", 2: "MetaException" },
   create_database: { 1: "AlreadyExistsException", 2: "InvalidObjectException", 3: "MetaException" },
-  get_table: { 1: "MetaException", 2: "NoSuchObjectException" },
+  get_table_req: { 1: "MetaException", 2: "NoSuchObjectException" },
   create_table: {
     1: "AlreadyExistsException",
     2: "InvalidObjectException",

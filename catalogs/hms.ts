@@ -8,10 +8,13 @@ import { hostname } from "node:os";
 import { sleep } from "../src/base/async.ts";
 import { OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
+import type { Logger } from "../src/base/telemetry.ts";
 import type { Catalog, LoadedTable, TableName } from "../src/table/catalog.ts";
+import type { StoredTable } from "../src/table/commit/metadata-files.ts";
 import type { Update } from "../src/table/iceberg/updates.ts";
-import type { StoredTable } from "../src/table/metadata-files.ts";
-import { type HmsAddress, HmsClient, type HmsMethod, HmsRefused } from "./hms-client.ts";
+import { isHiveName } from "./hive-names.ts";
+import type { HmsAddress } from "./hms-address.ts";
+import { HmsClient, type HmsMethod, HmsRefused } from "./hms-client.ts";
 import { changedTable, locationKey, newTable, parametersOf } from "./hms-table.ts";
 import {
   type Moved,
@@ -22,7 +25,17 @@ import {
   refusal,
   tableText,
 } from "./pointer-catalog.ts";
-import { bool, i32, i64, list, struct, type ThriftStruct, type ThriftValue, text, textMap } from "./thrift-binary.ts";
+import {
+  i32,
+  i64,
+  list,
+  struct,
+  structAt,
+  type ThriftStruct,
+  type ThriftValue,
+  text,
+  textMap,
+} from "./thrift-binary.ts";
 
 export interface HmsCatalogSettings {
   readonly name: string;
@@ -43,7 +56,7 @@ const lockProperty = "engine.hive.lock-enabled";
 export function open(settings: HmsCatalogSettings, deps: HmsCatalogDeps): Catalog {
   const { clock } = deps.runtime;
   const client = new HmsClient({ ...settings, clock, limits: deps.limits });
-  const pointers = new HmsPointers(settings, client, clock, deps.limits.requestMsMax);
+  const pointers = new HmsPointers(settings, client, { ...deps, lockWaitMsMax: deps.limits.requestMsMax, clock });
   return new HmsCatalog(settings, new PointerCatalog(settings.name, pointers, deps));
 }
 
@@ -77,6 +90,12 @@ class HmsCatalog implements Catalog {
   }
 }
 
+interface PointersDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly lockWaitMsMax: number;
+}
+
 interface HmsPointer extends Pointer {
   readonly table: ThriftStruct;
 }
@@ -84,25 +103,26 @@ interface HmsPointer extends Pointer {
 class HmsPointers implements PointerStore<HmsPointer> {
   readonly #settings: HmsCatalogSettings;
   readonly #client: HmsClient;
-  readonly #clock: Clock;
-  readonly #lockWaitMsMax: number;
+  readonly #deps: PointersDeps;
 
-  constructor(settings: HmsCatalogSettings, client: HmsClient, clock: Clock, lockWaitMsMax: number) {
+  constructor(settings: HmsCatalogSettings, client: HmsClient, deps: PointersDeps) {
     this.#settings = settings;
     this.#client = client;
-    this.#clock = clock;
-    this.#lockWaitMsMax = lockWaitMsMax;
+    this.#deps = deps;
   }
 
   async find(name: TableName): Promise<HmsPointer | undefined> {
-    const table = await this.#ask("get_table", this.#names(name), ["NoSuchObjectException"]);
-    if (table?.kind !== "struct") return undefined;
-    const parameters = parametersOf(table.fields);
+    const [database, table] = this.#names(name);
+    // Its elder, get_table, is gone since Hive 4.
+    const answer = await this.#ask("get_table_req", [struct({ 1: database, 2: table })], ["NoSuchObjectException"]);
+    const found = answer?.kind === "struct" ? structAt(answer.fields, 1) : undefined;
+    if (found === undefined) return undefined;
+    const parameters = parametersOf(found);
     const location = parameters.get(locationKey);
     if (parameters.get("table_type")?.toUpperCase() !== "ICEBERG" || location === undefined) {
       throw refusal(this.#settings.name, `${tableText(name)} is no Iceberg table`);
     }
-    return { location, table: table.fields };
+    return { location, table: found };
   }
 
   async makeNamespace(namespace: readonly string[]): Promise<void> {
@@ -115,7 +135,7 @@ class HmsPointers implements PointerStore<HmsPointer> {
 
   async insert(name: TableName, next: StoredTable): Promise<Moved> {
     this.#names(name);
-    const table = newTable(name, next, this.#settings.user ?? "inlet", this.#clock.now());
+    const table = newTable(name, next, this.#settings.user ?? "inlet", this.#deps.clock.now());
     try {
       await this.#client.call("create_table", [table]);
       return { kind: "moved" };
@@ -170,17 +190,17 @@ class HmsPointers implements PointerStore<HmsPointer> {
   /** An exclusive lock of the table, or why there is none. */
   async #lock(name: TableName): Promise<bigint | Moved> {
     const [database, table] = this.#names(name);
-    const component = struct({ 1: i32(exclusive), 2: i32(ofTable), 3: database, 4: table, 7: bool(true) });
+    const component = struct({ 1: i32(exclusive), 2: i32(ofTable), 3: database, 4: table, 6: i32(noTransaction) });
     const request = struct({
       1: list("struct", [component]),
       3: text(this.#settings.user ?? "inlet"),
       4: text(hostname()),
       5: text("inlet"),
     });
-    const end = this.#clock.monotonic() + this.#lockWaitMsMax;
+    const end = this.#deps.clock.monotonic() + this.#deps.lockWaitMsMax;
     let answer = lockOf(await this.#ask("lock", [request], []), this.#settings.name);
-    while (answer.state === waiting && this.#clock.monotonic() < end) {
-      await sleep(this.#clock, lockPollMs);
+    while (answer.state === waiting && this.#deps.clock.monotonic() < end) {
+      await sleep(this.#deps.clock, lockPollMs);
       answer = lockOf(await this.#ask("check_lock", [struct({ 1: i64(answer.id) })], []), this.#settings.name);
     }
     if (answer.state === acquired) return answer.id;
@@ -194,6 +214,8 @@ class HmsPointers implements PointerStore<HmsPointer> {
       await this.#client.call("unlock", [struct({ 1: i64(id) })]);
     } catch (cause) {
       if (!(cause instanceof OperationFailed)) throw cause;
+      const { name: catalog } = this.#settings;
+      this.#deps.logger.warn("a lock could not be given back", { catalog, lock: String(id), error: cause });
     }
   }
 
@@ -222,14 +244,10 @@ class HmsPointers implements PointerStore<HmsPointer> {
   }
 }
 
-/** Names as the metastore keeps them whatever the letter case they came in. */
-export function isHiveName(name: string): boolean {
-  return /^[a-z0-9_]{1,128}$/.test(name);
-}
-
-/** LockType, LockLevel and LockState. */
+/** LockType, LockLevel, DataOperationType and LockState. */
 const exclusive = 3;
 const ofTable = 2;
+const noTransaction = 6;
 const acquired = 1;
 const waiting = 2;
 /** Between questions whether it is our turn; others hold the lock for the time of one commit. */

@@ -4,7 +4,7 @@
  * Python 3 with venv, a JDK 17 with Maven and, for Trino, a JDK 24 or newer; for other clients' own tests Go, make and a C++ compiler.
  */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { checkout } from "../test/support/processes.ts";
@@ -23,6 +23,8 @@ export const versions = {
   pyspark: "4.0.2",
   pyiceberg: "0.12.0",
   duckdb: "1.5.5",
+  jetty: "12.1.8",
+  moto: "5.2.5",
   trino: "476",
   trinoClient: "0.340.0",
   seaweedfs: "4.48",
@@ -160,6 +162,15 @@ export async function kafkaJars(): Promise<string> {
   return join(directory, "libs");
 }
 
+/** Kafka Streams, which brings its own clients. */
+export async function kafkaStreamsJars(): Promise<string> {
+  const directory = await jars("kafka-streams", [
+    { group: "org.apache.kafka", artifact: "kafka-streams", version: versions.kafka },
+    { group: "org.slf4j", artifact: "slf4j-simple", version: versions.slf4j },
+  ]);
+  return join(directory, "libs");
+}
+
 /** The connectors between files and topics, which Kafka Connect's runtime does not bring. */
 export async function connectFileJars(): Promise<string> {
   const directory = await jars("connect-file", [
@@ -242,6 +253,52 @@ export async function restCompatibilityKit(): Promise<string> {
   return join(directory, "libs");
 }
 
+/** Iceberg's own REST server, made for tests, over its JDBC catalog on SQLite; its POM names no dependencies either. */
+export async function icebergRestServer(): Promise<string> {
+  const iceberg = (artifact: string, classifier?: string): Artifact => ({
+    group: "org.apache.iceberg",
+    artifact,
+    version: versions.iceberg,
+    ...(classifier === undefined ? {} : { classifier }),
+  });
+  const directory = await jars("iceberg-rest-server", [
+    iceberg("iceberg-open-api", "test-fixtures"),
+    iceberg("iceberg-core"),
+    iceberg("iceberg-core", "tests"),
+    { group: "org.eclipse.jetty.ee10", artifact: "jetty-ee10-servlet", version: versions.jetty },
+    { group: "org.eclipse.jetty.compression", artifact: "jetty-compression-server", version: versions.jetty },
+    { group: "org.eclipse.jetty.compression", artifact: "jetty-compression-gzip", version: versions.jetty },
+    { group: "org.xerial", artifact: "sqlite-jdbc", version: "3.53.0.0" },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-api", version: versions.hadoop },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-runtime", version: versions.hadoop },
+    { group: "org.junit.jupiter", artifact: "junit-jupiter", version: versions.junitJupiter },
+    { group: "org.slf4j", artifact: "slf4j-simple", version: "2.0.17" },
+  ]);
+  return join(directory, "libs");
+}
+
+/** Hive's metastore by itself, without the parts of Hadoop that it does not need. */
+export async function hiveMetastoreJars(version: HiveVersion): Promise<string> {
+  const hadoop = (artifact: string): Artifact => {
+    return { group: "org.apache.hadoop", artifact, version: versions.hadoop, without: ["*"] };
+  };
+  const artifact = version === "3.1.3" ? "hive-standalone-metastore" : "hive-standalone-metastore-server";
+  const without = ["jdk.tools", "org.apache.hadoop", "org.apache.hbase"];
+  const directory = await jars(`hive-metastore-${version}`, [
+    { group: "org.apache.hive", artifact, version, without },
+    hadoop("hadoop-client-api"),
+    hadoop("hadoop-client-runtime"),
+    hadoop("hadoop-hdfs"),
+    { group: "commons-cli", artifact: "commons-cli", version: "1.5.0" },
+    { group: "commons-logging", artifact: "commons-logging", version: "1.3.0" },
+    { group: "commons-collections", artifact: "commons-collections", version: "3.2.2" },
+  ]);
+  return join(directory, "libs");
+}
+
+/** The last with the calls of Hive 2, which PyIceberg makes, and the first that compares parameters. */
+export type HiveVersion = "3.1.3" | "4.0.1";
+
 /** Unpacks Trino's server tarball; returns its home. */
 export async function trinoHome(): Promise<string> {
   const directory = await once("trino", async (at) => {
@@ -268,6 +325,26 @@ export async function trinoHome(): Promise<string> {
     await command("rm", ["-rf", pom, join(cache, "m2/io/trino/trino-server")]);
   });
   return join(directory, "home");
+}
+
+/** The folder of an unpacked Kafka, as far as other people's tests need it: some of its commands, and its jars. */
+export async function kafkaHome(): Promise<string> {
+  const libs = await kafkaJars();
+  const commands = {
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-acls": "org.apache.kafka.tools.AclCommand",
+    "kafka-configs": "kafka.admin.ConfigCommand",
+    "kafka-run-class": "",
+  };
+  return await once("kafka-home", async (at) => {
+    mkdirSync(join(at, "bin"));
+    symlinkSync(libs, join(at, "libs"));
+    for (const [name, main] of Object.entries(commands)) {
+      const run = `exec ${java(17)} -Xmx256m -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error`;
+      const script = `#!/bin/sh\n${run} -cp "$CLASSPATH:${libs}/*" ${main} "$@"\n`;
+      writeFileSync(join(at, `bin/${name}.sh`), script, { mode: 0o755 });
+    }
+  });
 }
 
 /** Installs Debian's package unless the C header that it brings is there. */
@@ -298,6 +375,18 @@ export async function librdkafkaTests(): Promise<string> {
     await command("make", ["-j2", "-C", "tests", "test-runner"], { cwd: source });
   });
   return join(directory, "package/deps/librdkafka/tests");
+}
+
+/** A program of Go in interop/, built with one module of somebody else's. */
+export async function goProgram(name: string, module: string, version: string): Promise<string> {
+  const env = { GOFLAGS: "-mod=mod -buildvcs=false" };
+  const directory = await once(`go-${name}-${version}`, async (at) => {
+    copyFileSync(join(import.meta.dirname, `${name}.go`), join(at, "main.go"));
+    await command("go", ["mod", "init", "inlet/interop"], { cwd: at, env });
+    await command("go", ["get", `${module}@v${version}`], { cwd: at, env });
+    await command("go", ["build", "-o", join(at, "program"), "."], { cwd: at, env });
+  });
+  return join(directory, "program");
 }
 
 /** The tests of franz-go's kgo package as one program, and the folder of their source, which some of them read. */

@@ -13,13 +13,18 @@ const sessionMs = between(45_000, 60_000);
 const heartbeatMs = between(5000, 15_000);
 const assignmentMs = between(0, 15_000);
 
+/** Operators may allow shorter locks than Kafka does as it ships. */
+export function shareLockMs(min: number): ConfigCheck {
+  return between(min, 60_000);
+}
+
 export const groupConfigs: Readonly<Record<string, ConfigRow>> = {
   "consumer.session.timeout.ms": ms(45_000, "Silence after which a consumer group gives up on a member.", sessionMs),
   "consumer.heartbeat.interval.ms": ms(5000, "How often members of a consumer group say that they live.", heartbeatMs),
   "consumer.assignment.interval.ms": ms(1000, "Least time between two assignments of a consumer group.", assignmentMs),
   "share.session.timeout.ms": ms(45_000, "Silence after which a share group gives up on a member.", sessionMs),
   "share.heartbeat.interval.ms": ms(5000, "How often members of a share group say that they live.", heartbeatMs),
-  "share.record.lock.duration.ms": ms(30_000, "How long a record is a member's alone.", between(15_000, 60_000)),
+  "share.record.lock.duration.ms": ms(30_000, "How long a record is a member's alone.", shareLockMs(15_000)),
   "share.delivery.count.limit": {
     type: "int",
     default: "5",

@@ -1,14 +1,16 @@
-/** Writes what is rendered from the tables of settings and APIs. With --check it writes nothing and fails when a file is stale. */
+/** Writes what is rendered from the tables of settings, APIs and types. With --check it writes nothing and fails when a file is stale. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { renderCompatibility } from "../interop/differential/compatibility.ts";
 import { renderDocs, renderJsonSchema } from "../src/config/render.ts";
+import { renderTypes } from "./render-types.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const rendered: Readonly<Record<string, string>> = {
   "schemas/inlet.schema.json": renderJsonSchema(),
   "docs/config.md": renderDocs(),
   "docs/compatibility.md": renderCompatibility(),
+  "docs/types.md": renderTypes(),
 };
 
 const isCheck = process.argv.includes("--check");

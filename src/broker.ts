@@ -10,7 +10,7 @@ import type { Config } from "./config.ts";
 import { type Core, openCore } from "./core.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { collectMetrics, coreMetrics, storeMetrics } from "./exported-metrics.ts";
-import { clusterIdText } from "./handlers/cluster-view.ts";
+import { clusterIdText } from "./handlers/cluster/cluster-view.ts";
 import { objectStoreLimits, stateLogLimitsOf, storePrices } from "./limits.ts";
 import { openListeners, planListeners } from "./listeners.ts";
 import type { Topic } from "./metadata/image.ts";
@@ -23,8 +23,10 @@ import { SchemaRegistry } from "./registry/schema-registry.ts";
 import { openSchemaTopic } from "./schema-topic.ts";
 import { adminRoutes } from "./server/admin-routes.ts";
 import { type HttpServer, openHttpServer } from "./server/http.ts";
+import { tableStateRoutes } from "./server/table-state-routes.ts";
+import { tableToolRoutes } from "./server/table-tool-routes.ts";
 import { isOwnStore, metadataLogDeps, storeUrlOf } from "./stores.ts";
-import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-catalog-server.ts";
+import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-server/rest-catalog-server.ts";
 import { openTables, type Tables } from "./tables.ts";
 import { openLogger } from "./telemetry/logging.ts";
 import { MetricRegistry, prometheusContentType } from "./telemetry/metrics.ts";
@@ -148,6 +150,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       core,
       schemas,
       warehouse: warehouse.files,
+      store,
       runtime,
       logger: logger.child({ component: "table" satisfies LogComponent }),
       metrics,
@@ -175,7 +178,9 @@ export async function openBroker(config: Config): Promise<Broker> {
     flushTable: (topic: string) => tables.flush(topic),
   };
   const admin = opened.use(
-    await openSurface("http", settings.httpHost, settings.httpPort, { routes: adminRoutes(surface) }),
+    await openSurface("http", settings.httpHost, settings.httpPort, {
+      routes: [...adminRoutes(surface), ...tableStateRoutes(tables), ...tableToolRoutes(tables.tools)],
+    }),
   );
   logger.info("the broker is up", {
     kafka: `${advertised.host}:${advertised.port}`,

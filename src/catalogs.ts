@@ -1,4 +1,6 @@
 /** From what the settings say of a catalog to the adapter that speaks to it. */
+import { open as openGlueCatalog } from "../catalogs/glue.ts";
+import { open as openHmsCatalog } from "../catalogs/hms.ts";
 import { open as openJdbcCatalog } from "../catalogs/jdbc.ts";
 import { open as openRestCatalog, type RestCatalogSettings } from "../catalogs/rest.ts";
 import type { Settings } from "../schemas/config.ts";
@@ -27,6 +29,9 @@ export function openCatalog(name: string, catalog: CatalogSettings, deps: Catalo
     requestMsMax: settings.tableCatalogRequestMsMax,
     responseBytesMax: settings.tableCatalogResponseBytesMax,
   };
+  const placing = (own: { readonly warehouse: string | null }) => {
+    return { runtime, logger, limits, warehouse, warehouseRoot: own.warehouse ?? deps.warehouseRoot };
+  };
   switch (catalog.type) {
     case "embedded":
     case "rest": {
@@ -34,13 +39,11 @@ export function openCatalog(name: string, catalog: CatalogSettings, deps: Catalo
       return openRestCatalog(restSettings(name, catalog, deps.embeddedUrl), restDeps);
     }
     case "jdbc":
-      return openJdbcCatalog(catalog, {
-        runtime,
-        logger,
-        limits,
-        warehouse,
-        warehouseRoot: catalog.warehouse ?? deps.warehouseRoot,
-      });
+      return openJdbcCatalog(catalog, placing(catalog));
+    case "glue":
+      return openGlueCatalog(catalog, placing(catalog));
+    case "hms":
+      return openHmsCatalog(catalog, placing(catalog));
   }
 }
 

@@ -7,20 +7,25 @@ import type { Config } from "./config.ts";
 import type { Core } from "./core.ts";
 import { compactorLimits, maintenanceLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
+import type { ObjectStore } from "./object-store/object-store.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
+import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
+import { TableStuck } from "./table/advance.ts";
 import { type Compactor, openCompactor } from "./table/compactor.ts";
-import { currentFiles } from "./table/current-files.ts";
-import type { MaintenanceMetrics } from "./table/maintenance.ts";
-import { ThreadRewriter } from "./table/rewrite-thread.ts";
-import type { Rewriter } from "./table/rewriter.ts";
-import type { SchemaText } from "./table/schema-map.ts";
+import type { MaintenanceMetrics } from "./table/maintenance/maintenance.ts";
+import { ThreadRewriter } from "./table/maintenance/rewrite-thread.ts";
+import type { Rewriter } from "./table/maintenance/rewriter.ts";
+import type { SchemaText } from "./table/schema/schema-map.ts";
 import type { TableSettings } from "./table/settings.ts";
+import type { CompactorMetrics } from "./table/table-meter.ts";
 import { tableName } from "./table/table-state.ts";
-import { type CompactorMetrics, TableStuck } from "./table/table-worker.ts";
-import type { Translator } from "./table/translate.ts";
-import { PoolTranslator } from "./table/translate-pool.ts";
+import { currentFiles } from "./table/tools/current-files.ts";
+import { ProofStore } from "./table/tools/proof-store.ts";
+import type { Translator } from "./table/translate/translate.ts";
+import { PoolTranslator } from "./table/translate/translate-pool.ts";
 import type { Warehouse } from "./table/warehouse.ts";
+import { openTableTools, type TableTools } from "./table-tools.ts";
 
 export interface TablesOptions {
   readonly config: Pick<Config, "catalogs" | "tables">;
@@ -28,6 +33,8 @@ export interface TablesOptions {
   readonly core: Core;
   readonly schemas: SchemaRegistry;
   readonly warehouse: Warehouse;
+  /** The cluster's own: it keeps what proves the tables. */
+  readonly store: ObjectStore;
   readonly runtime: Runtime;
   readonly logger: Logger;
   readonly metrics: CompactorMetrics & MaintenanceMetrics;
@@ -42,9 +49,10 @@ export interface TablesOptions {
   readonly rewriter?: Rewriter;
 }
 
-export interface Tables extends AsyncDisposable {
+export interface Tables extends AsyncDisposable, TableStateSurface {
   flush(topic: string): Promise<FlushOutcome>;
   status(): readonly TableStatus[];
+  readonly tools: TableTools;
   /** URIs of the data files of the table's current snapshot. */
   currentFiles(topic: string): Promise<readonly string[]>;
 }
@@ -68,6 +76,7 @@ export function openTables(options: TablesOptions): Tables {
           : { type: found.schemaType as SchemaText["type"], text: found.schema, references: found.resolved };
       },
     });
+  const proofs = new ProofStore(options.store);
   const rewriter = options.rewriter ?? new ThreadRewriter(roundLimits(settings));
   const compactor = openCompactor({
     metadata: core.metadata,
@@ -75,6 +84,7 @@ export function openTables(options: TablesOptions): Tables {
     translator,
     catalogs,
     warehouse: options.warehouse,
+    proofs,
     tables: config.tables,
     runtime,
     logger,
@@ -84,8 +94,14 @@ export function openTables(options: TablesOptions): Tables {
     version: options.version,
   });
   const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
+  const tools = openTableTools({ ...options, catalogs, compactor, proofs, translator });
   return {
+    tools,
     flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),
+    tableState: async (topic) =>
+      byTopic.has(topic) ? { kind: "ok", detail: await compactor.report(topic) } : { kind: "no-table" },
+    resumeTable: async (topic, how) =>
+      byTopic.has(topic) ? await resume(compactor, topic, how) : { kind: "no-table" },
     status: () => [...compactor.tables()].map(({ topic, table }) => status(byTopic.get(topic) as TableSettings, table)),
     currentFiles: async (topic) => {
       const table = byTopic.get(topic);
@@ -95,6 +111,7 @@ export function openTables(options: TablesOptions): Tables {
       return await currentFiles(catalog, tableName(table, info.generation), options.warehouse);
     },
     async [Symbol.asyncDispose]() {
+      await tools[Symbol.asyncDispose]();
       await compactor[Symbol.asyncDispose]();
       await rewriter[Symbol.asyncDispose]();
       await translator[Symbol.asyncDispose]();
@@ -113,6 +130,16 @@ async function flush(compactor: Compactor, topic: string): Promise<FlushOutcome>
         committedTo: Object.fromEntries(committedTo),
       },
     };
+  } catch (cause) {
+    if (cause instanceof TableStuck) return { kind: "refused", reason: cause.message };
+    throw cause;
+  }
+}
+
+async function resume(compactor: Compactor, topic: string, how: "accept" | "retranslate"): Promise<TableAnswer> {
+  try {
+    await compactor.resume(topic, how);
+    return { kind: "ok", detail: await compactor.report(topic) };
   } catch (cause) {
     if (cause instanceof TableStuck) return { kind: "refused", reason: cause.message };
     throw cause;

@@ -31,6 +31,14 @@ export const share = {
     max: 3_600_000,
     doc: "For how long a record that a member of a share group was given is its alone.",
   }),
+  shareLockGroupMsMin: setting({
+    key: "share.lock.group.ms.min",
+    type: "ms",
+    default: 15_000,
+    min: 1000,
+    max: 30_000,
+    doc: "Least that a group's own share.record.lock.duration.ms may be (Kafka's group.share.min.record.lock.duration.ms).",
+  }),
   shareDeliveriesMax: setting({
     key: "share.deliveries.max",
     type: "integer",

@@ -29,7 +29,11 @@ function readString(r: ByteReader, flexible: boolean, mayBeNull: boolean, key: s
   const length = flexible ? r.uvarint() - 1 : r.int16();
   if (length < 0) return nullOr(r, length, mayBeNull, key);
   if (length > stringBytesMax) r.corrupt(`${key} of at most ${stringBytesMax} bytes`, `${length}`);
-  return r.utf8(length);
+  const text = r.utf8(length);
+  // A byte that is no UTF-8 becomes three, and whoever says the text again, in an answer, would say too much.
+  if (length > stringBytesMax / 3 && utf8Length(text) > stringBytesMax)
+    r.corrupt(`${key} of at most ${stringBytesMax} bytes of UTF-8`, "bytes that are none");
+  return text;
 }
 
 function readBytes(r: ByteReader, flexible: boolean, mayBeNull: boolean, key: string): Uint8Array | null {

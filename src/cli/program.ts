@@ -8,6 +8,7 @@ import { addGroupCommands } from "./group-commands.ts";
 import { CommandFailed, exitCodes, type Format, type Terminal } from "./output.ts";
 import { addRebuildCommand, type RebuildParts } from "./rebuild-command.ts";
 import { addServerCommands, type ServerParts } from "./server-commands.ts";
+import { addSqlCommand } from "./sql-command.ts";
 import { addStorageCommands, type StorageParts } from "./storage-commands.ts";
 import { addTableCommands } from "./table-commands.ts";
 import { addTopicCommands } from "./topic-commands.ts";
@@ -81,6 +82,7 @@ function programOf(options: CliOptions): Command {
   addTopicCommands(program, context);
   addGroupCommands(program, context);
   addTableCommands(program, context);
+  addSqlCommand(program, context);
   addStorageCommands(program, context, options.storage);
   addRebuildCommand(program, context, options.storage);
   for (const command of everyCommand(program)) command.copyInheritedSettings(program).exitOverride();

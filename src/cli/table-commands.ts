@@ -1,12 +1,18 @@
-/** inlet table list|flush|connect, over the admin API. */
+/** inlet table list|status|flush|resume|connect|at|verify, over the admin API. */
 import type { Command } from "commander";
 import { Option } from "commander";
+import { callAdmin } from "./admin-api.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
 import { type Engine, engines, recipe } from "./recipes.ts";
+import { type AtOptions, atHelp, tableAt } from "./table-at.ts";
+import { type ResumeOptions, resumeHelp, resumeTable, tableStatus } from "./table-state.ts";
+import { verifyHelp, verifyTopic } from "./table-verify.ts";
 
 export function addTableCommands(program: Command, context: Context): void {
-  const table = program.command("table").description("list tables, commit them now, connect a query engine");
+  const table = program
+    .command("table")
+    .description("list tables, commit them now, resume them, connect a query engine");
   table
     .command("list")
     .description("list the tables of topics")
@@ -16,12 +22,36 @@ export function addTableCommands(program: Command, context: Context): void {
     .description("translate and commit what the topic holds now")
     .action((topic: string) => flush(context, topic));
   table
+    .command("status <topic>")
+    .description("say how a table stands: state and reason, lag, rows, files, dead letters, snapshot")
+    .action((topic: string) => tableStatus(context, topic));
+  table
+    .command("resume <topic>")
+    .description("let a table that has paused go on")
+    .option("--accept", "the table is right as it is")
+    .option("--retranslate", "leave it alone and write a new one")
+    .addHelpText("after", resumeHelp)
+    .action((topic: string, options: ResumeOptions) => resumeTable(context, topic, options));
+  table
     .command("connect <topic>")
     .description("print what to paste into a query engine")
     .addOption(new Option("-e, --engine <engine>", "which engine").choices(engines).default("duckdb"))
     .option("--catalog-uri <url>", "Iceberg REST catalog", "http://127.0.0.1:8181")
     .option("--warehouse <name>", "warehouse of the catalog", "main")
     .action((topic: string, options: ConnectOptions) => connect(context, topic, options));
+  table
+    .command("at <topic>")
+    .description("name the snapshot that first holds given records, for time travel by offset")
+    .option("--offset <places>", "partition:offset of records, joined by commas")
+    .option("--timestamp <time>", "all records up to this time")
+    .addHelpText("after", atHelp)
+    .action((topic: string, options: AtOptions) => tableAt(context, topic, options));
+  table
+    .command("verify <topic>")
+    .description("prove that the table holds what the topic's records were translated into: each row once, unchanged")
+    .option("--no-wait", "start it, or say how far it is, and leave")
+    .addHelpText("after", verifyHelp)
+    .action((topic: string, options: { readonly wait: boolean }) => verifyTopic(context, topic, options));
 }
 
 interface TableRow {
@@ -66,30 +96,4 @@ async function connect(
 async function tablesOf(context: Context): Promise<readonly TableRow[]> {
   const { tables } = (await callAdmin(context, "GET", "/v1/tables")) as { readonly tables: readonly TableRow[] };
   return tables;
-}
-
-async function callAdmin(context: Context, method: string, path: string): Promise<unknown> {
-  const response = await fetch(`${context.admin}${path}`, { method, signal: context.signal }).catch(
-    (cause: unknown) => {
-      throw new CommandFailed(
-        `the admin API does not answer at ${context.admin}; is the broker running?`,
-        exitCodes.unreachable,
-        { cause },
-      );
-    },
-  );
-  const text = await response.text();
-  if (response.ok) return JSON.parse(text) as unknown;
-  const code = response.status === 404 ? exitCodes.missing : exitCodes.failed;
-  throw new CommandFailed(errorOf(text) ?? `the admin API answered ${response.status}`, code);
-}
-
-function errorOf(text: string): string | undefined {
-  try {
-    const { error } = JSON.parse(text) as { readonly error?: unknown };
-    return typeof error === "string" ? error : undefined;
-  } catch (cause) {
-    if (cause instanceof SyntaxError) return undefined;
-    throw cause;
-  }
 }

@@ -1,4 +1,6 @@
 /** What must hold within one catalog's block, and of the names of its tables. Pure: settings in, problems out. */
+import type { AwsCredentials } from "../../catalogs/aws.ts";
+import { isGlueName, isHiveName } from "../../catalogs/hive-names.ts";
 import { isSqlUri } from "../../catalogs/sql-database.ts";
 import type { CatalogSettings } from "./catalogs.ts";
 
@@ -23,6 +25,14 @@ export function catalogProblems(
       return restProblems(at, catalog, isSaid);
     case "jdbc":
       return [...jdbcProblems(at, catalog), ...placeProblems(at, catalog.warehouse)];
+    case "glue":
+      return [
+        ...urlProblems(at, "endpoint", catalog.endpoint),
+        ...credentialProblems(at, catalog.credentials, isSaid),
+        ...placeProblems(at, catalog.warehouse),
+      ];
+    case "hms":
+      return [...hmsProblems(at, catalog, isSaid), ...placeProblems(at, catalog.warehouse)];
   }
 }
 
@@ -53,6 +63,55 @@ function jdbcProblems(at: string, { uri }: { readonly uri: string }): readonly C
   if (uri === "" || isSqlUri(uri)) return []; // Empty: it was missing, and that was said.
   const fix = "write postgres://user:password@host:5432/database, or sqlite:/path/of/the/file";
   return [{ path: ["uri"], message: `${at}.uri names no database that this catalog can open`, fix }];
+}
+
+function hmsProblems(
+  at: string,
+  { addresses }: { readonly addresses: readonly unknown[] },
+  isSaid: (path: readonly string[]) => boolean,
+): readonly CatalogProblem[] {
+  if (addresses.length > 0 || !isSaid(["uri"])) return [];
+  const message = `${at}.uri must say where the metastore listens`;
+  return [{ path: ["uri"], message, fix: "write thrift://host:9083, several joined by commas" }];
+}
+
+function urlProblems(at: string, key: string, url: string | null): readonly CatalogProblem[] {
+  if (url === null || isHttpUrl(url)) return [];
+  return [{ path: [key], message: `${at}.${key} must be an http or https URL`, fix: "write https://host" }];
+}
+
+function credentialProblems(
+  at: string,
+  credentials: AwsCredentials,
+  isSaid: (path: readonly string[]) => boolean,
+): readonly CatalogProblem[] {
+  const path = ["credentials"];
+  const [profile, access, secret, token] = ["profile", "access_key", "secret_key", "session_token"].map((key) =>
+    isSaid([...path, key]),
+  );
+  const hasKeys = access || secret || token;
+  if (profile && hasKeys)
+    return [{ path, message: `${at}.credentials has both a profile and keys`, fix: "keep one of them" }];
+  if (!hasKeys || credentials.kind === "static") return [];
+  const fix = "say both, the secret best as ${env:NAME} or ${file:/path}";
+  return [{ path, message: `${at}.credentials needs both access_key and secret_key`, fix }];
+}
+
+/** Why the catalog cannot hold a table of this name; undefined: it can. The generation of a recreated topic comes after it. */
+export function nameProblem(
+  catalog: CatalogSettings | undefined,
+  namespace: readonly string[],
+  table: string,
+): { readonly message: string; readonly fix: string } | undefined {
+  if (catalog?.type !== "glue" && catalog?.type !== "hms") return undefined;
+  const isName = catalog.type === "glue" ? isGlueName : isHiveName;
+  const full = [...namespace, table].join(".");
+  if (namespace.length === 1 && isName(namespace[0] ?? "") && isName(table)) return undefined;
+  const rule = "one database and a table of lower-case letters, digits and underscores";
+  const plain = full.toLowerCase().replaceAll(/[^a-z0-9_.]/g, "_");
+  const last = plain.lastIndexOf(".");
+  const suggested = `${plain.slice(0, last).replaceAll(".", "_")}${plain.slice(last)}`;
+  return { message: `a ${catalog.type} catalog holds ${rule}, not ${full}`, fix: `write ${suggested}` };
 }
 
 function placeProblems(at: string, warehouse: string | null): readonly CatalogProblem[] {

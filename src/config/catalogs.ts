@@ -1,4 +1,8 @@
 /** The block `lake.catalogs`: what each kind of catalog takes, and what becomes of it. */
+import type { AwsCredentials } from "../../catalogs/aws.ts";
+import type { GlueCatalogSettings } from "../../catalogs/glue.ts";
+import type { HmsCatalogSettings } from "../../catalogs/hms.ts";
+import { hmsAddresses } from "../../catalogs/hms-address.ts";
 import type { JdbcCatalogSettings } from "../../catalogs/jdbc.ts";
 import type { RestCatalogSettings } from "../../catalogs/rest.ts";
 import type { RestAuth } from "../../catalogs/rest-auth.ts";
@@ -7,6 +11,13 @@ import { object, oneOf, optionalText, record, text, type ValueOf, variant } from
 /** Catalogs that keep no files of their own leave the place of new tables to us. */
 const warehouseRoot = optionalText({
   doc: "URI below which new tables are placed (s3://bucket/path); null is the broker's own, catalog.warehouse.",
+});
+
+const awsCredentials = object("Who we are to AWS. Nothing said: environment, profile, web identity, instance.", {
+  profile: optionalText({ doc: "A profile of the shared configuration files." }),
+  access_key: optionalText({ doc: "Id of an access key." }),
+  secret_key: optionalText({ isSecret: true, doc: "Secret of the access key." }),
+  session_token: optionalText({ isSecret: true, doc: "Session token that belongs to the access key." }),
 });
 
 export const catalogShape = variant("An Iceberg catalog.", {
@@ -46,6 +57,26 @@ export const catalogShape = variant("An Iceberg catalog.", {
     }),
     warehouse: warehouseRoot,
   }),
+  glue: object("AWS Glue's Data Catalog, as Athena and Redshift read it.", {
+    region: optionalText({ doc: "Region of the catalog; null is as the SDK finds it." }),
+    endpoint: optionalText({ doc: "URL of another endpoint than the region's." }),
+    catalog_id: optionalText({ doc: "Account whose catalog it is; null is that of the credentials." }),
+    credentials: awsCredentials,
+    warehouse: warehouseRoot,
+  }),
+  hms: object("A Hive Metastore.", {
+    uri: text({ doc: "thrift://host:9083; several, joined by commas, are asked in turn." }),
+    lock: oneOf(["hive", "none"], {
+      default: "hive",
+      doc: "hive locks a table while it is committed; none leaves it to the metastore's comparison, which only Hive 4 makes (HIVE-26882).",
+    }),
+    transport: oneOf(["buffered", "framed"], {
+      default: "buffered",
+      doc: "As the metastore's hive.metastore.thrift.framed.transport.enabled says.",
+    }),
+    user: optionalText({ doc: "Name that is told to a metastore without Kerberos; null tells none." }),
+    warehouse: warehouseRoot,
+  }),
   embedded: object("The catalog inside this broker.", {}),
 });
 
@@ -57,7 +88,9 @@ interface Placing {
 export type CatalogSettings =
   | { readonly type: "embedded" }
   | ({ readonly type: "rest" } & RestCatalogSettings)
-  | ({ readonly type: "jdbc" } & JdbcCatalogSettings & Placing);
+  | ({ readonly type: "jdbc" } & JdbcCatalogSettings & Placing)
+  | ({ readonly type: "glue" } & GlueCatalogSettings & Placing)
+  | ({ readonly type: "hms" } & HmsCatalogSettings & Placing);
 
 export function catalogSettings(name: string, value: ValueOf<typeof catalogShape>): CatalogSettings {
   switch (value.type) {
@@ -79,10 +112,40 @@ export function catalogSettings(name: string, value: ValueOf<typeof catalogShape
         catalogName: value.catalog_name ?? name,
         warehouse: value.warehouse,
       };
+    case "glue":
+      return {
+        type: "glue",
+        name,
+        region: value.region,
+        endpoint: value.endpoint,
+        catalogId: value.catalog_id,
+        credentials: credentialsOf(value.credentials),
+        warehouse: value.warehouse,
+      };
+    case "hms":
+      return {
+        type: "hms",
+        name,
+        addresses: hmsAddresses(value.uri) ?? [],
+        isFramed: value.transport === "framed",
+        user: value.user,
+        isLocking: value.lock === "hive",
+        warehouse: value.warehouse,
+      };
     case "embedded":
       return { type: "embedded" };
   }
   return { type: "embedded" }; // Stands for a kind that was refused where it was read.
+}
+
+function credentialsOf(value: ValueOf<typeof awsCredentials>): AwsCredentials {
+  const { profile, access_key: accessKeyId, secret_key: secretAccessKey, session_token: sessionToken } = value;
+  if (profile !== null) return { kind: "profile", profile };
+  if (accessKeyId === null || secretAccessKey === null) return { kind: "default" };
+  return {
+    kind: "static",
+    keys: { accessKeyId, secretAccessKey, ...(sessionToken === null ? {} : { sessionToken }) },
+  };
 }
 
 type AuthValue = Extract<ValueOf<typeof catalogShape>, { readonly type: "rest" }>["auth"];

@@ -8,26 +8,26 @@ import { streamsLimits } from "../coordinator/streams/streams-group-state.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { ApiName, RequestOf, ResponseInputOf } from "../protocol/api-table.ts";
-import { alterConfigsHandlers } from "./alter-configs.ts";
-import { apiVersionsHandler } from "./api-versions.ts";
-import type { ClusterView } from "./cluster-view.ts";
-import { factConfigs } from "./config-facts.ts";
-import { consumerGroupHandlers } from "./consumer-groups.ts";
-import { createPartitionsHandler } from "./create-partitions.ts";
-import { createTopicsHandler } from "./create-topics.ts";
-import { deleteTopicsHandler } from "./delete-topics.ts";
-import { describeClusterHandler } from "./describe-cluster.ts";
-import { describeConfigsHandler } from "./describe-configs.ts";
-import { describeTopicPartitionsHandler } from "./describe-topic-partitions.ts";
-import { findCoordinatorHandler } from "./find-coordinator.ts";
-import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from "./group-admin.ts";
-import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from "./group-membership.ts";
-import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from "./group-offsets.ts";
+import { apiVersionsHandler } from "./cluster/api-versions.ts";
+import type { ClusterView } from "./cluster/cluster-view.ts";
+import { describeClusterHandler } from "./cluster/describe-cluster.ts";
+import { alterConfigsHandlers } from "./configs/alter-configs.ts";
+import { factConfigs } from "./configs/config-facts.ts";
+import { describeConfigsHandler } from "./configs/describe-configs.ts";
+import { staticConfigs } from "./configs/static-configs.ts";
+import { consumerGroupHandlers } from "./groups/consumer-groups.ts";
+import { findCoordinatorHandler } from "./groups/find-coordinator.ts";
+import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from "./groups/group-admin.ts";
+import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from "./groups/group-membership.ts";
+import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from "./groups/group-offsets.ts";
+import { type MayCreate, streamsGroupHandlers } from "./groups/streams-groups.ts";
 import type { Handler } from "./handler.ts";
-import { InternalTopics, offsetsTopic, transactionsTopic } from "./internal-topics.ts";
-import { metadataHandler } from "./metadata.ts";
-import { staticConfigs } from "./static-configs.ts";
-import { type MayCreate, streamsGroupHandlers } from "./streams-groups.ts";
+import { createPartitionsHandler } from "./topics/create-partitions.ts";
+import { createTopicsHandler } from "./topics/create-topics.ts";
+import { deleteTopicsHandler } from "./topics/delete-topics.ts";
+import { describeTopicPartitionsHandler } from "./topics/describe-topic-partitions.ts";
+import { InternalTopics, offsetsTopic, transactionsTopic } from "./topics/internal-topics.ts";
+import { metadataHandler } from "./topics/metadata.ts";
 
 export interface AdminHandlersOptions {
   readonly settings: Settings;
@@ -70,7 +70,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
     deleteTopics: deleteTopicsHandler({ metadata, isEnabled: settings.topicDelete }),
     createPartitions: createPartitionsHandler(creation),
     describeConfigs: describeConfigsHandler({ ...configView, logLevels }),
-    ...alterConfigsHandlers({ metadata, logLevels }),
+    ...alterConfigsHandlers({ metadata, logLevels, shareLockMsMin: settings.shareLockGroupMsMin }),
     findCoordinator: findCoordinatorHandler({
       ...view,
       internalTopics: new InternalTopics(creation),

@@ -3,13 +3,17 @@
  * them is copied into memory of its own, of which little is taken for a length that is only announced.
  */
 import { CorruptData } from "../base/errors.ts";
-import { MiB } from "../base/settings.ts";
+import { KiB, MiB } from "../base/settings.ts";
 
 const lengthBytes = 4;
 /** Key, version and correlation id: no request is shorter. */
 const requestBytesMin = 8;
-/** A longer frame starts with this much memory and gets twice as much whenever that is full. */
+/** A longer frame gets this much memory once enough of it has come, and twice as much whenever that is full. */
 const takenAtOnceBytesMax = 1 * MiB;
+/** What any frame may begin with. */
+const takenAtOnceBytesMin = 64 * KiB;
+/** Memory for each byte that has come: a few bytes on each of thousands of connections take little, and half a read of a large frame all. */
+const takenPerByte = 64;
 
 /** Where frames live. */
 export interface FrameMemory {
@@ -116,13 +120,18 @@ export class FrameAssembler {
   #room(length: number): Uint8Array {
     const present = this.#frame;
     if (present === undefined) {
-      this.#frame = this.#memory.take(Math.min(length, takenAtOnceBytesMax), this.#rest);
+      this.#frame = this.#memory.take(Math.min(length, this.#takenAtOnce()), this.#rest);
     } else if (this.#arrived === present.length) {
-      this.#frame = this.#memory.take(Math.min(length, 2 * present.length), present);
+      this.#frame = this.#memory.take(Math.min(length, Math.max(2 * present.length, this.#takenAtOnce())), present);
       this.#frame.set(present);
       this.#memory.release(present);
     }
     return this.#frame as Uint8Array;
+  }
+
+  #takenAtOnce(): number {
+    const earned = takenPerByte * (this.#arrived + this.#rest.length);
+    return Math.min(takenAtOnceBytesMax, Math.max(takenAtOnceBytesMin, earned));
   }
 
   #checked(): number {

@@ -11,6 +11,9 @@ import type { IndexedBlock, ObjectIndex } from "./object-format.ts";
 import type { ObjectIo, ObjectRef } from "./object-io.ts";
 import type { Batch, RangeSummary, ReadRequest, ReadResult } from "./storage.ts";
 
+/** Part of a read. One that comes after others gives nothing rather than more than was asked for. */
+export type PartRequest = ReadRequest & { readonly mayBeEmpty?: boolean };
+
 export class ObjectReader {
   readonly #metadata: MetadataClient;
   readonly #io: ObjectIo;
@@ -36,7 +39,7 @@ export class ObjectReader {
   }
 
   /** Batches of one committed range, the one that covers `from`. `next` is at most the range's end. */
-  async read(stream: StreamId, request: ReadRequest): Promise<ReadResult> {
+  async read(stream: StreamId, request: PartRequest): Promise<ReadResult> {
     for (let attempt = 1; ; attempt += 1) {
       const range = this.#metadata.image.ranges(stream, request.from)[0];
       if (range === undefined || range.from >= request.to) return { batches: [], next: request.to };
@@ -97,8 +100,9 @@ export class ObjectReader {
     return unreadable;
   }
 
-  async #readRange(stream: StreamId, range: CommittedRange, request: ReadRequest): Promise<ReadResult> {
+  async #readRange(stream: StreamId, range: CommittedRange, request: PartRequest): Promise<ReadResult> {
     const object = this.#ref(range);
+    const { mayBeEmpty = false } = request;
     const from = Math.max(request.from, range.from) as Offset;
     const index = await this.#io.index(object);
     const wanted: IndexedBlock[] = [];
@@ -136,7 +140,11 @@ export class ObjectReader {
       if (found === undefined) return this.#result(stream, batches, undefined, aheadBytesMax);
       for (let i = firstEndingAfter(found, from); i < found.length; i += 1) {
         const batch = found[i] as Batch;
-        const isFull = batches.length > 0 && bytes + batch.bytes.length > request.bytesMax;
+        const isFull = (batches.length > 0 || mayBeEmpty) && bytes + batch.bytes.length > request.bytesMax;
+        if (isFull && batches.length === 0) {
+          this.#setCursor(stream, request.from, aheadBytesMax); // Not a byte was read: who reads on does so from here.
+          return { batches, next: request.from };
+        }
         if (isFull || batch.from >= request.to) {
           return this.#result(stream, batches, isFull ? undefined : request.to, aheadBytesMax);
         }
@@ -172,14 +180,18 @@ export class ObjectReader {
     assert(last !== undefined || end !== undefined, "a read goes on somewhere");
     const next = Math.max(last ?? 0, end ?? 0) as Offset;
     const doubled = Math.max(2 * aheadBytes, this.#limits.readaheadBytesMax / 16);
-    this.#cursors.set(cursorKey(stream, next), Math.min(doubled, this.#limits.readaheadBytesMax));
+    this.#setCursor(stream, next, Math.min(doubled, this.#limits.readaheadBytesMax));
+    return { batches, next };
+  }
+
+  #setCursor(stream: StreamId, next: Offset, aheadBytesMax: number): void {
+    this.#cursors.set(cursorKey(stream, next), aheadBytesMax);
     if (this.#cursors.size > this.#limits.readCursorsMax) {
       for (const oldest of this.#cursors.keys()) {
         this.#cursors.delete(oldest);
         break;
       }
     }
-    return { batches, next };
   }
 
   #takeCursor(stream: StreamId, from: Offset): number {

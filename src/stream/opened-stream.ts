@@ -3,7 +3,7 @@ import { assert, Closed, CorruptData, OperationFailed, RangeUnreadable } from ".
 import type { Offset, Owned, StreamId } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { Generation, LogCache, SpilledRead } from "./log-cache.ts";
-import type { ObjectReader } from "./object-reader.ts";
+import type { ObjectReader, PartRequest } from "./object-reader.ts";
 import type { RangeRewriter } from "./range-rewriter.ts";
 import type { CachedBatch } from "./spilled-run.ts";
 import type {
@@ -140,7 +140,7 @@ export class WritableStream implements OpenedStream {
       this.#refuseWhenClosed();
       const to = Math.min(request.to, this.#ends.durable) as Offset;
       if (next >= to) return { batches, next };
-      const rest = { from: next, to, bytesMax: request.bytesMax - bytes };
+      const rest = { from: next, to, bytesMax: request.bytesMax - bytes, mayBeEmpty: batches.length > 0 };
       const part = await this.#readPart(rest).catch((cause: unknown) => {
         // There is something to give out before what cannot be read; who reads on is told.
         if (batches.length > 0 && cause instanceof OperationFailed) return undefined;
@@ -153,8 +153,9 @@ export class WritableStream implements OpenedStream {
         bytes += batch.bytes.length;
         next = batch.to;
       }
+      const isFull = part.batches.length === 0 && part.next <= next;
       next = Math.max(next, part.next) as Offset;
-      if (batches.length > 0 && bytes >= request.bytesMax) return { batches, next };
+      if (isFull || (batches.length > 0 && bytes >= request.bytesMax)) return { batches, next };
     }
   }
 
@@ -218,7 +219,7 @@ export class WritableStream implements OpenedStream {
     this.#isClosed = true;
   }
 
-  async #readPart(request: ReadRequest): Promise<ReadResult> {
+  async #readPart(request: PartRequest): Promise<ReadResult> {
     const { cache, reader } = this.#deps;
     const cached = cache.read(this.id, request);
     if (cached !== undefined) return "spilled" in cached ? await this.#readBack(cached, request) : cached;

@@ -9,22 +9,25 @@ import type { Logger } from "../base/telemetry.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { TableInfo } from "../metadata/image.ts";
+import { TableStuck } from "./advance.ts";
 import type { Catalog } from "./catalog.ts";
-import { type MaintainedTable, Maintenance, type MaintenanceMetrics, type MaintenanceStatus } from "./maintenance.ts";
-import type { OrphanDeps, OrphanReport } from "./orphans.ts";
-import type { Rewriter } from "./rewriter.ts";
+import { type AppenderLimits, TableAppender } from "./commit/table-appender.ts";
+import {
+  type MaintainedTable,
+  Maintenance,
+  type MaintenanceMetrics,
+  type MaintenanceStatus,
+} from "./maintenance/maintenance.ts";
+import type { OrphanDeps, OrphanReport } from "./maintenance/orphans.ts";
+import type { Rewriter } from "./maintenance/rewriter.ts";
+import { type RewriteReport, TableRewriter, type TableRewriterLimits } from "./maintenance/table-rewriter.ts";
 import { type RoundLimits, RoundWriter } from "./round-writer.ts";
 import type { TableSettings } from "./settings.ts";
-import { type AppenderLimits, TableAppender } from "./table-appender.ts";
-import { type RewriteReport, TableRewriter, type TableRewriterLimits } from "./table-rewriter.ts";
-import {
-  type CompactorMetrics,
-  type FlushResult,
-  TableStuck,
-  TableWorker,
-  type TableWorkerLimits,
-} from "./table-worker.ts";
-import type { Translator } from "./translate.ts";
+import type { CompactorMetrics } from "./table-meter.ts";
+import type { TableReport } from "./table-report.ts";
+import { type FlushResult, TableWorker, type TableWorkerLimits } from "./table-worker.ts";
+import type { ProofStore } from "./tools/proof-store.ts";
+import type { Translator } from "./translate/translate.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export interface CompactorOptions {
@@ -34,6 +37,7 @@ export interface CompactorOptions {
   /** By the name that TableSettings.catalog gives. Disposed of with the compactor. */
   readonly catalogs: ReadonlyMap<string, Catalog>;
   readonly warehouse: Warehouse;
+  readonly proofs: ProofStore;
   readonly tables: readonly TableSettings[];
   readonly runtime: Runtime;
   readonly logger: Logger;
@@ -66,7 +70,9 @@ export type MaintenanceLimits = TableRewriterLimits &
 export interface Compactor extends AsyncDisposable {
   /** Forces translation and commit of what is stable now. Throws TableStuck, with the reason, when it cannot. */
   flush(topic: string): Promise<FlushResult>;
+  /** Throws TableStuck, with the reason, when the table cannot go on. */
   resume(topic: string, how: "accept" | "retranslate"): Promise<void>;
+  report(topic: string): Promise<TableReport>;
   /** One pass of maintenance over the topic's table now. Throws OperationFailed when it cannot be done. */
   maintain(topic: string): Promise<RewriteReport>;
   maintenanceOf(topic: string): MaintenanceStatus | undefined;
@@ -131,6 +137,10 @@ class TopicCompactor implements Compactor {
 
   async resume(topic: string, how: "accept" | "retranslate"): Promise<void> {
     await this.#worker(topic).resume(how);
+  }
+
+  async report(topic: string): Promise<TableReport> {
+    return await this.#worker(topic).report();
   }
 
   *tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }> {

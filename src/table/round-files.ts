@@ -5,10 +5,11 @@ import type { Clock } from "../base/runtime.ts";
 import type { RoundManifest } from "../metadata/events.ts";
 import type { PendingRound } from "../metadata/image.ts";
 import { ObjectMissing } from "../object-store/object-store.ts";
-import { misfit, type RoundFile, type RoundPart } from "./append-plan.ts";
+import { misfit, type RoundFile, type RoundPart } from "./commit/append-plan.ts";
+import { currentSchema } from "./commit/table-creation.ts";
 import { readManifest } from "./iceberg/manifest.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
-import { currentSchema } from "./table-creation.ts";
+import { parseRoundProof, proofName } from "./tools/proof.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export type RoundFiles =
@@ -60,7 +61,7 @@ async function readManifestFile(
     const info = await warehouse.head(location);
     const bytes = await warehouse.read(location);
     const table = { schema: currentSchema(base), specs: base["partition-specs"] };
-    const { schema, specId, content, entries } = await readManifest(bytes, location, table);
+    const { schema, specId, content, entries, properties } = await readManifest(bytes, location, table);
     if (schema === undefined) return `${location} holds no schema`;
     const rows = entries.reduce((sum, entry) => sum + entry.file.recordCount, 0);
     if (rows !== manifest.rows) return `${location} lists ${rows} rows, the log says ${manifest.rows}`;
@@ -68,7 +69,9 @@ async function readManifestFile(
     for (const { file } of ageMs > trustMs ? entries : []) {
       if ((await warehouse.head(file.path)) === undefined) return `${file.path} is gone`;
     }
-    return { path: location, bytes: bytes.length, schema, specId, content, entries };
+    const text = properties.get(proofName);
+    const proof = text === undefined ? undefined : parseRoundProof(text, location);
+    return { path: location, bytes: bytes.length, schema, specId, content, entries, proof };
   } catch (cause) {
     if (cause instanceof ObjectMissing) return `${location} is gone`;
     if (cause instanceof CorruptData) return cause.message;

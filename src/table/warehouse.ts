@@ -5,7 +5,7 @@
 import { OperationFailed } from "../base/errors.ts";
 import { uuidRandom } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
-import type { Body, ObjectInfo, ObjectStore } from "../object-store/object-store.ts";
+import type { Body, ByteRange, ObjectInfo, ObjectStore } from "../object-store/object-store.ts";
 
 export interface WarehouseOptions {
   /** Stores by the URI of their root, e.g. "s3://lake/warehouse" or "file:///srv/lake". Disposed of with the warehouse. */
@@ -28,6 +28,11 @@ export class Warehouse implements AsyncDisposable {
   async read(uri: string): Promise<Uint8Array> {
     const { store, key } = await this.#resolve(uri);
     return await store.get(key);
+  }
+
+  async readRange(uri: string, range: ByteRange): Promise<Uint8Array> {
+    const { store, key } = await this.#resolve(uri);
+    return await store.get(key, range);
   }
 
   async readText(uri: string): Promise<string> {

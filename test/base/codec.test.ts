@@ -142,6 +142,17 @@ describe("refusals", () => {
     corrupt(() => pair.decode(hex("00 01 00"), 1));
   });
 
+  test("bytes that are no UTF-8 are not read as a text that is too long to be said again", () => {
+    const named = message({ name: "Named", versions: [0, 0], flexible: undefined, fields: { name: string } });
+    const frame = (count: number): Uint8Array => {
+      const noUtf8 = new Uint8Array(2 + count).fill(0xff);
+      new DataView(noUtf8.buffer).setInt16(0, count);
+      return noUtf8;
+    };
+    expect(named.decode(frame(10_000), 0).name).toHaveLength(10_000);
+    corrupt(() => named.decode(frame(11_000), 0));
+  });
+
   test("a count is held against the bytes that are left and against the budget", () => {
     corrupt(() => pair.decode(hex("0000 7fffffff 0001"), 0));
     corrupt(() => pair.decode(hex("01 ffffffff0f 0001"), 1));

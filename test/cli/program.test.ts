@@ -14,6 +14,7 @@ import { engines } from "../../src/cli/recipes.ts";
 import type { Config } from "../../src/config.ts";
 import { adminRoutes } from "../../src/server/admin-routes.ts";
 import { openHttpServer } from "../../src/server/http.ts";
+import { tableStateRoutes } from "../../src/server/table-state-routes.ts";
 import { openLogger } from "../../src/telemetry/logging.ts";
 
 let directory: string;
@@ -211,6 +212,14 @@ describe("tables", () => {
           flushTable: (topic) =>
             Promise.resolve(topic === "orders" ? { kind: "flushed", detail: { rows: 7 } } : { kind: "no-table" }),
         }),
+        ...tableStateRoutes({
+          tableState: (topic) =>
+            Promise.resolve(topic === "orders" ? { kind: "ok", detail: standing } : { kind: "no-table" }),
+          resumeTable: (_topic, how) =>
+            Promise.resolve(
+              how === "accept" ? { kind: "refused", reason: "it was replaced" } : { kind: "ok", detail: standing },
+            ),
+        }),
         { method: "GET", path: "/other", handle: () => jsonResponse(200, {}) },
       ],
       hostsAllowed: [],
@@ -239,6 +248,44 @@ describe("tables", () => {
       error: "inlet: topic none has no table\n",
     });
     expect((await withAdminApi(["connect", "none"])).code).toBe(4);
+  });
+
+  const partition = { partition: 0, end: 9, translatedTo: 8, committedTo: 7, translationLag: 1, commitLag: 1 };
+  const standing = {
+    topic: "orders",
+    state: "paused",
+    reason: "why",
+    snapshotId: "7",
+    rejects: null,
+    partitions: [partition],
+  };
+
+  test("status prints figures and a line a partition, or JSON", async () => {
+    const { code, out } = await withAdminApi(["status", "orders"]);
+    expect([code, out]).toEqual([
+      0,
+      `topic:          orders
+state:          paused
+reason:         why
+snapshot id:    7
+
+PARTITION  END  TRANSLATED-TO  COMMITTED-TO  TRANSLATION-LAG  COMMIT-LAG
+0          9    8              7             1                1
+`,
+    ]);
+    expect(JSON.parse((await withAdminApi(["status", "orders", "--format", "json"])).out)).toEqual(standing);
+    expect((await withAdminApi(["status", "none"])).code).toBe(4);
+  });
+
+  test("resume wants one way, and says why a table cannot go on", async () => {
+    expect((await withAdminApi(["resume", "orders"])).code).toBe(2);
+    expect((await withAdminApi(["resume", "orders", "--accept", "--retranslate"])).code).toBe(2);
+    expect(await withAdminApi(["resume", "orders", "--accept"])).toEqual({
+      code: 1,
+      out: "",
+      error: "inlet: it was replaced\n",
+    });
+    expect((await withAdminApi(["resume", "orders", "--retranslate"])).out).toContain("state:          paused");
   });
 
   test.each(engines)("connect prints what to paste into %s, with true addresses", async (engine) => {

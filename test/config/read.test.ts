@@ -89,7 +89,7 @@ lake:
 topics:
   orders:
     table: { catalog: mian, name: sales.orders }
-    mode: { write: upsert }
+    quality: [positive]
     layout: { partition_by: [dya(ts), "bucket(id)"] }
     commit: { every: soon }
   copy: { table: { catalog: main, name: Sales.Orders }, errors: { policy: dql } }
@@ -99,9 +99,9 @@ topics:
       "inlet.yaml:3:9: kafka.host must be text, not 7; put it in quotes",
       "inlet.yaml:4:15: http.port must be at most 65535, not 99999",
       "inlet.yaml:7:30: lake.catalogs.main.uri must be an http or https URL; write http://host:8181",
-      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, embedded, not "hadoop"',
+      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, glue, hms, embedded, not "hadoop"',
       'inlet.yaml:11:23: there is no catalog "mian"; did you mean "main"?',
-      'inlet.yaml:12:5: "mode" in topics.orders belongs to a feature that this version does not have; remove it',
+      'inlet.yaml:12:5: "quality" in topics.orders belongs to a feature that this version does not have; remove it',
       'inlet.yaml:13:30: topics.orders.layout.partition_by[0] must be a column, year(c), month(c), day(c), hour(c), bucket(16, c) or truncate(4, c), not "dya(ts)"',
       'inlet.yaml:13:39: topics.orders.layout.partition_by[1] must be a column, year(c), month(c), day(c), hour(c), bucket(16, c) or truncate(4, c), not "bucket(id)"; bucket takes a width and a column: bucket(16, id)',
       'inlet.yaml:14:22: topics.orders.commit.every must be a duration such as 30s, not "soon"',
@@ -135,10 +135,18 @@ topics:
   catalogs:
     a: { type: jdbc, uri: mysql://h/d }
     b: { type: jdbc, uri: "sqlite:/srv/catalog.db", warehouse: /srv/lake }
+    c: { type: glue, endpoint: localhost, credentials: { access_key: me } }
+    d: { type: hms, uri: "http://metastore:9083" }
+topics:
+  Web.Clicks: { table: { catalog: c } }
 `;
     expect(problemsOf(text)).toEqual([
       "inlet.yaml:3:27: lake.catalogs.a.uri names no database that this catalog can open; write postgres://user:password@host:5432/database, or sqlite:/path/of/the/file",
       "inlet.yaml:4:64: lake.catalogs.b.warehouse must be the URI of a place in a bucket; write s3://bucket/path, or leave it out for the broker's own (catalog.warehouse)",
+      "inlet.yaml:5:32: lake.catalogs.c.endpoint must be an http or https URL; write https://host",
+      "inlet.yaml:5:56: lake.catalogs.c.credentials needs both access_key and secret_key; say both, the secret best as ${env:NAME} or ${file:/path}",
+      "inlet.yaml:6:26: lake.catalogs.d.uri must say where the metastore listens; write thrift://host:9083, several joined by commas",
+      "inlet.yaml:8:24: a glue catalog holds one database and a table of lower-case letters, digits and underscores, not kafka.Web_Clicks; write kafka.web_clicks",
     ]);
   });
 
@@ -229,6 +237,7 @@ describe("tables", () => {
         metadataPrefix: "_kafka",
         metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
         partitionBy: [],
+        mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
         sortBy: [],
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
@@ -284,6 +293,7 @@ topics:
           { column: "region", transform: "identity" },
           { column: "meta_offset", transform: "hour" },
         ],
+        mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
         sortBy: [
           { column: "id", direction: "asc", nulls: "first" },
           { column: "name", direction: "desc", nulls: "last" },

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { pages, shellCommands } from "../support/markdown.ts";
 import { answers, checkout, freePort } from "../support/processes.ts";
@@ -57,8 +58,24 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
   "bin/inlet table list": async (args) => expect(await inlet(args)).toContain("sales.orders"),
   "bin/inlet table flush orders": async (args) =>
     expect(JSON.parse(await inlet(args))).toMatchObject({ topic: "orders" }),
+  "bin/inlet table status orders": async (args) => expect(await inlet(args)).toContain("running"),
   "bin/inlet table connect orders --engine trino": async (args) =>
     expect(await inlet(args)).toContain('lake."sales"."orders"'),
+  "bin/inlet table resume orders --accept": async (args) => {
+    await inlet(args);
+    expect(await inlet(["table", "status", "orders"])).toContain("running");
+  },
+  "bin/inlet table verify orders": async (args) => {
+    await produceOrders();
+    await inlet(["table", "flush", "orders"]);
+    expect(await inlet(args)).toContain("equal: every row that was translated is there");
+  },
+  "bin/inlet table at orders --offset 0:2": async (args) => expect(await inlet(args)).toContain("VERSION AS OF"),
+  'bin/inlet sql "SELECT count(*) AS orders, max(id) AS last FROM sales.orders"': async () => {
+    await produceOrders(); // Not committed yet.
+    const query = "SELECT count(*) AS orders, max(id) AS last FROM sales.orders";
+    expect(await inlet(["sql", query])).toMatch(/ORDERS +LAST\n8 +3\.?0?\n/);
+  },
 };
 
 test("every documented command is promised here, in the page's order", () => {
@@ -93,6 +110,16 @@ function withOrders(): string {
   const file = join(home, "orders.yaml");
   writeFileSync(file, "topics:\n  orders: { table: { name: sales.orders }, value: { decode: json } }\n");
   return file;
+}
+
+/** Four, in partition 0. */
+async function produceOrders(): Promise<void> {
+  const kafka = new Kafka({ brokers: [brokers], logLevel: logLevel.NOTHING });
+  const producer = kafka.producer({ createPartitioner: () => () => 0 });
+  await producer.connect();
+  const messages = [0, 1, 2, 3].map((id) => ({ value: JSON.stringify({ id }) }));
+  await producer.send({ topic: "orders", acks: -1, messages });
+  await producer.disconnect();
 }
 
 const run = promisify(execFile);

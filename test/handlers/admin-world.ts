@@ -4,9 +4,9 @@ import { type ErrorName, errorName } from "../../schemas/kafka/errors.ts";
 import { LogLevels } from "../../src/base/log-levels.ts";
 import { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "../../src/handlers/admin-handlers.ts";
-import { clusterAdminHandlers } from "../../src/handlers/cluster-admin-handlers.ts";
+import { clusterAdminHandlers } from "../../src/handlers/cluster/cluster-admin-handlers.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
-import { followTopics } from "../../src/handlers/internal-topics.ts";
+import { followTopics } from "../../src/handlers/topics/internal-topics.ts";
 import type { MetadataEvent } from "../../src/metadata/events.ts";
 import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
 import { anonymous, type RequestContext } from "../../src/protocol/dispatch.ts";
@@ -49,6 +49,7 @@ export class AdminWorld implements AsyncDisposable {
         advertised,
         served: () => apiNames,
         logLevels: this.logLevels,
+        mayCreate: (topic, context) => this.mayCreate(topic, context),
       }),
       ...clusterAdminHandlers({ ...common, advertised }),
     };
@@ -66,6 +67,11 @@ export class AdminWorld implements AsyncDisposable {
       if (this.opensAfterMs === undefined) continue;
       this.clock.after(this.opensAfterMs, () => this.metadata.apply([{ kind: "open-streams", streams: closed }]));
     }
+  }
+
+  /** Internal topics of streams applications: anybody may make them, unless there are ACLs. */
+  mayCreate(_topic: string, _context: RequestContext): boolean {
+    return true;
   }
 
   /** In the API's newest version unless another is given. */

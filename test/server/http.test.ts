@@ -8,6 +8,7 @@ import { systemRuntime } from "../../src/base/runtime.ts";
 import type { Logger } from "../../src/base/telemetry.ts";
 import { adminRoutes, type FlushOutcome } from "../../src/server/admin-routes.ts";
 import { type HttpServerOptions, openHttpServer } from "../../src/server/http.ts";
+import { type TableAnswer, type TableStateSurface, tableStateRoutes } from "../../src/server/table-state-routes.ts";
 
 const logged: string[] = [];
 const logger: Logger = {
@@ -220,5 +221,28 @@ describe("the admin API", () => {
     expect(await get("/v1/tables/orders/flush", { method: "POST" })).toEqual([200, '{"rows":3}']);
     expect((await get("/v1/tables/paused/flush", { method: "POST" }))[0]).toBe(409);
     expect((await get("/v1/tables/none/flush", { method: "POST" }))[0]).toBe(404);
+  });
+
+  test("says how a table stands, and resumes it in one of two ways only", async () => {
+    const answerOf = (topic: string, detail: unknown): TableAnswer => {
+      if (topic === "none") return { kind: "no-table" };
+      return topic === "stuck" ? { kind: "refused", reason: "it was replaced" } : { kind: "ok", detail };
+    };
+    const surface: TableStateSurface = {
+      tableState: (topic) => Promise.resolve(answerOf(topic, { state: "paused" })),
+      resumeTable: (topic, how) => Promise.resolve(answerOf(topic, { how })),
+    };
+    await using server = await open(tableStateRoutes(surface));
+    const ask = async (path: string, method = "POST") => {
+      const response = await fetch(server.url + path, { method });
+      return [response.status, await response.text()];
+    };
+    expect(await ask("/v1/tables/orders", "GET")).toEqual([200, '{"state":"paused"}']);
+    expect(await ask("/v1/tables/none", "GET")).toEqual([404, '{"error":"topic none has no table"}']);
+    expect(await ask("/v1/tables/orders/resume?how=accept")).toEqual([200, '{"how":"accept"}']);
+    expect(await ask("/v1/tables/orders/resume?how=retranslate")).toEqual([200, '{"how":"retranslate"}']);
+    expect(await ask("/v1/tables/stuck/resume?how=accept")).toEqual([409, '{"error":"it was replaced"}']);
+    expect((await ask("/v1/tables/orders/resume"))[0]).toBe(400);
+    expect((await ask("/v1/tables/orders/resume", "GET"))[0]).toBe(405);
   });
 });

@@ -19,10 +19,10 @@ import type { Handlers } from "../../src/protocol/dispatch.ts";
 import { SchemaRegistry } from "../../src/registry/schema-registry.ts";
 import { openSchemaTopic } from "../../src/schema-topic.ts";
 import type { Catalog } from "../../src/table/catalog.ts";
-import { currentFiles } from "../../src/table/current-files.ts";
-import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
-import { InlineRewriter } from "../../src/table/rewriter.ts";
-import { InlineTranslator } from "../../src/table/translate-inline.ts";
+import { InlineRewriter } from "../../src/table/maintenance/rewriter.ts";
+import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-server/rest-catalog-server.ts";
+import { currentFiles } from "../../src/table/tools/current-files.ts";
+import { InlineTranslator } from "../../src/table/translate/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
 import { openTables, type Tables } from "../../src/tables.ts";
 import { noMetrics } from "../support/no-metrics.ts";
@@ -280,6 +280,7 @@ export class SimNode {
         core,
         schemas,
         warehouse,
+        store,
         runtime,
         logger,
         metrics: noMetrics,

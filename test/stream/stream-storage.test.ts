@@ -307,6 +307,35 @@ describe("pressure", () => {
     await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
   });
 
+  test("who reads on from objects is read ahead of, whatever the batches leave of each read's limit", async () => {
+    const first = await start();
+    const written = await clock.until(first.open(a, writer));
+    await clock.until(Promise.all(Array.from({ length: 600 }, (_, i) => append(written, i)))); // One object in the end.
+    await clock.until(first.flush());
+    await clock.until(first[Symbol.asyncDispose]() as Promise<void>);
+    let gets = 0;
+    const get = objects.get.bind(objects);
+    objects.get = (key, range) => {
+      gets += 1;
+      return get(key, range);
+    };
+    const storage = await start({ readaheadBytesMax: 32_000, readRequestBytesMax: 20_000 });
+    const stream = await clock.until(storage.open(a, writer));
+    gets = 0;
+    let reads = 0;
+    for (let next = 0; next < 600; reads += 1) {
+      const request = { from: next as Offset, to: stream.end, bytesMax: 950 }; // Nine batches and a half.
+      const read = await clock.until(stream.read(request));
+      expect(read.batches.map(({ from }) => from)).toEqual(
+        Array.from({ length: read.batches.length }, (_, i) => next + i),
+      );
+      ({ next } = read);
+    }
+    expect(reads).toBe(67);
+    expect(gets).toBeLessThan(12); // For 17 blocks.
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+
   test("memory stays within the budget while everything stays readable", async () => {
     const storage = await start({ logCacheBytesMax: 30_000, blockCacheBytesMax: 10_000 });
     const stream = await clock.until(storage.open(a, writer));

@@ -11,14 +11,15 @@ import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { buildBatch, type NewRecord } from "../../src/protocol/records.ts";
 import { Router } from "../../src/server/http-router.ts";
 import type { Catalog, TableName } from "../../src/table/catalog.ts";
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import { type Compactor, type CompactorLimits, openCompactor } from "../../src/table/compactor.ts";
 import { type ManifestEntry, readManifest } from "../../src/table/iceberg/manifest.ts";
 import { readManifestList } from "../../src/table/iceberg/manifest-list.ts";
-import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
-import { InlineRewriter } from "../../src/table/rewriter.ts";
+import { InlineRewriter } from "../../src/table/maintenance/rewriter.ts";
+import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-server/rest-catalog-server.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
-import { currentSchema } from "../../src/table/table-creation.ts";
-import { InlineTranslator } from "../../src/table/translate-inline.ts";
+import { ProofStore } from "../../src/table/tools/proof-store.ts";
+import { InlineTranslator } from "../../src/table/translate/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
 import { readByHyparquet } from "../table/parquet-readers.ts";
 import { roundLimits } from "../table/translate-fixtures.ts";
@@ -164,6 +165,7 @@ export class Lake {
       translator: new InlineTranslator({ limits: roundLimits, schemaById: async () => undefined }),
       catalogs: new Map([["main", this.catalog()]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
+      proofs: new ProofStore(this.store),
       limits: { ...lakeLimits, ...limits },
       maintenance: {
         rewriter: new InlineRewriter(roundLimits),

@@ -3,16 +3,16 @@
  * rules leave, and in the end no delete file. The model knows rows and sequence numbers only.
  */
 import { describe, expect, test } from "vitest";
-import { Columns } from "../../src/table/columns.ts";
-import { DeleteFilter } from "../../src/table/delete-filter.ts";
-import { DeleteScope, idleDeletes } from "../../src/table/delete-scope.ts";
+import type { LiveFile } from "../../src/table/commit/live-entries.ts";
+import { currentSchema, defaultSpec } from "../../src/table/commit/table-creation.ts";
 import { addedFile, type ManifestEntry, writeManifest } from "../../src/table/iceberg/manifest.ts";
 import { newManifestFile, readManifestList, writeManifestList } from "../../src/table/iceberg/manifest-list.ts";
 import type { Snapshot } from "../../src/table/iceberg/metadata.ts";
 import type { PartitionSpec, Schema } from "../../src/table/iceberg/types.ts";
-import type { LiveFile } from "../../src/table/live-entries.ts";
-import { ParquetWriter } from "../../src/table/parquet.ts";
-import { currentSchema, defaultSpec } from "../../src/table/table-creation.ts";
+import { DeleteFilter } from "../../src/table/maintenance/delete-filter.ts";
+import { DeleteScope, idleDeletes } from "../../src/table/maintenance/delete-scope.ts";
+import { Columns } from "../../src/table/parquet/columns.ts";
+import { ParquetWriter } from "../../src/table/parquet/parquet.ts";
 import { Lake } from "../support/lake.ts";
 import { seededRandom } from "../support/seeded.ts";
 import { putRow, type Value } from "./rows.ts";

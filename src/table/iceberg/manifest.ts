@@ -33,10 +33,19 @@ export interface Manifest {
   readonly entries: readonly ManifestEntry[];
 }
 
-/** An entry for a file that the snapshot to come adds: it inherits that snapshot's id and sequence number. */
-export function addedFile(file: DataFile): ManifestEntry {
+export interface StoredManifest extends Manifest {
+  /** Of the file, Iceberg's own included. */
+  readonly properties: ReadonlyMap<string, string>;
+}
+
+/**
+ * An entry for a file that the snapshot to come adds: it inherits that snapshot's id and sequence number. `equalityIds` of a
+ * file of deletes: the columns by which it tells rows.
+ */
+export function addedFile(file: DataFile, equalityIds: readonly number[] | null = null): ManifestEntry {
   const inherited = { snapshotId: null, sequenceNumber: null, fileSequenceNumber: null };
-  return { status: "added", ...inherited, content: "data", file, equalityIds: null, sortOrderId: null };
+  const content = equalityIds === null ? "data" : "equality-deletes";
+  return { status: "added", ...inherited, content, file, equalityIds, sortOrderId: null };
 }
 
 const statuses = ["existing", "added", "deleted"] as const;
@@ -47,6 +56,8 @@ export function writeManifest(options: {
   readonly spec: PartitionSpec;
   readonly content: "data" | "deletes";
   readonly entries: readonly ManifestEntry[];
+  /** What the file says beside what Iceberg wants of it; readers leave it alone. */
+  readonly properties?: ReadonlyMap<string, string>;
 }): Uint8Array {
   const { schema, spec } = options;
   const columns = partitionColumns(spec, schema);
@@ -57,6 +68,7 @@ export function writeManifest(options: {
     ["partition-spec-id", String(spec["spec-id"])],
     ["format-version", "2"],
     ["content", options.content],
+    ...(options.properties ?? []),
   ]);
   const values = options.entries.map((entry) => entryToAvro(entry, columns));
   return writeAvroFile(manifestEntrySchema(partitionAvroFields(columns)), values, metadata);
@@ -67,7 +79,7 @@ export async function readManifest(
   bytes: Uint8Array,
   source: string,
   table: { readonly schema: Schema; readonly specs: readonly PartitionSpec[] },
-): Promise<Manifest> {
+): Promise<StoredManifest> {
   const file = await readAvroFile(bytes, source);
   const specId = Number(file.metadata.get("partition-spec-id") ?? 0);
   const spec = table.specs.find((known) => known["spec-id"] === specId);
@@ -79,7 +91,7 @@ export async function readManifest(
   const columns = partitionColumns(spec, schema ?? table.schema);
   const entries = file.values.map((value) => new EntryReader(value as AvroObject, source).entry(columns));
   const content = file.metadata.get("content") === "deletes" ? "deletes" : "data";
-  return { schema, specId, content, entries };
+  return { schema, specId, content, entries, properties: file.metadata };
 }
 
 function entryToAvro(entry: ManifestEntry, columns: readonly PartitionColumn[]): AvroObject {

@@ -82,7 +82,7 @@ describe("a manifest", () => {
 
   test("comes back as it was written, partition values of every type included", async () => {
     const read = await readManifest(bytes, "test", table);
-    expect(read).toEqual({ schema, specId: 2, content: "data", entries: [entry, nulls] });
+    expect(read).toMatchObject({ schema, specId: 2, content: "data", entries: [entry, nulls] });
   });
 
   test("C1: the file's metadata", async () => {

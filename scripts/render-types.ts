@@ -1,0 +1,43 @@
+/** docs/types.md, from what the mapping answers for every source type. */
+import { ownColumns, spelled, typeSources, typeTable } from "../src/table/schema/type-table.ts";
+
+export function renderTypes(): string {
+  const rows = typeTable();
+  const tables = typeSources.map((source) => {
+    const lines = rows
+      .filter((row) => row.source === source)
+      .map(({ type, column }) => `| ${type} | ${shown(column)} |`);
+    return `## ${source}\n\n${notes[source]}\n\n| type | column |\n| --- | --- |\n${lines.join("\n")}\n`;
+  });
+  const own = ownColumns().map(({ name, type, required }) => {
+    return `| \`${name}\` | \`${spelled(type)}\` | ${required ? "required" : "optional"} |`;
+  });
+  return `${head}\n| column | type | |\n| --- | --- | --- |\n${own.join("\n")}\n\n${tables.join("\n")}`;
+}
+
+function shown(column: string): string {
+  return column === "no column" ? column : `\`${column}\``;
+}
+
+const head = `# Types
+
+<!-- Rendered by scripts/render.ts from src/table/schema/type-table.ts: edit that instead. -->
+
+What a source's types become in a table, under mapping rules 1. The rules are frozen with each table: a later version of Inlet gives
+later tables other rules, and leaves these as they are. Every column of a value is optional; [evolution.md](evolution.md) says how
+columns change, and what becomes of values that their column cannot hold.
+
+## Columns of every table
+
+Their prefix is \`columns.metadata.prefix\`, and \`columns.metadata.include\` says which there are. A key that is text is a \`string\`,
+one with a schema has its type. Topics that are \`raw\` or \`string\` have one more column, \`value\`; \`_extra\` is there for JSON.
+`;
+
+const notes = {
+  Avro: "A field that no record fills, `null` or a record without fields, has no column until it gets a type. A union of several types is a\nstruct of them by type name, of which one is not null.",
+  Protobuf:
+    "Fields are bound by number. What is not on the wire is the type's zero, or null where the field has presence\n([protobuf.md](protobuf.md)). Map keys are text.",
+  "JSON Schema": "What the schema does not name goes to `_extra`. What has several types, or none, is JSON text.",
+  "JSON without a schema":
+    "The first value that is met decides. A value of another type, an integer beyond 2^53 and what comes after 500 columns go to `_extra`,\nas an object from JSON Pointers to values.",
+} as const;

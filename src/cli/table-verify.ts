@@ -1,0 +1,94 @@
+/** inlet table verify: starts a verification in the broker, follows it, and tells what it found. */
+import { callAdmin } from "./admin-api.ts";
+import type { Context } from "./context.ts";
+import { CommandFailed, exitCodes, printJson, printRows, type Row, type Terminal } from "./output.ts";
+
+export const verifyHelp = `
+Every row of the table's current snapshot is read back and held against digests that were kept when the records were
+translated, so that records which the topic no longer holds are proven too, and so are files that others rewrote.
+
+It ends with 0 when nothing is wrong, and with 1 when something is. "unproven": nothing is wrong, but of some rows
+nothing was kept that they could be held against.`;
+
+interface Report {
+  readonly table: string;
+  readonly verdict: "equal" | "unproven" | "different";
+  readonly snapshotId: string | null;
+  readonly files: number;
+  readonly rows: number;
+  readonly rowsProven: number;
+  readonly ranges: readonly Row[];
+  readonly findings: readonly {
+    readonly kind: string;
+    readonly where: string;
+    readonly detail: string;
+    readonly sample: readonly string[];
+  }[];
+  readonly findingsLeftOut: number;
+  readonly deadLetters: Report | null;
+}
+
+type State =
+  | {
+      readonly state: "running";
+      readonly progress: { readonly files: number; readonly filesTotal: number; readonly rows: number } | null;
+    }
+  | { readonly state: "done"; readonly result: Report }
+  | { readonly state: "failed"; readonly error: string };
+
+export async function verifyTopic(
+  context: Context,
+  topic: string,
+  { wait }: { readonly wait: boolean },
+): Promise<void> {
+  const path = `/v1/tables/${encodeURIComponent(topic)}/verify`;
+  const started = await callAdmin(context, "POST", path);
+  if (!wait) {
+    printJson(context.terminal, started);
+    return;
+  }
+  let state = (await callAdmin(context, "GET", path)) as State;
+  while (state.state === "running") {
+    if (state.progress !== null) {
+      const { files, filesTotal, rows } = state.progress;
+      context.terminal.error(`inlet: ${files} of ${filesTotal} files read, ${rows} rows\n`);
+    }
+    state = (await callAdmin(context, "GET", path)) as State;
+  }
+  if (state.state === "failed") throw new CommandFailed(`${topic} could not be verified: ${state.error}`);
+  if (context.format === "json") printJson(context.terminal, state.result);
+  else {
+    printReport(context.terminal, state.result);
+    context.terminal.out(`\n${verdicts[state.result.verdict]}\n`);
+  }
+  if (state.result.verdict === "different")
+    throw new CommandFailed(`the table of topic ${topic} does not hold what was translated`, exitCodes.failed);
+}
+
+function printReport(terminal: Terminal, report: Report): void {
+  const { table, snapshotId, files, rows, rowsProven, ranges, findings, deadLetters } = report;
+  terminal.out(
+    `${table}, snapshot ${snapshotId ?? "-"}: ${rows} rows in ${files} files, ${rowsProven} of them proven\n\n`,
+  );
+  const columns = ["partition", "from", "to", "rows", "others", "rows_found", "state"];
+  printRows(
+    terminal,
+    "text",
+    columns,
+    ranges.map(({ rowsFound, ...range }) => ({ ...range, rows_found: rowsFound ?? null })),
+  );
+  for (const { kind, where, detail, sample } of findings) {
+    terminal.out(`\n${kind}: ${where}\n  ${detail}\n`);
+    if (sample.length > 0) terminal.out(`  for example ${sample.join(" ")}\n`);
+  }
+  if (report.findingsLeftOut > 0) terminal.out(`\nand ${report.findingsLeftOut} more\n`);
+  if (deadLetters === null) return;
+  terminal.out("\n");
+  printReport(terminal, deadLetters);
+}
+
+const verdicts = {
+  equal: "equal: every row that was translated is there, once, as it was written, and no other",
+  unproven: "unproven: nothing is wrong, but not every row could be held against what was written",
+  different: "different: the table does not hold what was translated",
+} as const;

@@ -1,0 +1,76 @@
+/** What can be asked about a table's content, as routes of the admin API. What they answer is given to them. */
+import { type HttpResponse, type HttpRoute, jsonResponse } from "../base/http.ts";
+
+export interface TableToolSurface {
+  /** Starts a verification, or joins the one that runs. */
+  startVerify(topic: string): ToolAnswer;
+  /** The verification of the topic's table: its end, or how far it is when it lasts. */
+  verifyState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
+  /** The first snapshot that holds the records: `offset` as "partition:offset,…", or `timestamp` as milliseconds or RFC 3339. */
+  snapshotAt(
+    topic: string,
+    request: { readonly offset: string | null; readonly timestamp: string | null },
+  ): Promise<ToolAnswer>;
+  /** Rows of a query over tables and what is not committed to them yet. */
+  sql(query: string, signal: AbortSignal): Promise<ToolAnswer>;
+}
+
+export type ToolAnswer =
+  | { readonly kind: "ok"; readonly detail: unknown }
+  | { readonly kind: "missing"; readonly reason: string }
+  /** It cannot be answered as things are, and why. */
+  | { readonly kind: "refused"; readonly reason: string }
+  /** What was asked makes no sense. */
+  | { readonly kind: "invalid"; readonly reason: string };
+
+export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[] {
+  return [
+    {
+      method: "POST",
+      path: "/v1/tables/:topic/verify",
+      handle: ({ params }) => answered(surface.startVerify(params["topic"] as string), 202),
+    },
+    {
+      method: "GET",
+      path: "/v1/tables/:topic/verify",
+      handle: async ({ params, signal }) => answered(await surface.verifyState(params["topic"] as string, signal)),
+    },
+    {
+      method: "GET",
+      path: "/v1/tables/:topic/at",
+      handle: async ({ params, query }) => {
+        const request = { offset: query.get("offset"), timestamp: query.get("timestamp") };
+        return answered(await surface.snapshotAt(params["topic"] as string, request));
+      },
+    },
+    {
+      method: "POST",
+      path: "/v1/sql",
+      handle: async ({ body, signal }) => answered(await surface.sql(queryOf(body), signal)),
+    },
+  ];
+}
+
+/** {"query": "…"}; "" for anything else. */
+function queryOf(body: Uint8Array): string {
+  try {
+    const { query } = JSON.parse(Buffer.from(body).toString("utf8")) as { readonly query?: unknown };
+    return typeof query === "string" ? query : "";
+  } catch (cause) {
+    if (cause instanceof SyntaxError || cause instanceof TypeError) return "";
+    throw cause;
+  }
+}
+
+function answered(answer: ToolAnswer, status = 200): HttpResponse {
+  switch (answer.kind) {
+    case "ok":
+      return jsonResponse(status, answer.detail);
+    case "missing":
+      return jsonResponse(404, { error: answer.reason });
+    case "refused":
+      return jsonResponse(409, { error: answer.reason });
+    case "invalid":
+      return jsonResponse(400, { error: answer.reason });
+  }
+}

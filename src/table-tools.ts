@@ -1,0 +1,130 @@
+/** What people ask of tables beside their commits, put together: verification and what else reads a table as a whole. */
+import { join } from "node:path";
+import type { Settings } from "../schemas/config.ts";
+import type { Runtime } from "./base/runtime.ts";
+import { systemDisk } from "./base/system-disk.ts";
+import type { Config } from "./config.ts";
+import type { Core } from "./core.ts";
+import { roundLimits } from "./limits.ts";
+import type { TableInfo, Topic } from "./metadata/image.ts";
+import type { TableToolSurface, ToolAnswer } from "./server/table-tool-routes.ts";
+import type { Catalog } from "./table/catalog.ts";
+import type { Compactor } from "./table/compactor.ts";
+import type { TableSettings } from "./table/settings.ts";
+import type { ProofStore } from "./table/tools/proof-store.ts";
+import { Scratch } from "./table/tools/scratch.ts";
+import { type VerifyDeps, type VerifyProgress, type VerifyReport, verifyTable } from "./table/tools/verify.ts";
+import { LongRuns } from "./table/translate/long-run.ts";
+import type { Translator } from "./table/translate/translate.ts";
+import type { Warehouse } from "./table/warehouse.ts";
+import { answerAt } from "./table-at.ts";
+import { SqlDesk } from "./table-sql.ts";
+
+export interface TableToolOptions {
+  readonly config: Pick<Config, "tables">;
+  readonly core: Core;
+  readonly settings: Settings;
+  readonly catalogs: ReadonlyMap<string, Catalog>;
+  readonly compactor: Compactor;
+  readonly proofs: ProofStore;
+  readonly warehouse: Warehouse;
+  readonly runtime: Runtime;
+  readonly translator: Translator;
+}
+
+export interface TableTools extends TableToolSurface, AsyncDisposable {}
+
+/** A request waits this long for the end of what runs: shorter than clients and proxies wait for an answer. */
+const waitMs = 20_000;
+
+export function openTableTools(options: TableToolOptions): TableTools {
+  const { settings, runtime } = options;
+  const directory = join(settings.dataDirectory, "scratch");
+  // DuckDB reads the real disk; without one (the simulation) nothing here is called.
+  const scratch = new Scratch({ disk: systemDisk, directory, random: runtime.random });
+  const verifications = new LongRuns<VerifyProgress, VerifyReport>(runtime.clock);
+  const engine = { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads };
+  const { parquet, rowGroupBytesMax } = roundLimits(settings);
+  const sql = new SqlDesk({
+    log: options.core.log,
+    translator: options.translator,
+    warehouse: options.warehouse,
+    scratch,
+    clock: runtime.clock,
+    engine,
+    rowsMax: settings.tableSqlRowsMax,
+    limits: {
+      readBytesMax: settings.tableReadBytesMax,
+      tailBytesMax: settings.tableSqlTailBytesMax,
+      filesBytesMax: settings.tableSqlBytesMax,
+      parquet,
+      rowGroupBytesMax,
+    },
+    tables: () => madeTables(options),
+  });
+  const verifyDeps = (catalog: Catalog): Omit<VerifyDeps, "progress"> => ({
+    catalog,
+    warehouse: options.warehouse,
+    proofs: options.proofs,
+    scratch,
+    clock: runtime.clock,
+    limits: engine,
+  });
+  return {
+    sql: (query, signal) => sql.answer(query, signal),
+    snapshotAt: async (topic, request) => {
+      const table = knownTable(options, topic);
+      if ("kind" in table) return table;
+      const { metadata, log } = options.core;
+      const topicNow = metadata.image.topic(table.info.topicId);
+      return await answerAt(table, request, { log, topic: topicNow, warehouse: options.warehouse });
+    },
+    startVerify: (topic) => {
+      const table = knownTable(options, topic);
+      if ("kind" in table) return table;
+      const { catalog, info } = table;
+      verifications.start(topic, (signal, progress) =>
+        verifyTable(table.settings, info, { ...verifyDeps(catalog), progress }, signal),
+      );
+      return ok({ topic, state: "running" });
+    },
+    verifyState: async (topic, signal) => {
+      const state = await verifications.state(topic, waitMs, signal);
+      return state === undefined ? missing(`topic ${topic} is not being verified`) : ok({ topic, ...state });
+    },
+    [Symbol.asyncDispose]: () => verifications[Symbol.asyncDispose](),
+  };
+}
+
+export interface KnownTable {
+  readonly settings: TableSettings;
+  readonly info: TableInfo;
+  readonly catalog: Catalog;
+}
+
+/** Or why it cannot be asked. */
+function knownTable(options: TableToolOptions, topic: string): KnownTable | ToolAnswer {
+  const settings = options.config.tables.find((table) => table.topic === topic);
+  const catalog = settings === undefined ? undefined : options.catalogs.get(settings.catalog);
+  if (settings === undefined || catalog === undefined) return missing(`topic ${topic} has no table`);
+  const info = [...options.compactor.tables()].find((each) => each.topic === topic)?.table;
+  if (info === undefined) return { kind: "refused", reason: `the table of topic ${topic} has not been made yet` };
+  return { settings, info, catalog };
+}
+
+function madeTables(options: TableToolOptions): readonly (KnownTable & { readonly topic: Topic })[] {
+  return options.config.tables.flatMap(({ topic: name }) => {
+    const table = knownTable(options, name);
+    if ("kind" in table) return [];
+    const topic = options.core.metadata.image.topic(table.info.topicId);
+    return topic === undefined ? [] : [{ ...table, topic }];
+  });
+}
+
+function ok(detail: unknown): ToolAnswer {
+  return { kind: "ok", detail };
+}
+
+function missing(reason: string): ToolAnswer {
+  return { kind: "missing", reason };
+}

@@ -1,0 +1,171 @@
+/** Proves: what people ask of a table through the command line is answered by a broker at work, in words and in JSON. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { Kafka, logLevel, type Producer } from "kafkajs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Broker, openBroker } from "../src/broker.ts";
+import { runCli } from "../src/cli/program.ts";
+import { configOf, inProcess } from "./support/config.ts";
+
+let directory: string;
+let broker: Broker;
+let producer: Producer;
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "inlet-tools-"));
+  broker = await openBroker(
+    configOf(
+      "topics: { quotes: { value: { decode: json }, errors: { policy: dlq } }, empty: { value: { decode: json } } }",
+      inProcess(directory),
+    ),
+  );
+  const kafka = new Kafka({ brokers: [broker.addresses.kafka], logLevel: logLevel.NOTHING });
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: "quotes", numPartitions: 2 }] });
+  await admin.disconnect();
+  producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
+  await producer.connect();
+}, 60_000);
+afterAll(async () => {
+  await producer.disconnect();
+  await broker[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true });
+});
+
+async function run(...args: readonly string[]) {
+  let out = "";
+  let error = "";
+  const code = await runCli({
+    args: ["--admin", broker.addresses.http, "--brokers", broker.addresses.kafka, ...args],
+    version: "1.2.3",
+    terminal: { out: (text) => (out += text), error: (text) => (error += text) },
+    input: Readable.from([]),
+    signal: new AbortController().signal,
+    server: { openBroker: () => Promise.reject(new Error("not here")), runDemo: () => Promise.resolve(0) },
+    storage: {
+      openStorage: () => Promise.reject(new Error("not here")),
+      rebuild: () => Promise.reject(new Error("not here")),
+    },
+    randomId: () => "x",
+  });
+  return { code, out, error };
+}
+
+async function json(...args: readonly string[]): Promise<unknown> {
+  const { code, out, error } = await run("--json", ...args);
+  expect([args, code, error]).toEqual([args, 0, ""]);
+  return JSON.parse(out);
+}
+
+/** Records {n} from `from` on, every fourth one in partition 1. */
+async function produce(from: number, count: number, extra: readonly string[] = []): Promise<void> {
+  const messages = Array.from({ length: count }, (_, at) => ({
+    partition: (from + at) % 4 === 0 ? 1 : 0,
+    value: JSON.stringify({ n: from + at }),
+  }));
+  messages.push(...extra.map((value) => ({ partition: 0, value })));
+  await producer.send({ topic: "quotes", acks: -1, messages });
+}
+
+async function flush(): Promise<void> {
+  expect((await broker.tables.flush("quotes")).kind).toBe("flushed");
+}
+
+describe("inlet table at", () => {
+  test("names the snapshot that first holds a record, and how engines read it", async () => {
+    await produce(0, 8);
+    await flush();
+    const first = (await json("table", "at", "quotes", "--offset", "0:0")) as Record<string, unknown>;
+    await produce(8, 8);
+    await flush();
+    expect(await json("table", "at", "quotes", "--offset", "0:5,1:1")).toMatchObject({
+      snapshotId: first["snapshotId"],
+      isFirst: true,
+    });
+    const second = (await json("table", "at", "quotes", "--offset", "0:6")) as Record<string, unknown>;
+    expect(second["snapshotId"]).not.toBe(first["snapshotId"]);
+    const all = new Date().toISOString();
+    expect(await json("table", "at", "quotes", "--timestamp", all)).toMatchObject({ snapshotId: second["snapshotId"] });
+    const said = await run("table", "at", "quotes", "--offset", "0:6");
+    expect(said.out).toContain(`VERSION AS OF ${String(second["snapshotId"])} WHERE NOT`);
+  });
+
+  test("says what it cannot", async () => {
+    expect((await run("table", "at", "quotes", "--offset", "0:1000000")).code).toBe(4);
+    expect((await run("table", "at", "nothing", "--offset", "0:1")).code).toBe(4);
+    for (const wrong of [[], ["--offset", "x"], ["--timestamp", "soon"], ["--offset", "0:1", "--timestamp", "1"]])
+      expect([wrong, (await run("table", "at", "quotes", ...wrong)).code]).toEqual([wrong, 2]);
+  });
+});
+
+describe("inlet sql", () => {
+  const query = "SELECT count(*) AS rows, sum(n) AS total, count(late) AS late FROM kafka.quotes";
+
+  test("answers the same before a commit and after it, columns that the commit will add included", async () => {
+    const answer = async () => (await json("sql", query)) as { readonly rows: unknown; readonly tables: unknown };
+    await flush();
+    expect((await run("sql", query)).error).toContain("late"); // No record was: there is no such column yet.
+    await produce(1000, 20);
+    await producer.send({ topic: "quotes", acks: -1, messages: [{ partition: 0, value: '{"n":1,"late":true}' }] });
+    const uncommitted = await answer();
+    expect(uncommitted.tables).toMatchObject([{ table: "kafka.quotes", rowsNotCommitted: 21 }]);
+    await flush();
+    const committed = await answer();
+    expect(committed.tables).toMatchObject([{ rowsNotCommitted: 0, notCommitted: [] }]);
+    expect(committed.rows).toEqual(uncommitted.rows);
+    const everything = "SELECT * FROM kafka.quotes ORDER BY _kafka_partition, _kafka_offset";
+    await produce(2000, 10);
+    const all = (await json("sql", everything)) as { readonly rows: readonly unknown[] };
+    await flush();
+    expect(((await json("sql", everything)) as { readonly rows: unknown }).rows).toEqual(all.rows);
+  });
+
+  test("prints a table, and says what is wrong with a query", async () => {
+    expect((await run("sql", "SELECT 1 AS one, [1, 2] AS list")).out).toBe("ONE  LIST\n1    [1,2]\n");
+    const wrong = ["SELEC 1", "SELECT * FROM kafka.nothing", "SELECT 1; SELECT 2", "COPY (SELECT 1) TO '/tmp/x'"];
+    for (const each of [...wrong, "SELECT * FROM read_csv('/etc/passwd')", "SET threads = 1"])
+      expect([each, (await run("sql", each)).code]).toEqual([each, 1]);
+    expect((await run("sql", " ")).code).toBe(2);
+  });
+});
+
+describe("inlet table verify", () => {
+  test("proves the table, and ends with 1 when the table was changed by others", async () => {
+    await produce(0, 100, ["not JSON"]);
+    await flush();
+    expect(await json("table", "verify", "quotes")).toMatchObject({
+      verdict: "equal",
+      rows: 147,
+      rowsProven: 147,
+      deadLetters: { verdict: "equal", rows: 1 },
+    });
+    const said = await run("table", "verify", "quotes");
+    expect([said.code, said.out]).toEqual([
+      0,
+      expect.stringContaining("equal: every row that was translated is there"),
+    ]);
+    expect(await json("table", "verify", "quotes", "--no-wait")).toMatchObject({ state: "running" });
+    expect((await run("table", "verify", "quotes")).code).toBe(0); // It may join that one, and ends with it.
+
+    const [file] = (await broker.tables.currentFiles("quotes")) as [string];
+    writeFileSync(fileURLToPath(file), "no Parquet");
+    const found = await run("table", "verify", "quotes");
+    expect([found.code, found.error]).toEqual([1, expect.stringContaining("does not hold what was translated")]);
+    expect(found.out).toContain("file-unreadable");
+  });
+
+  test("says what there is not", async () => {
+    expect(await run("table", "verify", "nothing")).toMatchObject({
+      code: 4,
+      error: "inlet: topic nothing has no table\n",
+    });
+    expect(await run("table", "verify", "empty")).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("has not been made yet"),
+    });
+    expect((await run("table", "verify", "--help")).out).toContain("digests that were kept");
+  });
+});
