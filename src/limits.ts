@@ -11,7 +11,7 @@ import type { ObjectStoreDeps } from "./object-store/open.ts";
 import type { StorePrices } from "./object-store/prices.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
 import type { StreamLimits } from "./stream/limits.ts";
-import type { CompactorLimits, CompactorOptions, MaintenanceLimits } from "./table/compactor.ts";
+import type { CompactorLimits, MaintenanceLimits } from "./table/compactor.ts";
 import type { RoundLimits } from "./table/translate/translate-round.ts";
 
 export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"] {

@@ -74,7 +74,8 @@ export class Maintenance implements AsyncDisposable {
   /** One pass over the table now, whether it is due or not. Throws OperationFailed. */
   run(topic: string): Promise<RewriteReport> {
     const table = this.#options.tables.find((each) => each.topic === topic);
-    if (table === undefined) throw new OperationFailed(`no table of ${topic} is looked after`, { happened: "no" });
+    if (table === undefined)
+      throw new OperationFailed(`the table of ${topic} is looked after by its catalog`, { happened: "no" });
     return this.#lane.run(() => this.#pass(table));
   }
 
@@ -84,7 +85,8 @@ export class Maintenance implements AsyncDisposable {
     options: { readonly olderThanMs: number; readonly isDryRun: boolean },
   ): Promise<OrphanReport> {
     const table = this.#options.tables.find((each) => each.topic === topic);
-    if (table === undefined) throw new OperationFailed(`no table of ${topic} is looked after`, { happened: "no" });
+    if (table === undefined)
+      throw new OperationFailed(`the table of ${topic} is looked after by its catalog`, { happened: "no" });
     return this.#lane.run(() => this.#sweep(table, options));
   }
 
@@ -96,7 +98,8 @@ export class Maintenance implements AsyncDisposable {
   async #pass(table: MaintainedTable): Promise<RewriteReport> {
     const { topic, rewriter } = table;
     this.#options.metrics.tableMaintenanceFailures.add(0, { topic }); // It is there before it is wanted.
-    if (rewriter === undefined) throw new OperationFailed(`no table of ${topic} is looked after`, { happened: "no" });
+    if (rewriter === undefined)
+      throw new OperationFailed(`the table of ${topic} is rewritten by others`, { happened: "no" });
     const began = this.#options.clock.monotonic();
     const report = await rewriter.run(table.target, this.#stop.signal);
     this.#count(topic, report, (this.#options.clock.monotonic() - began) / 1000);

@@ -81,7 +81,8 @@ export async function removeOrphans(
   for (const directory of directories) {
     for await (const { uri, size, modifiedMs } of warehouse.list(directory)) {
       report = { ...report, listed: report.listed + 1 };
-      if (modifiedMs >= before || !tableFile.test(uri) || named.has(uri)) continue;
+      // 0: a store that does not say how old a file is.
+      if (modifiedMs === 0 || modifiedMs >= before || !tableFile.test(uri) || named.has(uri)) continue;
       const examples = report.examples.length < examplesMax ? [...report.examples, uri] : report.examples;
       report = { ...report, orphans: report.orphans + 1, bytes: report.bytes + size, examples };
       page.push(uri);

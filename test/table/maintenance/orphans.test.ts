@@ -2,8 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { systemRuntime } from "../../../src/base/runtime.ts";
 import type { Compactor } from "../../../src/table/compactor.ts";
+import { removeOrphans } from "../../../src/table/maintenance/orphans.ts";
 import { PathSet } from "../../../src/table/maintenance/path-set.ts";
-import { Lake } from "../../support/lake.ts";
+import type { MaintenanceTurn } from "../../../src/table/maintenance/table-rewriter.ts";
+import { Lake, type maintenanceLimits } from "../../support/lake.ts";
 import { tableSettings, utf8 } from "../translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
@@ -15,7 +17,11 @@ class OldLake {
   readonly topic: ReturnType<Lake["topic"]>;
   readonly compactor: Compactor;
 
-  constructor(seed: number, settings = tableSettings("json", { expire: { keepMs: 30 * day, keepMin: 5 } })) {
+  constructor(
+    seed: number,
+    settings = tableSettings("json", { expire: { keepMs: 30 * day, keepMin: 5 } }),
+    limits: Partial<typeof maintenanceLimits> = {},
+  ) {
     const { clock } = systemRuntime();
     this.lake = new Lake(seed, {
       clock: {
@@ -25,7 +31,7 @@ class OldLake {
       },
     });
     this.topic = this.lake.topic("orders", 1);
-    this.compactor = this.lake.open([settings], { expiredGraceMs: 600_000 }, { filesMin: 2 }).compactor;
+    this.compactor = this.lake.open([settings], { expiredGraceMs: 600_000 }, { filesMin: 2, ...limits }).compactor;
   }
 
   async commit(id: number): Promise<void> {
@@ -44,8 +50,8 @@ class OldLake {
   }
 }
 
-async function tableWithOrphans(seed: number) {
-  const old = new OldLake(seed);
+async function tableWithOrphans(seed: number, limits: Partial<typeof maintenanceLimits> = {}) {
+  const old = new OldLake(seed, undefined, limits);
   await old.commit(1);
   await old.commit(2);
   await old.compactor.maintain("orders");
@@ -99,6 +105,88 @@ describe("orphans", () => {
     });
     await old.compactor.flush("orders");
     expect(await old.lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
+    await old.compactor[Symbol.asyncDispose]();
+  });
+
+  test("a round that is committed while orphans are looked for keeps its files, however old they are", async () => {
+    const { old } = await tableWithOrphans(6);
+    await old.lake.produce(old.topic, 0, [{ value: utf8(JSON.stringify({ id: 3 })) }]);
+    const { hooks } = old.lake;
+    const refused = async (method: string): Promise<void> => {
+      if (method === "POST") throw new TypeError("connection refused");
+    };
+    old.lake.hooks = { ...old.lake.hooks, request: refused };
+    await expect(old.compactor.flush("orders")).rejects.toThrow();
+    old.skewMs = 30 * day;
+    let committed: Promise<unknown> | undefined;
+    old.lake.hooks = {
+      ...hooks,
+      // The table has been read as it was before the commit, and the listing comes after it.
+      answer: async (_method, _path, response) => {
+        if (committed === undefined) {
+          committed = old.compactor.flush("orders");
+          await committed;
+        }
+        return response;
+      },
+    };
+    const report = await old.compactor.removeOrphans("orders", { olderThanMs: day, isDryRun: false });
+    expect(committed).toBeDefined();
+    expect(report).toMatchObject({ held: "" });
+    expect(report.examples.filter((uri) => !/lost|\/snap-/.test(uri))).toEqual([]); // Lists of the refused attempts go.
+    expect(await old.lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
+    await old.compactor[Symbol.asyncDispose]();
+  });
+
+  test("a store that does not say how old a file is keeps it", async () => {
+    const old = new OldLake(7);
+    await old.commit(1);
+    const { runtime, warehouse } = old.lake;
+    const forgetful = new Proxy(warehouse, {
+      get(target, name) {
+        if (name === "list")
+          return async function* () {
+            for await (const each of target.list(`${await old.location()}/data`)) yield { ...each, modifiedMs: 0 };
+          };
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    await warehouse.create(`${await old.location()}/data/lost.parquet`, utf8("orphan"));
+    old.skewMs = 30 * day;
+    const metadata = (await old.lake.foreign().load(orders))?.metadata;
+    const target = {
+      catalog: old.lake.foreign(),
+      turn: async () =>
+        ({
+          name: orders,
+          ledger: { tableUuid: metadata?.["table-uuid"] },
+          rounds: [],
+          inUse: [],
+          others: [],
+        }) as unknown as MaintenanceTurn,
+    };
+    const limits = { namedFilesMax: 1000, orphansPageMax: 10 };
+    const options = { olderThanMs: day, isDryRun: true, signal: new AbortController().signal };
+    expect(await removeOrphans(target, { warehouse, clock: runtime.clock, limits }, options)).toMatchObject({
+      orphans: 1,
+    });
+    expect(await removeOrphans(target, { warehouse: forgetful, clock: runtime.clock, limits }, options)).toMatchObject({
+      orphans: 0,
+      held: "",
+    });
+    await old.compactor[Symbol.asyncDispose]();
+  });
+
+  test("a table that names more files than are kept in mind is left alone", async () => {
+    const { old } = await tableWithOrphans(8, { namedFilesMax: 3 });
+    old.skewMs = 30 * day;
+    const before = await old.objects();
+    expect(await old.compactor.removeOrphans("orders", { olderThanMs: day, isDryRun: false })).toMatchObject({
+      orphans: 0,
+      held: "it names more than 3 files",
+    });
+    expect(await old.objects()).toEqual(before);
     await old.compactor[Symbol.asyncDispose]();
   });
 
