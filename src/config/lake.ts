@@ -181,8 +181,13 @@ const topicShape = object(
           default: "auto",
           doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
         }),
+        orphans: ms({
+          default: 7 * 86_400_000,
+          min: 0,
+          doc: "Age at which files that nothing names are removed; longer than any commit or query takes. 0: never.",
+        }),
       },
-      ["orphans", "manifests", "ttl"],
+      ["manifests", "ttl"],
     ),
   },
   ["quality", "backfill", "copies"],
@@ -239,7 +244,7 @@ export function tableSettings(
       deadLetterTable: value.errors.dlq.table === "" ? `${parts.at(-1) as string}_dlq` : value.errors.dlq.table,
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
-    maintain: { rewrites: value.maintain.compact === "auto" },
+    maintain: { rewrites: value.maintain.compact === "auto", orphansMs: value.maintain.orphans },
   };
 }
 

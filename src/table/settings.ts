@@ -35,6 +35,8 @@ export interface TableSettings {
   readonly maintain: {
     /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
     readonly rewrites: boolean;
+    /** Files that nothing names are removed at this age; 0: never. */
+    readonly orphansMs: number;
   };
 }
 

@@ -96,6 +96,11 @@ export class TableAppender {
     this.#garbage = new SnapshotGarbage({ warehouse, logger, limits, clock: deps.runtime.clock });
   }
 
+  /** Files of expired snapshots that wait for their deletion. */
+  expiredFiles(): readonly string[] {
+    return [...this.#garbage.waiting()];
+  }
+
   async append(request: AppendRequest, signal: AbortSignal): Promise<AppendOutcome> {
     const { runtime, limits, logger, warehouse } = this.#deps;
     await this.#garbage.sweep();
