@@ -84,7 +84,7 @@ export type MessagePath = readonly number[];
 export interface SchemaText {
   readonly type: "AVRO" | "JSON" | "PROTOBUF";
   readonly text: string;
-  /** What a Protobuf schema imports, by the names of its import statements. */
+  /** What it refers to or imports, by the names that it uses; each after those that it uses itself. */
   readonly references?: readonly { readonly name: string; readonly schema: string }[];
 }
 
@@ -189,8 +189,9 @@ type SchemaIdSource = Extract<MappingSource, { readonly kind: "schema-id" }>;
 
 const sourceKinds = { AVRO: "avro", JSON: "json-schema", PROTOBUF: "protobuf" } as const;
 
-function typeOf({ type, text }: SchemaText): SourceType {
-  return type === "AVRO" ? avroSourceType(parseAvroSchema(text)) : jsonSchemaSourceType(text);
+function typeOf(schema: SchemaText): SourceType {
+  const { type, text, references } = schema;
+  return type === "AVRO" ? avroSourceType(parseAvroSchema(text, references)) : jsonSchemaSourceType(schema);
 }
 
 /** The id is known from then on, whatever comes of this one of its messages. */

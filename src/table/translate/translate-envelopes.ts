@@ -102,9 +102,9 @@ function avroReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
   const others = [whole, extra].filter((node) => node !== undefined);
   const { bindings, sources } = context.mapping;
   const keyOfRow = context.settings.mode.key.length > 0 ? key : undefined;
-  const compiled = compileOnce(context, "value", ({ text }: SchemaText, schemaId) => {
+  const compiled = compileOnce(context, "value", ({ text, references }: SchemaText, schemaId) => {
     const bound = boundOf({ part: "value", schemaId, sources, bindings });
-    return compileAvroEnvelope(parseAvroSchema(text), { row: record, key: keyOfRow, bound });
+    return compileAvroEnvelope(parseAvroSchema(text, references), { row: record, key: keyOfRow, bound });
   });
   let envelope: AvroEnvelope | undefined;
   return {
@@ -204,12 +204,12 @@ function compileTombstoneKey(context: PartContext, key: StructNode): TombstonePu
 
 /** The key's type and the columns that it goes to, when each column can hold what comes. */
 function tombstoneKey(
-  { type: kind, text }: SchemaText,
+  { type: kind, text, references }: SchemaText,
   key: StructNode,
   { rowKey }: TableMapping,
 ): { readonly type: AvroType; readonly node: ColumnNode } {
   if (kind !== "AVRO") throw new BadRecord("no-key", "keys of tombstones are read in Avro only");
-  const type = parseAvroSchema(text);
+  const type = parseAvroSchema(text, references);
   const source = avroSourceType(type);
   const nameOf = (leaf: Leaf): string => rowKey?.columns[rowKey.ids.indexOf(leaf.shape.id)] ?? "";
   const fields =
