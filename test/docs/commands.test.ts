@@ -61,8 +61,11 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
   "bin/inlet table status orders": async (args) => expect(await inlet(args)).toContain("running"),
   "bin/inlet table connect orders --engine trino": async (args) =>
     expect(await inlet(args)).toContain('lake."sales"."orders"'),
-  "bin/inlet table verify orders": async (args) => {
+  "bin/inlet table plan orders": async (args) => {
     await produceOrders();
+    expect(await inlet(args)).toContain("CREATE TABLE lake.sales.orders");
+  },
+  "bin/inlet table verify orders": async (args) => {
     await inlet(["table", "flush", "orders"]);
     expect(await inlet(args)).toContain("equal: every row that was translated is there");
   },
