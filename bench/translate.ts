@@ -13,12 +13,12 @@ import avsc from "avsc";
 import type { Offset } from "../src/base/ids.ts";
 import { systemRuntime } from "../src/base/runtime.ts";
 import { buildBatch } from "../src/protocol/records.ts";
-import { evolve, initialMapping, type SchemaText } from "../src/table/schema-map.ts";
+import { evolve, initialMapping, type SchemaText } from "../src/table/schema/schema-map.ts";
 import type { TableSettings } from "../src/table/settings.ts";
-import type { RangeInput, RoundResult, Translator } from "../src/table/translate.ts";
-import { InlineTranslator } from "../src/table/translate-inline.ts";
-import { PoolTranslator } from "../src/table/translate-pool.ts";
-import type { RoundLimits } from "../src/table/translate-round.ts";
+import type { RangeInput, RoundResult, Translator } from "../src/table/translate/translate.ts";
+import { InlineTranslator } from "../src/table/translate/translate-inline.ts";
+import { PoolTranslator } from "../src/table/translate/translate-pool.ts";
+import type { RoundLimits } from "../src/table/translate/translate-round.ts";
 
 export async function benchTranslate(rows: number): Promise<void> {
   const input: Input = { rows, ...generate(rows) };
@@ -87,6 +87,7 @@ const settings: TableSettings = {
   metadataPrefix: "_kafka",
   metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
   partitionBy: [],
+  mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
   sortBy: [],
   commit: { everyMs: 1000, bytesMax: MiB },
   errors: { policy: "dlq", deadLetterTable: "views_dlq" },

@@ -8,7 +8,7 @@ import type * as GlueSdk from "@aws-sdk/client-glue";
 import type { Column, GlueClient, Table, TableInput } from "@aws-sdk/client-glue";
 import { OperationFailed } from "../src/base/errors.ts";
 import type { Catalog, TableName } from "../src/table/catalog.ts";
-import type { StoredTable } from "../src/table/metadata-files.ts";
+import type { StoredTable } from "../src/table/commit/metadata-files.ts";
 import { type AwsCredentials, keysProvider } from "./aws.ts";
 import { type HiveColumn, hiveColumns } from "./hive-columns.ts";
 import { isGlueName } from "./hive-names.ts";

@@ -47,7 +47,7 @@ const exceptions = {
   set_ugi: { 1: "MetaException" },
   get_database: { 1: "NoSuchObjectException", 2: "MetaException" },
   create_database: { 1: "AlreadyExistsException", 2: "InvalidObjectException", 3: "MetaException" },
-  get_table: { 1: "MetaException", 2: "NoSuchObjectException" },
+  get_table_req: { 1: "MetaException", 2: "NoSuchObjectException" },
   create_table: {
     1: "AlreadyExistsException",
     2: "InvalidObjectException",

@@ -1,6 +1,6 @@
 /** A table as the Hive Metastore keeps it (hive_metastore.thrift), made anew or changed with all that others put there kept. */
 import type { TableName } from "../src/table/catalog.ts";
-import type { StoredTable } from "../src/table/metadata-files.ts";
+import type { StoredTable } from "../src/table/commit/metadata-files.ts";
 import { hiveColumns } from "./hive-columns.ts";
 import {
   i32,

@@ -10,8 +10,8 @@ import { OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
 import type { Logger } from "../src/base/telemetry.ts";
 import type { Catalog, LoadedTable, TableName } from "../src/table/catalog.ts";
+import type { StoredTable } from "../src/table/commit/metadata-files.ts";
 import type { Update } from "../src/table/iceberg/updates.ts";
-import type { StoredTable } from "../src/table/metadata-files.ts";
 import { isHiveName } from "./hive-names.ts";
 import type { HmsAddress } from "./hms-address.ts";
 import { HmsClient, type HmsMethod, HmsRefused } from "./hms-client.ts";
@@ -25,7 +25,17 @@ import {
   refusal,
   tableText,
 } from "./pointer-catalog.ts";
-import { bool, i32, i64, list, struct, type ThriftStruct, type ThriftValue, text, textMap } from "./thrift-binary.ts";
+import {
+  i32,
+  i64,
+  list,
+  struct,
+  structAt,
+  type ThriftStruct,
+  type ThriftValue,
+  text,
+  textMap,
+} from "./thrift-binary.ts";
 
 export interface HmsCatalogSettings {
   readonly name: string;
@@ -102,14 +112,17 @@ class HmsPointers implements PointerStore<HmsPointer> {
   }
 
   async find(name: TableName): Promise<HmsPointer | undefined> {
-    const table = await this.#ask("get_table", this.#names(name), ["NoSuchObjectException"]);
-    if (table?.kind !== "struct") return undefined;
-    const parameters = parametersOf(table.fields);
+    const [database, table] = this.#names(name);
+    // Its elder, get_table, is gone since Hive 4.
+    const answer = await this.#ask("get_table_req", [struct({ 1: database, 2: table })], ["NoSuchObjectException"]);
+    const found = answer?.kind === "struct" ? structAt(answer.fields, 1) : undefined;
+    if (found === undefined) return undefined;
+    const parameters = parametersOf(found);
     const location = parameters.get(locationKey);
     if (parameters.get("table_type")?.toUpperCase() !== "ICEBERG" || location === undefined) {
       throw refusal(this.#settings.name, `${tableText(name)} is no Iceberg table`);
     }
-    return { location, table: table.fields };
+    return { location, table: found };
   }
 
   async makeNamespace(namespace: readonly string[]): Promise<void> {
@@ -177,7 +190,7 @@ class HmsPointers implements PointerStore<HmsPointer> {
   /** An exclusive lock of the table, or why there is none. */
   async #lock(name: TableName): Promise<bigint | Moved> {
     const [database, table] = this.#names(name);
-    const component = struct({ 1: i32(exclusive), 2: i32(ofTable), 3: database, 4: table, 7: bool(true) });
+    const component = struct({ 1: i32(exclusive), 2: i32(ofTable), 3: database, 4: table, 6: i32(noTransaction) });
     const request = struct({
       1: list("struct", [component]),
       3: text(this.#settings.user ?? "inlet"),
@@ -231,9 +244,10 @@ class HmsPointers implements PointerStore<HmsPointer> {
   }
 }
 
-/** LockType, LockLevel and LockState. */
+/** LockType, LockLevel, DataOperationType and LockState. */
 const exclusive = 3;
 const ofTable = 2;
+const noTransaction = 6;
 const acquired = 1;
 const waiting = 2;
 /** Between questions whether it is our turn; others hold the lock for the time of one commit. */

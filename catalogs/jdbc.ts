@@ -8,7 +8,7 @@
  */
 import { OperationFailed } from "../src/base/errors.ts";
 import type { Catalog, TableName } from "../src/table/catalog.ts";
-import type { StoredTable } from "../src/table/metadata-files.ts";
+import type { StoredTable } from "../src/table/commit/metadata-files.ts";
 import {
   type Moved,
   type Pointer,

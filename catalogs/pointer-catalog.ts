@@ -10,10 +10,10 @@ import { uuidRandom } from "../src/base/ids.ts";
 import type { Runtime } from "../src/base/runtime.ts";
 import type { Logger } from "../src/base/telemetry.ts";
 import type { Catalog, CommitOutcome, LoadedTable, TableName, UnknownOutcome } from "../src/table/catalog.ts";
+import { MetadataFiles, type StoredTable } from "../src/table/commit/metadata-files.ts";
 import { applyCommit } from "../src/table/iceberg/apply-updates.ts";
 import type { TableMetadata } from "../src/table/iceberg/metadata.ts";
 import type { Requirement, Update } from "../src/table/iceberg/updates.ts";
-import { MetadataFiles, type StoredTable } from "../src/table/metadata-files.ts";
 import { newTablePlace, type Warehouse } from "../src/table/warehouse.ts";
 
 /** Where pointers are kept. `P` is what one needs of a pointer to move it: a location, a version. */

@@ -3,9 +3,11 @@ import { SingleFlight } from "../src/base/async.ts";
 import { OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
 import { isJsonObject, parseJson } from "../src/table/iceberg/json.ts";
+import { RequestSigner, type SigV4Settings, type Unsigned } from "./rest-sigv4.ts";
 
 export type RestAuth =
   | { readonly kind: "none" }
+  | ({ readonly kind: "sigv4" } & SigV4Settings)
   | { readonly kind: "bearer"; readonly token: string }
   | {
       readonly kind: "oauth2";
@@ -16,11 +18,13 @@ export type RestAuth =
       readonly scope: string;
     };
 
+export type HeaderValues = Readonly<Record<string, string>>;
+
 export interface Authorizer {
-  /** undefined: none is needed. */
-  header(): Promise<string | undefined>;
+  /** All headers to send: those of the request, and who we are. */
+  headers(request: Unsigned): Promise<HeaderValues>;
   /** Forgets what the catalog refused. False when asking again can bring nothing else. */
-  renew(refused: string | undefined): boolean;
+  renew(refused: HeaderValues): boolean;
 }
 
 /** Sends a form and returns the status and the body; bounded in time and size by whoever gives it. */
@@ -32,9 +36,15 @@ export type PostForm = (
 export function authorizer(auth: RestAuth, clock: Clock, post: PostForm): Authorizer {
   switch (auth.kind) {
     case "none":
-      return { header: async () => undefined, renew: () => false };
-    case "bearer":
-      return { header: async () => `Bearer ${auth.token}`, renew: () => false };
+      return { headers: async ({ headers }) => headers, renew: () => false };
+    case "bearer": {
+      const authorization = `Bearer ${auth.token}`;
+      return { headers: async ({ headers }) => ({ ...headers, authorization }), renew: () => false };
+    }
+    case "sigv4": {
+      const signer = new RequestSigner(auth, clock);
+      return { headers: async (request) => await signer.sign(request), renew: () => false };
+    }
     case "oauth2":
       return new ClientCredentials(auth, clock, post);
   }
@@ -54,14 +64,18 @@ class ClientCredentials implements Authorizer {
     this.#post = post;
   }
 
-  async header(): Promise<string> {
-    if (this.#token !== undefined && this.#clock.monotonic() < this.#token.staleAt) return this.#token.header;
-    return await this.#asking.run("token", () => this.#ask());
+  async headers({ headers }: Unsigned): Promise<HeaderValues> {
+    return { ...headers, authorization: await this.#header() };
   }
 
-  renew(refused: string | undefined): boolean {
-    if (this.#token?.header === refused) this.#token = undefined;
+  renew(refused: HeaderValues): boolean {
+    if (this.#token?.header === refused["authorization"]) this.#token = undefined;
     return true;
+  }
+
+  async #header(): Promise<string> {
+    if (this.#token !== undefined && this.#clock.monotonic() < this.#token.staleAt) return this.#token.header;
+    return await this.#asking.run("token", () => this.#ask());
   }
 
   async #ask(): Promise<string> {

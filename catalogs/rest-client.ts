@@ -4,7 +4,7 @@
  */
 import { OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
-import type { Authorizer } from "./rest-auth.ts";
+import type { Authorizer, HeaderValues } from "./rest-auth.ts";
 
 export type Fetch = typeof globalThis.fetch;
 
@@ -51,14 +51,20 @@ export class RestClient {
 
   /** 401 and 419 mean that nothing happened: asked once more with a new token if there can be one. */
   async send(request: RestRequest, auth: Authorizer): Promise<RestResponse> {
-    const header = await auth.header();
-    const answer = await this.sendOnce(request, header);
+    const unsigned = { method: request.method, uri: request.uri, headers: headersOf(request), body: request.body };
+    const headers = await auth.headers(unsigned);
+    const answer = await this.#sendOnce(request, headers);
     const refused = answer.status === 401 || answer.status === 419;
-    if (!refused || !auth.renew(header)) return answer;
-    return await this.sendOnce(request, await auth.header());
+    if (!refused || !auth.renew(headers)) return answer;
+    return await this.#sendOnce(request, await auth.headers(unsigned));
   }
 
-  async sendOnce(request: RestRequest, authorization: string | undefined): Promise<RestResponse> {
+  /** To whom we need not say who we are. */
+  async sendUnauthorized(request: RestRequest): Promise<RestResponse> {
+    return await this.#sendOnce(request, headersOf(request));
+  }
+
+  async #sendOnce(request: RestRequest, headers: HeaderValues): Promise<RestResponse> {
     const late = new AbortController();
     using _timer = this.#clock.after(this.#limits.requestMsMax, () => late.abort(new Error("timed out")));
     try {
@@ -67,12 +73,7 @@ export class RestClient {
         // A redirected request would carry its token to another host, and a POST could turn into a GET.
         redirect: "error",
         signal: AbortSignal.any([late.signal, this.#stop.signal]),
-        headers: {
-          accept: "application/json",
-          ...(request.body === undefined ? {} : { "content-type": "application/json" }),
-          ...request.headers,
-          ...(authorization === undefined ? {} : { authorization }),
-        },
+        headers,
         ...(request.body === undefined ? {} : { body: request.body }),
       });
       return { status: response.status, body: await this.#text(response) };
@@ -91,4 +92,9 @@ export class RestClient {
     }
     return Buffer.concat(chunks).toString("utf8");
   }
+}
+
+function headersOf(request: RestRequest): HeaderValues {
+  const body = request.body === undefined ? {} : { "content-type": "application/json" };
+  return { accept: "application/json", ...body, ...request.headers };
 }

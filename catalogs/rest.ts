@@ -88,7 +88,7 @@ class RestCatalog implements Catalog {
     this.#client = new RestClient({ fetch: deps.fetch ?? globalThis.fetch, clock, limits: deps.limits });
     this.#auth = authorizer(settings.auth, clock, async (uri, form) => {
       const headers = { "content-type": "application/x-www-form-urlencoded" };
-      return await this.#client.sendOnce({ method: "POST", uri, body: form.toString(), headers }, undefined);
+      return await this.#client.sendUnauthorized({ method: "POST", uri, body: form.toString(), headers });
     });
   }
 

@@ -48,6 +48,8 @@ class Postgres implements SqlDatabase {
     const client = await this.#pool.connect().catch((cause: unknown) => {
       throw new OperationFailed(`the catalog's database cannot be reached: ${reasonOf(cause)}`, { happened: "no" });
     });
+    const ended = (): void => undefined; // The query fails with it; an event that nobody hears would end the process.
+    client.on("error", ended);
     let isBroken = true;
     try {
       let position = 0;
@@ -61,6 +63,7 @@ class Postgres implements SqlDatabase {
       const happened = isBroken ? "maybe" : "no";
       throw new OperationFailed(`the catalog's database failed: ${reasonOf(cause)}`, { happened });
     } finally {
+      client.off("error", ended);
       client.release(isBroken); // A connection whose answer is still to come serves nobody else.
     }
   }

@@ -1,7 +1,7 @@
 /** The canonical form of a row and the checksum of a table. canonical.py says what it is, and both must agree. */
 import { createHash } from "node:crypto";
 
-/** What a column can hold: integers as bigint, floats as number, timestamps as {micros}, dates as {days}. */
+/** What a column can hold: integers as bigint, floats as number, timestamps as {micros}, dates as {days}, decimals as text. */
 export type Cell =
   | null
   | boolean
@@ -11,6 +11,8 @@ export type Cell =
   | Uint8Array
   | { readonly micros: bigint }
   | { readonly days: number }
+  /** Without trailing zeros behind the point. */
+  | { readonly decimal: string }
   | readonly Cell[]
   | { readonly struct: readonly Cell[] };
 
@@ -27,6 +29,7 @@ export function canonical(value: Cell): string {
   if (value instanceof Uint8Array) return `b${Buffer.from(value).toString("hex")}`;
   if ("micros" in value) return `T${value.micros}`;
   if ("days" in value) return `D${value.days}`;
+  if ("decimal" in value) return `n${value.decimal}`;
   if ("struct" in value) return `{${value.struct.map(canonical).join(",")}}`;
   return `[${value.map(canonical).join(",")}]`;
 }

@@ -1,7 +1,7 @@
 """Asks one engine about tables in a REST catalog and prints JSON: engine.py ENGINE < request.json
 
 request: {"uri", "warehouse", "s3": {"endpoint", "access_key", "secret_key", "region"} | null, "namespace",
-          "tables": [{"name", "columns": [..], "pruned": {"where", "column", "value"} | null}], "jars": [..], "trino": "host:port"}
+          "tables": [{"name", "columns": [..], "pruned": {"where", "column", "value"} | null, "maps": [..]}], "jars": [..], "trino": "host:port"}
 answer:  {"<table>": {"rows", "checksum", "filtered", "metadata": {"snapshots": n, "files": n, ...}}}
 """
 
@@ -144,7 +144,8 @@ def trino_engine(request):
         return cursor.fetchall()[0][0]
 
     for spec in request["tables"]:
-        columns = ", ".join(f'"{column}"' for column in spec["columns"])
+        maps = spec.get("maps", [])  # The client gives a map as a dict, without its keys' order: as entries it is a list.
+        columns = ", ".join(f'map_entries("{column}")' if column in maps else f'"{column}"' for column in spec["columns"])
         cursor.execute(f"SELECT {columns} FROM {spec['name']}")
         answer = checksum(iter(cursor.fetchone, None))
         if spec.get("pruned"):

@@ -1,6 +1,6 @@
 """Looks after a table as others do, while its writer goes on: maintenance.py < request.json
 
-request: as engine.py's, with one table, and "rounds"
+request: as engine.py's, with "rounds", and "calls": {"<procedure>": options of it} where others than the usual are to be called
 answer:  {"<procedure>": {"done": n, "failed": n, "result": the sums of its columns}, ...}
 """
 
@@ -11,7 +11,9 @@ import sys
 from engine import spark_session
 
 
-def procedures(table):
+def procedures(table, calls):
+    if calls:
+        return {call: f"table => '{table}', options => map({options})" for call, options in calls.items()}
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")
     return {
         "rewrite_data_files": f"table => '{table}', options => map('min-input-files', '2', 'rewrite-all', 'true')",
@@ -23,10 +25,10 @@ def procedures(table):
 def main():
     request = json.load(sys.stdin)
     spark = spark_session(request)
-    name = request["tables"][0]["name"]
     answer = {}
-    for _ in range(request["rounds"]):
-        for call, arguments in procedures(f"lake.{request['namespace']}.{name}").items():
+    names = [table["name"] for table in request["tables"]]
+    for name in names * request["rounds"]:
+        for call, arguments in procedures(f"lake.{request['namespace']}.{name}", request.get("calls")).items():
             outcome = answer.setdefault(call, {"done": 0, "failed": 0, "errors": [], "result": {}})
             try:
                 for row in spark.sql(f"CALL lake.system.{call}({arguments})").collect():

@@ -119,9 +119,9 @@ test("a topic and the offsets of its readers move from Kafka 4.3.1", async () =>
   await using _mirror = await startJava("mirror-maker", program, {
     ready: async () => (await ends("orders")) === records,
   });
-  const described = await kafkaTool("kafka.admin.ConfigCommand", [
-    ...["--bootstrap-server", target.bootstrap, "--describe", "--entity-type", "topics", "--entity-name", "orders"],
-  ]);
+  const topic = "--describe --entity-type topics --entity-name orders";
+  const tool = ["--bootstrap-server", target.bootstrap, ...topic.split(" ")];
+  const described = await kafkaTool("kafka.admin.ConfigCommand", tool);
   expect(described).toContain("retention.ms=123456789");
   // MirrorMaker knows where some offsets are on the other side, and never says a later one than was committed.
   await expect.poll(() => offsets("readers", "orders"), { timeout: 60_000, interval: 500 }).not.toEqual(new Map());

@@ -23,7 +23,7 @@ export const versions = {
   pyspark: "4.0.2",
   pyiceberg: "0.12.0",
   duckdb: "1.5.5",
-  hive: "4.0.1",
+  jetty: "12.1.8",
   moto: "5.2.5",
   trino: "476",
   trinoClient: "0.340.0",
@@ -162,6 +162,15 @@ export async function kafkaJars(): Promise<string> {
   return join(directory, "libs");
 }
 
+/** Kafka Streams, which brings its own clients. */
+export async function kafkaStreamsJars(): Promise<string> {
+  const directory = await jars("kafka-streams", [
+    { group: "org.apache.kafka", artifact: "kafka-streams", version: versions.kafka },
+    { group: "org.slf4j", artifact: "slf4j-simple", version: versions.slf4j },
+  ]);
+  return join(directory, "libs");
+}
+
 /** The connectors between files and topics, which Kafka Connect's runtime does not bring. */
 export async function connectFileJars(): Promise<string> {
   const directory = await jars("connect-file", [
@@ -244,21 +253,51 @@ export async function restCompatibilityKit(): Promise<string> {
   return join(directory, "libs");
 }
 
-/** Hive's metastore by itself, without the parts of Hadoop that it does not need. */
-export async function hiveMetastoreJars(): Promise<string> {
-  const directory = await jars("hive-metastore", [
-    {
-      group: "org.apache.hive",
-      artifact: "hive-standalone-metastore-server",
-      version: versions.hive,
-      without: ["jdk.tools", "org.apache.hadoop", "org.apache.hbase"],
-    },
+/** Iceberg's own REST server, made for tests, over its JDBC catalog on SQLite; its POM names no dependencies either. */
+export async function icebergRestServer(): Promise<string> {
+  const iceberg = (artifact: string, classifier?: string): Artifact => ({
+    group: "org.apache.iceberg",
+    artifact,
+    version: versions.iceberg,
+    ...(classifier === undefined ? {} : { classifier }),
+  });
+  const directory = await jars("iceberg-rest-server", [
+    iceberg("iceberg-open-api", "test-fixtures"),
+    iceberg("iceberg-core"),
+    iceberg("iceberg-core", "tests"),
+    { group: "org.eclipse.jetty.ee10", artifact: "jetty-ee10-servlet", version: versions.jetty },
+    { group: "org.eclipse.jetty.compression", artifact: "jetty-compression-server", version: versions.jetty },
+    { group: "org.eclipse.jetty.compression", artifact: "jetty-compression-gzip", version: versions.jetty },
+    { group: "org.xerial", artifact: "sqlite-jdbc", version: "3.53.0.0" },
     { group: "org.apache.hadoop", artifact: "hadoop-client-api", version: versions.hadoop },
     { group: "org.apache.hadoop", artifact: "hadoop-client-runtime", version: versions.hadoop },
-    { group: "commons-cli", artifact: "commons-cli", version: "1.5.0" },
+    { group: "org.junit.jupiter", artifact: "junit-jupiter", version: versions.junitJupiter },
+    { group: "org.slf4j", artifact: "slf4j-simple", version: "2.0.17" },
   ]);
   return join(directory, "libs");
 }
+
+/** Hive's metastore by itself, without the parts of Hadoop that it does not need. */
+export async function hiveMetastoreJars(version: HiveVersion): Promise<string> {
+  const hadoop = (artifact: string): Artifact => {
+    return { group: "org.apache.hadoop", artifact, version: versions.hadoop, without: ["*"] };
+  };
+  const artifact = version === "3.1.3" ? "hive-standalone-metastore" : "hive-standalone-metastore-server";
+  const without = ["jdk.tools", "org.apache.hadoop", "org.apache.hbase"];
+  const directory = await jars(`hive-metastore-${version}`, [
+    { group: "org.apache.hive", artifact, version, without },
+    hadoop("hadoop-client-api"),
+    hadoop("hadoop-client-runtime"),
+    hadoop("hadoop-hdfs"),
+    { group: "commons-cli", artifact: "commons-cli", version: "1.5.0" },
+    { group: "commons-logging", artifact: "commons-logging", version: "1.3.0" },
+    { group: "commons-collections", artifact: "commons-collections", version: "3.2.2" },
+  ]);
+  return join(directory, "libs");
+}
+
+/** The last with the calls of Hive 2, which PyIceberg makes, and the first that compares parameters. */
+export type HiveVersion = "3.1.3" | "4.0.1";
 
 /** Unpacks Trino's server tarball; returns its home. */
 export async function trinoHome(): Promise<string> {

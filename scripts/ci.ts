@@ -51,7 +51,10 @@ const steps: readonly Step[] = [
   jepsen("transactions"),
   jepsen("list-append"),
   jepsen("consume-transform-produce"),
-  { name: "fuzzing", command: ["node", "test/fuzz/main.ts", "--frames", "2000000", "--seed", freshSeed] },
+  {
+    name: "fuzzing",
+    command: ["node", "test/fuzz/main.ts", "--frames", "2000000", "--jobs", "2", "--seed", freshSeed],
+  },
   { name: "crash images", command: ["node", "test/crash/wal-images.ts", "--images", "50000", "--seed", freshSeed] },
   { name: "kill points", command: ["node", "test/crash/kill-points.ts", "--points", "40", "--seed", freshSeed] },
   { name: "power loss", command: ["node", "test/crash/power-loss.ts", "--cycles", "20", "--seed", freshSeed] },

@@ -1,5 +1,5 @@
 /** docs/types.md, from what the mapping answers for every source type. */
-import { ownColumns, spelled, typeSources, typeTable } from "../src/table/type-table.ts";
+import { ownColumns, spelled, typeSources, typeTable } from "../src/table/schema/type-table.ts";
 
 export function renderTypes(): string {
   const rows = typeTable();
@@ -21,7 +21,7 @@ function shown(column: string): string {
 
 const head = `# Types
 
-<!-- Rendered by scripts/render.ts from src/table/type-table.ts: edit that instead. -->
+<!-- Rendered by scripts/render.ts from src/table/schema/type-table.ts: edit that instead. -->
 
 What a source's types become in a table, under mapping rules 1. The rules are frozen with each table: a later version of Inlet gives
 later tables other rules, and leaves these as they are. Every column of a value is optional; [evolution.md](evolution.md) says how

@@ -135,7 +135,7 @@ const keysMsMax = 5_000;
 const keysBytesMax = 1024 * 1024;
 
 /** Redirects are not followed: they would lead where nobody has said that keys come from. */
-async function fetchKeys(url: string): Promise<string> {
+export async function fetchKeys(url: string): Promise<string> {
   const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(keysMsMax) });
   if (!response.ok || response.body === null) throw new Error(`${new URL(url).host} answered ${response.status}`);
   const chunks: Uint8Array[] = [];

@@ -12,27 +12,27 @@ import { Slabs } from "./base/slabs.ts";
 import type { Counter, Gauge, Logger } from "./base/telemetry.ts";
 import { GroupCoordinator } from "./coordinator/group-coordinator.ts";
 import { guardedHandlers, openAuthorizer, openClientQuotas } from "./guarded-handlers.ts";
-import { aclHandlers } from "./handlers/acls.ts";
+import { aclHandlers } from "./handlers/access/acls.ts";
+import { delegationTokenHandlers } from "./handlers/access/delegation-tokens.ts";
+import { saslHandlers } from "./handlers/access/sasl.ts";
+import { scramCredentialsHandlers } from "./handlers/access/scram-credentials.ts";
 import { adminHandlers, groupCoordinatorOptions } from "./handlers/admin-handlers.ts";
-import { clientQuotasHandlers } from "./handlers/client-quotas.ts";
-import { ClientTelemetry } from "./handlers/client-telemetry.ts";
-import { clusterAdminHandlers } from "./handlers/cluster-admin-handlers.ts";
-import type { ClusterView } from "./handlers/cluster-view.ts";
-import { configLayers } from "./handlers/config-layers.ts";
-import { delegationTokenHandlers } from "./handlers/delegation-tokens.ts";
-import { deleteRecordsHandler } from "./handlers/delete-records.ts";
-import { fetchHandler } from "./handlers/fetch.ts";
-import { FetchSessions } from "./handlers/fetch-session.ts";
-import { mayCreateTopic } from "./handlers/guard-streams-groups.ts";
-import { followTopics } from "./handlers/internal-topics.ts";
-import { listOffsetsHandler } from "./handlers/list-offsets.ts";
-import { offsetForLeaderEpochHandler } from "./handlers/offset-for-leader-epoch.ts";
-import { produceHandler, throttleMs } from "./handlers/produce.ts";
-import { saslHandlers } from "./handlers/sasl.ts";
-import { scramCredentialsHandlers } from "./handlers/scram-credentials.ts";
-import { openShare, type ShareParts } from "./handlers/share-handlers.ts";
-import { staticConfigs } from "./handlers/static-configs.ts";
-import { openTransactions, type Transactions } from "./handlers/transaction-handlers.ts";
+import { ClientTelemetry } from "./handlers/client-metrics/client-telemetry.ts";
+import { clusterAdminHandlers } from "./handlers/cluster/cluster-admin-handlers.ts";
+import type { ClusterView } from "./handlers/cluster/cluster-view.ts";
+import { configLayers } from "./handlers/configs/config-layers.ts";
+import { staticConfigs } from "./handlers/configs/static-configs.ts";
+import { deleteRecordsHandler } from "./handlers/data/delete-records.ts";
+import { fetchHandler } from "./handlers/data/fetch.ts";
+import { FetchSessions } from "./handlers/data/fetch-session.ts";
+import { listOffsetsHandler } from "./handlers/data/list-offsets.ts";
+import { offsetForLeaderEpochHandler } from "./handlers/data/offset-for-leader-epoch.ts";
+import { produceHandler, throttleMs } from "./handlers/data/produce.ts";
+import { mayCreateTopic } from "./handlers/guard/guard-streams-groups.ts";
+import { clientQuotasHandlers } from "./handlers/quotas/client-quotas.ts";
+import { openShare, type ShareParts } from "./handlers/share/share-handlers.ts";
+import { followTopics } from "./handlers/topics/internal-topics.ts";
+import { openTransactions, type Transactions } from "./handlers/transactions/transaction-handlers.ts";
 import {
   clientTelemetryLimits,
   fetchSessionLimits,
@@ -178,7 +178,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const quotas = opened.use(openClientQuotas({ ...options, metadata }));
   const served = { metadata, storage, log, coordinator, transactions, share, clientTelemetry, authorizer };
   const ofCore = makeHandlers({ ...options, ...served });
-  const handlers = guardedHandlers(ofCore, { settings, runtime, metadata, authorizer, quotas });
+  const handlers = guardedHandlers(ofCore, { settings, runtime, metadata, authorizer, quotas, logger: options.logger });
   const parts = opened.move();
   return {
     metadata,

@@ -5,10 +5,11 @@ import { Authorizer } from "./access/authorizer.ts";
 import { ClientQuotas, type QuotaMetrics } from "./access/client-quotas.ts";
 import type { Runtime } from "./base/runtime.ts";
 import type { Counter, Logger } from "./base/telemetry.ts";
-import { guarded } from "./handlers/guard.ts";
-import { guardRules } from "./handlers/guard-rules.ts";
-import { metered } from "./handlers/metered.ts";
-import { mutationLimited } from "./handlers/mutation-quota.ts";
+import { audited } from "./handlers/access/audited.ts";
+import { guarded } from "./handlers/guard/guard.ts";
+import { guardRules } from "./handlers/guard/guard-rules.ts";
+import { metered } from "./handlers/quotas/metered.ts";
+import { mutationLimited } from "./handlers/quotas/mutation-quota.ts";
 import type { MetadataClient } from "./metadata/client.ts";
 import type { Handlers } from "./protocol/dispatch.ts";
 
@@ -62,10 +63,12 @@ export function guardedHandlers(
     readonly metadata: MetadataClient;
     readonly authorizer: Authorizer | undefined;
     readonly quotas: ClientQuotas;
+    readonly logger: Logger;
   },
 ): Handlers {
   const { settings, runtime, metadata, authorizer, quotas } = options;
-  const limited = mutationLimited(handlers, { quotas, metadata, partitionsByDefault: settings.topicPartitionsDefault });
+  const seen = audited(handlers, options.logger.child({ log: "audit" }));
+  const limited = mutationLimited(seen, { quotas, metadata, partitionsByDefault: settings.topicPartitionsDefault });
   const createsTopics = settings.topicAutoCreate;
   const allowed =
     authorizer === undefined ? limited : guarded(limited, { authorizer, metadata, createsTopics, rules: guardRules });

@@ -1,7 +1,7 @@
 /** From the flat table of settings to the limits that parts ask for, where their names are not the same. */
 import type { Settings } from "../schemas/config.ts";
-import type { ClientTelemetryLimits } from "./handlers/client-telemetry.ts";
-import type { FetchSessionLimits } from "./handlers/fetch-session.ts";
+import type { ClientTelemetryLimits } from "./handlers/client-metrics/client-telemetry.ts";
+import type { FetchSessionLimits } from "./handlers/data/fetch-session.ts";
 import type { LogLimits } from "./log/local-log.ts";
 import type { StateLogLimits } from "./log/state-log.ts";
 import type { MetadataLimits } from "./metadata/metadata-client.ts";
@@ -12,7 +12,7 @@ import type { StorePrices } from "./object-store/prices.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
 import type { StreamLimits } from "./stream/limits.ts";
 import type { CompactorLimits, CompactorOptions } from "./table/compactor.ts";
-import type { RoundLimits } from "./table/translate-round.ts";
+import type { RoundLimits } from "./table/translate/translate-round.ts";
 
 export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"] {
   return {

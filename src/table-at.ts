@@ -4,11 +4,11 @@ import type { Uuid } from "./base/ids.ts";
 import type { Log } from "./log/log.ts";
 import type { Topic } from "./metadata/image.ts";
 import type { ToolAnswer } from "./server/table-tool-routes.ts";
-import { parsePlaces, snapshotAt, type Wanted } from "./table/at-offset.ts";
-import { sqlAt } from "./table/at-sql.ts";
 import { parseDateTime } from "./table/decode/time-text.ts";
-import { placeColumns } from "./table/schema-map.ts";
+import { placeColumns } from "./table/schema/schema-map.ts";
 import { tableName, tableStateOf } from "./table/table-state.ts";
+import { parsePlaces, snapshotAt, type Wanted } from "./table/tools/at-offset.ts";
+import { sqlAt } from "./table/tools/at-sql.ts";
 import type { Warehouse } from "./table/warehouse.ts";
 import type { KnownTable } from "./table-tools.ts";
 

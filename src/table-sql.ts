@@ -4,10 +4,10 @@ import { OperationFailed } from "./base/errors.ts";
 import type { Clock } from "./base/runtime.ts";
 import type { Topic } from "./metadata/image.ts";
 import type { ToolAnswer } from "./server/table-tool-routes.ts";
-import { type EngineLimits, ParquetRows } from "./table/parquet-rows.ts";
-import { runSql, type SqlTable } from "./table/sql.ts";
-import { readTable, type TableReadDeps } from "./table/table-read.ts";
+import { type EngineLimits, ParquetRows } from "./table/parquet/parquet-rows.ts";
 import { tableName } from "./table/table-state.ts";
+import { runSql, type SqlTable } from "./table/tools/sql.ts";
+import { readTable, type TableReadDeps } from "./table/tools/table-read.ts";
 import type { KnownTable } from "./table-tools.ts";
 
 export interface SqlDeps extends Omit<TableReadDeps, "rows"> {

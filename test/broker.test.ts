@@ -17,7 +17,11 @@ let text: string;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "inlet-broker-"));
-  const settings = { ...inProcess(directory), "group-initial-rebalance-delay-ms": "0" };
+  const settings = {
+    ...inProcess(directory),
+    "group-initial-rebalance-delay-ms": "0",
+    "table-maintenance-interval-ms": "100",
+  };
   const config = configOf("topics: { quotes: { value: { decode: json } } }", settings);
   broker = await openBroker(config);
   await serve();
@@ -29,6 +33,7 @@ beforeAll(async () => {
       expect(metrics.get('inlet_table_state{topic="quotes",state="running"}')).toBe(1);
       expect(metrics.get('inlet_table_pending_commit_lag{topic="quotes",partition="0"}')).toBe(0);
       expect(metrics.has("inlet_log_cache_bytes")).toBe(true);
+      expect(metrics.has('inlet_table_maintenance_seconds_count{topic="quotes"}')).toBe(true);
     },
     { timeout: 10_000 },
   );

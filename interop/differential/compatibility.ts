@@ -9,6 +9,10 @@ const membership = ["joinGroup", "syncGroup", "heartbeat", "leaveGroup", "offset
 const everyClient = ["apiVersions", "metadata", "produce", "fetch", "listOffsets", "findCoordinator"] as const;
 const topicAdmin = ["createTopics", "deleteTopics", "createPartitions", "describeConfigs"] as const;
 const groupAdmin = ["listGroups", "describeGroups", "deleteGroups", "offsetDelete"] as const;
+const transactions = ["addPartitionsToTxn", "addOffsetsToTxn", "txnOffsetCommit", "endTxn"] as const;
+const aclAdmin = ["describeAcls", "createAcls", "deleteAcls"] as const;
+const modernGroups = ["consumerGroupHeartbeat", "consumerGroupDescribe"] as const;
+const sasl = ["saslHandshake", "saslAuthenticate"] as const;
 const suites: Readonly<Record<string, readonly ApiName[]>> = {
   differential: Object.keys(generators) as ApiName[],
   clients: [...everyClient, ...membership, ...topicAdmin, "initProducerId"],
@@ -23,8 +27,36 @@ const suites: Readonly<Record<string, readonly ApiName[]>> = {
     "deleteRecords",
     "initProducerId",
   ],
-  "librdkafka-tests": [...everyClient, ...membership, ...topicAdmin, ...groupAdmin, "deleteRecords", "initProducerId"],
-  "franz-go-tests": [...everyClient, ...membership, ...topicAdmin, "initProducerId", "offsetForLeaderEpoch"],
+  "librdkafka-tests": [
+    ...everyClient,
+    ...membership,
+    ...modernGroups,
+    ...transactions,
+    ...topicAdmin,
+    ...groupAdmin,
+    ...aclAdmin,
+    ...sasl,
+    "deleteRecords",
+    "initProducerId",
+    "incrementalAlterConfigs",
+    "getTelemetrySubscriptions",
+    "shareGroupHeartbeat",
+    "shareFetch",
+    "shareAcknowledge",
+  ],
+  "franz-go-tests": [
+    ...everyClient,
+    ...membership,
+    ...transactions,
+    ...topicAdmin,
+    ...sasl,
+    "initProducerId",
+    "offsetForLeaderEpoch",
+  ],
+  "kafka-streams": [...everyClient, ...membership, ...transactions, ...topicAdmin, "initProducerId", "deleteRecords"],
+  "kafka-connect": [...everyClient, ...membership, ...transactions, ...topicAdmin, "initProducerId"],
+  "mirror-maker": [...everyClient, ...membership, ...topicAdmin, "initProducerId", "incrementalAlterConfigs"],
+  "old-clients": [...everyClient, ...membership, ...transactions, ...topicAdmin, "initProducerId", "describeGroups"],
 };
 
 export function renderCompatibility(): string {

@@ -102,6 +102,13 @@ export const deviations: readonly Deviation[] = [
     matches: ({ path }) => path === "apiKeys[71]" || path === "apiKeys[72]",
   },
   {
+    apis: ["streamsGroupHeartbeat"],
+    what: "The member that makes a streams group may ask it to shut down at once.",
+    why: "Kafka forgets what the very first heartbeat of a group asks for.",
+    matches: ({ path, kafka, inlet }) =>
+      path === "status[]" && kafka === undefined && JSON.stringify(inlet).includes("requested a shutdown"),
+  },
+  {
     apis: ["createTopics", "alterConfigs", "incrementalAlterConfigs"],
     what: "`remote.storage.enable` may be true.",
     why: "Kafka refuses it where tiers are off; here every topic lives in the object store.",

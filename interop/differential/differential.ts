@@ -30,14 +30,22 @@ export async function compareBrokers(options: { readonly sequences: number; read
   try {
     await using kafka = await startKafka({
       directory: join(directory, "kafka"),
-      overrides: { "group.initial.rebalance.delay.ms": "0", "auto.create.topics.enable": "false" },
+      overrides: {
+        "group.initial.rebalance.delay.ms": "0",
+        "group.streams.initial.rebalance.delay.ms": "0",
+        "group.streams.assignment.interval.ms": "0",
+        "auto.create.topics.enable": "false",
+      },
       heap: "768m",
     });
     await using inlet = await startInlet({
       directory: join(directory, "inlet"),
       config: {
         node: { id: 1 },
-        group: { initial: { rebalance: { delay: { ms: 0 } } } },
+        group: {
+          initial: { rebalance: { delay: { ms: 0 } } },
+          streams: { initial: { rebalance: { delay: { ms: 0 } } }, assignment: { interval: { ms: 0 } } },
+        },
         topic: { auto: { create: false } },
       },
     });

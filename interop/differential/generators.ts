@@ -27,6 +27,8 @@ import { offsetDelete } from "./generators/offset-delete.ts";
 import { offsetFetch } from "./generators/offset-fetch.ts";
 import { offsetForLeaderEpoch } from "./generators/offset-for-leader-epoch.ts";
 import { produce } from "./generators/produce.ts";
+import { streamsGroupDescribe } from "./generators/streams-group-describe.ts";
+import { streamsGroupHeartbeat } from "./generators/streams-group-heartbeat.ts";
 import { syncGroup } from "./generators/sync-group.ts";
 
 export const generators: Generators = {
@@ -56,6 +58,8 @@ export const generators: Generators = {
   offsetFetch,
   offsetForLeaderEpoch,
   produce,
+  streamsGroupDescribe,
+  streamsGroupHeartbeat,
   syncGroup,
 };
 
@@ -82,6 +86,16 @@ export const themes = {
   ],
   members: ["joinGroup", "joinGroup", "syncGroup", "heartbeat", "leaveGroup", "offsetCommit", "describeGroups"],
   offsets: ["offsetCommit", "offsetCommit", "offsetFetch", "offsetDelete", "joinGroup", "deleteGroups"],
+  streams: [
+    "createTopics",
+    "streamsGroupHeartbeat",
+    "streamsGroupHeartbeat",
+    "streamsGroupHeartbeat",
+    "streamsGroupDescribe",
+    "listGroups",
+    "deleteGroups",
+    "joinGroup",
+  ],
   cluster: [
     "apiVersions",
     "describeCluster",

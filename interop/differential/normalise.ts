@@ -100,10 +100,11 @@ const dayMs = 86_400_000;
 /** Long enough for a run, short beside the hours that generated timestamps lie before it. */
 const runMsMax = 600_000;
 
-function number({ target }: Context, key: string, value: number): Plain {
+function number({ target, step }: Context, key: string, value: number): Plain {
   if (key === "errorCode" || key === "topicConfigErrorCode") return errorName(value) ?? value;
   if (key === "port") return value > 0 ? "a port" : value;
-  if (key === "leaderEpoch" || key === "epoch") return value >= 0 ? `epoch ${value - target.firstEpoch}` : value;
+  const isOfLeader = key === "leaderEpoch" || (key === "epoch" && step.api !== "streamsGroupDescribe");
+  if (isOfLeader) return value >= 0 ? `epoch ${value - target.firstEpoch}` : value;
   if (key === "finalizedFeaturesEpoch") return value >= 0 ? "an epoch" : value;
   if (key === "sessionId") return value > 0 ? "a session" : value;
   if (key === "producerId") {

@@ -138,6 +138,9 @@ export class Target implements AsyncDisposable {
         if (!this.memberNames.has(memberId)) this.memberNames.set(memberId, `member ${this.memberNames.size}`);
       }
       if (generationId >= 0) this.#generations.set(label, generationId);
+    } else if (step.api === "streamsGroupHeartbeat") {
+      const { errorCode, memberEpoch } = body as ResponseOf<"streamsGroupHeartbeat">;
+      if (errorCode === 0 && memberEpoch >= 0) this.#generations.set(label, memberEpoch);
     } else if (step.api === "initProducerId") {
       const { producerId, producerEpoch } = body as ResponseOf<"initProducerId">;
       if (producerId < 0) return;

@@ -33,7 +33,7 @@ export const consumerRecordKeys = {
   pattern: 16,
 } as const;
 
-interface GroupKey {
+export interface GroupKey {
   readonly group: string;
 }
 

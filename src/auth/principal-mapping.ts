@@ -4,16 +4,16 @@
  *   DEFAULT                                  the whole name
  *   RULE:pattern/replacement/[LU]            what the pattern makes of it; L and U change the case
  *
- * The first rule that fits the whole name counts. Patterns are the operator's, names come from outside: a match that takes too
- * long is cut off, and lets nobody in.
+ * The first rule that fits the whole name counts. Patterns are the operator's, names come from outside: they are matched in time
+ * linear in the name, and so a pattern knows no back references and does not look around.
  */
-import { createContext, Script } from "node:vm";
+import { RE2JS, RE2JSException } from "re2js";
 
 export type MappingRule =
   | { readonly kind: "default" }
   | {
       readonly kind: "rule";
-      readonly pattern: RegExp;
+      readonly pattern: RE2JS;
       readonly replacement: string;
       readonly toCase: "lower" | "upper" | undefined;
     };
@@ -27,10 +27,9 @@ export function parseMappingRule(text: string): MappingRule | undefined {
   if (pattern === undefined || replacement === undefined) return undefined;
   try {
     const toCase = flag === "L" ? "lower" : flag === "U" ? "upper" : undefined;
-    const whole = new RegExp(`^(?:${pattern})$`, "u");
-    return { kind: "rule", pattern: whole, replacement: replacement.replaceAll("\\/", "/"), toCase };
+    return { kind: "rule", pattern: RE2JS.compile(pattern), replacement: replacement.replaceAll("\\/", "/"), toCase };
   } catch (cause) {
-    if (cause instanceof SyntaxError) return undefined;
+    if (cause instanceof RE2JSException) return undefined;
     throw cause;
   }
 }
@@ -40,10 +39,12 @@ export function mapName(rules: readonly MappingRule[], distinguishedName: string
   if (distinguishedName.length > nameLengthMax) return undefined;
   for (const rule of rules) {
     if (rule.kind === "default") return distinguishedName;
-    const found = boundedMatch(rule.pattern, distinguishedName);
-    if (found === "too-long") return undefined;
-    if (found === null) continue;
-    const name = rule.replacement.replaceAll(/\$(\d)/g, (_, group: string) => found[Number(group)] ?? "");
+    const found = rule.pattern.matcher(distinguishedName);
+    if (!found.matches()) continue;
+    const name = rule.replacement.replaceAll(/\$(\d)/g, (_, digit: string) => {
+      const group = Number(digit);
+      return group > found.groupCount() ? "" : (found.group(group) ?? "");
+    });
     if (rule.toCase === "lower") return name.toLowerCase();
     return rule.toCase === "upper" ? name.toUpperCase() : name;
   }
@@ -52,20 +53,6 @@ export function mapName(rules: readonly MappingRule[], distinguishedName: string
 
 /** Longer than any real one. */
 const nameLengthMax = 2048;
-/** What an event loop can spare for a handshake; real matches take microseconds. */
-const matchMsMax = 20;
-const script = new Script("pattern.exec(text)");
-
-/** V8 stops a regular expression only from outside of its context. */
-function boundedMatch(pattern: RegExp, text: string): RegExpExecArray | null | "too-long" {
-  try {
-    return script.runInContext(createContext({ pattern, text }), { timeout: matchMsMax }) as RegExpExecArray | null;
-  } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ERR_SCRIPT_EXECUTION_TIMEOUT") return "too-long";
-    throw cause;
-  }
-}
-
 /**
  * Node names a subject line by line, the way it stands in the certificate; Kafka's rules are written for RFC 2253, which goes
  * the other way: "O=Example\nCN=a" is "CN=a,O=Example". Values are escaped alike in both.

@@ -2,6 +2,7 @@
 import type { TableSettings } from "../table/settings.ts";
 import { catalogProblems, nameProblem } from "./catalog-checks.ts";
 import type { CatalogSettings } from "./catalogs.ts";
+import { modeProblems } from "./mode-checks.ts";
 import { didYouMean, originText, type Problem } from "./problem.ts";
 import { locate, type Tree } from "./tree.ts";
 
@@ -20,6 +21,8 @@ export function checkLake(
     checker.checkReference(table, [...catalogs.keys()]);
     checker.checkNames(table);
     checker.checkPartitions(table);
+    for (const { at, message, fix } of modeProblems(table))
+      checker.report(["topics", table.topic, ...at], `topics.${table.topic}: ${message}`, fix);
   }
   return checker.problems;
 }
@@ -40,23 +43,23 @@ class Checker {
     const path = ["lake", "catalogs", name];
     const isSaid = (below: readonly string[]): boolean => this.#has([...path, ...below]);
     for (const problem of catalogProblems(name, catalog, isSaid))
-      this.#report([...path, ...problem.path], problem.message, problem.fix);
+      this.report([...path, ...problem.path], problem.message, problem.fix);
   }
 
   checkTopic(table: TableSettings): void {
     if (topicName.test(table.topic)) return;
     const fix = "use letters, digits, dots, underscores and dashes, 249 at most";
-    this.#report(["topics", table.topic], `"${table.topic}" is no name for a topic`, fix);
+    this.report(["topics", table.topic], `"${table.topic}" is no name for a topic`, fix);
   }
 
   checkReference(table: TableSettings, names: readonly string[]): void {
     if (names.includes(table.catalog)) return;
     const path = ["topics", table.topic, "table", "catalog"];
     if (table.catalog === "")
-      this.#report(path, `topics.${table.topic}.table.catalog is missing`, `say one of ${names.join(", ")}`);
+      this.report(path, `topics.${table.topic}.table.catalog is missing`, `say one of ${names.join(", ")}`);
     else {
       const fix = didYouMean(table.catalog, names) ?? `add it to lake.catalogs, or say one of ${names.join(", ")}`;
-      this.#report(path, `there is no catalog "${table.catalog}"`, fix);
+      this.report(path, `there is no catalog "${table.catalog}"`, fix);
     }
   }
 
@@ -64,13 +67,13 @@ class Checker {
     const path = ["topics", table.topic, "table", "name"];
     const parts = [...table.namespace, table.table];
     if (parts.length < 2 || parts.includes(""))
-      this.#report(path, `"${parts.join(".")}" must be a namespace and a name`, "write namespace.name");
+      this.report(path, `"${parts.join(".")}" must be a namespace and a name`, "write namespace.name");
     else if (this.#isMisnamed(table, table.table, path)) return;
     else if (!this.#take(table, table.table, path)) return; // Their dead-letter tables collide too: said once.
     if (table.errors.policy !== "dlq") return;
     const deadLetterPath = ["topics", table.topic, "errors", "dlq", "table"];
     if (table.errors.deadLetterTable.includes("."))
-      this.#report(
+      this.report(
         deadLetterPath,
         "the dead-letter table lives in the table's namespace",
         "write the name without dots",
@@ -85,20 +88,20 @@ class Checker {
     for (const { column, transform } of table.partitionBy) {
       if (transform === "void") continue; // Stands for a field that was refused where it was read.
       const field = `${column} ${transform.replace(/\[.*/, "")}`;
-      if (seen.has(field)) this.#report(path, `${column} is partitioned by ${transform} twice`, "keep one of them");
+      if (seen.has(field)) this.report(path, `${column} is partitioned by ${transform} twice`, "keep one of them");
       seen.add(field);
       const prefix = `${table.metadataPrefix}_`;
       const metadata = column.startsWith(prefix) ? column.slice(prefix.length) : undefined;
       if (metadata === undefined || table.metadataColumns.some((each) => each === metadata)) continue;
       const known = table.metadataColumns.map((each) => `${prefix}${each}`);
       const fix = didYouMean(column, known) ?? "add it to columns.metadata.include";
-      this.#report(path, `the table has no metadata column ${column}`, fix);
+      this.report(path, `the table has no metadata column ${column}`, fix);
     }
   }
 
   #isMisnamed(table: TableSettings, name: string, path: readonly string[]): boolean {
     const problem = nameProblem(this.#catalogs.get(table.catalog), table.namespace, name);
-    if (problem !== undefined) this.#report(path, problem.message, problem.fix);
+    if (problem !== undefined) this.report(path, problem.message, problem.fix);
     return problem !== undefined;
   }
 
@@ -111,7 +114,7 @@ class Checker {
       return true;
     }
     const where = originText(locate(this.#tree, taken.path));
-    this.#report(
+    this.report(
       path,
       `table ${fullName} is already that of topic ${taken.topic} (${where})`,
       "give one of them another name",
@@ -125,7 +128,7 @@ class Checker {
     return tree !== undefined && !(tree.kind === "scalar" && tree.value === null);
   }
 
-  #report(path: readonly string[], message: string, fix: string): void {
+  report(path: readonly string[], message: string, fix: string): void {
     this.problems.push({ origin: locate(this.#tree, path), message, fix });
   }
 }

@@ -81,6 +81,30 @@ const topicShape = object(
       },
       ["overrides"],
     ),
+    mode: object(
+      "What a record does to the table's rows. Fixed once the table is made.",
+      {
+        write: oneOf(["append", "upsert", "cdc"], {
+          default: "append",
+          doc: "append adds a row, upsert replaces the row of its key, cdc does what the value's envelope says.",
+        }),
+        key: list(
+          "Columns of the value that identify a row; none: the Kafka key does.",
+          text({ default: "", doc: "Name of a field at the top of the value." }),
+          [],
+        ),
+        envelope: oneOf(["none", "debezium", "op-field"], {
+          default: "none",
+          doc: "For cdc: Debezium's op, before and after; or one field of the value that says insert, update or delete.",
+        }),
+        op_field: text({ default: "op", doc: "Name of that field: c, r, u, i or a word of them, and d or delete." }),
+        tombstone: oneOf(["delete", "ignore"], {
+          default: "delete",
+          doc: "A record without a value deletes the row of its key, or does nothing.",
+        }),
+      },
+      ["deletes"],
+    ),
     layout: object(
       "How files are laid out.",
       {
@@ -161,7 +185,7 @@ const topicShape = object(
       ["orphans", "manifests", "ttl"],
     ),
   },
-  ["mode", "quality", "backfill", "copies"],
+  ["quality", "backfill", "copies"],
 );
 
 export const lakeShape = object("Where tables live.", {
@@ -201,6 +225,13 @@ export function tableSettings(
     metadataPrefix: value.columns.metadata.prefix,
     metadataColumns: included satisfies readonly MetadataColumn[],
     partitionBy: value.layout.partition_by,
+    mode: {
+      write: value.mode.write,
+      key: value.mode.key,
+      envelope: value.mode.envelope,
+      opField: value.mode.op_field,
+      tombstone: value.mode.tombstone,
+    },
     sortBy: value.layout.sort_by,
     commit: { everyMs: value.commit.every, bytesMax: value.commit.max_bytes },
     errors: {

@@ -83,10 +83,16 @@ export class BlockCache {
       request.push({ block, isAhead });
       requestBytes += block.bytes;
     };
-    for (const block of wanted) ask(block, false);
+    // What is here is taken before anything makes way for blocks ahead.
+    const here = wanted.map((block) => {
+      const key = keyOf(object, block);
+      if (this.#isPresent(key)) return this.#answer(key);
+      ask(block, false);
+      return undefined;
+    });
     for (const block of ahead) ask(block, true);
     send();
-    return wanted.map((block) => this.#answer(keyOf(object, block)));
+    return wanted.map((block, i) => here[i] ?? this.#answer(keyOf(object, block)));
   }
 
   #isPresent(key: string): boolean {

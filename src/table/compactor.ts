@@ -9,23 +9,24 @@ import type { Logger } from "../base/telemetry.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { TableInfo } from "../metadata/image.ts";
+import { TableStuck } from "./advance.ts";
 import type { Catalog } from "./catalog.ts";
-import { type MaintainedTable, Maintenance, type MaintenanceMetrics, type MaintenanceStatus } from "./maintenance.ts";
-import type { ProofStore } from "./proof-store.ts";
-import type { Rewriter } from "./rewriter.ts";
+import { type AppenderLimits, TableAppender } from "./commit/table-appender.ts";
+import {
+  type MaintainedTable,
+  Maintenance,
+  type MaintenanceMetrics,
+  type MaintenanceStatus,
+} from "./maintenance/maintenance.ts";
+import type { Rewriter } from "./maintenance/rewriter.ts";
+import { type RewriteReport, TableRewriter, type TableRewriterLimits } from "./maintenance/table-rewriter.ts";
 import { type RoundLimits, RoundWriter } from "./round-writer.ts";
 import type { TableSettings } from "./settings.ts";
-import { type AppenderLimits, TableAppender } from "./table-appender.ts";
+import type { CompactorMetrics } from "./table-meter.ts";
 import type { TableReport } from "./table-report.ts";
-import { type RewriteReport, TableRewriter, type TableRewriterLimits } from "./table-rewriter.ts";
-import {
-  type CompactorMetrics,
-  type FlushResult,
-  TableStuck,
-  TableWorker,
-  type TableWorkerLimits,
-} from "./table-worker.ts";
-import type { Translator } from "./translate.ts";
+import { type FlushResult, TableWorker, type TableWorkerLimits } from "./table-worker.ts";
+import type { ProofStore } from "./tools/proof-store.ts";
+import type { Translator } from "./translate/translate.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export interface CompactorOptions {

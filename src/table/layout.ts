@@ -6,14 +6,15 @@
  *
  * Earlier specs and orders stay in the metadata: files are committed under those that they were written with.
  */
+
+import { currentSchema, defaultSpec } from "./commit/table-creation.ts";
 import type { SortOrder, TableMetadata } from "./iceberg/metadata.ts";
 import { visitFields } from "./iceberg/schema-ids.ts";
 import { compileTransform, transformResultType } from "./iceberg/transforms.ts";
 import type { IcebergType, NestedField, PartitionField, PartitionSpec, Schema, Transform } from "./iceberg/types.ts";
 import type { Update } from "./iceberg/updates.ts";
-import type { TableMapping } from "./schema-map.ts";
+import type { TableMapping } from "./schema/schema-map.ts";
 import type { TableSettings } from "./settings.ts";
-import { currentSchema, defaultSpec } from "./table-creation.ts";
 import type { LayoutOwner } from "./table-state.ts";
 
 export interface Layout {

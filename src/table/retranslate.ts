@@ -3,7 +3,7 @@ import type { Uuid } from "../base/ids.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound } from "../metadata/image.ts";
-import type { Retranslated } from "./committer.ts";
+import type { Retranslated } from "./commit/committer.ts";
 import type { RoundWriter } from "./round-writer.ts";
 import type { TableSettings } from "./settings.ts";
 import { tableStateOf } from "./table-state.ts";

@@ -5,11 +5,11 @@ import type { Clock } from "../base/runtime.ts";
 import type { RoundManifest } from "../metadata/events.ts";
 import type { PendingRound } from "../metadata/image.ts";
 import { ObjectMissing } from "../object-store/object-store.ts";
-import { misfit, type RoundFile, type RoundPart } from "./append-plan.ts";
+import { misfit, type RoundFile, type RoundPart } from "./commit/append-plan.ts";
+import { currentSchema } from "./commit/table-creation.ts";
 import { readManifest } from "./iceberg/manifest.ts";
 import type { TableMetadata } from "./iceberg/metadata.ts";
-import { parseRoundProof, proofName } from "./proof.ts";
-import { currentSchema } from "./table-creation.ts";
+import { parseRoundProof, proofName } from "./tools/proof.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export type RoundFiles =

@@ -7,15 +7,15 @@ import type { Offset, Uuid } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
 import type { Log, Partition } from "../log/log.ts";
 import type { RoundManifest, TableRange } from "../metadata/events.ts";
-import { deadLetterSchema } from "./dead-letters.ts";
 import { addedFile, writeManifest } from "./iceberg/manifest.ts";
 import type { PartitionSpec, Schema } from "./iceberg/types.ts";
-import { addProofs, noRows, proofName, type RoundProof, type RowProof, renderRoundProof } from "./proof.ts";
 import { type NextRange, tableRange } from "./rounds.ts";
-import type { MappingSource } from "./schema-map.ts";
+import type { MappingSource } from "./schema/schema-map.ts";
 import type { TableSettings } from "./settings.ts";
 import type { Places, TableState } from "./table-state.ts";
-import type { Round, TranslatedFile, Translator } from "./translate.ts";
+import { addProofs, noRows, proofName, type RoundProof, type RowProof, renderRoundProof } from "./tools/proof.ts";
+import { deadLetterSchema } from "./translate/dead-letters.ts";
+import type { Round, TranslatedFile, Translator } from "./translate/translate.ts";
 import { uniqueUri, type Warehouse } from "./warehouse.ts";
 
 export interface RoundWriterDeps {
@@ -50,6 +50,8 @@ export interface RoundCounts {
   readonly dropped: number;
   readonly files: number;
   readonly fileBytes: number;
+  /** Keys with records in several topic partitions of the round. */
+  readonly crossingKeys: number;
 }
 
 /** Why the round ended where it did. */
@@ -69,6 +71,8 @@ interface Shape {
   readonly schema: Schema;
   readonly spec: PartitionSpec;
   readonly sortOrderId: number | null;
+  /** Of files of deletes: the key's columns. */
+  readonly equalityIds?: readonly number[] | null;
 }
 
 interface Progress {
@@ -105,8 +109,9 @@ export class RoundWriter {
     if (ranges.length === 0) {
       return { ranges: [], main: null, deadLetters: null, deletes: null, counts: noCounts, stop };
     }
-    const { files, deadLetterFile } = await round.finish();
+    const { files, deadLetterFile, deleteFile, crossingKeys } = await round.finish();
     const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
+    const deletes = deleteFile === undefined ? [] : [deleteFile];
     const { places, deadLetterPlaces } = state;
     const rowShape: Shape = { schema: mapping.schema, spec, sortOrderId: sortOrder?.["order-id"] ?? null };
     const letterShape: Shape = { schema: deadLetterSchema, spec: { "spec-id": 0, fields: [] }, sortOrderId: null };
@@ -116,22 +121,37 @@ export class RoundWriter {
       ranges: ranges.map(({ range, to, rows, deadLetters }) =>
         tableRange({ ...range, to }, { rows: rows.rows, deadLetters: deadLetters.rows }),
       ),
-      main: await this.#upload(files, rowShape, { places, proof: proofOf("rows") }),
+      // Later records take rows of a table with a key away again: what was read does not prove what it holds.
+      main: await this.#upload(files, rowShape, {
+        places,
+        proof: mapping.rowKey === undefined ? proofOf("rows") : undefined,
+      }),
       deadLetters: await this.#upload(letters, letterShape, {
         places: deadLetterPlaces,
         proof: proofOf("deadLetters"),
       }),
-      deletes: null,
-      counts: countsOf(reading, [...files, ...letters]),
+      deletes: await this.#uploadDeletes(deletes, state),
+      counts: countsOf(reading, [...files, ...letters, ...deletes], crossingKeys),
       stop,
     };
+  }
+
+  /** Under a spec without fields, so that they reach the rows of every partition and of every spec (rule H2). */
+  async #uploadDeletes(files: readonly TranslatedFile[], state: TableState): Promise<RoundManifest | null> {
+    const { mapping, deleteSpec, places } = state;
+    if (files.length === 0) return null;
+    assert(mapping.rowKey !== undefined, "only a table with a key has deletes");
+    assert(deleteSpec !== undefined && deleteSpec !== null, "a table with a key was made with a spec for its deletes");
+    const { schema, rowKey } = mapping;
+    const shape: Shape = { schema, spec: deleteSpec, sortOrderId: null, equalityIds: rowKey.ids };
+    return await this.#upload(files, shape, { places, proof: undefined });
   }
 
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
-    { schema, spec, sortOrderId }: Shape,
-    { places, proof }: { readonly places: Places | null; readonly proof: RoundProof },
+    { schema, spec, sortOrderId, equalityIds = null }: Shape,
+    { places, proof }: { readonly places: Places | null; readonly proof: RoundProof | undefined },
   ): Promise<RoundManifest | null> {
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
     if (translated.length === 0) return null;
@@ -139,12 +159,13 @@ export class RoundWriter {
     const { warehouse, random } = this.#deps;
     const entries = [];
     for (const { bytes, file, partition } of translated) {
-      const path = uniqueUri(places.data, "inlet", ".parquet", random);
+      const path = uniqueUri(places.data, equalityIds === null ? "inlet" : "inlet-deletes", ".parquet", random);
       await warehouse.create(path, bytes);
-      entries.push({ ...addedFile({ ...file, partition, path }), sortOrderId });
+      entries.push({ ...addedFile({ ...file, partition, path }, equalityIds), sortOrderId });
     }
-    const properties = new Map([[proofName, renderRoundProof(proof)]]);
-    const manifest = writeManifest({ schema, spec, content: "data", entries, properties });
+    const properties = new Map(proof === undefined ? [] : [[proofName, renderRoundProof(proof)]]);
+    const content = equalityIds === null ? "data" : "deletes";
+    const manifest = writeManifest({ schema, spec, content, entries, properties });
     const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);
     await warehouse.create(location, manifest);
     const rows = translated.reduce((sum, { file }) => sum + file.recordCount, 0);
@@ -216,6 +237,7 @@ class Reading {
         });
         this.dropped += added.dropped;
         this.#bytesLeft -= read.bytes;
+        if (added.isFull === true && Number.isFinite(this.#bytesLeft)) this.#bytesLeft = 0;
         return undefined;
       case "needs-schema":
         return added;
@@ -227,14 +249,15 @@ class Reading {
   }
 }
 
-const noCounts: RoundCounts = { rows: 0, deadLetters: 0, dropped: 0, files: 0, fileBytes: 0 };
+const noCounts: RoundCounts = { rows: 0, deadLetters: 0, dropped: 0, files: 0, fileBytes: 0, crossingKeys: 0 };
 
-function countsOf(reading: Reading, files: readonly TranslatedFile[]): RoundCounts {
+function countsOf(reading: Reading, files: readonly TranslatedFile[], crossingKeys: number): RoundCounts {
   return {
     rows: reading.progress.reduce((sum, { rows }) => sum + rows.rows, 0),
     deadLetters: reading.progress.reduce((sum, { deadLetters }) => sum + deadLetters.rows, 0),
     dropped: reading.dropped,
     files: files.length,
     fileBytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    crossingKeys,
   };
 }

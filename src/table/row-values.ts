@@ -1,11 +1,11 @@
 /** One value a row of a column, transformed: what rows are split into partitions and sorted by. */
 import { assert } from "../base/errors.ts";
-import type { Columns } from "./columns.ts";
 import { bigintFromBytes } from "./iceberg/bounds.ts";
 import { decimalShape } from "./iceberg/primitive.ts";
 import { compileTransform, type TransformFunction } from "./iceberg/transforms.ts";
 import type { PrimitiveValue } from "./iceberg/types.ts";
-import type { Leaf } from "./leaf.ts";
+import type { Columns } from "./parquet/columns.ts";
+import type { Leaf } from "./translate/leaf.ts";
 
 export interface RowValues {
   /** The transformed values of the first `rows` rows. */
@@ -42,7 +42,7 @@ function transformed(leaf: Leaf, apply: TransformFunction, rows: number): readon
 }
 
 /** The leaf's value in the form that transforms and manifests take. */
-function primitiveAt(leaf: Leaf, index: number): PrimitiveValue {
+export function primitiveAt(leaf: Leaf, index: number): PrimitiveValue {
   switch (leaf.kind) {
     case "boolean":
       return leaf.values[index] === 1;

@@ -22,6 +22,7 @@ export interface TableSettings {
   readonly metadataPrefix: string;
   readonly metadataColumns: readonly MetadataColumn[];
   readonly partitionBy: readonly { readonly column: string; readonly transform: Transform }[];
+  readonly mode: WriteMode;
   /** Each data file's rows are sorted by these. */
   readonly sortBy: readonly SortBy[];
   readonly commit: { readonly everyMs: number; readonly bytesMax: number };
@@ -35,6 +36,20 @@ export interface TableSettings {
     /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
     readonly rewrites: boolean;
   };
+}
+
+/** What a record does to the table's rows. */
+export interface WriteMode {
+  /** "append": adds a row. "upsert": replaces the row of its key. "cdc": does what its envelope says. */
+  readonly write: "append" | "upsert" | "cdc";
+  /** Columns of the value that identify a row; none: the Kafka key does. Without meaning in append. */
+  readonly key: readonly string[];
+  /** "debezium": op, before and after. "op-field": a field of the value says what becomes of its row. */
+  readonly envelope: "none" | "debezium" | "op-field";
+  /** Name of that field. */
+  readonly opField: string;
+  /** Of a record without a value. */
+  readonly tombstone: "delete" | "ignore";
 }
 
 export interface SortBy {

@@ -16,6 +16,8 @@ export interface TableReport {
   readonly state: TableInfo["state"] | "pending";
   /** Why it does not run; empty when it does. */
   readonly reason: string;
+  /** What kept the last turn from its end, while the table runs and tries again. */
+  readonly trouble: string | null;
   readonly pendingRounds: number;
   /** Partitions that this node owns. */
   readonly partitions: readonly PartitionReport[];
@@ -42,13 +44,18 @@ export interface PartitionReport {
 }
 
 export async function reportTable(
-  settings: TableSettings,
-  table: TableInfo | undefined,
-  views: readonly PartitionView[],
+  known: {
+    readonly settings: TableSettings;
+    readonly table: TableInfo | undefined;
+    readonly views: readonly PartitionView[];
+    readonly trouble: string | null;
+  },
   catalog: Catalog,
 ): Promise<TableReport> {
+  const { settings, table, views, trouble } = known;
   const generation = table?.generation ?? 1;
   const name = tableName(settings, generation);
+  const letters = settings.errors.policy === "dlq" ? deadLetterName(settings, generation) : null;
   return {
     topic: settings.topic,
     catalog: settings.catalog,
@@ -56,13 +63,10 @@ export async function reportTable(
     generation,
     state: table?.state ?? "pending",
     reason: table?.reason ?? "",
+    trouble: table === undefined || table.state === "running" ? trouble : null,
     pendingRounds: table?.pending.length ?? 0,
     partitions: views.map((view) => partitionReport(view, table)),
-    ...(await catalogFigures(
-      catalog,
-      name,
-      settings.errors.policy === "dlq" ? deadLetterName(settings, generation) : null,
-    )),
+    ...(await catalogFigures(catalog, name, letters)),
   };
 }
 

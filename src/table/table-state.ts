@@ -5,7 +5,7 @@ import type { TableName } from "./catalog.ts";
 import { isJsonObject, parseJsonObject, renderJson } from "./iceberg/json.ts";
 import type { SortOrder, TableMetadata } from "./iceberg/metadata.ts";
 import type { PartitionSpec } from "./iceberg/types.ts";
-import type { TableMapping } from "./schema-map.ts";
+import type { TableMapping } from "./schema/schema-map.ts";
 import type { TableSettings } from "./settings.ts";
 import { withoutSlash } from "./warehouse.ts";
 
@@ -16,6 +16,8 @@ export interface TableState {
   readonly mapping: TableMapping;
   readonly schemaId: number;
   readonly spec: PartitionSpec;
+  /** Of delete files: a spec of the table without fields. Only tables with a key have one. */
+  readonly deleteSpec?: PartitionSpec | null;
   /** Rows of each file stand in this order. Absent: as they came. */
   readonly sortOrder?: SortOrder;
   /** Whose spec and sort order these are. Absent in states of earlier versions. */

@@ -6,21 +6,24 @@ import { Lane } from "../base/async.ts";
 import { OperationFailed } from "../base/errors.ts";
 import { type Offset, type Seq, type Uuid, uuidRandom } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { Counter, Gauge, Histogram, Logger } from "../base/telemetry.ts";
+import type { Logger } from "../base/telemetry.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound, TableInfo, Topic } from "../metadata/image.ts";
+import { type Advance, done, reasonOf, stuck, TableStuck, troubleOf, unreachable } from "./advance.ts";
 import type { Catalog } from "./catalog.ts";
-import { type CommitReport, type CommitterOptions, TableCommitter } from "./committer.ts";
+import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
+import { hasDrifted, type SchemaCommitterOptions } from "./commit/schema-committer.ts";
+import type { TableAppender } from "./commit/table-appender.ts";
+import type { MaintenanceTurn } from "./maintenance/table-rewriter.ts";
 import { retranslateRound } from "./retranslate.ts";
-import type { RoundWriter, WrittenRound } from "./round-writer.ts";
-import { liveLane, nextRanges, type PartitionView } from "./rounds.ts";
-import { hasDrifted, SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./schema-committer.ts";
+import type { RoundWriter } from "./round-writer.ts";
+import type { PartitionView } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
-import type { TableAppender } from "./table-appender.ts";
+import { type CompactorMetrics, TableMeter } from "./table-meter.ts";
 import { reportTable, type TableReport } from "./table-report.ts";
-import type { MaintenanceTurn } from "./table-rewriter.ts";
-import { type TableState, tableName, tableStateOf } from "./table-state.ts";
+import { tableName, tableStateOf } from "./table-state.ts";
+import { TableTranslation, type TableTranslationLimits } from "./table-translation.ts";
 
 export interface TableWorkerOptions {
   readonly metadata: MetadataClient;
@@ -37,24 +40,10 @@ export interface TableWorkerOptions {
 }
 
 export type TableWorkerLimits = CommitterOptions["limits"] &
-  SchemaCommitterOptions["limits"] & {
-    /** Rounds that may wait for a catalog that is away; then translation waits too. */
-    readonly pendingRoundsMax: number;
+  TableTranslationLimits & {
     /** After a commit that the catalog did not take. */
     readonly outageRetryMs: number;
   };
-
-export interface CompactorMetrics {
-  readonly translationLag: Gauge;
-  readonly commitLag: Gauge;
-  readonly tableRows: Counter;
-  readonly tableFiles: Counter;
-  readonly tableFileBytes: Counter;
-  readonly tableInvalid: Counter;
-  readonly tableCommits: Counter;
-  readonly tableCommitSeconds: Histogram;
-  readonly tableState: Gauge;
-}
 
 export interface FlushResult {
   /** null when the table has no snapshot of ours. */
@@ -62,29 +51,25 @@ export interface FlushResult {
   readonly committedTo: ReadonlyMap<number, Offset>;
 }
 
-/** The table cannot go on: it is paused, its catalog is away, or this node does not own what is needed. */
-export class TableStuck extends OperationFailed {
-  override readonly name = "TableStuck";
-  constructor(topic: string, reason: string, cause?: unknown) {
-    super(`the table of topic ${topic}: ${reason}`, { happened: "maybe", cause });
-  }
-}
-
 /** A commit is due at the latest this long after the first of its records became stable, unless bytes make it due. */
 export class TableWorker {
   readonly #options: TableWorkerOptions;
   readonly #lane = new Lane();
   readonly #stop = new AbortController();
+  readonly #meter: TableMeter;
+  readonly #translation: TableTranslation;
   #committer: TableCommitter | undefined;
   #committerOf: Uuid | undefined;
   #dueAt = 0;
   #lastSnapshot: bigint | null = null;
-  /** Others have changed the table's columns, layout or location. */
-  #mustFollow = false;
+  /** What kept the last turn from its end; null when it got there. */
+  #trouble: string | null = null;
 
   constructor(options: TableWorkerOptions) {
     this.#options = options;
     this.#dueAt = options.runtime.clock.monotonic() + options.settings.commit.everyMs;
+    this.#meter = new TableMeter(options.settings.topic, options.metrics);
+    this.#translation = new TableTranslation({ ...options, meter: this.#meter, signal: this.#stop.signal });
   }
 
   get topic(): string {
@@ -104,6 +89,7 @@ export class TableWorker {
       if (!this.#isDue()) return;
       this.#dueAt = this.#options.runtime.clock.monotonic() + this.#options.settings.commit.everyMs;
       const outcome = await this.#advance();
+      this.#trouble = outcome.kind === "stuck" ? troubleOf(outcome) : null;
       this.#showLag();
       if (outcome.kind === "stuck" && outcome.isOutage) {
         const { clock } = this.#options.runtime;
@@ -124,6 +110,7 @@ export class TableWorker {
       // Once more after each step: what waited for a catalog that was away is committed before more is translated.
       for (let before = ""; ; ) {
         const outcome = await this.#advance();
+        this.#trouble = outcome.kind === "stuck" ? troubleOf(outcome) : null;
         if (outcome.kind === "stuck") throw new TableStuck(this.topic, outcome.reason, outcome.cause);
         const committedTo = this.table?.committedTo ?? new Map<number, Offset>();
         const logStarts = new Map(this.#views(topic).map((view) => [view.partition, view.logStart]));
@@ -144,7 +131,8 @@ export class TableWorker {
   report(): Promise<TableReport> {
     const topic = this.#topic();
     const views = topic === undefined ? [] : this.#views(topic);
-    return reportTable(this.#options.settings, this.table, views, this.#options.catalog);
+    const { settings, catalog } = this.#options;
+    return reportTable({ settings, table: this.table, views, trouble: this.#trouble }, catalog);
   }
 
   /**
@@ -160,7 +148,7 @@ export class TableWorker {
         await this.#propose([this.#creation(topic)]);
         return;
       }
-      const outcome = await this.#schemas(table.id).accept(this.#stop.signal);
+      const outcome = await this.#translation.schemas(table.id).accept(this.#stop.signal);
       if (outcome.kind === "paused") throw new TableStuck(this.topic, outcome.reason);
       if (outcome.kind === "unavailable") throw new TableStuck(this.topic, unreachable, outcome.cause);
       if (table.state === "diverged") {
@@ -211,7 +199,7 @@ export class TableWorker {
     if (views.length === 0) return done;
     const table = this.#tableOf(topic) ?? (await this.#startTable(topic));
     if (table.state !== "running") return stuck(`${table.state}: ${table.reason}`);
-    const translated = await this.#translate(topic, table.id);
+    const translated = await this.#translation.run(topic, table.id, () => this.#views(topic));
     // What was translated is committed even when something else stopped the translation.
     const committed = this.#isCommitter(topic) ? await this.#commit(table.id) : done;
     if (translated.kind === "stuck" && translated.needsPerson) await this.#pause(table.id, translated.reason);
@@ -245,84 +233,8 @@ export class TableWorker {
     } as const;
   }
 
-  async #translate(topic: Topic, id: Uuid): Promise<Advance> {
-    const { metadata, limits } = this.#options;
-    let outcome = await this.#ready(id);
-    let asked = "";
-    for (;;) {
-      if (outcome.kind !== "ready") return this.#unready(outcome);
-      const table = metadata.image.table(id) as TableInfo;
-      if (table.pending.length >= limits.pendingRoundsMax) return done; // The catalog is away: enough waits for it.
-      const ranges = nextRanges(table.translatedTo, this.#views(topic));
-      if (ranges.length === 0) return done;
-      const round = await this.#round(topic, table, outcome.state, ranges);
-      switch (round.stop.kind) {
-        case "done":
-          return done;
-        case "full":
-          asked = "";
-          break;
-        case "failed":
-          return stuck("records or schemas cannot be read", round.stop.cause, true);
-        case "unreadable":
-          return forPerson(`partition ${round.stop.partition}: ${round.stop.detail}`);
-        case "bad-record": {
-          const { partition, offset, detail } = round.stop;
-          return forPerson(`partition ${partition} offset ${offset}: ${detail}`);
-        }
-        case "needs-schema": {
-          // The same question twice without a step between: asking again would never end.
-          const question = JSON.stringify([round.stop.sources, table.schemaVersion]);
-          if (question === asked) return forPerson("the schema does not come to fit");
-          asked = question;
-          outcome = await this.#schemas(id).evolve(round.stop.sources, this.#stop.signal);
-          break;
-        }
-      }
-    }
-  }
-
-  /** After a commit that saw the table changed by others, and after a restart of a table, as they left it. */
-  async #ready(id: Uuid): Promise<SchemaOutcome> {
-    const schemas = this.#schemas(id);
-    if (!this.#mustFollow) return await schemas.ensure(this.#stop.signal);
-    const outcome = await schemas.follow(this.#stop.signal);
-    if (outcome.kind === "ready") this.#mustFollow = false;
-    return outcome;
-  }
-
-  async #round(
-    topic: Topic,
-    table: TableInfo,
-    state: TableState,
-    ranges: ReturnType<typeof nextRanges>,
-  ): Promise<WrittenRound> {
-    const { writer, settings, metadata } = this.#options;
-    const round = await writer.write({ topicId: topic.id, state, settings, ranges });
-    if (round.ranges.length === 0) return round;
-    const answer = await metadata.propose([
-      {
-        kind: "add-table-round",
-        table: table.id,
-        generation: table.generation,
-        lane: liveLane,
-        schemaId: state.schemaId,
-        specId: state.spec["spec-id"],
-        mappingVersion: state.mapping.version,
-        ranges: round.ranges,
-        main: round.main,
-        deadLetters: round.deadLetters,
-        deletes: round.deletes,
-      },
-    ]);
-    // Somebody else translated the range meanwhile: the files are orphans, and the next turn starts from what is true.
-    if (answer.kind === "refused") throw new TableStuck(this.topic, `a round was refused: ${answer.refusal.reason}`);
-    this.#count(round);
-    return round;
-  }
-
   async #commit(id: Uuid): Promise<Advance> {
-    const { metadata, metrics, runtime } = this.#options;
+    const { metadata, runtime } = this.#options;
     const committer = this.#committerFor(metadata.image.table(id) as TableInfo);
     for (;;) {
       const began = runtime.clock.monotonic();
@@ -332,27 +244,23 @@ export class TableWorker {
         this.#options.logger.warn("a round was translated again", { topic: this.topic, ...report });
         continue;
       }
-      metrics.tableCommits.add(1, { topic: this.topic, outcome: report.kind === "committed" ? "committed" : "failed" });
-      metrics.tableCommitSeconds.observe((runtime.clock.monotonic() - began) / 1000, { topic: this.topic });
+      this.#meter.committed(report.kind === "committed", (runtime.clock.monotonic() - began) / 1000);
       if (report.kind !== "committed") return stuck(reasonOf(report), undefined, report.kind === "unavailable");
       this.#lastSnapshot = report.snapshotId;
       const state = tableStateOf(metadata.image.table(id) as TableInfo);
-      if (hasDrifted(state, report.metadata)) this.#mustFollow = true;
+      if (hasDrifted(state, report.metadata)) this.#translation.follow();
     }
   }
 
-  #unready(outcome: Exclude<SchemaOutcome, { readonly kind: "ready" }>): Advance {
-    if (outcome.kind === "unavailable") return stuck(unreachable, outcome.cause, true);
-    return forPerson(outcome.reason);
+  #showLag(): void {
+    const topic = this.#topic();
+    const { table } = this;
+    if (topic !== undefined && table !== undefined) this.#meter.lag(table, this.#views(topic));
   }
 
   async #pause(table: Uuid, reason: string): Promise<void> {
     await this.#propose([{ kind: "table-state", table, state: "paused", reason }]);
     this.#options.logger.error("a table is paused", { topic: this.topic, reason });
-  }
-
-  #schemas(table: Uuid): SchemaCommitter {
-    return new SchemaCommitter({ ...this.#options, table });
   }
 
   #committerFor(table: TableInfo): TableCommitter {
@@ -396,73 +304,6 @@ export class TableWorker {
     const answer = await this.#options.metadata.propose(events);
     if (answer.kind === "accepted") return answer.seq;
     throw new TableStuck(this.topic, `the metadata log refused: ${answer.refusal.reason}`);
-  }
-
-  #count({ counts }: WrittenRound): void {
-    const { metrics } = this.#options;
-    const { topic } = this;
-    metrics.tableRows.add(counts.rows, { topic });
-    metrics.tableFiles.add(counts.files, { topic });
-    metrics.tableFileBytes.add(counts.fileBytes, { topic });
-    if (counts.deadLetters > 0) metrics.tableInvalid.add(counts.deadLetters, { topic, cause: "dead-letter" });
-    if (counts.dropped > 0) metrics.tableInvalid.add(counts.dropped, { topic, cause: "skipped" });
-  }
-
-  #showLag(): void {
-    const topic = this.#topic();
-    const { metrics } = this.#options;
-    const table = this.table;
-    if (topic === undefined || table === undefined) return;
-    for (const state of ["running", "paused", "diverged"] as const) {
-      metrics.tableState.set(table.state === state ? 1 : 0, { topic: this.topic, state });
-    }
-    for (const { partition, logStart, lastStable } of this.#views(topic)) {
-      const translated = table.translatedTo.get(partition) ?? logStart;
-      const committed = table.committedTo.get(partition) ?? logStart;
-      const labels = { topic: this.topic, partition: String(partition) };
-      metrics.translationLag.set(Math.max(0, lastStable - translated), labels);
-      metrics.commitLag.set(Math.max(0, translated - committed), labels);
-    }
-  }
-}
-
-const unreachable = "the catalog cannot be reached";
-
-type Advance =
-  | { readonly kind: "done" }
-  | {
-      readonly kind: "stuck";
-      readonly reason: string;
-      readonly cause: unknown;
-      /** It may go away by itself. */
-      readonly isOutage: boolean;
-      /** The table is to be paused. */
-      readonly needsPerson: boolean;
-    };
-
-const done = { kind: "done" } as const;
-
-function stuck(reason: string, cause?: unknown, isOutage = false): Extract<Advance, { readonly kind: "stuck" }> {
-  return { kind: "stuck", reason, cause, isOutage, needsPerson: false };
-}
-
-function forPerson(reason: string): Extract<Advance, { readonly kind: "stuck" }> {
-  return { ...stuck(reason), needsPerson: true };
-}
-
-function reasonOf(report: Exclude<CommitReport, { readonly kind: "committed" }>): string {
-  switch (report.kind) {
-    case "idle":
-      return "nothing is pending";
-    case "replaced":
-      return `${report.reason}; it was translated again`;
-    case "paused":
-    case "diverged":
-      return `${report.kind}: ${report.reason}`;
-    case "superseded":
-      return "another node commits to this table now";
-    case "unavailable":
-      return "the commit did not go through yet";
   }
 }
 

@@ -30,12 +30,15 @@ export function openLogger(options: LoggingOptions): Logger {
   const repeats = new Repeats(options);
   return loggerOver((level, fields, message) => {
     if (!options.levels.isLogged(fields["component"], level)) return;
-    const admitted = repeats.admit(`${level} ${message}`);
+    const admitted = fields["log"] === "audit" ? audited : repeats.admit(`${level} ${message}`);
     if (admitted.kind === "held") return;
     const held = admitted.held === 0 ? {} : { repeatsHeld: admitted.held };
     lines[level]({ ...(masked(fields, 0) as object), ...held }, message);
   }, {});
 }
+
+/** Each line of the audit log is of somebody else, although the message is the same: what bounds them is who writes them. */
+const audited = { kind: "line", held: 0 } as const;
 
 function loggerOver(write: (level: Level, fields: LogFields, message: string) => void, bound: LogFields): Logger {
   const at =

@@ -169,6 +169,11 @@ export const metricsTable = {
     ["topic", "cause"],
     "Records that could not become a row.",
   ),
+  tableCrossingKeys: counter(
+    "inlet_table_crossing_keys_total",
+    topic,
+    "Keys of upsert tables that came from several topic partitions at once, where only timestamps say which came last.",
+  ),
   tableCommits: counter(
     "inlet_table_commits_total",
     ["topic", "outcome"],

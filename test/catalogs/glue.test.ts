@@ -1,7 +1,7 @@
 /** Proves: catalogs/glue keeps the contract over a Glue that locks by version, and writes a table as Athena wants to read it. */
 import { describe, expect, test } from "vitest";
 import { type GlueCatalogSettings, open } from "../../catalogs/glue.ts";
-import { creationUpdates } from "../../src/table/table-creation.ts";
+import { creationUpdates } from "../../src/table/commit/table-creation.ts";
 import { startCommitProxy } from "../support/commit-proxy.ts";
 import { startFakeGlue } from "../support/fake-glue.ts";
 import { type CatalogWorld, catalogContract } from "../table/catalog-contract.ts";
@@ -34,7 +34,7 @@ async function start(): Promise<CatalogWorld> {
   };
 }
 
-catalogContract("Glue", start, ["sales"]);
+catalogContract("Glue", start, { namespace: ["sales"] });
 
 describe("what Glue holds", () => {
   const table = { namespace: ["sales"], name: "orders" };

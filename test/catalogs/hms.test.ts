@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type HmsCatalogSettings, open } from "../../catalogs/hms.ts";
 import { HmsClient } from "../../catalogs/hms-client.ts";
 import { structAt, type ThriftValue, text, textAt, textMap, textMapAt } from "../../catalogs/thrift-binary.ts";
-import { creationUpdates } from "../../src/table/table-creation.ts";
+import { creationUpdates } from "../../src/table/commit/table-creation.ts";
 import { startCommitProxy } from "../support/commit-proxy.ts";
 import { type FakeHmsOptions, startFakeHms } from "../support/fake-hms.ts";
 import { type CatalogWorld, catalogContract } from "../table/catalog-contract.ts";
@@ -42,12 +42,12 @@ function world(options: FakeHmsOptions, isLocking: boolean): () => Promise<Catal
   };
 }
 
-catalogContract("Hive Metastore 3, locks, framed", world({ isFramed: true, comparesParameters: false }, true), [
-  "sales",
-]);
-catalogContract("Hive Metastore 4, without locks", world({ isFramed: false, comparesParameters: true }, false), [
-  "sales",
-]);
+catalogContract("Hive Metastore 3, locks, framed", world({ isFramed: true, comparesParameters: false }, true), {
+  namespace: ["sales"],
+});
+catalogContract("Hive Metastore 4, without locks", world({ isFramed: false, comparesParameters: true }, false), {
+  namespace: ["sales"],
+});
 
 describe("what the metastore holds", () => {
   const table = { namespace: ["sales"], name: "orders" };

@@ -8,7 +8,7 @@ import { open, openSqlDatabase } from "../../catalogs/jdbc.ts";
 import type { SqlDatabase } from "../../catalogs/sql-database.ts";
 import { OperationFailed } from "../../src/base/errors.ts";
 import type { Catalog } from "../../src/table/catalog.ts";
-import { creationUpdates } from "../../src/table/table-creation.ts";
+import { creationUpdates } from "../../src/table/commit/table-creation.ts";
 import { type CatalogWorld, catalogContract } from "../table/catalog-contract.ts";
 import { emptyTable } from "../table/iceberg/tables.ts";
 import { pointerDeps } from "./pointer-world.ts";

@@ -1,8 +1,8 @@
 /** Proves: a catalog that only keeps pointers names, logs and forgets metadata files as Iceberg says (rules F5, F7). */
 import { expect, test } from "vitest";
 import { type Moved, type Pointer, PointerCatalog, type PointerStore } from "../../catalogs/pointer-catalog.ts";
-import type { StoredTable } from "../../src/table/metadata-files.ts";
-import { creationUpdates } from "../../src/table/table-creation.ts";
+import type { StoredTable } from "../../src/table/commit/metadata-files.ts";
+import { creationUpdates } from "../../src/table/commit/table-creation.ts";
 import { emptyTable } from "../table/iceberg/tables.ts";
 import { pointerDeps } from "./pointer-world.ts";
 

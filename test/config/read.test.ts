@@ -89,7 +89,7 @@ lake:
 topics:
   orders:
     table: { catalog: mian, name: sales.orders }
-    mode: { write: upsert }
+    quality: [positive]
     layout: { partition_by: [dya(ts), "bucket(id)"] }
     commit: { every: soon }
   copy: { table: { catalog: main, name: Sales.Orders }, errors: { policy: dql } }
@@ -101,7 +101,7 @@ topics:
       "inlet.yaml:7:30: lake.catalogs.main.uri must be an http or https URL; write http://host:8181",
       'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, glue, hms, embedded, not "hadoop"',
       'inlet.yaml:11:23: there is no catalog "mian"; did you mean "main"?',
-      'inlet.yaml:12:5: "mode" in topics.orders belongs to a feature that this version does not have; remove it',
+      'inlet.yaml:12:5: "quality" in topics.orders belongs to a feature that this version does not have; remove it',
       'inlet.yaml:13:30: topics.orders.layout.partition_by[0] must be a column, year(c), month(c), day(c), hour(c), bucket(16, c) or truncate(4, c), not "dya(ts)"',
       'inlet.yaml:13:39: topics.orders.layout.partition_by[1] must be a column, year(c), month(c), day(c), hour(c), bucket(16, c) or truncate(4, c), not "bucket(id)"; bucket takes a width and a column: bucket(16, id)',
       'inlet.yaml:14:22: topics.orders.commit.every must be a duration such as 30s, not "soon"',
@@ -237,6 +237,7 @@ describe("tables", () => {
         metadataPrefix: "_kafka",
         metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
         partitionBy: [],
+        mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
         sortBy: [],
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
@@ -292,6 +293,7 @@ topics:
           { column: "region", transform: "identity" },
           { column: "meta_offset", transform: "hour" },
         ],
+        mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
         sortBy: [
           { column: "id", direction: "asc", nulls: "first" },
           { column: "name", direction: "desc", nulls: "last" },

@@ -65,7 +65,7 @@ describe("the schema for editors", () => {
     "kafak: {}",
     "kafka: { port: many }",
     "kafka: { port: 70000 }",
-    "topics: { a: { mode: { write: upsert } } }",
+    "topics: { a: { mode: { write: merge } } }",
     "topics: { a: { errors: { policy: maybe } } }",
     "topics: { a: { layout: { partition_by: ['bucket(x)'] } } }",
     "lake: { catalogs: { m: { type: hadoop } } }",

@@ -17,7 +17,7 @@ import { open as openRestCatalog } from "../../catalogs/rest.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import { systemDisk } from "../../src/base/system-disk.ts";
 import { openLocalObjectStore } from "../../src/object-store/local.ts";
-import { currentFiles } from "../../src/table/current-files.ts";
+import { currentFiles } from "../../src/table/tools/current-files.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
 import { type InletBroker, startInlet } from "../support/inlet-process.ts";
 import { freePort } from "../support/processes.ts";

@@ -61,6 +61,10 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
   "bin/inlet table status orders": async (args) => expect(await inlet(args)).toContain("running"),
   "bin/inlet table connect orders --engine trino": async (args) =>
     expect(await inlet(args)).toContain('lake."sales"."orders"'),
+  "bin/inlet table resume orders --accept": async (args) => {
+    await inlet(args);
+    expect(await inlet(["table", "status", "orders"])).toContain("running");
+  },
   "bin/inlet table plan orders": async (args) => {
     await produceOrders();
     expect(await inlet(args)).toContain("CREATE TABLE lake.sales.orders");

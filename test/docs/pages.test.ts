@@ -111,6 +111,19 @@ test("docs/decisions/dependencies.md has a line for every dependency and for no 
   expect(rows.filter((name) => !Object.hasOwn(dependencies, name) && !name.startsWith("node-linux"))).toEqual([]);
 });
 
+test("docs/security.md names tests that are there, and each vulnerability's test names its number", () => {
+  const text = page("docs/security.md");
+  const files = [...text.matchAll(/`((?:test|interop)\/[^`]+)`/g)].map((match) => match[1] as string);
+  expect(files.length).toBeGreaterThan(20);
+  expect(files.filter((name) => !existsSync(join(checkout, name)))).toEqual([]);
+  const rows = [...text.matchAll(/^\| (CVE-\d+-\d+) .*`([^`]+)` *\|$/gm)];
+  expect(rows.length).toBeGreaterThan(15);
+  const unnamed = rows.filter(
+    ([, cve, file]) => !readFileSync(join(checkout, file as string), "utf8").includes(cve as string),
+  );
+  expect(unnamed.map(([row]) => row)).toEqual([]);
+});
+
 test("the glossary has each word once, and the code uses it", () => {
   const glossary = page("ARCHITECTURE.md").split("## Words")[1]?.split("\n## ")[0] ?? "";
   const words = [...glossary.matchAll(/^\| ([^|]+) \|/gm)]

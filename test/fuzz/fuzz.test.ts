@@ -34,6 +34,23 @@ test("a name as long as a name may be is quoted in part", async () => {
   expect((await target.take(joined(frame).subarray(4))).outcome).toBe("answered");
 });
 
+test("an offset may be kept for as long as a client can say", async () => {
+  const slowest = { dispatchMs: 0, dispatchApi: "", decodeMs: 0, decodedHex: "" };
+  await using target = await Target.open(seed, slowest);
+  const header = { api: "offsetCommit", version: 3, correlationId: 7, clientId: null } as const;
+  const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: null }];
+  const body = {
+    groupId: "g",
+    memberId: "",
+    retentionTimeMs: Number.MAX_SAFE_INTEGER,
+    topics: [{ name: "fuzz", partitions }],
+  };
+  const frame = joined(encodeRequest(header, body)).subarray(4);
+  expect((await target.take(frame)).body).toMatchObject({
+    topics: [{ partitions: [{ errorCode: expect.any(Number) }] }],
+  });
+});
+
 describe("compressed bombs inside Produce", () => {
   test.each(["gzip", "snappy", "lz4", "zstd"] as const)(
     "%s is refused by its name, and costs the event loop little",
@@ -116,7 +133,7 @@ sasl: { users: { alice: { password: secret } } }
     expect(await authenticatePlain(honest, "alice", "secret")).toMatchObject({ errorCode: 0 });
   });
 
-  test("lengths that are never filled take no memory", async () => {
+  test("lengths that are never filled take no memory (CVE-2022-34917)", async () => {
     const before = heapAfterGarbage();
     const clients = await Promise.all(Array.from({ length: 300 }, connected));
     for (const client of clients) client.send(Buffer.from("0007ffff00120003", "hex"));

@@ -37,23 +37,12 @@ export async function fuzz(options: {
   let firstHeapBytes: number | undefined;
   let done = 0;
   for (let broker = 0; done < options.frames; broker += 1) {
-    await using target = await Target.open(seed + broker, slowest);
-    const random = seededRandom(seed + broker);
-    const source = frames(random, target.words);
-    for (let left = Math.min(framesPerBroker, options.frames - done); left > 0; left -= 1) {
-      const { value: frame } = source.next() as {
-        readonly value: { readonly kind: FrameKind; readonly bytes: Uint8Array };
-      };
-      try {
-        const { outcome } = await target.take(frame.bytes);
-        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-      } catch (cause) {
-        const hex = Buffer.from(frame.bytes).toString("hex");
-        throw new Error(`seed ${seed}, frame ${done} (${frame.kind}) ${hex.slice(0, 2_000)}`, { cause });
-      }
-      kinds[frame.kind] = (kinds[frame.kind] ?? 0) + 1;
-      done += 1;
-    }
+    const count = Math.min(framesPerBroker, options.frames - done);
+    await feed({ seed: seed + broker, count, slowest }, (kind, outcome) => {
+      kinds[kind] = (kinds[kind] ?? 0) + 1;
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    });
+    done += count;
     const heapBytes = heapAfterGarbage();
     firstHeapBytes ??= heapBytes;
     if (heapBytes - firstHeapBytes > grownBytesMax)
@@ -72,6 +61,25 @@ export async function fuzz(options: {
     grownBytes: heapAfterGarbage() - (firstHeapBytes ?? 0),
     seconds: Math.round(performance.now() - startedMs) / 1000,
   };
+}
+
+/** One broker from its start to its end: what it held is gone with it. */
+async function feed(
+  { seed, count, slowest }: { readonly seed: number; readonly count: number; readonly slowest: Slowest },
+  took: (kind: FrameKind, outcome: Survived) => void,
+): Promise<void> {
+  await using target = await Target.open(seed, slowest);
+  let at = 0;
+  for (const { kind, bytes } of frames(seededRandom(seed), target.words)) {
+    if (at === count) return;
+    try {
+      took(kind, (await target.take(bytes)).outcome);
+    } catch (cause) {
+      const hex = Buffer.from(bytes).toString("hex");
+      throw new Error(`seed ${seed}, frame ${at} (${kind}) ${hex.slice(0, 2_000)}`, { cause });
+    }
+    at += 1;
+  }
 }
 
 export function heapAfterGarbage(): number {

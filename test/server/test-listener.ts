@@ -2,7 +2,12 @@
 import type { Clock } from "../../src/base/runtime.ts";
 import { Slabs } from "../../src/base/slabs.ts";
 import type { Dispatcher } from "../../src/protocol/dispatch.ts";
-import { type KafkaListener, type KafkaListenerLimits, openKafkaListener } from "../../src/server/kafka-listener.ts";
+import {
+  type KafkaListener,
+  type KafkaListenerLimits,
+  openKafkaListener,
+  type SaslOptions,
+} from "../../src/server/kafka-listener.ts";
 
 const MiB = 1024 * 1024;
 
@@ -31,6 +36,7 @@ export async function openTestListener(options: {
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly limits?: Partial<KafkaListenerLimits>;
+  readonly sasl?: SaslOptions;
 }): Promise<KafkaListener & { readonly failures: unknown[] }> {
   const failures: unknown[] = [];
   const listener = await openKafkaListener({
@@ -38,6 +44,7 @@ export async function openTestListener(options: {
     host: "127.0.0.1",
     port: 0,
     dispatcher: options.dispatcher,
+    sasl: options.sasl,
     limits: { ...testLimits, ...options.limits },
     slabs: new Slabs(),
     clock: options.clock,

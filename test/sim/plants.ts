@@ -8,7 +8,7 @@ import { BatchView } from "../../src/protocol/record-batch.ts";
 import { buildBatch, RecordCursor } from "../../src/protocol/records.ts";
 import type { StreamStorageOptions } from "../../src/stream/stream-storage.ts";
 import type { Wal, WalEntry } from "../../src/stream/wal.ts";
-import type { Round, Translator } from "../../src/table/translate.ts";
+import type { Round, Translator } from "../../src/table/translate/translate.ts";
 import { HastyWal } from "./hasty-wal.ts";
 
 export interface Plant {

@@ -58,4 +58,14 @@ describe("block cache", () => {
     expect(here(blocks, 21)).toBeGreaterThan(4);
     expect(here(blocks, 1)).toBeLessThan(20);
   });
+
+  test("what is read now does not make way for what is read ahead", async () => {
+    const blocks = cache(2400); // 12 blocks ahead.
+    await readOn(blocks, 1, 5);
+    await readOn(blocks, 2, 7);
+    await readOn(blocks, 3, 5);
+    const oldest = blocksOf(1, 5).find((block) => block.position > 10_000 && blocks.has(object, block)) as IndexedBlock;
+    const answers = blocks.blocks(object, 1 as StreamId, [oldest], blocksOf(1, 20).slice(5));
+    expect(await Promise.all(answers)).toEqual([[]]);
+  });
 });

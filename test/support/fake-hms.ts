@@ -65,9 +65,11 @@ export async function startFakeHms({ isFramed, comparesParameters }: FakeHmsOpti
       databases.add(name);
       return undefined;
     },
-    get_table(args) {
-      const found = tables.get(`${textAt(args, 1)}.${textAt(args, 2)}`);
-      return found === undefined ? refused(2, "there is no such table") : { kind: "struct", fields: found };
+    get_table_req(args) {
+      const request = structAt(args, 1) ?? new Map<number, ThriftValue>();
+      const found = tables.get(`${textAt(request, 1)}.${textAt(request, 2)}`);
+      if (found === undefined) return refused(2, "there is no such table");
+      return struct({ 1: { kind: "struct", fields: found } });
     },
     create_table(args) {
       const table = structAt(args, 1) ?? new Map<number, ThriftValue>();

@@ -1,8 +1,8 @@
 /** Metrics that nobody looks at. */
 import type { Counter, Gauge, Histogram } from "../../src/base/telemetry.ts";
 import type { CoreMetrics } from "../../src/core.ts";
-import type { MaintenanceMetrics } from "../../src/table/maintenance.ts";
-import type { CompactorMetrics } from "../../src/table/table-worker.ts";
+import type { MaintenanceMetrics } from "../../src/table/maintenance/maintenance.ts";
+import type { CompactorMetrics } from "../../src/table/table-meter.ts";
 
 const nothing: Counter & Gauge & Histogram = { add: () => {}, set: () => {}, observe: () => {} };
 
@@ -13,6 +13,7 @@ export const noMetrics: CompactorMetrics & MaintenanceMetrics & CoreMetrics = {
   tableFiles: nothing,
   tableFileBytes: nothing,
   tableInvalid: nothing,
+  tableCrossingKeys: nothing,
   tableCommits: nothing,
   tableCommitSeconds: nothing,
   tableState: nothing,

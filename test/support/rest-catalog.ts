@@ -4,7 +4,7 @@ import type { MetadataClient } from "../../src/metadata/client.ts";
 import { openLocalObjectStore } from "../../src/object-store/local.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { openHttpServer } from "../../src/server/http.ts";
-import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-catalog-server.ts";
+import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-server/rest-catalog-server.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
 import { MemoryMetadata } from "./memory-metadata.ts";
 import { seededRuntime, silent } from "./seeded.ts";

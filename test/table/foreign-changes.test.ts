@@ -3,12 +3,12 @@
  * follows, or it pauses with the reason and a way out that leads on.
  */
 import { describe, expect, test } from "vitest";
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
 import type { Snapshot, TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { NestedField } from "../../src/table/iceberg/types.ts";
 import type { Update } from "../../src/table/iceberg/updates.ts";
 import { markName } from "../../src/table/rounds.ts";
-import { currentSchema } from "../../src/table/table-creation.ts";
 import { Lake } from "../support/lake.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
 
@@ -343,6 +343,45 @@ describe("a table that people", () => {
     expect(await scene.lake.places(orders)).toHaveLength(4);
   });
 
+  test("break, by taking a manifest list away that is still named: it pauses and says which (cloudflare/workers-sdk#12774)", async () => {
+    await using scene = await Scene.twoCommits(432);
+    const list = (await scene.metadata()).snapshots.at(-1)?.["manifest-list"] as string;
+    const bytes = await scene.lake.warehouse.read(list);
+    await scene.lake.warehouse.remove([list]);
+    await scene.stops("paused", /a file of the table is lost: .*snap-/);
+    await scene.lake.warehouse.create(list, bytes); // From a backup.
+    await scene.compactor.resume("orders", "accept");
+    await scene.compactor.flush("orders");
+    expect(await scene.lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
+  });
+
+  test("move on while the outcome of our commit is unknown: nothing is deleted, nothing comes twice (apache/iceberg#7151)", async () => {
+    await using scene = await Scene.twoCommits(433);
+    const removed: string[] = [];
+    const remove = scene.lake.store.delete.bind(scene.lake.store);
+    scene.lake.store.delete = (keys) => {
+      removed.push(...keys);
+      return remove(keys);
+    };
+    let isLost = false;
+    scene.lake.hooks = {
+      ...scene.lake.hooks,
+      answer: async (method, path, response) => {
+        if (method !== "POST" || isLost || !path.endsWith("orders")) return response;
+        isLost = true;
+        // The commit has happened, its answer is lost, and somebody commits after it before we look.
+        const current = (await scene.metadata()).snapshots.at(-1) as Snapshot;
+        const theirs = await scene.foreignSnapshot(current, current, {});
+        await scene.foreign({ action: "add-snapshot", snapshot: theirs }, mainAt(theirs["snapshot-id"]));
+        throw new Error("connection reset");
+      },
+    };
+    await scene.commit();
+    expect(isLost).toBe(true);
+    expect(removed).toEqual([]);
+    expect(await scene.lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
+  });
+
   test("strip of our property: it pauses, and accept writes it anew", async () => {
     await using scene = await Scene.twoCommits(431);
     await scene.foreign({ action: "remove-properties", removals: [markName] });
@@ -395,6 +434,7 @@ describe("a report", () => {
       generation: 1,
       state: "running",
       reason: "",
+      trouble: null,
       pendingRounds: 0,
       partitions: [{ partition: 0, end: 4, translatedTo: 3, committedTo: 3, translationLag: 1, commitLag: 0 }],
       rows: 2,
@@ -411,5 +451,21 @@ describe("a report", () => {
     const report = await scene.compactor.report("orders");
     expect(report).toMatchObject({ state: "running", rows: null, catalogError: expect.stringContaining("") });
     expect(report.catalogError).not.toBeNull();
+  });
+
+  test("says what keeps a running table waiting: it never stalls in silence (apache/iceberg#16016)", async () => {
+    await using scene = await Scene.twoCommits(452);
+    scene.lake.hooks = { ...scene.lake.hooks, request: () => Promise.reject(new Error("connection refused")) };
+    await scene.produce();
+    await expect(scene.compactor.flush("orders")).rejects.toThrow();
+    const waiting = await scene.compactor.report("orders");
+    expect(waiting).toMatchObject({
+      state: "running",
+      trouble: expect.stringMatching(/did not go through/),
+      pendingRounds: 1,
+    });
+    scene.lake.hooks = { ...scene.lake.hooks, request: async () => {} };
+    await scene.compactor.flush("orders");
+    expect(await scene.compactor.report("orders")).toMatchObject({ trouble: null, rows: 3 });
   });
 });

@@ -3,10 +3,10 @@
  * are bounded by what the settings keep; and every snapshot that is kept can still be read.
  */
 import { expect, test } from "vitest";
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import { readManifest } from "../../src/table/iceberg/manifest.ts";
 import { readManifestList } from "../../src/table/iceberg/manifest-list.ts";
 import { renderMetadata } from "../../src/table/iceberg/metadata-json.ts";
-import { currentSchema } from "../../src/table/table-creation.ts";
 import { Lake } from "../support/lake.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";

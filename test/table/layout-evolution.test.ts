@@ -4,12 +4,12 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Columns } from "../../src/table/columns.ts";
 import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { Schema } from "../../src/table/iceberg/types.ts";
 import type { Update } from "../../src/table/iceberg/updates.ts";
+import { Columns } from "../../src/table/parquet/columns.ts";
 import type { SortBy, TableSettings } from "../../src/table/settings.ts";
-import { compareValues, sortedRows } from "../../src/table/sort-rows.ts";
+import { compareValues, sortedRows } from "../../src/table/translate/sort-rows.ts";
 import { Lake } from "../support/lake.ts";
 import { readByHyparquet } from "./parquet-readers.ts";
 import { putRow } from "./rows.ts";

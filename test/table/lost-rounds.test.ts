@@ -1,7 +1,7 @@
 /** Proves: a pending round whose files are lost is translated again under its own seq; without its records a person decides. */
 import { expect, test } from "vitest";
 import type { Offset } from "../../src/base/ids.ts";
-import { expiredSnapshots } from "../../src/table/expire.ts";
+import { expiredSnapshots } from "../../src/table/commit/expire.ts";
 import { Lake } from "../support/lake.ts";
 import { emptyTable, snapshot, withSnapshots } from "./iceberg/tables.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";

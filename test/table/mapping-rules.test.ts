@@ -6,8 +6,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { renderTypes } from "../../scripts/render-types.ts";
-import { initialMapping, mappingRules } from "../../src/table/schema-map.ts";
-import { goldenMapping, typeSources, typeTable } from "../../src/table/type-table.ts";
+import { initialMapping, mappingRules } from "../../src/table/schema/schema-map.ts";
+import { goldenMapping, typeSources, typeTable } from "../../src/table/schema/type-table.ts";
 import { Lake } from "../support/lake.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { NodeEpoch, Offset, Seq } from "../../src/base/ids.ts";
 import type { PendingRound } from "../../src/metadata/image.ts";
-import { expiredSnapshots } from "../../src/table/expire.ts";
+import { expiredSnapshots } from "../../src/table/commit/expire.ts";
 import type { Snapshot } from "../../src/table/iceberg/metadata.ts";
 import { liveLane, markName, nextRanges, offsetsAfter, planCommit, tableRange } from "../../src/table/rounds.ts";
 import { emptyTable, snapshot, withSnapshots } from "./iceberg/tables.ts";

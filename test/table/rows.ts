@@ -1,7 +1,8 @@
 /** Rows as plain values, put into columns one by one: the plainest way to fill a table in a test. */
-import { type ColumnNode, type Columns, putAbsent, putEmpty } from "../../src/table/columns.ts";
+
 import { fixedBigintBytes } from "../../src/table/iceberg/bounds.ts";
-import type { Leaf } from "../../src/table/leaf.ts";
+import { type ColumnNode, type Columns, putAbsent, putEmpty } from "../../src/table/parquet/columns.ts";
+import type { Leaf } from "../../src/table/translate/leaf.ts";
 
 /** null is absent; lists are arrays, maps arrays of pairs, structs objects by name; the rest as PrimitiveValue. */
 export type Value =

@@ -6,8 +6,8 @@ import avsc from "avsc";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { IcebergType, NestedField, PrimitiveType } from "../../src/table/iceberg/types.ts";
-import { rebase, type TableMapping } from "../../src/table/schema-map.ts";
-import { widenedType } from "../../src/table/schema-map-merge.ts";
+import { rebase, type TableMapping } from "../../src/table/schema/schema-map.ts";
+import { widenedType } from "../../src/table/schema/schema-map-merge.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
 import { readByHyparquet } from "./parquet-readers.ts";
 import {

@@ -7,11 +7,11 @@ import {
   type MappingSource,
   type SchemaText,
   type TableMapping,
-} from "../../src/table/schema-map.ts";
+} from "../../src/table/schema/schema-map.ts";
 import type { DecodeMode, TableSettings } from "../../src/table/settings.ts";
-import type { AddOutcome, RangeInput, Round, RoundPlan, Translator } from "../../src/table/translate.ts";
-import { InlineTranslator } from "../../src/table/translate-inline.ts";
-import type { RoundLimits } from "../../src/table/translate-round.ts";
+import type { AddOutcome, RangeInput, Round, RoundPlan, Translator } from "../../src/table/translate/translate.ts";
+import { InlineTranslator } from "../../src/table/translate/translate-inline.ts";
+import type { RoundLimits } from "../../src/table/translate/translate-round.ts";
 
 export const parquetOptions = {
   pageBytesMax: 1024 * 1024,
@@ -42,6 +42,7 @@ export function tableSettings(decode: DecodeMode, changes: Partial<TableSettings
     metadataPrefix: "_kafka",
     metadataColumns: ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"],
     partitionBy: [],
+    mode: { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" },
     sortBy: [],
     commit: { everyMs: 1000, bytesMax: 1024 },
     errors: { policy: "dlq", deadLetterTable: "orders_dlq" },

@@ -86,4 +86,11 @@ describe("repeats", () => {
       ["again", 7, 5],
     ]);
   });
+
+  test("of the audit log are all written", () => {
+    const { logger, lines } = capture();
+    const audit = logger.child({ log: "audit" });
+    for (let i = 0; i < 50; i++) audit.warn("authentication failed", { i });
+    expect(lines.map(({ i }) => i)).toEqual(Array.from({ length: 50 }, (_, i) => i));
+  });
 });

@@ -3,7 +3,7 @@ import { assert } from "../../base/errors.ts";
 import { uuidFromBytes } from "../../base/ids.ts";
 import { bigintFromBytes, fixedBigintBytes } from "../iceberg/bounds.ts";
 import { decimalShape } from "../iceberg/primitive.ts";
-import type { BytesLeaf, Int32Leaf, Int64Leaf, Leaf } from "../leaf.ts";
+import type { BytesLeaf, Int32Leaf, Int64Leaf, Leaf } from "../translate/leaf.ts";
 import type { AvroLogical, AvroScalar } from "./avro-schema.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { AvroPut, Cursor } from "./cursor.ts";

@@ -14,9 +14,9 @@ import {
   putAbsent,
   putEmpty,
   type StructNode,
-} from "../columns.ts";
-import type { BytesLeaf } from "../leaf.ts";
-import { avroPrimitive } from "../schema-map-avro.ts";
+} from "../parquet/columns.ts";
+import { avroPrimitive } from "../schema/schema-map-avro.ts";
+import type { BytesLeaf } from "../translate/leaf.ts";
 import { avroJson, skipAvro } from "./avro-json.ts";
 import { compileScalar } from "./avro-scalar.ts";
 import { type AvroRecord, type AvroType, unionBranchNames } from "./avro-schema.ts";

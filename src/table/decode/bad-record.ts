@@ -11,7 +11,13 @@ export type BadRecordReason =
   /** A JSON value is not of the type that its schema declares. */
   | "type-mismatch"
   /** A number, date or decimal that its column cannot hold. */
-  | "out-of-range";
+  | "out-of-range"
+  /** Nothing says which row the record means. */
+  | "no-key"
+  /** The value is no envelope of the kind that the table reads, or says nothing that it knows. */
+  | "bad-envelope"
+  /** The envelope asks for what a table cannot do. */
+  | "unsupported-op";
 
 /** Thrown by decoders and caught where a row ends: everything that the row wrote is then taken back. */
 export class BadRecord extends Error {

@@ -1,6 +1,6 @@
 /** Finds the column that a source's field goes to, by field id: columns may have been renamed or moved since. */
-import type { ColumnNode, StructNode } from "../columns.ts";
-import type { Binding } from "../schema-map-types.ts";
+import type { ColumnNode, StructNode } from "../parquet/columns.ts";
+import type { Binding } from "../schema/schema-map-types.ts";
 
 export interface Bound {
   /** undefined when the field has no column: its values are read and dropped. */

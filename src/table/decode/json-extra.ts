@@ -6,8 +6,8 @@
  *
  * Follows the same rules as json.ts, which has counted that there is something to find.
  */
-import type { ColumnNode, StructNode } from "../columns.ts";
-import { isNothing, nothing, type SourceType } from "../schema-map-types.ts";
+import type { ColumnNode, StructNode } from "../parquet/columns.ts";
+import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { Bound } from "./bound.ts";
 import { inferType, mergeInferred } from "./json-infer.ts";
 import { isRawNumber } from "./json-text.ts";

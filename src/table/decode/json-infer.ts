@@ -1,5 +1,5 @@
 /** What columns a schemaless value asks for: every number is a double, every string a string, the first type seen wins. */
-import { nestingMax, nothing, type SourceField, type SourceType } from "../schema-map-types.ts";
+import { nestingMax, nothing, type SourceField, type SourceType } from "../schema/schema-map-types.ts";
 import { isRawNumber } from "./json-text.ts";
 
 /** Types that infer needs not look into again. */

@@ -1,8 +1,8 @@
 /** One JSON text into one row: parsed, put into its columns, and what is left over into the extra column. */
 import { isAscii, isUtf8 } from "node:buffer";
-import type { ColumnNode } from "../columns.ts";
-import type { BytesLeaf } from "../leaf.ts";
-import { nothing, type SourceType } from "../schema-map-types.ts";
+import type { ColumnNode } from "../parquet/columns.ts";
+import { nothing, type SourceType } from "../schema/schema-map-types.ts";
+import type { BytesLeaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { compileJson } from "./json.ts";
@@ -31,11 +31,16 @@ export interface JsonRules {
 const absentDef = 0;
 
 export function compileJsonRecord(target: JsonTarget, rules: JsonRules): JsonRecordPut {
+  const put = compileJsonValue(target, rules);
+  return (text, start) => put(readJson(text, start));
+}
+
+/** Of a value that was parsed before. */
+export function compileJsonValue(target: JsonTarget, rules: JsonRules): (value: unknown) => SourceType {
   const misfits = { count: 0 };
   const { node, bound, extra } = target;
   const put = compileJson(node, rules.source, { bound, misfits, isStrict: rules.isStrict });
-  return (text, start) => {
-    const value = parseJson(decodeText(text, start));
+  return (value) => {
     misfits.count = 0;
     put(value, 0);
     if (misfits.count === 0 || node.kind !== "struct") {
@@ -47,6 +52,10 @@ export function compileJsonRecord(target: JsonTarget, rules: JsonRules): JsonRec
     else extra?.putString(0, leftovers.extra);
     return leftovers.wanted;
   };
+}
+
+export function readJson(text: Uint8Array, start: number): unknown {
+  return parseJson(decodeText(text, start));
 }
 
 function decodeText(bytes: Uint8Array, start: number): string {

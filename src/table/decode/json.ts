@@ -13,9 +13,9 @@ import {
   putAbsent,
   putEmpty,
   type StructNode,
-} from "../columns.ts";
-import type { BytesLeaf, DoubleLeaf, FixedLeaf, Int32Leaf, Int64Leaf } from "../leaf.ts";
-import type { SourceType } from "../schema-map-types.ts";
+} from "../parquet/columns.ts";
+import type { SourceType } from "../schema/schema-map-types.ts";
+import type { BytesLeaf, DoubleLeaf, FixedLeaf, Int32Leaf, Int64Leaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { isRawNumber } from "./json-text.ts";

@@ -5,7 +5,7 @@
  */
 import { assert } from "../../base/errors.ts";
 import type { ProtobufField, ProtobufMessage, ProtobufScalar, ProtobufType } from "../../registry/protobuf-schema.ts";
-import { protobufSpecial } from "../schema-map-protobuf.ts";
+import { protobufSpecial } from "../schema/schema-map-protobuf.ts";
 import { BadRecord } from "./bad-record.ts";
 import { messageDepthMax, ProtobufReader } from "./protobuf-reader.ts";
 import { enumNames, readInteger } from "./protobuf-scalar.ts";

@@ -2,7 +2,7 @@
 import { assert } from "../../base/errors.ts";
 import type { ProtobufEnum, ProtobufScalar } from "../../registry/protobuf-schema.ts";
 import { fixedBigintBytes } from "../iceberg/bounds.ts";
-import type { BytesLeaf, Leaf } from "../leaf.ts";
+import type { BytesLeaf, Leaf } from "../translate/leaf.ts";
 import { type ProtobufReader, wire } from "./protobuf-reader.ts";
 import { putUtf8 } from "./put-text.ts";
 

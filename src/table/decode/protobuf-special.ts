@@ -1,7 +1,7 @@
 /** Well-known messages that are one value of a column: timestamps, dates, times of day, wrapped scalars. */
 import { assert } from "../../base/errors.ts";
-import type { Leaf } from "../leaf.ts";
-import type { ProtobufSpecial } from "../schema-map-protobuf.ts";
+import type { ProtobufSpecial } from "../schema/schema-map-protobuf.ts";
+import type { Leaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import { type ProtobufReader, wire } from "./protobuf-reader.ts";
 import { compileProtobufScalar } from "./protobuf-scalar.ts";

@@ -10,8 +10,15 @@
  */
 import { assert } from "../../base/errors.ts";
 import type { ProtobufMessage, ProtobufScalar, ProtobufType } from "../../registry/protobuf-schema.ts";
-import { type ColumnNode, type ListNode, type MapNode, putAbsent, putEmpty, type StructNode } from "../columns.ts";
-import { protobufKey, protobufSpecial } from "../schema-map-protobuf.ts";
+import {
+  type ColumnNode,
+  type ListNode,
+  type MapNode,
+  putAbsent,
+  putEmpty,
+  type StructNode,
+} from "../parquet/columns.ts";
+import { protobufKey, protobufSpecial } from "../schema/schema-map-protobuf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { protobufJson, protobufKeyText } from "./protobuf-json.ts";

@@ -1,6 +1,6 @@
 /** Puts strings into columns: every byte that came, if it is UTF-8, and a bad record otherwise (rule A6). */
 import { isUtf8 } from "node:buffer";
-import type { BytesLeaf, FixedLeaf } from "../leaf.ts";
+import type { BytesLeaf, FixedLeaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 
 /** Below this a loop is faster than a call into the runtime. */

@@ -1,5 +1,5 @@
 /** Bytes that are text into a string column; a bad record when they are not UTF-8. */
-import type { BytesLeaf } from "../leaf.ts";
+import type { BytesLeaf } from "../translate/leaf.ts";
 import { putUtf8 } from "./put-text.ts";
 
 export function putText(leaf: BytesLeaf, bytes: Uint8Array): void {

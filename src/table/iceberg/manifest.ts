@@ -38,10 +38,14 @@ export interface StoredManifest extends Manifest {
   readonly properties: ReadonlyMap<string, string>;
 }
 
-/** An entry for a file that the snapshot to come adds: it inherits that snapshot's id and sequence number. */
-export function addedFile(file: DataFile): ManifestEntry {
+/**
+ * An entry for a file that the snapshot to come adds: it inherits that snapshot's id and sequence number. `equalityIds` of a
+ * file of deletes: the columns by which it tells rows.
+ */
+export function addedFile(file: DataFile, equalityIds: readonly number[] | null = null): ManifestEntry {
   const inherited = { snapshotId: null, sequenceNumber: null, fileSequenceNumber: null };
-  return { status: "added", ...inherited, content: "data", file, equalityIds: null, sortOrderId: null };
+  const content = equalityIds === null ? "data" : "equality-deletes";
+  return { status: "added", ...inherited, content, file, equalityIds, sortOrderId: null };
 }
 
 const statuses = ["existing", "added", "deleted"] as const;

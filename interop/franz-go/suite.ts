@@ -1,0 +1,46 @@
+/** The tests of franz-go's kgo package, chaos included, against a broker of their own. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startInlet } from "../../test/support/inlet-process.ts";
+import { freePort } from "../../test/support/processes.ts";
+import { kafkaTool } from "../kafka.ts";
+import { command, franzGoTests } from "../tools.ts";
+
+export interface KgoOutcome {
+  readonly passed: readonly string[];
+  readonly skipped: readonly string[];
+}
+
+/** Rejects with the end of the output when a test fails. */
+export async function runKgo(): Promise<KgoOutcome> {
+  const { program, source } = await franzGoTests();
+  const directory = mkdtempSync(join(tmpdir(), "inlet-franz-go-"));
+  try {
+    const [openPort, scramPort] = [await freePort(), await freePort()];
+    const listeners = {
+      open: { port: openPort },
+      scram: { protocol: "SASL_PLAINTEXT", mechanisms: ["SCRAM-SHA-256"], port: scramPort },
+    };
+    await using _broker = await startInlet({ directory, config: { listeners } });
+    const bootstrap = `127.0.0.1:${openPort}`;
+    const change = "--alter --entity-type users --entity-name tester --add-config SCRAM-SHA-256=[password=secret]";
+    await kafkaTool("kafka.admin.ConfigCommand", ["--bootstrap-server", bootstrap, ...change.split(" ")]);
+    const env = {
+      KGO_SEEDS: bootstrap,
+      KGO_TEST_SCRAM_SEEDS: `127.0.0.1:${scramPort}`,
+      KGO_TEST_SCRAM: "tester:secret",
+      KGO_TEST_RF: "1",
+      KGO_TEST_RECORDS: "100000",
+      KGO_TEST_CHAOS: "1",
+      KGO_LOG_LEVEL: "none",
+    };
+    const args = ["-test.v", "-test.timeout", "14m"];
+    const output = await command(program, args, { cwd: source, env, timeoutMs: 880_000 });
+    const named = (state: string): readonly string[] =>
+      Array.from(output.matchAll(new RegExp(`^\\s*--- ${state}: (\\S+)`, "gm")), ([, name]) => name as string);
+    return { passed: named("PASS"), skipped: named("SKIP") };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

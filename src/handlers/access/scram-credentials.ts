@@ -1,0 +1,150 @@
+/** DescribeUserScramCredentials and AlterUserScramCredentials (KIP-554): credentials are facts of the metadata, the same for all brokers. */
+
+import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import {
+  decodeScramCredential,
+  encodeScramCredential,
+  parseScramKey,
+  type ScramMechanism,
+  scramCredential,
+  scramIterations,
+  scramKey,
+  scramMechanisms,
+} from "../../auth/scram-credential.ts";
+import type { MetadataClient } from "../../metadata/client.ts";
+import type { FactEvent } from "../../metadata/events.ts";
+import type { ApiName, RequestOf } from "../../protocol/api-table.ts";
+import type { HandlerOf } from "../admin-handlers.ts";
+import { clipped } from "../error-text.ts";
+import { code } from "../handler.ts";
+
+export interface ScramCredentialsOptions {
+  readonly metadata: Pick<MetadataClient, "image" | "propose">;
+}
+
+type Alter = RequestOf<"alterUserScramCredentials">;
+type Facts = FactEvent["facts"];
+interface Problem {
+  readonly error: ErrorName;
+  readonly message: string;
+}
+
+/** ScramMechanism's numbers in the protocol. */
+const mechanismTypes: readonly (ScramMechanism | undefined)[] = [undefined, ...scramMechanisms];
+/** A user's name is part of a key of the metadata, and of each audit line. */
+const userBytesMax = 1024;
+const saltBytesMax = 1024;
+const saltedPasswordBytes = { "SCRAM-SHA-256": 32, "SCRAM-SHA-512": 64 } as const;
+/** The most changes of one request. */
+const changesMax = 1_000;
+
+export function scramCredentialsHandlers({ metadata }: ScramCredentialsOptions) {
+  return {
+    describeUserScramCredentials: async ({ users }) => {
+      const known = credentialsByUser(metadata);
+      const isAll = users === null || users.length === 0;
+      const names = isAll ? [...known.keys()] : users.map(({ name }) => name);
+      return {
+        errorCode: 0,
+        errorMessage: null,
+        results: [...new Set(names)].map((user) => {
+          const isTwice = !isAll && names.indexOf(user) !== names.lastIndexOf(user);
+          const error = isTwice ? twice(user) : known.has(user) ? undefined : unknown(user);
+          return { user, ...wire(error), credentialInfos: error === undefined ? (known.get(user) ?? []) : [] };
+        }),
+      };
+    },
+    alterUserScramCredentials: async (request) => {
+      const users = [...new Set([...request.deletions, ...request.upsertions].map(({ name }) => name))];
+      const plans = users.map((user) => ({ user, plan: planChange(metadata, request, user) }));
+      const facts = plans.flatMap(({ plan }) => ("error" in plan ? [] : plan));
+      const refused = facts.length === 0 ? undefined : await setFacts(metadata, facts);
+      return {
+        results: plans.map(({ user, plan }) => ({ user, ...wire("error" in plan ? plan : refused) })),
+      };
+    },
+  } satisfies { readonly [Name in ApiName]?: HandlerOf<Name> };
+}
+
+type Described = readonly { readonly mechanism: number; readonly iterations: number }[];
+
+function credentialsByUser({ image }: ScramCredentialsOptions["metadata"]): ReadonlyMap<string, Described> {
+  const byUser = new Map<string, Described[number][]>();
+  for (const [key, text] of image.facts("scram-credentials")) {
+    const parsed = parseScramKey(key);
+    if (parsed === undefined) continue;
+    const { iterations } = decodeScramCredential(text);
+    const described = { mechanism: mechanismTypes.indexOf(parsed.mechanism), iterations };
+    byUser.set(parsed.user, [...(byUser.get(parsed.user) ?? []), described]);
+  }
+  return byUser;
+}
+
+/** All changes of a user, or the first thing that is wrong with them: none of them counts then. */
+function planChange({ image }: ScramCredentialsOptions["metadata"], request: Alter, user: string): Facts | Problem {
+  const deletions = request.deletions.filter(({ name }) => name === user);
+  const upsertions = request.upsertions.filter(({ name }) => name === user);
+  if (request.deletions.length + request.upsertions.length > changesMax) {
+    return { error: "INVALID_REQUEST", message: `A request may change ${changesMax} credentials at most.` };
+  }
+  if (user === "" || Buffer.byteLength(user) > userBytesMax) {
+    return { error: "UNACCEPTABLE_CREDENTIAL", message: `A user's name has 1 to ${userBytesMax} bytes.` };
+  }
+  const mechanisms = [...deletions, ...upsertions].map(({ mechanism }) => mechanism);
+  if (new Set(mechanisms).size < mechanisms.length) return twice(user);
+  const facts: Facts[number][] = [];
+  for (const { mechanism: type } of deletions) {
+    const mechanism = mechanismTypes[type];
+    if (mechanism === undefined) return unknownMechanism;
+    const key = scramKey(mechanism, user);
+    if (image.fact("scram-credentials", key) === undefined) return unknown(user);
+    facts.push({ table: "scram-credentials", key, value: null });
+  }
+  for (const upsertion of upsertions) {
+    const fact = upsertionFact(upsertion);
+    if ("error" in fact) return fact;
+    facts.push(fact);
+  }
+  return facts;
+}
+
+function upsertionFact(upsertion: Alter["upsertions"][number]): Facts[number] | Problem {
+  const { name, mechanism: type, iterations, salt, saltedPassword } = upsertion;
+  const mechanism = mechanismTypes[type];
+  if (mechanism === undefined) return unknownMechanism;
+  if (iterations < scramIterations.min) return unacceptable("Too few iterations");
+  if (iterations > scramIterations.max) return unacceptable("Too many iterations");
+  if (salt.length === 0 || salt.length > saltBytesMax) return unacceptable(`A salt has 1 to ${saltBytesMax} bytes`);
+  if (saltedPassword.length !== saltedPasswordBytes[mechanism]) {
+    return unacceptable(`The salted password has ${saltedPasswordBytes[mechanism]} bytes`);
+  }
+  const credential = scramCredential(mechanism, { salt, iterations, saltedPassword });
+  return { table: "scram-credentials", key: scramKey(mechanism, name), value: encodeScramCredential(credential) };
+}
+
+async function setFacts(metadata: ScramCredentialsOptions["metadata"], facts: Facts): Promise<Problem | undefined> {
+  const proposal = await metadata.propose([{ kind: "set-facts", facts }]);
+  if (proposal.kind === "accepted") return undefined;
+  return { error: "UNKNOWN_SERVER_ERROR", message: `The metadata refused the change: ${proposal.refusal.reason}` };
+}
+
+const unknownMechanism: Problem = { error: "UNSUPPORTED_SASL_MECHANISM", message: "Unknown SCRAM mechanism" };
+
+function unacceptable(message: string): Problem {
+  return { error: "UNACCEPTABLE_CREDENTIAL", message };
+}
+
+function unknown(user: string): Problem {
+  return {
+    error: "RESOURCE_NOT_FOUND",
+    message: `Attempt to describe or delete a credential that user ${user} has not`,
+  };
+}
+
+function twice(user: string): Problem {
+  return { error: "DUPLICATE_RESOURCE", message: `The request names user ${user} more than once` };
+}
+
+function wire(problem: Problem | undefined): { readonly errorCode: number; readonly errorMessage: string | null } {
+  return { errorCode: code(problem?.error), errorMessage: problem === undefined ? null : clipped(problem.message) };
+}

@@ -1,0 +1,125 @@
+/** The layers in which a config is looked for, and a config as DescribeConfigs and CreateTopics show it. */
+import { brokerConfigs } from "../../../schemas/kafka-broker-configs.ts";
+import { type ConfigSource, configSourceCodes, configTypeCodes, topicConfigs } from "../../../schemas/kafka-configs.ts";
+import {
+  type ConfigLayers,
+  type ConfigValue,
+  resolveTopicConfig,
+  topicConfigSynonyms,
+} from "../../log/topic-config.ts";
+import type { MetadataClient } from "../../metadata/client.ts";
+import { type ConfigFactTable, factConfigRows, factConfigs } from "./config-facts.ts";
+
+export interface ConfigView {
+  readonly metadata: Pick<MetadataClient, "image" | "nodeId">;
+  /** This broker's own settings under Kafka's names, where they differ from Kafka's defaults or have none. */
+  readonly brokerStatic: ReadonlyMap<string, string>;
+}
+
+export interface ShownConfig {
+  readonly name: string;
+  readonly value: string | null;
+  readonly readOnly: boolean;
+  readonly configSource: number;
+  readonly isSensitive: boolean;
+  readonly synonyms: readonly { readonly name: string; readonly value: string | null; readonly source: number }[];
+  readonly configType: number;
+  readonly documentation: string;
+}
+
+export function configLayers(view: ConfigView, topic: ReadonlyMap<string, string>): ConfigLayers {
+  const { image, nodeId } = view.metadata;
+  return {
+    topic,
+    broker: image.brokerConfigs(nodeId),
+    brokerDefault: image.brokerConfigs(null),
+    brokerStatic: view.brokerStatic,
+  };
+}
+
+export function shownTopicConfigs(view: ConfigView, topic: ReadonlyMap<string, string>): readonly ShownConfig[] {
+  const layers = configLayers(view, topic);
+  return Object.entries(topicConfigs).map(([name, row]) => ({
+    ...value(resolveTopicConfig(name, layers)),
+    readOnly: false,
+    isSensitive: false,
+    synonyms: synonyms(topicConfigSynonyms(name, layers)),
+    configType: configTypeCodes[row.type],
+    documentation: row.doc,
+  }));
+}
+
+export function shownBrokerConfigs(view: ConfigView): readonly ShownConfig[] {
+  const { image, nodeId } = view.metadata;
+  const layers = [
+    ["dynamic-broker", image.brokerConfigs(nodeId)],
+    ["dynamic-default-broker", image.brokerConfigs(null)],
+    ["static-broker", view.brokerStatic],
+  ] as const;
+  return Object.entries(brokerConfigs).map(([name, row]) => {
+    const found: ConfigValue[] = layers.flatMap(([source, texts]) => {
+      const text = texts.get(name);
+      return text === undefined ? [] : [{ name, value: text, source }];
+    });
+    const all = [...found, ...(row.default === null ? [] : [fallback(name, row.default)])];
+    const isSensitive = row.secret === true;
+    const shown = isSensitive ? all.map((entry) => ({ ...entry, value: null })) : all;
+    return {
+      ...value(shown[0] ?? fallback(name, null)),
+      readOnly: !row.dynamic,
+      isSensitive,
+      synonyms: synonyms(shown),
+      configType: configTypeCodes[row.type],
+      documentation: row.doc,
+    };
+  });
+}
+
+/** What IncrementalAlterConfigs set for all brokers, and nothing else: these have no broker to take defaults from. */
+export function shownBrokerDefaults(view: ConfigView): readonly ShownConfig[] {
+  return Array.from(view.metadata.image.brokerConfigs(null), ([name, text]) => {
+    const own: ConfigValue = { name, value: text, source: "dynamic-default-broker" };
+    const row = brokerConfigs[name];
+    return {
+      ...value(own),
+      readOnly: false,
+      isSensitive: row?.secret === true,
+      synonyms: synonyms([own]),
+      configType: configTypeCodes[row?.type ?? "string"],
+      documentation: row?.doc ?? "",
+    };
+  });
+}
+
+/** Of a group or a subscription to client metrics; one that nobody has configured has its defaults. */
+export function shownFactConfigs(view: ConfigView, table: ConfigFactTable, resource: string): readonly ShownConfig[] {
+  const rows = factConfigRows[table];
+  const texts = factConfigs(view.metadata.image, table, resource);
+  return Object.entries(rows).map(([name, row]) => {
+    const text = texts.get(name);
+    const own: ConfigValue[] = text === undefined ? [] : [{ name, value: text, source: factConfigSources[table] }];
+    const all = [...own, fallback(name, row.default)];
+    return {
+      ...value(all[0] ?? fallback(name, row.default)),
+      readOnly: false,
+      isSensitive: false,
+      synonyms: synonyms(all),
+      configType: configTypeCodes[row.type],
+      documentation: row.doc,
+    };
+  });
+}
+
+const factConfigSources = { "group-configs": "group", "client-metrics": "client-metrics" } as const;
+
+function value({ name, value: text, source }: ConfigValue): Pick<ShownConfig, "name" | "value" | "configSource"> {
+  return { name, value: text, configSource: configSourceCodes[source] };
+}
+
+function fallback(name: string, text: string | null): ConfigValue {
+  return { name, value: text, source: "default" satisfies ConfigSource };
+}
+
+function synonyms(values: readonly ConfigValue[]): ShownConfig["synonyms"] {
+  return values.map(({ name, value: text, source }) => ({ name, value: text, source: configSourceCodes[source] }));
+}

@@ -1,0 +1,99 @@
+/** DescribeConfigs: every config that a resource has, where its value comes from and what it means. */
+
+import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import type { LogLevels } from "../../base/log-levels.ts";
+import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
+import { clipped } from "../error-text.ts";
+import { code, type Handler } from "../handler.ts";
+import { topicNameProblem } from "../topics/topic-names.ts";
+import {
+  type ConfigView,
+  type ShownConfig,
+  shownBrokerConfigs,
+  shownBrokerDefaults,
+  shownFactConfigs,
+  shownTopicConfigs,
+} from "./config-layers.ts";
+import { shownLoggers } from "./logger-configs.ts";
+
+type Request = RequestOf<"describeConfigs">;
+type Response = ResponseInputOf<"describeConfigs">;
+type Resource = Request["resources"][number];
+
+export const resourceTypes = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const;
+
+export interface DescribeConfigsOptions extends ConfigView {
+  readonly logLevels: LogLevels;
+}
+
+type Problem = { readonly error: ErrorName; readonly message: string };
+
+export function describeConfigsHandler(options: DescribeConfigsOptions): Handler<Request, Response> {
+  return async (request) => ({
+    results: request.resources.map((resource) => {
+      const { resourceType, resourceName } = resource;
+      const found = configsOf(options, resource);
+      if ("error" in found) {
+        const { error, message } = found;
+        return { errorCode: code(error), errorMessage: clipped(message), resourceType, resourceName, configs: [] };
+      }
+      const keys = resource.configurationKeys ?? [];
+      const wanted = new Set(keys);
+      return {
+        errorCode: 0,
+        errorMessage: "", // As Kafka: what did not fail has an empty text, not none.
+        resourceType,
+        resourceName,
+        configs: found
+          .filter(({ name }) => wanted.size === 0 || wanted.has(name))
+          .map((config) => ({
+            ...config,
+            synonyms: request.includeSynonyms ? config.synonyms : [],
+            documentation: request.includeDocumentation ? config.documentation : null,
+          })),
+      };
+    }),
+  });
+}
+
+function configsOf(
+  options: DescribeConfigsOptions,
+  { resourceType, resourceName }: Resource,
+): readonly ShownConfig[] | Problem {
+  switch (resourceType) {
+    case resourceTypes.topic: {
+      const badName = topicNameProblem(resourceName);
+      if (badName !== undefined) return { error: "INVALID_TOPIC_EXCEPTION", message: badName };
+      const topic = options.metadata.image.topicByName(resourceName);
+      if (topic === undefined)
+        return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `Topic ${resourceName} not found.` };
+      return shownTopicConfigs(options, topic.configs);
+    }
+    case resourceTypes.broker:
+      if (resourceName === "") return shownBrokerDefaults(options);
+      return brokerProblem(options, resourceName) ?? shownBrokerConfigs(options);
+    case resourceTypes.brokerLogger:
+      if (resourceName === "") return { error: "INVALID_REQUEST", message: "Broker id must not be empty" };
+      return brokerProblem(options, resourceName) ?? shownLoggers(options.logLevels);
+    case resourceTypes.clientMetrics:
+      if (resourceName === "") return { error: "INVALID_REQUEST", message: "Client metrics name must not be empty" };
+      return shownFactConfigs(options, "client-metrics", resourceName);
+    case resourceTypes.group:
+      if (resourceName === "") return { error: "INVALID_REQUEST", message: "Group name must not be empty" };
+      return shownFactConfigs(options, "group-configs", resourceName);
+    default:
+      return { error: "INVALID_REQUEST", message: `Unsupported resource type: ${resourceType}` };
+  }
+}
+
+/** A broker speaks for itself alone: the static values of the others are not known here. */
+export function brokerProblem({ metadata }: Pick<ConfigView, "metadata">, name: string): Problem | undefined {
+  if (!/^-?\d+$/.test(name)) {
+    return { error: "INVALID_REQUEST", message: `Broker id must be an integer, but it is: ${name}` };
+  }
+  if (Number(name) === metadata.nodeId) return undefined;
+  return {
+    error: "INVALID_REQUEST",
+    message: `Unexpected broker id, expected ${metadata.nodeId} or empty string, but received ${name}`,
+  };
+}

@@ -1,0 +1,130 @@
+/** Who may see the cluster, and which topics there are. Whoever may not describe a topic cannot tell whether it exists. */
+import { clusterName } from "../../access/acl.ts";
+import type { Access } from "../../access/authorizer.ts";
+import { uuidZero } from "../../base/ids.ts";
+import type { Image } from "../../metadata/image.ts";
+import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
+import type { Answer } from "../../protocol/dispatch.ts";
+import { operationsNotAsked, topicsByName } from "../cluster/cluster-view.ts";
+import { code } from "../handler.ts";
+import { type Guarded, isAnswer, type Rules, split } from "./guard.ts";
+
+type MetadataRequest = RequestOf<"metadata">;
+type MetadataTopic = ResponseInputOf<"metadata">["topics"][number];
+
+export const guardMetadata = {
+  apiVersions: ({ request, next }) => next(request),
+
+  metadata: async (guarded) => {
+    const { request, context, access, image, next } = guarded;
+    const wantsAll = request.topics === null || (context.apiVersion === 0 && request.topics.length === 0);
+    const { allowed, refusals } = wantsAll ? { allowed: request.topics, refusals: [] } : splitNamed(guarded);
+    const answer = await next({ ...request, topics: allowed });
+    if (!isAnswer(answer)) return answer;
+    const isSeen = ({ name }: MetadataTopic): boolean =>
+      name === null || name === undefined || access.could("describe", "topic", name);
+    const found = wantsAll ? answer.topics.filter(isSeen) : answer.topics;
+    const topics = request.includeTopicAuthorizedOperations
+      ? found.map((topic) => withOperations(topic, access, image))
+      : found;
+    const clusterAuthorizedOperations = request.includeClusterAuthorizedOperations
+      ? clusterOperations(access)
+      : operationsNotAsked;
+    return { ...answer, topics: [...topics, ...refusals], clusterAuthorizedOperations };
+  },
+
+  describeCluster: async ({ request, access, next }) => {
+    const answer = await next(request);
+    if (!isAnswer(answer) || answer.errorCode !== 0 || !request.includeClusterAuthorizedOperations) return answer;
+    return { ...answer, clusterAuthorizedOperations: clusterOperations(access) };
+  },
+
+  describeTopicPartitions: async (guarded) => {
+    const { request, access, image, next } = guarded;
+    // Named one by one, so that neither a page nor the cursor to the next one speaks of what is hidden.
+    const isForAll = request.topics.length === 0;
+    const names = isForAll
+      ? topicsByName(image).map(({ name }) => name)
+      : [...new Set(request.topics.map(({ name }) => name))];
+    const { allowed, denied } = split(names, (name) =>
+      isForAll ? access.could("describe", "topic", name) : access.may("describe", "topic", name),
+    );
+    const answer: Answer<ResponseInputOf<"describeTopicPartitions">> =
+      allowed.length === 0 ? { topics: [] } : await next({ ...request, topics: allowed.map((name) => ({ name })) });
+    if (!isAnswer(answer)) return answer;
+    const topics = answer.topics.map((topic) =>
+      topic.errorCode === 0 && typeof topic.name === "string"
+        ? { ...topic, topicAuthorizedOperations: access.operationsOn("topic", topic.name) }
+        : topic,
+    );
+    const refusals = (isForAll ? [] : denied).map((name) => ({
+      errorCode: code("TOPIC_AUTHORIZATION_FAILED"),
+      name,
+      topicId: uuidZero,
+      isInternal: false,
+      partitions: [],
+    }));
+    return { ...answer, topics: [...topics, ...refusals] };
+  },
+
+  findCoordinator: async ({ request, context, access, next }) => {
+    const isBatched = context.apiVersion >= 4;
+    const keys = isBatched ? request.coordinatorKeys : [request.key];
+    const { allowed, denied } = split(keys, (key) => mayFind(access, request.keyType, key));
+    if (denied.length === 0) return await next(request);
+    const refusals = denied.map((key) => ({
+      key,
+      nodeId: -1,
+      host: "",
+      port: -1,
+      errorCode: code(coordinatorErrors[request.keyType] ?? "CLUSTER_AUTHORIZATION_FAILED"),
+      errorMessage: "",
+    }));
+    if (!isBatched) return refusals[0] ?? { coordinators: [] };
+    const answer = allowed.length === 0 ? {} : await next({ ...request, coordinatorKeys: allowed });
+    if (!isAnswer(answer)) return answer;
+    return { ...answer, coordinators: [...(answer.coordinators ?? []), ...refusals] };
+  },
+} satisfies Rules;
+
+const coordinatorErrors = ["GROUP_AUTHORIZATION_FAILED", "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"] as const;
+
+function mayFind(access: Access, keyType: number, key: string): boolean {
+  if (keyType === 0) return access.may("describe", "group", key);
+  if (keyType === 1) return access.may("describe", "transactionalId", key);
+  return access.mayOnCluster("clusterAction"); // Where the state of shares is kept concerns brokers alone.
+}
+
+function clusterOperations(access: Access): number {
+  return access.could("describe", "cluster", clusterName) ? access.operationsOn("cluster", clusterName) : 0;
+}
+
+function withOperations(topic: MetadataTopic, access: Access, image: Image): MetadataTopic {
+  const name = topic.name ?? (topic.topicId === undefined ? undefined : image.topic(topic.topicId)?.name);
+  if (name === undefined) return topic;
+  return { ...topic, topicAuthorizedOperations: access.operationsOn("topic", name) };
+}
+
+function splitNamed({ request, access, image, createsTopics }: Guarded<"metadata">): {
+  readonly allowed: MetadataRequest["topics"];
+  readonly refusals: readonly MetadataTopic[];
+} {
+  const refusals: MetadataTopic[] = [];
+  const allowed = (request.topics ?? []).filter(({ name, topicId }) => {
+    const isById = topicId !== uuidZero;
+    const known = isById ? image.topic(topicId)?.name : (name ?? "");
+    if (known === undefined) return true; // An id that nobody knows: the handler says so.
+    const mayCreate = (): boolean =>
+      image.topicByName(known) !== undefined ||
+      !createsTopics ||
+      !request.allowAutoTopicCreation ||
+      access.could("create", "cluster", clusterName) ||
+      access.may("create", "topic", known);
+    if (access.may("describe", "topic", known) && mayCreate()) return true;
+    // The same as for an id that does not exist.
+    const errorCode = code(isById ? "UNKNOWN_TOPIC_ID" : "TOPIC_AUTHORIZATION_FAILED");
+    refusals.push({ errorCode, name, topicId, isInternal: false, partitions: [] });
+    return false;
+  });
+  return { allowed, refusals };
+}

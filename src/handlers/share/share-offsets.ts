@@ -1,0 +1,164 @@
+/** DescribeShareGroupOffsets, AlterShareGroupOffsets and DeleteShareGroupOffsets: where share groups are, and moving them. */
+import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import { type Uuid, uuidZero } from "../../base/ids.ts";
+import type { GroupCoordinator } from "../../coordinator/group-coordinator.ts";
+import { GroupShard } from "../../coordinator/group-shard.ts";
+import type { ShareGroup } from "../../coordinator/share/share-group.ts";
+import type { OffsetTarget, ShareGroups } from "../../coordinator/share/share-groups.ts";
+import type { ShareStates } from "../../coordinator/share/share-states.ts";
+import type { Log } from "../../log/log.ts";
+import type { MetadataClient } from "../../metadata/client.ts";
+import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
+import { clipped } from "../error-text.ts";
+import { code, type Handler } from "../handler.ts";
+
+export interface ShareOffsetsOptions {
+  readonly coordinator: GroupCoordinator;
+  readonly metadata: Pick<MetadataClient, "image">;
+  readonly states: ShareStates;
+  readonly log: Log;
+}
+
+type DescribeRequest = RequestOf<"describeShareGroupOffsets">;
+type DescribeResponse = ResponseInputOf<"describeShareGroupOffsets">;
+type DescribedGroup = DescribeResponse["groups"][number];
+type DescribedTopic = DescribedGroup["topics"][number];
+type DescribedPartition = DescribedTopic["partitions"][number];
+
+interface Failure {
+  readonly error: ErrorName;
+  readonly message: string | null;
+}
+
+export function describeShareGroupOffsetsHandler(
+  options: ShareOffsetsOptions,
+): Handler<DescribeRequest, DescribeResponse> {
+  return async ({ groups }) => ({
+    groups: await Promise.all(
+      groups.map(async ({ groupId, topics }): Promise<DescribedGroup> => {
+        const shares = await sharesOf(options.coordinator, groupId);
+        const group = "error" in shares ? undefined : shares.get(groupId);
+        if ("error" in shares || group === undefined) {
+          const failure = "error" in shares ? shares : notFound(groupId);
+          return { groupId, topics: [], errorCode: code(failure.error), errorMessage: failure.message };
+        }
+        const wanted =
+          topics ?? Array.from(group.topics.values(), ({ name, partitions }) => ({ topicName: name, partitions }));
+        return {
+          groupId,
+          topics: await Promise.all(wanted.map((each) => describedTopic(options, groupId, group, each))),
+        };
+      }),
+    ),
+  });
+}
+
+async function describedTopic(
+  options: ShareOffsetsOptions,
+  groupId: string,
+  group: ShareGroup,
+  wanted: { readonly topicName: string; readonly partitions: readonly number[] },
+): Promise<DescribedTopic> {
+  const { topicName, partitions } = wanted;
+  const topicId = options.metadata.image.topicByName(topicName)?.id ?? uuidZero;
+  const known = new Set(group.topics.get(topicId)?.partitions ?? []);
+  return {
+    topicName,
+    topicId,
+    partitions: await Promise.all(
+      partitions.map(async (partition) =>
+        known.has(partition)
+          ? await describedPartition(options, { groupId, topicId, partition })
+          : { partitionIndex: partition, startOffset: -1, leaderEpoch: 0 },
+      ),
+    ),
+  };
+}
+
+async function describedPartition(
+  { states, log }: ShareOffsetsOptions,
+  key: { readonly groupId: string; readonly topicId: Uuid; readonly partition: number },
+): Promise<DescribedPartition> {
+  const partitionIndex = key.partition;
+  const shard = await states.shard(key);
+  if (typeof shard === "string") return { partitionIndex, startOffset: -1, leaderEpoch: 0, errorCode: code(shard) };
+  const state = shard.get(key);
+  const startOffset = state?.startOffset ?? -1;
+  const leaderEpoch = Math.max(0, state?.leaderEpoch ?? 0);
+  const lookup = log.partition(key.topicId, key.partition);
+  if (startOffset < 0 || lookup.kind !== "here") return { partitionIndex, startOffset, leaderEpoch };
+  const complete = Math.max(0, state?.deliveryCompleteCount ?? 0);
+  return {
+    partitionIndex,
+    startOffset,
+    leaderEpoch,
+    lag: Math.max(0, lookup.partition.highWatermark - startOffset - complete),
+  };
+}
+
+type AlterRequest = RequestOf<"alterShareGroupOffsets">;
+type AlterResponse = ResponseInputOf<"alterShareGroupOffsets">;
+
+export function alterShareGroupOffsetsHandler(options: ShareOffsetsOptions): Handler<AlterRequest, AlterResponse> {
+  return async ({ groupId, topics }) => {
+    const shares = await sharesOf(options.coordinator, groupId);
+    if ("error" in shares) return { errorCode: code(shares.error), errorMessage: shares.message, responses: [] };
+    const { image } = options.metadata;
+    const targets: OffsetTarget[] = [];
+    const responses = topics.map(({ topicName, partitions }) => {
+      const topic = image.topicByName(topicName);
+      return {
+        topicName,
+        topicId: topic?.id ?? uuidZero,
+        partitions: partitions.map(({ partitionIndex, startOffset }) => {
+          const isKnown = topic !== undefined && partitionIndex >= 0 && partitionIndex < topic.partitions.length;
+          if (isKnown) targets.push({ topicId: topic.id, name: topicName, partition: partitionIndex, startOffset });
+          return { partitionIndex, errorCode: code(isKnown ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION") };
+        }),
+      };
+    });
+    const error = await shares.alterOffsets(groupId, targets);
+    return { errorCode: code(error), responses: error === "NONE" ? responses : [] };
+  };
+}
+
+type DeleteRequest = RequestOf<"deleteShareGroupOffsets">;
+type DeleteResponse = ResponseInputOf<"deleteShareGroupOffsets">;
+
+export function deleteShareGroupOffsetsHandler(options: ShareOffsetsOptions): Handler<DeleteRequest, DeleteResponse> {
+  return async ({ groupId, topics }) => {
+    const shares = await sharesOf(options.coordinator, groupId);
+    if ("error" in shares) return { errorCode: code(shares.error), errorMessage: shares.message, responses: [] };
+    const group = shares.get(groupId);
+    const found = topics.map(({ topicName }) => {
+      const topic = options.metadata.image.topicByName(topicName);
+      const isRead = topic !== undefined && group?.topics.has(topic.id) === true;
+      return { topicName, topicId: topic?.id ?? uuidZero, isMissing: topic === undefined, isRead };
+    });
+    const error = await shares.deleteOffsets(
+      groupId,
+      found.filter(({ isRead }) => isRead).map(({ topicId }) => topicId),
+    );
+    if (error !== "NONE") return { errorCode: code(error), responses: [] };
+    return {
+      errorCode: 0,
+      responses: found.map(({ topicName, topicId, isMissing, isRead }) => ({
+        topicName,
+        topicId,
+        errorCode: code(isRead ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION"),
+        errorMessage: isRead || isMissing ? null : "There is no offset information to delete.",
+      })),
+    };
+  };
+}
+
+async function sharesOf(coordinator: GroupCoordinator, groupId: string): Promise<ShareGroups | Failure> {
+  if (groupId === "") return { error: "INVALID_GROUP_ID", message: null };
+  const shard = await coordinator.shard(groupId);
+  if (!(shard instanceof GroupShard)) return { error: shard, message: null };
+  return shard.shares === undefined || shard.group(groupId) !== undefined ? notFound(groupId) : shard.shares;
+}
+
+function notFound(groupId: string): Failure {
+  return { error: "GROUP_ID_NOT_FOUND", message: clipped(`Share group ${groupId} not found.`) };
+}

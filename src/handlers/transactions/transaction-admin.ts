@@ -1,0 +1,153 @@
+/** Looking at transactions, at the producers of partitions, and ending a transaction that hangs. */
+import { RE2JS, RE2JSException } from "re2js";
+import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import type { TransactionCoordinator } from "../../coordinator/transaction-coordinator.ts";
+import type { MarkerOutcome, WriteMarker } from "../../coordinator/transaction-markers.ts";
+import type { Transaction, TransactionState } from "../../coordinator/transaction-state.ts";
+import type { Log } from "../../log/log.ts";
+import type { MetadataClient } from "../../metadata/client.ts";
+import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
+import { code, type Handler, isPartition, lookupErrors, partitionOf } from "../handler.ts";
+
+/** As tools show them. */
+const stateNames: Readonly<Record<TransactionState, string>> = {
+  empty: "Empty",
+  ongoing: "Ongoing",
+  "prepare-commit": "PrepareCommit",
+  "prepare-abort": "PrepareAbort",
+  "complete-commit": "CompleteCommit",
+  "complete-abort": "CompleteAbort",
+  dead: "Dead",
+  "prepare-epoch-fence": "PrepareEpochFence",
+};
+const knownStates = new Set(Object.values(stateNames));
+
+export function describeProducersHandler(options: {
+  readonly log: Log;
+  readonly metadata: Pick<MetadataClient, "image">;
+}): Handler<RequestOf<"describeProducers">, ResponseInputOf<"describeProducers">> {
+  return (request) => {
+    const topics = request.topics.map(({ name, partitionIndexes }) => {
+      const topic = options.metadata.image.topicByName(name);
+      const partitions = partitionIndexes.map((partitionIndex) => {
+        if (topic === undefined) return noProducers(partitionIndex, "UNKNOWN_TOPIC_OR_PARTITION");
+        const found = partitionOf(options.log, topic, partitionIndex);
+        if (!isPartition(found)) return noProducers(partitionIndex, lookupErrors[found.kind]);
+        const activeProducers = found.producers().map(({ transactionStart, ...producer }) => ({
+          ...producer,
+          currentTxnStartOffset: transactionStart,
+        }));
+        return { partitionIndex, errorCode: 0, activeProducers };
+      });
+      return { name, partitions };
+    });
+    return Promise.resolve({ topics });
+  };
+}
+
+function noProducers(partitionIndex: number, error: ErrorName) {
+  return { partitionIndex, errorCode: code(error), activeProducers: [] };
+}
+
+export function describeTransactionsHandler(
+  transactions: TransactionCoordinator,
+): Handler<RequestOf<"describeTransactions">, ResponseInputOf<"describeTransactions">> {
+  return async (request) => ({
+    transactionStates: await Promise.all(
+      request.transactionalIds.map(async (transactionalId) => {
+        if (transactionalId === "") return { transactionalId, errorCode: code("INVALID_REQUEST") };
+        const shard = await transactions.shard(transactionalId);
+        if (typeof shard === "string") return { transactionalId, errorCode: code(shard) };
+        const found = shard.get(transactionalId);
+        if (found === undefined) return { transactionalId, errorCode: code("TRANSACTIONAL_ID_NOT_FOUND") };
+        return { transactionalId, errorCode: 0, ...described(found) };
+      }),
+    ),
+  });
+}
+
+function described(transaction: Transaction) {
+  return {
+    transactionState: stateNames[transaction.state],
+    transactionTimeoutMs: transaction.timeoutMs,
+    transactionStartTimeMs: transaction.startedAt,
+    producerId: transaction.producerId,
+    producerEpoch: transaction.producerEpoch,
+    topics: Array.from(transaction.partitions, ([topic, partitions]) => ({ topic, partitions: [...partitions] })),
+  };
+}
+
+export function listTransactionsHandler(
+  transactions: TransactionCoordinator,
+): Handler<RequestOf<"listTransactions">, ResponseInputOf<"listTransactions">> {
+  return async (request) => {
+    const pattern = compiled(request.transactionalIdPattern);
+    if (pattern === "invalid") return { errorCode: code("INVALID_REGULAR_EXPRESSION"), transactionStates: [] };
+    const { shards, isComplete } = await transactions.allShards();
+    if (!isComplete) return { errorCode: code("COORDINATOR_LOAD_IN_PROGRESS"), transactionStates: [] };
+    const unknownStateFilters = request.stateFilters.filter((state) => !knownStates.has(state));
+    const states = new Set(request.stateFilters);
+    const producerIds = new Set(request.producerIdFilters);
+    const startedBefore = transactions.runtime.clock.now() - request.durationFilter;
+    const isWanted = ({ state, producerId, startedAt }: Transaction): boolean =>
+      (states.size === 0 || states.has(stateNames[state])) &&
+      (producerIds.size === 0 || producerIds.has(producerId)) &&
+      (request.durationFilter < 0 || (startedAt >= 0 && startedAt < startedBefore));
+    const all = shards.flatMap((shard) => [...shard.all()]);
+    return {
+      errorCode: 0,
+      unknownStateFilters,
+      transactionStates: all
+        .filter(([id, transaction]) => isWanted(transaction) && (pattern?.matches(id) ?? true))
+        .map(([transactionalId, { producerId, state }]) => ({
+          transactionalId,
+          producerId,
+          transactionState: stateNames[state],
+        })),
+    };
+  };
+}
+
+/** In linear time: a pattern from outside must not hold the event loop. Undefined lets every id through. */
+function compiled(pattern: string | null): RE2JS | "invalid" | undefined {
+  if (pattern === null || pattern === "") return undefined;
+  try {
+    return RE2JS.compile(pattern);
+  } catch (cause) {
+    if (cause instanceof RE2JSException) return "invalid";
+    throw cause;
+  }
+}
+
+const markerErrors: Readonly<Record<MarkerOutcome, ErrorName>> = {
+  written: "NONE",
+  "fenced-coordinator": "TRANSACTION_COORDINATOR_FENCED",
+  "fenced-producer": "INVALID_PRODUCER_EPOCH",
+  missing: "UNKNOWN_TOPIC_OR_PARTITION",
+  elsewhere: "NOT_LEADER_OR_FOLLOWER",
+  busy: "NOT_ENOUGH_REPLICAS",
+};
+
+export function writeTxnMarkersHandler(options: {
+  readonly writeMarker: WriteMarker;
+  readonly transactions: TransactionCoordinator;
+}): Handler<RequestOf<"writeTxnMarkers">, ResponseInputOf<"writeTxnMarkers">> {
+  return async (request) => ({
+    markers: await Promise.all(
+      request.markers.map(async ({ producerId, producerEpoch, coordinatorEpoch, transactionResult, topics }) => {
+        const outcome = transactionResult ? "commit" : "abort";
+        const timestamp = options.transactions.runtime.clock.now();
+        const marker = { outcome, producerId, producerEpoch, coordinatorEpoch, timestamp } as const;
+        const write = async (topic: string, partitionIndex: number) => {
+          const written = await options.writeMarker({ topic, partition: partitionIndex }, marker);
+          return { partitionIndex, errorCode: code(markerErrors[written]) };
+        };
+        const results = topics.map(async ({ name, partitionIndexes }) => ({
+          name,
+          partitions: await Promise.all(partitionIndexes.map((index) => write(name, index))),
+        }));
+        return { producerId, topics: await Promise.all(results) };
+      }),
+    ),
+  });
+}

@@ -1,0 +1,75 @@
+/**
+ * What a table's current snapshot holds, file by file, each with its numbers written out and the manifest that lists it.
+ * Manifests never change: what was read for one attempt of a commit serves the next.
+ */
+import { CorruptData } from "../../base/errors.ts";
+import type { ManifestEntry } from "../iceberg/manifest.ts";
+import { readManifest } from "../iceberg/manifest.ts";
+import type { ManifestFile } from "../iceberg/manifest-list.ts";
+import type { TableMetadata } from "../iceberg/metadata.ts";
+import type { PartitionSpec } from "../iceberg/types.ts";
+import type { Warehouse } from "../warehouse.ts";
+import { canJoin, joinedEntries } from "./manifest-merge.ts";
+import { currentSchema } from "./table-creation.ts";
+
+/** Live: no longer inherited is its snapshot or its sequence numbers. */
+export type LiveEntry = Omit<ManifestEntry, "snapshotId" | "sequenceNumber"> & {
+  readonly snapshotId: bigint;
+  readonly sequenceNumber: number;
+};
+
+export interface LiveManifest {
+  readonly file: ManifestFile;
+  readonly spec: PartitionSpec;
+  readonly entries: readonly LiveEntry[];
+}
+
+/** A table's live files as one thing to plan on. */
+export interface LiveFile {
+  readonly entry: LiveEntry;
+  readonly spec: PartitionSpec;
+}
+
+export class LiveManifests {
+  readonly #warehouse: Warehouse;
+  #known = new Map<string, LiveManifest>();
+
+  constructor(warehouse: Warehouse) {
+    this.#warehouse = warehouse;
+  }
+
+  /** Throws what reading throws; CorruptData for a manifest that cannot be written again either. */
+  async of(metadata: TableMetadata, files: readonly ManifestFile[]): Promise<readonly LiveManifest[]> {
+    const read: LiveManifest[] = [];
+    for (const file of files) read.push(this.#known.get(file.path) ?? (await this.#read(metadata, file)));
+    this.#known = new Map(read.map((manifest) => [manifest.file.path, manifest])); // The rest has gone from the table.
+    return read;
+  }
+
+  async #read(metadata: TableMetadata, file: ManifestFile): Promise<LiveManifest> {
+    const schema = currentSchema(metadata);
+    const specs = metadata["partition-specs"];
+    const manifest = await readManifest(await this.#warehouse.read(file.path), file.path, { schema, specs });
+    const spec = specs.find((each) => each["spec-id"] === file.specId);
+    if (spec === undefined || !canJoin(spec, schema)) {
+      const found = `one whose source column is gone`;
+      throw new CorruptData({ source: file.path, position: 0, expected: `spec ${file.specId}`, found });
+    }
+    const entries = joinedEntries([{ file, manifest }], { schema, spec }) as readonly LiveEntry[];
+    return { file, spec, entries };
+  }
+}
+
+export function liveFiles(manifests: readonly LiveManifest[]): readonly LiveFile[] {
+  return manifests.flatMap(({ spec, entries }) => entries.map((entry) => ({ entry, spec })));
+}
+
+/** Files of one partition of one spec, as text. */
+export function partitionKey({ spec, entry }: LiveFile): string {
+  const values = entry.file.partition.map((value) => {
+    if (value === null) return "n";
+    const text = value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value);
+    return `${typeof value}${text.length}:${text}`;
+  });
+  return [spec["spec-id"], ...values].join("/");
+}

@@ -1,0 +1,68 @@
+/**
+ * Which delete files apply to which data files (Iceberg spec, "Scan Planning"). Pure.
+ *
+ *   position   same spec and partition   data sequence ≤ the delete's   and its path is among those that the file may name
+ *   equality   same spec and partition, or everywhere when its spec has no fields      data sequence < the delete's
+ *
+ * Bounds may only rule a delete out. Where they are missing, it applies.
+ */
+
+import { type LiveEntry, type LiveFile, partitionKey } from "../commit/live-entries.ts";
+import type { ManifestEntry } from "../iceberg/manifest.ts";
+
+/** Reserved id of file_path in position delete files. */
+const filePathId = 2147483546;
+
+export class DeleteScope {
+  readonly #global: readonly LiveFile[];
+  readonly #byPartition = new Map<string, LiveFile[]>();
+
+  /** Of all live files only the delete files count. */
+  constructor(files: readonly LiveFile[]) {
+    const deletes = files.filter(({ entry }) => entry.content !== "data");
+    this.#global = deletes.filter(isGlobal);
+    for (const file of deletes.filter((each) => !isGlobal(each))) {
+      const key = partitionKey(file);
+      const known = this.#byPartition.get(key);
+      if (known === undefined) this.#byPartition.set(key, [file]);
+      else known.push(file);
+    }
+  }
+
+  /** The delete files that may take rows of the data file. */
+  of(data: LiveFile): readonly LiveFile[] {
+    const near = this.#byPartition.get(partitionKey(data)) ?? [];
+    return [...near, ...this.#global].filter((file) => applies(file.entry, data.entry));
+  }
+}
+
+/** Delete files that take no row of any of these data files, now or ever: what is added later comes after them. */
+export function idleDeletes(files: readonly LiveFile[]): readonly LiveFile[] {
+  const scope = new DeleteScope(files);
+  const used = new Set<string>();
+  for (const file of files) {
+    if (file.entry.content !== "data") continue;
+    for (const { entry } of scope.of(file)) used.add(entry.file.path);
+  }
+  return files.filter(({ entry }) => entry.content !== "data" && !used.has(entry.file.path));
+}
+
+function isGlobal({ entry, spec }: LiveFile): boolean {
+  return entry.content === "equality-deletes" && spec.fields.length === 0;
+}
+
+function applies(remove: LiveEntry, data: LiveEntry): boolean {
+  if (remove.content === "position-deletes") {
+    return data.sequenceNumber <= remove.sequenceNumber && mayName(remove.file, data.file.path);
+  }
+  return data.sequenceNumber < remove.sequenceNumber;
+}
+
+/** Bounds of paths are cut short by some writers, but a cut one is still a bound. */
+function mayName(remove: ManifestEntry["file"], path: string): boolean {
+  const bytes = Buffer.from(path, "utf8");
+  const lower = remove.lowerBounds.get(filePathId);
+  const upper = remove.upperBounds.get(filePathId);
+  if (lower !== undefined && Buffer.compare(bytes, lower) < 0) return false;
+  return upper === undefined || Buffer.compare(bytes, upper) <= 0;
+}

@@ -1,0 +1,121 @@
+/**
+ * Looks after all tables of this node on a budget: one table at a time, one pass a turn, at a pace (table-rewriter.ts). A pass
+ * that fails is counted and said, and the next table has its turn: nothing here ever stops an append.
+ */
+import { Lane, Loop } from "../../base/async.ts";
+import { OperationFailed } from "../../base/errors.ts";
+import type { Clock } from "../../base/runtime.ts";
+import type { Counter, Histogram, Logger } from "../../base/telemetry.ts";
+import type { RewriteReport, RewriteTarget, TableRewriter } from "./table-rewriter.ts";
+
+export interface MaintenanceOptions {
+  readonly tables: readonly MaintainedTable[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: MaintenanceMetrics;
+  /** From one pass over a table to the next. */
+  readonly intervalMs: number;
+}
+
+export interface MaintainedTable {
+  readonly topic: string;
+  readonly target: RewriteTarget;
+  /** Of this table alone: it remembers manifests. */
+  readonly rewriter: TableRewriter;
+}
+
+export interface MaintenanceMetrics {
+  readonly tableMaintenanceBytes: Counter;
+  readonly tableMaintenanceFiles: Counter;
+  readonly tableMaintenanceRowsDropped: Counter;
+  readonly tableMaintenanceSeconds: Histogram;
+  readonly tableMaintenanceFailures: Counter;
+}
+
+/** What became of a table's last pass. */
+export interface MaintenanceStatus {
+  readonly endedMs: number;
+  readonly report: RewriteReport | undefined;
+  readonly failure: string;
+}
+
+export class Maintenance implements AsyncDisposable {
+  readonly #options: MaintenanceOptions;
+  readonly #due = new Map<MaintainedTable, number>();
+  readonly #status = new Map<string, MaintenanceStatus>();
+  readonly #stop = new AbortController();
+  readonly #loop: Loop;
+  /** One pass at a time, whoever asks for it. */
+  readonly #lane = new Lane();
+
+  constructor(options: MaintenanceOptions) {
+    this.#options = options;
+    const { clock, logger, intervalMs, tables } = options;
+    // Not all at once, and not in the first moments after a start.
+    for (const [index, table] of tables.entries()) {
+      this.#due.set(table, clock.monotonic() + (intervalMs * (index + 1)) / tables.length);
+    }
+    const failed = (error: unknown): void => logger.error("maintenance of tables failed", { error });
+    this.#loop = new Loop({ clock, intervalMs: Math.min(intervalMs, beatMs), turn: () => this.#turn(), failed });
+  }
+
+  statusOf(topic: string): MaintenanceStatus | undefined {
+    return this.#status.get(topic);
+  }
+
+  /** One pass over the table now, whether it is due or not. Throws OperationFailed. */
+  run(topic: string): Promise<RewriteReport> {
+    const table = this.#options.tables.find((each) => each.topic === topic);
+    if (table === undefined) throw new OperationFailed(`no table of ${topic} is looked after`, { happened: "no" });
+    return this.#lane.run(() => this.#pass(table));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new OperationFailed("maintenance stops", { happened: "maybe" }));
+    await Promise.all([this.#loop[Symbol.asyncDispose](), this.#lane.close()]);
+  }
+
+  async #pass(table: MaintainedTable): Promise<RewriteReport> {
+    const { topic } = table;
+    this.#options.metrics.tableMaintenanceFailures.add(0, { topic }); // It is there before it is wanted.
+    const began = this.#options.clock.monotonic();
+    const report = await table.rewriter.run(table.target, this.#stop.signal);
+    this.#count(topic, report, (this.#options.clock.monotonic() - began) / 1000);
+    this.#status.set(topic, { endedMs: this.#options.clock.now(), report, failure: "" });
+    return report;
+  }
+
+  async #turn(): Promise<void> {
+    const { clock, logger, metrics, intervalMs } = this.#options;
+    const due = [...this.#due].filter(([, at]) => at <= clock.monotonic()).sort(([, a], [, b]) => a - b);
+    for (const [table] of due) {
+      if (this.#stop.signal.aborted) return;
+      const { topic } = table;
+      try {
+        await this.run(topic);
+      } catch (cause) {
+        if (!(cause instanceof OperationFailed)) throw cause;
+        if (this.#stop.signal.aborted) return;
+        metrics.tableMaintenanceFailures.add(1, { topic });
+        this.#status.set(topic, { endedMs: clock.now(), report: undefined, failure: cause.message });
+        logger.warn("a table could not be looked after", { topic, error: cause });
+      }
+      this.#due.set(table, clock.monotonic() + intervalMs);
+    }
+  }
+
+  #count(topic: string, report: RewriteReport, seconds: number): void {
+    const { metrics, logger } = this.#options;
+    metrics.tableMaintenanceBytes.add(report.bytesIn, { topic, direction: "in" });
+    metrics.tableMaintenanceBytes.add(report.bytesOut, { topic, direction: "out" });
+    metrics.tableMaintenanceFiles.add(report.filesIn, { topic, direction: "in" });
+    metrics.tableMaintenanceFiles.add(report.filesOut, { topic, direction: "out" });
+    metrics.tableMaintenanceRowsDropped.add(report.rowsDropped, { topic });
+    metrics.tableMaintenanceSeconds.observe(seconds, { topic });
+    if (report.filesIn > 0 || report.deleteFilesDropped > 0) logger.info("a table was rewritten", { topic, ...report });
+    else if (report.held !== "") logger.debug("a table was not rewritten", { topic, held: report.held });
+  }
+}
+
+/** How often due tables are looked for. */
+const beatMs = 1000;

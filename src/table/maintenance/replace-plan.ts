@@ -1,0 +1,176 @@
+/**
+ * One REPLACE snapshot, planned on one exact base: the same rows in other files. Pure. Its manifests are those of the base;
+ * each that lists a replaced file is written again with that entry as deleted, and what takes its place is in manifests of its
+ * own. Our mark goes on unchanged, in the summary and in the property, so that settling sees C = P.
+ *
+ * New files carry the sequence number of the snapshot that was read (rule H7): every delete up to it has been applied to their
+ * rows, and every later one still finds them.
+ */
+import { assert } from "../../base/errors.ts";
+import { type LiveEntry, type LiveFile, type LiveManifest, liveFiles } from "../commit/live-entries.ts";
+import { addedFile, type ManifestEntry } from "../iceberg/manifest.ts";
+import type { ManifestFile } from "../iceberg/manifest-list.ts";
+import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
+import type { DataFile, PartitionSpec } from "../iceberg/types.ts";
+import type { Requirement, Update } from "../iceberg/updates.ts";
+import { markName } from "../rounds.ts";
+import { DeleteScope, idleDeletes } from "./delete-scope.ts";
+import type { RewriteGroup } from "./rewrite-plan.ts";
+
+/** A group that was written. No files: deletes had taken all of its rows. */
+export interface Replacement {
+  readonly group: RewriteGroup;
+  readonly files: readonly DataFile[];
+  /** Of the snapshot that was read. */
+  readonly sequence: number;
+}
+
+export interface ReplacePlan {
+  /** As they are. */
+  readonly kept: readonly ManifestFile[];
+  /** To be written, with their entries. */
+  readonly written: readonly NewManifest[];
+  readonly removed: readonly LiveEntry[];
+  readonly added: readonly ManifestEntry[];
+}
+
+export interface NewManifest {
+  readonly spec: PartitionSpec;
+  readonly content: "data" | "deletes";
+  readonly entries: readonly ManifestEntry[];
+}
+
+/**
+ * Whether the replacement still says what the base does: all that it replaces is there, and nobody has since deleted rows of
+ * it by their positions, which the new files do not have. Later equality deletes find the rows where they are now.
+ */
+export function isCurrent(replacement: Replacement, manifests: readonly LiveManifest[]): boolean {
+  const files = liveFiles(manifests);
+  const live = new Set(files.map(({ entry }) => entry.file.path));
+  const { group, sequence } = replacement;
+  if (!group.inputs.every(({ entry }) => live.has(entry.file.path))) return false;
+  const later = files.filter(({ entry }) => entry.content === "position-deletes" && entry.sequenceNumber > sequence);
+  const scope = new DeleteScope(later);
+  return group.inputs.every((input) => scope.of(input).length === 0);
+}
+
+/** Delete files that apply to nothing afterwards go too. */
+export function planReplace(
+  manifests: readonly LiveManifest[],
+  replacements: readonly Replacement[],
+  snapshotId: bigint,
+): ReplacePlan {
+  const replaced = new Set(replacements.flatMap(({ group }) => group.inputs.map(({ entry }) => entry.file.path)));
+  const added = replacements.flatMap(addedEntries);
+  const idle = idleDeletes([...liveFiles(manifests).filter(({ entry }) => !replaced.has(entry.file.path)), ...added]);
+  const gone = new Set([...replaced, ...idle.map(({ entry }) => entry.file.path)]);
+  const kept: ManifestFile[] = [];
+  const written: NewManifest[] = [];
+  const removed: LiveEntry[] = [];
+  for (const manifest of manifests) {
+    const taken = manifest.entries.filter((entry) => gone.has(entry.file.path));
+    removed.push(...taken);
+    if (taken.length === 0) {
+      // One that lists only what earlier snapshots took out has nothing to say any more.
+      if (manifest.entries.length > 0) kept.push(manifest.file);
+      continue;
+    }
+    const entries = manifest.entries.map(
+      (entry): ManifestEntry =>
+        gone.has(entry.file.path) ? { ...entry, status: "deleted", snapshotId } : { ...entry, status: "existing" },
+    );
+    written.push({ spec: manifest.spec, content: manifest.file.content, entries });
+  }
+  assert(
+    removed.length === gone.size,
+    `each of ${gone.size} files is listed once, and ${removed.length} entries were found`,
+  );
+  const specs = new Map(added.map(({ spec }) => [spec["spec-id"], spec]));
+  for (const [specId, spec] of specs) {
+    const entries = added.filter((file) => file.spec["spec-id"] === specId).map((file) => inheriting(file.entry));
+    written.unshift({ spec, content: "data", entries });
+  }
+  return { kept, written, removed, added: added.map(({ entry }) => inheriting(entry)) };
+}
+
+function addedEntries({ group, files, sequence }: Replacement): readonly LiveFile[] {
+  const { spec } = group.inputs[0] as LiveFile;
+  return files.map((file) => ({ spec, entry: { ...addedFile(file), snapshotId: 0n, sequenceNumber: sequence } }));
+}
+
+/** The snapshot's id and the file's own sequence number come with the snapshot; the data sequence number is said (H7). */
+function inheriting(entry: LiveEntry): ManifestEntry {
+  return { ...entry, snapshotId: null, fileSequenceNumber: null };
+}
+
+export function replaceUpdates(options: {
+  readonly base: TableMetadata;
+  readonly parent: Snapshot;
+  readonly plan: ReplacePlan;
+  readonly snapshotId: bigint;
+  readonly manifestList: string;
+  readonly engineVersion: string;
+  readonly nowMs: number;
+}): { readonly requirements: readonly Requirement[]; readonly updates: readonly Update[] } {
+  const { base, parent, plan, snapshotId } = options;
+  const mark = base.properties[markName];
+  const snapshot: Snapshot = {
+    "snapshot-id": snapshotId,
+    "parent-snapshot-id": parent["snapshot-id"],
+    "sequence-number": base["last-sequence-number"] + 1,
+    "timestamp-ms": Math.max(options.nowMs, base["last-updated-ms"]), // Rule E2: never before the parent's.
+    "manifest-list": options.manifestList,
+    summary: {
+      operation: "replace",
+      ...countsOf(plan, parent),
+      "engine-name": "inlet",
+      "engine-version": options.engineVersion,
+      ...(mark === undefined ? {} : { [markName]: mark }),
+    },
+    "schema-id": base["current-schema-id"],
+  };
+  return {
+    requirements: [
+      { type: "assert-table-uuid", uuid: base["table-uuid"] },
+      { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parent["snapshot-id"] },
+    ],
+    updates: [
+      { action: "add-snapshot", snapshot },
+      { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": snapshotId },
+    ],
+  };
+}
+
+/** Rule E4. */
+function countsOf({ added, removed }: ReplacePlan, parent: Snapshot): Readonly<Record<string, string>> {
+  const [plus, minus] = [talliesOf(added), talliesOf(removed)];
+  const counts: Record<string, string> = {};
+  const partitions = new Set([...added, ...removed].map(({ file }) => file.partition.map(String).join("\u0000")));
+  counts["changed-partition-count"] = String(partitions.size);
+  const names = { "data-files": "deleted", records: "deleted" } as const;
+  for (const [name, tally] of Object.entries(plus)) if (tally > 0) counts[`added-${name}`] = String(tally);
+  for (const [name, tally] of Object.entries(minus)) {
+    const verb = name in names ? "deleted" : "removed";
+    if (tally > 0) counts[`${verb}-${name}`] = String(tally);
+  }
+  for (const name of Object.keys(plus) as (keyof typeof plus)[]) {
+    const before = parent.summary[`total-${name}`];
+    if (before === undefined || !/^\d+$/.test(before)) continue; // What the parent did not count is not counted here.
+    counts[`total-${name}`] = String(Math.max(0, Number(before) + plus[name] - minus[name]));
+  }
+  return counts;
+}
+
+function talliesOf(entries: readonly ManifestEntry[]) {
+  const of = (content: ManifestEntry["content"]): readonly ManifestEntry[] =>
+    entries.filter((entry) => entry.content === content);
+  const rows = (some: readonly ManifestEntry[]): number => some.reduce((sum, { file }) => sum + file.recordCount, 0);
+  return {
+    "data-files": of("data").length,
+    "delete-files": entries.length - of("data").length,
+    records: rows(of("data")),
+    "files-size": entries.reduce((sum, { file }) => sum + file.bytes, 0),
+    "position-deletes": rows(of("position-deletes")),
+    "equality-deletes": rows(of("equality-deletes")),
+  };
+}

@@ -1,0 +1,116 @@
+/** Namespaces of the embedded REST catalog: events of the metadata log, read back from its image. */
+import type { HttpRequest, HttpResponse } from "../../base/http.ts";
+import type { MetadataClient } from "../../metadata/client.ts";
+import { BadRequest, propertiesAt, stringsAt } from "../catalog-wire.ts";
+import { namespaceSeparator } from "./catalog-pointers.ts";
+import {
+  alreadyExists,
+  bodyOf,
+  failure,
+  json,
+  noContent,
+  noSuchNamespace,
+  shown,
+} from "./rest-catalog-server-answers.ts";
+
+export class NamespaceHandlers {
+  readonly #metadata: MetadataClient;
+
+  constructor(metadata: MetadataClient) {
+    this.#metadata = metadata;
+  }
+
+  list(request: HttpRequest): HttpResponse {
+    const parent = request.query.get("parent") ?? "";
+    if (parent !== "" && !this.exists(parent)) return noSuchNamespace(parent);
+    const prefix = parent === "" ? "" : `${parent}${namespaceSeparator}`;
+    const children = [...this.#metadata.image.namespaces()]
+      .map(([name]) => name)
+      .filter((name) => name.startsWith(prefix) && !name.slice(prefix.length).includes(namespaceSeparator))
+      .sort();
+    return json(200, { namespaces: children.map(partsOf), "next-page-token": null });
+  }
+
+  async create(request: HttpRequest): Promise<HttpResponse> {
+    const body = bodyOf(request);
+    const parts = stringsAt(body, "namespace");
+    const properties = propertiesAt(body, "properties");
+    const name = joined(parts);
+    const parent = joined(parts.slice(0, -1));
+    if (parts.length > 1 && !this.exists(parent)) return noSuchNamespace(parent);
+    const answer = await this.#put(name, properties, true);
+    if (answer === undefined) return json(200, { namespace: parts, properties });
+    return answer === "exists" ? alreadyExists("Namespace", shown(name)) : noSuchNamespace(name);
+  }
+
+  load(request: HttpRequest): HttpResponse {
+    const name = namespaceOf(request);
+    const properties = this.#metadata.image.namespace(name);
+    if (properties === undefined) return noSuchNamespace(name);
+    return json(200, { namespace: partsOf(name), properties: Object.fromEntries(properties) });
+  }
+
+  head(request: HttpRequest): HttpResponse {
+    const name = namespaceOf(request);
+    return this.exists(name) ? noContent : noSuchNamespace(name);
+  }
+
+  async drop(request: HttpRequest): Promise<HttpResponse> {
+    const name = namespaceOf(request);
+    if (!this.exists(name)) return noSuchNamespace(name);
+    const { image } = this.#metadata;
+    const [table] = image.tablePointers(name);
+    const child = [...image.namespaces()].some(([other]) => other.startsWith(name + namespaceSeparator));
+    const notEmpty = () => failure(409, "NamespaceNotEmptyException", `Namespace ${shown(name)} is not empty`);
+    if (table !== undefined || child) return notEmpty();
+    const answer = await this.#metadata.propose([{ kind: "drop-namespace", namespace: name }]);
+    if (answer.kind === "accepted") return noContent;
+    return answer.refusal.reason === "missing" ? noSuchNamespace(name) : notEmpty();
+  }
+
+  /** Reads and replaces: of two changes at once to one namespace, the later wins. */
+  async setProperties(request: HttpRequest): Promise<HttpResponse> {
+    const name = namespaceOf(request);
+    const body = bodyOf(request);
+    const updates = propertiesAt(body, "updates");
+    const removals = body["removals"] === undefined || body["removals"] === null ? [] : stringsAt(body, "removals");
+    const both = removals.filter((key) => key in updates);
+    if (both.length > 0) {
+      return failure(422, "UnprocessableEntityException", `Cannot update and remove the same key: ${both.join()}`);
+    }
+    const properties = this.#metadata.image.namespace(name);
+    if (properties === undefined) return noSuchNamespace(name);
+    const removed = removals.filter((key) => properties.has(key));
+    const kept = [...properties].filter(([key]) => !removed.includes(key));
+    const answer = await this.#put(name, { ...Object.fromEntries(kept), ...updates }, false);
+    if (answer !== undefined) return noSuchNamespace(name);
+    const missing = removals.filter((key) => !removed.includes(key));
+    return json(200, { updated: Object.keys(updates), removed, missing });
+  }
+
+  exists(name: string): boolean {
+    return this.#metadata.image.namespace(name) !== undefined;
+  }
+
+  async #put(namespace: string, properties: Readonly<Record<string, string>>, mustBeNew: boolean) {
+    const sorted = new Map(Object.entries(properties).sort(([a], [b]) => (a < b ? -1 : 1)));
+    const event = { kind: "put-namespace", namespace, properties: sorted, mustBeNew } as const;
+    const answer = await this.#metadata.propose([event]);
+    return answer.kind === "accepted" ? undefined : answer.refusal.reason;
+  }
+}
+
+export function namespaceOf(request: HttpRequest): string {
+  return request.params["namespace"] as string;
+}
+
+export function partsOf(namespace: string): readonly string[] {
+  return namespace.split(namespaceSeparator);
+}
+
+export function joined(parts: readonly string[]): string {
+  if (parts.some((part) => part === "" || part.includes(namespaceSeparator))) {
+    throw new BadRequest("a namespace's parts must not be empty");
+  }
+  return parts.join(namespaceSeparator);
+}

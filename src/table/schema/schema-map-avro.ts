@@ -1,0 +1,113 @@
+/**
+ * Avro types as table types.
+ *
+ *   int, long, float, double, boolean, bytes → binary, string, fixed → fixed[n], enum → string
+ *   decimal(P, S) → the same up to 38 digits, beyond them string · uuid → uuid · date → date · time-* → time
+ *   timestamp-* → timestamptz · local-timestamp-* → timestamp (nanoseconds floor to micros) · duration → fixed[12]
+ *   [null, T] → T · [A, B] → struct of A and B by type name · record → struct · array → list · map → map
+ */
+import { type AvroLogical, type AvroScalar, type AvroType, unionBranchNames } from "../decode/avro-schema.ts";
+import { decimalPrecisionMax } from "../iceberg/primitive.ts";
+import type { PrimitiveType } from "../iceberg/types.ts";
+import { isNothing, json, nestingMax, nothing, recursionMax, type SourceType, TypeBudget } from "./schema-map-types.ts";
+
+/** Throws CorruptData when it would come to more columns than anybody can want. */
+export function avroSourceType(type: AvroType): SourceType {
+  return convert(type, { above: [], budget: new TypeBudget() });
+}
+
+interface Site {
+  /** Types on the way down, to see recursion and depth. */
+  readonly above: readonly AvroType[];
+  readonly budget: TypeBudget;
+}
+
+function convert(type: AvroType, { above, budget }: Site): SourceType {
+  if (above.length >= nestingMax || above.filter((other) => other === type).length > recursionMax) return json;
+  budget.take("Avro schema");
+  const below: Site = { above: [...above, type], budget };
+  switch (type.kind) {
+    case "null":
+      return nothing;
+    case "record": {
+      const fields = type.fields.map((field) => ({ ...field, type: convert(field.type, below) }));
+      return orNothing({ kind: "struct", fields });
+    }
+    case "array":
+      return orNothing({ kind: "list", element: convert(type.items, below) });
+    case "map":
+      return orNothing({ kind: "map", value: convert(type.values, below) });
+    case "union":
+      return convertUnion(type.branches, below);
+    case "boolean":
+    case "bytes":
+    case "double":
+    case "enum":
+    case "fixed":
+    case "float":
+    case "int":
+    case "long":
+    case "string":
+    default:
+      return { kind: "primitive", type: avroPrimitive(type) };
+  }
+}
+
+function convertUnion(branches: readonly AvroType[], below: Site): SourceType {
+  const present = branches.filter((branch) => branch.kind !== "null");
+  const [only] = present;
+  if (only === undefined) return nothing;
+  if (present.length === 1) return convert(only, below);
+  const names = unionBranchNames(branches);
+  const fields = branches.flatMap((branch, at) => {
+    const name = names[at];
+    return name === undefined ? [] : [{ name, type: convert(branch, below) }];
+  });
+  return orNothing({ kind: "struct", fields });
+}
+
+function orNothing(type: SourceType): SourceType {
+  return isNothing(type) ? nothing : type;
+}
+
+export function avroPrimitive(type: AvroScalar): PrimitiveType {
+  switch (type.kind) {
+    case "boolean":
+    case "float":
+    case "double":
+      return type.kind;
+    case "enum":
+      return "string";
+    case "fixed":
+      return type.logical === undefined ? `fixed[${type.size}]` : logicalPrimitive(type.logical);
+    case "int":
+    case "long":
+    case "string":
+      return type.logical === undefined ? type.kind : logicalPrimitive(type.logical);
+    case "bytes":
+      return type.logical === undefined ? "binary" : logicalPrimitive(type.logical);
+  }
+}
+
+function logicalPrimitive(logical: AvroLogical): PrimitiveType {
+  switch (logical.name) {
+    case "decimal":
+      return logical.precision > decimalPrecisionMax ? "string" : `decimal(${logical.precision}, ${logical.scale})`;
+    case "uuid":
+    case "date":
+      return logical.name;
+    case "time-millis":
+    case "time-micros":
+      return "time";
+    case "timestamp-millis":
+    case "timestamp-micros":
+    case "timestamp-nanos":
+      return "timestamptz";
+    case "local-timestamp-millis":
+    case "local-timestamp-micros":
+    case "local-timestamp-nanos":
+      return "timestamp";
+    case "duration":
+      return "fixed[12]";
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * JSON Schema (draft 4 to 2020-12, what describes shape) as table types.
+ *
+ *   object with properties → struct · object with additionalProperties: T alone → map<string, T> · array of T → list
+ *   integer → long · number → double · boolean · string, by format: date-time → timestamptz, date → date, uuid → uuid
+ *   [T, null], anyOf/oneOf with null → T · allOf → the fields of all · enum, const → the type of their values
+ *   several types, no type, recursion, tuples → JSON text
+ *
+ * A `$ref` must point into the document: nothing is fetched.
+ */
+import { CorruptData } from "../../base/errors.ts";
+import {
+  json,
+  nestingMax,
+  nothing,
+  recursionMax,
+  type SourceField,
+  type SourceType,
+  TypeBudget,
+} from "./schema-map-types.ts";
+
+type Json = { readonly [key: string]: unknown };
+
+/** Throws CorruptData when the text is no JSON Schema, or refers outside itself. */
+export function jsonSchemaSourceType(text: string): SourceType {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    throw wrong("JSON", text.slice(0, 40));
+  }
+  if (typeof document !== "object" || document === null || Array.isArray(document)) throw wrong("an object", document);
+  return convert(document, { document: document as Json, above: [], budget: new TypeBudget() });
+}
+
+interface Site {
+  readonly document: Json;
+  /** Schemas on the way down. */
+  readonly above: readonly unknown[];
+  readonly budget: TypeBudget;
+}
+
+function wrong(expected: string, found: unknown): CorruptData {
+  const text = typeof found === "string" ? found : (JSON.stringify(found) ?? "nothing");
+  return new CorruptData({ source: "JSON Schema", position: 0, expected, found: text.slice(0, 80) });
+}
+
+function convert(schema: unknown, site: Site): SourceType {
+  if (schema === true || schema === undefined) return json;
+  if (schema === false) return nothing;
+  if (typeof schema !== "object" || schema === null || Array.isArray(schema)) throw wrong("a schema", schema);
+  if (site.above.length >= nestingMax) return json;
+  if (site.above.filter((other) => other === schema).length > recursionMax) return json;
+  site.budget.take("JSON Schema");
+  const below: Site = { ...site, above: [...site.above, schema] };
+  const node = schema as Json;
+  if (typeof node["$ref"] === "string") return convert(resolve(node["$ref"], site.document), below);
+  if (Array.isArray(node["allOf"])) return convertAll(node, below);
+  const choices = node["oneOf"] ?? node["anyOf"];
+  if (Array.isArray(choices)) return convertChoice(choices, below);
+  return convertTyped(node, below);
+}
+
+function convertTyped(node: Json, below: Site): SourceType {
+  const types = typesOf(node).filter((type) => type !== "null");
+  const [type] = types;
+  if (type === undefined) return typesOf(node).length > 0 ? nothing : json;
+  if (types.length > 1) return types.every((each) => each === "integer" || each === "number") ? double : json;
+  switch (type) {
+    case "object":
+      return convertObject(node, below);
+    case "array":
+      return convertArray(node, below);
+    case "string":
+      return { kind: "primitive", type: stringType(node["format"]) };
+    case "integer":
+      return { kind: "primitive", type: "long" };
+    case "number":
+      return double;
+    case "boolean":
+      return { kind: "primitive", type: "boolean" };
+    default:
+      throw wrong("a type of JSON Schema", type);
+  }
+}
+
+const double: SourceType = { kind: "primitive", type: "double" };
+
+/** Names of JSON types; what is not said is taken from what the schema lists or constrains. */
+function typesOf(node: Json): readonly string[] {
+  const type = node["type"];
+  if (typeof type === "string") return [type];
+  if (Array.isArray(type)) return type.filter((each) => typeof each === "string");
+  if (Array.isArray(node["enum"])) return [...new Set(node["enum"].map(jsonTypeOf))];
+  if (Object.hasOwn(node, "const")) return [jsonTypeOf(node["const"])];
+  if (Object.hasOwn(node, "properties")) return ["object"];
+  return Object.hasOwn(node, "items") ? ["array"] : [];
+}
+
+function jsonTypeOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  return typeof value === "number" && Number.isInteger(value) ? "integer" : typeof value;
+}
+
+function stringType(format: unknown): "string" | "timestamptz" | "date" | "uuid" {
+  if (format === "date-time") return "timestamptz";
+  return format === "date" || format === "uuid" ? format : "string";
+}
+
+function convertObject(node: Json, below: Site): SourceType {
+  const properties = node["properties"];
+  if (typeof properties === "object" && properties !== null && Object.keys(properties).length > 0) {
+    const fields = Object.entries(properties).map(([name, schema]) => ({ name, type: convert(schema, below) }));
+    return { kind: "struct", fields };
+  }
+  const more = node["additionalProperties"];
+  if (typeof more === "object" && more !== null) return { kind: "map", value: convert(more, below) };
+  return json;
+}
+
+function convertArray(node: Json, below: Site): SourceType {
+  const items = node["items"];
+  if (Array.isArray(items) || Object.hasOwn(node, "prefixItems")) return json;
+  const element = convert(items, below);
+  return { kind: "list", element };
+}
+
+function convertChoice(choices: readonly unknown[], below: Site): SourceType {
+  const present = choices.map((choice) => convert(choice, below)).filter((type) => type.kind !== "nothing");
+  const [only] = present;
+  if (only === undefined) return nothing;
+  return present.length === 1 ? only : json;
+}
+
+function convertAll(node: Json, below: Site): SourceType {
+  const { allOf, ...rest } = node;
+  const own = typesOf(rest).length > 0 ? [convertTyped(rest, below)] : [];
+  const parts = [...own, ...(allOf as readonly unknown[]).map((part) => convert(part, below))];
+  const fields = new Map<string, SourceField>();
+  for (const part of parts) {
+    if (part.kind === "struct") for (const field of part.fields) fields.set(field.name, field);
+    else if (part.kind !== "json") return parts.length === 1 ? part : json;
+  }
+  return fields.size > 0 ? { kind: "struct", fields: [...fields.values()] } : json;
+}
+
+function resolve(reference: string, document: Json): unknown {
+  if (!reference.startsWith("#")) throw wrong("a reference into the document", reference);
+  let node: unknown = document;
+  for (const part of reference.slice(1).split("/").slice(1)) {
+    const key = unescaped(part, reference).replaceAll("~1", "/").replaceAll("~0", "~");
+    if (typeof node !== "object" || node === null || !Object.hasOwn(node, key)) throw wrong("a definition", reference);
+    node = (node as Json)[key];
+  }
+  return node;
+}
+
+function unescaped(part: string, reference: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw wrong("a URI fragment", reference);
+  }
+}

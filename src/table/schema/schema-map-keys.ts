@@ -1,0 +1,179 @@
+/**
+ * What identifies a row of a table whose rows change: columns of the value that a person names, or the columns of the Kafka
+ * key. They are found when the first schema comes, are required from then on, and never change (rules G12, H8): deletes of
+ * every age compare them.
+ */
+import type { NestedField, PrimitiveType, Schema } from "../iceberg/types.ts";
+import type { TableSettings, WriteMode } from "../settings.ts";
+import type { RecordPart, TableMapping } from "./schema-map.ts";
+import type { Binding, SourceField, SourceType } from "./schema-map-types.ts";
+
+export interface RowKey {
+  readonly part: RecordPart;
+  /** Names that a person gave; none when the Kafka key identifies. */
+  readonly columns: readonly string[];
+  /** Field ids, in that order; none before the first schema. */
+  readonly ids: readonly number[];
+}
+
+/** Parent of the key's fields among bindings: they lie flat in the row, beside the value's, which have parent 0. */
+export const keyParent = -1;
+
+/** undefined in a table that is only appended to. */
+export function newRowKey({ write, key }: WriteMode): RowKey | undefined {
+  if (write === "append") return undefined;
+  return { part: key.length === 0 ? "key" : "value", columns: key, ids: [] };
+}
+
+/** Why the settings cannot go on with a table whose rows were identified otherwise. */
+export function rowKeyMismatch(mapping: TableMapping, mode: WriteMode): string | undefined {
+  const [is, wanted] = [mapping.rowKey, newRowKey(mode)];
+  if (shown(is) !== shown(wanted)) {
+    return `rows of the table are identified by ${shown(is)}, and the settings now say ${shown(wanted)}: that needs a new table`;
+  }
+  const present = new Set(mapping.schema.fields.map((field) => field.id));
+  const lost = is?.ids.find((id) => !present.has(id));
+  return lost === undefined ? undefined : `somebody dropped key column ${lost}: its rows cannot be told apart any more`;
+}
+
+function shown(key: RowKey | undefined): string {
+  if (key === undefined) return "nothing (append)";
+  return key.part === "key" ? "the Kafka key" : key.columns.join(", ");
+}
+
+/** The row that an envelope carries; undefined when it is no envelope. */
+export function envelopeRow(type: SourceType): SourceType | undefined {
+  if (type.kind !== "struct") return undefined;
+  const typeOf = (name: string): SourceType | undefined => type.fields.find((field) => field.name === name)?.type;
+  const op = typeOf("op");
+  if (op?.kind !== "primitive" || op.type !== "string") return undefined;
+  const row = typeOf("after");
+  return row?.kind === "struct" ? row : undefined;
+}
+
+/** Why rows of this source could not be told apart. */
+export function keyRefusal(
+  mapping: TableMapping,
+  part: RecordPart,
+  type: SourceType,
+  mode: WriteMode,
+): string | undefined {
+  if (mapping.rowKey?.part !== part) return undefined;
+  if (part === "value") return valueKeyRefusal(type, mode);
+  if (type.kind === "nothing") return "the key has no columns";
+  const names = type.kind === "struct" ? type.fields.map(({ name }) => name) : [];
+  const known = mapping.bindings.filter(isKeyField).map(({ name }) => name);
+  if (mapping.rowKey.ids.length > 0 && !isSameSet(names, known))
+    return `the key has ${listed(names)}, rows are identified by ${listed(known)}`;
+  return type.kind === "struct" ? firstRefusal(type.fields) : columnRefusal("the key", type);
+}
+
+/** A field of a new type may go to a new column, unless it tells rows apart. */
+export function movedKeyRefusal({ rowKey }: TableMapping, moved: readonly Binding[]): string | undefined {
+  const isKey = ({ parent, name }: Binding): boolean =>
+    parent === keyParent || (parent === 0 && rowKey?.columns.includes(name) === true);
+  const found = rowKey === undefined ? undefined : moved.find(isKey);
+  return found === undefined ? undefined : `key column ${found.name} cannot change its type`;
+}
+
+function valueKeyRefusal(type: SourceType, mode: WriteMode): string | undefined {
+  const fields = type.kind === "struct" ? type.fields : [];
+  const missing = mode.key.find((name) => !fields.some((field) => field.name === name));
+  if (missing !== undefined) return `the value has no key column ${missing}`;
+  return firstRefusal(fields.filter((field) => mode.key.includes(field.name)));
+}
+
+function firstRefusal(fields: readonly SourceField[]): string | undefined {
+  return fields.map(({ name, type }) => columnRefusal(name, type)).find((reason) => reason !== undefined);
+}
+
+function columnRefusal(name: string, type: SourceType): string | undefined {
+  if (type.kind !== "primitive") return `key column ${name} is a ${type.kind}: only single values identify rows`;
+  // Values that are equal and print alike may differ in bits, or the other way round: rule H8 forbids them.
+  return type.type === "float" || type.type === "double" ? `key column ${name} is a ${type.type}` : undefined;
+}
+
+function listed(fields: readonly string[]): string {
+  return fields.length === 0 ? "no fields" : `the fields ${fields.join(", ")}`;
+}
+
+function isKeyField({ parent, variant }: Binding): boolean {
+  return parent === keyParent && variant === undefined;
+}
+
+function isSameSet(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name) => b.includes(name));
+}
+
+/** Whole numbers identify rows; a double, which schemaless JSON would come to, cannot. */
+export function withWholeKeys(type: SourceType, mode: WriteMode): SourceType {
+  if (mode.write === "append" || type.kind !== "struct") return type;
+  const whole = (field: SourceField): SourceField =>
+    mode.key.includes(field.name) && field.type.kind === "primitive" && field.type.type === "double"
+      ? { ...field, type: { kind: "primitive", type: "long" } }
+      : field;
+  return { ...type, fields: type.fields.map(whole) };
+}
+
+/** Marks the key's columns once all of them are there: no row was written before. */
+export function withRowKey(mapping: TableMapping): TableMapping {
+  const { rowKey } = mapping;
+  if (rowKey === undefined || rowKey.ids.length > 0) return mapping;
+  const ids = rowKey.part === "key" ? kafkaKeyIds(mapping) : valueKeyIds(mapping, rowKey.columns);
+  const fields = ids.map((id) => mapping.schema.fields.find((field) => field.id === id));
+  const isWhole = ids.length > 0 && fields.every((field) => field !== undefined && isIdentifying(field));
+  return isWhole
+    ? {
+        ...mapping,
+        schema: identified(mapping.schema, ids as readonly number[]),
+        rowKey: { ...rowKey, ids: ids as readonly number[] },
+      }
+    : mapping;
+}
+
+function kafkaKeyIds({ own, bindings }: TableMapping): readonly (number | undefined)[] {
+  const flat = bindings.filter(isKeyField).map(({ id }) => id);
+  return flat.length > 0 || own.key === undefined ? flat : [own.key];
+}
+
+function valueKeyIds({ bindings }: TableMapping, columns: readonly string[]): readonly (number | undefined)[] {
+  return columns.map(
+    (name) =>
+      bindings.findLast((binding) => binding.parent === 0 && binding.name === name && binding.variant === undefined)
+        ?.id,
+  );
+}
+
+function isIdentifying({ type }: NestedField): boolean {
+  return typeof type === "string" && !(["float", "double"] as readonly PrimitiveType[]).includes(type);
+}
+
+function identified(schema: Schema, ids: readonly number[]): Schema {
+  const fields = schema.fields.map((field) => (ids.includes(field.id) ? { ...field, required: true } : field));
+  return { ...schema, fields, "identifier-field-ids": ids };
+}
+
+/** The columns that records are decoded into: a key that is absent is found out before its row is written. */
+export function decodingSchema({ schema, rowKey }: TableMapping): Schema {
+  const ids = rowKey?.ids ?? [];
+  return {
+    ...schema,
+    fields: schema.fields.map((field) => (ids.includes(field.id) ? { ...field, required: false } : field)),
+  };
+}
+
+/** The key's columns alone: what a delete file holds. */
+export function deleteSchema({ schema }: TableMapping, rowKey: RowKey): Schema {
+  const fields = rowKey.ids.map((id) => schema.fields.find((field) => field.id === id) as NestedField);
+  return { type: "struct", "schema-id": schema["schema-id"], fields };
+}
+
+/** Column names of the key's fields: the value may have fields of the same names, with other values. */
+export function keyFields(type: SourceType, settings: TableSettings): readonly SourceField[] {
+  if (type.kind !== "struct") return [];
+  return type.fields.map((field) => ({
+    key: field.name,
+    name: `${settings.metadataPrefix}_key_${field.name}`,
+    type: field.type,
+  }));
+}

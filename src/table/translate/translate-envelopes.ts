@@ -1,0 +1,223 @@
+/** What a value says of its row: by a Debezium envelope, by a field of its own, or simply by being there. */
+
+import { compileAvro } from "../decode/avro.ts";
+import { type AvroType, parseAvroSchema } from "../decode/avro-schema.ts";
+import { BadRecord } from "../decode/bad-record.ts";
+import { makeBound } from "../decode/bound.ts";
+import { Cursor } from "../decode/cursor.ts";
+import { type Change, opFieldChange } from "../decode/debezium.ts";
+import { type AvroEnvelope, compileAvroEnvelope } from "../decode/debezium-avro.ts";
+import { type JsonEnvelope, readJsonEnvelope } from "../decode/debezium-json.ts";
+import { compileJson } from "../decode/json.ts";
+import { compileJsonValue, readJson } from "../decode/json-record.ts";
+import { isRawNumber } from "../decode/json-text.ts";
+import { putText } from "../decode/string.ts";
+import type { ColumnNode, StructNode } from "../parquet/columns.ts";
+import type { SchemaText, TableMapping } from "../schema/schema-map.ts";
+import { avroSourceType } from "../schema/schema-map-avro.ts";
+import { widenedType } from "../schema/schema-map-merge.ts";
+import { nothing } from "../schema/schema-map-types.ts";
+import type { BytesLeaf, Leaf } from "./leaf.ts";
+import {
+  boundOf,
+  compileOnce,
+  compileValue,
+  type PartContext,
+  type PutOutcome,
+  prefixBytes,
+  putAllAbsent,
+  valueNodes,
+} from "./translate-parts.ts";
+
+/** One value at a time: open says what it does, the puts write what it holds. All throw BadRecord. */
+export interface ChangeReader {
+  /** What must come first, or what the value does; of an op field it is known once its row is put. */
+  open(value: Uint8Array): Change | PutOutcome;
+  /** The value says what its row was before. */
+  readonly hasBefore: boolean;
+  /** The key columns of that row. */
+  putBeforeKey(): void;
+  /** All of the value's columns. */
+  putRow(): PutOutcome;
+  /** Whether the row that was put says that it is deleted. */
+  isDelete(): boolean;
+  /** The value's key columns, from the Kafka key of a record without a value. */
+  putTombstoneKey(key: Uint8Array): PutOutcome;
+}
+
+const ok: PutOutcome = { kind: "ok" };
+
+/** `key`: the value's key columns, none when the Kafka key identifies rows. */
+export function compileChanges(context: PartContext, key: StructNode): ChangeReader {
+  const putTombstoneKey = compileTombstoneKey(context, key);
+  const { mode, value } = context.settings;
+  if (mode.envelope !== "debezium") return plainReader(context, putTombstoneKey);
+  return value.decode === "json"
+    ? jsonReader(context, key, putTombstoneKey)
+    : avroReader(context, key, putTombstoneKey);
+}
+
+type TombstonePut = ChangeReader["putTombstoneKey"];
+
+function plainReader(context: PartContext, putTombstoneKey: TombstonePut): ChangeReader {
+  const { mode } = context.settings;
+  const put = compileValue(context);
+  const opLeaf = mode.envelope === "op-field" ? opLeafOf(context) : undefined;
+  let value: Uint8Array = new Uint8Array(0);
+  return {
+    open(bytes) {
+      if (context.settings.value.decode === "json" && mode.key.length > 0)
+        requireSingleKeys(readJson(bytes, 0), mode.key);
+      value = bytes;
+      return "upsert";
+    },
+    hasBefore: false,
+    putBeforeKey() {},
+    putRow: () => put(value),
+    isDelete() {
+      if (mode.envelope !== "op-field") return false;
+      if (opLeaf === undefined || opLeaf.defs[opLeaf.slots - 1] !== opLeaf.maxDef) {
+        throw new BadRecord("bad-envelope", `the value has no text in its field ${mode.opField}`);
+      }
+      return opFieldChange(Buffer.from(opLeaf.at(opLeaf.count - 1)).toString("utf8")) === "delete";
+    },
+    putTombstoneKey,
+  };
+}
+
+function opLeafOf(context: PartContext): BytesLeaf | undefined {
+  const { record } = valueNodes(context);
+  const node = makeBound(context.mapping.bindings)(record, context.settings.mode.opField);
+  return node?.kind === "leaf" && node.leaf.kind === "bytes" && node.leaf.shape.type === "string"
+    ? node.leaf
+    : undefined;
+}
+
+function avroReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
+  const { record, whole, extra } = valueNodes(context);
+  const others = [whole, extra].filter((node) => node !== undefined);
+  const { bindings, sources } = context.mapping;
+  const keyOfRow = context.settings.mode.key.length > 0 ? key : undefined;
+  const compiled = compileOnce(context, "value", ({ text }: SchemaText, schemaId) => {
+    const bound = boundOf({ part: "value", schemaId, sources, bindings });
+    return compileAvroEnvelope(parseAvroSchema(text), { row: record, key: keyOfRow, bound });
+  });
+  let envelope: AvroEnvelope | undefined;
+  return {
+    open(value) {
+      const found = compiled(value);
+      if (found.kind !== "compiled") return found;
+      envelope = found.it;
+      const change = envelope.open(value, prefixBytes);
+      if (change === "upsert" && !envelope.hasAfter)
+        throw new BadRecord("bad-envelope", "an upsert has no row after it");
+      return change;
+    },
+    get hasBefore() {
+      return envelope?.hasBefore ?? false;
+    },
+    putBeforeKey: () => envelope?.putBeforeKey(),
+    putRow() {
+      envelope?.putAfter();
+      putAllAbsent(others);
+      return ok;
+    },
+    isDelete: () => false,
+    putTombstoneKey,
+  };
+}
+
+function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
+  const { mapping, settings } = context;
+  const { record, extra } = valueNodes(context);
+  const bound = makeBound(mapping.bindings);
+  const target = { node: record, bound, extra: extra?.leaves[0] as BytesLeaf };
+  const put = compileJsonValue(target, { source: undefined, isStrict: false, mayGrow: !mapping.isFull });
+  // The other fields of a row that goes are misfits to nobody.
+  const putKey = compileJson(key, undefined, { bound, misfits: { count: 0 }, isStrict: false });
+  let envelope: JsonEnvelope | undefined;
+  return {
+    open(value) {
+      envelope = readJsonEnvelope(readJson(value, 0));
+      if (envelope.change === "upsert" && envelope.after === undefined) {
+        throw new BadRecord("bad-envelope", "an upsert has no row after it");
+      }
+      for (const row of [envelope.before, envelope.after]) requireSingleKeys(row, settings.mode.key);
+      return envelope.change;
+    },
+    get hasBefore() {
+      return envelope?.before !== undefined;
+    },
+    putBeforeKey: () => putKey(envelope?.before, 0),
+    putRow() {
+      const wanted = put(envelope?.after);
+      return wanted === nothing ? ok : { kind: "new-fields", type: envelope?.rowType() ?? wanted };
+    },
+    isDelete: () => false,
+    putTombstoneKey,
+  };
+}
+
+/** Objects and lists would become columns that can identify nothing. */
+function requireSingleKeys(row: unknown, names: readonly string[]): void {
+  if (typeof row !== "object" || row === null) return;
+  for (const name of names) {
+    const value = (row as Readonly<Record<string, unknown>>)[name];
+    if (typeof value === "object" && value !== null && !isRawNumber(value)) {
+      throw new BadRecord("no-key", `${name} is no single value`);
+    }
+  }
+}
+
+/** Which of the value's key columns a Kafka key holds: by the names of its fields, or all of it where there is one column. */
+function compileTombstoneKey(context: PartContext, key: StructNode): TombstonePut {
+  const { settings, mapping } = context;
+  if (settings.mode.key.length === 0 || settings.mode.tombstone === "ignore") return () => ok;
+  const [only] = key.leaves;
+  if (settings.key.decode !== "schema-id") {
+    return (bytes) => {
+      if (only?.kind !== "bytes" || only.shape.type !== "string" || key.leaves.length !== 1) {
+        throw new BadRecord("no-key", "a tombstone's key is text, and the row's key is not");
+      }
+      putText(only, bytes);
+      return ok;
+    };
+  }
+  const bound = makeBound(mapping.bindings);
+  const cursor = new Cursor();
+  const compiled = compileOnce(context, "key", (schema) => {
+    const { type, node } = tombstoneKey(schema, key, mapping);
+    return compileAvro(type, node, bound);
+  });
+  return (bytes) => {
+    const found = compiled(bytes);
+    if (found.kind !== "compiled") return found;
+    cursor.reset(bytes, prefixBytes);
+    found.it(cursor, 0);
+    return ok;
+  };
+}
+
+/** The key's type and the columns that it goes to, when each column can hold what comes. */
+function tombstoneKey(
+  { type: kind, text }: SchemaText,
+  key: StructNode,
+  { rowKey }: TableMapping,
+): { readonly type: AvroType; readonly node: ColumnNode } {
+  if (kind !== "AVRO") throw new BadRecord("no-key", "keys of tombstones are read in Avro only");
+  const type = parseAvroSchema(text);
+  const source = avroSourceType(type);
+  const nameOf = (leaf: Leaf): string => rowKey?.columns[rowKey.ids.indexOf(leaf.shape.id)] ?? "";
+  const fields =
+    source.kind === "struct" ? source.fields : key.leaves.map((leaf) => ({ name: nameOf(leaf), type: source }));
+  for (const leaf of key.leaves) {
+    const found = fields.find((field) => field.name === nameOf(leaf))?.type;
+    const fits = found?.kind === "primitive" && widenedType(leaf.shape.type, found.type) === leaf.shape.type;
+    if (!fits) throw new BadRecord("no-key", `the Kafka key does not hold ${nameOf(leaf)} as a ${leaf.shape.type}`);
+  }
+  const [first, ...others] = key.fields;
+  if (first === undefined || (source.kind !== "struct" && others.length > 0)) {
+    throw new BadRecord("no-key", "the Kafka key is one value, and several columns identify a row");
+  }
+  return { type, node: source.kind === "struct" ? key : first.node };
+}

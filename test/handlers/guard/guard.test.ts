@@ -1,0 +1,471 @@
+/** Proves: every API that there are words for has a rule; who may not is told so, is shown nothing, and changes nothing. */
+import { describe, expect, test } from "vitest";
+import {
+  aclKey,
+  operations,
+  patternTypes,
+  permissions,
+  type ResourceKind,
+  resourceTypes,
+} from "../../../src/access/acl.ts";
+import { AuditLog } from "../../../src/access/audit-log.ts";
+import { Authorizer } from "../../../src/access/authorizer.ts";
+import { uuidZero } from "../../../src/base/ids.ts";
+import { aclHandlers } from "../../../src/handlers/access/acls.ts";
+import { guarded } from "../../../src/handlers/guard/guard.ts";
+import { guardRules } from "../../../src/handlers/guard/guard-rules.ts";
+import { mayCreateTopic } from "../../../src/handlers/guard/guard-streams-groups.ts";
+import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../../src/protocol/api-table.ts";
+import type { Handlers, RequestContext } from "../../../src/protocol/dispatch.ts";
+import { context } from "../../support/log-world.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { noMetrics } from "../../support/no-metrics.ts";
+import { AdminWorld, error } from "../admin-world.ts";
+
+interface Line {
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** An admin's world in which alice may do what the test allows. */
+class GuardedWorld extends AdminWorld {
+  readonly lines: Line[] = [];
+  readonly #authorizer: Authorizer;
+  readonly #guarded: Handlers;
+  readonly reached: string[] = [];
+
+  constructor(options: { readonly createsTopics?: boolean } = {}) {
+    const createsTopics = options.createsTopics ?? false;
+    super({ topicAutoCreate: createsTopics });
+    const log = (message: string, fields: Line["fields"] = {}): void => void this.lines.push({ message, fields });
+    const logger = { debug: log, info: log, warn: log, error: log, child: () => logger };
+    const clock = new ManualClock();
+    const audit = new AuditLog({ logger, clock, denialsPerSecondMax: 100, denials: noMetrics.accessDenied });
+    const { metadata } = this;
+    this.#authorizer = new Authorizer({ metadata, superUsers: ["User:root"], allowsWithoutAcl: false, audit });
+    const all = { ...this.handlers, ...aclHandlers({ metadata, audit, limits: { aclsMax: 5 } }) };
+    const watched = Object.entries(all).map(([name, handler]) => [
+      name,
+      (...args: Parameters<typeof handler>) => {
+        this.reached.push(name);
+        return (handler as (...args: readonly unknown[]) => unknown)(...args);
+      },
+    ]);
+    const handlers = Object.fromEntries(watched) as Handlers;
+    this.#guarded = guarded(handlers, { authorizer: this.#authorizer, metadata, createsTopics, rules: guardRules });
+  }
+
+  override mayCreate(topic: string, asking: RequestContext): boolean {
+    return mayCreateTopic(this.#authorizer.access("streamsGroupHeartbeat", asking), topic);
+  }
+
+  allow(operation: keyof typeof operations, kind: ResourceKind, name: string, who = "alice"): void {
+    const key = aclKey({
+      resourceType: resourceTypes[kind],
+      resourceName: name,
+      patternType: patternTypes.literal,
+      principal: `User:${who}`,
+      host: "*",
+      operation: operations[operation],
+      permissionType: permissions.allow,
+    });
+    this.metadata.apply([{ kind: "set-facts", facts: [{ table: "acls", key, value: "" }] }]);
+  }
+
+  /** Through the wire format both ways. */
+  async as<Name extends ApiName>(
+    who: string,
+    name: Name,
+    request: RequestInputOf<Name>,
+    apiVersion: number = apis[name].request.versions[1],
+  ): Promise<ResponseOf<Name>> {
+    const { request: asked, response } = apis[name];
+    const handler = this.#guarded[name] as unknown as (request: unknown, context: unknown) => Promise<unknown>;
+    const decoded = asked.decode(asked.encode(request as never, apiVersion), apiVersion);
+    const principal = { type: "User", name: who, isTokenAuthenticated: false } as const;
+    const answer = await this.clock.until(handler(decoded, context({ apiVersion, principal })));
+    return response.decode(response.encode(answer as never, apiVersion), apiVersion) as ResponseOf<Name>;
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.#authorizer[Symbol.dispose]();
+    await super[Symbol.asyncDispose]();
+  }
+}
+
+test("every API has a rule", () => {
+  expect(apiNames.length).toBeGreaterThan(25);
+  expect(apiNames.filter((name) => guardRules[name] === undefined)).toEqual([]);
+});
+
+const config = { resourceName: "t", configs: [] };
+
+/** A request that asks for something, what allows it, and where the answer says that it is denied. */
+const rows: {
+  readonly [Name in ApiName]?: {
+    readonly request: RequestInputOf<Name>;
+    readonly allow: readonly [operation: keyof typeof operations, kind: ResourceKind, name: string];
+    readonly errors: (answer: ResponseOf<Name>) => readonly { readonly errorCode: number }[];
+    readonly denied: string;
+  };
+} = {
+  createTopics: {
+    request: { topics: [{ name: "new", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }] },
+    allow: ["create", "topic", "new"],
+    errors: ({ topics }) => topics,
+    denied: "TOPIC_AUTHORIZATION_FAILED",
+  },
+  deleteTopics: {
+    request: { topics: [{ name: "t", topicId: uuidZero }], timeoutMs: 1 },
+    allow: ["delete", "topic", "t"],
+    errors: ({ responses }) => responses,
+    denied: "TOPIC_AUTHORIZATION_FAILED",
+  },
+  createPartitions: {
+    request: { topics: [{ name: "t", count: 5, assignments: null }], timeoutMs: 1, validateOnly: false },
+    allow: ["alter", "topic", "t"],
+    errors: ({ results }) => results,
+    denied: "TOPIC_AUTHORIZATION_FAILED",
+  },
+  describeConfigs: {
+    request: { resources: [{ resourceType: 2, resourceName: "t", configurationKeys: null }] },
+    allow: ["describeConfigs", "topic", "t"],
+    errors: ({ results }) => results,
+    denied: "TOPIC_AUTHORIZATION_FAILED",
+  },
+  alterConfigs: {
+    request: { resources: [{ resourceType: 2, ...config }], validateOnly: false },
+    allow: ["alterConfigs", "topic", "t"],
+    errors: ({ responses }) => responses,
+    denied: "TOPIC_AUTHORIZATION_FAILED",
+  },
+  incrementalAlterConfigs: {
+    request: { resources: [{ resourceType: 4, ...config, resourceName: "1" }], validateOnly: false },
+    allow: ["alterConfigs", "cluster", "kafka-cluster"],
+    errors: ({ responses }) => responses,
+    denied: "CLUSTER_AUTHORIZATION_FAILED",
+  },
+  metadata: {
+    request: { topics: [{ name: "t" }] },
+    allow: ["read", "topic", "t"],
+    errors: ({ topics }) => topics,
+    denied: "TOPIC_AUTHORIZATION_FAILED",
+  },
+  describeTopicPartitions: {
+    request: { topics: [{ name: "t" }], responsePartitionLimit: 10, cursor: null },
+    allow: ["describe", "topic", "t"],
+    errors: ({ topics }) => topics,
+    denied: "TOPIC_AUTHORIZATION_FAILED",
+  },
+  findCoordinator: {
+    request: { keyType: 0, coordinatorKeys: ["g"] },
+    allow: ["read", "group", "g"],
+    errors: ({ coordinators }) => coordinators,
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  describeGroups: {
+    request: { groups: ["g"], includeAuthorizedOperations: true },
+    allow: ["describe", "group", "g"],
+    errors: ({ groups }) => groups,
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  deleteGroups: {
+    request: { groupsNames: ["g"] },
+    allow: ["delete", "group", "g"],
+    errors: ({ results }) => results,
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  heartbeat: {
+    request: { groupId: "g", generationId: 1, memberId: "m" },
+    allow: ["read", "group", "g"],
+    errors: (answer) => [answer],
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  joinGroup: {
+    request: { groupId: "g", sessionTimeoutMs: 1, memberId: "", protocolType: "consumer", protocols: [] },
+    allow: ["read", "group", "g"],
+    errors: (answer) => [answer],
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  syncGroup: {
+    request: { groupId: "g", generationId: 1, memberId: "m", assignments: [] },
+    allow: ["read", "group", "g"],
+    errors: (answer) => [answer],
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  leaveGroup: {
+    request: { groupId: "g", members: [] },
+    allow: ["read", "group", "g"],
+    errors: (answer) => [answer],
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  offsetFetch: {
+    request: { groups: [{ groupId: "g", topics: null }] },
+    allow: ["describe", "group", "g"],
+    errors: ({ groups }) => groups,
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  offsetDelete: {
+    request: { groupId: "g", topics: [] },
+    allow: ["delete", "group", "g"],
+    errors: (answer) => [answer],
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  streamsGroupHeartbeat: {
+    request: { groupId: "g", memberId: "m", memberEpoch: 0 },
+    allow: ["read", "group", "g"],
+    errors: (answer) => [answer],
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  streamsGroupDescribe: {
+    request: { groupIds: ["g"] },
+    allow: ["describe", "group", "g"],
+    errors: ({ groups }) => groups,
+    denied: "GROUP_AUTHORIZATION_FAILED",
+  },
+  describeAcls: {
+    request: {
+      resourceTypeFilter: 1,
+      resourceNameFilter: null,
+      patternTypeFilter: 1,
+      principalFilter: null,
+      hostFilter: null,
+      operation: 1,
+      permissionType: 1,
+    },
+    allow: ["describe", "cluster", "kafka-cluster"],
+    errors: (answer) => [answer],
+    denied: "CLUSTER_AUTHORIZATION_FAILED",
+  },
+};
+
+describe.each(Object.keys(rows) as (keyof typeof rows)[])("%s", (name) => {
+  const row = rows[name] as NonNullable<(typeof rows)["metadata"]>;
+
+  test("is denied in one line of the audit log, allowed by the ACL, and to super users", async () => {
+    await using world = new GuardedWorld();
+    await world.topic("t");
+    const ask = async (who: string): Promise<readonly (string | undefined)[]> => {
+      const answer = await world.as(who, name as "metadata", row.request);
+      return row.errors(answer).map((each) => error(each));
+    };
+    expect(await ask("alice")).toEqual([row.denied]);
+    const denials = world.lines.filter(({ message }) => message === "access denied");
+    expect(denials).toHaveLength(1);
+    expect(denials[0]?.fields).toMatchObject({ principal: "User:alice", api: name, rule: "none" });
+    world.allow(...row.allow);
+    for (const who of ["alice", "root"]) expect(await ask(who)).not.toContain(row.denied);
+  });
+});
+
+describe("what is not named", () => {
+  test("is not shown: topics, offsets and groups that may not be described", async () => {
+    await using world = new GuardedWorld();
+    await world.topic("seen");
+    await world.topic("hidden");
+    world.allow("describe", "topic", "seen");
+    const names = async (who: string): Promise<unknown> =>
+      (await world.as(who, "metadata", { topics: null })).topics.map(({ name }) => name);
+    expect(await names("alice")).toEqual(["seen"]);
+    expect(await names("bob")).toEqual([]);
+    expect(await names("root")).toEqual(["hidden", "seen"]);
+    const page = await world.as("alice", "describeTopicPartitions", {
+      topics: [],
+      responsePartitionLimit: 1,
+      cursor: null,
+    });
+    expect(page.topics.map(({ name }) => name)).toEqual(["seen"]);
+    expect(page.nextCursor).toBeNull();
+    expect(world.lines).toEqual([]); // Nobody asked for what is hidden.
+  });
+
+  test("an id tells nothing: a hidden topic's is as one that is nobody's", async () => {
+    await using world = new GuardedWorld();
+    await world.topic("hidden");
+    const topicId = world.metadata.image.topicByName("hidden")?.id ?? uuidZero;
+    const strange = "00000000-0000-4000-8000-000000000099" as typeof topicId;
+    const { topics } = await world.as("alice", "metadata", {
+      topics: [topicId, strange].map((id) => ({ topicId: id, name: null })),
+    });
+    expect(topics.map((topic) => [error(topic), topic.name])).toEqual([
+      ["UNKNOWN_TOPIC_ID", null],
+      ["UNKNOWN_TOPIC_ID", null],
+    ]);
+    const removed = await world.as("alice", "deleteTopics", { topics: [{ name: null, topicId }], timeoutMs: 1 });
+    expect(removed.responses.map((topic) => [error(topic), topic.name])).toEqual([
+      ["TOPIC_AUTHORIZATION_FAILED", null],
+    ]);
+  });
+
+  test("a topic is created on demand only for those who may create it", async () => {
+    await using world = new GuardedWorld({ createsTopics: true });
+    world.allow("describe", "topic", "new");
+    const ask = async (): Promise<unknown> =>
+      (await world.as("alice", "metadata", { topics: [{ name: "new" }] })).topics.map((topic) => error(topic));
+    expect(await ask()).toEqual(["TOPIC_AUTHORIZATION_FAILED"]);
+    expect(world.metadata.image.topicByName("new")).toBeUndefined();
+    world.allow("create", "cluster", "kafka-cluster");
+    expect(await ask()).toEqual(["NONE"]);
+  });
+});
+
+describe("a streams application", () => {
+  const internal = { name: "g-counts-changelog", partitions: 0, replicationFactor: 0, topicConfigs: [] };
+  const topology = {
+    epoch: 0,
+    subtopologies: [
+      {
+        subtopologyId: "0",
+        sourceTopics: ["t"],
+        sourceTopicRegex: [],
+        stateChangelogTopics: [internal],
+        repartitionSinkTopics: [],
+        repartitionSourceTopics: [],
+        copartitionGroups: [],
+      },
+    ],
+  };
+
+  test("has its internal topics made with the rights of its member, and shows its topics to those who may see them", async () => {
+    await using world = new GuardedWorld();
+    await world.topic("t");
+    await world.call("findCoordinator", { coordinatorKeys: ["g"] });
+    world.allow("read", "group", "g");
+    const join = async () => {
+      const request = { groupId: "g", memberId: "m", memberEpoch: 0, rebalanceTimeoutMs: 1000, topology };
+      return await world.as("alice", "streamsGroupHeartbeat", request);
+    };
+    world.allow("describe", "topic", "t");
+    expect(error(await join())).toBe("TOPIC_AUTHORIZATION_FAILED");
+    world.allow("describe", "topic", internal.name);
+    const detail = async () => (await join()).status?.find(({ statusCode }) => statusCode === 3)?.statusDetail;
+    expect(await detail()).toBe(
+      `Internal topics are missing: ${internal.name}; Unauthorized to CREATE on topics ${internal.name}.`,
+    );
+    expect(world.metadata.image.topicByName(internal.name)).toBeUndefined();
+    world.allow("create", "topic", internal.name);
+    expect(await detail()).toBe(`Internal topics are missing: ${internal.name}`);
+    expect(await detail()).toBeUndefined();
+    world.allow("describe", "group", "g", "bob");
+    const shown = async () => (await world.as("bob", "streamsGroupDescribe", { groupIds: ["g"] })).groups[0];
+    expect(await shown()).toMatchObject({ groupState: "", topology: null, members: [] });
+    expect(error(await shown())).toBe("TOPIC_AUTHORIZATION_FAILED");
+    for (const name of ["t", internal.name]) world.allow("describe", "topic", name, "bob");
+    expect(await shown()).toMatchObject({ errorCode: 0, members: [{ memberId: "m" }] });
+  });
+});
+
+test("authorized operations are those that are", async () => {
+  await using world = new GuardedWorld();
+  await world.topic("t");
+  world.allow("write", "topic", "t");
+  const answer = await world.as("alice", "metadata", {
+    topics: [{ name: "t" }],
+    includeTopicAuthorizedOperations: true,
+  });
+  expect(answer.topics[0]?.topicAuthorizedOperations).toBe((1 << operations.write) | (1 << operations.describe));
+  const cluster = async (who: string): Promise<number> =>
+    (await world.as(who, "describeCluster", { includeClusterAuthorizedOperations: true })).clusterAuthorizedOperations;
+  expect(await cluster("alice")).toBe(0);
+  expect(await cluster("root")).toBe(0b1_1111_1010_0000);
+});
+
+describe("ACLs themselves", () => {
+  const creation = {
+    resourceType: resourceTypes.topic,
+    resourceName: "t",
+    resourcePatternType: patternTypes.literal,
+    principal: "User:alice",
+    host: "*",
+    operation: operations.describe,
+    permissionType: permissions.allow,
+  };
+  const everything = {
+    resourceTypeFilter: 1,
+    resourceNameFilter: null,
+    patternTypeFilter: 1,
+    principalFilter: null,
+    hostFilter: null,
+    operation: 1,
+    permissionType: 1,
+  };
+
+  test("are created, in force at once, found by filters, and deleted alone", async () => {
+    await using world = new GuardedWorld();
+    await world.topic("t");
+    const prefixed = { ...creation, resourceName: "te", resourcePatternType: patternTypes.prefixed };
+    const { results } = await world.as("root", "createAcls", { creations: [creation, prefixed, creation] });
+    expect(results.map((each) => error(each))).toEqual(["NONE", "NONE", "NONE"]);
+    expect(world.metadata.image.facts("acls").size).toBe(2);
+    expect(
+      (await world.as("alice", "metadata", { topics: [{ name: "t" }] })).topics.map((each) => error(each)),
+    ).toEqual(["NONE"]);
+    const find = async (filter: Partial<typeof everything>): Promise<readonly string[]> =>
+      (await world.as("root", "describeAcls", { ...everything, ...filter })).resources.map(
+        ({ resourceName }) => resourceName,
+      );
+    expect(await find({})).toEqual(["t", "te"]);
+    expect(await find({ resourceNameFilter: "test" as never, patternTypeFilter: 2 })).toEqual(["te"]);
+    expect(await find({ resourceNameFilter: "test" as never })).toEqual([]);
+    const { filterResults } = await world.as("root", "deleteAcls", {
+      filters: [{ ...everything, patternTypeFilter: patternTypes.prefixed }],
+    });
+    expect(filterResults[0]?.matchingAcls.map(({ resourceName }) => resourceName)).toEqual(["te"]);
+    expect(await find({})).toEqual(["t"]);
+    expect(world.lines.map(({ message }) => message)).toEqual(["ACL added", "ACL added", "ACL removed"]);
+  });
+
+  test("that make no sense are refused one by one, and so are too many", async () => {
+    await using world = new GuardedWorld();
+    const bad = [
+      { resourceType: 1 },
+      { resourcePatternType: 2 },
+      { operation: 1 },
+      { permissionType: 0 },
+      { resourceName: "" },
+      { resourceType: resourceTypes.cluster },
+      { principal: "alice" },
+    ];
+    const { results } = await world.as("root", "createAcls", {
+      creations: [...bad.map((fields) => ({ ...creation, ...fields })), creation],
+    });
+    expect(results.map((each) => error(each))).toEqual([...bad.map(() => "INVALID_REQUEST"), "NONE"]);
+    const many = Array.from({ length: 5 }, (_, n) => ({ ...creation, resourceName: `n${n}` }));
+    const more = await world.as("root", "createAcls", { creations: many });
+    expect(more.results.filter((each) => each.errorCode !== 0)).toHaveLength(1);
+  });
+
+  test("cannot be set where none are enforced", async () => {
+    await using world = new AdminWorld();
+    const off = aclHandlers({ metadata: world.metadata, audit: "off", limits: { aclsMax: 5 } });
+    const asked = { ...everything };
+    const codes = [
+      (await off.describeAcls(asked, context())) as { errorCode: number },
+      ((await off.createAcls({ creations: [creation] }, context())) as ResponseOf<"createAcls">).results[0],
+      ((await off.deleteAcls({ filters: [asked] }, context())) as ResponseOf<"deleteAcls">).filterResults[0],
+    ];
+    expect(codes.map((each) => error(each))).toEqual(codes.map(() => "SECURITY_DISABLED"));
+  });
+});
+
+test("an attacker does not fill the disk with denials, and what was left out is counted", () => {
+  const lines: Line[] = [];
+  const log = (message: string, fields: Line["fields"] = {}): void => void lines.push({ message, fields });
+  const logger = { debug: log, info: log, warn: log, error: log, child: () => logger };
+  const clock = new ManualClock();
+  const audit = new AuditLog({ logger, clock, denialsPerSecondMax: 2, denials: noMetrics.accessDenied });
+  const denial = {
+    principal: "User:a\nb",
+    host: "h",
+    api: "fetch",
+    operation: "read",
+    kind: "topic",
+    name: "t",
+    verdict: { isAllowed: false, by: "none" },
+  } as const;
+  for (let count = 0; count < 10; count += 1) audit.denied(denial);
+  expect(lines).toHaveLength(2);
+  clock.advance(1_001);
+  audit.denied(denial);
+  expect(lines[2]?.fields).toMatchObject({ leftOut: 8, principal: "User:a\nb" });
+});

@@ -1,0 +1,253 @@
+/**
+ * Proves: whatever is inserted, updated, deleted, inserted again or moved to another key, over topic partitions, rounds,
+ * a change of the partition spec, rewrites of files and processes that die at any step, the table as its specification says that readers see
+ * it equals the model, with exactly one row a key.
+ */
+import { afterAll, describe, expect, test } from "vitest";
+import { OperationFailed } from "../../src/base/errors.ts";
+import type { Random } from "../../src/base/runtime.ts";
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
+import type { Compactor } from "../../src/table/compactor.ts";
+import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
+import type { PartitionSpec } from "../../src/table/iceberg/types.ts";
+import type { TableSettings, WriteMode } from "../../src/table/settings.ts";
+import { readRows } from "../support/iceberg-reader.ts";
+import { Lake } from "../support/lake.ts";
+import { seededRandom } from "../support/seeded.ts";
+import { tableSettings, utf8 } from "./translate-fixtures.ts";
+
+const orders = { namespace: ["sales"], name: "orders" };
+
+const histories = Number(process.env["INLET_HISTORIES"] ?? 300);
+const partitions = 3;
+const keysOfPartition = 6;
+
+class Crash extends Error {}
+
+function int(random: Random, below: number): number {
+  return Math.floor(random.unit() * below);
+}
+
+type Kind = "kafka-key" | "columns" | "debezium";
+
+const modes: Readonly<Record<Kind, Partial<WriteMode>>> = {
+  "kafka-key": { write: "upsert" },
+  columns: { write: "upsert", key: ["id"] },
+  debezium: { write: "cdc", envelope: "debezium", key: ["id"], tombstone: "ignore" },
+};
+
+function settingsOf(kind: Kind, isPartitioned: boolean): TableSettings {
+  const partitionBy = isPartitioned ? [{ column: "region", transform: "identity" } as const] : [];
+  const mode = { key: [], envelope: "none", opField: "op", tombstone: "delete", ...modes[kind] } as WriteMode;
+  return tableSettings("json", { key: { decode: "string" }, mode, partitionBy, expire: { keepMs: 1e12, keepMin: 3 } });
+}
+
+interface Row {
+  readonly id: string;
+  readonly region: string;
+  readonly v: number;
+}
+
+/** Keys stay in their topic partition, as producers keep them. */
+class History {
+  readonly lake: Lake;
+  readonly counts = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0 };
+  readonly #random: Random;
+  readonly #kind: Kind;
+  readonly #topic: ReturnType<Lake["topic"]>;
+  readonly #model = new Map<string, Row>();
+  readonly #deleted = new Set<string>();
+  #settings: TableSettings;
+  #compactor: Compactor;
+  #isTroubled = false;
+  #next = 0;
+
+  constructor(seed: number, kind: Kind) {
+    this.#random = seededRandom(seed * 6151);
+    this.#kind = kind;
+    this.lake = new Lake(seed);
+    this.#topic = this.lake.topic("orders", partitions);
+    this.#settings = settingsOf(kind, this.#random.unit() < 0.3);
+    this.#compactor = this.#open();
+  }
+
+  async run(steps: number): Promise<void> {
+    await this.#change();
+    for (let step = 0; step < steps; step += 1) {
+      const choice = this.#random.unit();
+      if (choice < 0.55) await this.#change();
+      else if (choice < 0.85) await this.#flush();
+      else if (choice < 0.92) await this.#rewrite();
+      else if (choice < 0.97) await this.#restart();
+      else await this.#changeSpec();
+    }
+  }
+
+  async finish(): Promise<{ readonly rows: readonly string[]; readonly model: readonly string[] }> {
+    await this.#restart();
+    await this.#compactor.flush("orders");
+    await this.#compactor[Symbol.asyncDispose]();
+    const loaded = await this.lake.foreign().load(orders);
+    const rows = loaded === undefined ? [] : await readRows(this.lake.warehouse, loaded.metadata);
+    const shown = (row: Readonly<Record<string, unknown>>): string =>
+      JSON.stringify([row["id"], row["region"], row["v"]]);
+    return {
+      rows: rows.map(shown).toSorted(compare),
+      model: [...this.#model.values()].map((row) => shown({ ...row })).toSorted(compare),
+    };
+  }
+
+  #open(): Compactor {
+    const crash = (): void => {
+      if (!this.#isTroubled || this.#random.unit() >= 0.04) return;
+      this.counts.crashes += 1;
+      throw new Crash("the process died here");
+    };
+    const answer = async (_method: string, _path: string, response: Response): Promise<Response> => {
+      crash();
+      return response;
+    };
+    this.lake.hooks = { request: async () => crash(), answer, write: crash };
+    // Small rounds, so that a flush makes several, and joined manifests, so that files change theirs.
+    const merge = { isEnabled: true, countMin: 4, bytesTarget: 1 << 20 };
+    const roundBytesMax = [150, 400, 1 << 20][int(this.#random, 3)] as number;
+    const { compactor, metadata } = this.lake.open([this.#settings], { roundBytesMax, readBytesMax: 200, merge });
+    metadata.onPropose = crash;
+    return compactor;
+  }
+
+  async #restart(): Promise<void> {
+    await this.#compactor[Symbol.asyncDispose]();
+    this.#isTroubled = false;
+    this.#compactor = this.#open();
+  }
+
+  async #flush(): Promise<void> {
+    this.#isTroubled = this.#random.unit() < 0.6;
+    try {
+      await this.#compactor.flush("orders");
+    } catch (cause) {
+      const isExpected = wasCrash(cause) || (cause as Error).name === "TableStuck";
+      if (!isExpected) throw cause;
+      await this.#restart();
+    }
+    this.#isTroubled = false;
+  }
+
+  /** Small files become large ones, without the rows that deletes have taken. */
+  async #rewrite(): Promise<void> {
+    this.#isTroubled = this.#random.unit() < 0.3;
+    try {
+      this.counts.rewritten += (await this.#compactor.maintain("orders")).filesIn;
+    } catch (cause) {
+      if (!wasCrash(cause) && !(cause instanceof OperationFailed)) throw cause;
+      await this.#restart();
+    }
+    this.#isTroubled = false;
+  }
+
+  /** As an owner does it; a setting that grows does the same. */
+  async #changeSpec(): Promise<void> {
+    const loaded = await this.lake.foreign().load(orders);
+    if (loaded === undefined) return;
+    const region = currentSchema(loaded.metadata).fields.find((field) => field.name === "region");
+    if (region === undefined) return;
+    if (this.#settings.partitionBy.length === 0) {
+      this.#settings = settingsOf(this.#kind, true);
+      this.counts.specs += 1;
+      await this.#restart();
+    }
+  }
+
+  async #change(): Promise<void> {
+    const partition = int(this.#random, partitions);
+    const records = Array.from({ length: 1 + int(this.#random, 5) }, () => this.#record(partition)).flat();
+    await this.lake.produce(this.#topic, partition, records);
+  }
+
+  #record(partition: number): readonly { readonly key: Uint8Array; readonly value: Uint8Array | null }[] {
+    const id = `k${partition}-${int(this.#random, keysOfPartition)}`;
+    const before = this.#model.get(id);
+    const choice = this.#random.unit();
+    if (choice < 0.25) return this.#delete(id, before);
+    if (choice < 0.4 && before !== undefined && this.#kind === "debezium") return this.#move(partition, before);
+    if (this.#deleted.has(id)) this.counts.again += 1;
+    const after = this.#rowOf(id);
+    this.#model.set(id, after);
+    return [this.#put(before, after)];
+  }
+
+  #rowOf(id: string): Row {
+    this.#next += 1;
+    return { id, region: ["eu", "us", "asia"][int(this.#random, 3)] as string, v: this.#next };
+  }
+
+  #put(before: Row | undefined, after: Row) {
+    const op = before === undefined ? "c" : "u";
+    const value = this.#kind === "debezium" ? { before: before ?? null, after, op } : after;
+    return { key: utf8(after.id), value: utf8(JSON.stringify(value)) };
+  }
+
+  #delete(id: string, before: Row | undefined) {
+    this.#model.delete(id);
+    this.#deleted.add(id);
+    this.counts.deletes += 1;
+    const tombstone = { key: utf8(id), value: null };
+    if (this.#kind !== "debezium") return [tombstone];
+    if (before === undefined) return [];
+    return [{ key: utf8(id), value: utf8(JSON.stringify({ before, after: null, op: "d" })) }, tombstone];
+  }
+
+  /** An update that says another key than before, to a key of the same partition that may have a row. */
+  #move(partition: number, before: Row) {
+    const after = this.#rowOf(`k${partition}-${int(this.#random, keysOfPartition)}`);
+    this.#model.delete(before.id);
+    this.#model.set(after.id, after);
+    this.counts.moves += 1;
+    return [{ key: utf8(before.id), value: utf8(JSON.stringify({ before, after, op: "u" })) }];
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function wasCrash(cause: unknown): boolean {
+  return cause instanceof Error && (cause instanceof Crash || wasCrash(cause.cause));
+}
+
+/** Rules that hold for every state of the table, whatever its rows are. */
+function requireRules(metadata: TableMetadata): void {
+  const sequences = metadata.snapshots.map((snapshot) => snapshot["sequence-number"]);
+  expect(new Set(sequences).size).toBe(sequences.length);
+  const first = metadata["partition-specs"][0] as PartitionSpec;
+  expect(first.fields).toEqual([]);
+  const ids = currentSchema(metadata)["identifier-field-ids"] ?? [];
+  const required = currentSchema(metadata).fields.filter((field) => ids.includes(field.id) && field.required);
+  expect(required).toHaveLength(1);
+}
+
+describe.each<Kind>(["kafka-key", "columns", "debezium"])("%s", (kind) => {
+  const total = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0 };
+  const groups = Math.ceil(histories / 3 / 10);
+  test.each(Array.from({ length: groups }, (_, group) => group))(
+    "ten histories from seed %i0",
+    { timeout: 120_000 },
+    async (group) => {
+      for (let seed = group * 10 + 1; seed <= group * 10 + 10; seed += 1) {
+        const history = new History(seed, kind);
+        await history.run(30);
+        const { rows, model } = await history.finish();
+        expect(rows, `seed ${seed}`).toEqual(model);
+        const metadata = (await history.lake.foreign().load(orders))?.metadata;
+        if (metadata !== undefined && model.length > 0) requireRules(metadata);
+        for (const [name, count] of Object.entries(history.counts)) total[name as keyof typeof total] += count;
+      }
+    },
+  );
+  afterAll(() => {
+    for (const [name, count] of Object.entries(total)) {
+      if (name !== "moves" || kind === "debezium") expect(count, name).toBeGreaterThan(0);
+    }
+  });
+});

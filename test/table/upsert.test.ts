@@ -1,0 +1,325 @@
+/** Proves: a table in upsert mode holds exactly one row a key, the newest, whatever way keys, deletes and envelopes come. */
+import { describe, expect, test } from "vitest";
+import { currentSchema } from "../../src/table/commit/table-creation.ts";
+import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
+import type { TableSettings, WriteMode } from "../../src/table/settings.ts";
+import { readRows, type TableRow } from "../support/iceberg-reader.ts";
+import { Lake } from "../support/lake.ts";
+import { tableSettings, utf8 } from "./translate-fixtures.ts";
+
+const orders = { namespace: ["sales"], name: "orders" };
+const letters = { namespace: ["sales"], name: "orders_dlq" };
+
+function mode(changes: Partial<WriteMode>): WriteMode {
+  return { write: "upsert", key: [], envelope: "none", opField: "op", tombstone: "delete", ...changes };
+}
+
+class World {
+  readonly lake: Lake;
+  readonly topic: ReturnType<Lake["topic"]>;
+  readonly settings: TableSettings;
+  readonly #compactor: ReturnType<Lake["open"]>["compactor"];
+
+  constructor(
+    seed: number,
+    changes: Partial<TableSettings>,
+    options: { readonly partitions?: number; readonly roundBytesMax?: number } = {},
+  ) {
+    this.lake = new Lake(seed);
+    this.topic = this.lake.topic("orders", options.partitions ?? 1);
+    this.settings = tableSettings("json", { key: { decode: "string" }, mode: mode({}), ...changes });
+    const { roundBytesMax } = options;
+    this.#compactor = this.lake.open([this.settings], roundBytesMax === undefined ? {} : { roundBytesMax }).compactor;
+  }
+
+  async produce(key: string | null, value: unknown, partition = 0, timestamp = 1_700_000_000_000): Promise<void> {
+    const record = { key: key === null ? null : utf8(key), value: value === null ? null : utf8(JSON.stringify(value)) };
+    await this.lake.produce(this.topic, partition, [{ ...record, timestamp }]);
+  }
+
+  async flush(): Promise<void> {
+    await this.#compactor.flush("orders");
+  }
+
+  async metadata(): Promise<TableMetadata> {
+    const loaded = await this.lake.foreign().load(orders);
+    if (loaded === undefined) throw new Error("no table");
+    return loaded.metadata;
+  }
+
+  async rows(): Promise<readonly TableRow[]> {
+    return await readRows(this.lake.warehouse, await this.metadata());
+  }
+
+  async letters(): Promise<readonly [reason: unknown, detail: unknown][]> {
+    return (await this.lake.rows(letters)).map((row) => [row["reason"], row["detail"]]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#compactor[Symbol.asyncDispose]();
+  }
+}
+
+async function byKey(world: World, column = "_kafka_key", value = "v"): Promise<Readonly<Record<string, unknown>>> {
+  const rows = await world.rows();
+  const entries = rows.map((row) => [String(row[column]), row[value]] as const);
+  expect(new Set(entries.map(([key]) => key)).size, "one row a key").toBe(entries.length);
+  return Object.fromEntries(entries);
+}
+
+describe("rows identified by the Kafka key", () => {
+  test("are replaced in a round and across rounds, and deleted by tombstones", async () => {
+    await using world = new World(1, {});
+    await world.produce("a", { v: 1 });
+    await world.produce("b", { v: 1 });
+    await world.produce("a", { v: 2 });
+    await world.flush();
+    expect(await byKey(world)).toEqual({ a: 2, b: 1 });
+    await world.produce("b", null);
+    await world.produce("c", { v: 3 });
+    await world.produce("a", { v: 4 });
+    await world.flush();
+    expect(await byKey(world)).toEqual({ a: 4, c: 3 });
+    await world.produce("b", { v: 5 });
+    await world.produce("c", null);
+    await world.flush();
+    expect(await byKey(world)).toEqual({ a: 4, b: 5 });
+  });
+
+  test("carry identifier fields, and snapshots say what they do", async () => {
+    await using world = new World(2, {});
+    await world.produce("a", { v: 1 });
+    await world.flush();
+    await world.produce("a", null);
+    await world.flush();
+    const metadata = await world.metadata();
+    const schema = currentSchema(metadata);
+    const key = schema.fields.find((field) => field.name === "_kafka_key");
+    expect(key).toMatchObject({ required: true, type: "string" });
+    expect(schema["identifier-field-ids"]).toEqual([key?.id]);
+    expect(metadata.snapshots.map(({ summary }) => summary["operation"])).toEqual(["overwrite", "delete"]);
+    expect(metadata.properties["write.upsert.enabled"]).toBe("true");
+  });
+
+  test("each round gets a sequence number of its own, in one update of the catalog", async () => {
+    await using world = new World(3, {}, { roundBytesMax: 1 });
+    for (let v = 1; v <= 4; v += 1) await world.produce("a", { v });
+    await world.flush();
+    const metadata = await world.metadata();
+    expect(metadata.snapshots.length).toBeGreaterThan(1);
+    expect(new Set(metadata.snapshots.map((each) => each["sequence-number"])).size).toBe(metadata.snapshots.length);
+    expect(await byKey(world)).toEqual({ a: 4 });
+  });
+
+  test("a record without a key is a dead letter that says so", async () => {
+    await using world = new World(4, {});
+    await world.produce(null, { v: 1 });
+    await world.produce("a", { v: 2 });
+    await world.flush();
+    expect(await byKey(world)).toEqual({ a: 2 });
+    expect(await world.letters()).toEqual([["no-key", "_kafka_key is null"]]);
+  });
+
+  test("tombstones may be ignored", async () => {
+    await using world = new World(5, { mode: mode({ tombstone: "ignore" }) });
+    await world.produce("a", { v: 1 });
+    await world.produce("a", null);
+    await world.flush();
+    expect(await byKey(world)).toEqual({ a: 1 });
+  });
+
+  test("bytes may be keys", async () => {
+    await using world = new World(6, { key: { decode: "raw" } });
+    await world.produce("a", { v: 1 });
+    await world.produce("b", { v: 1 });
+    await world.flush();
+    await world.produce("a", { v: 2 });
+    await world.produce("b", null);
+    await world.flush();
+    expect((await world.rows()).map((row) => [row["_kafka_key"], row["v"]])).toEqual([[utf8("a"), 2]]);
+  });
+
+  test("a key in several topic partitions: the later timestamp wins, then the higher partition", async () => {
+    await using world = new World(7, {}, { partitions: 3 });
+    await world.produce("a", { v: 8 }, 0, 2000);
+    await world.produce("a", { v: 9 }, 1, 1000);
+    await world.produce("b", { v: 0 }, 0, 1000);
+    await world.produce("b", { v: 2 }, 2, 1000);
+    await world.flush();
+    expect(await byKey(world)).toEqual({ a: 8, b: 2 });
+  });
+
+  test("deletes reach rows of every partition and of every earlier spec", async () => {
+    const partitionBy = [{ column: "region", transform: "identity" } as const];
+    await using world = new World(8, { partitionBy });
+    await world.produce("x", { v: 0 }); // Before region is known the table is not partitioned.
+    await world.flush();
+    await world.produce("a", { v: 1, region: "eu" });
+    await world.produce("b", { v: 1, region: "us" });
+    await world.flush();
+    await world.produce("a", { v: 2, region: "us" });
+    await world.produce("x", { v: 2, region: "us" });
+    await world.flush();
+    expect(await byKey(world)).toEqual({ a: 2, b: 1, x: 2 });
+    const metadata = await world.metadata();
+    expect(metadata["partition-specs"].map((spec) => spec.fields.length)).toEqual([0, 1]);
+  });
+});
+
+describe("rows identified by columns of the value", () => {
+  const changes = { mode: mode({ key: ["id"], tombstone: "ignore" }), key: { decode: "raw" } } as const;
+
+  test("are replaced; whole numbers become long columns", async () => {
+    await using world = new World(20, changes);
+    await world.produce(null, { id: 1, v: "a" });
+    await world.produce(null, { id: 2, v: "a" });
+    await world.produce(null, { id: 1, v: "b" });
+    await world.flush();
+    await world.produce(null, { id: 2, v: "c" });
+    await world.flush();
+    expect(await byKey(world, "id")).toEqual({ 1: "b", 2: "c" });
+    const schema = currentSchema(await world.metadata());
+    expect(schema.fields.find((field) => field.name === "id")).toMatchObject({ type: "long", required: true });
+  });
+
+  test("without their key are dead letters", async () => {
+    await using world = new World(21, changes);
+    await world.produce(null, { v: "before any key" });
+    await world.produce(null, { id: 1, v: "a" });
+    await world.produce(null, { id: null, v: "x" });
+    await world.produce(null, { id: 1.5, v: "x" });
+    await world.produce(null, { id: { a: 1 }, v: "x" });
+    await world.flush();
+    expect(await byKey(world, "id")).toEqual({ 1: "a" });
+    expect((await world.letters()).map(([reason]) => reason)).toEqual(["no-key", "no-key", "no-key", "no-key"]);
+  });
+
+  test("may be several", async () => {
+    await using world = new World(22, { mode: mode({ key: ["b", "a"], tombstone: "ignore" }) });
+    await world.produce(null, { a: "x", b: 1, v: 1 });
+    await world.produce(null, { a: "x", b: 2, v: 2 });
+    await world.flush();
+    await world.produce(null, { a: "x", b: 1, v: 3 });
+    await world.flush();
+    expect(new Set((await world.rows()).map((row) => row["v"]))).toEqual(new Set([2, 3]));
+  });
+
+  test("tombstones find a single text key by the Kafka key", async () => {
+    await using world = new World(23, { mode: mode({ key: ["id"] }) });
+    await world.produce("k1", { id: "k1", v: 1 });
+    await world.produce("k2", { id: "k2", v: 1 });
+    await world.flush();
+    await world.produce("k1", null);
+    await world.flush();
+    expect(await byKey(world, "id")).toEqual({ k2: 1 });
+  });
+});
+
+describe("changes", () => {
+  test("an op field says what becomes of the row", async () => {
+    await using world = new World(30, {
+      mode: mode({ write: "cdc", envelope: "op-field", key: ["id"], tombstone: "ignore" }),
+    });
+    await world.produce(null, { id: 1, op: "I", v: 1 });
+    await world.produce(null, { id: 2, op: "c", v: 1 });
+    await world.flush();
+    await world.produce(null, { id: 1, op: "U", v: 2 });
+    await world.produce(null, { id: 2, op: "D" });
+    await world.produce(null, { id: 3, op: "explode" });
+    await world.produce(null, { id: 4 });
+    await world.flush();
+    expect(await byKey(world, "id")).toEqual({ 1: 2 });
+    expect((await world.letters()).map(([reason]) => reason)).toEqual(["bad-envelope", "bad-envelope"]);
+  });
+
+  const row = (id: number, v: unknown) => ({ id, v });
+  const change = (op: string, before: unknown, after: unknown) => ({
+    before,
+    after,
+    op,
+    ts_ms: 1,
+    source: { db: "x" },
+  });
+
+  test("Debezium's envelope: rows, deletes, the tombstones behind them, and keys that move", async () => {
+    await using world = new World(31, {
+      mode: mode({ write: "cdc", envelope: "debezium", key: ["id"], tombstone: "ignore" }),
+    });
+    await world.produce("1", change("r", null, row(1, "a")));
+    await world.produce("2", change("c", null, row(2, "a")));
+    await world.produce("3", change("c", null, row(3, "a")));
+    await world.flush();
+    await world.produce("1", change("u", row(1, "a"), row(1, "b")));
+    await world.produce("2", change("d", row(2, "a"), null));
+    await world.produce("2", null);
+    await world.produce("3", change("u", row(3, "a"), row(30, "moved")));
+    await world.flush();
+    expect(await byKey(world, "id")).toEqual({ 1: "b", 30: "moved" });
+    expect(Object.keys((await world.rows())[0] ?? {})).not.toContain("before");
+    await world.produce("t", change("t", null, null));
+    await world.produce("m", change("m", null, null));
+    await world.produce("x", { id: 1, v: "flat" });
+    await world.flush();
+    expect((await world.letters()).map(([reason]) => reason)).toEqual(["unsupported-op", "bad-envelope"]);
+  });
+
+  test("a key that moves and comes back inside a round leaves one row", async () => {
+    await using world = new World(32, {
+      mode: mode({ write: "cdc", envelope: "debezium", key: ["id"], tombstone: "ignore" }),
+    });
+    await world.produce("1", change("u", row(1, "a"), row(1, "first of all"))); // An update may be the first that is seen.
+    await world.produce("1", change("u", row(1, "a"), row(2, "b")));
+    await world.produce("1", change("u", row(2, "b"), row(1, "c")));
+    await world.flush();
+    expect(await byKey(world, "id")).toEqual({ 1: "c" });
+  });
+
+  test("Debezium's envelope by the Kafka key: deletes and their tombstones are the same", async () => {
+    await using world = new World(33, { mode: mode({ write: "cdc", envelope: "debezium" }) });
+    await world.produce("1", change("c", null, row(1, "a")));
+    await world.produce("2", change("c", null, row(2, "a")));
+    await world.flush();
+    await world.produce("1", change("d", row(1, "a"), null));
+    await world.produce("1", null);
+    await world.produce("2", change("u", null, row(2, "b")));
+    await world.flush();
+    expect(await byKey(world)).toEqual({ 2: "b" });
+  });
+
+  test("the schema beside a JSON envelope gives whole numbers long columns", async () => {
+    await using world = new World(34, {
+      mode: mode({ write: "cdc", envelope: "debezium", key: ["id"], tombstone: "ignore" }),
+    });
+    const rowSchema = (field: string) => ({
+      type: "struct",
+      field,
+      optional: true,
+      fields: [
+        { type: "int32", optional: false, field: "id" },
+        { type: "int64", optional: true, field: "v", name: "io.debezium.time.MicroTimestamp" },
+        { type: "double", optional: true, field: "d" },
+        { type: "array", items: { type: "string", optional: true }, optional: true, field: "tags" },
+      ],
+    });
+    const fields = [rowSchema("before"), rowSchema("after"), { type: "string", optional: false, field: "op" }];
+    const schema = { type: "struct", optional: false, name: "db.orders.Envelope", fields };
+    const after = { id: 1, v: 1_700_000_000_000_001, d: 1, tags: ["x"] };
+    await world.produce("1", { schema, payload: change("c", null, after) });
+    await world.flush();
+    const types = new Map(currentSchema(await world.metadata()).fields.map((field) => [field.name, field.type]));
+    expect([types.get("id"), types.get("v"), types.get("d")]).toEqual(["long", "long", "double"]);
+    expect(await world.rows()).toMatchObject([{ id: 1n, v: 1_700_000_000_000_001n, d: 1, tags: ["x"] }]);
+  });
+});
+
+test("a table keeps the key that it was made with", async () => {
+  const lake = new Lake(40);
+  const topic = lake.topic("orders", 1);
+  await lake.produce(topic, 0, [{ key: utf8("a"), value: utf8("{}") }]);
+  const first = lake.open([tableSettings("json")]);
+  await first.compactor.flush("orders");
+  await first.compactor[Symbol.asyncDispose]();
+  const second = lake.open([tableSettings("json", { mode: mode({}) })]);
+  await expect(second.compactor.flush("orders")).rejects.toThrow(/identified by nothing \(append\).*the Kafka key/);
+  await second.compactor[Symbol.asyncDispose]();
+});
