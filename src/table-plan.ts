@@ -5,7 +5,7 @@ import { type Config, readConfig } from "./config.ts";
 import type { Topic } from "./metadata/image.ts";
 import type { ToolAnswer } from "./server/table-tool-routes.ts";
 import type { TableSettings } from "./table/settings.ts";
-import { type PlanDeps, planTable } from "./table/table-plan.ts";
+import { type PlanDeps, planTable } from "./table/tools/table-plan.ts";
 
 export async function answerPlan(
   name: string,

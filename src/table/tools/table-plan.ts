@@ -1,17 +1,17 @@
 /** A table as it would be: records of the real topic are translated under given settings, and nothing is kept. */
-import { OperationFailed } from "../base/errors.ts";
-import type { Clock } from "../base/runtime.ts";
-import type { Log } from "../log/log.ts";
-import type { Topic } from "../metadata/image.ts";
-import { deadLetterSchema } from "./dead-letters.ts";
-import type { PartitionSpec } from "./iceberg/types.ts";
-import { wantedLayout } from "./layout.ts";
-import type { BytesLeaf, Int32Leaf, Int64Leaf } from "./leaf.ts";
-import { type EngineLimits, ParquetRows } from "./parquet-rows.ts";
+import { OperationFailed } from "../../base/errors.ts";
+import type { Clock } from "../../base/runtime.ts";
+import type { Log } from "../../log/log.ts";
+import type { Topic } from "../../metadata/image.ts";
+import type { PartitionSpec } from "../iceberg/types.ts";
+import { wantedLayout } from "../layout.ts";
+import { type EngineLimits, ParquetRows } from "../parquet/parquet-rows.ts";
+import { initialMapping, type TableMapping } from "../schema/schema-map.ts";
+import type { TableSettings } from "../settings.ts";
+import { deadLetterSchema } from "../translate/dead-letters.ts";
+import type { BytesLeaf, Int32Leaf, Int64Leaf } from "../translate/leaf.ts";
 import { planWarnings, sparkDdl } from "./plan-words.ts";
-import { initialMapping, type TableMapping } from "./schema-map.ts";
 import type { Scratch } from "./scratch.ts";
-import type { TableSettings } from "./settings.ts";
 import { openRanges, type TailDeps, type TailRange, translateRanges } from "./tail.ts";
 
 export interface PlanDeps extends TailDeps {

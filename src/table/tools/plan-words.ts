@@ -1,6 +1,6 @@
 /** What a planned table is in words: its DDL, and what engines will say to it. Pure. */
-import { decimalShape } from "./iceberg/primitive.ts";
-import type { IcebergType, NestedField, PartitionSpec, Schema, Transform } from "./iceberg/types.ts";
+import { decimalShape } from "../iceberg/primitive.ts";
+import type { IcebergType, NestedField, PartitionSpec, Schema, Transform } from "../iceberg/types.ts";
 
 /** As Spark would make it. Types that Spark has no word for stand beside theirs in a comment. */
 export function sparkDdl(namespace: readonly string[], name: string, schema: Schema, spec: PartitionSpec): string {
