@@ -159,16 +159,16 @@ const topicShape = object(
           default: "dlq",
           doc: "suspend stops the table, skip drops and counts the record, dlq keeps it in the dead-letter table.",
         }),
-        dlq: object(
-          "Where they are kept.",
-          {
-            table: text({
-              default: "",
-              doc: "Name of the dead-letter table in the same catalog; empty is <name>_dlq.",
-            }),
-          },
-          ["topic"],
-        ),
+        dlq: object("Where they are kept.", {
+          table: text({
+            default: "",
+            doc: "Name of the dead-letter table in the same catalog; empty is <name>_dlq.",
+          }),
+          topic: text({
+            default: "",
+            doc: "Topic that dead letters go into as well, made when it is not there; empty is none.",
+          }),
+        }),
       },
       ["max_rate"],
     ),
@@ -242,6 +242,9 @@ export function tableSettings(
     errors: {
       policy: value.errors.policy,
       deadLetterTable: value.errors.dlq.table === "" ? `${parts.at(-1) as string}_dlq` : value.errors.dlq.table,
+      ...(value.errors.policy !== "dlq" || value.errors.dlq.topic === ""
+        ? {}
+        : { deadLetterTopic: value.errors.dlq.topic }),
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
     maintain: { rewrites: value.maintain.compact === "auto", orphansMs: value.maintain.orphans },

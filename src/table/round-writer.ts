@@ -5,7 +5,7 @@
 import { assert, OperationFailed, RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Uuid } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
-import type { Log, Partition } from "../log/log.ts";
+import type { Log, Partition, PartitionReadResult } from "../log/log.ts";
 import type { RoundManifest, TableRange } from "../metadata/events.ts";
 import { addedFile, writeManifest } from "./iceberg/manifest.ts";
 import type { PartitionSpec, Schema } from "./iceberg/types.ts";
@@ -224,9 +224,21 @@ class Reading {
     const read = await partition.read({ from, bytesMax, atLeastOne: true, isolation: "read-committed" });
     // Out of range: the log start has passed us; the next round begins there and counts what was lost.
     if (read.kind !== "batches" || read.next <= from) return { kind: "done" };
-    const { batches, aborted } = read;
     const to = Math.min(read.next, progress.range.to) as Offset; // More may have become stable meanwhile.
-    const added = await this.#round.add({ partition: progress.range.partition, batches, aborted, from, to });
+    const stop = await this.#add(progress, read, to);
+    if (stop?.kind !== "bad-record" || stop.offset <= from) return stop;
+    // Everything before the record is good: the table stops at it, not at where the read happened to begin.
+    return (await this.#add(progress, read, stop.offset as Offset)) ?? stop;
+  }
+
+  async #add(
+    progress: Progress,
+    read: Pick<Extract<PartitionReadResult, { readonly kind: "batches" }>, "batches" | "aborted" | "bytes">,
+    to: Offset,
+  ): Promise<RoundStop | undefined> {
+    const { partition } = progress.range;
+    const { batches, aborted } = read;
+    const added = await this.#round.add({ partition, batches, aborted, from: progress.to, to });
     switch (added.kind) {
       case "added":
         progress.to = to;
@@ -241,10 +253,8 @@ class Reading {
         return undefined;
       case "needs-schema":
         return added;
-      case "bad-record": {
-        const detail = `${added.reason}: ${added.detail}`;
-        return { kind: "bad-record", partition: progress.range.partition, offset: added.offset, detail };
-      }
+      case "bad-record":
+        return { kind: "bad-record", partition, offset: added.offset, detail: `${added.reason}: ${added.detail}` };
     }
   }
 }

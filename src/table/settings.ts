@@ -30,6 +30,8 @@ export interface TableSettings {
     /** "suspend" stops the table at the first bad record, "skip" counts and drops it, "dlq" keeps it in the dead-letter table. */
     readonly policy: "suspend" | "skip" | "dlq";
     readonly deadLetterTable: string;
+    /** They go into this topic too; absent: into the table only. */
+    readonly deadLetterTopic?: string;
   };
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
   readonly maintain: {

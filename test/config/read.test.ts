@@ -122,6 +122,24 @@ topics:
     ]);
   });
 
+  test("dead letters of dead letters do not go round", () => {
+    const text = `topics:
+  a: { errors: { dlq: { topic: b } } }
+  b: { errors: { dlq: { topic: a } } }
+  c: { errors: { dlq: { topic: c } } }
+  d: { errors: { dlq: { topic: "d/dlq" } } }
+  e: { errors: { dlq: { topic: f } } }
+  f: { errors: { policy: skip, dlq: { topic: e } } }
+`;
+    const fix = "name a topic that has none";
+    expect(problemsOf(text)).toEqual([
+      `inlet.yaml:2:32: topic b has a topic of dead letters itself; ${fix}`,
+      `inlet.yaml:3:32: topic a has a topic of dead letters itself; ${fix}`,
+      `inlet.yaml:4:32: topic c has a topic of dead letters itself; ${fix}`,
+      'inlet.yaml:5:32: "d/dlq" is no name for a topic; use letters, digits, dots, underscores and dashes, 249 at most',
+    ]);
+  });
+
   test("what is missing is named with what it is for", () => {
     expect(problemsOf("lake: { catalogs: { main: { type: rest } } }")).toEqual([
       "inlet.yaml:1:27: lake.catalogs.main.uri is missing; say lake.catalogs.main.uri (text): base URL of the catalog, without /v1.",
@@ -260,7 +278,7 @@ topics:
     columns: { metadata: { prefix: meta, include: [offset, headers] } }
     layout: { partition_by: [day(ts), "bucket(16, id)", "truncate(4,name)", region, hour(meta_offset)], sort_by: [id, name DESC, "ts desc nulls first"] }
     commit: { every: 5s, max_bytes: 1MiB }
-    errors: { policy: dlq, dlq: { table: bad } }
+    errors: { policy: dlq, dlq: { table: bad, topic: orders.dlq } }
     maintain: { expire: 1d, keep: 3 }
 `;
     const { tables, catalogs } = readConfig(sources(text));
@@ -300,7 +318,7 @@ topics:
           { column: "ts", direction: "desc", nulls: "first" },
         ],
         commit: { everyMs: 5000, bytesMax: 1048576 },
-        errors: { policy: "dlq", deadLetterTable: "bad" },
+        errors: { policy: "dlq", deadLetterTable: "bad", deadLetterTopic: "orders.dlq" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
         maintain: { rewrites: true, orphansMs: 604_800_000 },
       },

@@ -172,9 +172,9 @@ export function placeColumns({ own }: TableMapping): PlaceColumns {
 /** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */
 export function evolve(mapping: TableMapping, source: MappingSource, settings: TableSettings): Evolution {
   if (source.kind === "inferred") return evolveInferred(mapping, withWholeKeys(source.type, settings.mode));
-  if (source.kind === "missing") return refuse(mapping, source, "the registry has no such schema");
   const known = mapping.sources[sourceKey(source.part, source.schemaId)];
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
+  if (source.kind === "missing") return refuse(mapping, source, "the registry has no such schema");
   try {
     return source.schema.type === "PROTOBUF"
       ? evolveProtobuf(mapping, source, settings)
