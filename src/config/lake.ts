@@ -30,8 +30,14 @@ const topicShape = object(
         name: text({ default: "", doc: "Namespace and name, joined by dots; empty is kafka.<topic>." }),
         create: boolean({ default: true, doc: "Whether to create the table when the catalog has none." }),
         location: optionalText({ doc: "Root of the table's files; null lets the catalog choose." }),
+        format_version: integer({
+          default: 2,
+          min: 2,
+          max: 3,
+          doc: "Of Iceberg. 3 gives every row an id; a table of 2 is upgraded to it, and never taken back.",
+        }),
       },
-      ["adopt", "format_version", "on_topic_delete"],
+      ["adopt", "on_topic_delete"],
     ),
     value: object(
       "How values become columns.",
@@ -220,6 +226,7 @@ export function tableSettings(
     table: parts.at(-1) as string,
     create: value.table.create,
     location: value.table.location,
+    formatVersion: value.table.format_version === 3 ? 3 : 2,
     value: {
       decode: value.value.decode,
       subject: value.value.subject,

@@ -249,6 +249,7 @@ describe("tables", () => {
         table: "web_clicks",
         create: true,
         location: null,
+        formatVersion: 2,
         value: { decode: "schema-id", subject: null, onTypeChange: "dead-letter" },
         key: { decode: "raw" },
         headers: "list",
@@ -271,7 +272,7 @@ describe("tables", () => {
     main: { type: rest, uri: http://127.0.0.1:8181/, warehouse: w, auth: { oauth2: { token_uri: http://t, client_id: i, client_secret: s, scope: x } }, properties: { prefix: p } }
 topics:
   orders:
-    table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c }
+    table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c, format_version: 3 }
     value: { decode: json, subject: orders, on_type_change: new-column }
     key: { decode: string }
     headers: { as: none }
@@ -299,6 +300,7 @@ topics:
         table: "c",
         create: false,
         location: "s3://bucket/c",
+        formatVersion: 3,
         value: { decode: "json", subject: "orders", onTypeChange: "new-column" },
         key: { decode: "string" },
         headers: "none",

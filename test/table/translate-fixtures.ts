@@ -36,6 +36,7 @@ export function tableSettings(decode: DecodeMode, changes: Partial<TableSettings
     table: "orders",
     create: true,
     location: null,
+    formatVersion: 2,
     value: { decode, subject: null, onTypeChange: "dead-letter" },
     key: { decode: "raw" },
     headers: "list",
