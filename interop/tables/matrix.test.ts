@@ -47,6 +47,7 @@ beforeAll(async () => {
     config: {
       catalog: { warehouse: lake.root },
       lake: { catalogs: lake.inlet },
+      table: { maintenance: { interval: { ms: 2000 }, quiet: { ms: 1000 }, delete: { files: { min: 1 } } } },
       topics: Object.fromEntries(topics.map((topic) => [nameOf(topic), settingsOf(topic)])),
     },
   });
