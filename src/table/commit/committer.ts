@@ -1,7 +1,7 @@
 /**
  * The one committer of a table (ARCHITECTURE.md, one table commit, steps 3 to 6): takes a prefix of the pending rounds, brings their dead
- * letters into one table, then their rows into the other, then says so in the metadata log. A crash between any two of
- * these is found out by settling; each step done twice is done once.
+ * letters into one table, then their rows into the other (both at once where the catalog can), then says so in the metadata log.
+ * A crash between any two of these is found out by settling; each step done twice is done once.
  */
 import type { Offset, Seq, Uuid } from "../../base/ids.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
@@ -71,11 +71,10 @@ export class TableCommitter {
     if (upTo === undefined) return { kind: "idle" };
     const epoch = await this.#claim();
     if (epoch === undefined) return { kind: "superseded" };
-    if (rounds.some((round) => round.deadLetters !== null)) {
-      const letters = await this.#append(this.#deadLetters(epoch, rounds), signal);
-      if (letters.kind !== "appended") return await this.#stop(letters);
-    }
-    const main = await this.#append(this.#rows(epoch, rounds), signal);
+    const rows = this.#rows(epoch, rounds);
+    const main = rounds.some((round) => round.deadLetters !== null)
+      ? await this.#options.appender.appendTogether(this.#deadLetters(epoch, rounds), rows, signal)
+      : await this.#append(rows, signal);
     if (main.kind !== "appended") return await this.#stop(main);
     return await this.#record(main, upTo);
   }
