@@ -15,7 +15,7 @@ import type { Catalog } from "./catalog.ts";
 import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
 import { hasDrifted, type SchemaCommitterOptions } from "./commit/schema-committer.ts";
 import type { TableAppender } from "./commit/table-appender.ts";
-import type { MaintenanceTurn } from "./maintenance/table-rewriter.ts";
+import type { MaintenanceTurn } from "./maintenance/replace-commit.ts";
 import { retranslateRound } from "./retranslate.ts";
 import type { RoundWriter } from "./round-writer.ts";
 import type { PartitionView } from "./rounds.ts";

@@ -242,7 +242,7 @@ describe("tables", () => {
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
         expire: { keepMs: 604_800_000, keepMin: 10 },
-        maintain: { rewrites: true, orphansMs: 604_800_000 },
+        maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);
   });
@@ -302,7 +302,7 @@ topics:
         commit: { everyMs: 5000, bytesMax: 1048576 },
         errors: { policy: "dlq", deadLetterTable: "bad" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
-        maintain: { rewrites: true, orphansMs: 604_800_000 },
+        maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);
   });
