@@ -81,6 +81,7 @@ const settings: TableSettings = {
   table: "views",
   create: true,
   location: null,
+  formatVersion: 2,
   value: { decode: "schema-id", subject: null, onTypeChange: "dead-letter" },
   key: { decode: "raw" },
   headers: "list",

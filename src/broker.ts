@@ -28,6 +28,7 @@ import { tableStateRoutes } from "./server/table-state-routes.ts";
 import { tableToolRoutes } from "./server/table-tool-routes.ts";
 import { isOwnStore, metadataLogDeps, storeUrlOf } from "./stores.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-server/rest-catalog-server.ts";
+import { openTableGuard } from "./table-guard.ts";
 import { openTables, type Tables } from "./tables.ts";
 import { openLogger } from "./telemetry/logging.ts";
 import { MetricRegistry, prometheusContentType } from "./telemetry/metrics.ts";
@@ -113,7 +114,7 @@ export async function openBroker(config: Config): Promise<Broker> {
   opened.use(collectMetrics(registryOfMetrics, core));
 
   const openSurface = surfaceOpener(settings, { clock, logger });
-  const schemas = opened.use(await openRegistry(core, settings, runtime));
+  const schemas = opened.use(await openRegistry(core, config, runtime));
   const registry = settings.registryEnabled
     ? opened.use(
         await openSurface("registry", settings.registryHost, settings.registryPort, {
@@ -158,6 +159,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       version,
       catalogUrl: catalog.url,
       warehouseRoot: warehouse.root,
+      openBucket: warehouse.openBucket,
     }),
   );
 
@@ -241,13 +243,14 @@ function surfaceOpener(
     });
 }
 
-async function openRegistry(core: Core, settings: Settings, runtime: Runtime): Promise<SchemaRegistry> {
+async function openRegistry(core: Core, { settings, tables }: Config, runtime: Runtime): Promise<SchemaRegistry> {
   const log = await openSchemaTopic({ ...core, runtime, limits: stateLogLimitsOf(settings) });
   return await SchemaRegistry.open({
     log,
     compatibility: settings.registryCompatibility as CompatibilityLevel,
     schemaBytesMax: settings.registrySchemaBytesMax,
     schemasMax: settings.registrySchemasMax,
+    guard: settings.registryTablesCheck ? openTableGuard(core.metadata, tables) : undefined,
   });
 }
 

@@ -16,7 +16,7 @@ import { type Compactor, openCompactor } from "./table/compactor.ts";
 import type { MaintenanceMetrics } from "./table/maintenance/maintenance.ts";
 import { ThreadRewriter } from "./table/maintenance/rewrite-thread.ts";
 import type { Rewriter } from "./table/maintenance/rewriter.ts";
-import type { SchemaText } from "./table/schema/schema-map.ts";
+import { schemaText } from "./table/schema/registry-guard.ts";
 import type { TableSettings } from "./table/settings.ts";
 import type { CompactorMetrics } from "./table/table-meter.ts";
 import { tableName } from "./table/table-state.ts";
@@ -46,6 +46,7 @@ export interface TablesOptions {
   readonly warehouseRoot: string;
   /** The simulation answers these without sockets, and translates in its own thread. */
   readonly fetch?: NonNullable<CatalogDeps["fetch"]>;
+  readonly openBucket?: NonNullable<CatalogDeps["openBucket"]>;
   readonly translator?: Translator;
   readonly rewriter?: Rewriter;
 }
@@ -73,9 +74,7 @@ export function openTables(options: TablesOptions): Tables {
       limits: roundLimits(settings),
       schemaById: async (id) => {
         const found = schemas.schemaById(id);
-        return found === undefined
-          ? undefined
-          : { type: found.schemaType as SchemaText["type"], text: found.schema, references: found.resolved };
+        return found === undefined ? undefined : schemaText(found);
       },
     });
   const proofs = new ProofStore(options.store);

@@ -1,4 +1,4 @@
-/** inlet table list|status|flush|resume|connect|at|verify|orphans, over the admin API. */
+/** inlet table list|status|flush|resume|connect|plan|at|verify|orphans, over the admin API. */
 import type { Command } from "commander";
 import { Option } from "commander";
 import { callAdmin } from "./admin-api.ts";
@@ -7,6 +7,7 @@ import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./outp
 import { type Engine, engines, recipe } from "./recipes.ts";
 import { type AtOptions, atHelp, tableAt } from "./table-at.ts";
 import { type OrphanOptions, orphansHelp, tableOrphans } from "./table-orphans.ts";
+import { planHelp, planTopic } from "./table-plan.ts";
 import { type ResumeOptions, resumeHelp, resumeTable, tableStatus } from "./table-state.ts";
 import { verifyHelp, verifyTopic } from "./table-verify.ts";
 
@@ -40,6 +41,12 @@ export function addTableCommands(program: Command, context: Context): void {
     .option("--catalog-uri <url>", "Iceberg REST catalog", "http://127.0.0.1:8181")
     .option("--warehouse <name>", "warehouse of the catalog", "main")
     .action((topic: string, options: ConnectOptions) => connect(context, topic, options));
+  table
+    .command("plan <topic>")
+    .description("say what the topic's table would be, and write nothing")
+    .option("-c, --config <file>", "YAML file whose block of the topic is tried")
+    .addHelpText("after", planHelp)
+    .action((topic: string, options: { readonly config?: string }) => planTopic(context, topic, options.config));
   table
     .command("at <topic>")
     .description("name the snapshot that first holds given records, for time travel by offset")

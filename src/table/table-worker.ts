@@ -13,7 +13,8 @@ import type { PendingRound, TableInfo, Topic } from "../metadata/image.ts";
 import { type Advance, done, reasonOf, stuck, TableStuck, troubleOf, unreachable } from "./advance.ts";
 import type { Catalog } from "./catalog.ts";
 import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
-import { hasDrifted, type SchemaCommitterOptions } from "./commit/schema-committer.ts";
+import { deliverLetters } from "./commit/letter-topic.ts";
+import { hasDrifted } from "./commit/schema-committer.ts";
 import type { TableAppender } from "./commit/table-appender.ts";
 import type { MaintenanceTurn } from "./maintenance/replace-commit.ts";
 import { retranslateRound } from "./retranslate.ts";
@@ -24,12 +25,13 @@ import { type CompactorMetrics, TableMeter } from "./table-meter.ts";
 import { reportTable, type TableReport } from "./table-report.ts";
 import { tableName, tableStateOf } from "./table-state.ts";
 import { TableTranslation, type TableTranslationLimits } from "./table-translation.ts";
+import type { Warehouse } from "./warehouse.ts";
 
 export interface TableWorkerOptions {
   readonly metadata: MetadataClient;
   readonly log: Log;
   readonly catalog: Catalog;
-  readonly warehouse: SchemaCommitterOptions["warehouse"];
+  readonly warehouse: Warehouse;
   readonly appender: TableAppender;
   readonly writer: RoundWriter;
   readonly settings: TableSettings;
@@ -111,7 +113,7 @@ export class TableWorker {
       for (let before = ""; ; ) {
         const outcome = await this.#advance();
         this.#trouble = outcome.kind === "stuck" ? troubleOf(outcome) : null;
-        if (outcome.kind === "stuck") throw new TableStuck(this.topic, outcome.reason, outcome.cause);
+        if (outcome.kind === "stuck") throw new TableStuck(this.topic, troubleOf(outcome), outcome.cause);
         const committedTo = this.table?.committedTo ?? new Map<number, Offset>();
         const logStarts = new Map(this.#views(topic).map((view) => [view.partition, view.logStart]));
         const behind = [...targets].filter(([partition, to]) => {
@@ -263,7 +265,8 @@ export class TableWorker {
         continue;
       }
       this.#meter.committed(report.kind === "committed", (runtime.clock.monotonic() - began) / 1000);
-      if (report.kind !== "committed") return stuck(reasonOf(report), undefined, report.kind === "unavailable");
+      if (report.kind === "unavailable") return stuck(reasonOf(report), report.cause, true);
+      if (report.kind !== "committed") return stuck(reasonOf(report));
       this.#lastSnapshot = report.snapshotId;
       const state = tableStateOf(metadata.image.table(id) as TableInfo);
       if (hasDrifted(state, report.metadata)) this.#translation.follow();
@@ -285,7 +288,17 @@ export class TableWorker {
     if (this.#committer === undefined || this.#committerOf !== table.id) {
       const { topicId, id } = table;
       const retranslate = (round: PendingRound) => retranslateRound(round, { ...this.#options, topicId, table: id });
-      this.#committer = new TableCommitter({ ...this.#options, table: id, retranslate });
+      const { deadLetterTopic: name } = this.#options.settings.errors;
+      const deliver = (rounds: readonly PendingRound[]) => {
+        const partitions = this.#topic()?.partitions.length ?? 1;
+        return deliverLetters(rounds, { ...this.#options, table: id, name: name as string, partitions });
+      };
+      this.#committer = new TableCommitter({
+        ...this.#options,
+        table: id,
+        retranslate,
+        ...(name === undefined ? {} : { deliver }),
+      });
       this.#committerOf = table.id;
     }
     return this.#committer;

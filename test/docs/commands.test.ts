@@ -79,8 +79,11 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
     expect(await inlet(args)).toContain("They were deleted");
     expect(existsSync(lost)).toBe(false);
   },
-  "bin/inlet table verify orders": async (args) => {
+  "bin/inlet table plan orders": async (args) => {
     await produceOrders();
+    expect(await inlet(args)).toContain("CREATE TABLE lake.sales.orders");
+  },
+  "bin/inlet table verify orders": async (args) => {
     await inlet(["table", "flush", "orders"]);
     expect(await inlet(args)).toContain("equal: every row that was translated is there");
   },

@@ -234,6 +234,7 @@ function plainSettings(decode: DecodeMode): TableSettings {
     table: "all",
     create: true,
     location: null,
+    formatVersion: 2,
     value: { decode, subject: null, onTypeChange: "dead-letter" },
     key: { decode: "raw" },
     headers: "list",
