@@ -16,7 +16,7 @@ import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
 import { deliverLetters } from "./commit/letter-topic.ts";
 import { hasDrifted } from "./commit/schema-committer.ts";
 import type { TableAppender } from "./commit/table-appender.ts";
-import type { MaintenanceTurn } from "./maintenance/table-rewriter.ts";
+import type { MaintenanceTurn } from "./maintenance/replace-commit.ts";
 import { retranslateRound } from "./retranslate.ts";
 import type { RoundWriter } from "./round-writer.ts";
 import type { PartitionView } from "./rounds.ts";
