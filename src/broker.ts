@@ -24,6 +24,7 @@ import { SchemaRegistry } from "./registry/schema-registry.ts";
 import { openSchemaTopic } from "./schema-topic.ts";
 import { adminRoutes } from "./server/admin-routes.ts";
 import { type HttpServer, openHttpServer } from "./server/http.ts";
+import { tableOrphanRoutes } from "./server/table-orphan-routes.ts";
 import { tableStateRoutes } from "./server/table-state-routes.ts";
 import { tableToolRoutes } from "./server/table-tool-routes.ts";
 import { isOwnStore, metadataLogDeps, storeUrlOf } from "./stores.ts";
@@ -159,6 +160,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       version,
       catalogUrl: catalog.url,
       warehouseRoot: warehouse.root,
+      openBucket: warehouse.openBucket,
     }),
   );
 
@@ -181,7 +183,12 @@ export async function openBroker(config: Config): Promise<Broker> {
   };
   const admin = opened.use(
     await openSurface("http", settings.httpHost, settings.httpPort, {
-      routes: [...adminRoutes(surface), ...tableStateRoutes(tables), ...tableToolRoutes(tables.tools)],
+      routes: [
+        ...adminRoutes(surface),
+        ...tableStateRoutes(tables),
+        ...tableToolRoutes(tables.tools),
+        ...tableOrphanRoutes(tables.orphans),
+      ],
     }),
   );
   logger.info("the broker is up", {

@@ -18,6 +18,7 @@ import { LongRuns } from "./table/translate/long-run.ts";
 import type { Translator } from "./table/translate/translate.ts";
 import type { Warehouse } from "./table/warehouse.ts";
 import { answerAt } from "./table-at.ts";
+import { answerPlan } from "./table-plan.ts";
 import { SqlDesk } from "./table-sql.ts";
 
 export interface TableToolOptions {
@@ -38,24 +39,22 @@ export interface TableTools extends TableToolSurface, AsyncDisposable {}
 const waitMs = 20_000;
 
 export function openTableTools(options: TableToolOptions): TableTools {
-  const { settings, runtime } = options;
+  const { settings, runtime, core } = options;
   const directory = join(settings.dataDirectory, "scratch");
   // DuckDB reads the real disk; without one (the simulation) nothing here is called.
   const scratch = new Scratch({ disk: systemDisk, directory, random: runtime.random });
   const verifications = new LongRuns<VerifyProgress, VerifyReport>(runtime.clock);
   const engine = { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads };
   const { parquet, rowGroupBytesMax } = roundLimits(settings);
+  const limits = { readBytesMax: settings.tableReadBytesMax, tailBytesMax: settings.tableSqlTailBytesMax };
+  const { log } = core;
+  const reading = { log, translator: options.translator, scratch, clock: runtime.clock, engine, limits };
   const sql = new SqlDesk({
-    log: options.core.log,
-    translator: options.translator,
+    ...reading,
     warehouse: options.warehouse,
-    scratch,
-    clock: runtime.clock,
-    engine,
     rowsMax: settings.tableSqlRowsMax,
     limits: {
-      readBytesMax: settings.tableReadBytesMax,
-      tailBytesMax: settings.tableSqlTailBytesMax,
+      ...limits,
       filesBytesMax: settings.tableSqlBytesMax,
       parquet,
       rowGroupBytesMax,
@@ -71,6 +70,8 @@ export function openTableTools(options: TableToolOptions): TableTools {
     limits: engine,
   });
   return {
+    plan: (topic, block) =>
+      answerPlan(topic, block, core.metadata.image.topicByName(topic), options.config.tables, reading),
     sql: (query, signal) => sql.answer(query, signal),
     snapshotAt: async (topic, request) => {
       const table = knownTable(options, topic);

@@ -132,6 +132,53 @@ describe("inlet sql", () => {
   });
 });
 
+describe("inlet table plan", () => {
+  test("tells what a table would be, from records as they are, and makes none", async () => {
+    const kafka = new Kafka({ brokers: [broker.addresses.kafka], logLevel: logLevel.NOTHING });
+    const admin = kafka.admin();
+    await admin.connect();
+    await admin.createTopics({ topics: [{ topic: "plain", numPartitions: 2 }] });
+    await admin.disconnect();
+    const day = 86_400_000;
+    const messages = [0, 1, 2, 3].map((at) => ({
+      partition: 0,
+      timestamp: String(1_700_000_000_000 + at * day),
+      value: at === 2 ? "not JSON" : JSON.stringify({ Id: at, at: { place: "here" } }),
+    }));
+    await producer.send({ topic: "plain", acks: -1, messages });
+    const file = join(directory, "plan.yaml");
+    const layout = "layout: { partition_by: [day(_kafka_timestamp), at.place] }";
+    writeFileSync(file, `topics: { plain: { table: { name: sales.plain }, value: { decode: json }, ${layout} } }`);
+    const plan = await json("table", "plan", "plain", "--config", file);
+    expect(plan).toMatchObject({
+      table: "sales.plain",
+      sample: { rows: 3, files: 3, partitions: 3 },
+      rejects: [{ records: 1, samples: [expect.stringMatching(/^0:2 /)] }],
+      estimate: { recordsPerDay: 1 },
+      warnings: [expect.stringMatching(/^Id: Glue/), expect.stringMatching(/^at\.place: partitions by a nested/)],
+    });
+    const said = await run("table", "plan", "plain", "-c", file);
+    expect(said.out).toContain("CREATE TABLE lake.sales.plain (\n  _kafka_partition INT NOT NULL,\n");
+    expect(said.out).toContain("PARTITIONED BY (days(_kafka_timestamp), at.place)");
+    const listed = (await json("table", "list")) as readonly { readonly topic: string }[];
+    expect(listed.map(({ topic }) => topic)).not.toContain("plain");
+  });
+
+  test("without a file plans as the broker is configured, and refuses what cannot be", async () => {
+    expect(await json("table", "plan", "quotes")).toMatchObject({ table: "kafka.quotes" });
+    expect((await run("table", "plan", "plain")).code).toBe(4);
+    expect((await run("table", "plan", "nothing")).code).toBe(4);
+    const file = join(directory, "wrong.yaml");
+    writeFileSync(file, "topics: { plain: { value: { decode: yaml } } }");
+    expect((await run("table", "plan", "plain", "-c", file)).code).toBe(2);
+    writeFileSync(file, "topics: { plain: { value: { decode: string }, layout: { partition_by: [day(value)] } } }");
+    expect(await run("table", "plan", "plain", "-c", file)).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("day(value) does not apply"),
+    });
+  });
+});
+
 describe("inlet table verify", () => {
   test("proves the table, and ends with 1 when the table was changed by others", async () => {
     await produce(0, 100, ["not JSON"]);

@@ -11,6 +11,8 @@ export interface TableToolSurface {
     topic: string,
     request: { readonly offset: string | null; readonly timestamp: string | null },
   ): Promise<ToolAnswer>;
+  /** The table as it would be under the block of settings, or the broker's own when it is undefined. Writes nothing. */
+  plan(topic: string, block: unknown): Promise<ToolAnswer>;
   /** Rows of a query over tables and what is not committed to them yet. */
   sql(query: string, signal: AbortSignal): Promise<ToolAnswer>;
 }
@@ -45,19 +47,28 @@ export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[]
     },
     {
       method: "POST",
+      path: "/v1/tables/:topic/plan",
+      handle: async ({ params, body }) =>
+        answered(await surface.plan(params["topic"] as string, bodyOf(body)["settings"])),
+    },
+    {
+      method: "POST",
       path: "/v1/sql",
-      handle: async ({ body, signal }) => answered(await surface.sql(queryOf(body), signal)),
+      handle: async ({ body, signal }) => {
+        const { query } = bodyOf(body);
+        return answered(await surface.sql(typeof query === "string" ? query : "", signal));
+      },
     },
   ];
 }
 
-/** {"query": "…"}; "" for anything else. */
-function queryOf(body: Uint8Array): string {
+/** {} for what is no JSON object. */
+function bodyOf(body: Uint8Array): Readonly<Record<string, unknown>> {
   try {
-    const { query } = JSON.parse(Buffer.from(body).toString("utf8")) as { readonly query?: unknown };
-    return typeof query === "string" ? query : "";
+    const json = JSON.parse(Buffer.from(body).toString("utf8")) as unknown;
+    return typeof json === "object" && json !== null ? (json as Readonly<Record<string, unknown>>) : {};
   } catch (cause) {
-    if (cause instanceof SyntaxError || cause instanceof TypeError) return "";
+    if (cause instanceof SyntaxError) return {};
     throw cause;
   }
 }

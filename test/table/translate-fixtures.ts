@@ -36,6 +36,7 @@ export function tableSettings(decode: DecodeMode, changes: Partial<TableSettings
     table: "orders",
     create: true,
     location: null,
+    formatVersion: 2,
     value: { decode, subject: null, onTypeChange: "dead-letter" },
     key: { decode: "raw" },
     headers: "list",
@@ -47,7 +48,7 @@ export function tableSettings(decode: DecodeMode, changes: Partial<TableSettings
     commit: { everyMs: 1000, bytesMax: 1024 },
     errors: { policy: "dlq", deadLetterTable: "orders_dlq" },
     expire: { keepMs: 0, keepMin: 1 },
-    maintain: { rewrites: true },
+    maintain: { rewrites: true, orphansMs: 0 },
     ...changes,
   };
 }

@@ -1,6 +1,6 @@
 /**
  * The one committer of a table (ARCHITECTURE.md, one table commit, steps 3 to 6): takes a prefix of the pending rounds, brings their dead
- * letters into one table, then their rows into the other, then says so in the metadata log. A crash between any two of
+ * letters into their topic and one table, then their rows into the other, then says so in the metadata log. A crash between any two of
  * these is found out by settling; each step done twice is done once.
  */
 import type { Offset, Seq, Uuid } from "../../base/ids.ts";
@@ -12,6 +12,7 @@ import { placeColumns } from "../schema/schema-map.ts";
 import type { TableSettings } from "../settings.ts";
 import { deadLetterName, tableName, tableStateOf } from "../table-state.ts";
 import { letterPlace } from "../translate/dead-letters.ts";
+import type { Delivery } from "./letter-topic.ts";
 import { ancestryOf, type Ledger } from "./settle.ts";
 import type { AppendOutcome, AppendRequest, TableAppender } from "./table-appender.ts";
 import { deadLetterCreation } from "./table-creation.ts";
@@ -23,6 +24,8 @@ export interface CommitterOptions {
   readonly settings: TableSettings;
   /** Translates a pending round's ranges again; the reason when it cannot be done. */
   readonly retranslate: (round: PendingRound) => Promise<Retranslated>;
+  /** Brings the rounds' dead letters into their topic, each once; absent: there is no such topic. */
+  readonly deliver?: (rounds: readonly PendingRound[]) => Promise<Delivery>;
   readonly limits: {
     /** Rounds of one snapshot at most. */
     readonly commitRoundsMax: number;
@@ -72,6 +75,9 @@ export class TableCommitter {
     const epoch = await this.#claim();
     if (epoch === undefined) return { kind: "superseded" };
     if (rounds.some((round) => round.deadLetters !== null)) {
+      // First, while nothing else names the letters' files.
+      const delivered = (await this.#options.deliver?.(rounds)) ?? { kind: "delivered" };
+      if (delivered.kind !== "delivered") return await this.#stop(delivered);
       const letters = await this.#append(this.#deadLetters(epoch, rounds), signal);
       if (letters.kind !== "appended") return await this.#stop(letters);
     }

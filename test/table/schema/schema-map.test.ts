@@ -270,6 +270,10 @@ describe("evolution", () => {
   test("a schema that the registry does not have is refused", () => {
     const missing = evolve(start, { kind: "missing", part: "value", schemaId: 3 }, settings);
     expect(missing.mapping.sources["value:3"]).toMatchObject({ kind: "refused" });
+    // Asked again it is the same mapping: else a table would ask without end.
+    expect(evolve(missing.mapping, { kind: "missing", part: "value", schemaId: 3 }, settings).mapping).toBe(
+      missing.mapping,
+    );
   });
   test("a mapping survives JSON", () => {
     expect(JSON.parse(JSON.stringify(first))).toEqual(first);
