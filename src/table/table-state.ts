@@ -25,6 +25,8 @@ export interface TableState {
   /** Where files go, so that a catalog's outage does not stop translation; null until the table was made. */
   readonly places: Places | null;
   readonly deadLetterPlaces: Places | null;
+  /** Key of the set of dead letters that became rows later (tools/replayed.ts). Absent: none did. */
+  readonly replayed?: string;
   /**
    * The mapping that the catalog is being asked for. In the log before the catalog is asked, so that a crash in between
    * finds the same field ids again. `after`: the catalog's last-column-id that it was planned on.
