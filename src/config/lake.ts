@@ -30,8 +30,14 @@ const topicShape = object(
         name: text({ default: "", doc: "Namespace and name, joined by dots; empty is kafka.<topic>." }),
         create: boolean({ default: true, doc: "Whether to create the table when the catalog has none." }),
         location: optionalText({ doc: "Root of the table's files; null lets the catalog choose." }),
+        format_version: integer({
+          default: 2,
+          min: 2,
+          max: 3,
+          doc: "Of Iceberg. 3 gives every row an id; a table of 2 is upgraded to it, and never taken back.",
+        }),
       },
-      ["adopt", "format_version", "on_topic_delete"],
+      ["adopt", "on_topic_delete"],
     ),
     value: object(
       "How values become columns.",
@@ -181,8 +187,13 @@ const topicShape = object(
           default: "auto",
           doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
         }),
+        orphans: ms({
+          default: 7 * 86_400_000,
+          min: 0,
+          doc: "Age at which files that nothing names are removed; longer than any commit or query takes. 0: never.",
+        }),
       },
-      ["orphans", "manifests", "ttl"],
+      ["manifests", "ttl"],
     ),
   },
   ["quality", "backfill", "copies"],
@@ -215,6 +226,7 @@ export function tableSettings(
     table: parts.at(-1) as string,
     create: value.table.create,
     location: value.table.location,
+    formatVersion: value.table.format_version === 3 ? 3 : 2,
     value: {
       decode: value.value.decode,
       subject: value.value.subject,
@@ -242,7 +254,7 @@ export function tableSettings(
         : { deadLetterTopic: value.errors.dlq.topic }),
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
-    maintain: { rewrites: value.maintain.compact === "auto" },
+    maintain: { rewrites: value.maintain.compact === "auto", orphansMs: value.maintain.orphans },
   };
 }
 

@@ -45,6 +45,8 @@ export const refusals = {
     new RegistryRefused(40409, `Subject '${subject}' does not have subject-level mode configured`),
   incompatible: (detail: string) =>
     new RegistryRefused(409, `Schema being registered is incompatible with an earlier schema; details: ${detail}`),
+  breaksTable: (reason: string) =>
+    new RegistryRefused(409, `Schema being registered would break a table; details: [${reason}]`),
   invalidSchema: (detail: string) => new RegistryRefused(42201, `Invalid schema: ${detail}`),
   invalidVersion: (version: string) =>
     new RegistryRefused(

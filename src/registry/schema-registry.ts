@@ -40,6 +40,21 @@ export interface SchemaRegistryOptions {
   readonly compatibility: CompatibilityLevel;
   readonly schemaBytesMax: number;
   readonly schemasMax: number;
+  readonly guard?: RegistrationGuard | undefined;
+}
+
+/** Why what reads the subject's records could not read them with the schema: [] when all can. Asked before it is registered. */
+export type RegistrationGuard = (registration: {
+  readonly subject: string;
+  /** Versions that are not deleted, in rising order. */
+  readonly earlier: readonly GuardedSchema[];
+  readonly proposed: Omit<GuardedSchema, "id">;
+}) => readonly string[];
+
+export interface GuardedSchema extends SchemaContent {
+  readonly id: number;
+  /** Each after those that it uses itself. */
+  readonly resolved: readonly ResolvedReference[];
 }
 
 export interface ProposedSchema {
@@ -133,15 +148,38 @@ export class SchemaRegistry implements AsyncDisposable {
 
   /** `version` undefined compares as a registration would. Throws RegistryRefused when there is no such version. */
   check(subject: string, proposed: ProposedSchema, version?: number | "latest"): CompatibilityAnswer {
-    const versions = this.#subjects.versions(subject, live);
     const parsed = this.#parse(proposed);
-    if (version === undefined || version === "latest") {
-      return this.#compare(this.level(subject), version === "latest" ? versions.slice(-1) : versions, parsed);
-    }
+    const compared = this.#compare(this.level(subject), this.#checkedAgainst(subject, version), parsed);
+    const broken = this.#guarded(subject, this.#content(proposed, parsed));
+    return {
+      isCompatible: compared.isCompatible && broken.length === 0,
+      messages: [
+        ...compared.messages,
+        ...broken.map((reason) => `{errorType:'TABLE_WOULD_BREAK', description:'${reason}'}`),
+      ],
+    };
+  }
+
+  #checkedAgainst(subject: string, version: number | "latest" | undefined): readonly SubjectVersion[] {
+    const versions = this.#subjects.versions(subject, live);
+    if (version === undefined) return versions;
+    if (version === "latest") return versions.slice(-1);
     const against = this.#subjects.version(subject, version, live);
     if (against === undefined)
       throw versions.length === 0 ? refusals.subjectNotFound(subject) : refusals.versionNotFound(version);
-    return this.#compare(this.level(subject), [against], parsed);
+    return [against];
+  }
+
+  #guarded(subject: string, content: SchemaContent): readonly string[] {
+    const { guard } = this.#options;
+    if (guard === undefined) return [];
+    const earlier = this.#subjects.versions(subject, live);
+    if (earlier.some((each) => isSameContent(each, content))) return [];
+    return guard({
+      subject,
+      earlier: earlier.map((each) => ({ ...each, resolved: this.#resolve(each.references) })),
+      proposed: { ...content, resolved: this.#resolve(content.references) },
+    });
   }
 
   setLevel(subject: string | null, level: CompatibilityLevel | null): Promise<void> {
@@ -226,6 +264,8 @@ export class SchemaRegistry implements AsyncDisposable {
       );
     const answer = this.#compare(this.level(subject), versions, parsed);
     if (!answer.isCompatible) throw refusals.incompatible(`[${answer.messages.join(", ")}]`);
+    const [broken] = this.#guarded(subject, content);
+    if (broken !== undefined) throw refusals.breaksTable(broken);
     const id = this.#subjects.idOf(content) ?? this.#subjects.idMax + 1;
     return { of: { ...content, subject, version: this.#nextVersion(subject), id, isDeleted: false }, isNew: true };
   }

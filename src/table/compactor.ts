@@ -18,6 +18,7 @@ import {
   type MaintenanceMetrics,
   type MaintenanceStatus,
 } from "./maintenance/maintenance.ts";
+import type { OrphanDeps, OrphanReport } from "./maintenance/orphans.ts";
 import type { Rewriter } from "./maintenance/rewriter.ts";
 import { type RewriteReport, TableRewriter, type TableRewriterLimits } from "./maintenance/table-rewriter.ts";
 import { type RoundLimits, RoundWriter } from "./round-writer.ts";
@@ -49,7 +50,7 @@ export interface CompactorOptions {
   readonly maintenance?: {
     readonly rewriter: Rewriter;
     readonly metrics: MaintenanceMetrics;
-    readonly limits: TableRewriterLimits & { readonly intervalMs: number };
+    readonly limits: MaintenanceLimits;
   };
   /** Of Inlet, for snapshot summaries. */
   readonly version: string;
@@ -60,6 +61,13 @@ export type CompactorLimits = RoundLimits &
   TableWorkerLimits & {
     /** How often each table is looked at. */
     readonly beatMs: number;
+  };
+
+export type MaintenanceLimits = TableRewriterLimits &
+  OrphanDeps["limits"] & {
+    /** From one pass over a table to the next. */
+    readonly intervalMs: number;
+    readonly orphansIntervalMs: number;
   };
 
 export interface Compactor extends AsyncDisposable {
@@ -73,6 +81,11 @@ export interface Compactor extends AsyncDisposable {
   /** One pass of maintenance over the topic's table now. Throws OperationFailed when it cannot be done. */
   maintain(topic: string): Promise<RewriteReport>;
   maintenanceOf(topic: string): MaintenanceStatus | undefined;
+  /** Files of the topic's table that nothing names and that are older. Throws OperationFailed or CorruptData. */
+  removeOrphans(
+    topic: string,
+    options: { readonly olderThanMs: number; readonly isDryRun: boolean },
+  ): Promise<OrphanReport>;
   tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }>;
 }
 
@@ -117,6 +130,14 @@ class TopicCompactor implements Compactor {
     return this.#maintenance?.statusOf(topic);
   }
 
+  async removeOrphans(
+    topic: string,
+    options: { readonly olderThanMs: number; readonly isDryRun: boolean },
+  ): Promise<OrphanReport> {
+    if (this.#maintenance === undefined) throw wrongSettings("tables are not looked after here");
+    return await this.#maintenance.removeOrphans(topic, options);
+  }
+
   async flush(topic: string): Promise<FlushResult> {
     return await this.#worker(topic).flush();
   }
@@ -157,12 +178,17 @@ class TopicCompactor implements Compactor {
     if (maintenance === undefined) return undefined;
     const tables = options.tables.flatMap(({ topic, catalog: name, maintain }): readonly MaintainedTable[] => {
       const catalog = options.catalogs.get(name);
-      if (!maintain.rewrites || catalog === undefined || catalog.isSelfMaintained === true) return [];
+      if (catalog === undefined || catalog.isSelfMaintained === true) return [];
       const target = { catalog, turn: () => this.#worker(topic).maintenanceTurn() };
-      return [{ topic, target, rewriter: new TableRewriter({ ...options, ...maintenance, engineVersion: version }) }];
+      const deps = { ...options, ...maintenance, engineVersion: version };
+      const rewriter = maintain.rewrites ? new TableRewriter(deps) : undefined;
+      return [{ topic, target, rewriter, orphansMs: maintain.orphansMs }];
     });
-    const { intervalMs } = maintenance.limits;
-    return new Maintenance({ tables, clock: runtime.clock, logger, metrics: maintenance.metrics, intervalMs });
+    const { metrics, limits } = maintenance;
+    const { clock } = runtime;
+    const intervalMs = limits.orphansIntervalMs;
+    const orphans = { warehouse: options.warehouse, clock, limits, intervalMs, startMs: options.limits.expiredGraceMs };
+    return new Maintenance({ tables, clock, logger, metrics, intervalMs: limits.intervalMs, orphans });
   }
 
   #replayDeps(topic: string) {

@@ -2,6 +2,7 @@
  * One round: reads ranges of the log, translates them, uploads data files and the manifests that list them. Nothing refers
  * to what it uploads until the caller adds the round to the metadata log; a crash before that leaves orphans.
  */
+import type { FormatVersion } from "../../schemas/iceberg.ts";
 import { assert, OperationFailed, RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Uuid } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
@@ -81,6 +82,7 @@ interface Shape {
   readonly schema: Schema;
   readonly spec: PartitionSpec;
   readonly sortOrderId: number | null;
+  readonly version: FormatVersion;
   /** Of files of deletes: the key's columns. */
   readonly equalityIds?: readonly number[] | null;
 }
@@ -127,8 +129,10 @@ export class RoundWriter {
     const letters = deadLetterFile === undefined || takeLetters !== undefined ? [] : [deadLetterFile];
     const deletes = deleteFile === undefined ? [] : [deleteFile];
     const { places, deadLetterPlaces } = state;
-    const rowShape: Shape = { schema: mapping.schema, spec, sortOrderId: sortOrder?.["order-id"] ?? null };
-    const letterShape: Shape = { schema: deadLetterSchema, spec: { "spec-id": 0, fields: [] }, sortOrderId: null };
+    const version = state.formatVersion ?? 2;
+    const rowShape: Shape = { schema: mapping.schema, spec, version, sortOrderId: sortOrder?.["order-id"] ?? null };
+    const letterSpec: PartitionSpec = { "spec-id": 0, fields: [] };
+    const letterShape: Shape = { schema: deadLetterSchema, spec: letterSpec, version: 2, sortOrderId: null };
     const proofOf = (what: "rows" | "deadLetters") =>
       new Map(ranges.map((progress) => [progress.range.partition, progress[what]] as const));
     return {
@@ -160,14 +164,15 @@ export class RoundWriter {
     assert(mapping.rowKey !== undefined, "only a table with a key has deletes");
     assert(deleteSpec !== undefined && deleteSpec !== null, "a table with a key was made with a spec for its deletes");
     const { schema, rowKey } = mapping;
-    const shape: Shape = { schema, spec: deleteSpec, sortOrderId: null, equalityIds: rowKey.ids };
+    const version = state.formatVersion ?? 2;
+    const shape: Shape = { schema, spec: deleteSpec, version, sortOrderId: null, equalityIds: rowKey.ids };
     return await this.#upload(files, shape, { places, proof: undefined });
   }
 
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
-    { schema, spec, sortOrderId, equalityIds = null }: Shape,
+    { schema, spec, version, sortOrderId, equalityIds = null }: Shape,
     { places, proof }: { readonly places: Places | null; readonly proof: RoundProof | undefined },
   ): Promise<RoundManifest | null> {
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
@@ -182,7 +187,7 @@ export class RoundWriter {
     }
     const properties = new Map(proof === undefined ? [] : [[proofName, renderRoundProof(proof)]]);
     const content = equalityIds === null ? "data" : "deletes";
-    const manifest = writeManifest({ schema, spec, content, entries, properties });
+    const manifest = writeManifest({ schema, spec, content, entries, properties, version });
     const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);
     await warehouse.create(location, manifest);
     const rows = translated.reduce((sum, { file }) => sum + file.recordCount, 0);

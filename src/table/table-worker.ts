@@ -178,7 +178,25 @@ export class TableWorker {
       const table = topic === undefined ? undefined : this.#tableOf(topic);
       if (topic === undefined || table?.state !== "running" || !this.#isCommitter(topic)) return undefined;
       const ledger = await this.#committerFor(table).ledger();
-      return ledger === undefined ? undefined : { name: tableName(this.#options.settings, table.generation), ledger };
+      if (ledger === undefined) return undefined;
+      const { settings, appender } = this.#options;
+      const rounds = table.pending.flatMap((round) => [round.main, round.deletes, round.deadLetters]);
+      return {
+        name: tableName(settings, table.generation),
+        ledger,
+        rounds: rounds.flatMap((manifest) => manifest?.location ?? []),
+        inUse: appender.expiredFiles(),
+        others: this.#placesOfOthers(table.id),
+      };
+    });
+  }
+
+  /** Directories of this cluster's other tables, of earlier generations of this one, and of its dead letters. */
+  #placesOfOthers(own: Uuid): readonly string[] {
+    return [...this.#options.metadata.image.tables()].flatMap((table) => {
+      const state = tableStateOf(table);
+      const places = [state?.deadLetterPlaces, table.id === own ? undefined : state?.places];
+      return places.flatMap((place) => (place === undefined || place === null ? [] : [place.data, place.metadata]));
     });
   }
 

@@ -200,6 +200,11 @@ export const metricsTable = {
     topic,
     "Time that a pass of maintenance over a table took, its pace included.",
   ),
+  tableMaintenanceOrphans: counter(
+    "inlet_table_maintenance_orphans_total",
+    topic,
+    "Files that nothing named and that were removed.",
+  ),
   tableMaintenanceFailures: counter(
     "inlet_table_maintenance_failures_total",
     topic,

@@ -63,6 +63,9 @@ export const maintenanceLimits = {
   deleteRowsMax: 1_000_000,
   liveFilesMax: 100_000,
   commitBytes: 1 << 20,
+  orphansIntervalMs: 3_600_000_000,
+  namedFilesMax: 100_000,
+  orphansPageMax: 2,
 };
 
 /** Called before each effect; throws to make it not happen. */

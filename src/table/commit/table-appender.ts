@@ -96,6 +96,11 @@ export class TableAppender {
     this.#garbage = new SnapshotGarbage({ warehouse, logger, limits, clock: deps.runtime.clock });
   }
 
+  /** Files of expired snapshots that wait for their deletion. */
+  expiredFiles(): readonly string[] {
+    return [...this.#garbage.waiting()];
+  }
+
   async append(request: AppendRequest, signal: AbortSignal): Promise<AppendOutcome> {
     const { runtime, limits, logger, warehouse } = this.#deps;
     await this.#garbage.sweep();
@@ -259,7 +264,8 @@ export class TableAppender {
     const commit = { snapshotId, sequenceNumber: base["last-sequence-number"] + 1 };
     const inherited = await merger.merge(base, parts.inherited, added, commit);
     const nowMs = runtime.clock.now();
-    const plan = planAppend({ base, inherited, steps: parts.steps, engineVersion, nowMs, expire: request.expire });
+    const expire = this.#deps.catalog.isSelfMaintained === true ? null : request.expire;
+    const plan = planAppend({ base, inherited, steps: parts.steps, engineVersion, nowMs, expire });
     for (const { parentId: parentSnapshotId, manifestList, ...snapshot } of plan.snapshots)
       await warehouse.create(manifestList, writeManifestList({ ...snapshot, parentSnapshotId }));
     return plan;
@@ -307,7 +313,7 @@ function currentSnapshot(metadata: TableMetadata): Snapshot | undefined {
 /** What we cannot write without breaking it for its readers. */
 function unsupported(table: TableMetadata): string | undefined {
   const version = table["format-version"];
-  if (version !== 2) return `format version ${version}: tables are written in version 2 only`;
+  if (version === 1) return "format version 1: tables are written in versions 2 and 3";
   if (table.properties["encryption.key-id"] !== undefined) return "the table is encrypted";
   return undefined;
 }

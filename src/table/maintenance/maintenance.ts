@@ -3,9 +3,10 @@
  * that fails is counted and said, and the next table has its turn: nothing here ever stops an append.
  */
 import { Lane, Loop } from "../../base/async.ts";
-import { OperationFailed } from "../../base/errors.ts";
+import { CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { Counter, Histogram, Logger } from "../../base/telemetry.ts";
+import { type OrphanDeps, type OrphanReport, removeOrphans } from "./orphans.ts";
 import type { RewriteReport, RewriteTarget, TableRewriter } from "./table-rewriter.ts";
 
 export interface MaintenanceOptions {
@@ -15,13 +16,16 @@ export interface MaintenanceOptions {
   readonly metrics: MaintenanceMetrics;
   /** From one pass over a table to the next. */
   readonly intervalMs: number;
+  readonly orphans: OrphanDeps & { readonly intervalMs: number; readonly startMs: number };
 }
 
 export interface MaintainedTable {
   readonly topic: string;
   readonly target: RewriteTarget;
-  /** Of this table alone: it remembers manifests. */
-  readonly rewriter: TableRewriter;
+  /** Of this table alone: it remembers manifests. undefined: others rewrite. */
+  readonly rewriter: TableRewriter | undefined;
+  /** 0: orphans stay. */
+  readonly orphansMs: number;
 }
 
 export interface MaintenanceMetrics {
@@ -30,6 +34,7 @@ export interface MaintenanceMetrics {
   readonly tableMaintenanceRowsDropped: Counter;
   readonly tableMaintenanceSeconds: Histogram;
   readonly tableMaintenanceFailures: Counter;
+  readonly tableMaintenanceOrphans: Counter;
 }
 
 /** What became of a table's last pass. */
@@ -42,6 +47,7 @@ export interface MaintenanceStatus {
 export class Maintenance implements AsyncDisposable {
   readonly #options: MaintenanceOptions;
   readonly #due = new Map<MaintainedTable, number>();
+  readonly #orphansDue = new Map<MaintainedTable, number>();
   readonly #status = new Map<string, MaintenanceStatus>();
   readonly #stop = new AbortController();
   readonly #loop: Loop;
@@ -54,6 +60,8 @@ export class Maintenance implements AsyncDisposable {
     // Not all at once, and not in the first moments after a start.
     for (const [index, table] of tables.entries()) {
       this.#due.set(table, clock.monotonic() + (intervalMs * (index + 1)) / tables.length);
+      // Files of expired snapshots are in use for a while, and after a restart nobody knows which: not before that.
+      this.#orphansDue.set(table, clock.monotonic() + options.orphans.startMs * (index + 1));
     }
     const failed = (error: unknown): void => logger.error("maintenance of tables failed", { error });
     this.#loop = new Loop({ clock, intervalMs: Math.min(intervalMs, beatMs), turn: () => this.#turn(), failed });
@@ -66,8 +74,20 @@ export class Maintenance implements AsyncDisposable {
   /** One pass over the table now, whether it is due or not. Throws OperationFailed. */
   run(topic: string): Promise<RewriteReport> {
     const table = this.#options.tables.find((each) => each.topic === topic);
-    if (table === undefined) throw new OperationFailed(`no table of ${topic} is looked after`, { happened: "no" });
+    if (table === undefined)
+      throw new OperationFailed(`the table of ${topic} is looked after by its catalog`, { happened: "no" });
     return this.#lane.run(() => this.#pass(table));
+  }
+
+  /** Throws OperationFailed, and CorruptData where something that names files cannot be read. */
+  removeOrphans(
+    topic: string,
+    options: { readonly olderThanMs: number; readonly isDryRun: boolean },
+  ): Promise<OrphanReport> {
+    const table = this.#options.tables.find((each) => each.topic === topic);
+    if (table === undefined)
+      throw new OperationFailed(`the table of ${topic} is looked after by its catalog`, { happened: "no" });
+    return this.#lane.run(() => this.#sweep(table, options));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -76,10 +96,12 @@ export class Maintenance implements AsyncDisposable {
   }
 
   async #pass(table: MaintainedTable): Promise<RewriteReport> {
-    const { topic } = table;
+    const { topic, rewriter } = table;
     this.#options.metrics.tableMaintenanceFailures.add(0, { topic }); // It is there before it is wanted.
+    if (rewriter === undefined)
+      throw new OperationFailed(`the table of ${topic} is rewritten by others`, { happened: "no" });
     const began = this.#options.clock.monotonic();
-    const report = await table.rewriter.run(table.target, this.#stop.signal);
+    const report = await rewriter.run(table.target, this.#stop.signal);
     this.#count(topic, report, (this.#options.clock.monotonic() - began) / 1000);
     this.#status.set(topic, { endedMs: this.#options.clock.now(), report, failure: "" });
     return report;
@@ -92,9 +114,10 @@ export class Maintenance implements AsyncDisposable {
       if (this.#stop.signal.aborted) return;
       const { topic } = table;
       try {
-        await this.run(topic);
+        if (table.rewriter !== undefined) await this.run(topic);
+        await this.#sweepIfDue(table);
       } catch (cause) {
-        if (!(cause instanceof OperationFailed)) throw cause;
+        if (!(cause instanceof OperationFailed) && !(cause instanceof CorruptData)) throw cause;
         if (this.#stop.signal.aborted) return;
         metrics.tableMaintenanceFailures.add(1, { topic });
         this.#status.set(topic, { endedMs: clock.now(), report: undefined, failure: cause.message });
@@ -102,6 +125,25 @@ export class Maintenance implements AsyncDisposable {
       }
       this.#due.set(table, clock.monotonic() + intervalMs);
     }
+  }
+
+  async #sweepIfDue(table: MaintainedTable): Promise<void> {
+    const { clock, orphans } = this.#options;
+    if (table.orphansMs === 0 || (this.#orphansDue.get(table) ?? 0) > clock.monotonic()) return;
+    this.#orphansDue.set(table, clock.monotonic() + orphans.intervalMs); // Also when it fails: it is not urgent.
+    await this.removeOrphans(table.topic, { olderThanMs: table.orphansMs, isDryRun: false });
+  }
+
+  async #sweep(
+    { topic, target }: MaintainedTable,
+    options: { readonly olderThanMs: number; readonly isDryRun: boolean },
+  ): Promise<OrphanReport> {
+    const { orphans, metrics, logger } = this.#options;
+    const report = await removeOrphans(target, orphans, { ...options, signal: this.#stop.signal });
+    if (!options.isDryRun) metrics.tableMaintenanceOrphans.add(report.orphans, { topic });
+    if (report.orphans > 0) logger.info("files that nothing names", { topic, ...options, ...report });
+    else if (report.held !== "") logger.warn("orphans were not looked for", { topic, held: report.held });
+    return report;
   }
 
   #count(topic: string, report: RewriteReport, seconds: number): void {

@@ -62,7 +62,10 @@ export function planReplace(
 ): ReplacePlan {
   const replaced = new Set(replacements.flatMap(({ group }) => group.inputs.map(({ entry }) => entry.file.path)));
   const added = replacements.flatMap(addedEntries);
-  const idle = idleDeletes([...liveFiles(manifests).filter(({ entry }) => !replaced.has(entry.file.path)), ...added]);
+  const idle = idleDeletes(
+    liveFiles(manifests).filter(({ entry }) => !replaced.has(entry.file.path)),
+    added,
+  );
   const gone = new Set([...replaced, ...idle.map(({ entry }) => entry.file.path)]);
   const kept: ManifestFile[] = [];
   const written: NewManifest[] = [];

@@ -59,6 +59,12 @@ export interface RewriteTarget {
 export interface MaintenanceTurn {
   readonly name: TableName;
   readonly ledger: Ledger;
+  /** Manifests of rounds that wait to be committed. */
+  readonly rounds: readonly string[];
+  /** Files that are not the table's any more and that readers may still be at. */
+  readonly inUse: readonly string[];
+  /** Where this cluster's other tables have their files. */
+  readonly others: readonly string[];
 }
 
 export interface RewriteReport {

@@ -88,7 +88,7 @@ describe("a rewrite", () => {
   test("is not carried out where its topic says so, or its catalog does it", async () => {
     const lake = new Lake(4);
     lake.topic("orders", 1);
-    const off = lake.open([tableSettings("json", { maintain: { rewrites: false } })]);
+    const off = lake.open([tableSettings("json", { maintain: { rewrites: false, orphansMs: 0 } })]);
     await expect(off.compactor.maintain("orders")).rejects.toThrow(/no table of orders is looked after/);
     await off.compactor[Symbol.asyncDispose]();
   });
