@@ -23,6 +23,7 @@ import type { CompactorMetrics } from "./table/table-meter.ts";
 import { tableName } from "./table/table-state.ts";
 import { currentFiles } from "./table/tools/current-files.ts";
 import { ProofStore } from "./table/tools/proof-store.ts";
+import { ReplayedStore } from "./table/tools/replayed.ts";
 import type { Translator } from "./table/translate/translate.ts";
 import { PoolTranslator } from "./table/translate/translate-pool.ts";
 import type { Warehouse } from "./table/warehouse.ts";
@@ -87,6 +88,7 @@ export function openTables(options: TablesOptions): Tables {
     catalogs,
     warehouse: options.warehouse,
     proofs,
+    replayed: new ReplayedStore(options.store, runtime.random),
     tables: config.tables,
     runtime,
     logger,
