@@ -70,7 +70,7 @@ export async function startTrino(options: {
     {
       cwd: options.directory,
       ready: async (output) => output.includes("SERVER STARTED") && (await answers(`http://127.0.0.1:${port}/v1/info`)),
-      timeoutMs: 180_000,
+      timeoutMs: 600_000, // It reads as much as a gigabyte of classes, catalog by catalog.
     },
   );
   const server = `http://127.0.0.1:${port}`;
