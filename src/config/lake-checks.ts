@@ -4,6 +4,7 @@ import { catalogProblems, nameProblem } from "./catalog-checks.ts";
 import type { CatalogSettings } from "./catalogs.ts";
 import { modeProblems } from "./mode-checks.ts";
 import { didYouMean, originText, type Problem } from "./problem.ts";
+import { templateWords, unknownWord } from "./table-name.ts";
 import { locate, type Tree } from "./tree.ts";
 
 /** Kafka's rule for topic names (org.apache.kafka.common.internals.Topic). */
@@ -66,7 +67,16 @@ class Checker {
   checkNames(table: TableSettings): void {
     const path = ["topics", table.topic, "table", "name"];
     const parts = [...table.namespace, table.table];
-    if (parts.length < 2 || parts.includes(""))
+    const word = unknownWord(parts.join("."));
+    if (word !== undefined)
+      this.report(
+        path,
+        `${word} stands for nothing in the name of a table`,
+        `write one of ${templateWords.join(", ")}`,
+      );
+    else if (/__g\d+$/.test(table.table))
+      this.report(path, `${table.table} is what the table of a recreated topic is called`, "give it another name");
+    else if (parts.length < 2 || parts.includes(""))
       this.report(path, `"${parts.join(".")}" must be a namespace and a name`, "write namespace.name");
     else if (this.#isMisnamed(table, table.table, path)) return;
     else if (!this.#take(table, table.table, path)) return; // Their dead-letter tables collide too: said once.
@@ -116,7 +126,7 @@ class Checker {
     const where = originText(locate(this.#tree, taken.path));
     this.report(
       path,
-      `table ${fullName} is already that of topic ${taken.topic} (${where})`,
+      `table ${fullName} of topic ${table.topic} is already that of topic ${taken.topic} (${where})`,
       "give one of them another name",
     );
     return false;

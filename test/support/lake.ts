@@ -104,6 +104,7 @@ export class Lake {
         limits: { cacheEntriesMax: 50, commitAttemptsMax: 4 },
         fileAccess: new Map(),
         vendedCredentials: null,
+        token: null,
       }),
     );
   }
