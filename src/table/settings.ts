@@ -40,6 +40,8 @@ export interface TableSettings {
   readonly maintain: {
     /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
     readonly rewrites: boolean;
+    /** Its manifests too, where appends do not keep them few. */
+    readonly manifests: boolean;
     /** Files that nothing names are removed at this age; 0: never. */
     readonly orphansMs: number;
   };
