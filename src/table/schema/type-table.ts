@@ -234,6 +234,7 @@ function plainSettings(decode: DecodeMode): TableSettings {
     table: "all",
     create: true,
     location: null,
+    formatVersion: 2,
     value: { decode, subject: null, onTypeChange: "dead-letter" },
     key: { decode: "raw" },
     headers: "list",
@@ -245,6 +246,6 @@ function plainSettings(decode: DecodeMode): TableSettings {
     commit: { everyMs: 30_000, bytesMax: 1 },
     errors: { policy: "dlq", deadLetterTable: "all_dlq" },
     expire: { keepMs: 1, keepMin: 1 },
-    maintain: { rewrites: false },
+    maintain: { rewrites: false, manifests: false, orphansMs: 0 },
   };
 }
