@@ -1,4 +1,4 @@
-/** What people ask of tables beside their commits, put together: verification and what else reads a table as a whole. */
+/** What people ask of tables beside their commits, put together: verification and what else concerns a table as a whole. */
 import { join } from "node:path";
 import type { Settings } from "../schemas/config.ts";
 import type { Runtime } from "./base/runtime.ts";
@@ -12,6 +12,7 @@ import type { Catalog } from "./table/catalog.ts";
 import type { Compactor } from "./table/compactor.ts";
 import type { TableSettings } from "./table/settings.ts";
 import type { ProofStore } from "./table/tools/proof-store.ts";
+import type { ReplayProgress, ReplayReport } from "./table/tools/replay.ts";
 import { Scratch } from "./table/tools/scratch.ts";
 import { type VerifyDeps, type VerifyProgress, type VerifyReport, verifyTable } from "./table/tools/verify.ts";
 import { LongRuns } from "./table/translate/long-run.ts";
@@ -44,6 +45,7 @@ export function openTableTools(options: TableToolOptions): TableTools {
   // DuckDB reads the real disk; without one (the simulation) nothing here is called.
   const scratch = new Scratch({ disk: systemDisk, directory, random: runtime.random });
   const verifications = new LongRuns<VerifyProgress, VerifyReport>(runtime.clock);
+  const replays = new LongRuns<ReplayProgress, ReplayReport>(runtime.clock);
   const engine = { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads };
   const { parquet, rowGroupBytesMax } = roundLimits(settings);
   const limits = { readBytesMax: settings.tableReadBytesMax, tailBytesMax: settings.tableSqlTailBytesMax };
@@ -93,7 +95,20 @@ export function openTableTools(options: TableToolOptions): TableTools {
       const state = await verifications.state(topic, waitMs, signal);
       return state === undefined ? missing(`topic ${topic} is not being verified`) : ok({ topic, ...state });
     },
-    [Symbol.asyncDispose]: () => verifications[Symbol.asyncDispose](),
+    startReplay: (topic) => {
+      const table = knownTable(options, topic);
+      if ("kind" in table) return table;
+      replays.start(topic, (signal, progress) => options.compactor.replay(topic, signal, progress));
+      return ok({ topic, state: "running" });
+    },
+    replayState: async (topic, signal) => {
+      const state = await replays.state(topic, waitMs, signal);
+      return state === undefined ? missing(`dead letters of ${topic} are not being replayed`) : ok({ topic, ...state });
+    },
+    async [Symbol.asyncDispose]() {
+      await verifications[Symbol.asyncDispose]();
+      await replays[Symbol.asyncDispose]();
+    },
   };
 }
 

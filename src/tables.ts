@@ -8,6 +8,7 @@ import type { Core } from "./core.ts";
 import { compactorLimits, maintenanceLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
+import { defaultContext } from "./registry/context.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
@@ -22,6 +23,7 @@ import type { CompactorMetrics } from "./table/table-meter.ts";
 import { tableName } from "./table/table-state.ts";
 import { currentFiles } from "./table/tools/current-files.ts";
 import { ProofStore } from "./table/tools/proof-store.ts";
+import { ReplayedStore } from "./table/tools/replayed.ts";
 import type { Translator } from "./table/translate/translate.ts";
 import { PoolTranslator } from "./table/translate/translate-pool.ts";
 import type { Warehouse } from "./table/warehouse.ts";
@@ -73,7 +75,7 @@ export function openTables(options: TablesOptions): Tables {
       workers: settings.tableTranslateWorkers,
       limits: roundLimits(settings),
       schemaById: async (id) => {
-        const found = schemas.schemaById(id);
+        const found = schemas.schemaById(id, defaultContext);
         return found === undefined ? undefined : schemaText(found);
       },
     });
@@ -86,6 +88,7 @@ export function openTables(options: TablesOptions): Tables {
     catalogs,
     warehouse: options.warehouse,
     proofs,
+    replayed: new ReplayedStore(options.store, runtime.random),
     tables: config.tables,
     runtime,
     logger,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { Kafka, logLevel, type Producer } from "kafkajs";
+import { type EachMessagePayload, Kafka, logLevel, type Producer } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Broker, openBroker } from "../src/broker.ts";
 import { runCli } from "../src/cli/program.ts";
@@ -17,14 +17,17 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "inlet-tools-"));
   broker = await openBroker(
     configOf(
-      "topics: { quotes: { value: { decode: json }, errors: { policy: dlq } }, empty: { value: { decode: json } } }",
+      `topics:
+  quotes: { value: { decode: json }, errors: { policy: dlq } }
+  empty: { value: { decode: json } }
+  trades: { value: { decode: schema-id }, errors: { dlq: { topic: trades.dlq } } }`,
       inProcess(directory),
     ),
   );
   const kafka = new Kafka({ brokers: [broker.addresses.kafka], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic: "quotes", numPartitions: 2 }] });
+  await admin.createTopics({ topics: [{ topic: "quotes", numPartitions: 2 }, { topic: "trades" }] });
   await admin.disconnect();
   producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
   await producer.connect();
@@ -176,6 +179,58 @@ describe("inlet table plan", () => {
       code: 1,
       error: expect.stringContaining("day(value) does not apply"),
     });
+  });
+});
+
+describe("inlet table replay-dlq", () => {
+  test("says what became of dead letters, and what still fails", async () => {
+    const early = Buffer.concat([Buffer.from([0, 0, 0, 0, 1]), Buffer.from('{"id": 7}')]);
+    const messages = [
+      { partition: 0, value: "no schema id" },
+      { partition: 0, value: early },
+    ];
+    await producer.send({ topic: "trades", acks: -1, messages });
+    await run("table", "flush", "trades");
+    const schema = JSON.stringify({ type: "object", properties: { id: { type: "integer" } } });
+    await fetch(`${broker.addresses.registry}/subjects/trades-value/versions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ schemaType: "JSON", schema }),
+    });
+    expect(await json("table", "replay-dlq", "trades")).toEqual({
+      letters: 2,
+      rows: 1,
+      rowsBefore: 0,
+      failing: [{ reason: "no-schema-id", records: 1, samples: [expect.stringMatching(/^0:0 /)] }],
+    });
+    const { out, code } = await run("table", "replay-dlq", "trades");
+    expect([code, out]).toEqual([
+      0,
+      expect.stringMatching(
+        /^2 dead letters: 0 are rows now, 1 were before\nstill failing: 1 for no-schema-id\n {2}0:0 /,
+      ),
+    ]);
+    expect(await json("sql", "SELECT id, _kafka_offset FROM kafka.trades")).toMatchObject({ rows: [["7", "1"]] });
+    expect((await run("table", "verify", "trades")).code).toBe(0);
+    expect((await run("table", "replay-dlq", "nothing")).code).toBe(4);
+    expect(JSON.parse((await run("table", "replay-dlq", "trades", "--no-wait")).out)).toMatchObject({
+      topic: "trades",
+    });
+  });
+
+  test("a topic of dead letters is read by a client as any other", async () => {
+    const kafka = new Kafka({ brokers: [broker.addresses.kafka], logLevel: logLevel.NOTHING });
+    const consumer = kafka.consumer({ groupId: "repair" });
+    await consumer.connect();
+    await consumer.subscribe({ topic: "trades.dlq", fromBeginning: true });
+    const letter = await new Promise<EachMessagePayload>((resolve, reject) => {
+      consumer.run({ eachMessage: async (payload) => resolve(payload) }).catch(reject);
+    });
+    await consumer.disconnect();
+    const { value, headers } = letter.message;
+    expect([letter.topic, letter.partition, String(value)]).toEqual(["trades.dlq", 0, "no schema id"]);
+    expect(String(headers?.["inlet.dlq.reason"])).toBe("no-schema-id");
+    expect(String(headers?.["inlet.dlq.offset"])).toBe("0");
   });
 });
 

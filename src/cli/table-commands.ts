@@ -1,4 +1,4 @@
-/** inlet table list|status|flush|resume|connect|plan|at|verify|orphans, over the admin API. */
+/** inlet table list|status|flush|resume|connect|plan|at|verify|replay-dlq|orphans, over the admin API. */
 import type { Command } from "commander";
 import { Option } from "commander";
 import { callAdmin } from "./admin-api.ts";
@@ -8,6 +8,7 @@ import { type Engine, engines, recipe } from "./recipes.ts";
 import { type AtOptions, atHelp, tableAt } from "./table-at.ts";
 import { type OrphanOptions, orphansHelp, tableOrphans } from "./table-orphans.ts";
 import { planHelp, planTopic } from "./table-plan.ts";
+import { replayHelp, replayTopic } from "./table-replay.ts";
 import { type ResumeOptions, resumeHelp, resumeTable, tableStatus } from "./table-state.ts";
 import { verifyHelp, verifyTopic } from "./table-verify.ts";
 
@@ -60,6 +61,12 @@ export function addTableCommands(program: Command, context: Context): void {
     .option("--no-wait", "start it, or say how far it is, and leave")
     .addHelpText("after", verifyHelp)
     .action((topic: string, options: { readonly wait: boolean }) => verifyTopic(context, topic, options));
+  table
+    .command("replay-dlq <topic>")
+    .description("put dead letters that can be rows by now into the table")
+    .option("--no-wait", "start it, or say how far it is, and leave")
+    .addHelpText("after", replayHelp)
+    .action((topic: string, { wait }: { readonly wait: boolean }) => replayTopic(context, topic, wait));
   table
     .command("orphans <topic>")
     .description("show the files with a table's that nothing names, or remove them")

@@ -6,6 +6,9 @@ export interface TableToolSurface {
   startVerify(topic: string): ToolAnswer;
   /** The verification of the topic's table: its end, or how far it is when it lasts. */
   verifyState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
+  /** Starts to make rows of dead letters, or joins what does. */
+  startReplay(topic: string): ToolAnswer;
+  replayState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
   /** The first snapshot that holds the records: `offset` as "partition:offset,…", or `timestamp` as milliseconds or RFC 3339. */
   snapshotAt(
     topic: string,
@@ -36,6 +39,16 @@ export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[]
       method: "GET",
       path: "/v1/tables/:topic/verify",
       handle: async ({ params, signal }) => answered(await surface.verifyState(params["topic"] as string, signal)),
+    },
+    {
+      method: "POST",
+      path: "/v1/tables/:topic/replay-dlq",
+      handle: ({ params }) => answered(surface.startReplay(params["topic"] as string), 202),
+    },
+    {
+      method: "GET",
+      path: "/v1/tables/:topic/replay-dlq",
+      handle: async ({ params, signal }) => answered(await surface.replayState(params["topic"] as string, signal)),
     },
     {
       method: "GET",

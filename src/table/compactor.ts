@@ -30,6 +30,8 @@ import type { CompactorMetrics } from "./table-meter.ts";
 import type { TableReport } from "./table-report.ts";
 import { type FlushResult, TableWorker, type TableWorkerLimits } from "./table-worker.ts";
 import type { ProofStore } from "./tools/proof-store.ts";
+import { type ReplayDeps, type ReplayProgress, type ReplayReport, replayLetters } from "./tools/replay.ts";
+import type { ReplayedStore } from "./tools/replayed.ts";
 import type { Translator } from "./translate/translate.ts";
 import type { Warehouse } from "./warehouse.ts";
 
@@ -41,6 +43,7 @@ export interface CompactorOptions {
   readonly catalogs: ReadonlyMap<string, Catalog>;
   readonly warehouse: Warehouse;
   readonly proofs: ProofStore;
+  readonly replayed: ReplayedStore;
   readonly tables: readonly TableSettings[];
   readonly runtime: Runtime;
   readonly logger: Logger;
@@ -78,6 +81,8 @@ export interface Compactor extends AsyncDisposable {
   /** Throws TableStuck, with the reason, when the table cannot go on. */
   resume(topic: string, how: "accept" | "retranslate"): Promise<void>;
   report(topic: string): Promise<TableReport>;
+  /** Dead letters that can be rows by now become rows. Throws OperationFailed, TableStuck among them, where it cannot go on. */
+  replay(topic: string, signal: AbortSignal, progress?: (done: ReplayProgress) => void): Promise<ReplayReport>;
   /** One pass of maintenance over the topic's table now. Throws OperationFailed when it cannot be done. */
   maintain(topic: string): Promise<MaintenanceReport>;
   maintenanceOf(topic: string): MaintenanceStatus | undefined;
@@ -95,12 +100,14 @@ export function openCompactor(options: CompactorOptions): Compactor {
 }
 
 class TopicCompactor implements Compactor {
+  readonly #options: CompactorOptions;
   readonly #workers = new Map<string, TableWorker>();
   readonly #loops: readonly Loop[];
   readonly #catalogs: ReadonlyMap<string, Catalog>;
   readonly #maintenance: Maintenance | undefined;
 
   constructor(options: CompactorOptions) {
+    this.#options = options;
     this.#catalogs = options.catalogs;
     requireOwnTables(options.tables);
     const { runtime, logger, limits } = options;
@@ -144,6 +151,17 @@ class TopicCompactor implements Compactor {
     await this.#worker(topic).resume(how);
   }
 
+  async replay(topic: string, signal: AbortSignal, progress?: ReplayDeps["progress"]): Promise<ReplayReport> {
+    const worker = this.#worker(topic);
+    await worker.flush(); // Letters of what is on its way are letters too.
+    return await replayLetters({
+      ...this.#replayDeps(topic),
+      exclusively: (work) => worker.exclusively(work),
+      signal,
+      ...(progress === undefined ? {} : { progress }),
+    });
+  }
+
   async report(topic: string): Promise<TableReport> {
     return await this.#worker(topic).report();
   }
@@ -178,6 +196,14 @@ class TopicCompactor implements Compactor {
     const intervalMs = limits.orphansIntervalMs;
     const orphans = { warehouse: options.warehouse, clock, limits, intervalMs, startMs: options.limits.expiredGraceMs };
     return new Maintenance({ tables, clock, logger, metrics, intervalMs: limits.intervalMs, orphans });
+  }
+
+  #replayDeps(topic: string) {
+    const options = this.#options;
+    const settings = options.tables.find((table) => table.topic === topic) as TableSettings;
+    const catalog = options.catalogs.get(settings.catalog) as Catalog;
+    const { clock, random } = options.runtime;
+    return { ...options, settings, catalog, clock, random };
   }
 
   #worker(topic: string): TableWorker {

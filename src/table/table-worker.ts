@@ -14,11 +14,11 @@ import { type Advance, done, reasonOf, stuck, TableStuck, troubleOf, unreachable
 import type { Catalog } from "./catalog.ts";
 import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
 import { deliverLetters } from "./commit/letter-topic.ts";
-import { hasDrifted } from "./commit/schema-committer.ts";
+import { hasDrifted, type SchemaCommitter } from "./commit/schema-committer.ts";
 import type { TableAppender } from "./commit/table-appender.ts";
 import type { MaintenanceTurn } from "./maintenance/replace-commit.ts";
 import { retranslateRound } from "./retranslate.ts";
-import type { RoundWriter } from "./round-writer.ts";
+import type { RoundWriter, WrittenRound } from "./round-writer.ts";
 import type { PartitionView } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { type CompactorMetrics, TableMeter } from "./table-meter.ts";
@@ -51,6 +51,16 @@ export interface FlushResult {
   /** null when the table has no snapshot of ours. */
   readonly snapshotId: bigint | null;
   readonly committedTo: ReadonlyMap<number, Offset>;
+}
+
+/** The table between two turns, for who else adds rows in its name. */
+export interface WorkerTurn {
+  readonly topic: Topic;
+  readonly table: TableInfo;
+  readonly schemas: SchemaCommitter;
+  /** Everything that is pending. */
+  commit(): Promise<Advance>;
+  counted(round: WrittenRound): void;
 }
 
 /** A commit is due at the latest this long after the first of its records became stable, unless bytes make it due. */
@@ -187,6 +197,20 @@ export class TableWorker {
       const state = tableStateOf(table);
       const places = [state?.deadLetterPlaces, table.id === own ? undefined : state?.places];
       return places.flatMap((place) => (place === undefined || place === null ? [] : [place.data, place.metadata]));
+    });
+  }
+
+  /** Runs between two turns, never during one. Throws TableStuck when the table is not ours to write, or does not run. */
+  exclusively<T>(work: (turn: WorkerTurn) => Promise<T>): Promise<T> {
+    return this.#lane.run(async () => {
+      const topic = this.#topic();
+      const table = this.table;
+      if (topic === undefined || table === undefined) throw new TableStuck(this.topic, "there is no table yet");
+      if (table.state !== "running") throw new TableStuck(this.topic, `${table.state}: ${table.reason}`);
+      if (!this.#isCommitter(topic)) throw new TableStuck(this.topic, "another node commits to it");
+      const schemas = this.#translation.schemas(table.id);
+      const counted = (round: WrittenRound) => this.#meter.counted(round);
+      return await work({ topic, table, schemas, counted, commit: () => this.#commit(table.id) });
     });
   }
 

@@ -35,10 +35,9 @@ export async function runTableFire(options: {
   const random = seededRandom(options.seed);
   await using world = await FireWorld.open(options.seed);
   for (let cycle = 1; cycle <= options.cycles && world.violations.length === 0; cycle += 1) {
-    const started = performance.now();
-    await world.cycle(planCycle(random));
-    const took = ((performance.now() - started) / 1000).toFixed(1);
-    options.log?.(`cycle ${cycle} of ${options.cycles}: ${world.rows} rows, ${took} s`);
+    const took = await world.cycle(planCycle(random));
+    const parts = Object.entries(took).map(([part, ms]) => `${part} ${(ms / 1000).toFixed(1)} s`);
+    options.log?.(`cycle ${cycle} of ${options.cycles}: ${world.rows} rows; ${parts.join(", ")}`);
   }
   return world.report(options);
 }
@@ -72,27 +71,21 @@ class FireWorld implements AsyncDisposable {
     return new FireWorld(stack.move(), parts);
   }
 
-  async cycle(plan: CyclePlan): Promise<void> {
-    const { load } = this.#parts;
-    const stop = new AbortController();
-    const loading = load.run(stop.signal);
-    const trouble = Promise.all([
-      this.#spoilCommits(plan, stop.signal),
-      this.#killCatalog(plan),
-      this.#meddle(plan),
-      this.#killBroker(plan, "load"),
-      this.#commitOften(stop.signal),
-    ]);
-    await pause(plan.loadMs);
-    stop.abort();
-    await Promise.all([loading, trouble]);
-    const flushing = Promise.all(fireTables.map((table) => this.#flush(table)));
-    await this.#killBroker(plan, "flush");
-    await flushing;
-    this.#parts.proxy.fault = undefined;
-    for (const table of fireTables) await this.#foreign(table, "delete");
-    await Promise.all(fireTables.map((table) => this.#verify(table)));
-    await this.#compare(load.model);
+  /** Milliseconds by part. */
+  async cycle(plan: CyclePlan): Promise<Readonly<Record<string, number>>> {
+    const took: Record<string, number> = {};
+    const timed = async (part: string, work: () => Promise<void>): Promise<void> => {
+      const started = performance.now();
+      await work();
+      took[part] = performance.now() - started;
+    };
+    await timed("load", () => this.#load(plan));
+    await timed("commit", () => this.#settle(plan));
+    await timed("verify", async () => {
+      await Promise.all(fireTables.map((table) => this.#verify(table)));
+    });
+    await timed("compare", () => this.#compare(this.#parts.load.model));
+    return took;
   }
 
   report({ cycles, seed }: { readonly cycles: number; readonly seed: number }): FireReport {
@@ -102,6 +95,30 @@ class FireWorld implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack[Symbol.asyncDispose]();
+  }
+
+  async #load(plan: CyclePlan): Promise<void> {
+    const stop = new AbortController();
+    const loading = this.#parts.load.run(stop.signal);
+    const trouble = [
+      this.#spoilCommits(plan, stop.signal),
+      this.#killCatalog(plan),
+      this.#meddle(plan),
+      this.#killBroker(plan, "load"),
+      this.#commitOften(stop.signal),
+    ];
+    await pause(plan.loadMs);
+    stop.abort();
+    await Promise.all([loading, ...trouble]);
+  }
+
+  /** Everything into the tables, with what trouble is left, and what the other writer brought out of them. */
+  async #settle(plan: CyclePlan): Promise<void> {
+    const flushing = Promise.all(fireTables.map((table) => this.#flush(table)));
+    await this.#killBroker(plan, "flush");
+    await flushing;
+    this.#parts.proxy.fault = undefined;
+    for (const table of fireTables) await this.#foreign(table, "delete");
   }
 
   /** One fault after another, each at the first commit that comes. */

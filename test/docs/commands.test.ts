@@ -83,6 +83,7 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
     await produceOrders();
     expect(await inlet(args)).toContain("CREATE TABLE lake.sales.orders");
   },
+  "bin/inlet table replay-dlq orders": async (args) => expect(await inlet(args)).toContain("0 dead letters"),
   "bin/inlet table verify orders": async (args) => {
     await inlet(["table", "flush", "orders"]);
     expect(await inlet(args)).toContain("equal: every row that was translated is there");
