@@ -81,6 +81,7 @@ const settings: TableSettings = {
   table: "views",
   create: true,
   location: null,
+  formatVersion: 2,
   value: { decode: "schema-id", subject: null, onTypeChange: "dead-letter" },
   key: { decode: "raw" },
   headers: "list",
@@ -92,7 +93,8 @@ const settings: TableSettings = {
   commit: { everyMs: 1000, bytesMax: MiB },
   errors: { policy: "dlq", deadLetterTable: "views_dlq" },
   expire: { keepMs: 0, keepMin: 1 },
-  maintain: { rewrites: false },
+  retention: "wait",
+  maintain: { rewrites: false, manifests: false, orphansMs: 0 },
 };
 
 const limits: RoundLimits = {

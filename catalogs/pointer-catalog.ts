@@ -81,7 +81,6 @@ export class PointerCatalog<P extends Pointer> implements Catalog {
       [{ type: "assert-create" }],
       [
         { action: "assign-uuid", uuid },
-        { action: "upgrade-format-version", "format-version": 2 },
         ...updates.filter((update) => update.action !== "assign-uuid"),
         ...(isPlaced ? [] : [{ action: "set-location", location } as const]),
       ],

@@ -105,7 +105,6 @@ class RestCatalog implements Catalog {
     const { metadata, config } = this.#loaded(table, answer);
     const place: readonly Update[] = [
       { action: "assign-uuid", uuid: metadata["table-uuid"] },
-      { action: "upgrade-format-version", "format-version": 2 },
       ...updates.filter((update) => update.action !== "assign-uuid" && update.action !== "set-location"),
       { action: "set-location", location: metadata.location },
     ];
@@ -343,6 +342,10 @@ function creationOf(updates: readonly Update[]): object {
     if (update.action === "add-sort-order") request["write-order"] = update["sort-order"];
     if (update.action === "set-location") request["location"] = update.location;
     if (update.action === "set-properties") request["properties"] = update.updates;
+  }
+  const upgrade = updates.find((update) => update.action === "upgrade-format-version");
+  if (upgrade?.["format-version"] === 3) {
+    request["properties"] = { ...(request["properties"] as object | undefined), "format-version": "3" };
   }
   return request;
 }

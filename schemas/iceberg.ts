@@ -1,8 +1,11 @@
 /**
- * The Avro schemas of Iceberg's manifests and manifest lists, format version 2, as the reference implementation writes
- * them (spec "Manifests", "Manifest Lists"; rules C2-C6, D1, D2). Readers resolve fields by `field-id`, engines in the
- * wild also by name: neither may change.
+ * The Avro schemas of Iceberg's manifests and manifest lists, format versions 2 and 3, as the reference implementation
+ * writes them (spec "Manifests", "Manifest Lists"; rules C2-C6, D1, D2). Readers resolve fields by `field-id`, engines in
+ * the wild also by name: neither may change.
  */
+
+/** The format versions that we write. */
+export type FormatVersion = 2 | 3;
 
 export type AvroSchema = string | AvroUnion | AvroRecord | AvroArray | AvroMap | AvroFixed | AvroEnum | AvroPrimitive;
 export type AvroUnion = readonly AvroSchema[];
@@ -76,7 +79,7 @@ function idMap(keyId: number, valueId: number, values: AvroSchema): AvroArray {
 }
 
 /** `partition` holds the fields of one spec, with ids from 1000 on. */
-export function manifestEntrySchema(partition: readonly AvroField[]): AvroRecord {
+export function manifestEntrySchema(partition: readonly AvroField[], version: FormatVersion): AvroRecord {
   const dataFile: AvroRecord = {
     type: "record",
     name: "r2",
@@ -97,7 +100,9 @@ export function manifestEntrySchema(partition: readonly AvroField[]): AvroRecord
       optional(132, "split_offsets", { type: "array", items: "long", "element-id": 133 }),
       optional(135, "equality_ids", { type: "array", items: "int", "element-id": 136 }),
       optional(140, "sort_order_id", "int"),
+      ...(version === 3 ? [optional(142, "first_row_id", "long")] : []),
       optional(143, "referenced_data_file", "string"),
+      ...(version === 3 ? vectorFields : []),
     ],
   };
   return {
@@ -113,6 +118,12 @@ export function manifestEntrySchema(partition: readonly AvroField[]): AvroRecord
   };
 }
 
+/** Where in its file a deletion vector stands. */
+const vectorFields: readonly AvroField[] = [
+  optional(144, "content_offset", "long"),
+  optional(145, "content_size_in_bytes", "long"),
+];
+
 const partitionSummary: AvroRecord = {
   type: "record",
   name: "r508",
@@ -124,24 +135,25 @@ const partitionSummary: AvroRecord = {
   ],
 };
 
-export const manifestFileSchema: AvroRecord = {
-  type: "record",
-  name: "manifest_file",
-  fields: [
-    required(500, "manifest_path", "string"),
-    required(501, "manifest_length", "long"),
-    required(502, "partition_spec_id", "int"),
-    required(517, "content", "int"),
-    required(515, "sequence_number", "long"),
-    required(516, "min_sequence_number", "long"),
-    required(503, "added_snapshot_id", "long"),
-    required(504, "added_files_count", "int"),
-    required(505, "existing_files_count", "int"),
-    required(506, "deleted_files_count", "int"),
-    required(512, "added_rows_count", "long"),
-    required(513, "existing_rows_count", "long"),
-    required(514, "deleted_rows_count", "long"),
-    optional(507, "partitions", { type: "array", items: partitionSummary, "element-id": 508 }),
-    optional(519, "key_metadata", "bytes"),
-  ],
-};
+export function manifestFileSchema(version: FormatVersion): AvroRecord {
+  const fields = version === 3 ? [...manifestFileFields, optional(520, "first_row_id", "long")] : manifestFileFields;
+  return { type: "record", name: "manifest_file", fields };
+}
+
+const manifestFileFields: readonly AvroField[] = [
+  required(500, "manifest_path", "string"),
+  required(501, "manifest_length", "long"),
+  required(502, "partition_spec_id", "int"),
+  required(517, "content", "int"),
+  required(515, "sequence_number", "long"),
+  required(516, "min_sequence_number", "long"),
+  required(503, "added_snapshot_id", "long"),
+  required(504, "added_files_count", "int"),
+  required(505, "existing_files_count", "int"),
+  required(506, "deleted_files_count", "int"),
+  required(512, "added_rows_count", "long"),
+  required(513, "existing_rows_count", "long"),
+  required(514, "deleted_rows_count", "long"),
+  optional(507, "partitions", { type: "array", items: partitionSummary, "element-id": 508 }),
+  optional(519, "key_metadata", "bytes"),
+];

@@ -35,8 +35,14 @@ const topicShape = object(
         name: text({ default: "", doc: "Namespace and name, joined by dots; empty is as lake.tables.name says." }),
         create: boolean({ default: true, doc: "Whether to create the table when the catalog has none." }),
         location: optionalText({ doc: "Root of the table's files; null lets the catalog choose." }),
+        format_version: integer({
+          default: 2,
+          min: 2,
+          max: 3,
+          doc: "Of Iceberg. 3 gives every row an id; a table of 2 is upgraded to it, and never taken back.",
+        }),
       },
-      ["adopt", "format_version", "on_topic_delete"],
+      ["adopt", "on_topic_delete"],
     ),
     value: object(
       "How values become columns.",
@@ -164,19 +170,25 @@ const topicShape = object(
           default: "dlq",
           doc: "suspend stops the table, skip drops and counts the record, dlq keeps it in the dead-letter table.",
         }),
-        dlq: object(
-          "Where they are kept.",
-          {
-            table: text({
-              default: "",
-              doc: "Name of the dead-letter table in the same catalog; empty is <name>_dlq.",
-            }),
-          },
-          ["topic"],
-        ),
+        dlq: object("Where they are kept.", {
+          table: text({
+            default: "",
+            doc: "Name of the dead-letter table in the same catalog; empty is <name>_dlq.",
+          }),
+          topic: text({
+            default: "",
+            doc: "Topic that dead letters go into as well, made when it is not there; empty is none.",
+          }),
+        }),
       },
       ["max_rate"],
     ),
+    retention: object("What the topic's retention makes of records that are not in the table yet.", {
+      lake: oneOf(["wait", "alarm", "off"], {
+        default: "wait",
+        doc: "wait: they stay until they are. alarm: they go when they are due, and are counted. off: they go. Cleaning of compacted topics waits unless off.",
+      }),
+    }),
     maintain: object(
       "Upkeep of the table.",
       {
@@ -186,8 +198,17 @@ const topicShape = object(
           default: "auto",
           doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
         }),
+        manifests: oneOf(["auto", "off"], {
+          default: "auto",
+          doc: "auto: manifests are written again, by partition, where commits alone do not keep them few. off: they are not.",
+        }),
+        orphans: ms({
+          default: 7 * 86_400_000,
+          min: 0,
+          doc: "Age at which files that nothing names are removed; longer than any commit or query takes. 0: never.",
+        }),
       },
-      ["orphans", "manifests", "ttl"],
+      ["ttl"],
     ),
   },
   ["quality", "backfill", "copies"],
@@ -234,6 +255,7 @@ export function tableSettings(
     table: parts.at(-1) as string,
     create: value.table.create,
     location: value.table.location,
+    formatVersion: value.table.format_version === 3 ? 3 : 2,
     value: {
       decode: value.value.decode,
       subject: value.value.subject,
@@ -256,9 +278,17 @@ export function tableSettings(
     errors: {
       policy: value.errors.policy,
       deadLetterTable: value.errors.dlq.table === "" ? `${parts.at(-1) as string}_dlq` : value.errors.dlq.table,
+      ...(value.errors.policy !== "dlq" || value.errors.dlq.topic === ""
+        ? {}
+        : { deadLetterTopic: value.errors.dlq.topic }),
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
-    maintain: { rewrites: value.maintain.compact === "auto" },
+    retention: value.retention.lake,
+    maintain: {
+      rewrites: value.maintain.compact === "auto",
+      manifests: value.maintain.manifests === "auto",
+      orphansMs: value.maintain.orphans,
+    },
   };
 }
 

@@ -2,10 +2,11 @@
  * One round: reads ranges of the log, translates them, uploads data files and the manifests that list them. Nothing refers
  * to what it uploads until the caller adds the round to the metadata log; a crash before that leaves orphans.
  */
+import type { FormatVersion } from "../../schemas/iceberg.ts";
 import { assert, OperationFailed, RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Uuid } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
-import type { Log, Partition } from "../log/log.ts";
+import type { Lookup, Partition, PartitionReadResult } from "../log/log.ts";
 import type { RoundManifest, TableRange } from "../metadata/events.ts";
 import { addedFile, writeManifest } from "./iceberg/manifest.ts";
 import type { PartitionSpec, Schema } from "./iceberg/types.ts";
@@ -18,8 +19,18 @@ import { deadLetterSchema } from "./translate/dead-letters.ts";
 import type { Round, TranslatedFile, Translator } from "./translate/translate.ts";
 import { uniqueUri, type Warehouse } from "./warehouse.ts";
 
+/** Where a round's records come from: the log, or dead letters. */
+export interface RecordSource {
+  partition(
+    topicId: Uuid,
+    index: number,
+  ):
+    | { readonly kind: "here"; readonly partition: Pick<Partition, "read"> }
+    | { readonly kind: Exclude<Lookup["kind"], "here"> };
+}
+
 export interface RoundWriterDeps {
-  readonly log: Log;
+  readonly log: RecordSource;
   readonly translator: Translator;
   readonly warehouse: Warehouse;
   readonly random: Random;
@@ -71,6 +82,7 @@ interface Shape {
   readonly schema: Schema;
   readonly spec: PartitionSpec;
   readonly sortOrderId: number | null;
+  readonly version: FormatVersion;
   /** Of files of deletes: the key's columns. */
   readonly equalityIds?: readonly number[] | null;
 }
@@ -96,6 +108,8 @@ export class RoundWriter {
     readonly ranges: readonly NextRange[];
     /** All of the ranges, however many bytes that is: a round that is written again must not end earlier. */
     readonly isWhole?: boolean;
+    /** Gets the file of dead letters, which then goes nowhere: they are letters already. */
+    readonly takeLetters?: (file: Uint8Array) => void;
   }): Promise<WrittenRound> {
     const { state, settings } = request;
     const { targetFileBytes } = this.#deps.limits;
@@ -110,16 +124,23 @@ export class RoundWriter {
       return { ranges: [], main: null, deadLetters: null, deletes: null, counts: noCounts, stop };
     }
     const { files, deadLetterFile, deleteFile, crossingKeys } = await round.finish();
-    const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
+    const { takeLetters } = request;
+    if (deadLetterFile !== undefined) takeLetters?.(deadLetterFile.bytes);
+    const letters = deadLetterFile === undefined || takeLetters !== undefined ? [] : [deadLetterFile];
     const deletes = deleteFile === undefined ? [] : [deleteFile];
     const { places, deadLetterPlaces } = state;
-    const rowShape: Shape = { schema: mapping.schema, spec, sortOrderId: sortOrder?.["order-id"] ?? null };
-    const letterShape: Shape = { schema: deadLetterSchema, spec: { "spec-id": 0, fields: [] }, sortOrderId: null };
+    const version = state.formatVersion ?? 2;
+    const rowShape: Shape = { schema: mapping.schema, spec, version, sortOrderId: sortOrder?.["order-id"] ?? null };
+    const letterSpec: PartitionSpec = { "spec-id": 0, fields: [] };
+    const letterShape: Shape = { schema: deadLetterSchema, spec: letterSpec, version: 2, sortOrderId: null };
     const proofOf = (what: "rows" | "deadLetters") =>
       new Map(ranges.map((progress) => [progress.range.partition, progress[what]] as const));
     return {
       ranges: ranges.map(({ range, to, rows, deadLetters }) =>
-        tableRange({ ...range, to }, { rows: rows.rows, deadLetters: deadLetters.rows }),
+        tableRange(
+          { ...range, to },
+          { rows: rows.rows, deadLetters: takeLetters === undefined ? deadLetters.rows : 0 },
+        ),
       ),
       // Later records take rows of a table with a key away again: what was read does not prove what it holds.
       main: await this.#upload(files, rowShape, {
@@ -143,14 +164,15 @@ export class RoundWriter {
     assert(mapping.rowKey !== undefined, "only a table with a key has deletes");
     assert(deleteSpec !== undefined && deleteSpec !== null, "a table with a key was made with a spec for its deletes");
     const { schema, rowKey } = mapping;
-    const shape: Shape = { schema, spec: deleteSpec, sortOrderId: null, equalityIds: rowKey.ids };
+    const version = state.formatVersion ?? 2;
+    const shape: Shape = { schema, spec: deleteSpec, version, sortOrderId: null, equalityIds: rowKey.ids };
     return await this.#upload(files, shape, { places, proof: undefined });
   }
 
   /** Data files, then the manifest that lists them: a manifest never names a file that is not there. */
   async #upload(
     files: readonly TranslatedFile[],
-    { schema, spec, sortOrderId, equalityIds = null }: Shape,
+    { schema, spec, version, sortOrderId, equalityIds = null }: Shape,
     { places, proof }: { readonly places: Places | null; readonly proof: RoundProof | undefined },
   ): Promise<RoundManifest | null> {
     const translated = files.filter(({ file }) => file.recordCount > 0); // Rule A11.
@@ -165,7 +187,7 @@ export class RoundWriter {
     }
     const properties = new Map(proof === undefined ? [] : [[proofName, renderRoundProof(proof)]]);
     const content = equalityIds === null ? "data" : "deletes";
-    const manifest = writeManifest({ schema, spec, content, entries, properties });
+    const manifest = writeManifest({ schema, spec, content, entries, properties, version });
     const location = uniqueUri(places.metadata, "inlet-round", ".avro", random);
     await warehouse.create(location, manifest);
     const rows = translated.reduce((sum, { file }) => sum + file.recordCount, 0);
@@ -218,15 +240,27 @@ class Reading {
   }
 
   /** undefined: go on. */
-  async #step(progress: Progress, partition: Partition): Promise<RoundStop | undefined> {
+  async #step(progress: Progress, partition: Pick<Partition, "read">): Promise<RoundStop | undefined> {
     const from = progress.to;
     const bytesMax = Math.min(this.#deps.limits.readBytesMax, this.#bytesLeft);
     const read = await partition.read({ from, bytesMax, atLeastOne: true, isolation: "read-committed" });
     // Out of range: the log start has passed us; the next round begins there and counts what was lost.
     if (read.kind !== "batches" || read.next <= from) return { kind: "done" };
-    const { batches, aborted } = read;
     const to = Math.min(read.next, progress.range.to) as Offset; // More may have become stable meanwhile.
-    const added = await this.#round.add({ partition: progress.range.partition, batches, aborted, from, to });
+    const stop = await this.#add(progress, read, to);
+    if (stop?.kind !== "bad-record" || stop.offset <= from) return stop;
+    // Everything before the record is good: the table stops at it, not at where the read happened to begin.
+    return (await this.#add(progress, read, stop.offset as Offset)) ?? stop;
+  }
+
+  async #add(
+    progress: Progress,
+    read: Pick<Extract<PartitionReadResult, { readonly kind: "batches" }>, "batches" | "aborted" | "bytes">,
+    to: Offset,
+  ): Promise<RoundStop | undefined> {
+    const { partition } = progress.range;
+    const { batches, aborted } = read;
+    const added = await this.#round.add({ partition, batches, aborted, from: progress.to, to });
     switch (added.kind) {
       case "added":
         progress.to = to;
@@ -241,10 +275,8 @@ class Reading {
         return undefined;
       case "needs-schema":
         return added;
-      case "bad-record": {
-        const detail = `${added.reason}: ${added.detail}`;
-        return { kind: "bad-record", partition: progress.range.partition, offset: added.offset, detail };
-      }
+      case "bad-record":
+        return { kind: "bad-record", partition, offset: added.offset, detail: `${added.reason}: ${added.detail}` };
     }
   }
 }

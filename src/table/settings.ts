@@ -1,4 +1,5 @@
 /** What a person says about a topic's table, read from YAML by src/config.ts. */
+import type { FormatVersion } from "../../schemas/iceberg.ts";
 import type { Transform } from "./iceberg/types.ts";
 
 export interface TableSettings {
@@ -10,6 +11,8 @@ export interface TableSettings {
   readonly create: boolean;
   /** Root of the table's files; null lets the catalog choose. */
   readonly location: string | null;
+  /** The least that the table has: it is made in it or upgraded to it, never taken back. */
+  readonly formatVersion: FormatVersion;
   readonly value: {
     readonly decode: DecodeMode;
     readonly subject: string | null;
@@ -30,11 +33,22 @@ export interface TableSettings {
     /** "suspend" stops the table at the first bad record, "skip" counts and drops it, "dlq" keeps it in the dead-letter table. */
     readonly policy: "suspend" | "skip" | "dlq";
     readonly deadLetterTable: string;
+    /** They go into this topic too; absent: into the table only. */
+    readonly deadLetterTopic?: string;
   };
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
+  /**
+   * Of the topic: "wait" leaves records in the log until they are in the table, "alarm" counts those that go before, "off" does
+   * not look.
+   */
+  readonly retention: "wait" | "alarm" | "off";
   readonly maintain: {
     /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
     readonly rewrites: boolean;
+    /** Its manifests too, where appends do not keep them few. */
+    readonly manifests: boolean;
+    /** Files that nothing names are removed at this age; 0: never. */
+    readonly orphansMs: number;
   };
 }
 

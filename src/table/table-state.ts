@@ -1,4 +1,5 @@
 /** What the metadata log keeps of a table's schema (the bytes of a table-schema event): JSON, read by later versions too. */
+import type { FormatVersion } from "../../schemas/iceberg.ts";
 import { CorruptData } from "../base/errors.ts";
 import type { TableInfo } from "../metadata/image.ts";
 import type { TableName } from "./catalog.ts";
@@ -24,7 +25,11 @@ export interface TableState {
   readonly layout?: LayoutOwner;
   /** Where files go, so that a catalog's outage does not stop translation; null until the table was made. */
   readonly places: Places | null;
+  /** That the table's manifests are written in. Absent: 2. */
+  readonly formatVersion?: FormatVersion;
   readonly deadLetterPlaces: Places | null;
+  /** Key of the set of dead letters that became rows later (tools/replayed.ts). Absent: none did. */
+  readonly replayed?: string;
   /**
    * The mapping that the catalog is being asked for. In the log before the catalog is asked, so that a crash in between
    * finds the same field ids again. `after`: the catalog's last-column-id that it was planned on.

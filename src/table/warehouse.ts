@@ -63,6 +63,15 @@ export class Warehouse implements AsyncDisposable {
     return (await store.putIfAbsent(key, body)).kind;
   }
 
+  /** Files below a directory, in the order of the store; by canonical URI. */
+  async *list(directory: string): AsyncIterable<Omit<ObjectInfo, "key" | "etag"> & { readonly uri: string }> {
+    const base = `${withoutSlash(canonicalUri(directory))}/`;
+    const { store, key: prefix } = await this.#resolve(base);
+    for await (const { key, size, modifiedMs } of store.list(prefix)) {
+      yield { uri: `${base}${key.slice(prefix.length)}`, size, modifiedMs };
+    }
+  }
+
   async remove(uris: readonly string[]): Promise<void> {
     const keys = new Map<ObjectStore, string[]>();
     for (const uri of uris) {

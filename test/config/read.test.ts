@@ -122,6 +122,24 @@ topics:
     ]);
   });
 
+  test("dead letters of dead letters do not go round", () => {
+    const text = `topics:
+  a: { errors: { dlq: { topic: b } } }
+  b: { errors: { dlq: { topic: a } } }
+  c: { errors: { dlq: { topic: c } } }
+  d: { errors: { dlq: { topic: "d/dlq" } } }
+  e: { errors: { dlq: { topic: f } } }
+  f: { errors: { policy: skip, dlq: { topic: e } } }
+`;
+    const fix = "name a topic that has none";
+    expect(problemsOf(text)).toEqual([
+      `inlet.yaml:2:32: topic b has a topic of dead letters itself; ${fix}`,
+      `inlet.yaml:3:32: topic a has a topic of dead letters itself; ${fix}`,
+      `inlet.yaml:4:32: topic c has a topic of dead letters itself; ${fix}`,
+      'inlet.yaml:5:32: "d/dlq" is no name for a topic; use letters, digits, dots, underscores and dashes, 249 at most',
+    ]);
+  });
+
   test("what is missing is named with what it is for", () => {
     expect(problemsOf("lake: { catalogs: { main: { type: rest } } }")).toEqual([
       "inlet.yaml:1:27: lake.catalogs.main.uri is missing; say lake.catalogs.main.uri (text): base URL of the catalog, without /v1.",
@@ -231,6 +249,7 @@ describe("tables", () => {
         table: "web_clicks",
         create: true,
         location: null,
+        formatVersion: 2,
         value: { decode: "schema-id", subject: null, onTypeChange: "dead-letter" },
         key: { decode: "raw" },
         headers: "list",
@@ -242,7 +261,8 @@ describe("tables", () => {
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
         expire: { keepMs: 604_800_000, keepMin: 10 },
-        maintain: { rewrites: true },
+        retention: "wait",
+        maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);
   });
@@ -253,14 +273,14 @@ describe("tables", () => {
     main: { type: rest, uri: http://127.0.0.1:8181/, warehouse: w, auth: { oauth2: { token_uri: http://t, client_id: i, client_secret: s, scope: x } }, properties: { prefix: p } }
 topics:
   orders:
-    table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c }
+    table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c, format_version: 3 }
     value: { decode: json, subject: orders, on_type_change: new-column }
     key: { decode: string }
     headers: { as: none }
     columns: { metadata: { prefix: meta, include: [offset, headers] } }
     layout: { partition_by: [day(ts), "bucket(16, id)", "truncate(4,name)", region, hour(meta_offset)], sort_by: [id, name DESC, "ts desc nulls first"] }
     commit: { every: 5s, max_bytes: 1MiB }
-    errors: { policy: dlq, dlq: { table: bad } }
+    errors: { policy: dlq, dlq: { table: bad, topic: orders.dlq } }
     maintain: { expire: 1d, keep: 3 }
 `;
     const { tables, catalogs } = readConfig(sources(text));
@@ -281,6 +301,7 @@ topics:
         table: "c",
         create: false,
         location: "s3://bucket/c",
+        formatVersion: 3,
         value: { decode: "json", subject: "orders", onTypeChange: "new-column" },
         key: { decode: "string" },
         headers: "none",
@@ -300,9 +321,10 @@ topics:
           { column: "ts", direction: "desc", nulls: "first" },
         ],
         commit: { everyMs: 5000, bytesMax: 1048576 },
-        errors: { policy: "dlq", deadLetterTable: "bad" },
+        errors: { policy: "dlq", deadLetterTable: "bad", deadLetterTopic: "orders.dlq" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
-        maintain: { rewrites: true },
+        retention: "wait",
+        maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);
   });

@@ -12,6 +12,7 @@ import type { Seq } from "../../base/ids.ts";
 import type { ManifestEntry } from "../iceberg/manifest.ts";
 import { type ManifestFile, newManifestFile } from "../iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
+import { assignRowIds, nextRowId, rowIdsOf } from "../iceberg/row-ids.ts";
 import { visitFields } from "../iceberg/schema-ids.ts";
 import type { PartitionSpec, Schema } from "../iceberg/types.ts";
 import type { Requirement, Update } from "../iceberg/updates.ts";
@@ -63,6 +64,8 @@ export interface PlannedSnapshot {
   readonly sequenceNumber: number;
   readonly manifestList: string;
   readonly manifests: readonly ManifestFile[];
+  /** In format version 3. */
+  readonly firstRowId: number | undefined;
 }
 
 /** Snapshots that one commit removes at most: each is an update of its own, since old servers take one id at a time. */
@@ -92,15 +95,21 @@ export function planAppend(options: {
   const { base } = options;
   const current = base.snapshots.find((snapshot) => snapshot["snapshot-id"] === base["current-snapshot-id"]);
   const planned: { readonly snapshot: Snapshot; readonly manifests: readonly ManifestFile[] }[] = [];
+  let firstRowId = nextRowId(base);
   for (const [index, step] of options.steps.entries()) {
     const before = planned.at(-1);
     const sequenceNumber = base["last-sequence-number"] + 1 + index;
-    const snapshot = snapshotOf(step, before?.snapshot ?? current, { ...options, sequenceNumber });
     const added = step.files.map((file) => {
       const spec = base["partition-specs"].find((known) => known["spec-id"] === file.specId) as PartitionSpec;
       return newManifestFile({ ...file, spec, snapshotId: step.snapshotId, sequenceNumber });
     });
-    planned.push({ snapshot, manifests: [...added, ...(before?.manifests ?? options.inherited)] });
+    const { manifests, next } = assignRowIds([...added, ...(before?.manifests ?? options.inherited)], firstRowId);
+    const snapshot = {
+      ...snapshotOf(step, before?.snapshot ?? current, { ...options, sequenceNumber }),
+      ...rowIdsOf(firstRowId, next),
+    };
+    planned.push({ snapshot, manifests });
+    firstRowId = next;
   }
   const last = options.steps.at(-1);
   assert(last !== undefined, "a commit has a snapshot");
@@ -116,6 +125,7 @@ export function planAppend(options: {
       sequenceNumber: snapshot["sequence-number"],
       manifestList: snapshot["manifest-list"],
       manifests,
+      firstRowId: snapshot["first-row-id"],
     })),
     requirements: [
       { type: "assert-table-uuid", uuid: base["table-uuid"] },

@@ -41,7 +41,12 @@ export class LiveManifests {
   /** Throws what reading throws; CorruptData for a manifest that cannot be written again either. */
   async of(metadata: TableMetadata, files: readonly ManifestFile[]): Promise<readonly LiveManifest[]> {
     const read: LiveManifest[] = [];
-    for (const file of files) read.push(this.#known.get(file.path) ?? (await this.#read(metadata, file)));
+    for (const file of files) {
+      const known = this.#known.get(file.path);
+      // A manifest from before the table had row ids is given them by a later manifest list.
+      const isSame = known?.file.firstRowId === file.firstRowId;
+      read.push(known !== undefined && isSame ? known : await this.#read(metadata, file));
+    }
     this.#known = new Map(read.map((manifest) => [manifest.file.path, manifest])); // The rest has gone from the table.
     return read;
   }

@@ -10,6 +10,7 @@ import { CorruptData } from "../../base/errors.ts";
 import type { Manifest, ManifestEntry } from "../iceberg/manifest.ts";
 import type { ManifestFile } from "../iceberg/manifest-list.ts";
 import { fromAvro, partitionColumns } from "../iceberg/partition-type.ts";
+import { withRowIds } from "../iceberg/row-ids.ts";
 import { visitFields } from "../iceberg/schema-ids.ts";
 import type { PartitionSpec, Schema } from "../iceberg/types.ts";
 
@@ -86,8 +87,8 @@ export function joinedEntries(
   table: { readonly schema: Schema; readonly spec: PartitionSpec },
 ): readonly ManifestEntry[] {
   const columns = partitionColumns(table.spec, table.schema);
-  return parts.flatMap(({ file: { path, addedSnapshotId, sequenceNumber }, manifest }) =>
-    manifest.entries
+  return parts.flatMap(({ file: { path, addedSnapshotId, sequenceNumber, firstRowId }, manifest }) =>
+    withRowIds({ firstRowId }, manifest.entries)
       .filter((entry) => entry.status !== "deleted")
       .map((entry): ManifestEntry => {
         const { file } = entry;

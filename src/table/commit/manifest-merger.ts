@@ -8,7 +8,7 @@ import type { Logger } from "../../base/telemetry.ts";
 import { ObjectMissing } from "../../object-store/object-store.ts";
 import { readManifest, writeManifest } from "../iceberg/manifest.ts";
 import { type ManifestFile, newManifestFile } from "../iceberg/manifest-list.ts";
-import type { TableMetadata } from "../iceberg/metadata.ts";
+import { manifestVersion, type TableMetadata } from "../iceberg/metadata.ts";
 import { placesOf } from "../table-state.ts";
 import { uniqueUri, type Warehouse } from "../warehouse.ts";
 import { canJoin, joinedEntries, type MergeSettings, mergeSettings, planMerges } from "./manifest-merge.ts";
@@ -55,7 +55,8 @@ export class ManifestMerger {
 
   /** undefined: they must stay as they are, and appending goes on without. */
   async #join(base: TableMetadata, bin: readonly ManifestFile[], commit: Commit): Promise<ManifestFile | undefined> {
-    const key = bin.map((manifest) => manifest.path).join("\n");
+    // Between attempts somebody may have given rows their ids.
+    const key = bin.map(({ path, firstRowId }) => `${path} ${firstRowId}`).join("\n");
     const known = this.#joined.get(key);
     if (known !== undefined)
       return { ...known, addedSnapshotId: commit.snapshotId, sequenceNumber: commit.sequenceNumber };
@@ -71,7 +72,8 @@ export class ManifestMerger {
       }
       const entries = joinedEntries(parts, { schema, spec });
       if (entries.length === 0) return undefined;
-      const bytes = writeManifest({ schema, spec, content: bin[0]?.content ?? "data", entries });
+      const version = manifestVersion(base);
+      const bytes = writeManifest({ schema, spec, content: bin[0]?.content ?? "data", entries, version });
       const path = uniqueUri(placesOf(base).metadata, "inlet-merged", ".avro", random);
       await warehouse.create(path, bytes);
       const joined = newManifestFile({ path, bytes: bytes.length, spec, schema, entries, ...commit });

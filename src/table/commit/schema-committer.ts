@@ -11,7 +11,7 @@ import type { Runtime } from "../../base/runtime.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { TableInfo } from "../../metadata/image.ts";
 import type { Catalog, LoadedTable } from "../catalog.ts";
-import type { TableMetadata } from "../iceberg/metadata.ts";
+import { manifestVersion, type TableMetadata } from "../iceberg/metadata.ts";
 import type { Requirement, Update } from "../iceberg/updates.ts";
 import {
   followedOrder,
@@ -53,6 +53,7 @@ import {
   deleteSpecUpdates,
   hasSchema,
   unpartitionedSpec,
+  versionUpdates,
 } from "./table-creation.ts";
 
 export interface SchemaCommitterOptions {
@@ -148,7 +149,8 @@ export class SchemaCommitter {
     if (mismatch !== undefined) return { kind: "paused", reason: mismatch };
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
-    const isApplied = state?.layout?.key === layoutKey(settings);
+    const isVersion = (state?.formatVersion ?? 2) >= settings.formatVersion;
+    const isApplied = isVersion && state?.layout?.key === layoutKey(settings);
     if (state !== undefined && isApplied && look === undefined && sources.length === 0) return { kind: "ready", state };
     const base = state === undefined ? undefined : (await this.#load())?.metadata;
     if (state !== undefined && base === undefined) return { kind: "paused", reason: notInCatalog };
@@ -170,8 +172,12 @@ export class SchemaCommitter {
     if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
     const { layout } = wanted;
     if (state !== undefined && base !== undefined && hasSchema(base, mapping.schema)) {
-      const isWhole = layoutUpdates(base, layout).length === 0 && deleteSpecUpdates(base, mapping).length === 0;
-      if (isWhole) return await this.#done(state, mapping, base, isTheirs);
+      const updates = [
+        ...versionUpdates(base, this.#options.settings.formatVersion),
+        ...layoutUpdates(base, layout),
+        ...deleteSpecUpdates(base, mapping),
+      ];
+      if (updates.length === 0) return await this.#done(state, mapping, base, isTheirs);
     }
     const onto = base === undefined ? {} : { onto: base["current-schema-id"] };
     const next: Wish = { mapping, after: base?.["last-column-id"] ?? 0, isLayoutTheirs: isTheirs, ...onto };
@@ -197,7 +203,8 @@ export class SchemaCommitter {
     if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
     const deleteSpecs = deleteSpecUpdates(metadata, next.mapping);
     const ours = isTheirs ? [] : layoutUpdates(metadata, wanted.layout);
-    const layout = deleteSpecs.length > 0 ? deleteSpecs : ours;
+    const version = versionUpdates(metadata, this.#options.settings.formatVersion);
+    const layout = [...version, ...(deleteSpecs.length > 0 ? deleteSpecs : ours)];
     if (hasSchema(metadata, next.mapping.schema)) {
       if (layout.length === 0) return await this.#done(state, next.mapping, metadata, isTheirs);
       return await this.#change(metadata, layout);
@@ -245,7 +252,8 @@ export class SchemaCommitter {
     if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
     const hasKey = mapping.rowKey !== undefined;
     const { spec, order } = hasKey ? { ...wanted.layout, spec: { "spec-id": 0, fields: [] } } : wanted.layout;
-    const updates = creationUpdates({ schema, lastColumnId, spec, order, location: settings.location, hasKey });
+    const { location, formatVersion } = settings;
+    const updates = creationUpdates({ schema, lastColumnId, spec, order, location, formatVersion, hasKey });
     const outcome = await catalog.create(this.#name(), updates);
     if (outcome.kind === "created" && hasKey) return { kind: "again", cause: progress }; // Its own spec comes next.
     if (outcome.kind === "created") return await this.#done(state, mapping, outcome.table.metadata, false);
@@ -278,6 +286,7 @@ export class SchemaCommitter {
       sortOrder: present.layout.order,
       layout: { key: layoutKey(this.#options.settings), isTheirs: isLayoutTheirs },
       places,
+      formatVersion: manifestVersion(metadata),
       next: null,
     });
     return proposed.kind === "ready" ? { kind: "again", cause: progress } : proposed;
@@ -348,6 +357,7 @@ export function hasDrifted(state: TableState | undefined, base: TableMetadata): 
     base["table-uuid"] !== state.tableUuid ||
     !hasSchema(base, state.mapping.schema) ||
     base["default-spec-id"] !== state.spec["spec-id"] ||
+    manifestVersion(base) !== (state.formatVersion ?? 2) ||
     !isSameOrder(followedOrder(base), state.sortOrder ?? unsorted) ||
     places.data !== state.places?.data ||
     places.metadata !== state.places.metadata

@@ -96,6 +96,11 @@ export class TableAppender {
     this.#garbage = new SnapshotGarbage({ warehouse, logger, limits, clock: deps.runtime.clock });
   }
 
+  /** Files of expired snapshots that wait for their deletion. */
+  expiredFiles(): readonly string[] {
+    return [...this.#garbage.waiting()];
+  }
+
   async append(request: AppendRequest, signal: AbortSignal): Promise<AppendOutcome> {
     const step = this.#stepOf(request);
     return await this.#repeat(request, signal, async () => {
@@ -390,7 +395,7 @@ function currentSnapshot(metadata: TableMetadata): Snapshot | undefined {
 /** What we cannot write without breaking it for its readers. */
 function unsupported(table: TableMetadata): string | undefined {
   const version = table["format-version"];
-  if (version !== 2) return `format version ${version}: tables are written in version 2 only`;
+  if (version === 1) return "format version 1: tables are written in versions 2 and 3";
   if (table.properties["encryption.key-id"] !== undefined) return "the table is encrypted";
   return undefined;
 }

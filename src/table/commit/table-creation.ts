@@ -1,5 +1,6 @@
 /** What makes up a new table: schema, spec, properties, as updates. Pure. */
 
+import type { FormatVersion } from "../../../schemas/iceberg.ts";
 import type { SortOrder, TableMetadata } from "../iceberg/metadata.ts";
 import { highestFieldId, isSameSchema } from "../iceberg/schema-ids.ts";
 import type { PartitionSpec, Schema } from "../iceberg/types.ts";
@@ -14,10 +15,13 @@ export function creationUpdates(options: {
   /** Absent: unsorted. */
   readonly order?: SortOrder;
   readonly location: string | null;
+  /** 2 when left out. */
+  readonly formatVersion?: FormatVersion;
   /** Its rows change. */
   readonly hasKey?: boolean;
 }): readonly Update[] {
   return [
+    { action: "upgrade-format-version", "format-version": options.formatVersion ?? 2 },
     { action: "add-schema", schema: options.schema, "last-column-id": options.lastColumnId },
     { action: "set-current-schema", "schema-id": -1 },
     { action: "add-spec", spec: options.spec },
@@ -38,6 +42,12 @@ export function creationUpdates(options: {
       },
     },
   ];
+}
+
+/** What brings a table of an earlier version to the one that is wanted. */
+export function versionUpdates(base: TableMetadata, wanted: FormatVersion): readonly Update[] {
+  if (base["format-version"] >= wanted) return [];
+  return [{ action: "upgrade-format-version", "format-version": wanted }];
 }
 
 const mergeOnRead = {

@@ -1,5 +1,5 @@
-/** Manifest lists: one Avro file a snapshot, naming its manifests with counts and partition summaries (rules D1-D7). */
-import { manifestFileSchema } from "../../../schemas/iceberg.ts";
+/** Manifest lists: one Avro file a snapshot, naming its manifests with counts and partition summaries (rules D1-D7, I2). */
+import { type FormatVersion, manifestFileSchema } from "../../../schemas/iceberg.ts";
 import { CorruptData } from "../../base/errors.ts";
 import { readAvroFile, writeAvroFile } from "./avro-file.ts";
 import type { AvroObject, AvroValue } from "./avro-value.ts";
@@ -22,6 +22,8 @@ export interface ManifestFile {
   /** One summary a field of the spec; null when the writer gave none. */
   readonly partitions: readonly PartitionSummary[] | null;
   readonly keyMetadata: Uint8Array | null;
+  /** Of data in format version 3: where the ids of its rows begin that have none of their own. null: not given yet. */
+  readonly firstRowId: number | null;
 }
 
 export interface Counts {
@@ -62,6 +64,7 @@ export function newManifestFile(options: {
     rows: countsOf(entries, (entry) => entry.file.recordCount),
     partitions: summarize(partitionColumns(options.spec, options.schema), entries),
     keyMetadata: null,
+    firstRowId: null,
   };
 }
 
@@ -70,14 +73,19 @@ export function writeManifestList(options: {
   readonly parentSnapshotId: bigint | null;
   readonly sequenceNumber: number;
   readonly manifests: readonly ManifestFile[];
+  /** In format version 3, the snapshot's. */
+  readonly firstRowId?: number | undefined;
 }): Uint8Array {
+  const { firstRowId } = options;
+  const version: FormatVersion = firstRowId === undefined ? 2 : 3;
   const metadata = new Map([
     ["snapshot-id", String(options.snapshotId)],
     ["parent-snapshot-id", String(options.parentSnapshotId)],
     ["sequence-number", String(options.sequenceNumber)],
-    ["format-version", "2"],
+    ...(firstRowId === undefined ? [] : [["first-row-id", String(firstRowId)] as const]),
+    ["format-version", String(version)],
   ]);
-  return writeAvroFile(manifestFileSchema, options.manifests.map(toAvro), metadata);
+  return writeAvroFile(manifestFileSchema(version), options.manifests.map(toAvro), metadata);
 }
 
 export async function readManifestList(bytes: Uint8Array, source: string): Promise<readonly ManifestFile[]> {
@@ -140,6 +148,7 @@ function toAvro(manifest: ManifestFile): AvroObject {
         upper_bound: summary.upperBound,
       })) ?? null,
     key_metadata: manifest.keyMetadata,
+    first_row_id: manifest.firstRowId,
   };
 }
 
@@ -165,6 +174,7 @@ function fromAvro(value: AvroObject, source: string): ManifestFile {
     rows: { added: number(512, 0), existing: number(513, 0), deleted: number(514, 0) },
     partitions: summaries?.map(summaryFromAvro) ?? null,
     keyMetadata: copied(value["519"]),
+    firstRowId: (value["520"] ?? null) === null ? null : number(520),
   };
 }
 

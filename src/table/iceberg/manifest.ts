@@ -1,8 +1,8 @@
 /**
  * Manifests: Avro files that list data or delete files of one partition spec, each with its metrics (rules C1-C12).
- * Written as the reference writes version 2; read by field id, so that those of other writers are understood too.
+ * Written as the reference writes versions 2 and 3; read by field id, so that those of other writers are understood too.
  */
-import { manifestEntrySchema } from "../../../schemas/iceberg.ts";
+import { type FormatVersion, manifestEntrySchema } from "../../../schemas/iceberg.ts";
 import { CorruptData } from "../../base/errors.ts";
 import { readAvroFile, writeAvroFile } from "./avro-file.ts";
 import type { AvroObject, AvroValue } from "./avro-value.ts";
@@ -23,6 +23,17 @@ export interface ManifestEntry {
   readonly file: Omit<DataFile, "format"> & { readonly format: string };
   readonly equalityIds: readonly number[] | null;
   readonly sortOrderId: number | null;
+  /** Id of its first row; null in a manifest that says it for all its files, and before the table had row ids (rule I3). */
+  readonly firstRowId: number | null;
+  /** The one data file that the deletes are of; null: any, or not a file of deletes. */
+  readonly referencedDataFile: string | null;
+  /** Where in the file a deletion vector stands; null: the whole file is its content. */
+  readonly vector: VectorPlace | null;
+}
+
+export interface VectorPlace {
+  readonly offset: number;
+  readonly bytes: number;
 }
 
 export interface Manifest {
@@ -45,7 +56,17 @@ export interface StoredManifest extends Manifest {
 export function addedFile(file: DataFile, equalityIds: readonly number[] | null = null): ManifestEntry {
   const inherited = { snapshotId: null, sequenceNumber: null, fileSequenceNumber: null };
   const content = equalityIds === null ? "data" : "equality-deletes";
-  return { status: "added", ...inherited, content, file, equalityIds, sortOrderId: null };
+  return {
+    status: "added",
+    ...inherited,
+    content,
+    file,
+    equalityIds,
+    sortOrderId: null,
+    firstRowId: null,
+    referencedDataFile: null,
+    vector: null,
+  };
 }
 
 const statuses = ["existing", "added", "deleted"] as const;
@@ -56,22 +77,24 @@ export function writeManifest(options: {
   readonly spec: PartitionSpec;
   readonly content: "data" | "deletes";
   readonly entries: readonly ManifestEntry[];
+  /** Of the table; 2 when left out. */
+  readonly version?: FormatVersion;
   /** What the file says beside what Iceberg wants of it; readers leave it alone. */
   readonly properties?: ReadonlyMap<string, string>;
 }): Uint8Array {
-  const { schema, spec } = options;
+  const { schema, spec, version = 2 } = options;
   const columns = partitionColumns(spec, schema);
   const metadata = new Map([
     ["schema", renderJson(schema)],
     ["schema-id", String(schema["schema-id"])],
     ["partition-spec", renderJson(spec.fields)],
     ["partition-spec-id", String(spec["spec-id"])],
-    ["format-version", "2"],
+    ["format-version", String(version)],
     ["content", options.content],
     ...(options.properties ?? []),
   ]);
   const values = options.entries.map((entry) => entryToAvro(entry, columns));
-  return writeAvroFile(manifestEntrySchema(partitionAvroFields(columns)), values, metadata);
+  return writeAvroFile(manifestEntrySchema(partitionAvroFields(columns), version), values, metadata);
 }
 
 /** `schema` is for manifests that do not carry their own. */
@@ -123,7 +146,10 @@ function entryToAvro(entry: ManifestEntry, columns: readonly PartitionColumn[]):
       split_offsets: file.splitOffsets.length === 0 ? null : file.splitOffsets,
       equality_ids: entry.equalityIds,
       sort_order_id: entry.sortOrderId,
-      referenced_data_file: null,
+      first_row_id: entry.firstRowId,
+      referenced_data_file: entry.referencedDataFile,
+      content_offset: entry.vector?.offset ?? null,
+      content_size_in_bytes: entry.vector?.bytes ?? null,
     },
   };
 }
@@ -163,7 +189,15 @@ class EntryReader {
       file: this.#dataFile(columns),
       equalityIds: (file["135"] ?? null) as readonly number[] | null,
       sortOrderId: this.#optionalNumber(file, 140),
+      firstRowId: this.#optionalNumber(file, 142),
+      referencedDataFile: (file["143"] ?? null) === null ? null : this.#string(file, 143),
+      vector: this.#vector(),
     };
+  }
+
+  #vector(): VectorPlace | null {
+    const offset = this.#optionalNumber(this.#file, 144);
+    return offset === null ? null : { offset, bytes: this.#number(this.#file, 145) };
   }
 
   #dataFile(columns: readonly PartitionColumn[]): ManifestEntry["file"] {

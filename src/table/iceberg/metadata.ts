@@ -1,7 +1,8 @@
 /**
- * Table metadata (Iceberg spec, "Table Metadata Fields", format version 2) as it stands in JSON. 64-bit numbers that may
+ * Table metadata (Iceberg spec, "Table Metadata Fields", format versions 2 and 3) as it stands in JSON. 64-bit numbers that may
  * exceed 2^53 (snapshot ids) are bigint: parse and render with json.ts only.
  */
+import type { FormatVersion } from "../../../schemas/iceberg.ts";
 import type { PartitionSpec, Schema, Transform } from "./types.ts";
 
 export interface TableMetadata {
@@ -25,6 +26,8 @@ export interface TableMetadata {
   readonly "sort-orders": readonly SortOrder[];
   readonly "default-sort-order-id": number;
   readonly refs: Readonly<Record<string, SnapshotRef>>;
+  /** In format version 3: the least row id that no row has been given. */
+  readonly "next-row-id"?: number;
   /** What others wrote and we do not know: kept as it is (rule F9). */
   readonly [unknown: string]: unknown;
 }
@@ -37,6 +40,9 @@ export interface Snapshot {
   readonly "manifest-list": string;
   readonly summary: Readonly<Record<string, string>>;
   readonly "schema-id"?: number;
+  /** In format version 3: where the ids of its new rows begin, and how many it has taken from the table's counter. */
+  readonly "first-row-id"?: number;
+  readonly "added-rows"?: number;
 }
 
 export interface SnapshotRef {
@@ -55,4 +61,9 @@ export interface SortOrder {
     readonly direction: "asc" | "desc";
     readonly "null-order": "nulls-first" | "nulls-last";
   }[];
+}
+
+/** The version to write the table's manifests in. Tables of version 1 are not written to. */
+export function manifestVersion(table: TableMetadata): FormatVersion {
+  return table["format-version"] === 3 ? 3 : 2;
 }

@@ -36,10 +36,16 @@ export class DeleteScope {
   }
 }
 
-/** Delete files that take no row of any of these data files, now or ever: what is added later comes after them. */
-export function idleDeletes(files: readonly LiveFile[]): readonly LiveFile[] {
+/**
+ * Delete files that take no row of any of these data files, now or ever: what is added later comes after them. `fresh` files
+ * have just got their names, so that no position delete can name them, whatever its bounds say.
+ */
+export function idleDeletes(files: readonly LiveFile[], fresh: readonly LiveFile[] = []): readonly LiveFile[] {
   const scope = new DeleteScope(files);
   const used = new Set<string>();
+  for (const file of fresh) {
+    for (const { entry } of scope.of(file)) if (entry.content !== "position-deletes") used.add(entry.file.path);
+  }
   for (const file of files) {
     if (file.entry.content !== "data") continue;
     for (const { entry } of scope.of(file)) used.add(entry.file.path);

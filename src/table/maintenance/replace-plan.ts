@@ -32,6 +32,8 @@ export interface ReplacePlan {
   readonly written: readonly NewManifest[];
   readonly removed: readonly LiveEntry[];
   readonly added: readonly ManifestEntry[];
+  /** What the snapshot's summary says beside counts of files and rows. */
+  readonly summary?: Readonly<Record<string, string>>;
 }
 
 export interface NewManifest {
@@ -62,7 +64,10 @@ export function planReplace(
 ): ReplacePlan {
   const replaced = new Set(replacements.flatMap(({ group }) => group.inputs.map(({ entry }) => entry.file.path)));
   const added = replacements.flatMap(addedEntries);
-  const idle = idleDeletes([...liveFiles(manifests).filter(({ entry }) => !replaced.has(entry.file.path)), ...added]);
+  const idle = idleDeletes(
+    liveFiles(manifests).filter(({ entry }) => !replaced.has(entry.file.path)),
+    added,
+  );
   const gone = new Set([...replaced, ...idle.map(({ entry }) => entry.file.path)]);
   const kept: ManifestFile[] = [];
   const written: NewManifest[] = [];
@@ -123,6 +128,7 @@ export function replaceUpdates(options: {
     summary: {
       operation: "replace",
       ...countsOf(plan, parent),
+      ...plan.summary,
       "engine-name": "inlet",
       "engine-version": options.engineVersion,
       ...(mark === undefined ? {} : { [markName]: mark }),

@@ -38,6 +38,9 @@ function file(content: "data" | "deletes", rows: number): RoundFile {
     },
     equalityIds: content === "data" ? null : [1],
     sortOrderId: null,
+    firstRowId: null,
+    referencedDataFile: null,
+    vector: null,
   };
   return { path: `memory://t/${content}-${rows}.avro`, bytes: 9, schema, specId: 0, content, entries: [entry] };
 }

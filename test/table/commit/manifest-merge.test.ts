@@ -37,6 +37,7 @@ function manifest(sequenceNumber: number, change: Partial<ManifestFile> = {}): M
     rows: { added: 1, existing: 0, deleted: 0 },
     partitions: null,
     keyMetadata: null,
+    firstRowId: null,
     ...change,
   };
 }

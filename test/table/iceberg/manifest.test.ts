@@ -201,6 +201,44 @@ describe("Avro files", () => {
   });
 });
 
+describe("format version 3", () => {
+  test("C4: row ids and the places of deletion vectors come back, and stand where the reference has them", async () => {
+    const data: ManifestEntry = { ...addedFile(dataFile(values)), firstRowId: 2 ** 40 };
+    const vector: ManifestEntry = {
+      ...addedFile(dataFile(values, "s3://b/t/data/1.puffin")),
+      content: "position-deletes",
+      referencedDataFile: "s3://b/t/data/1.parquet",
+      vector: { offset: 4, bytes: 2 ** 33 },
+    };
+    const bytes = writeManifest({ schema, spec, content: "data", entries: [data, vector], version: 3 });
+    expect((await readManifest(bytes, "test", table)).entries).toEqual([data, vector]);
+    const { metadata, schema: written } = await readAvroFile(bytes, "test");
+    expect(metadata.get("format-version")).toBe("3");
+    const file = (written as AvroRecord).fields[4]?.type as AvroRecord;
+    const last = file.fields.slice(-5).map(({ name, "field-id": id }) => `${name}:${id}`);
+    expect(last.join(" ")).toBe(
+      "sort_order_id:140 first_row_id:142 referenced_data_file:143 content_offset:144 content_size_in_bytes:145",
+    );
+  });
+
+  test("D1: a manifest list says where ids of rows begin", async () => {
+    const spec0 = { "spec-id": 0, fields: [] };
+    const options = { path: "p", bytes: 1, spec: spec0, schema, entries: [], snapshotId: 1n, sequenceNumber: 1 };
+    const manifests = [{ ...newManifestFile(options), firstRowId: 70 }];
+    const bytes = writeManifestList({
+      snapshotId: 1n,
+      parentSnapshotId: null,
+      sequenceNumber: 1,
+      manifests,
+      firstRowId: 70,
+    });
+    expect(await readManifestList(bytes, "test")).toEqual(manifests);
+    const { metadata, schema: written } = await readAvroFile(bytes, "test");
+    expect(Object.fromEntries(metadata)).toMatchObject({ "format-version": "3", "first-row-id": "70" });
+    expect((written as AvroRecord).fields.at(-1)).toMatchObject({ name: "first_row_id", "field-id": 520 });
+  });
+});
+
 describe("a manifest list", () => {
   const entries = [
     addedFile(dataFile([5n, "b", ...values.slice(2)])),
