@@ -164,7 +164,7 @@ topics:
       "inlet.yaml:5:32: lake.catalogs.c.endpoint must be an http or https URL; write https://host",
       "inlet.yaml:5:56: lake.catalogs.c.credentials needs both access_key and secret_key; say both, the secret best as ${env:NAME} or ${file:/path}",
       "inlet.yaml:6:26: lake.catalogs.d.uri must say where the metastore listens; write thrift://host:9083, several joined by commas",
-      "inlet.yaml:8:24: a glue catalog holds one database and a table of lower-case letters, digits and underscores, not kafka.Web_Clicks; write kafka.web_clicks",
+      "inlet.yaml:8:44: a glue catalog holds one database and a table of lower-case letters, digits and underscores, not kafka.Web_Clicks; write kafka.web_clicks",
     ]);
   });
 

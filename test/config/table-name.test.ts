@@ -55,8 +55,8 @@ topics:
 
 test("two topics whose names become one are refused, with both names", () => {
   expect(problemsOf(`${catalogs}  tables: { catalog: main }\ntopics: { a.b: {}, a_b: {}, A-B: {} }`)).toEqual([
-    "table kafka.a_b of topic a_b is already that of topic a.b (inlet.yaml:6:11)",
-    "table kafka.A_B of topic A-B is already that of topic a.b (inlet.yaml:6:11)",
+    "table kafka.a_b of topic a_b is already that of topic a.b (inlet.yaml:6:16)",
+    "table kafka.A_B of topic A-B is already that of topic a.b (inlet.yaml:6:16)",
   ]);
   const apart = `${catalogs}  tables: { catalog: main }\ntopics: { a.b: {}, a_b: { table: { catalog: aws } } }`;
   expect(problemsOf(apart)).toEqual([]);
