@@ -1,6 +1,7 @@
 /**
  * Proves: while the broker commits to a table, joins its manifests and expires its snapshots, Spark may rewrite its data
- * files and manifests and expire its snapshots too; afterwards every (partition, offset) is there once, for every engine.
+ * files and manifests and expire its snapshots too; afterwards every (partition, offset) is there once, for every engine, and
+ * `inlet table verify` finds nothing wrong.
  */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -91,7 +92,18 @@ test("Spark looks after a table that the broker goes on writing", async () => {
     const answer = await answerOf<{ readonly orders: object }>(bin, ["engine.py", engine]);
     expect(answer.orders, engine).toMatchObject(expected.result());
   }
+  expect(await verification()).toMatchObject({ state: "done", result: { verdict: "equal", rows: produced } });
 });
+
+/** What `inlet table verify` says. */
+async function verification(): Promise<unknown> {
+  const url = `${broker.http}/v1/tables/orders/verify`;
+  await fetch(url, { method: "POST" });
+  for (;;) {
+    const state = (await (await fetch(url)).json()) as { readonly state: string };
+    if (state.state !== "running") return state;
+  }
+}
 
 async function openProducer(): Promise<Producer> {
   const kafka = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.ERROR });
