@@ -125,7 +125,9 @@ class Day implements AsyncDisposable {
       await pause(Math.max(0, began + (realMs * at) / count - performance.now()));
       const sample = await this.#sample();
       samples.push(sample);
-      if (at % 10 === 0) this.#options.log(sampleColumns.map((column) => `${column}=${sample[column]}`).join(" "));
+      if (at % 10 > 0) continue;
+      this.#options.log(sampleColumns.map((column) => `${column}=${sample[column]}`).join(" "));
+      write(this.#options, samples); // A day that is cut short leaves what was seen of it.
     }
     stop.abort();
     await Promise.all([sending, befalling]);

@@ -26,7 +26,7 @@ const number = (at: number, byDefault: number): number => Number(args[at] ?? byD
 
 const benchmarks: Readonly<Record<string, { readonly usage: string; readonly run: () => Promise<void> }>> = {
   translate: { usage: "translate [rows]", run: () => benchTranslate(number(0, 400_000)) },
-  sink: { usage: "sink [rows]", run: () => benchSink(number(0, 300_000)) },
+  sink: { usage: "sink [rows] [format…]", run: () => benchSink(number(0, 300_000), args.slice(1)) },
   wal: { usage: "wal [directory]", run: () => benchWal(args[0]) },
   tail: { usage: "tail [pairs]", run: () => benchTail(number(0, 3)) },
   image: {

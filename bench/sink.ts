@@ -4,7 +4,7 @@
  * it reads, translates, uploads and commits; the sink's of its JVM alone, without the broker that serves it and without what it uses while it
  * waits. The first turn warms both up; the second counts. The last line is `ratio avro=X …`: ours divided by theirs.
  *
- *   npm run bench -- sink [rows]
+ *   npm run bench -- sink [rows] [format…]
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,28 +12,31 @@ import { join } from "node:path";
 import { buildBatch } from "../src/protocol/records.ts";
 import { type InletBroker, startInlet } from "../test/support/inlet-process.ts";
 import { RawClient } from "../test/support/raw-client.ts";
-import { cpuShares } from "./cpu-shares.ts";
+import { cpuShares, nowMicros } from "./cpu-shares.ts";
 import { usage } from "./process-usage.ts";
 import { sinkCommitMs, startSink } from "./sink-connect.ts";
 import { type PageView, type SinkFormat, sinkEncoder, sinkFormats, sinkRows, sinkSchemas } from "./sink-rows.ts";
 
 const batchRows = 1000;
 const turns = ["cold", "warm"] as const;
+/** Long enough to see two of its commits that have nothing to commit. */
+const idleMs = sinkCommitMs * 2;
 /** The sink is given up when it does not commit for so long. */
 const sinkMsMax = 300_000;
 
-export async function benchSink(rows: number): Promise<void> {
+export async function benchSink(rows: number, wanted: readonly string[]): Promise<void> {
+  const formats = sinkFormats.filter((format) => wanted.length === 0 || wanted.includes(format));
   const directory = mkdtempSync(join(tmpdir(), "inlet-sink-"));
   const views = sinkRows(rows);
   console.log(`${rows} rows a turn of 12 columns, zstd; rows/s/core`);
   console.log("format       turn     inlet      sink  ratio");
   const ratios: string[] = [];
   try {
-    for (const format of sinkFormats) {
+    for (const format of formats) {
       const ratio = await compare(format, views, join(directory, format));
       ratios.push(`${format}=${ratio.toFixed(1)}`);
     }
-    for (const format of sinkFormats) await profile(format, views, join(directory, `${format}-profile`));
+    for (const format of formats) await profile(format, views, join(directory, `${format}-profile`));
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -47,9 +50,15 @@ async function compare(format: SinkFormat, views: readonly PageView[], directory
   let ratio = Number.NaN;
   await produce();
   await using running = await startSink({ broker, directory, format, topic: format, table: `${tableOf(format)}_sink` });
+  const pid = running.child.pid as number;
   for (const [at, turn] of turns.entries()) {
+    const since = { cpuSeconds: usage(pid).cpuSeconds, ms: performance.now() }; // The sink reads while we still produce.
     if (at > 0) await produce();
-    const theirs = await sinkRate(broker, running.child.pid as number, format, { from: at, rows: views.length });
+    const theirs = await sinkRate(broker, pid, format, {
+      since,
+      rows: views.length,
+      rowsAfter: (at + 1) * views.length,
+    });
     const ours = await inletRate(broker, format, views.length);
     ratio = ours / theirs;
     const cells = [ours.toFixed(0).padStart(9), theirs.toFixed(0).padStart(9), ratio.toFixed(1).padStart(6)];
@@ -112,20 +121,22 @@ async function sinkRate(
   broker: InletBroker,
   pid: number,
   format: SinkFormat,
-  { from, rows }: { readonly from: number; readonly rows: number },
+  turn: {
+    readonly since: { readonly cpuSeconds: number; readonly ms: number };
+    readonly rows: number;
+    readonly rowsAfter: number;
+  },
 ): Promise<number> {
-  const table = `${tableOf(format)}_sink`;
-  const before = usage(pid).cpuSeconds;
-  const began = performance.now();
-  while ((await tableRows(broker, table)) < (from + 1) * rows) {
-    if (performance.now() - began > sinkMsMax) throw new Error(`the sink of ${format} does not commit`);
+  const { since, rows, rowsAfter } = turn;
+  while ((await tableRows(broker, `${tableOf(format)}_sink`)) < rowsAfter) {
+    if (performance.now() - since.ms > sinkMsMax) throw new Error(`the sink of ${format} does not commit`);
     await pause(250);
   }
-  const busy = usage(pid).cpuSeconds - before;
-  const tookMs = performance.now() - began;
+  const busy = usage(pid).cpuSeconds - since.cpuSeconds;
+  const tookMs = performance.now() - since.ms;
   const idleFrom = usage(pid).cpuSeconds;
-  await pause(sinkCommitMs * 2);
-  const idle = (usage(pid).cpuSeconds - idleFrom) / (sinkCommitMs * 2);
+  await pause(idleMs);
+  const idle = (usage(pid).cpuSeconds - idleFrom) / idleMs;
   return rows / (busy - Math.min(idle * tookMs, busy / 2));
 }
 
@@ -159,11 +170,13 @@ async function profile(format: SinkFormat, views: readonly PageView[], directory
     await produceAll(broker, format, views.map(encode));
     return views.length;
   })();
-  await (async () => {
+  const window = await (async () => {
     await using broker = await startBroker(format, directory, env);
+    const fromMicros = nowMicros();
     await inletRate(broker, format, values);
+    return { fromMicros, toMicros: nowMicros() };
   })();
-  const shares = [...cpuShares(profiles, parts)].sort(([, a], [, b]) => b - a);
+  const shares = [...cpuShares(profiles, parts, window)].sort(([, a], [, b]) => b - a);
   const total = shares.reduce((sum, [, time]) => sum + time, 0);
   const shown = shares.map(([part, time]) => `${part} ${((time / total) * 100).toFixed(0)} %`);
   console.log(`${format.padEnd(12)} ${shown.join(", ")}`);
