@@ -8,7 +8,7 @@ import type { Core } from "./core.ts";
 import { compactorLimits, maintenanceLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
-import { defaultContext } from "./registry/context.ts";
+import { canonicalSubject, contextOf } from "./registry/context.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
@@ -74,9 +74,13 @@ export function openTables(options: TablesOptions): Tables {
       clock: runtime.clock,
       workers: settings.tableTranslateWorkers,
       limits: roundLimits(settings),
-      schemaById: async (id) => {
-        const found = schemas.schemaById(id, defaultContext);
+      schemaById: async (id, subject) => {
+        const found = schemas.schemaById(id, contextOf(canonicalSubject(subject)));
         return found === undefined ? undefined : schemaText(found);
+      },
+      latestId: async (subject) => {
+        const found = schemas.subjects.version(canonicalSubject(subject), "latest", { withDeleted: false });
+        return found?.id;
       },
     });
   const proofs = new ProofStore(options.store);
