@@ -181,6 +181,12 @@ const topicShape = object(
       },
       ["max_rate"],
     ),
+    retention: object("What the topic's retention makes of records that are not in the table yet.", {
+      lake: oneOf(["wait", "alarm", "off"], {
+        default: "wait",
+        doc: "wait: they stay until they are. alarm: they go when they are due, and are counted. off: they go. Cleaning of compacted topics waits unless off.",
+      }),
+    }),
     maintain: object(
       "Upkeep of the table.",
       {
@@ -262,6 +268,7 @@ export function tableSettings(
         : { deadLetterTopic: value.errors.dlq.topic }),
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
+    retention: value.retention.lake,
     maintain: {
       rewrites: value.maintain.compact === "auto",
       manifests: value.maintain.manifests === "auto",

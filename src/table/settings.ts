@@ -42,6 +42,11 @@ export interface TableSettings {
     readonly deadLetterTopic?: string;
   };
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
+  /**
+   * Of the topic: "wait" leaves records in the log until they are in the table, "alarm" counts those that go before, "off" does
+   * not look.
+   */
+  readonly retention: "wait" | "alarm" | "off";
   readonly maintain: {
     /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
     readonly rewrites: boolean;

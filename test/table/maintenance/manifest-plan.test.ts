@@ -49,6 +49,7 @@ function manifest(
     rows: counts,
     partitions: null,
     keyMetadata: null,
+    firstRowId: null,
   };
   return { file, spec: spec(specId), entries };
 }
