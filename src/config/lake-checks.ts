@@ -19,6 +19,7 @@ export function checkLake(
   for (const [name, catalog] of catalogs) checker.checkCatalog(name, catalog);
   for (const table of tables) {
     checker.checkTopic(table);
+    checker.checkMessage(table);
     checker.checkReference(table, [...catalogs.keys()]);
     checker.checkNames(table);
     checker.checkPartitions(table);
@@ -52,6 +53,13 @@ class Checker {
     if (topicName.test(table.topic)) return;
     const fix = "use letters, digits, dots, underscores and dashes, 249 at most";
     this.report(["topics", table.topic], `"${table.topic}" is no name for a topic`, fix);
+  }
+
+  checkMessage({ topic, value }: TableSettings): void {
+    const path = ["topics", topic, "value", "message"];
+    if (value.latest !== undefined || !this.#has(path)) return;
+    const message = `topics.${topic}.value.message says nothing to value.decode: ${value.decode}`;
+    this.report(path, message, "say decode: latest, or leave it out: other records name their messages");
   }
 
   checkReference(table: TableSettings, names: readonly string[]): void {

@@ -47,9 +47,12 @@ const topicShape = object(
     value: object(
       "How values become columns.",
       {
-        decode: oneOf(["schema-id", "json", "raw", "string"], {
+        decode: oneOf(["schema-id", "latest", "json", "raw", "string"], {
           default: "schema-id",
-          doc: "schema-id reads Confluent's prefix (Avro, JSON Schema, Protobuf), json infers columns, string and raw make one column.",
+          doc: "schema-id reads Confluent's prefix (Avro, JSON Schema, Protobuf), latest takes the subject's latest schema for values without a prefix, json infers columns, string and raw make one column.",
+        }),
+        message: optionalText({
+          doc: "Of latest: full name of the Protobuf message that values are; null is the schema's first.",
         }),
         subject: optionalText({ doc: "Subject of the Schema Registry; null is <topic>-value." }),
         on_type_change: oneOf(["dead-letter", "new-column"], {
@@ -57,7 +60,7 @@ const topicShape = object(
           doc: "What becomes of a field whose new type its column cannot take: dead-letter refuses records of that schema, new-column gives the field a second column, <name>__2.",
         }),
       },
-      ["message", "layout", "on_unknown_field"],
+      ["layout", "on_unknown_field"],
     ),
     key: object(
       "How keys become a column.",
@@ -257,9 +260,10 @@ export function tableSettings(
     location: value.table.location,
     formatVersion: value.table.format_version === 3 ? 3 : 2,
     value: {
-      decode: value.value.decode,
+      decode: value.value.decode === "latest" ? "schema-id" : value.value.decode,
       subject: value.value.subject,
       onTypeChange: value.value.on_type_change,
+      ...(value.value.decode === "latest" ? { latest: { message: value.value.message } } : {}),
     },
     key: { decode: value.key.decode },
     headers: value.headers.as,

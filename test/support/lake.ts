@@ -168,7 +168,10 @@ export class Lake {
       runtime: this.runtime,
       logger: silent,
       metrics: noMetrics,
-      translator: new InlineTranslator({ limits: roundLimits, schemaById: (id) => this.schemaById(id) }),
+      translator: new InlineTranslator({
+        limits: roundLimits,
+        schemaById: (id, subject) => this.schemaById(id, subject),
+      }),
       catalogs: new Map([["main", this.catalog()]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
       proofs: new ProofStore(this.store),
