@@ -4,28 +4,27 @@
  */
 import { CorruptData, OperationFailed } from "../src/base/errors.ts";
 import { uuidFromBytes } from "../src/base/ids.ts";
+import type { UnsignedRequest } from "../src/base/lent-access.ts";
 import type { Runtime } from "../src/base/runtime.ts";
 import type { Logger } from "../src/base/telemetry.ts";
-import type { Catalog, CommitOutcome, LoadedTable, TableName, UnknownOutcome } from "../src/table/catalog.ts";
-import {
-  isJsonObject,
-  type Json,
-  type JsonObject,
-  parseJson,
-  parseJsonObject,
-  renderJson,
-} from "../src/table/iceberg/json.ts";
-import { toMetadata } from "../src/table/iceberg/metadata-json.ts";
+import type {
+  Catalog,
+  CommitOutcome,
+  LoadedTable,
+  TableChange,
+  TableName,
+  TransactionOutcome,
+} from "../src/table/catalog.ts";
+import { hasSchema } from "../src/table/commit/table-creation.ts";
+import { isJsonObject, type JsonObject, parseJsonObject, renderJson } from "../src/table/iceberg/json.ts";
 import type { Requirement, Update } from "../src/table/iceberg/updates.ts";
+import { placesOf } from "../src/table/table-state.ts";
+import type { Warehouse } from "../src/table/warehouse.ts";
+import { CatalogRefused, failureOf, isUnstaged, loadedTable, outcomeOf, unknown } from "./rest-answers.ts";
 import { type Authorizer, authorizer, type RestAuth } from "./rest-auth.ts";
-import {
-  type Fetch,
-  NoAnswer,
-  RestClient,
-  type RestLimits,
-  type RestRequest,
-  type RestResponse,
-} from "./rest-client.ts";
+import { type Fetch, RestClient, type RestLimits, type RestResponse } from "./rest-client.ts";
+import { type Endpoint, namespacePath, type RestConfig, restConfig, tablePath, withoutSlash } from "./rest-config.ts";
+import { LentFiles, type OpenBucket } from "./rest-files.ts";
 
 export interface RestCatalogSettings {
   readonly name: string;
@@ -37,6 +36,7 @@ export interface RestCatalogSettings {
   readonly accessDelegation: string | null;
   /** The client's own configuration (prefix, header.<name>, …): beats the server's defaults, yields to its overrides. */
   readonly properties: ReadonlyMap<string, string>;
+  readonly isSelfMaintained?: boolean;
 }
 
 export interface RestCatalogDeps {
@@ -45,6 +45,8 @@ export interface RestCatalogDeps {
   readonly limits: RestLimits;
   /** For simulations and tests; the runtime's own by default. */
   readonly fetch?: Fetch;
+  /** Where files are reached that the catalog lends access to. Absent: it is not asked to. */
+  readonly files?: { readonly warehouse: Pick<Warehouse, "lend">; readonly open: OpenBucket };
 }
 
 /** The configuration is asked for at the first use, so that a catalog which is down at the start does not stop a broker. */
@@ -52,38 +54,26 @@ export function open(settings: RestCatalogSettings, deps: RestCatalogDeps): Cata
   return new RestCatalog(settings, deps);
 }
 
-/** What the catalog said no to, or could not be understood about; nothing happened. */
-export class CatalogRefused extends OperationFailed {
-  override readonly name = "CatalogRefused";
-  readonly status: number;
-  constructor(what: string, answer: RestResponse) {
-    super(`${what}: HTTP ${answer.status} ${detailOf(answer.body)}`, { happened: "no" });
-    this.status = answer.status;
-  }
-}
-
-interface Config {
-  /** Everything before "/namespaces". */
-  readonly base: string;
-  readonly separator: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly takesIdempotencyKeys: boolean;
-}
-
 class RestCatalog implements Catalog {
   readonly name: string;
+  readonly isSelfMaintained: boolean;
   readonly #settings: RestCatalogSettings;
   readonly #runtime: Runtime;
   readonly #logger: Logger;
   readonly #client: RestClient;
   readonly #auth: Authorizer;
-  #config: Promise<Config> | undefined;
+  readonly #files: RestCatalogDeps["files"];
+  /** By namespace and name. As many as tables are asked for. */
+  readonly #lent = new Map<string, LentFiles>();
+  #config: Promise<RestConfig> | undefined;
 
   constructor(settings: RestCatalogSettings, deps: RestCatalogDeps) {
     this.name = settings.name;
+    this.isSelfMaintained = settings.isSelfMaintained ?? false;
     this.#settings = settings;
     this.#runtime = deps.runtime;
     this.#logger = deps.logger.child({ catalog: settings.name });
+    this.#files = settings.accessDelegation === null ? undefined : deps.files;
     const { clock } = deps.runtime;
     this.#client = new RestClient({ fetch: deps.fetch ?? globalThis.fetch, clock, limits: deps.limits });
     this.#auth = authorizer(settings.auth, clock, async (uri, form) => {
@@ -93,21 +83,26 @@ class RestCatalog implements Catalog {
   }
 
   async load(table: TableName): Promise<LoadedTable | undefined> {
-    const answer = await this.#send("GET", (config) => tablePath(config, table));
+    const answer = await this.#send("GET /v1/{prefix}/namespaces/{namespace}/tables/{table}", (config) =>
+      tablePath(config, table),
+    );
     if (answer.status === 404) return undefined;
     if (answer.status !== 200) throw new CatalogRefused(`loading ${tableText(table)}`, answer);
-    return loadedTable(parseJsonObject(answer.body, this.name), this.name);
+    return this.#loaded(table, answer);
+  }
+
+  async reachFiles(table: TableName): Promise<void> {
+    if (this.#files !== undefined && !this.#lent.has(tableText(table))) await this.load(table);
   }
 
   /** Staged first, so that the commit that makes the table carries our field ids: a plain create may give others. */
   async create(table: TableName, updates: readonly Update[]): ReturnType<Catalog["create"]> {
     await this.#makeNamespace(table.namespace);
-    const body = renderJson({ name: table.name, ...creationOf(updates), "stage-create": true });
-    const answer = await this.#send("POST", (config) => `${namespacePath(config, table.namespace)}/tables`, body);
+    const answer = await this.#askForTable(table, updates, true);
     if (answer.status === 409) return { kind: "exists" };
+    if (isUnstaged(answer)) return await this.#createUnstaged(table, updates);
     if (answer.status !== 200) throw new CatalogRefused(`creating ${tableText(table)}`, answer);
-    const staged = parseJsonObject(answer.body, this.name);
-    const { metadata, config } = loadedTable(staged, this.name);
+    const { metadata, config } = this.#loaded(table, answer);
     const place: readonly Update[] = [
       { action: "assign-uuid", uuid: metadata["table-uuid"] },
       ...updates.filter((update) => update.action !== "assign-uuid" && update.action !== "set-location"),
@@ -124,19 +119,86 @@ class RestCatalog implements Catalog {
     }
   }
 
+  /** Servers that stage nothing (AWS's) number the fields as they like: where they differ, the schema is put right at once. */
+  async #createUnstaged(table: TableName, updates: readonly Update[]): ReturnType<Catalog["create"]> {
+    const answer = await this.#askForTable(table, updates, false).catch((cause: unknown) => {
+      if (cause instanceof OperationFailed && cause.happened === "maybe") return unknown(cause);
+      throw cause;
+    });
+    if ("kind" in answer) return answer;
+    if (answer.status === 409) return { kind: "exists" };
+    if (answer.status >= 500) return unknown(new CatalogRefused(`creating ${tableText(table)}`, answer));
+    if (answer.status !== 200) throw new CatalogRefused(`creating ${tableText(table)}`, answer);
+    const made = this.#loaded(table, answer);
+    const schema = updates.find((update) => update.action === "add-schema")?.schema;
+    if (schema === undefined || hasSchema(made.metadata, schema)) return { kind: "created", table: made };
+    const actions: readonly Update["action"][] = ["add-schema", "set-current-schema", "add-spec", "set-default-spec"];
+    const isEmpty = { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": null } as const;
+    const uuid = { type: "assert-table-uuid", uuid: made.metadata["table-uuid"] } as const;
+    const ours = updates.filter(({ action }) => actions.includes(action));
+    const outcome = await this.commit(table, [uuid, isEmpty], ours);
+    switch (outcome.kind) {
+      case "committed":
+        return { kind: "created", table: { ...outcome.table, config: made.config } };
+      case "conflict":
+        return { kind: "exists" };
+      case "unknown":
+        return outcome;
+    }
+  }
+
+  async #askForTable(table: TableName, updates: readonly Update[], isStaged: boolean): Promise<RestResponse> {
+    const body = renderJson({ name: table.name, ...creationOf(updates), "stage-create": isStaged });
+    const endpoint = "POST /v1/{prefix}/namespaces/{namespace}/tables";
+    return await this.#send(endpoint, (config) => `${namespacePath(config, table.namespace)}/tables`, body);
+  }
+
   async commit(
     table: TableName,
     requirements: readonly Requirement[],
     updates: readonly Update[],
   ): Promise<CommitOutcome> {
-    const identifier = { namespace: table.namespace, name: table.name };
-    const body = renderJson({ identifier, requirements, updates });
+    const body = renderJson(bodyOf({ table, requirements, updates }));
+    const endpoint = "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}";
+    return await this.#change(
+      endpoint,
+      (config) => tablePath(config, table),
+      body,
+      (answer) => outcomeOf(answer, `committing to ${tableText(table)}`, this.name),
+    );
+  }
+
+  async commitAll(changes: readonly TableChange[]): Promise<TransactionOutcome> {
+    const endpoint = "POST /v1/{prefix}/transactions/commit";
+    if (!(await this.#configuration()).offers(endpoint)) return { kind: "unsupported" };
+    const body = renderJson({ "table-changes": changes.map(bodyOf) });
+    const what = `committing to ${changes.map(({ table }) => tableText(table)).join(" and ")}`;
+    return await this.#change(
+      endpoint,
+      (config) => `${config.base}/transactions/commit`,
+      body,
+      (answer): TransactionOutcome =>
+        answer.status === 204 || answer.status === 200 ? { kind: "committed" } : failureOf(answer, what),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.close();
+    for (const lent of this.#lent.values()) await lent[Symbol.asyncDispose]();
+  }
+
+  /** Sent once. What may have happened is unknown; what surely did not is thrown. */
+  async #change<T>(
+    endpoint: Endpoint,
+    path: (config: RestConfig) => string,
+    body: string,
+    outcome: (answer: RestResponse) => T,
+  ): Promise<T | ReturnType<typeof unknown>> {
     // Asked for beforehand: failing to get it means that nothing was sent.
     const config = await this.#configuration();
     const key = config.takesIdempotencyKeys ? { "idempotency-key": this.#uuid7() } : {};
     try {
-      const answer = await this.#send("POST", () => tablePath(config, table), body, key);
-      return outcomeOf(answer, `committing to ${tableText(table)}`, this.name);
+      return outcome(await this.#send(endpoint, path, body, key));
     } catch (cause) {
       const mayHaveHappened =
         cause instanceof CorruptData || (cause instanceof OperationFailed && cause.happened === "maybe");
@@ -145,17 +207,80 @@ class RestCatalog implements Catalog {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#client.close();
+  #loaded(table: TableName, answer: RestResponse): LoadedTable {
+    const json = parseJsonObject(answer.body, this.name);
+    const loaded = loadedTable(json, this.name);
+    if (this.#files === undefined) return loaded;
+    const name = tableText(table);
+    const lent = this.#lent.get(name) ?? this.#openFiles(this.#files.open, table);
+    lent.learn(json);
+    this.#lent.set(name, lent);
+    const { data, metadata } = placesOf(loaded.metadata);
+    this.#files.warehouse.lend([loaded.metadata.location, data, metadata], lent);
+    return loaded;
+  }
+
+  #openFiles(open: OpenBucket, table: TableName): LentFiles {
+    const { clock } = this.#runtime;
+    return new LentFiles({
+      clock,
+      open,
+      ask: () => this.#credentials(table),
+      sign: (config, request) => this.#sign(config, request),
+    });
+  }
+
+  /** Where the catalog has no endpoint for it, the whole table is loaded again. */
+  async #credentials(table: TableName): Promise<JsonObject> {
+    const own = "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials";
+    const isOwn = (await this.#configuration()).offers(own);
+    const answer = isOwn
+      ? await this.#send(own, (config) => `${tablePath(config, table)}/credentials`)
+      : await this.#send("GET /v1/{prefix}/namespaces/{namespace}/tables/{table}", (config) =>
+          tablePath(config, table),
+        );
+    if (answer.status !== 200) throw new CatalogRefused(`asking for keys to the files of ${tableText(table)}`, answer);
+    return parseJsonObject(answer.body, this.name);
+  }
+
+  /** The names are those of Iceberg's S3 file IO; later versions leave "s3." out. */
+  async #sign(config: ReadonlyMap<string, string>, request: UnsignedRequest) {
+    const { uri: own } = await this.#configuration();
+    const uri = config.get("signer.uri") ?? config.get("s3.signer.uri") ?? own;
+    const endpoint = config.get("signer.endpoint") ?? config.get("s3.signer.endpoint") ?? "v1/aws/s3/sign";
+    const { method, region, headers, body } = request;
+    const lists = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]));
+    const asked = {
+      method,
+      region,
+      uri: request.uri,
+      headers: lists,
+      properties: {},
+      ...(body === undefined ? {} : { body }),
+    };
+    const target = /^https?:/.test(endpoint) ? endpoint : `${withoutSlash(uri)}/${endpoint.replace(/^\/+/, "")}`;
+    const answer = await this.#client.send({ method: "POST", uri: target, body: renderJson(asked) }, this.#auth);
+    if (answer.status !== 200) throw new CatalogRefused("signing a request for a file", answer);
+    const json = parseJsonObject(answer.body, this.name);
+    const signed = isJsonObject(json["headers"]) ? Object.entries(json["headers"]) : [];
+    return {
+      uri: typeof json["uri"] === "string" ? json["uri"] : request.uri,
+      headers: Object.fromEntries(
+        signed.map(([name, values]) => [name, (Array.isArray(values) ? values : [values]).join(",")]),
+      ),
+    };
   }
 
   async #makeNamespace(namespace: readonly string[]): Promise<void> {
-    const present = await this.#send("GET", (config) => namespacePath(config, namespace));
+    const look = "GET /v1/{prefix}/namespaces/{namespace}";
+    if (!(await this.#configuration()).offers(look)) return; // Whoever keeps such a catalog makes its namespaces.
+    const present = await this.#send(look, (config) => namespacePath(config, namespace));
     if (present.status === 200) return;
     if (present.status !== 404) throw new CatalogRefused(`loading namespace ${namespace.join(".")}`, present);
     if (namespace.length > 1) await this.#makeNamespace(namespace.slice(0, -1));
     const body = renderJson({ namespace, properties: {} });
-    const answer = await this.#send("POST", (config) => `${config.base}/namespaces`, body);
+    const endpoint = "POST /v1/{prefix}/namespaces";
+    const answer = await this.#send(endpoint, (config) => `${config.base}/namespaces`, body);
     // 409: somebody else was faster, which is as good.
     if (answer.status !== 200 && answer.status !== 409) {
       throw new CatalogRefused(`creating namespace ${namespace.join(".")}`, answer);
@@ -163,17 +288,20 @@ class RestCatalog implements Catalog {
   }
 
   async #send(
-    method: RestRequest["method"],
-    path: (config: Config) => string,
+    endpoint: Endpoint,
+    path: (config: RestConfig) => string,
     body?: string,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<RestResponse> {
     const config = await this.#configuration();
-    const request = { method, uri: path(config), headers: { ...config.headers, ...headers } };
+    if (!config.offers(endpoint))
+      throw new OperationFailed(`catalog ${this.name} does not offer ${endpoint}`, { happened: "no" });
+    const method = endpoint.startsWith("GET") ? "GET" : "POST";
+    const request = { method, uri: path(config), headers: { ...config.headers, ...headers } } as const;
     return await this.#client.send(body === undefined ? request : { ...request, body }, this.#auth);
   }
 
-  #configuration(): Promise<Config> {
+  #configuration(): Promise<RestConfig> {
     this.#config ??= this.#loadConfig().catch((cause: unknown) => {
       this.#config = undefined; // The next use asks again.
       throw cause;
@@ -181,31 +309,15 @@ class RestCatalog implements Catalog {
     return this.#config;
   }
 
-  /** Rule J7: the server's defaults, our own properties over them, the server's overrides over all. */
-  async #loadConfig(): Promise<Config> {
-    const { uri, warehouse, properties, accessDelegation } = this.#settings;
+  async #loadConfig(): Promise<RestConfig> {
+    const { uri, warehouse } = this.#settings;
     const query = warehouse === null ? "" : `?warehouse=${encodeURIComponent(warehouse)}`;
-    const request = { method: "GET", uri: `${trimmed(uri)}/v1/config${query}` } as const;
+    const request = { method: "GET", uri: `${withoutSlash(uri)}/v1/config${query}` } as const;
     const answer = await this.#client.send(request, this.#auth);
     if (answer.status !== 200) throw new CatalogRefused(`configuration of catalog ${this.name}`, answer);
-    const json = parseJsonObject(answer.body, this.name);
-    const objectAt = (name: string) => (isJsonObject(json[name]) ? json[name] : {});
-    const merged: JsonObject = {
-      ...objectAt("defaults"),
-      ...Object.fromEntries(properties),
-      ...objectAt("overrides"),
-    };
-    const prefix = typeof merged["prefix"] === "string" ? merged["prefix"] : "";
-    const base = typeof merged["uri"] === "string" ? merged["uri"] : uri;
-    const delegation = accessDelegation === null ? {} : { "x-iceberg-access-delegation": accessDelegation };
-    const separator = merged["namespace-separator"];
-    this.#logger.info("catalog configured", { prefix });
-    return {
-      base: `${trimmed(base)}/v1${prefix === "" ? "" : `/${prefix}`}`,
-      separator: typeof separator === "string" ? separator : "%1F",
-      headers: { ...headersOf(merged), ...delegation },
-      takesIdempotencyKeys: json["idempotency-key-lifetime"] !== undefined,
-    };
+    const config = restConfig(parseJsonObject(answer.body, this.name), this.#settings);
+    this.#logger.info("catalog configured", { base: config.base });
+    return config;
   }
 
   /** RFC 9562, version 7: the catalog may drop old keys by their time. */
@@ -219,32 +331,6 @@ class RestCatalog implements Catalog {
     view.setUint8(8, 0x80 | (view.getUint8(8) & 0x3f));
     return uuidFromBytes(bytes);
   }
-}
-
-function outcomeOf(answer: RestResponse, what: string, source: string): CommitOutcome {
-  if (answer.status === 200)
-    return { kind: "committed", table: loadedTable(parseJsonObject(answer.body, source), source) };
-  // A table that is gone is a conflict too: the caller loads again and finds out.
-  if (answer.status === 409 || answer.status === 404) return { kind: "conflict", detail: detailOf(answer.body) };
-  if (answer.status >= 500)
-    return unknown(new NoAnswer({ method: `${what}: HTTP ${answer.status}`, uri: "" }, answer.body));
-  throw new CatalogRefused(what, answer);
-}
-
-function unknown(cause: unknown): UnknownOutcome {
-  return { kind: "unknown", cause };
-}
-
-function loadedTable(json: JsonObject, source: string): LoadedTable {
-  const metadata = json["metadata"];
-  const location = json["metadata-location"];
-  if (!isJsonObject(metadata)) throw new CorruptData({ source, position: 0, expected: "metadata", found: "none" });
-  const config = isJsonObject(json["config"]) ? Object.entries(json["config"]) : [];
-  return {
-    metadata: toMetadata(metadata, source),
-    metadataLocation: typeof location === "string" ? location : "", // A staged table has none yet.
-    config: new Map(config.map(([name, value]) => [name, textOf(value)])),
-  };
 }
 
 /** The parts of a create request, from the updates that make the table. */
@@ -264,41 +350,10 @@ function creationOf(updates: readonly Update[]): object {
   return request;
 }
 
-function namespacePath(config: Config, namespace: readonly string[]): string {
-  return `${config.base}/namespaces/${namespace.map(encodeURIComponent).join(config.separator)}`;
-}
-
-function tablePath(config: Config, table: TableName): string {
-  return `${namespacePath(config, table.namespace)}/tables/${encodeURIComponent(table.name)}`;
-}
-
-function headersOf(config: JsonObject): Readonly<Record<string, string>> {
-  const named = Object.entries(config).filter(([name]) => name.startsWith("header."));
-  return Object.fromEntries(named.map(([name, value]) => [name.slice("header.".length), textOf(value)]));
+function bodyOf({ table, requirements, updates }: TableChange): object {
+  return { identifier: { namespace: table.namespace, name: table.name }, requirements, updates };
 }
 
 function tableText(table: TableName): string {
   return [...table.namespace, table.name].join(".");
-}
-
-function trimmed(uri: string): string {
-  return uri.replace(/\/+$/, "");
-}
-
-function textOf(value: Json | undefined): string {
-  return typeof value === "string" ? value : renderJson(value ?? null);
-}
-
-/** The message of an Iceberg error body, or the beginning of whatever came. */
-function detailOf(body: string): string {
-  const text = body.trim();
-  if (!text.startsWith("{")) return text.slice(0, 200);
-  try {
-    const error = parseJson(text, "error answer") as JsonObject;
-    const inner = error["error"];
-    return isJsonObject(inner) ? textOf(inner["message"]).slice(0, 500) : text.slice(0, 200);
-  } catch (cause) {
-    if (cause instanceof CorruptData) return text.slice(0, 200);
-    throw cause;
-  }
 }

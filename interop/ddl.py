@@ -1,7 +1,8 @@
-"""Runs SQL statements in Spark, one after another: ddl.py < request.json
+"""Runs SQL statements in one Spark for as long as its input lasts: ddl.py
 
-request: as engine.py's, with "statements": [sql, ...]
-answer:  the rows of each, as lists
+first line:     as engine.py's request
+then a line a:  [sql, ...], one after another
+answer of each: {"rows": [[...], ...] of each statement} or {"error": text}
 """
 
 import json
@@ -11,11 +12,14 @@ from engine import spark_session
 
 
 def main():
-    request = json.load(sys.stdin)
-    spark = spark_session(request)
-    answer = [[list(row) for row in spark.sql(statement).collect()] for statement in request["statements"]]
+    spark = spark_session(json.loads(sys.stdin.readline()))
+    for line in sys.stdin:
+        try:
+            answer = {"rows": [[list(row) for row in spark.sql(sql).collect()] for sql in json.loads(line)]}
+        except Exception as error:
+            answer = {"error": str(error)[:4000]}
+        print("ANSWER " + json.dumps(answer, default=str), flush=True)
     spark.stop()
-    print("ANSWER " + json.dumps(answer, default=str))
 
 
 main()

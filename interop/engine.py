@@ -97,6 +97,7 @@ def spark_session(request):
         "spark.sql.catalog.lake.type": "rest",
         "spark.sql.catalog.lake.uri": request["uri"],
         "spark.sql.catalog.lake.warehouse": request["warehouse"],
+        "spark.sql.catalog.lake.cache-enabled": "false",
     }
     if s3:
         settings |= {

@@ -2,24 +2,20 @@
  * Proves: what people do to a table with Spark's own statements is followed, or pauses it with a way out that leads on: columns
  * renamed, added, dropped, moved; another partition spec and order; tags and branches; rollback, CREATE OR REPLACE, DROP.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type InletBroker, startInlet } from "../test/support/inlet-process.ts";
-import { command, python, sparkJars, versions } from "./tools.ts";
+import { type Rows, type SparkStatements, startSpark } from "./spark-statements.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "inlet-ddl-"));
 let broker: InletBroker;
-let spark: string;
-let jars: readonly string[];
+let spark: SparkStatements;
 let produced = 0;
 
 beforeAll(async () => {
-  spark = await python("spark", [`pyspark==${versions.pyspark}`, "pyarrow==22.0.0", "pandas==2.3.3"]);
-  const libs = await sparkJars();
-  jars = readdirSync(libs).map((name) => join(libs, name));
   broker = await startInlet({
     directory,
     name: "inlet-ddl",
@@ -28,22 +24,17 @@ beforeAll(async () => {
       topics: { orders: { table: { catalog: "main", name: "lake.orders" }, value: { decode: "json" } } },
     },
   });
+  spark = await startSpark({ uri: broker.catalog, warehouse: "main" });
 });
 
 afterAll(async () => {
+  await spark?.[Symbol.asyncDispose]();
   await broker?.[Symbol.asyncDispose]();
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function sql(...statements: readonly string[]): Promise<readonly (readonly (readonly unknown[])[])[]> {
-  const request = { uri: broker.catalog, warehouse: "main", s3: null, jars, statements };
-  const output = await command(join(spark, "python"), [join(import.meta.dirname, "ddl.py")], {
-    input: JSON.stringify(request),
-    env: { JAVA_TOOL_OPTIONS: "" },
-  });
-  const line = output.split("\n").find((one) => one.startsWith("ANSWER "));
-  if (line === undefined) throw new Error(`Spark gave no answer: ${output.slice(-2000)}`);
-  return JSON.parse(line.slice("ANSWER ".length)) as readonly (readonly (readonly unknown[])[])[];
+async function sql(...statements: readonly string[]): Promise<readonly Rows[]> {
+  return await spark.run(...statements);
 }
 
 async function admin(
@@ -128,7 +119,7 @@ test("a rollback pauses; accept goes on after it", { timeout: 300_000 }, async (
     "SELECT CAST(snapshot_id AS string) FROM lake.lake.orders.snapshots ORDER BY committed_at",
   );
   const third = String(snapshots?.[2]?.[0]);
-  await sql(`CALL lake.system.rollback_to_snapshot('lake.orders', ${third})`);
+  await sql(`CALL lake.system.rollback_to_snapshot('lake.lake.orders', ${third})`);
   await stops(/rolled back/, "accept");
   expect((await sql(offsets))[0]).toEqual([[0], [1], [2], [4]]);
 });

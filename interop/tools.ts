@@ -21,6 +21,9 @@ export const versions = {
   junitPlatform: "1.14.4",
   junitJupiter: "5.14.4",
   pyspark: "4.0.2",
+  flink: "2.1.1",
+  hiveClient: "2.3.10",
+  postgresqlJdbc: "42.7.8",
   pyiceberg: "0.12.0",
   duckdb: "1.5.5",
   jetty: "12.1.8",
@@ -222,6 +225,52 @@ export async function sparkJars(): Promise<string> {
   const directory = await jars("spark", [
     { group: "org.apache.iceberg", artifact: "iceberg-spark-runtime-4.0_2.13", version: versions.iceberg },
     { group: "org.apache.iceberg", artifact: "iceberg-aws-bundle", version: versions.iceberg },
+  ]);
+  return join(directory, "libs");
+}
+
+/** PostgreSQL's driver of JDBC, which the engines' bundles leave out. */
+export async function postgresJdbcJars(): Promise<string> {
+  const directory = await jars("postgresql-jdbc", [postgresJdbc]);
+  return join(directory, "libs");
+}
+
+const postgresJdbc: Artifact = {
+  group: "org.postgresql",
+  artifact: "postgresql",
+  version: versions.postgresqlJdbc,
+  without: ["*"],
+};
+
+/** Flink to run within one JVM, Iceberg's connector, and the clients of the catalogs that the connector leaves out. */
+export async function flinkJars(): Promise<string> {
+  const flink = (artifact: string): Artifact => ({ group: "org.apache.flink", artifact, version: versions.flink });
+  const hive = (artifact: string): Artifact => {
+    return { group: "org.apache.hive", artifact, version: versions.hiveClient, without: ["*"] };
+  };
+  const directory = await jars("flink", [
+    flink("flink-clients"),
+    flink("flink-table-api-java-bridge"),
+    flink("flink-table-planner-loader"),
+    flink("flink-table-runtime"),
+    flink("flink-connector-files"),
+    { group: "org.apache.iceberg", artifact: "iceberg-flink-runtime-2.1", version: versions.iceberg },
+    { group: "org.apache.iceberg", artifact: "iceberg-aws-bundle", version: versions.iceberg },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-api", version: versions.hadoop },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-runtime", version: versions.hadoop },
+    hive("hive-metastore"),
+    hive("hive-common"),
+    hive("hive-serde"),
+    hive("hive-shims"),
+    { group: "org.apache.hive.shims", artifact: "hive-shims-common", version: versions.hiveClient, without: ["*"] },
+    { group: "org.apache.hive.shims", artifact: "hive-shims-0.23", version: versions.hiveClient, without: ["*"] },
+    { group: "org.apache.thrift", artifact: "libthrift", version: "0.16.0", without: ["*"] },
+    { group: "org.apache.thrift", artifact: "libfb303", version: "0.9.3", without: ["*"] },
+    { group: "commons-lang", artifact: "commons-lang", version: "2.6" },
+    { group: "commons-logging", artifact: "commons-logging", version: "1.3.0" },
+    { group: "com.google.guava", artifact: "guava", version: "27.0-jre" },
+    postgresJdbc,
+    { group: "org.slf4j", artifact: "slf4j-simple", version: versions.slf4j },
   ]);
   return join(directory, "libs");
 }

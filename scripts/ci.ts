@@ -47,6 +47,10 @@ const steps: readonly Step[] = [
   killCycles("file", 50),
   killCycles("object", 25),
   killCycles("replicated", 10),
+  {
+    name: "tables under fire",
+    command: ["node", "test/crash/table-fire.ts", "--cycles", "100", "--seed", freshSeed],
+  },
   jepsen("produce-consume"),
   jepsen("transactions"),
   jepsen("list-append"),

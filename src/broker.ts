@@ -18,15 +18,18 @@ import { inDataBucket, openMetadataLog } from "./metadata/open.ts";
 import { openObjectStore } from "./object-store/open.ts";
 import { requireConditionalWrites } from "./object-store/probe.ts";
 import type { CompatibilityLevel } from "./registry/compatibility.ts";
-import { registryErrorWords, registryRoutes } from "./registry/routes.ts";
+import { registryErrorWords } from "./registry/route-answer.ts";
+import { registryRoutes } from "./registry/routes.ts";
 import { SchemaRegistry } from "./registry/schema-registry.ts";
 import { openSchemaTopic } from "./schema-topic.ts";
 import { adminRoutes } from "./server/admin-routes.ts";
 import { type HttpServer, openHttpServer } from "./server/http.ts";
+import { tableOrphanRoutes } from "./server/table-orphan-routes.ts";
 import { tableStateRoutes } from "./server/table-state-routes.ts";
 import { tableToolRoutes } from "./server/table-tool-routes.ts";
 import { isOwnStore, metadataLogDeps, storeUrlOf } from "./stores.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-server/rest-catalog-server.ts";
+import { openTableGuard } from "./table-guard.ts";
 import { openTables, type Tables } from "./tables.ts";
 import { openLogger } from "./telemetry/logging.ts";
 import { MetricRegistry, prometheusContentType } from "./telemetry/metrics.ts";
@@ -112,7 +115,7 @@ export async function openBroker(config: Config): Promise<Broker> {
   opened.use(collectMetrics(registryOfMetrics, core));
 
   const openSurface = surfaceOpener(settings, { clock, logger });
-  const schemas = opened.use(await openRegistry(core, settings, runtime));
+  const schemas = opened.use(await openRegistry(core, config, runtime));
   const registry = settings.registryEnabled
     ? opened.use(
         await openSurface("registry", settings.registryHost, settings.registryPort, {
@@ -157,6 +160,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       version,
       catalogUrl: catalog.url,
       warehouseRoot: warehouse.root,
+      openBucket: warehouse.openBucket,
     }),
   );
 
@@ -179,7 +183,12 @@ export async function openBroker(config: Config): Promise<Broker> {
   };
   const admin = opened.use(
     await openSurface("http", settings.httpHost, settings.httpPort, {
-      routes: [...adminRoutes(surface), ...tableStateRoutes(tables), ...tableToolRoutes(tables.tools)],
+      routes: [
+        ...adminRoutes(surface),
+        ...tableStateRoutes(tables),
+        ...tableToolRoutes(tables.tools),
+        ...tableOrphanRoutes(tables.orphans),
+      ],
     }),
   );
   logger.info("the broker is up", {
@@ -235,13 +244,14 @@ function surfaceOpener(
     });
 }
 
-async function openRegistry(core: Core, settings: Settings, runtime: Runtime): Promise<SchemaRegistry> {
+async function openRegistry(core: Core, { settings, tables }: Config, runtime: Runtime): Promise<SchemaRegistry> {
   const log = await openSchemaTopic({ ...core, runtime, limits: stateLogLimitsOf(settings) });
   return await SchemaRegistry.open({
     log,
     compatibility: settings.registryCompatibility as CompatibilityLevel,
     schemaBytesMax: settings.registrySchemaBytesMax,
     schemasMax: settings.registrySchemasMax,
+    guard: settings.registryTablesCheck ? openTableGuard(core.metadata, tables) : undefined,
   });
 }
 

@@ -2,7 +2,8 @@
 import { open as openGlueCatalog } from "../catalogs/glue.ts";
 import { open as openHmsCatalog } from "../catalogs/hms.ts";
 import { open as openJdbcCatalog } from "../catalogs/jdbc.ts";
-import { open as openRestCatalog, type RestCatalogSettings } from "../catalogs/rest.ts";
+import { open as openRestCatalog, type RestCatalogDeps, type RestCatalogSettings } from "../catalogs/rest.ts";
+import { open as openS3TablesCatalog } from "../catalogs/s3tables.ts";
 import type { Settings } from "../schemas/config.ts";
 import type { Runtime } from "./base/runtime.ts";
 import type { Logger } from "./base/telemetry.ts";
@@ -21,6 +22,8 @@ export interface CatalogDeps {
   readonly embeddedUrl: string;
   /** The simulation answers these without sockets. */
   readonly fetch?: NonNullable<Parameters<typeof openRestCatalog>[1]["fetch"]>;
+  /** Opens a bucket that a catalog lends access to. */
+  readonly openBucket?: NonNullable<RestCatalogDeps["files"]>["open"];
 }
 
 export function openCatalog(name: string, catalog: CatalogSettings, deps: CatalogDeps): Catalog {
@@ -29,15 +32,18 @@ export function openCatalog(name: string, catalog: CatalogSettings, deps: Catalo
     requestMsMax: settings.tableCatalogRequestMsMax,
     responseBytesMax: settings.tableCatalogResponseBytesMax,
   };
+  const { openBucket: open } = deps;
+  const files = open === undefined ? {} : { files: { warehouse, open } };
+  const restDeps = { runtime, logger, limits, ...files, ...(fetch === undefined ? {} : { fetch }) };
   const placing = (own: { readonly warehouse: string | null }) => {
     return { runtime, logger, limits, warehouse, warehouseRoot: own.warehouse ?? deps.warehouseRoot };
   };
   switch (catalog.type) {
     case "embedded":
-    case "rest": {
-      const restDeps = { runtime, logger, limits, ...(fetch === undefined ? {} : { fetch }) };
+    case "rest":
       return openRestCatalog(restSettings(name, catalog, deps.embeddedUrl), restDeps);
-    }
+    case "s3tables":
+      return openS3TablesCatalog(catalog, restDeps);
     case "jdbc":
       return openJdbcCatalog(catalog, placing(catalog));
     case "glue":

@@ -11,7 +11,7 @@ import type { ObjectStoreDeps } from "./object-store/open.ts";
 import type { StorePrices } from "./object-store/prices.ts";
 import type { KafkaListenerLimits } from "./server/kafka-listener.ts";
 import type { StreamLimits } from "./stream/limits.ts";
-import type { CompactorLimits, CompactorOptions } from "./table/compactor.ts";
+import type { CompactorLimits, MaintenanceLimits } from "./table/compactor.ts";
 import type { RoundLimits } from "./table/translate/translate-round.ts";
 
 export function objectStoreLimits(settings: Settings): ObjectStoreDeps["limits"] {
@@ -155,7 +155,7 @@ export function compactorLimits(settings: Settings): CompactorLimits {
   };
 }
 
-export function maintenanceLimits(settings: Settings): NonNullable<CompactorOptions["maintenance"]>["limits"] {
+export function maintenanceLimits(settings: Settings): MaintenanceLimits {
   const { commitRetry, targetFileBytes } = compactorLimits(settings);
   return {
     commitRetry,
@@ -171,6 +171,10 @@ export function maintenanceLimits(settings: Settings): NonNullable<CompactorOpti
     deleteRowsMax: settings.tableMaintenanceDeleteRowsMax,
     liveFilesMax: settings.tableMaintenanceLiveFilesMax,
     commitBytes: settings.tableMaintenanceCommitBytes,
+    looseManifestsMin: settings.tableMaintenanceLooseManifestsMin,
+    orphansIntervalMs: settings.tableMaintenanceOrphansIntervalMs,
+    namedFilesMax: settings.tableMaintenanceNamedFilesMax,
+    orphansPageMax: settings.tableMaintenanceOrphansPageMax,
   };
 }
 

@@ -1,4 +1,4 @@
-/** What people ask of tables beside their commits, put together: verification and what else reads a table as a whole. */
+/** What people ask of tables beside their commits, put together: verification and what else concerns a table as a whole. */
 import { join } from "node:path";
 import type { Settings } from "../schemas/config.ts";
 import type { Runtime } from "./base/runtime.ts";
@@ -12,12 +12,14 @@ import type { Catalog } from "./table/catalog.ts";
 import type { Compactor } from "./table/compactor.ts";
 import type { TableSettings } from "./table/settings.ts";
 import type { ProofStore } from "./table/tools/proof-store.ts";
+import type { ReplayProgress, ReplayReport } from "./table/tools/replay.ts";
 import { Scratch } from "./table/tools/scratch.ts";
 import { type VerifyDeps, type VerifyProgress, type VerifyReport, verifyTable } from "./table/tools/verify.ts";
 import { LongRuns } from "./table/translate/long-run.ts";
 import type { Translator } from "./table/translate/translate.ts";
 import type { Warehouse } from "./table/warehouse.ts";
 import { answerAt } from "./table-at.ts";
+import { answerPlan } from "./table-plan.ts";
 import { SqlDesk } from "./table-sql.ts";
 
 export interface TableToolOptions {
@@ -38,24 +40,23 @@ export interface TableTools extends TableToolSurface, AsyncDisposable {}
 const waitMs = 20_000;
 
 export function openTableTools(options: TableToolOptions): TableTools {
-  const { settings, runtime } = options;
+  const { settings, runtime, core } = options;
   const directory = join(settings.dataDirectory, "scratch");
   // DuckDB reads the real disk; without one (the simulation) nothing here is called.
   const scratch = new Scratch({ disk: systemDisk, directory, random: runtime.random });
   const verifications = new LongRuns<VerifyProgress, VerifyReport>(runtime.clock);
+  const replays = new LongRuns<ReplayProgress, ReplayReport>(runtime.clock);
   const engine = { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads };
   const { parquet, rowGroupBytesMax } = roundLimits(settings);
+  const limits = { readBytesMax: settings.tableReadBytesMax, tailBytesMax: settings.tableSqlTailBytesMax };
+  const { log } = core;
+  const reading = { log, translator: options.translator, scratch, clock: runtime.clock, engine, limits };
   const sql = new SqlDesk({
-    log: options.core.log,
-    translator: options.translator,
+    ...reading,
     warehouse: options.warehouse,
-    scratch,
-    clock: runtime.clock,
-    engine,
     rowsMax: settings.tableSqlRowsMax,
     limits: {
-      readBytesMax: settings.tableReadBytesMax,
-      tailBytesMax: settings.tableSqlTailBytesMax,
+      ...limits,
       filesBytesMax: settings.tableSqlBytesMax,
       parquet,
       rowGroupBytesMax,
@@ -71,6 +72,8 @@ export function openTableTools(options: TableToolOptions): TableTools {
     limits: engine,
   });
   return {
+    plan: (topic, block) =>
+      answerPlan(topic, block, core.metadata.image.topicByName(topic), options.config.tables, reading),
     sql: (query, signal) => sql.answer(query, signal),
     snapshotAt: async (topic, request) => {
       const table = knownTable(options, topic);
@@ -92,7 +95,20 @@ export function openTableTools(options: TableToolOptions): TableTools {
       const state = await verifications.state(topic, waitMs, signal);
       return state === undefined ? missing(`topic ${topic} is not being verified`) : ok({ topic, ...state });
     },
-    [Symbol.asyncDispose]: () => verifications[Symbol.asyncDispose](),
+    startReplay: (topic) => {
+      const table = knownTable(options, topic);
+      if ("kind" in table) return table;
+      replays.start(topic, (signal, progress) => options.compactor.replay(topic, signal, progress));
+      return ok({ topic, state: "running" });
+    },
+    replayState: async (topic, signal) => {
+      const state = await replays.state(topic, waitMs, signal);
+      return state === undefined ? missing(`dead letters of ${topic} are not being replayed`) : ok({ topic, ...state });
+    },
+    async [Symbol.asyncDispose]() {
+      await verifications[Symbol.asyncDispose]();
+      await replays[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import type { Core } from "./core.ts";
 import { compactorLimits, maintenanceLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
+import { defaultContext } from "./registry/context.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
@@ -16,15 +17,17 @@ import { type Compactor, openCompactor } from "./table/compactor.ts";
 import type { MaintenanceMetrics } from "./table/maintenance/maintenance.ts";
 import { ThreadRewriter } from "./table/maintenance/rewrite-thread.ts";
 import type { Rewriter } from "./table/maintenance/rewriter.ts";
-import type { SchemaText } from "./table/schema/schema-map.ts";
+import { schemaText } from "./table/schema/registry-guard.ts";
 import type { TableSettings } from "./table/settings.ts";
 import type { CompactorMetrics } from "./table/table-meter.ts";
 import { tableName } from "./table/table-state.ts";
 import { currentFiles } from "./table/tools/current-files.ts";
 import { ProofStore } from "./table/tools/proof-store.ts";
+import { ReplayedStore } from "./table/tools/replayed.ts";
 import type { Translator } from "./table/translate/translate.ts";
 import { PoolTranslator } from "./table/translate/translate-pool.ts";
 import type { Warehouse } from "./table/warehouse.ts";
+import { OrphanDesk } from "./table-orphans.ts";
 import { openTableTools, type TableTools } from "./table-tools.ts";
 
 export interface TablesOptions {
@@ -45,6 +48,7 @@ export interface TablesOptions {
   readonly warehouseRoot: string;
   /** The simulation answers these without sockets, and translates in its own thread. */
   readonly fetch?: NonNullable<CatalogDeps["fetch"]>;
+  readonly openBucket?: NonNullable<CatalogDeps["openBucket"]>;
   readonly translator?: Translator;
   readonly rewriter?: Rewriter;
 }
@@ -53,6 +57,7 @@ export interface Tables extends AsyncDisposable, TableStateSurface {
   flush(topic: string): Promise<FlushOutcome>;
   status(): readonly TableStatus[];
   readonly tools: TableTools;
+  readonly orphans: OrphanDesk;
   /** URIs of the data files of the table's current snapshot. */
   currentFiles(topic: string): Promise<readonly string[]>;
 }
@@ -70,10 +75,8 @@ export function openTables(options: TablesOptions): Tables {
       workers: settings.tableTranslateWorkers,
       limits: roundLimits(settings),
       schemaById: async (id) => {
-        const found = schemas.schemaById(id);
-        return found === undefined
-          ? undefined
-          : { type: found.schemaType as SchemaText["type"], text: found.schema, references: found.resolved };
+        const found = schemas.schemaById(id, defaultContext);
+        return found === undefined ? undefined : schemaText(found);
       },
     });
   const proofs = new ProofStore(options.store);
@@ -85,6 +88,7 @@ export function openTables(options: TablesOptions): Tables {
     catalogs,
     warehouse: options.warehouse,
     proofs,
+    replayed: new ReplayedStore(options.store, runtime.random),
     tables: config.tables,
     runtime,
     logger,
@@ -95,8 +99,10 @@ export function openTables(options: TablesOptions): Tables {
   });
   const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
   const tools = openTableTools({ ...options, catalogs, compactor, proofs, translator });
+  const orphans = new OrphanDesk({ compactor, tables: config.tables, clock: runtime.clock });
   return {
     tools,
+    orphans,
     flush: async (topic) => (byTopic.has(topic) ? await flush(compactor, topic) : { kind: "no-table" }),
     tableState: async (topic) =>
       byTopic.has(topic) ? { kind: "ok", detail: await compactor.report(topic) } : { kind: "no-table" },
@@ -112,6 +118,7 @@ export function openTables(options: TablesOptions): Tables {
     },
     async [Symbol.asyncDispose]() {
       await tools[Symbol.asyncDispose]();
+      await orphans[Symbol.asyncDispose]();
       await compactor[Symbol.asyncDispose]();
       await rewriter[Symbol.asyncDispose]();
       await translator[Symbol.asyncDispose]();

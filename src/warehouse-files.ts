@@ -2,8 +2,10 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Settings } from "../schemas/config.ts";
+import type { BucketAccess } from "./base/lent-access.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
 import { type ObjectStoreDeps, openObjectStore } from "./object-store/open.ts";
+import { openLentBucket } from "./object-store/s3-lent.ts";
 import { Warehouse } from "./table/warehouse.ts";
 
 export interface WarehouseFiles {
@@ -12,6 +14,8 @@ export interface WarehouseFiles {
   readonly root: string;
   /** What engines must know to reach the files, keys left out. */
   readonly fileAccess: ReadonlyMap<string, string>;
+  /** Opens a bucket that a catalog lends access to. */
+  readonly openBucket: (access: BucketAccess) => Promise<ObjectStore>;
 }
 
 /** `storeUrl` is the object store's, with its parameters. Disposing of the warehouse closes what is opened here. */
@@ -34,6 +38,7 @@ export async function openWarehouse(options: {
     files: new Warehouse({ mounts: new Map([[rootUri, await open(rootUri)]]), open }),
     root: rootUri,
     fileAccess: root.protocol === "s3:" ? s3Access(searchParams) : new Map(),
+    openBucket: (access) => openLentBucket(access, storeDeps),
   };
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { Kafka, logLevel, type Producer } from "kafkajs";
+import { type EachMessagePayload, Kafka, logLevel, type Producer } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Broker, openBroker } from "../src/broker.ts";
 import { runCli } from "../src/cli/program.ts";
@@ -17,14 +17,17 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "inlet-tools-"));
   broker = await openBroker(
     configOf(
-      "topics: { quotes: { value: { decode: json }, errors: { policy: dlq } }, empty: { value: { decode: json } } }",
+      `topics:
+  quotes: { value: { decode: json }, errors: { policy: dlq } }
+  empty: { value: { decode: json } }
+  trades: { value: { decode: schema-id }, errors: { dlq: { topic: trades.dlq } } }`,
       inProcess(directory),
     ),
   );
   const kafka = new Kafka({ brokers: [broker.addresses.kafka], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic: "quotes", numPartitions: 2 }] });
+  await admin.createTopics({ topics: [{ topic: "quotes", numPartitions: 2 }, { topic: "trades" }] });
   await admin.disconnect();
   producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
   await producer.connect();
@@ -129,6 +132,105 @@ describe("inlet sql", () => {
     for (const each of [...wrong, "SELECT * FROM read_csv('/etc/passwd')", "SET threads = 1"])
       expect([each, (await run("sql", each)).code]).toEqual([each, 1]);
     expect((await run("sql", " ")).code).toBe(2);
+  });
+});
+
+describe("inlet table plan", () => {
+  test("tells what a table would be, from records as they are, and makes none", async () => {
+    const kafka = new Kafka({ brokers: [broker.addresses.kafka], logLevel: logLevel.NOTHING });
+    const admin = kafka.admin();
+    await admin.connect();
+    await admin.createTopics({ topics: [{ topic: "plain", numPartitions: 2 }] });
+    await admin.disconnect();
+    const day = 86_400_000;
+    const messages = [0, 1, 2, 3].map((at) => ({
+      partition: 0,
+      timestamp: String(1_700_000_000_000 + at * day),
+      value: at === 2 ? "not JSON" : JSON.stringify({ Id: at, at: { place: "here" } }),
+    }));
+    await producer.send({ topic: "plain", acks: -1, messages });
+    const file = join(directory, "plan.yaml");
+    const layout = "layout: { partition_by: [day(_kafka_timestamp), at.place] }";
+    writeFileSync(file, `topics: { plain: { table: { name: sales.plain }, value: { decode: json }, ${layout} } }`);
+    const plan = await json("table", "plan", "plain", "--config", file);
+    expect(plan).toMatchObject({
+      table: "sales.plain",
+      sample: { rows: 3, files: 3, partitions: 3 },
+      rejects: [{ records: 1, samples: [expect.stringMatching(/^0:2 /)] }],
+      estimate: { recordsPerDay: 1 },
+      warnings: [expect.stringMatching(/^Id: Glue/), expect.stringMatching(/^at\.place: partitions by a nested/)],
+    });
+    const said = await run("table", "plan", "plain", "-c", file);
+    expect(said.out).toContain("CREATE TABLE lake.sales.plain (\n  _kafka_partition INT NOT NULL,\n");
+    expect(said.out).toContain("PARTITIONED BY (days(_kafka_timestamp), at.place)");
+    const listed = (await json("table", "list")) as readonly { readonly topic: string }[];
+    expect(listed.map(({ topic }) => topic)).not.toContain("plain");
+  });
+
+  test("without a file plans as the broker is configured, and refuses what cannot be", async () => {
+    expect(await json("table", "plan", "quotes")).toMatchObject({ table: "kafka.quotes" });
+    expect((await run("table", "plan", "plain")).code).toBe(4);
+    expect((await run("table", "plan", "nothing")).code).toBe(4);
+    const file = join(directory, "wrong.yaml");
+    writeFileSync(file, "topics: { plain: { value: { decode: yaml } } }");
+    expect((await run("table", "plan", "plain", "-c", file)).code).toBe(2);
+    writeFileSync(file, "topics: { plain: { value: { decode: string }, layout: { partition_by: [day(value)] } } }");
+    expect(await run("table", "plan", "plain", "-c", file)).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("day(value) does not apply"),
+    });
+  });
+});
+
+describe("inlet table replay-dlq", () => {
+  test("says what became of dead letters, and what still fails", async () => {
+    const early = Buffer.concat([Buffer.from([0, 0, 0, 0, 1]), Buffer.from('{"id": 7}')]);
+    const messages = [
+      { partition: 0, value: "no schema id" },
+      { partition: 0, value: early },
+    ];
+    await producer.send({ topic: "trades", acks: -1, messages });
+    await run("table", "flush", "trades");
+    const schema = JSON.stringify({ type: "object", properties: { id: { type: "integer" } } });
+    await fetch(`${broker.addresses.registry}/subjects/trades-value/versions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ schemaType: "JSON", schema }),
+    });
+    expect(await json("table", "replay-dlq", "trades")).toEqual({
+      letters: 2,
+      rows: 1,
+      rowsBefore: 0,
+      failing: [{ reason: "no-schema-id", records: 1, samples: [expect.stringMatching(/^0:0 /)] }],
+    });
+    const { out, code } = await run("table", "replay-dlq", "trades");
+    expect([code, out]).toEqual([
+      0,
+      expect.stringMatching(
+        /^2 dead letters: 0 are rows now, 1 were before\nstill failing: 1 for no-schema-id\n {2}0:0 /,
+      ),
+    ]);
+    expect(await json("sql", "SELECT id, _kafka_offset FROM kafka.trades")).toMatchObject({ rows: [["7", "1"]] });
+    expect((await run("table", "verify", "trades")).code).toBe(0);
+    expect((await run("table", "replay-dlq", "nothing")).code).toBe(4);
+    expect(JSON.parse((await run("table", "replay-dlq", "trades", "--no-wait")).out)).toMatchObject({
+      topic: "trades",
+    });
+  });
+
+  test("a topic of dead letters is read by a client as any other", async () => {
+    const kafka = new Kafka({ brokers: [broker.addresses.kafka], logLevel: logLevel.NOTHING });
+    const consumer = kafka.consumer({ groupId: "repair" });
+    await consumer.connect();
+    await consumer.subscribe({ topic: "trades.dlq", fromBeginning: true });
+    const letter = await new Promise<EachMessagePayload>((resolve, reject) => {
+      consumer.run({ eachMessage: async (payload) => resolve(payload) }).catch(reject);
+    });
+    await consumer.disconnect();
+    const { value, headers } = letter.message;
+    expect([letter.topic, letter.partition, String(value)]).toEqual(["trades.dlq", 0, "no schema id"]);
+    expect(String(headers?.["inlet.dlq.reason"])).toBe("no-schema-id");
+    expect(String(headers?.["inlet.dlq.offset"])).toBe("0");
   });
 });
 

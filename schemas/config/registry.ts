@@ -28,6 +28,12 @@ export const registry = {
     oneOf: ["NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"],
     doc: "Compatibility level of subjects that have none of their own and no global one was put.",
   }),
+  registryTablesCheck: setting({
+    key: "registry.tables.check",
+    type: "boolean",
+    default: true,
+    doc: "Whether a schema is refused that the table of its subject's topic could not take.",
+  }),
   registrySchemaBytesMax: setting({
     key: "registry.schema.bytes.max",
     type: "bytes",

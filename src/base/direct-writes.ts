@@ -9,9 +9,8 @@ import { OperationFailed } from "./errors.ts";
 import { KiB, MiB } from "./settings.ts";
 
 /** Of memory, position and length. Disks want 512 or 4096. */
-const alignBytes = 4 * KiB;
+export const alignBytes = 4 * KiB;
 const slotBytes = 1 * MiB;
-const slotsMax = 4;
 const wasmPageBytes = 64 * KiB;
 
 /** TypeScript knows it only together with browsers. */
@@ -20,44 +19,67 @@ declare const WebAssembly: {
 };
 
 /** Page-aligned memory, the only that JavaScript has: what WebAssembly's memories are made of. Made when first needed. */
-const slots: Uint8Array[] = [];
-let isMade = false;
+class AlignedSlots {
+  readonly #count: number;
+  #free: Uint8Array[] | undefined;
 
-function takeSlot(): Uint8Array | undefined {
-  if (!isMade) {
-    isMade = true;
-    const { buffer } = new WebAssembly.Memory({ initial: (slotsMax * slotBytes) / wasmPageBytes });
-    for (let at = 0; at < buffer.byteLength; at += slotBytes) slots.push(new Uint8Array(buffer, at, slotBytes));
+  constructor(count: number) {
+    this.#count = count;
   }
-  return slots.pop();
+
+  take(): Uint8Array | undefined {
+    this.#free ??= this.#make();
+    return this.#free.pop();
+  }
+
+  give(slot: Uint8Array): void {
+    this.#free?.push(slot);
+  }
+
+  #make(): Uint8Array[] {
+    const { buffer } = new WebAssembly.Memory({ initial: (this.#count * slotBytes) / wasmPageBytes });
+    return Array.from({ length: this.#count }, (_, index) => new Uint8Array(buffer, index * slotBytes, slotBytes));
+  }
 }
+
+/** "durable": small writes that somebody waits for, each durable when it resolves. "bulk": large ones, synced together later. */
+export type DirectUse = "durable" | "bulk";
+
+/** Apart, so that what is uploaded never takes the place of what is acked. */
+const slotsFor: Readonly<Record<DirectUse, AlignedSlots>> = {
+  durable: new AlignedSlots(4),
+  bulk: new AlignedSlots(2),
+};
 
 export class DirectWriter {
   readonly #handle: FileHandle;
+  readonly #slots: AlignedSlots;
   #isRefused = false;
 
-  private constructor(handle: FileHandle) {
+  private constructor(handle: FileHandle, slots: AlignedSlots) {
     this.#handle = handle;
+    this.#slots = slots;
   }
 
   /** undefined where there is no such thing: not Linux, or a file system that cannot. */
-  static async open(path: string): Promise<DirectWriter | undefined> {
+  static async open(path: string, use: DirectUse): Promise<DirectWriter | undefined> {
     const { O_DIRECT, O_DSYNC, O_RDWR } = constants;
     if (O_DIRECT === undefined || O_DSYNC === undefined) return undefined;
     try {
-      return new DirectWriter(await open(path, O_RDWR | O_DSYNC | O_DIRECT));
+      const handle = await open(path, O_RDWR | O_DIRECT | (use === "durable" ? O_DSYNC : 0));
+      return new DirectWriter(handle, slotsFor[use]);
     } catch (cause) {
       if (diskErrorCode(cause) === "EINVAL") return undefined;
       throw cause;
     }
   }
 
-  /** Durable when it resolves to true. False, and nothing was written: it cannot be done this way, or not now. */
+  /** All of it when it resolves to true. False, and nothing was written: it cannot be done this way, or not now. */
   async write(views: readonly Uint8Array[], position: number): Promise<boolean> {
     let bytes = 0;
     for (const view of views) bytes += view.length;
     if (this.#isRefused || position % alignBytes !== 0 || bytes % alignBytes !== 0 || bytes === 0) return false;
-    const slot = takeSlot();
+    const slot = this.#slots.take();
     if (slot === undefined) return false;
     try {
       let at = position;
@@ -82,7 +104,7 @@ export class DirectWriter {
       this.#isRefused = true;
       return false;
     } finally {
-      slots.push(slot);
+      this.#slots.give(slot);
     }
   }
 

@@ -2,16 +2,23 @@
 import { constants } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { DirectWriter } from "./direct-writes.ts";
+import { alignBytes, DirectWriter } from "./direct-writes.ts";
 import { type DirectoryEntry, type Disk, type DiskFile, diskErrorCode } from "./disk.ts";
 import { assert, OperationFailed } from "./errors.ts";
+import { KiB } from "./settings.ts";
 
 export const systemDisk: Disk = {
   async open(path, mode) {
     const handle = await open(path, openFlags[mode]);
-    if (mode !== "durable") return new SystemFile(handle, { syncsAfterWrite: false, direct: undefined });
-    const direct = await DirectWriter.open(path);
-    return new SystemFile(handle, { syncsAfterWrite: syncsWrites === undefined, direct });
+    switch (mode) {
+      case "read":
+      case "write":
+        return new SystemFile(handle);
+      case "durable":
+        return new DurableFile(handle, await DirectWriter.open(path, "durable"));
+      case "create":
+        return new NewFile(handle, path);
+    }
   },
 
   async list(directory) {
@@ -53,23 +60,16 @@ async function syncDirectory(path: string): Promise<void> {
 }
 
 class SystemFile implements DiskFile {
-  readonly #handle: FileHandle;
-  readonly #syncsAfterWrite: boolean;
-  readonly #direct: DirectWriter | undefined;
+  protected readonly handle: FileHandle;
 
-  constructor(
-    handle: FileHandle,
-    options: { readonly syncsAfterWrite: boolean; readonly direct: DirectWriter | undefined },
-  ) {
-    this.#handle = handle;
-    this.#syncsAfterWrite = options.syncsAfterWrite;
-    this.#direct = options.direct;
+  constructor(handle: FileHandle) {
+    this.handle = handle;
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
     let filled = 0;
     while (filled < into.length) {
-      const { bytesRead } = await this.#handle.read(into, filled, into.length - filled, position + filled);
+      const { bytesRead } = await this.handle.read(into, filled, into.length - filled, position + filled);
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
@@ -77,38 +77,109 @@ class SystemFile implements DiskFile {
   }
 
   async write(views: readonly Uint8Array[], position: number): Promise<void> {
-    if ((await this.#direct?.write(views, position)) === true) return;
     let rest = views.filter((view) => view.length > 0);
     let at = position;
     while (rest.length > 0) {
-      const { bytesWritten } = await this.#handle.writev(rest, at);
+      const { bytesWritten } = await this.handle.writev(rest, at);
       if (bytesWritten === 0) throw new OperationFailed("the disk took no bytes", { happened: "maybe" });
       at += bytesWritten;
       rest = dropBytes(rest, bytesWritten); // pwritev may stop early, for example when the disk is almost full.
     }
-    if (this.#syncsAfterWrite) await this.#handle.datasync();
   }
 
   datasync(): Promise<void> {
-    return this.#handle.datasync();
+    return this.handle.datasync();
   }
 
   async size(): Promise<number> {
-    return (await this.#handle.stat()).size;
+    return (await this.handle.stat()).size;
   }
 
   truncate(length: number): Promise<void> {
-    return this.#handle.truncate(length);
+    return this.handle.truncate(length);
   }
 
   async modifiedMs(): Promise<number> {
-    return (await this.#handle.stat()).mtimeMs;
+    return (await this.handle.stat()).mtimeMs;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#direct?.[Symbol.asyncDispose]();
-    await this.#handle.close();
+    await this.handle.close();
   }
+}
+
+/** Each write is durable when it resolves. */
+class DurableFile extends SystemFile {
+  readonly #direct: DirectWriter | undefined;
+
+  constructor(handle: FileHandle, direct: DirectWriter | undefined) {
+    super(handle);
+    this.#direct = direct;
+  }
+
+  override async write(views: readonly Uint8Array[], position: number): Promise<void> {
+    if ((await this.#direct?.write(views, position)) === true) return;
+    await super.write(views, position);
+    if (syncsWrites === undefined) await this.handle.datasync();
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await this.#direct?.[Symbol.asyncDispose]();
+    await super[Symbol.asyncDispose]();
+  }
+}
+
+/** Large writes go past the page cache, save for the ends that are not aligned. */
+class NewFile extends SystemFile {
+  readonly #path: string;
+  #direct: Promise<DirectWriter | undefined> | undefined;
+
+  constructor(handle: FileHandle, path: string) {
+    super(handle);
+    this.#path = path;
+  }
+
+  override async write(views: readonly Uint8Array[], position: number): Promise<void> {
+    const end = position + views.reduce((sum, view) => sum + view.length, 0);
+    const from = Math.ceil(position / alignBytes) * alignBytes;
+    const to = Math.floor(end / alignBytes) * alignBytes;
+    if (to - from < directBytesMin) {
+      await super.write(views, position);
+      return;
+    }
+    const [before, rest] = splitAt(views, from - position);
+    const [aligned, after] = splitAt(rest, to - from);
+    this.#direct ??= DirectWriter.open(this.#path, "bulk");
+    const direct = await this.#direct;
+    if ((await direct?.write(aligned, from)) !== true) {
+      await super.write(views, position);
+      return;
+    }
+    if (before.length > 0) await super.write(before, position);
+    if (after.length > 0) await super.write(after, to);
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    const direct = await this.#direct?.catch(() => undefined); // Its writer was told.
+    await direct?.[Symbol.asyncDispose]();
+    await super[Symbol.asyncDispose]();
+  }
+}
+
+/** Below it the kernel's copy costs less than a request of its own to the disk. */
+const directBytesMin = 256 * KiB;
+
+function splitAt(
+  views: readonly Uint8Array[],
+  count: number,
+): readonly [before: readonly Uint8Array[], after: readonly Uint8Array[]] {
+  const before: Uint8Array[] = [];
+  let left = count;
+  for (const view of views) {
+    if (left > 0) before.push(view.subarray(0, left));
+    left -= view.length;
+  }
+  return [before, dropBytes(views, count)];
 }
 
 /** What is left of the views after their first `count` bytes. */

@@ -1,4 +1,4 @@
-/** inlet table list|status|flush|resume|connect|at|verify, over the admin API. */
+/** inlet table list|status|flush|resume|connect|plan|at|verify|replay-dlq|orphans, over the admin API. */
 import type { Command } from "commander";
 import { Option } from "commander";
 import { callAdmin } from "./admin-api.ts";
@@ -6,6 +6,9 @@ import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
 import { type Engine, engines, recipe } from "./recipes.ts";
 import { type AtOptions, atHelp, tableAt } from "./table-at.ts";
+import { type OrphanOptions, orphansHelp, tableOrphans } from "./table-orphans.ts";
+import { planHelp, planTopic } from "./table-plan.ts";
+import { replayHelp, replayTopic } from "./table-replay.ts";
 import { type ResumeOptions, resumeHelp, resumeTable, tableStatus } from "./table-state.ts";
 import { verifyHelp, verifyTopic } from "./table-verify.ts";
 
@@ -40,6 +43,12 @@ export function addTableCommands(program: Command, context: Context): void {
     .option("--warehouse <name>", "warehouse of the catalog", "main")
     .action((topic: string, options: ConnectOptions) => connect(context, topic, options));
   table
+    .command("plan <topic>")
+    .description("say what the topic's table would be, and write nothing")
+    .option("-c, --config <file>", "YAML file whose block of the topic is tried")
+    .addHelpText("after", planHelp)
+    .action((topic: string, options: { readonly config?: string }) => planTopic(context, topic, options.config));
+  table
     .command("at <topic>")
     .description("name the snapshot that first holds given records, for time travel by offset")
     .option("--offset <places>", "partition:offset of records, joined by commas")
@@ -52,6 +61,22 @@ export function addTableCommands(program: Command, context: Context): void {
     .option("--no-wait", "start it, or say how far it is, and leave")
     .addHelpText("after", verifyHelp)
     .action((topic: string, options: { readonly wait: boolean }) => verifyTopic(context, topic, options));
+  table
+    .command("replay-dlq <topic>")
+    .description("put dead letters that can be rows by now into the table")
+    .option("--no-wait", "start it, or say how far it is, and leave")
+    .addHelpText("after", replayHelp)
+    .action((topic: string, { wait }: { readonly wait: boolean }) => replayTopic(context, topic, wait));
+  table
+    .command("orphans <topic>")
+    .description("show the files with a table's that nothing names, or remove them")
+    .option("--delete", "remove them")
+    .option(
+      "--older-than <age>",
+      "leave younger ones alone; a day at least (default: maintain.orphans of the topic, 7d)",
+    )
+    .addHelpText("after", orphansHelp)
+    .action((topic: string, options: OrphanOptions) => tableOrphans(context, topic, options));
 }
 
 interface TableRow {

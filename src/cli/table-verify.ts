@@ -1,6 +1,6 @@
 /** inlet table verify: starts a verification in the broker, follows it, and tells what it found. */
-import { callAdmin } from "./admin-api.ts";
 import type { Context } from "./context.ts";
+import { followRun } from "./long-run.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row, type Terminal } from "./output.ts";
 
 export const verifyHelp = `
@@ -28,40 +28,30 @@ interface Report {
   readonly deadLetters: Report | null;
 }
 
-type State =
-  | {
-      readonly state: "running";
-      readonly progress: { readonly files: number; readonly filesTotal: number; readonly rows: number } | null;
-    }
-  | { readonly state: "done"; readonly result: Report }
-  | { readonly state: "failed"; readonly error: string };
+interface Progress {
+  readonly files: number;
+  readonly filesTotal: number;
+  readonly rows: number;
+}
 
 export async function verifyTopic(
   context: Context,
   topic: string,
   { wait }: { readonly wait: boolean },
 ): Promise<void> {
-  const path = `/v1/tables/${encodeURIComponent(topic)}/verify`;
-  const started = await callAdmin(context, "POST", path);
-  if (!wait) {
-    printJson(context.terminal, started);
-    return;
-  }
-  let state = (await callAdmin(context, "GET", path)) as State;
-  while (state.state === "running") {
-    if (state.progress !== null) {
-      const { files, filesTotal, rows } = state.progress;
-      context.terminal.error(`inlet: ${files} of ${filesTotal} files read, ${rows} rows\n`);
-    }
-    state = (await callAdmin(context, "GET", path)) as State;
-  }
-  if (state.state === "failed") throw new CommandFailed(`${topic} could not be verified: ${state.error}`);
-  if (context.format === "json") printJson(context.terminal, state.result);
+  const report = await followRun<Progress, Report>(context, {
+    path: `/v1/tables/${encodeURIComponent(topic)}/verify`,
+    wait,
+    words: ({ files, filesTotal, rows }) => `${files} of ${filesTotal} files read, ${rows} rows`,
+    failed: `${topic} could not be verified`,
+  });
+  if (report === undefined) return;
+  if (context.format === "json") printJson(context.terminal, report);
   else {
-    printReport(context.terminal, state.result);
-    context.terminal.out(`\n${verdicts[state.result.verdict]}\n`);
+    printReport(context.terminal, report);
+    context.terminal.out(`\n${verdicts[report.verdict]}\n`);
   }
-  if (state.result.verdict === "different")
+  if (report.verdict === "different")
     throw new CommandFailed(`the table of topic ${topic} does not hold what was translated`, exitCodes.failed);
 }
 

@@ -1,6 +1,8 @@
 /** What must hold within one catalog's block, and of the names of its tables. Pure: settings in, problems out. */
 import type { AwsCredentials } from "../../catalogs/aws.ts";
 import { isGlueName, isHiveName } from "../../catalogs/hive-names.ts";
+import type { RestAuth } from "../../catalogs/rest-auth.ts";
+import { tableBucket } from "../../catalogs/s3tables.ts";
 import { isSqlUri } from "../../catalogs/sql-database.ts";
 import type { CatalogSettings } from "./catalogs.ts";
 
@@ -31,6 +33,12 @@ export function catalogProblems(
         ...credentialProblems(at, catalog.credentials, isSaid),
         ...placeProblems(at, catalog.warehouse),
       ];
+    case "s3tables":
+      return [
+        ...s3TablesProblems(at, catalog.arn),
+        ...urlProblems(at, "endpoint", catalog.endpoint),
+        ...credentialProblems(at, catalog.credentials, isSaid),
+      ];
     case "hms":
       return [...hmsProblems(at, catalog, isSaid), ...placeProblems(at, catalog.warehouse)];
   }
@@ -46,17 +54,36 @@ function restProblems(at: string, catalog: Rest, isSaid: (path: readonly string[
       message: `${at}.uri must be an http or https URL`,
       fix: "write http://host:8181",
     });
-  const { auth } = catalog;
-  if (!isSaid(["auth", "oauth2"])) return problems;
-  if (isSaid(["auth", "token"]))
-    problems.push({ path: ["auth"], message: `${at}.auth has both a token and oauth2`, fix: "keep one of them" });
-  else if (auth.kind !== "oauth2" || auth.clientSecret === "" || !isHttpUrl(auth.tokenUri))
-    problems.push({
-      path: ["auth", "oauth2"],
-      message: `${at}.auth.oauth2 needs token_uri (an http or https URL), client_id and client_secret`,
-      fix: "say all three, the secret best as ${env:NAME} or ${file:/path}",
-    });
-  return problems;
+  return [...problems, ...authProblems(`${at}.auth`, catalog.auth, (key) => isSaid(["auth", ...key]))];
+}
+
+/** `isSaid` of a path below auth. */
+function authProblems(
+  at: string,
+  auth: RestAuth,
+  isSaid: (path: readonly string[]) => boolean,
+): readonly CatalogProblem[] {
+  const said = ["token", "oauth2", "sigv4"].filter((key) => isSaid([key]));
+  if (said.length > 1)
+    return [{ path: ["auth"], message: `${at} has both ${said.join(" and ")}`, fix: "keep one of them" }];
+  const needsOauth2 = auth.kind !== "oauth2" || auth.clientSecret === "" || !isHttpUrl(auth.tokenUri);
+  if (isSaid(["oauth2"]) && needsOauth2)
+    return [
+      {
+        path: ["auth", "oauth2"],
+        message: `${at}.oauth2 needs token_uri (an http or https URL), client_id and client_secret`,
+        fix: "say all three, the secret best as ${env:NAME} or ${file:/path}",
+      },
+    ];
+  if (!isSaid(["sigv4"])) return [];
+  if (auth.kind !== "sigv4" || auth.service === "" || auth.region === "")
+    return [
+      { path: ["auth", "sigv4"], message: `${at}.sigv4 needs service and region`, fix: "say glue and its region" },
+    ];
+  return credentialProblems(`${at}.sigv4`, auth.credentials, (path) => isSaid(["sigv4", ...path])).map((problem) => ({
+    ...problem,
+    path: ["auth", "sigv4", ...problem.path],
+  }));
 }
 
 function jdbcProblems(at: string, { uri }: { readonly uri: string }): readonly CatalogProblem[] {
@@ -73,6 +100,12 @@ function hmsProblems(
   if (addresses.length > 0 || !isSaid(["uri"])) return [];
   const message = `${at}.uri must say where the metastore listens`;
   return [{ path: ["uri"], message, fix: "write thrift://host:9083, several joined by commas" }];
+}
+
+function s3TablesProblems(at: string, arn: string): readonly CatalogProblem[] {
+  if (arn === "" || tableBucket(arn) !== undefined) return []; // Empty: it was missing, and that was said.
+  const fix = "write arn:aws:s3tables:region:account:bucket/name";
+  return [{ path: ["arn"], message: `${at}.arn must be the ARN of a table bucket`, fix }];
 }
 
 function urlProblems(at: string, key: string, url: string | null): readonly CatalogProblem[] {
@@ -103,15 +136,18 @@ export function nameProblem(
   namespace: readonly string[],
   table: string,
 ): { readonly message: string; readonly fix: string } | undefined {
-  if (catalog?.type !== "glue" && catalog?.type !== "hms") return undefined;
-  const isName = catalog.type === "glue" ? isGlueName : isHiveName;
+  if (catalog?.type !== "glue" && catalog?.type !== "hms" && catalog?.type !== "s3tables") return undefined;
+  const isName = catalog.type === "hms" ? isHiveName : isGlueName;
   const full = [...namespace, table].join(".");
   if (namespace.length === 1 && isName(namespace[0] ?? "") && isName(table)) return undefined;
   const rule = "one database and a table of lower-case letters, digits and underscores";
   const plain = full.toLowerCase().replaceAll(/[^a-z0-9_.]/g, "_");
   const last = plain.lastIndexOf(".");
   const suggested = `${plain.slice(0, last).replaceAll(".", "_")}${plain.slice(last)}`;
-  return { message: `a ${catalog.type} catalog holds ${rule}, not ${full}`, fix: `write ${suggested}` };
+  return {
+    message: `${catalog.type === "glue" ? "a glue" : `an ${catalog.type}`} catalog holds ${rule}, not ${full}`,
+    fix: `write ${suggested}`,
+  };
 }
 
 function placeProblems(at: string, warehouse: string | null): readonly CatalogProblem[] {

@@ -6,6 +6,7 @@ import { hmsAddresses } from "../../catalogs/hms-address.ts";
 import type { JdbcCatalogSettings } from "../../catalogs/jdbc.ts";
 import type { RestCatalogSettings } from "../../catalogs/rest.ts";
 import type { RestAuth } from "../../catalogs/rest-auth.ts";
+import type { S3TablesCatalogSettings } from "../../catalogs/s3tables.ts";
 import { object, oneOf, optionalText, record, text, type ValueOf, variant } from "./shape.ts";
 
 /** Catalogs that keep no files of their own leave the place of new tables to us. */
@@ -21,32 +22,33 @@ const awsCredentials = object("Who we are to AWS. Nothing said: environment, pro
 });
 
 export const catalogShape = variant("An Iceberg catalog.", {
-  rest: object(
-    "A catalog that speaks the Iceberg REST protocol.",
-    {
-      uri: text({ doc: "Base URL of the catalog, without /v1." }),
-      warehouse: optionalText({ doc: "Warehouse to ask the catalog for; null lets it choose." }),
-      auth: object("Who we are to the catalog. Neither: no authentication.", {
-        token: optionalText({ isSecret: true, doc: "A bearer token." }),
-        oauth2: object("OAuth 2 client credentials.", {
-          token_uri: text({ default: "", doc: "Token endpoint of the authorization server." }),
-          client_id: text({ default: "", doc: "Id of the client." }),
-          client_secret: text({ default: "", isSecret: true, doc: "Secret of the client." }),
-          scope: text({ default: "catalog", doc: "Scope to ask for." }),
-        }),
+  rest: object("A catalog that speaks the Iceberg REST protocol.", {
+    uri: text({ doc: "Base URL of the catalog, without /v1." }),
+    warehouse: optionalText({ doc: "Warehouse to ask the catalog for; null lets it choose." }),
+    auth: object("Who we are to the catalog. Nothing said: no authentication.", {
+      token: optionalText({ isSecret: true, doc: "A bearer token." }),
+      oauth2: object("OAuth 2 client credentials.", {
+        token_uri: text({ default: "", doc: "Token endpoint of the authorization server." }),
+        client_id: text({ default: "", doc: "Id of the client." }),
+        client_secret: text({ default: "", isSecret: true, doc: "Secret of the client." }),
+        scope: text({ default: "catalog", doc: "Scope to ask for." }),
       }),
-      access_delegation: oneOf(["none", "vended-credentials", "remote-signing"], {
-        default: "none",
-        doc: "How the catalog is asked to let us reach the files; none: with our own credentials.",
+      sigv4: object("AWS's Signature Version 4 on each request.", {
+        service: text({ default: "", doc: "Name that is signed for: glue, s3tables, execute-api." }),
+        region: text({ default: "", doc: "Region that is signed for." }),
+        credentials: awsCredentials,
       }),
-      properties: record(
-        "Properties of the client: prefix, header.<name> and the like.",
-        "property",
-        text({ default: "", doc: "Value of the property." }),
-      ),
-    },
-    ["sigv4"],
-  ),
+    }),
+    properties: record(
+      "Properties of the client: prefix, header.<name> and the like.",
+      "property",
+      text({ default: "", doc: "Value of the property." }),
+    ),
+    access_delegation: oneOf(["none", "vended-credentials", "remote-signing"], {
+      default: "none",
+      doc: "How the catalog is asked to let us reach the files in S3; none, or what it does not lend: with our own credentials.",
+    }),
+  }),
   jdbc: object("Iceberg's JDBC catalog: tables in PostgreSQL or SQLite, as Java and PyIceberg (type sql) keep them.", {
     uri: text({
       isSecret: true,
@@ -77,6 +79,11 @@ export const catalogShape = variant("An Iceberg catalog.", {
     user: optionalText({ doc: "Name that is told to a metastore without Kerberos; null tells none." }),
     warehouse: warehouseRoot,
   }),
+  s3tables: object("Amazon S3 Tables. The service maintains the tables: nothing is rewritten or expired by us.", {
+    arn: text({ doc: "The table bucket: arn:aws:s3tables:region:account:bucket/name." }),
+    endpoint: optionalText({ doc: "URL of another endpoint than the region's, without /v1." }),
+    credentials: awsCredentials,
+  }),
   embedded: object("The catalog inside this broker.", {}),
 });
 
@@ -90,7 +97,8 @@ export type CatalogSettings =
   | ({ readonly type: "rest" } & RestCatalogSettings)
   | ({ readonly type: "jdbc" } & JdbcCatalogSettings & Placing)
   | ({ readonly type: "glue" } & GlueCatalogSettings & Placing)
-  | ({ readonly type: "hms" } & HmsCatalogSettings & Placing);
+  | ({ readonly type: "hms" } & HmsCatalogSettings & Placing)
+  | ({ readonly type: "s3tables" } & S3TablesCatalogSettings);
 
 export function catalogSettings(name: string, value: ValueOf<typeof catalogShape>): CatalogSettings {
   switch (value.type) {
@@ -132,6 +140,14 @@ export function catalogSettings(name: string, value: ValueOf<typeof catalogShape
         isLocking: value.lock === "hive",
         warehouse: value.warehouse,
       };
+    case "s3tables":
+      return {
+        type: "s3tables",
+        name,
+        arn: value.arn,
+        endpoint: value.endpoint,
+        credentials: credentialsOf(value.credentials),
+      };
     case "embedded":
       return { type: "embedded" };
   }
@@ -150,8 +166,11 @@ function credentialsOf(value: ValueOf<typeof awsCredentials>): AwsCredentials {
 
 type AuthValue = Extract<ValueOf<typeof catalogShape>, { readonly type: "rest" }>["auth"];
 
-function authOf({ token, oauth2 }: AuthValue): RestAuth {
+function authOf({ token, oauth2, sigv4 }: AuthValue): RestAuth {
   if (token !== null) return { kind: "bearer", token };
+  const { service, region } = sigv4;
+  if (service !== "" || region !== "")
+    return { kind: "sigv4", service, region, credentials: credentialsOf(sigv4.credentials) };
   if (oauth2.client_id === "") return { kind: "none" };
   return {
     kind: "oauth2",

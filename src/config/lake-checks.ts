@@ -21,6 +21,7 @@ export function checkLake(
     checker.checkReference(table, [...catalogs.keys()]);
     checker.checkNames(table);
     checker.checkPartitions(table);
+    checker.checkDeadLetterTopic(table, tables);
     for (const { at, message, fix } of modeProblems(table))
       checker.report(["topics", table.topic, ...at], `topics.${table.topic}: ${message}`, fix);
   }
@@ -80,6 +81,19 @@ class Checker {
       );
     else if (!this.#isMisnamed(table, table.errors.deadLetterTable, deadLetterPath))
       this.#take(table, table.errors.deadLetterTable, deadLetterPath);
+  }
+
+  checkDeadLetterTopic(table: TableSettings, tables: readonly TableSettings[]): void {
+    const { deadLetterTopic: name } = table.errors;
+    if (name === undefined) return;
+    const path = ["topics", table.topic, "errors", "dlq", "topic"];
+    if (!topicName.test(name)) {
+      const fix = "use letters, digits, dots, underscores and dashes, 249 at most";
+      this.report(path, `"${name}" is no name for a topic`, fix);
+    } else if (tables.some((other) => other.topic === name && other.errors.deadLetterTopic !== undefined)) {
+      // Letters of letters would go round without end.
+      this.report(path, `topic ${name} has a topic of dead letters itself`, "name a topic that has none");
+    }
   }
 
   checkPartitions(table: TableSettings): void {

@@ -165,16 +165,16 @@ const topicShape = object(
           default: "dlq",
           doc: "suspend stops the table, skip drops and counts the record, dlq keeps it in the dead-letter table.",
         }),
-        dlq: object(
-          "Where they are kept.",
-          {
-            table: text({
-              default: "",
-              doc: "Name of the dead-letter table in the same catalog; empty is <name>_dlq.",
-            }),
-          },
-          ["topic"],
-        ),
+        dlq: object("Where they are kept.", {
+          table: text({
+            default: "",
+            doc: "Name of the dead-letter table in the same catalog; empty is <name>_dlq.",
+          }),
+          topic: text({
+            default: "",
+            doc: "Topic that dead letters go into as well, made when it is not there; empty is none.",
+          }),
+        }),
       },
       ["max_rate"],
     ),
@@ -187,8 +187,17 @@ const topicShape = object(
           default: "auto",
           doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
         }),
+        manifests: oneOf(["auto", "off"], {
+          default: "auto",
+          doc: "auto: manifests are written again, by partition, where commits alone do not keep them few. off: they are not.",
+        }),
+        orphans: ms({
+          default: 7 * 86_400_000,
+          min: 0,
+          doc: "Age at which files that nothing names are removed; longer than any commit or query takes. 0: never.",
+        }),
       },
-      ["orphans", "manifests", "ttl"],
+      ["ttl"],
     ),
   },
   ["quality", "backfill", "copies"],
@@ -244,9 +253,16 @@ export function tableSettings(
     errors: {
       policy: value.errors.policy,
       deadLetterTable: value.errors.dlq.table === "" ? `${parts.at(-1) as string}_dlq` : value.errors.dlq.table,
+      ...(value.errors.policy !== "dlq" || value.errors.dlq.topic === ""
+        ? {}
+        : { deadLetterTopic: value.errors.dlq.topic }),
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
-    maintain: { rewrites: value.maintain.compact === "auto" },
+    maintain: {
+      rewrites: value.maintain.compact === "auto",
+      manifests: value.maintain.manifests === "auto",
+      orphansMs: value.maintain.orphans,
+    },
   };
 }
 

@@ -12,6 +12,12 @@ import { type ImageState, type TableState, tableWith } from "./image-state.ts";
 /** A committer that has been away for this many rounds is an alarm, not a reason to grow on. */
 const pendingRoundsMax = 10_000;
 
+/**
+ * Its rounds pick records out of ranges that others have passed, again and again. What keeps them from picking one twice is
+ * the table's schema state, which names what was picked and is proposed with them under its expected version.
+ */
+const replayLane = "replay";
+
 type EventOf<K extends TableEvent["kind"]> = Extract<TableEvent, { readonly kind: K }>;
 
 export function applyTableEvent(image: ImageState, event: TableEvent, context: ApplyContext): Verdict {
@@ -81,7 +87,8 @@ function refusalOfRound(table: TableState, event: EventOf<"add-table-round">, se
   for (const range of event.ranges) {
     if (!isRange(range)) return refuse("invalid", `range of partition ${range.partition}`);
     const end = ends.get(range.partition) ?? range.from; // The first round of a partition begins where its log does.
-    if (range.from !== end) return refuse("gap", `partition ${range.partition} continues at ${end}, not ${range.from}`);
+    if (range.from !== end && event.lane !== replayLane)
+      return refuse("gap", `partition ${range.partition} continues at ${end}, not ${range.from}`);
     ends.set(range.partition, range.to);
   }
   return undefined;

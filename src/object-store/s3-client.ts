@@ -9,6 +9,8 @@ import type { S3Credentials, S3Place, StaticKeys } from "./store-url.ts";
 export interface S3Connection {
   readonly sdk: typeof S3Sdk;
   readonly client: S3Client;
+  /** How its keys are renewed; as the SDK does it when left out. */
+  readonly renewal?: Pick<RequestsOptions, "prepare" | "failed">;
 }
 
 export async function connectS3(place: S3Place, limits: StoreLimits): Promise<S3Connection> {

@@ -20,7 +20,7 @@ import {
   StoreFailed,
   type StoreLimits,
 } from "./object-store.ts";
-import { answerOf, Requests } from "./requests.ts";
+import { answerOf, Requests, type RequestsOptions } from "./requests.ts";
 import { connectS3, credentialsRenewal, type S3Connection } from "./s3-client.ts";
 import { s3Trouble } from "./s3-errors.ts";
 import type { S3Encryption, S3Place } from "./store-url.ts";
@@ -36,6 +36,8 @@ export interface S3StoreOptions {
   readonly uploadTellsEtag: boolean;
   /** Of a listing; the store's own, 1000, when left out. */
   readonly pageKeysMax?: number;
+  /** S3's own when left out. */
+  readonly troubleOf?: RequestsOptions["troubleOf"];
 }
 
 export async function openS3ObjectStore(
@@ -53,15 +55,15 @@ export class S3ObjectStore implements ObjectStore {
   readonly #options: S3StoreOptions;
   readonly #prefix: string;
 
-  constructor({ sdk, client }: S3Connection, options: S3StoreOptions) {
+  constructor({ sdk, client, renewal }: S3Connection, options: S3StoreOptions) {
     const { place, clock, limits } = options;
     this.#sdk = sdk;
     this.#client = client;
     this.#requests = new Requests({
       clock,
       requestMsMax: limits.requestMsMax,
-      troubleOf: s3Trouble,
-      ...credentialsRenewal(client),
+      troubleOf: options.troubleOf ?? s3Trouble,
+      ...(renewal ?? credentialsRenewal(client)),
     });
     this.#options = options;
     this.#prefix = place.prefix === "" ? "" : `${place.prefix}/`;

@@ -6,11 +6,16 @@ export interface TableToolSurface {
   startVerify(topic: string): ToolAnswer;
   /** The verification of the topic's table: its end, or how far it is when it lasts. */
   verifyState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
+  /** Starts to make rows of dead letters, or joins what does. */
+  startReplay(topic: string): ToolAnswer;
+  replayState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
   /** The first snapshot that holds the records: `offset` as "partition:offset,…", or `timestamp` as milliseconds or RFC 3339. */
   snapshotAt(
     topic: string,
     request: { readonly offset: string | null; readonly timestamp: string | null },
   ): Promise<ToolAnswer>;
+  /** The table as it would be under the block of settings, or the broker's own when it is undefined. Writes nothing. */
+  plan(topic: string, block: unknown): Promise<ToolAnswer>;
   /** Rows of a query over tables and what is not committed to them yet. */
   sql(query: string, signal: AbortSignal): Promise<ToolAnswer>;
 }
@@ -36,6 +41,16 @@ export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[]
       handle: async ({ params, signal }) => answered(await surface.verifyState(params["topic"] as string, signal)),
     },
     {
+      method: "POST",
+      path: "/v1/tables/:topic/replay-dlq",
+      handle: ({ params }) => answered(surface.startReplay(params["topic"] as string), 202),
+    },
+    {
+      method: "GET",
+      path: "/v1/tables/:topic/replay-dlq",
+      handle: async ({ params, signal }) => answered(await surface.replayState(params["topic"] as string, signal)),
+    },
+    {
       method: "GET",
       path: "/v1/tables/:topic/at",
       handle: async ({ params, query }) => {
@@ -45,19 +60,28 @@ export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[]
     },
     {
       method: "POST",
+      path: "/v1/tables/:topic/plan",
+      handle: async ({ params, body }) =>
+        answered(await surface.plan(params["topic"] as string, bodyOf(body)["settings"])),
+    },
+    {
+      method: "POST",
       path: "/v1/sql",
-      handle: async ({ body, signal }) => answered(await surface.sql(queryOf(body), signal)),
+      handle: async ({ body, signal }) => {
+        const { query } = bodyOf(body);
+        return answered(await surface.sql(typeof query === "string" ? query : "", signal));
+      },
     },
   ];
 }
 
-/** {"query": "…"}; "" for anything else. */
-function queryOf(body: Uint8Array): string {
+/** {} for what is no JSON object. */
+function bodyOf(body: Uint8Array): Readonly<Record<string, unknown>> {
   try {
-    const { query } = JSON.parse(Buffer.from(body).toString("utf8")) as { readonly query?: unknown };
-    return typeof query === "string" ? query : "";
+    const json = JSON.parse(Buffer.from(body).toString("utf8")) as unknown;
+    return typeof json === "object" && json !== null ? (json as Readonly<Record<string, unknown>>) : {};
   } catch (cause) {
-    if (cause instanceof SyntaxError || cause instanceof TypeError) return "";
+    if (cause instanceof SyntaxError) return {};
     throw cause;
   }
 }

@@ -16,7 +16,22 @@ export interface Catalog extends AsyncDisposable {
     updates: readonly Update[],
   ): Promise<{ readonly kind: "created"; readonly table: LoadedTable } | { readonly kind: "exists" } | UnknownOutcome>;
   commit(table: TableName, requirements: readonly Requirement[], updates: readonly Update[]): Promise<CommitOutcome>;
+  /** All of them happen, or none. Catalogs that cannot do that do not have it, or say so and do nothing. */
+  commitAll?(changes: readonly TableChange[]): Promise<TransactionOutcome>;
+  /** Catalogs that lend keys to their files ask for them here, so that files can be written before the table is loaded. */
+  reachFiles?(table: TableName): Promise<void>;
 }
+
+export interface TableChange {
+  readonly table: TableName;
+  readonly requirements: readonly Requirement[];
+  readonly updates: readonly Update[];
+}
+
+export type TransactionOutcome =
+  | { readonly kind: "committed" }
+  | Exclude<CommitOutcome, { readonly kind: "committed" }>
+  | { readonly kind: "unsupported" };
 
 export interface TableName {
   readonly namespace: readonly string[];

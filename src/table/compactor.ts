@@ -16,16 +16,22 @@ import {
   type MaintainedTable,
   Maintenance,
   type MaintenanceMetrics,
+  type MaintenanceReport,
   type MaintenanceStatus,
 } from "./maintenance/maintenance.ts";
+import type { ManifestRewriterDeps } from "./maintenance/manifest-rewriter.ts";
+import type { OrphanDeps, OrphanReport } from "./maintenance/orphans.ts";
+import { ReplaceCommitter, type ReplaceCommitterDeps } from "./maintenance/replace-commit.ts";
 import type { Rewriter } from "./maintenance/rewriter.ts";
-import { type RewriteReport, TableRewriter, type TableRewriterLimits } from "./maintenance/table-rewriter.ts";
+import { TableRewriter, type TableRewriterLimits } from "./maintenance/table-rewriter.ts";
 import { type RoundLimits, RoundWriter } from "./round-writer.ts";
 import type { TableSettings } from "./settings.ts";
 import type { CompactorMetrics } from "./table-meter.ts";
 import type { TableReport } from "./table-report.ts";
 import { type FlushResult, TableWorker, type TableWorkerLimits } from "./table-worker.ts";
 import type { ProofStore } from "./tools/proof-store.ts";
+import { type ReplayDeps, type ReplayProgress, type ReplayReport, replayLetters } from "./tools/replay.ts";
+import type { ReplayedStore } from "./tools/replayed.ts";
 import type { Translator } from "./translate/translate.ts";
 import type { Warehouse } from "./warehouse.ts";
 
@@ -37,6 +43,7 @@ export interface CompactorOptions {
   readonly catalogs: ReadonlyMap<string, Catalog>;
   readonly warehouse: Warehouse;
   readonly proofs: ProofStore;
+  readonly replayed: ReplayedStore;
   readonly tables: readonly TableSettings[];
   readonly runtime: Runtime;
   readonly logger: Logger;
@@ -46,7 +53,7 @@ export interface CompactorOptions {
   readonly maintenance?: {
     readonly rewriter: Rewriter;
     readonly metrics: MaintenanceMetrics;
-    readonly limits: TableRewriterLimits & { readonly intervalMs: number };
+    readonly limits: MaintenanceLimits;
   };
   /** Of Inlet, for snapshot summaries. */
   readonly version: string;
@@ -59,15 +66,31 @@ export type CompactorLimits = RoundLimits &
     readonly beatMs: number;
   };
 
+export type MaintenanceLimits = TableRewriterLimits &
+  ReplaceCommitterDeps["limits"] &
+  ManifestRewriterDeps["limits"] &
+  OrphanDeps["limits"] & {
+    /** From one pass over a table to the next. */
+    readonly intervalMs: number;
+    readonly orphansIntervalMs: number;
+  };
+
 export interface Compactor extends AsyncDisposable {
   /** Forces translation and commit of what is stable now. Throws TableStuck, with the reason, when it cannot. */
   flush(topic: string): Promise<FlushResult>;
   /** Throws TableStuck, with the reason, when the table cannot go on. */
   resume(topic: string, how: "accept" | "retranslate"): Promise<void>;
   report(topic: string): Promise<TableReport>;
+  /** Dead letters that can be rows by now become rows. Throws OperationFailed, TableStuck among them, where it cannot go on. */
+  replay(topic: string, signal: AbortSignal, progress?: (done: ReplayProgress) => void): Promise<ReplayReport>;
   /** One pass of maintenance over the topic's table now. Throws OperationFailed when it cannot be done. */
-  maintain(topic: string): Promise<RewriteReport>;
+  maintain(topic: string): Promise<MaintenanceReport>;
   maintenanceOf(topic: string): MaintenanceStatus | undefined;
+  /** Files of the topic's table that nothing names and that are older. Throws OperationFailed or CorruptData. */
+  removeOrphans(
+    topic: string,
+    options: { readonly olderThanMs: number; readonly isDryRun: boolean },
+  ): Promise<OrphanReport>;
   tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }>;
 }
 
@@ -77,12 +100,14 @@ export function openCompactor(options: CompactorOptions): Compactor {
 }
 
 class TopicCompactor implements Compactor {
+  readonly #options: CompactorOptions;
   readonly #workers = new Map<string, TableWorker>();
   readonly #loops: readonly Loop[];
   readonly #catalogs: ReadonlyMap<string, Catalog>;
   readonly #maintenance: Maintenance | undefined;
 
   constructor(options: CompactorOptions) {
+    this.#options = options;
     this.#catalogs = options.catalogs;
     requireOwnTables(options.tables);
     const { runtime, logger, limits } = options;
@@ -101,7 +126,7 @@ class TopicCompactor implements Compactor {
     });
   }
 
-  async maintain(topic: string): Promise<RewriteReport> {
+  async maintain(topic: string): Promise<MaintenanceReport> {
     if (this.#maintenance === undefined) throw wrongSettings("tables are not looked after here");
     return await this.#maintenance.run(topic);
   }
@@ -110,12 +135,31 @@ class TopicCompactor implements Compactor {
     return this.#maintenance?.statusOf(topic);
   }
 
+  async removeOrphans(
+    topic: string,
+    options: { readonly olderThanMs: number; readonly isDryRun: boolean },
+  ): Promise<OrphanReport> {
+    if (this.#maintenance === undefined) throw wrongSettings("tables are not looked after here");
+    return await this.#maintenance.removeOrphans(topic, options);
+  }
+
   async flush(topic: string): Promise<FlushResult> {
     return await this.#worker(topic).flush();
   }
 
   async resume(topic: string, how: "accept" | "retranslate"): Promise<void> {
     await this.#worker(topic).resume(how);
+  }
+
+  async replay(topic: string, signal: AbortSignal, progress?: ReplayDeps["progress"]): Promise<ReplayReport> {
+    const worker = this.#worker(topic);
+    await worker.flush(); // Letters of what is on its way are letters too.
+    return await replayLetters({
+      ...this.#replayDeps(topic),
+      exclusively: (work) => worker.exclusively(work),
+      signal,
+      ...(progress === undefined ? {} : { progress }),
+    });
   }
 
   async report(topic: string): Promise<TableReport> {
@@ -139,12 +183,27 @@ class TopicCompactor implements Compactor {
     if (maintenance === undefined) return undefined;
     const tables = options.tables.flatMap(({ topic, catalog: name, maintain }): readonly MaintainedTable[] => {
       const catalog = options.catalogs.get(name);
-      if (!maintain.rewrites || catalog === undefined || catalog.isSelfMaintained === true) return [];
+      if (catalog === undefined || catalog.isSelfMaintained === true) return [];
       const target = { catalog, turn: () => this.#worker(topic).maintenanceTurn() };
-      return [{ topic, target, rewriter: new TableRewriter({ ...options, ...maintenance, engineVersion: version }) }];
+      const committer = new ReplaceCommitter({ ...options, limits: maintenance.limits, engineVersion: version });
+      const deps = { ...options, ...maintenance, committer, engineVersion: version };
+      const rewriter = maintain.rewrites ? new TableRewriter(deps) : undefined;
+      const manifests = maintain.manifests ? { ...deps, merge: options.limits.merge } : undefined;
+      return [{ topic, target, rewriter, manifests, orphansMs: maintain.orphansMs }];
     });
-    const { intervalMs } = maintenance.limits;
-    return new Maintenance({ tables, clock: runtime.clock, logger, metrics: maintenance.metrics, intervalMs });
+    const { metrics, limits } = maintenance;
+    const { clock } = runtime;
+    const intervalMs = limits.orphansIntervalMs;
+    const orphans = { warehouse: options.warehouse, clock, limits, intervalMs, startMs: options.limits.expiredGraceMs };
+    return new Maintenance({ tables, clock, logger, metrics, intervalMs: limits.intervalMs, orphans });
+  }
+
+  #replayDeps(topic: string) {
+    const options = this.#options;
+    const settings = options.tables.find((table) => table.topic === topic) as TableSettings;
+    const catalog = options.catalogs.get(settings.catalog) as Catalog;
+    const { clock, random } = options.runtime;
+    return { ...options, settings, catalog, clock, random };
   }
 
   #worker(topic: string): TableWorker {

@@ -5,6 +5,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound } from "../metadata/image.ts";
 import type { Retranslated } from "./commit/committer.ts";
 import type { RoundWriter } from "./round-writer.ts";
+import { replayLane } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { tableStateOf } from "./table-state.ts";
 
@@ -23,6 +24,7 @@ export async function retranslateRound(
   const table = deps.metadata.image.table(deps.table);
   const state = table === undefined ? undefined : tableStateOf(table);
   if (state === undefined) return { kind: "unavailable", cause: "the table has no mapping yet" };
+  if (round.lane === replayLane) return { kind: "impossible", reason: "its records were picked from dead letters" };
   for (const { partition, from } of round.ranges) {
     const lookup = log.partition(topicId, partition);
     if (lookup.kind !== "here") return { kind: "unavailable", cause: `partition ${partition} is not here` };

@@ -6,7 +6,7 @@ import type { FormatVersion } from "../../schemas/iceberg.ts";
 import { assert, OperationFailed, RangeUnreadable } from "../base/errors.ts";
 import type { Offset, Uuid } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
-import type { Log, Partition } from "../log/log.ts";
+import type { Lookup, Partition, PartitionReadResult } from "../log/log.ts";
 import type { RoundManifest, TableRange } from "../metadata/events.ts";
 import { addedFile, writeManifest } from "./iceberg/manifest.ts";
 import type { PartitionSpec, Schema } from "./iceberg/types.ts";
@@ -19,8 +19,18 @@ import { deadLetterSchema } from "./translate/dead-letters.ts";
 import type { Round, TranslatedFile, Translator } from "./translate/translate.ts";
 import { uniqueUri, type Warehouse } from "./warehouse.ts";
 
+/** Where a round's records come from: the log, or dead letters. */
+export interface RecordSource {
+  partition(
+    topicId: Uuid,
+    index: number,
+  ):
+    | { readonly kind: "here"; readonly partition: Pick<Partition, "read"> }
+    | { readonly kind: Exclude<Lookup["kind"], "here"> };
+}
+
 export interface RoundWriterDeps {
-  readonly log: Log;
+  readonly log: RecordSource;
   readonly translator: Translator;
   readonly warehouse: Warehouse;
   readonly random: Random;
@@ -98,6 +108,8 @@ export class RoundWriter {
     readonly ranges: readonly NextRange[];
     /** All of the ranges, however many bytes that is: a round that is written again must not end earlier. */
     readonly isWhole?: boolean;
+    /** Gets the file of dead letters, which then goes nowhere: they are letters already. */
+    readonly takeLetters?: (file: Uint8Array) => void;
   }): Promise<WrittenRound> {
     const { state, settings } = request;
     const { targetFileBytes } = this.#deps.limits;
@@ -112,7 +124,9 @@ export class RoundWriter {
       return { ranges: [], main: null, deadLetters: null, deletes: null, counts: noCounts, stop };
     }
     const { files, deadLetterFile, deleteFile, crossingKeys } = await round.finish();
-    const letters = deadLetterFile === undefined ? [] : [deadLetterFile];
+    const { takeLetters } = request;
+    if (deadLetterFile !== undefined) takeLetters?.(deadLetterFile.bytes);
+    const letters = deadLetterFile === undefined || takeLetters !== undefined ? [] : [deadLetterFile];
     const deletes = deleteFile === undefined ? [] : [deleteFile];
     const { places, deadLetterPlaces } = state;
     const version = state.formatVersion ?? 2;
@@ -123,7 +137,10 @@ export class RoundWriter {
       new Map(ranges.map((progress) => [progress.range.partition, progress[what]] as const));
     return {
       ranges: ranges.map(({ range, to, rows, deadLetters }) =>
-        tableRange({ ...range, to }, { rows: rows.rows, deadLetters: deadLetters.rows }),
+        tableRange(
+          { ...range, to },
+          { rows: rows.rows, deadLetters: takeLetters === undefined ? deadLetters.rows : 0 },
+        ),
       ),
       // Later records take rows of a table with a key away again: what was read does not prove what it holds.
       main: await this.#upload(files, rowShape, {
@@ -223,15 +240,27 @@ class Reading {
   }
 
   /** undefined: go on. */
-  async #step(progress: Progress, partition: Partition): Promise<RoundStop | undefined> {
+  async #step(progress: Progress, partition: Pick<Partition, "read">): Promise<RoundStop | undefined> {
     const from = progress.to;
     const bytesMax = Math.min(this.#deps.limits.readBytesMax, this.#bytesLeft);
     const read = await partition.read({ from, bytesMax, atLeastOne: true, isolation: "read-committed" });
     // Out of range: the log start has passed us; the next round begins there and counts what was lost.
     if (read.kind !== "batches" || read.next <= from) return { kind: "done" };
-    const { batches, aborted } = read;
     const to = Math.min(read.next, progress.range.to) as Offset; // More may have become stable meanwhile.
-    const added = await this.#round.add({ partition: progress.range.partition, batches, aborted, from, to });
+    const stop = await this.#add(progress, read, to);
+    if (stop?.kind !== "bad-record" || stop.offset <= from) return stop;
+    // Everything before the record is good: the table stops at it, not at where the read happened to begin.
+    return (await this.#add(progress, read, stop.offset as Offset)) ?? stop;
+  }
+
+  async #add(
+    progress: Progress,
+    read: Pick<Extract<PartitionReadResult, { readonly kind: "batches" }>, "batches" | "aborted" | "bytes">,
+    to: Offset,
+  ): Promise<RoundStop | undefined> {
+    const { partition } = progress.range;
+    const { batches, aborted } = read;
+    const added = await this.#round.add({ partition, batches, aborted, from: progress.to, to });
     switch (added.kind) {
       case "added":
         progress.to = to;
@@ -246,10 +275,8 @@ class Reading {
         return undefined;
       case "needs-schema":
         return added;
-      case "bad-record": {
-        const detail = `${added.reason}: ${added.detail}`;
-        return { kind: "bad-record", partition: progress.range.partition, offset: added.offset, detail };
-      }
+      case "bad-record":
+        return { kind: "bad-record", partition, offset: added.offset, detail: `${added.reason}: ${added.detail}` };
     }
   }
 }

@@ -92,6 +92,8 @@ export function offsetsAfter(
 }
 
 export const liveLane = "live";
+/** Of dead letters that became rows later. */
+export const replayLane = "replay";
 
 export interface PartitionView {
   readonly partition: number;

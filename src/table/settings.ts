@@ -33,11 +33,17 @@ export interface TableSettings {
     /** "suspend" stops the table at the first bad record, "skip" counts and drops it, "dlq" keeps it in the dead-letter table. */
     readonly policy: "suspend" | "skip" | "dlq";
     readonly deadLetterTable: string;
+    /** They go into this topic too; absent: into the table only. */
+    readonly deadLetterTopic?: string;
   };
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
   readonly maintain: {
     /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
     readonly rewrites: boolean;
+    /** Its manifests too, where appends do not keep them few. */
+    readonly manifests: boolean;
+    /** Files that nothing names are removed at this age; 0: never. */
+    readonly orphansMs: number;
   };
 }
 

@@ -28,6 +28,8 @@ export interface TableState {
   /** That the table's manifests are written in. Absent: 2. */
   readonly formatVersion?: FormatVersion;
   readonly deadLetterPlaces: Places | null;
+  /** Key of the set of dead letters that became rows later (tools/replayed.ts). Absent: none did. */
+  readonly replayed?: string;
   /**
    * The mapping that the catalog is being asked for. In the log before the catalog is asked, so that a crash in between
    * finds the same field ids again. `after`: the catalog's last-column-id that it was planned on.

@@ -1,14 +1,15 @@
 /** What is stable of a topic becomes rounds of its table: translated, uploaded and written down, for the committer to take. */
+import { OperationFailed } from "../base/errors.ts";
 import type { Uuid } from "../base/ids.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { TableInfo, Topic } from "../metadata/image.ts";
-import { type Advance, done, forPerson, stuck, TableStuck, unready } from "./advance.ts";
+import { type Advance, done, forPerson, type Stuck, stuck, TableStuck, unreachable, unready } from "./advance.ts";
 import { SchemaCommitter, type SchemaCommitterOptions, type SchemaOutcome } from "./commit/schema-committer.ts";
 import type { RoundWriter, WrittenRound } from "./round-writer.ts";
 import { liveLane, nextRanges, type PartitionView } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import type { TableMeter } from "./table-meter.ts";
-import type { TableState } from "./table-state.ts";
+import { deadLetterName, type TableState, tableName } from "./table-state.ts";
 
 export interface TableTranslationOptions extends Omit<SchemaCommitterOptions, "table" | "limits"> {
   readonly metadata: MetadataClient;
@@ -53,6 +54,8 @@ export class TableTranslation {
       if (table.pending.length >= limits.pendingRoundsMax) return done; // The catalog is away: enough waits for it.
       const ranges = nextRanges(table.translatedTo, views());
       if (ranges.length === 0) return done;
+      const unreached = await this.#reach(table, outcome.state);
+      if (unreached !== undefined) return unreached;
       const round = await this.#round(topic, table, outcome.state, ranges);
       switch (round.stop.kind) {
         case "done":
@@ -77,6 +80,19 @@ export class TableTranslation {
           break;
         }
       }
+    }
+  }
+
+  /** Nothing of what is written may be in need of keys that the catalog has not lent yet. */
+  async #reach({ generation }: TableInfo, state: TableState): Promise<Stuck | undefined> {
+    const { catalog, settings } = this.#options;
+    try {
+      await catalog.reachFiles?.(tableName(settings, generation));
+      if (state.deadLetterPlaces !== null) await catalog.reachFiles?.(deadLetterName(settings, generation));
+      return undefined;
+    } catch (cause) {
+      if (!(cause instanceof OperationFailed)) throw cause;
+      return stuck(unreachable, cause, true);
     }
   }
 

@@ -13,23 +13,25 @@ import type { PendingRound, TableInfo, Topic } from "../metadata/image.ts";
 import { type Advance, done, reasonOf, stuck, TableStuck, troubleOf, unreachable } from "./advance.ts";
 import type { Catalog } from "./catalog.ts";
 import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
-import { hasDrifted, type SchemaCommitterOptions } from "./commit/schema-committer.ts";
+import { deliverLetters } from "./commit/letter-topic.ts";
+import { hasDrifted, type SchemaCommitter } from "./commit/schema-committer.ts";
 import type { TableAppender } from "./commit/table-appender.ts";
-import type { MaintenanceTurn } from "./maintenance/table-rewriter.ts";
+import type { MaintenanceTurn } from "./maintenance/replace-commit.ts";
 import { retranslateRound } from "./retranslate.ts";
-import type { RoundWriter } from "./round-writer.ts";
+import type { RoundWriter, WrittenRound } from "./round-writer.ts";
 import type { PartitionView } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { type CompactorMetrics, TableMeter } from "./table-meter.ts";
 import { reportTable, type TableReport } from "./table-report.ts";
 import { tableName, tableStateOf } from "./table-state.ts";
 import { TableTranslation, type TableTranslationLimits } from "./table-translation.ts";
+import type { Warehouse } from "./warehouse.ts";
 
 export interface TableWorkerOptions {
   readonly metadata: MetadataClient;
   readonly log: Log;
   readonly catalog: Catalog;
-  readonly warehouse: SchemaCommitterOptions["warehouse"];
+  readonly warehouse: Warehouse;
   readonly appender: TableAppender;
   readonly writer: RoundWriter;
   readonly settings: TableSettings;
@@ -49,6 +51,16 @@ export interface FlushResult {
   /** null when the table has no snapshot of ours. */
   readonly snapshotId: bigint | null;
   readonly committedTo: ReadonlyMap<number, Offset>;
+}
+
+/** The table between two turns, for who else adds rows in its name. */
+export interface WorkerTurn {
+  readonly topic: Topic;
+  readonly table: TableInfo;
+  readonly schemas: SchemaCommitter;
+  /** Everything that is pending. */
+  commit(): Promise<Advance>;
+  counted(round: WrittenRound): void;
 }
 
 /** A commit is due at the latest this long after the first of its records became stable, unless bytes make it due. */
@@ -111,7 +123,7 @@ export class TableWorker {
       for (let before = ""; ; ) {
         const outcome = await this.#advance();
         this.#trouble = outcome.kind === "stuck" ? troubleOf(outcome) : null;
-        if (outcome.kind === "stuck") throw new TableStuck(this.topic, outcome.reason, outcome.cause);
+        if (outcome.kind === "stuck") throw new TableStuck(this.topic, troubleOf(outcome), outcome.cause);
         const committedTo = this.table?.committedTo ?? new Map<number, Offset>();
         const logStarts = new Map(this.#views(topic).map((view) => [view.partition, view.logStart]));
         const behind = [...targets].filter(([partition, to]) => {
@@ -166,7 +178,39 @@ export class TableWorker {
       const table = topic === undefined ? undefined : this.#tableOf(topic);
       if (topic === undefined || table?.state !== "running" || !this.#isCommitter(topic)) return undefined;
       const ledger = await this.#committerFor(table).ledger();
-      return ledger === undefined ? undefined : { name: tableName(this.#options.settings, table.generation), ledger };
+      if (ledger === undefined) return undefined;
+      const { settings, appender } = this.#options;
+      const rounds = table.pending.flatMap((round) => [round.main, round.deletes, round.deadLetters]);
+      return {
+        name: tableName(settings, table.generation),
+        ledger,
+        rounds: rounds.flatMap((manifest) => manifest?.location ?? []),
+        inUse: appender.expiredFiles(),
+        others: this.#placesOfOthers(table.id),
+      };
+    });
+  }
+
+  /** Directories of this cluster's other tables, of earlier generations of this one, and of its dead letters. */
+  #placesOfOthers(own: Uuid): readonly string[] {
+    return [...this.#options.metadata.image.tables()].flatMap((table) => {
+      const state = tableStateOf(table);
+      const places = [state?.deadLetterPlaces, table.id === own ? undefined : state?.places];
+      return places.flatMap((place) => (place === undefined || place === null ? [] : [place.data, place.metadata]));
+    });
+  }
+
+  /** Runs between two turns, never during one. Throws TableStuck when the table is not ours to write, or does not run. */
+  exclusively<T>(work: (turn: WorkerTurn) => Promise<T>): Promise<T> {
+    return this.#lane.run(async () => {
+      const topic = this.#topic();
+      const table = this.table;
+      if (topic === undefined || table === undefined) throw new TableStuck(this.topic, "there is no table yet");
+      if (table.state !== "running") throw new TableStuck(this.topic, `${table.state}: ${table.reason}`);
+      if (!this.#isCommitter(topic)) throw new TableStuck(this.topic, "another node commits to it");
+      const schemas = this.#translation.schemas(table.id);
+      const counted = (round: WrittenRound) => this.#meter.counted(round);
+      return await work({ topic, table, schemas, counted, commit: () => this.#commit(table.id) });
     });
   }
 
@@ -245,7 +289,8 @@ export class TableWorker {
         continue;
       }
       this.#meter.committed(report.kind === "committed", (runtime.clock.monotonic() - began) / 1000);
-      if (report.kind !== "committed") return stuck(reasonOf(report), undefined, report.kind === "unavailable");
+      if (report.kind === "unavailable") return stuck(reasonOf(report), report.cause, true);
+      if (report.kind !== "committed") return stuck(reasonOf(report));
       this.#lastSnapshot = report.snapshotId;
       const state = tableStateOf(metadata.image.table(id) as TableInfo);
       if (hasDrifted(state, report.metadata)) this.#translation.follow();
@@ -267,7 +312,17 @@ export class TableWorker {
     if (this.#committer === undefined || this.#committerOf !== table.id) {
       const { topicId, id } = table;
       const retranslate = (round: PendingRound) => retranslateRound(round, { ...this.#options, topicId, table: id });
-      this.#committer = new TableCommitter({ ...this.#options, table: id, retranslate });
+      const { deadLetterTopic: name } = this.#options.settings.errors;
+      const deliver = (rounds: readonly PendingRound[]) => {
+        const partitions = this.#topic()?.partitions.length ?? 1;
+        return deliverLetters(rounds, { ...this.#options, table: id, name: name as string, partitions });
+      };
+      this.#committer = new TableCommitter({
+        ...this.#options,
+        table: id,
+        retranslate,
+        ...(name === undefined ? {} : { deliver }),
+      });
       this.#committerOf = table.id;
     }
     return this.#committer;

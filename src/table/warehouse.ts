@@ -14,14 +14,27 @@ export interface WarehouseOptions {
   readonly open?: (root: string) => Promise<ObjectStore>;
 }
 
+/** Reaches files with what a catalog lent for them. */
+export interface FileLender {
+  /** undefined: nothing was lent for the file. */
+  storeOf(uri: string): Promise<{ readonly root: string; readonly store: ObjectStore } | undefined>;
+}
+
 export class Warehouse implements AsyncDisposable {
   readonly #mounts: Map<string, ObjectStore>;
   readonly #open: WarehouseOptions["open"];
   readonly #opening = new Map<string, Promise<ObjectStore>>();
+  /** By the directory whose files they reach. */
+  readonly #lenders = new Map<string, FileLender>();
 
   constructor(options: WarehouseOptions) {
     this.#mounts = new Map([...options.mounts].map(([root, store]) => [withoutSlash(canonicalUri(root)), store]));
     this.#open = options.open;
+  }
+
+  /** Files in the directories are reached through the lender from now on; of nested directories the innermost counts. */
+  lend(directories: readonly string[], lender: FileLender): void {
+    for (const directory of directories) this.#lenders.set(withoutSlash(canonicalUri(directory)), lender);
   }
 
   /** Throws ObjectMissing when there is no such file. */
@@ -50,6 +63,15 @@ export class Warehouse implements AsyncDisposable {
     return (await store.putIfAbsent(key, body)).kind;
   }
 
+  /** Files below a directory, in the order of the store; by canonical URI. */
+  async *list(directory: string): AsyncIterable<Omit<ObjectInfo, "key" | "etag"> & { readonly uri: string }> {
+    const base = `${withoutSlash(canonicalUri(directory))}/`;
+    const { store, key: prefix } = await this.#resolve(base);
+    for await (const { key, size, modifiedMs } of store.list(prefix)) {
+      yield { uri: `${base}${key.slice(prefix.length)}`, size, modifiedMs };
+    }
+  }
+
   async remove(uris: readonly string[]): Promise<void> {
     const keys = new Map<ObjectStore, string[]>();
     for (const uri of uris) {
@@ -64,6 +86,7 @@ export class Warehouse implements AsyncDisposable {
   /** Whether a file could be at this URI, as far as the URI itself says. */
   reaches(uri: string): boolean {
     const canonical = canonicalUri(uri);
+    if (innermost(this.#lenders, canonical) !== undefined) return true;
     if ([...this.#mounts.keys()].some((root) => canonical.startsWith(`${root}/`))) return true;
     return this.#open !== undefined && bucketOf(canonical) !== undefined;
   }
@@ -75,11 +98,10 @@ export class Warehouse implements AsyncDisposable {
 
   async #resolve(uri: string): Promise<{ readonly store: ObjectStore; readonly key: string }> {
     const canonical = canonicalUri(uri);
-    let best: { readonly root: string; readonly store: ObjectStore } | undefined;
-    for (const [root, store] of this.#mounts) {
-      if (canonical.startsWith(`${root}/`) && root.length >= (best?.root.length ?? 0)) best = { root, store };
-    }
-    if (best !== undefined) return { store: best.store, key: canonical.slice(best.root.length + 1) };
+    const lent = await innermost(this.#lenders, canonical)?.value.storeOf(canonical);
+    if (lent !== undefined) return { store: lent.store, key: canonical.slice(lent.root.length + 1) };
+    const best = innermost(this.#mounts, canonical);
+    if (best !== undefined) return { store: best.value, key: canonical.slice(best.root.length + 1) };
     const bucket = bucketOf(canonical);
     if (this.#open === undefined || bucket === undefined) {
       throw new OperationFailed(`no store is configured for ${uri}`, { happened: "no" });
@@ -99,6 +121,17 @@ export class Warehouse implements AsyncDisposable {
     this.#opening.set(bucket, opening);
     return opening;
   }
+}
+
+function innermost<T>(
+  roots: ReadonlyMap<string, T>,
+  canonical: string,
+): { readonly root: string; readonly value: T } | undefined {
+  let best: { readonly root: string; readonly value: T } | undefined;
+  for (const [root, value] of roots) {
+    if (canonical.startsWith(`${root}/`) && root.length >= (best?.root.length ?? 0)) best = { root, value };
+  }
+  return best;
 }
 
 /** `<directory>/<stem>-<uuid><suffix>`: a name that nobody else has or will have. */

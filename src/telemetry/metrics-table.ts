@@ -190,6 +190,11 @@ export const metricsTable = {
     ["topic", "direction"],
     "Data files that rewrites took out of tables (in) and put in their place (out).",
   ),
+  tableMaintenanceManifests: counter(
+    "inlet_table_maintenance_manifests_total",
+    ["topic", "direction"],
+    "Manifests that were taken out of tables (in) and put in their place (out), beside those of rewritten files.",
+  ),
   tableMaintenanceRowsDropped: counter(
     "inlet_table_maintenance_deleted_rows_total",
     topic,
@@ -199,6 +204,11 @@ export const metricsTable = {
     "inlet_table_maintenance_seconds",
     topic,
     "Time that a pass of maintenance over a table took, its pace included.",
+  ),
+  tableMaintenanceOrphans: counter(
+    "inlet_table_maintenance_orphans_total",
+    topic,
+    "Files that nothing named and that were removed.",
   ),
   tableMaintenanceFailures: counter(
     "inlet_table_maintenance_failures_total",

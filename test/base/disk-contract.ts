@@ -56,32 +56,45 @@ export function diskContract(name: string, setUp: () => Promise<DiskUnderTest>):
       }),
     );
 
-    test(
-      "durable writes of any length, at any position and many at once, are read back as they were written",
-      inWorld(async (disk, at) => {
-        const page = 4096;
-        const lengths = [page, 3 * page, 256 * page, 300 * page, 513 * page, 100, page + 1, page, 7 * page, 2 * page];
-        const starts = lengths.map((_, i) => lengths.slice(0, i).reduce((sum, length) => sum + length, 0));
-        const whole = Uint8Array.from(
-          { length: lengths.reduce((sum, each) => sum + each, 0) },
-          (_, i) => (i * 7 + i / page) & 255,
-        );
-        await write(disk, at("a"), "");
-        await using file = await disk.open(at("a"), "durable");
-        await file.truncate(whole.length);
-        await Promise.all(
-          lengths.map((length, i) => {
-            const bytes = whole.slice(starts[i], (starts[i] as number) + length);
-            return file.write([bytes.subarray(0, 1000), new Uint8Array(), bytes.subarray(1000)], starts[i] as number);
-          }),
-        );
-        const found = new Uint8Array(whole.length);
-        expect(await file.read(found, 0)).toBe(whole.length);
-        expect(Buffer.compare(found, whole)).toBe(0);
-        await file.write([whole.slice(page, 2 * page)], 0); // Over what was read before.
-        expect(await file.read(found.subarray(0, page), 0)).toBe(page);
-        expect(Buffer.compare(found.subarray(0, page), whole.subarray(page, 2 * page))).toBe(0);
-      }),
+    test.each(["durable", "create"] as const)(
+      "writes to a file opened as %s, of any length, at any position and many at once, are read back as they were written",
+      (mode) =>
+        inWorld(async (disk, at) => {
+          const page = 4096;
+          const lengths = [
+            page,
+            3 * page,
+            256 * page,
+            300 * page,
+            513 * page,
+            100,
+            page + 1,
+            page,
+            7 * page,
+            2 * page,
+            700 * page + 17,
+          ];
+          const starts = lengths.map((_, i) => lengths.slice(0, i).reduce((sum, length) => sum + length, 0));
+          const whole = Uint8Array.from(
+            { length: lengths.reduce((sum, each) => sum + each, 0) },
+            (_, i) => (i * 7 + i / page) & 255,
+          );
+          if (mode === "durable") await write(disk, at("a"), "");
+          await using file = await disk.open(at("a"), mode);
+          await file.truncate(whole.length);
+          await Promise.all(
+            lengths.map((length, i) => {
+              const bytes = whole.slice(starts[i], (starts[i] as number) + length);
+              return file.write([bytes.subarray(0, 1000), new Uint8Array(), bytes.subarray(1000)], starts[i] as number);
+            }),
+          );
+          const found = new Uint8Array(whole.length);
+          expect(await file.read(found, 0)).toBe(whole.length);
+          expect(Buffer.compare(found, whole)).toBe(0);
+          await file.write([whole.slice(page, 2 * page)], 0); // Over what was read before.
+          expect(await file.read(found.subarray(0, page), 0)).toBe(page);
+          expect(Buffer.compare(found.subarray(0, page), whole.subarray(page, 2 * page))).toBe(0);
+        })(),
     );
 
     test(

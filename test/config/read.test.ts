@@ -99,7 +99,7 @@ topics:
       "inlet.yaml:3:9: kafka.host must be text, not 7; put it in quotes",
       "inlet.yaml:4:15: http.port must be at most 65535, not 99999",
       "inlet.yaml:7:30: lake.catalogs.main.uri must be an http or https URL; write http://host:8181",
-      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, glue, hms, embedded, not "hadoop"',
+      'inlet.yaml:8:20: lake.catalogs.other.type must be one of rest, jdbc, glue, hms, s3tables, embedded, not "hadoop"',
       'inlet.yaml:11:23: there is no catalog "mian"; did you mean "main"?',
       'inlet.yaml:12:5: "quality" in topics.orders belongs to a feature that this version does not have; remove it',
       'inlet.yaml:13:30: topics.orders.layout.partition_by[0] must be a column, year(c), month(c), day(c), hour(c), bucket(16, c) or truncate(4, c), not "dya(ts)"',
@@ -119,6 +119,24 @@ topics:
     expect(problemsOf(text)).toEqual([
       "inlet.yaml:3:23: table S.T is already that of topic a (inlet.yaml:2:23); give one of them another name",
       "inlet.yaml:4:23: table s.t_dlq is already that of topic a (inlet.yaml:2:6); give one of them another name",
+    ]);
+  });
+
+  test("dead letters of dead letters do not go round", () => {
+    const text = `topics:
+  a: { errors: { dlq: { topic: b } } }
+  b: { errors: { dlq: { topic: a } } }
+  c: { errors: { dlq: { topic: c } } }
+  d: { errors: { dlq: { topic: "d/dlq" } } }
+  e: { errors: { dlq: { topic: f } } }
+  f: { errors: { policy: skip, dlq: { topic: e } } }
+`;
+    const fix = "name a topic that has none";
+    expect(problemsOf(text)).toEqual([
+      `inlet.yaml:2:32: topic b has a topic of dead letters itself; ${fix}`,
+      `inlet.yaml:3:32: topic a has a topic of dead letters itself; ${fix}`,
+      `inlet.yaml:4:32: topic c has a topic of dead letters itself; ${fix}`,
+      'inlet.yaml:5:32: "d/dlq" is no name for a topic; use letters, digits, dots, underscores and dashes, 249 at most',
     ]);
   });
 
@@ -243,7 +261,7 @@ describe("tables", () => {
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
         expire: { keepMs: 604_800_000, keepMin: 10 },
-        maintain: { rewrites: true },
+        maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);
   });
@@ -251,7 +269,7 @@ describe("tables", () => {
   test("everything that can be said about a topic arrives", () => {
     const text = `lake:
   catalogs:
-    main: { type: rest, uri: http://127.0.0.1:8181/, warehouse: w, auth: { oauth2: { token_uri: http://t, client_id: i, client_secret: s, scope: x } }, access_delegation: vended-credentials, properties: { prefix: p } }
+    main: { type: rest, uri: http://127.0.0.1:8181/, warehouse: w, auth: { oauth2: { token_uri: http://t, client_id: i, client_secret: s, scope: x } }, properties: { prefix: p } }
 topics:
   orders:
     table: { catalog: main, name: a.b.c, create: false, location: s3://bucket/c, format_version: 3 }
@@ -261,7 +279,7 @@ topics:
     columns: { metadata: { prefix: meta, include: [offset, headers] } }
     layout: { partition_by: [day(ts), "bucket(16, id)", "truncate(4,name)", region, hour(meta_offset)], sort_by: [id, name DESC, "ts desc nulls first"] }
     commit: { every: 5s, max_bytes: 1MiB }
-    errors: { policy: dlq, dlq: { table: bad } }
+    errors: { policy: dlq, dlq: { table: bad, topic: orders.dlq } }
     maintain: { expire: 1d, keep: 3 }
 `;
     const { tables, catalogs } = readConfig(sources(text));
@@ -271,7 +289,7 @@ topics:
       uri: "http://127.0.0.1:8181",
       warehouse: "w",
       auth: { kind: "oauth2", tokenUri: "http://t", clientId: "i", clientSecret: "s", scope: "x" },
-      accessDelegation: "vended-credentials",
+      accessDelegation: null,
       properties: new Map([["prefix", "p"]]),
     });
     expect(tables).toEqual([
@@ -302,9 +320,9 @@ topics:
           { column: "ts", direction: "desc", nulls: "first" },
         ],
         commit: { everyMs: 5000, bytesMax: 1048576 },
-        errors: { policy: "dlq", deadLetterTable: "bad" },
+        errors: { policy: "dlq", deadLetterTable: "bad", deadLetterTopic: "orders.dlq" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
-        maintain: { rewrites: true },
+        maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);
   });

@@ -1,9 +1,9 @@
 /** Proves: every `inlet` command in the pages does what the page says, in the order of the page, against a real broker. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -65,8 +65,26 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
     await inlet(args);
     expect(await inlet(["table", "status", "orders"])).toContain("running");
   },
-  "bin/inlet table verify orders": async (args) => {
+  "bin/inlet table orphans orders": async (args) => {
+    await inlet(["table", "flush", "orders"]);
+    expect(await inlet(args)).toMatch(/^0 of \d+ files, 0 bytes, are named by nothing and older than 7d\n$/);
+  },
+  "bin/inlet table orphans orders --delete --older-than 7d": async (args) => {
+    const table = join(home, "data");
+    const names = readdirSync(table, { recursive: true, encoding: "utf8" });
+    const metadata = names.find((name) => name.endsWith(".metadata.json")) as string;
+    const lost = join(table, dirname(metadata), "lost.avro");
+    writeFileSync(lost, "");
+    utimesSync(lost, 0, 1);
+    expect(await inlet(args)).toContain("They were deleted");
+    expect(existsSync(lost)).toBe(false);
+  },
+  "bin/inlet table plan orders": async (args) => {
     await produceOrders();
+    expect(await inlet(args)).toContain("CREATE TABLE lake.sales.orders");
+  },
+  "bin/inlet table replay-dlq orders": async (args) => expect(await inlet(args)).toContain("0 dead letters"),
+  "bin/inlet table verify orders": async (args) => {
     await inlet(["table", "flush", "orders"]);
     expect(await inlet(args)).toContain("equal: every row that was translated is there");
   },

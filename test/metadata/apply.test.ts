@@ -388,6 +388,17 @@ describe("tables", () => {
     expect(cluster.image.table(table)?.committedTo).toEqual(new Map());
   });
 
+  test("rounds of a replay may begin anywhere, and stand or fall with the state that is proposed with them", () => {
+    const state = (expectedVersion: number) =>
+      ({ kind: "table-schema", table, expectedVersion, schema: new Uint8Array([1]) }) as const;
+    expect(propose(round({}, [0, 0, 20]))).toBe("ok");
+    expect(propose(round({ lane: "replay" }, [0, 4, 9]), state(0))).toBe("ok");
+    expect(propose(round({ lane: "replay" }, [0, 2, 6]), state(0))).toBe("stale-version");
+    expect(cluster.image.table(table)?.pending).toHaveLength(2);
+    expect(propose(round({ lane: "replay" }, [0, 2, 6]), state(1))).toBe("ok");
+    expect(cluster.image.table(table)?.translatedTo).toEqual(new Map([[0, 20]]));
+  });
+
   test("an entry adds one round to a table: rounds are told apart by their seq", () => {
     const both = cluster.propose(1, [round({}, [0, 0, 1])], [round({}, [0, 1, 2])]);
     expect(both.decision.refusals.map((refusal) => refusal?.reason)).toEqual([undefined, "invalid"]);

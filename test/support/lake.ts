@@ -19,6 +19,8 @@ import { InlineRewriter } from "../../src/table/maintenance/rewriter.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-server/rest-catalog-server.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
 import { ProofStore } from "../../src/table/tools/proof-store.ts";
+import { ReplayedStore } from "../../src/table/tools/replayed.ts";
+import type { SchemaById } from "../../src/table/translate/translate.ts";
 import { InlineTranslator } from "../../src/table/translate/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
 import { readByHyparquet } from "../table/parquet-readers.ts";
@@ -61,6 +63,10 @@ export const maintenanceLimits = {
   deleteRowsMax: 1_000_000,
   liveFilesMax: 100_000,
   commitBytes: 1 << 20,
+  looseManifestsMin: 4,
+  orphansIntervalMs: 3_600_000_000,
+  namedFilesMax: 100_000,
+  orphansPageMax: 2,
 };
 
 /** Called before each effect; throws to make it not happen. */
@@ -85,6 +91,8 @@ export class Lake {
   readonly warehouse: Warehouse;
   readonly root = "memory://lake";
   hooks: Hooks = noHooks;
+  /** The registry. */
+  schemaById: SchemaById = async () => undefined;
   readonly #catalogMetadata: MemoryMetadata;
   readonly #router: Router;
 
@@ -159,10 +167,11 @@ export class Lake {
       runtime: this.runtime,
       logger: silent,
       metrics: noMetrics,
-      translator: new InlineTranslator({ limits: roundLimits, schemaById: async () => undefined }),
+      translator: new InlineTranslator({ limits: roundLimits, schemaById: (id) => this.schemaById(id) }),
       catalogs: new Map([["main", this.catalog()]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
       proofs: new ProofStore(this.store),
+      replayed: new ReplayedStore(store, this.runtime.random),
       limits: { ...lakeLimits, ...limits },
       maintenance: {
         rewriter: new InlineRewriter(roundLimits),

@@ -127,6 +127,29 @@ describe("trouble", () => {
     await compactor[Symbol.asyncDispose]();
   });
 
+  test("policy suspend stops at the very record, and goes on with it once it can be kept", async () => {
+    const lake = new Lake(12);
+    const topic = lake.topic("orders", 1);
+    const bad = { value: utf8("{not json") };
+    await lake.produce(topic, 0, [json({ id: 1 }), json({ id: 2 }), bad, json({ id: 4 }), bad]);
+    const suspend = { policy: "suspend", deadLetterTable: "orders_dlq" } as const;
+    const first = lake.open([tableSettings("json", { errors: suspend })]);
+    await expect(first.compactor.flush("orders")).rejects.toThrow(/partition 0 offset 2/);
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1"]);
+    // Without a change it stops again, where it was.
+    await first.compactor.resume("orders", "accept");
+    await expect(first.compactor.flush("orders")).rejects.toThrow(/partition 0 offset 2/);
+    await first.compactor[Symbol.asyncDispose]();
+    const second = lake.open([tableSettings("json")]);
+    await second.compactor.resume("orders", "accept");
+    await second.compactor.flush("orders");
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "0:3"]);
+    const letters = { namespace: ["sales"], name: "orders_dlq" };
+    const columns = { partition: "partition", offset: "offset" };
+    expect(await lake.places(letters, columns)).toEqual(["0:2", "0:4"]);
+    await second.compactor[Symbol.asyncDispose]();
+  });
+
   test("an object that cannot be read any more pauses the table with the reason; nothing is skipped", async () => {
     const lake = new Lake(11);
     const topic = lake.topic("orders", 1);

@@ -5,6 +5,8 @@
 import { describe, expect, test } from "vitest";
 import { OperationFailed } from "../../src/base/errors.ts";
 import { type Random, systemRuntime } from "../../src/base/runtime.ts";
+import { BatchView } from "../../src/protocol/record-batch.ts";
+import { RecordCursor } from "../../src/protocol/records.ts";
 import type { Catalog } from "../../src/table/catalog.ts";
 import { currentSchema, defaultSpec } from "../../src/table/commit/table-creation.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
@@ -12,6 +14,8 @@ import { type ManifestEntry, readManifest, writeManifest } from "../../src/table
 import { newManifestFile, readManifestList, writeManifestList } from "../../src/table/iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { Update } from "../../src/table/iceberg/updates.ts";
+import { placeOfRecord } from "../../src/table/translate/letter-records.ts";
+import type { FakePartition } from "../support/fake-log.ts";
 import { Lake, sorted } from "../support/lake.ts";
 import type { MemoryMetadata } from "../support/memory-metadata.ts";
 import { seededRandom } from "../support/seeded.ts";
@@ -33,10 +37,13 @@ function int(random: Random, below: number): number {
 class Trouble {
   isOn = false;
   readonly #random: Random;
-  readonly counts = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0 };
+  readonly counts = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0, transactions: 0 };
+  /** Without them dead letters and rows are two commits. */
+  readonly #hasTransactions: boolean;
 
-  constructor(random: Random) {
+  constructor(random: Random, hasTransactions: boolean) {
     this.#random = random;
+    this.#hasTransactions = hasTransactions;
   }
 
   arm(lake: Lake): void {
@@ -47,8 +54,10 @@ class Trouble {
         this.counts.lostRequests += 1;
         throw new TypeError("connection refused");
       },
-      answer: async (method, _path, response) => {
+      answer: async (method, path, response) => {
         this.maybeCrash();
+        if (path.startsWith("/v1/config") && !this.#hasTransactions) return await withoutTransactions(response);
+        if (path.endsWith("/transactions/commit") && response.ok) this.counts.transactions += 1;
         if (method !== "POST" || !this.#hits(0.15)) return response;
         if (this.#hits(0.5, true)) {
           this.counts.errors += 1;
@@ -72,16 +81,31 @@ class Trouble {
   }
 }
 
+async function withoutTransactions(response: Response): Promise<Response> {
+  const config = (await response.json()) as { readonly endpoints: readonly string[] };
+  return Response.json({ ...config, endpoints: config.endpoints.filter((each) => !each.includes("transactions")) });
+}
+
 describe("a table under trouble", () => {
   const seeds = Number(process.env["INLET_SEEDS"] ?? 12);
-  const total = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0, losses: 0, rewritten: 0, held: 0 };
+  const total = {
+    crashes: 0,
+    lostRequests: 0,
+    lostAnswers: 0,
+    errors: 0,
+    transactions: 0,
+    losses: 0,
+    rewritten: 0,
+    held: 0,
+  };
   for (let seed = 1; seed <= seeds; seed += 1) {
     test(`seed ${seed}: holds every offset once`, async () => {
       const world = new World(seed);
       await world.run(40);
-      const { rows, deadLetters } = await world.finish();
+      const { rows, deadLetters, lettersSent } = await world.finish();
       expect(rows, `seed ${seed}`).toEqual(sorted(world.expectedRows));
       expect(deadLetters, `seed ${seed}`).toEqual(sorted(world.expectedLetters));
+      expect(lettersSent, `seed ${seed}`).toEqual(sorted(world.expectedLetters));
       total.losses += world.losses;
       total.rewritten += world.rewritten;
       total.held += world.held;
@@ -125,6 +149,7 @@ class World {
   #skewMs = 0;
   readonly #random: Random;
   readonly #topic: ReturnType<Lake["topic"]>;
+  readonly #letterTopic: ReturnType<Lake["topic"]>;
   readonly #ends = [0, 0, 0];
   readonly #foreign: Catalog;
   #node: Node;
@@ -142,8 +167,10 @@ class World {
         after: (delayMs, callback) => clock.after(delayMs, callback),
       },
     });
-    this.trouble = new Trouble(this.#random);
+    this.trouble = new Trouble(this.#random, seed % 2 === 0);
     this.#topic = this.lake.topic("orders", 3);
+    this.#letterTopic = this.lake.topic("orders.dlq", 2);
+    for (const index of [0, 1]) this.#mayCrash(this.lake.partition(this.#letterTopic, index));
     this.#foreign = this.lake.foreign();
     this.#node = this.#open();
   }
@@ -162,19 +189,46 @@ class World {
     }
   }
 
-  async finish(): Promise<{ readonly rows: readonly string[]; readonly deadLetters: readonly string[] }> {
+  async finish() {
     this.#node = this.#open();
     if (this.expectedRows.length + this.expectedLetters.length > 0) await this.#node.compactor.flush("orders");
     const rows = await this.lake.places(orders);
     const deadLetters = await this.lake.places(letters, { partition: "partition", offset: "offset" });
-    return { rows, deadLetters };
+    return { rows, deadLetters, lettersSent: sorted(this.#lettersSent()) };
+  }
+
+  #mayCrash(partition: FakePartition): void {
+    const append = partition.append.bind(partition);
+    partition.append = async (batch) => {
+      this.trouble.maybeCrash();
+      const outcome = await append(batch);
+      this.trouble.maybeCrash();
+      return outcome;
+    };
+  }
+
+  /** "partition:offset" of every letter in the topic. */
+  #lettersSent(): readonly string[] {
+    return [0, 1].flatMap((index) =>
+      this.lake.partition(this.#letterTopic, index).batches.flatMap((bytes) => {
+        const batch = new BatchView(bytes);
+        const cursor = new RecordCursor(batch.records, batch.recordCount);
+        const places: string[] = [];
+        while (cursor.next()) {
+          const place = placeOfRecord(cursor.headers());
+          places.push(`${place?.partition}:${place?.offset}`);
+        }
+        return places;
+      }),
+    );
   }
 
   #open(): Node {
     this.trouble.isOn = false;
     this.trouble.arm(this.lake);
     // Snapshots expire, files go and manifests are joined as soon as may be.
-    const settings = tableSettings("json", { expire: { keepMs: 10 * minuteMs, keepMin: 2 } });
+    const errors = { policy: "dlq", deadLetterTable: "orders_dlq", deadLetterTopic: "orders.dlq" } as const;
+    const settings = tableSettings("json", { errors, expire: { keepMs: 10 * minuteMs, keepMin: 2 } });
     const merge = { isEnabled: true, countMin: 3, bytesTarget: 6000 };
     const limits = { roundBytesMax: 400, commitRoundsMax: 2, trustMs: -1, merge, expiredGraceMs: 0 };
     // Every few files are worth a rewrite, and some groups of them make a commit of their own.

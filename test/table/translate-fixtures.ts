@@ -48,7 +48,7 @@ export function tableSettings(decode: DecodeMode, changes: Partial<TableSettings
     commit: { everyMs: 1000, bytesMax: 1024 },
     errors: { policy: "dlq", deadLetterTable: "orders_dlq" },
     expire: { keepMs: 0, keepMin: 1 },
-    maintain: { rewrites: true },
+    maintain: { rewrites: true, manifests: true, orphansMs: 0 },
     ...changes,
   };
 }
@@ -84,8 +84,9 @@ export class Registry {
   readonly #schemas: SchemaText[] = [];
 
   /** Gives the schema its id. */
-  register(type: SchemaText["type"], schema: unknown): number {
-    return this.#schemas.push({ type, text: type === "PROTOBUF" ? String(schema) : JSON.stringify(schema) });
+  register(type: SchemaText["type"], schema: unknown, references: SchemaText["references"] = []): number {
+    const text = type === "PROTOBUF" ? String(schema) : JSON.stringify(schema);
+    return this.#schemas.push({ type, text, references });
   }
 
   readonly schemaById = async (schemaId: number): Promise<SchemaText | undefined> => this.#schemas[schemaId - 1];

@@ -89,7 +89,8 @@ export function planAppend(options: {
   readonly steps: readonly SnapshotStep[];
   readonly engineVersion: string;
   readonly nowMs: number;
-  readonly expire: ExpirySettings;
+  /** null: nothing is expired, the catalog's service does that. */
+  readonly expire: ExpirySettings | null;
 }): AppendPlan {
   const { base } = options;
   const current = base.snapshots.find((snapshot) => snapshot["snapshot-id"] === base["current-snapshot-id"]);
@@ -112,7 +113,8 @@ export function planAppend(options: {
   }
   const last = options.steps.at(-1);
   assert(last !== undefined, "a commit has a snapshot");
-  const expired = expiredSnapshots(base, options.expire, options.nowMs).slice(0, expiriesMax);
+  const expired =
+    options.expire === null ? [] : expiredSnapshots(base, options.expire, options.nowMs).slice(0, expiriesMax);
   const parentId = current?.["snapshot-id"] ?? null;
   const { snapshotId } = last;
   return {

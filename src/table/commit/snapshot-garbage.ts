@@ -50,6 +50,11 @@ export class SnapshotGarbage {
     this.#count += files.length;
   }
 
+  /** What nothing names any more, and readers may still be at. */
+  *waiting(): Iterable<string> {
+    for (const { files } of this.#waiting) yield* files;
+  }
+
   /** Deletes what is due. */
   async sweep(): Promise<void> {
     const { warehouse, clock } = this.#options;

@@ -18,7 +18,7 @@ export async function manifestsOf(
 
 export async function entriesOf(
   warehouse: Warehouse,
-  manifest: ManifestFile,
+  manifest: Pick<ManifestFile, "path">,
   metadata: TableMetadata,
 ): Promise<readonly ManifestEntry[]> {
   const table = { schema: currentSchema(metadata), specs: metadata["partition-specs"] };

@@ -56,15 +56,19 @@ export type AvroLogical =
 /** Nested types of a schema text; a schema of a hostile registry must not end our stack. */
 const depthMax = 200;
 
-/** Throws CorruptData when the text is no Avro schema. */
-export function parseAvroSchema(text: string): AvroType {
-  let json: unknown;
+/** Throws CorruptData when the text is no Avro schema. `references` define names, each after those that it uses itself. */
+export function parseAvroSchema(text: string, references: readonly { readonly schema: string }[] = []): AvroType {
+  const parser = new Parser();
+  for (const { schema } of references) parser.type(jsonOf(schema), "", 0);
+  return parser.type(jsonOf(text), "", 0);
+}
+
+function jsonOf(text: string): unknown {
   try {
-    json = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     throw wrong("JSON", text.slice(0, 40));
   }
-  return new Parser().type(json, "", 0);
 }
 
 function wrong(expected: string, found: unknown): CorruptData {

@@ -39,15 +39,20 @@ export class DeleteScope {
 }
 
 /**
- * Delete files that take no row of any of these data files, now or ever: what is added later comes after them. `resolved`: of a
- * data file by its path, those whose rows a new vector of it holds.
+ * Delete files that take no row of any of these data files, now or ever: what is added later comes after them. `fresh` files
+ * have just got their names, so that no position delete can name them, whatever its bounds say. `resolved`: of a data file by its
+ * path, those whose rows a new vector of it holds.
  */
 export function idleDeletes(
   files: readonly LiveFile[],
+  fresh: readonly LiveFile[] = [],
   resolved: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
 ): readonly LiveFile[] {
   const scope = new DeleteScope(files);
   const used = new Set<string>();
+  for (const file of fresh) {
+    for (const { entry } of scope.of(file)) if (entry.content !== "position-deletes") used.add(fileKey(entry));
+  }
   for (const file of files) {
     if (file.entry.content !== "data") continue;
     const done = resolved.get(file.entry.file.path);

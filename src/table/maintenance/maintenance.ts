@@ -3,10 +3,14 @@
  * that fails is counted and said, and the next table has its turn: nothing here ever stops an append.
  */
 import { Lane, Loop } from "../../base/async.ts";
-import { OperationFailed } from "../../base/errors.ts";
+import { CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { Counter, Histogram, Logger } from "../../base/telemetry.ts";
-import type { RewriteReport, RewriteTarget, TableRewriter } from "./table-rewriter.ts";
+import type { ManifestReport } from "./manifest-plan.ts";
+import { type ManifestRewriterDeps, rewriteManifests } from "./manifest-rewriter.ts";
+import { type OrphanDeps, type OrphanReport, removeOrphans } from "./orphans.ts";
+import type { RewriteTarget } from "./replace-commit.ts";
+import { noRewrite, type RewriteReport, type TableRewriter } from "./table-rewriter.ts";
 
 export interface MaintenanceOptions {
   readonly tables: readonly MaintainedTable[];
@@ -15,33 +19,43 @@ export interface MaintenanceOptions {
   readonly metrics: MaintenanceMetrics;
   /** From one pass over a table to the next. */
   readonly intervalMs: number;
+  readonly orphans: OrphanDeps & { readonly intervalMs: number; readonly startMs: number };
 }
 
 export interface MaintainedTable {
   readonly topic: string;
   readonly target: RewriteTarget;
-  /** Of this table alone: it remembers manifests. */
-  readonly rewriter: TableRewriter;
+  /** Of this table alone: it remembers manifests. undefined: others rewrite. */
+  readonly rewriter: TableRewriter | undefined;
+  /** undefined: others rewrite its manifests. */
+  readonly manifests: ManifestRewriterDeps | undefined;
+  /** 0: orphans stay. */
+  readonly orphansMs: number;
 }
 
 export interface MaintenanceMetrics {
   readonly tableMaintenanceBytes: Counter;
   readonly tableMaintenanceFiles: Counter;
+  readonly tableMaintenanceManifests: Counter;
   readonly tableMaintenanceRowsDropped: Counter;
   readonly tableMaintenanceSeconds: Histogram;
   readonly tableMaintenanceFailures: Counter;
+  readonly tableMaintenanceOrphans: Counter;
 }
+
+export type MaintenanceReport = RewriteReport & ManifestReport;
 
 /** What became of a table's last pass. */
 export interface MaintenanceStatus {
   readonly endedMs: number;
-  readonly report: RewriteReport | undefined;
+  readonly report: MaintenanceReport | undefined;
   readonly failure: string;
 }
 
 export class Maintenance implements AsyncDisposable {
   readonly #options: MaintenanceOptions;
   readonly #due = new Map<MaintainedTable, number>();
+  readonly #orphansDue = new Map<MaintainedTable, number>();
   readonly #status = new Map<string, MaintenanceStatus>();
   readonly #stop = new AbortController();
   readonly #loop: Loop;
@@ -54,6 +68,8 @@ export class Maintenance implements AsyncDisposable {
     // Not all at once, and not in the first moments after a start.
     for (const [index, table] of tables.entries()) {
       this.#due.set(table, clock.monotonic() + (intervalMs * (index + 1)) / tables.length);
+      // Files of expired snapshots are in use for a while, and after a restart nobody knows which: not before that.
+      this.#orphansDue.set(table, clock.monotonic() + options.orphans.startMs * (index + 1));
     }
     const failed = (error: unknown): void => logger.error("maintenance of tables failed", { error });
     this.#loop = new Loop({ clock, intervalMs: Math.min(intervalMs, beatMs), turn: () => this.#turn(), failed });
@@ -64,10 +80,22 @@ export class Maintenance implements AsyncDisposable {
   }
 
   /** One pass over the table now, whether it is due or not. Throws OperationFailed. */
-  run(topic: string): Promise<RewriteReport> {
+  run(topic: string): Promise<MaintenanceReport> {
     const table = this.#options.tables.find((each) => each.topic === topic);
-    if (table === undefined) throw new OperationFailed(`no table of ${topic} is looked after`, { happened: "no" });
+    if (table === undefined)
+      throw new OperationFailed(`the table of ${topic} is looked after by its catalog`, { happened: "no" });
     return this.#lane.run(() => this.#pass(table));
+  }
+
+  /** Throws OperationFailed, and CorruptData where something that names files cannot be read. */
+  removeOrphans(
+    topic: string,
+    options: { readonly olderThanMs: number; readonly isDryRun: boolean },
+  ): Promise<OrphanReport> {
+    const table = this.#options.tables.find((each) => each.topic === topic);
+    if (table === undefined)
+      throw new OperationFailed(`the table of ${topic} is looked after by its catalog`, { happened: "no" });
+    return this.#lane.run(() => this.#sweep(table, options));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -75,13 +103,19 @@ export class Maintenance implements AsyncDisposable {
     await Promise.all([this.#loop[Symbol.asyncDispose](), this.#lane.close()]);
   }
 
-  async #pass(table: MaintainedTable): Promise<RewriteReport> {
-    const { topic } = table;
-    this.#options.metrics.tableMaintenanceFailures.add(0, { topic }); // It is there before it is wanted.
-    const began = this.#options.clock.monotonic();
-    const report = await table.rewriter.run(table.target, this.#stop.signal);
-    this.#count(topic, report, (this.#options.clock.monotonic() - began) / 1000);
-    this.#status.set(topic, { endedMs: this.#options.clock.now(), report, failure: "" });
+  async #pass({ topic, target, rewriter, manifests }: MaintainedTable): Promise<MaintenanceReport> {
+    const { clock, metrics } = this.#options;
+    metrics.tableMaintenanceFailures.add(0, { topic }); // It is there before it is wanted.
+    if (rewriter === undefined && manifests === undefined)
+      throw new OperationFailed(`the table of ${topic} is rewritten by others`, { happened: "no" });
+    const began = clock.monotonic();
+    const files = (await rewriter?.run(target, this.#stop.signal)) ?? noRewrite;
+    // Of the table as the first has left it.
+    const listed = manifests === undefined ? undefined : await rewriteManifests(target, manifests, this.#stop.signal);
+    const { manifestsIn = 0, manifestsOut = 0, held = "" } = listed ?? {};
+    const report = { ...files, manifestsIn, manifestsOut, held: files.held === "" ? held : files.held };
+    this.#count(topic, report, (clock.monotonic() - began) / 1000);
+    this.#status.set(topic, { endedMs: clock.now(), report, failure: "" });
     return report;
   }
 
@@ -92,9 +126,10 @@ export class Maintenance implements AsyncDisposable {
       if (this.#stop.signal.aborted) return;
       const { topic } = table;
       try {
-        await this.run(topic);
+        if (table.rewriter !== undefined || table.manifests !== undefined) await this.run(topic);
+        await this.#sweepIfDue(table);
       } catch (cause) {
-        if (!(cause instanceof OperationFailed)) throw cause;
+        if (!(cause instanceof OperationFailed) && !(cause instanceof CorruptData)) throw cause;
         if (this.#stop.signal.aborted) return;
         metrics.tableMaintenanceFailures.add(1, { topic });
         this.#status.set(topic, { endedMs: clock.now(), report: undefined, failure: cause.message });
@@ -104,15 +139,37 @@ export class Maintenance implements AsyncDisposable {
     }
   }
 
-  #count(topic: string, report: RewriteReport, seconds: number): void {
+  async #sweepIfDue(table: MaintainedTable): Promise<void> {
+    const { clock, orphans } = this.#options;
+    if (table.orphansMs === 0 || (this.#orphansDue.get(table) ?? 0) > clock.monotonic()) return;
+    this.#orphansDue.set(table, clock.monotonic() + orphans.intervalMs); // Also when it fails: it is not urgent.
+    await this.removeOrphans(table.topic, { olderThanMs: table.orphansMs, isDryRun: false });
+  }
+
+  async #sweep(
+    { topic, target }: MaintainedTable,
+    options: { readonly olderThanMs: number; readonly isDryRun: boolean },
+  ): Promise<OrphanReport> {
+    const { orphans, metrics, logger } = this.#options;
+    const report = await removeOrphans(target, orphans, { ...options, signal: this.#stop.signal });
+    if (!options.isDryRun) metrics.tableMaintenanceOrphans.add(report.orphans, { topic });
+    if (report.orphans > 0) logger.info("files that nothing names", { topic, ...options, ...report });
+    else if (report.held !== "") logger.warn("orphans were not looked for", { topic, held: report.held });
+    return report;
+  }
+
+  #count(topic: string, report: MaintenanceReport, seconds: number): void {
     const { metrics, logger } = this.#options;
     metrics.tableMaintenanceBytes.add(report.bytesIn, { topic, direction: "in" });
     metrics.tableMaintenanceBytes.add(report.bytesOut, { topic, direction: "out" });
     metrics.tableMaintenanceFiles.add(report.filesIn, { topic, direction: "in" });
     metrics.tableMaintenanceFiles.add(report.filesOut, { topic, direction: "out" });
+    metrics.tableMaintenanceManifests.add(report.manifestsIn, { topic, direction: "in" });
+    metrics.tableMaintenanceManifests.add(report.manifestsOut, { topic, direction: "out" });
     metrics.tableMaintenanceRowsDropped.add(report.rowsDropped, { topic });
     metrics.tableMaintenanceSeconds.observe(seconds, { topic });
-    if (report.filesIn > 0 || report.deleteFilesDropped > 0) logger.info("a table was rewritten", { topic, ...report });
+    const isDone = report.filesIn > 0 || report.deleteFilesDropped > 0 || report.manifestsIn > 0;
+    if (isDone) logger.info("a table was rewritten", { topic, ...report });
     else if (report.held !== "") logger.debug("a table was not rewritten", { topic, held: report.held });
   }
 }

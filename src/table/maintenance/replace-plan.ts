@@ -52,6 +52,8 @@ export interface ReplacePlan {
   readonly written: readonly NewManifest[];
   readonly removed: readonly LiveEntry[];
   readonly added: readonly ManifestEntry[];
+  /** What the snapshot's summary says beside counts of files and rows. */
+  readonly summary?: Readonly<Record<string, string>>;
 }
 
 export interface NewManifest {
@@ -86,7 +88,7 @@ export function planReplace(
   const added = replacements.flatMap((each) => (each.kind === "rewritten" ? addedFiles(each) : []));
   const resolved = new Map(replacements.flatMap((each) => (each.kind === "marked" ? [resolvedBy(each)] : [])));
   const staying = liveFiles(manifests).filter(({ entry }) => !replaced.has(entry.file.path));
-  const idle = idleDeletes([...staying, ...added], resolved);
+  const idle = idleDeletes(staying, added, resolved);
   const gone = new Set([...replaced, ...idle.map(({ entry }) => fileKey(entry))]);
   const kept: ManifestFile[] = [];
   const written: NewManifest[] = [];
@@ -182,6 +184,7 @@ export function replaceUpdates(options: {
     summary: {
       operation: "replace",
       ...countsOf(plan, parent),
+      ...plan.summary,
       "engine-name": "inlet",
       "engine-version": options.engineVersion,
       ...(mark === undefined ? {} : { [markName]: mark }),

@@ -3,9 +3,10 @@ import { sleep } from "../../base/async.ts";
 import type { LiveFile } from "../commit/live-entries.ts";
 import type { VectorPlace } from "../iceberg/manifest.ts";
 import type { DeleteInput } from "./delete-filter.ts";
+import type { RewriteTarget } from "./replace-commit.ts";
 import type { RewriteInput } from "./rewrite-core.ts";
 import type { RewriteJob } from "./rewriter.ts";
-import type { RewriteTarget, TableRewriterDeps } from "./table-rewriter.ts";
+import type { TableRewriterDeps } from "./table-rewriter.ts";
 
 export interface Reading extends Pick<TableRewriterDeps, "warehouse" | "runtime" | "limits"> {
   readonly target: RewriteTarget;

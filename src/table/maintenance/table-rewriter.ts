@@ -6,23 +6,21 @@
  * Nothing is deleted here. What a dropped group or a lost commit has uploaded is named by nothing, and an orphan; what a commit
  * replaced goes with the expiry of the snapshots that still read it.
  */
-import type { BackoffLimits } from "../../base/async.ts";
 import type { Runtime } from "../../base/runtime.ts";
-import type { Catalog, TableName } from "../catalog.ts";
 import { liveFiles } from "../commit/live-entries.ts";
-import type { Ledger } from "../commit/settle.ts";
 import { currentSchema } from "../commit/table-creation.ts";
 import type { TableMetadata } from "../iceberg/metadata.ts";
 import type { DataFile } from "../iceberg/types.ts";
 import { placesOf } from "../table-state.ts";
 import { uniqueUri, type Warehouse } from "../warehouse.ts";
 import { idleDeletes } from "./delete-scope.ts";
-import { type Base, type Done, nothing, ReplaceCommitter } from "./replace-committer.ts";
+import type { Base, ReplaceCommitter, RewriteTarget } from "./replace-commit.ts";
+import { currency, planReplace, type Replacement } from "./replace-plan.ts";
 import type { RewriteResult } from "./rewrite-core.ts";
 import { addDeletes, type Reading, rewriteInput } from "./rewrite-inputs.ts";
 import { planRewrites, type RewriteGroup, type RewriteSettings } from "./rewrite-plan.ts";
 import type { Rewriter } from "./rewriter.ts";
-import { withLineage } from "./row-lineage.ts";
+import { lineageConflict, withLineage } from "./row-lineage.ts";
 import { VectorWriter } from "./vector-writer.ts";
 
 export interface TableRewriterDeps {
@@ -30,34 +28,16 @@ export interface TableRewriterDeps {
   readonly rewriter: Rewriter;
   readonly runtime: Runtime;
   readonly limits: TableRewriterLimits;
-  /** Of Inlet, for the snapshot summary. */
+  readonly committer: ReplaceCommitter;
+  /** Of Inlet, for the files of vectors. */
   readonly engineVersion: string;
 }
 
 export interface TableRewriterLimits extends RewriteSettings {
   /** Of files read; what maintenance may take of the node. */
   readonly bytesPerSecondMax: number;
-  /** Between attempts of one commit; past the last the groups are given up. */
-  readonly commitRetry: BackoffLimits;
-  /** A table with more live files is left alone: its entries would take too much memory. */
-  readonly liveFilesMax: number;
   /** Replaced bytes from which on a commit is made, before the other groups are carried out. */
   readonly commitBytes: number;
-}
-
-/** A table, as its worker lets others touch it. */
-export interface RewriteTarget {
-  readonly catalog: Catalog;
-  /**
-   * Asked before each step: it settles when no append of this node to the table is under way. undefined: the table is not
-   * ours to look after, or not now.
-   */
-  readonly turn: () => Promise<MaintenanceTurn | undefined>;
-}
-
-export interface MaintenanceTurn {
-  readonly name: TableName;
-  readonly ledger: Ledger;
 }
 
 export interface RewriteReport {
@@ -73,26 +53,47 @@ export interface RewriteReport {
   readonly held: string;
 }
 
+export const noRewrite: RewriteReport = {
+  filesIn: 0,
+  filesOut: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  rowsDropped: 0,
+  deleteFilesDropped: 0,
+  vectorsWritten: 0,
+  held: "",
+};
+
+/** A replacement whose files are uploaded. */
+export interface Done {
+  readonly replacement: Replacement;
+  readonly rowsDropped: number;
+}
+
 export class TableRewriter {
   readonly #deps: TableRewriterDeps;
-  readonly #committer: ReplaceCommitter;
   readonly #vectors: VectorWriter;
 
   constructor(deps: TableRewriterDeps) {
     this.#deps = deps;
-    this.#committer = new ReplaceCommitter(deps);
     this.#vectors = new VectorWriter(deps);
   }
 
   /** One pass over the table. Throws OperationFailed when catalog or store fail: nothing is half done then. */
   async run(target: RewriteTarget, signal: AbortSignal): Promise<RewriteReport> {
-    const base = await this.#committer.load(target);
-    if (typeof base === "string") return { ...nothing, held: base };
+    const base = await this.#deps.committer.load(target);
+    if (typeof base === "string") return { ...noRewrite, held: base };
+    const { metadata } = base.table;
+    const isOfRows = metadata["format-version"] === 3;
+    const conflict = isOfRows ? lineageConflict(currentSchema(metadata)) : undefined;
+    if (conflict !== undefined) {
+      return { ...noRewrite, held: `the column ${conflict} has the name of one that keeps row ids` };
+    }
     const groups = this.#groups(base);
     const report = await this.#rewrite(groups, base, target, signal);
-    if (base.table.metadata["format-version"] === 3) return sum(report, await this.#mark(target, signal));
+    if (isOfRows) return sum(report, await this.#mark(target, signal));
     const isIdle = groups.length === 0 && idleDeletes(liveFiles(base.manifests)).length > 0;
-    return isIdle ? await this.#committer.commit([], target, signal) : report;
+    return isIdle ? await this.#commit([], target, signal) : report;
   }
 
   #groups({ manifests, table: { metadata } }: Base): readonly RewriteGroup[] {
@@ -112,7 +113,7 @@ export class TableRewriter {
   ): Promise<RewriteReport> {
     const { limits } = this.#deps;
     const { metadata } = base.table;
-    let report = nothing;
+    let report = noRewrite;
     let done: Done[] = [];
     let bytes = 0;
     for (const [index, group] of groups.entries()) {
@@ -127,7 +128,7 @@ export class TableRewriter {
         bytes += bytesOf(group);
       }
       if (done.length === 0 || (bytes < limits.commitBytes && index < groups.length - 1)) continue;
-      report = sum(report, await this.#committer.commit(done, target, signal));
+      report = sum(report, await this.#commit(done, target, signal));
       done = [];
       bytes = 0;
     }
@@ -136,12 +137,12 @@ export class TableRewriter {
 
   /** Resolves delete files into vectors; on a base of its own, for groups may have been committed meanwhile. */
   async #mark(target: RewriteTarget, signal: AbortSignal): Promise<RewriteReport> {
-    const base = await this.#committer.load(target);
-    if (typeof base === "string") return { ...nothing, held: base };
+    const base = await this.#deps.committer.load(target);
+    if (typeof base === "string") return { ...noRewrite, held: base };
     const done = await this.#vectors.write(base, target, signal);
-    if (typeof done === "string") return { ...nothing, held: done };
+    if (typeof done === "string") return { ...noRewrite, held: done };
     const isIdle = idleDeletes(liveFiles(base.manifests)).length > 0;
-    return done.length > 0 || isIdle ? await this.#committer.commit(done, target, signal) : nothing;
+    return done.length > 0 || isIdle ? await this.#commit(done, target, signal) : noRewrite;
   }
 
   /** What the group's files became, or why they stay. */
@@ -176,10 +177,42 @@ export class TableRewriter {
     }
     return files;
   }
+
+  async #commit(done: readonly Done[], target: RewriteTarget, signal: AbortSignal): Promise<RewriteReport> {
+    const outcome = await this.#deps.committer.commit(
+      target,
+      ({ manifests }, snapshotId) => {
+        const isCurrent = currency(manifests);
+        const current = done.filter(({ replacement }) => isCurrent(replacement));
+        if (done.length > 0 && current.length === 0) return "others have changed the files meanwhile";
+        const replacements = current.map(({ replacement }) => replacement);
+        const plan = planReplace(manifests, replacements, snapshotId);
+        const isEmpty = plan.removed.length === 0 && plan.added.length === 0;
+        return isEmpty ? undefined : { plan, report: reportOf(plan, current) };
+      },
+      signal,
+    );
+    return outcome.kind === "committed" ? outcome.report : { ...noRewrite, held: outcome.held };
+  }
 }
 
 function bytesOf({ inputs }: RewriteGroup): number {
   return inputs.reduce((bytes, { entry }) => bytes + entry.file.bytes, 0);
+}
+
+function reportOf({ added, removed }: ReturnType<typeof planReplace>, done: readonly Done[]): RewriteReport {
+  const [dataIn, dataOut] = [removed, added].map((entries) => entries.filter(({ content }) => content === "data"));
+  const bytes = (entries: typeof added = []): number => entries.reduce((sum, { file }) => sum + file.bytes, 0);
+  return {
+    filesIn: dataIn?.length ?? 0,
+    filesOut: dataOut?.length ?? 0,
+    bytesIn: bytes(dataIn),
+    bytesOut: bytes(dataOut),
+    rowsDropped: done.reduce((rows, each) => rows + each.rowsDropped, 0),
+    deleteFilesDropped: removed.length - (dataIn?.length ?? 0),
+    vectorsWritten: added.length - (dataOut?.length ?? 0),
+    held: "",
+  };
 }
 
 function sum(a: RewriteReport, b: RewriteReport): RewriteReport {

@@ -2,18 +2,17 @@
  * Carries a vector plan out: asks which rows of each file deletes have taken, and uploads one Puffin file with the vectors.
  * Until it is committed nothing names it; a crash before leaves an orphan.
  */
-import type { LiveFile } from "../commit/live-entries.ts";
-import { liveFiles } from "../commit/live-entries.ts";
+import { type LiveFile, liveFiles } from "../commit/live-entries.ts";
 import { currentSchema } from "../commit/table-creation.ts";
 import type { ManifestEntry } from "../iceberg/manifest.ts";
 import type { TableMetadata } from "../iceberg/metadata.ts";
 import { writePuffin } from "../iceberg/puffin.ts";
 import { placesOf } from "../table-state.ts";
 import { uniqueUri } from "../warehouse.ts";
-import type { Base, Done } from "./replace-committer.ts";
+import type { Base, RewriteTarget } from "./replace-commit.ts";
 import type { TakenAnswer } from "./rewrite-core.ts";
 import { addDeletes, type Reading, rewriteInput } from "./rewrite-inputs.ts";
-import type { RewriteTarget, TableRewriterDeps } from "./table-rewriter.ts";
+import type { Done, TableRewriterDeps } from "./table-rewriter.ts";
 import { planVectors, type VectorInputFile, type VectorPlan } from "./vector-plan.ts";
 
 type Taken = VectorInputFile & Extract<TakenAnswer, { readonly kind: "taken" }>;

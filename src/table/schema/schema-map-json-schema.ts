@@ -6,9 +6,10 @@
  *   [T, null], anyOf/oneOf with null → T · allOf → the fields of all · enum, const → the type of their values
  *   several types, no type, recursion, tuples → JSON text
  *
- * A `$ref` must point into the document: nothing is fetched.
+ * A `$ref` points into the document or into one that it refers to in the registry: nothing is fetched.
  */
-import { CorruptData } from "../../base/errors.ts";
+import { type Json, type JsonDocument, JsonSchemaDocuments, wrong } from "./json-schema-documents.ts";
+import type { SchemaText } from "./schema-map.ts";
 import {
   json,
   nestingMax,
@@ -19,30 +20,24 @@ import {
   TypeBudget,
 } from "./schema-map-types.ts";
 
-type Json = { readonly [key: string]: unknown };
-
-/** Throws CorruptData when the text is no JSON Schema, or refers outside itself. */
-export function jsonSchemaSourceType(text: string): SourceType {
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    throw wrong("JSON", text.slice(0, 40));
-  }
-  if (typeof document !== "object" || document === null || Array.isArray(document)) throw wrong("an object", document);
-  return convert(document, { document: document as Json, above: [], budget: new TypeBudget() });
+/** Throws CorruptData when the text is no JSON Schema, or refers to what is not there. */
+export function jsonSchemaSourceType({ text, references = [] }: Pick<SchemaText, "text" | "references">): SourceType {
+  const documents = new JsonSchemaDocuments(text, references);
+  return convert(documents.root.schema, {
+    documents,
+    document: documents.root.document,
+    above: [],
+    budget: new TypeBudget(),
+  });
 }
 
 interface Site {
-  readonly document: Json;
+  readonly documents: JsonSchemaDocuments;
+  /** The one that `$ref` counts from. */
+  readonly document: JsonDocument;
   /** Schemas on the way down. */
   readonly above: readonly unknown[];
   readonly budget: TypeBudget;
-}
-
-function wrong(expected: string, found: unknown): CorruptData {
-  const text = typeof found === "string" ? found : (JSON.stringify(found) ?? "nothing");
-  return new CorruptData({ source: "JSON Schema", position: 0, expected, found: text.slice(0, 80) });
 }
 
 function convert(schema: unknown, site: Site): SourceType {
@@ -54,7 +49,10 @@ function convert(schema: unknown, site: Site): SourceType {
   site.budget.take("JSON Schema");
   const below: Site = { ...site, above: [...site.above, schema] };
   const node = schema as Json;
-  if (typeof node["$ref"] === "string") return convert(resolve(node["$ref"], site.document), below);
+  if (typeof node["$ref"] === "string") {
+    const { schema: target, document } = site.documents.resolve(node["$ref"], site.document);
+    return convert(target, { ...below, document });
+  }
   if (Array.isArray(node["allOf"])) return convertAll(node, below);
   const choices = node["oneOf"] ?? node["anyOf"];
   if (Array.isArray(choices)) return convertChoice(choices, below);
@@ -143,23 +141,4 @@ function convertAll(node: Json, below: Site): SourceType {
     else if (part.kind !== "json") return parts.length === 1 ? part : json;
   }
   return fields.size > 0 ? { kind: "struct", fields: [...fields.values()] } : json;
-}
-
-function resolve(reference: string, document: Json): unknown {
-  if (!reference.startsWith("#")) throw wrong("a reference into the document", reference);
-  let node: unknown = document;
-  for (const part of reference.slice(1).split("/").slice(1)) {
-    const key = unescaped(part, reference).replaceAll("~1", "/").replaceAll("~0", "~");
-    if (typeof node !== "object" || node === null || !Object.hasOwn(node, key)) throw wrong("a definition", reference);
-    node = (node as Json)[key];
-  }
-  return node;
-}
-
-function unescaped(part: string, reference: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    throw wrong("a URI fragment", reference);
-  }
 }

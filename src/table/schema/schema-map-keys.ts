@@ -6,7 +6,7 @@
 import type { NestedField, PrimitiveType, Schema } from "../iceberg/types.ts";
 import type { TableSettings, WriteMode } from "../settings.ts";
 import type { RecordPart, TableMapping } from "./schema-map.ts";
-import type { Binding, SourceField, SourceType } from "./schema-map-types.ts";
+import { type Binding, nothing, type SourceField, type SourceType } from "./schema-map-types.ts";
 
 export interface RowKey {
   readonly part: RecordPart;
@@ -14,6 +14,8 @@ export interface RowKey {
   readonly columns: readonly string[];
   /** Field ids, in that order; none before the first schema. */
   readonly ids: readonly number[];
+  /** Columns of the field that says what becomes of its row: each message of a Protobuf topic has its own. */
+  readonly opIds?: readonly number[];
 }
 
 /** Parent of the key's fields among bindings: they lie flat in the row, beside the value's, which have parent 0. */
@@ -69,9 +71,11 @@ export function keyRefusal(
 }
 
 /** A field of a new type may go to a new column, unless it tells rows apart. */
-export function movedKeyRefusal({ rowKey }: TableMapping, moved: readonly Binding[]): string | undefined {
-  const isKey = ({ parent, name }: Binding): boolean =>
-    parent === keyParent || (parent === 0 && rowKey?.columns.includes(name) === true);
+export function movedKeyRefusal({ rowKey, bindings }: TableMapping, moved: readonly Binding[]): string | undefined {
+  const isKey = ({ parent, name }: Binding): boolean => {
+    const first = parent === 0 ? boundAtTop(bindings, name) : undefined;
+    return parent === keyParent || (first !== undefined && rowKey?.ids.includes(first) === true);
+  };
   const found = rowKey === undefined ? undefined : moved.find(isKey);
   return found === undefined ? undefined : `key column ${found.name} cannot change its type`;
 }
@@ -115,11 +119,11 @@ export function withWholeKeys(type: SourceType, mode: WriteMode): SourceType {
   return { ...type, fields: type.fields.map(whole) };
 }
 
-/** Marks the key's columns once all of them are there: no row was written before. */
-export function withRowKey(mapping: TableMapping): TableMapping {
+/** Marks the key's columns once all of them are there: no row was written before. `value`: the type that has just come. */
+export function withRowKey(mapping: TableMapping, value: SourceType = nothing): TableMapping {
   const { rowKey } = mapping;
   if (rowKey === undefined || rowKey.ids.length > 0) return mapping;
-  const ids = rowKey.part === "key" ? kafkaKeyIds(mapping) : valueKeyIds(mapping, rowKey.columns);
+  const ids = rowKey.part === "key" ? kafkaKeyIds(mapping) : valueKeyIds(mapping, rowKey.columns, value);
   const fields = ids.map((id) => mapping.schema.fields.find((field) => field.id === id));
   const isWhole = ids.length > 0 && fields.every((field) => field !== undefined && isIdentifying(field));
   return isWhole
@@ -136,12 +140,30 @@ function kafkaKeyIds({ own, bindings }: TableMapping): readonly (number | undefi
   return flat.length > 0 || own.key === undefined ? flat : [own.key];
 }
 
-function valueKeyIds({ bindings }: TableMapping, columns: readonly string[]): readonly (number | undefined)[] {
-  return columns.map(
-    (name) =>
-      bindings.findLast((binding) => binding.parent === 0 && binding.name === name && binding.variant === undefined)
-        ?.id,
-  );
+function valueKeyIds(
+  { bindings }: TableMapping,
+  columns: readonly string[],
+  value: SourceType,
+): readonly (number | undefined)[] {
+  return columns.map((name) => boundAtTop(bindings, keyOfField(value, name)));
+}
+
+/** What the field of that name is bound by. */
+function keyOfField(type: SourceType, name: string): string {
+  const field = type.kind === "struct" ? type.fields.find((each) => each.name === name) : undefined;
+  return field?.key ?? name;
+}
+
+function boundAtTop(bindings: readonly Binding[], key: string): number | undefined {
+  return bindings.findLast(({ parent, name, variant }) => parent === 0 && name === key && variant === undefined)?.id;
+}
+
+/** Remembers which column the op field of the value's type is. */
+export function withOpField(mapping: TableMapping, value: SourceType, mode: WriteMode): TableMapping {
+  const { rowKey, bindings } = mapping;
+  const id = mode.envelope === "op-field" ? boundAtTop(bindings, keyOfField(value, mode.opField)) : undefined;
+  if (rowKey === undefined || id === undefined || rowKey.opIds?.includes(id) === true) return mapping;
+  return { ...mapping, rowKey: { ...rowKey, opIds: [...(rowKey.opIds ?? []), id] } };
 }
 
 function isIdentifying({ type }: NestedField): boolean {

@@ -24,6 +24,7 @@ import {
   movedKeyRefusal,
   newRowKey,
   type RowKey,
+  withOpField,
   withRowKey,
   withWholeKeys,
 } from "./schema-map-keys.ts";
@@ -83,7 +84,7 @@ export type MessagePath = readonly number[];
 export interface SchemaText {
   readonly type: "AVRO" | "JSON" | "PROTOBUF";
   readonly text: string;
-  /** What a Protobuf schema imports, by the names of its import statements. */
+  /** What it refers to or imports, by the names that it uses; each after those that it uses itself. */
   readonly references?: readonly { readonly name: string; readonly schema: string }[];
 }
 
@@ -171,9 +172,9 @@ export function placeColumns({ own }: TableMapping): PlaceColumns {
 /** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */
 export function evolve(mapping: TableMapping, source: MappingSource, settings: TableSettings): Evolution {
   if (source.kind === "inferred") return evolveInferred(mapping, withWholeKeys(source.type, settings.mode));
-  if (source.kind === "missing") return refuse(mapping, source, "the registry has no such schema");
   const known = mapping.sources[sourceKey(source.part, source.schemaId)];
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
+  if (source.kind === "missing") return refuse(mapping, source, "the registry has no such schema");
   try {
     return source.schema.type === "PROTOBUF"
       ? evolveProtobuf(mapping, source, settings)
@@ -188,8 +189,9 @@ type SchemaIdSource = Extract<MappingSource, { readonly kind: "schema-id" }>;
 
 const sourceKinds = { AVRO: "avro", JSON: "json-schema", PROTOBUF: "protobuf" } as const;
 
-function typeOf({ type, text }: SchemaText): SourceType {
-  return type === "AVRO" ? avroSourceType(parseAvroSchema(text)) : jsonSchemaSourceType(text);
+function typeOf(schema: SchemaText): SourceType {
+  const { type, text, references } = schema;
+  return type === "AVRO" ? avroSourceType(parseAvroSchema(text, references)) : jsonSchemaSourceType(schema);
 }
 
 /** The id is known from then on, whatever comes of this one of its messages. */
@@ -230,7 +232,9 @@ function evolveTyped(
   const kind = sourceKinds[source.schema.type];
   const state: SourceState = draft.moved.length === 0 ? { kind } : { kind, moved: draft.moved };
   const sources = { ...mapping.sources, [key]: state };
-  return finish(mapping, { ...merged.mapping, sources }, mapping.sources[key] !== undefined);
+  const after = { ...merged.mapping, sources };
+  if (source.part === "key") return finish(mapping, after, mapping.sources[key] !== undefined);
+  return finish(mapping, withOpField(after, row.type, settings.mode), mapping.sources[key] !== undefined, row.type);
 }
 
 function draftOf(mapping: TableMapping, rules: DraftRules): Draft {
@@ -284,11 +288,11 @@ function refuse(
   return { kind: "refused", reason, mapping: { ...mapping, version: mapping.version + 1, sources } };
 }
 
-function finish(before: TableMapping, after: TableMapping, isKnown: boolean): Evolution {
+function finish(before: TableMapping, after: TableMapping, isKnown: boolean, value?: SourceType): Evolution {
   const isSame = isKnown && after.lastColumnId === before.lastColumnId && after.schema === before.schema;
   if (isSame && after.bindings === before.bindings && after.isFull === before.isFull)
     return { kind: "unchanged", mapping: before };
-  return { kind: "changed", mapping: withRowKey({ ...after, version: before.version + 1 }) };
+  return { kind: "changed", mapping: withRowKey({ ...after, version: before.version + 1 }, value) };
 }
 
 type MergedMapping =

@@ -246,6 +246,6 @@ function plainSettings(decode: DecodeMode): TableSettings {
     commit: { everyMs: 30_000, bytesMax: 1 },
     errors: { policy: "dlq", deadLetterTable: "all_dlq" },
     expire: { keepMs: 1, keepMin: 1 },
-    maintain: { rewrites: false },
+    maintain: { rewrites: false, manifests: false, orphansMs: 0 },
   };
 }

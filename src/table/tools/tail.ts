@@ -8,7 +8,7 @@ import type { Log } from "../../log/log.ts";
 import type { PartitionSpec } from "../iceberg/types.ts";
 import { evolve, type MappingSource, type TableMapping } from "../schema/schema-map.ts";
 import type { TableSettings } from "../settings.ts";
-import type { Round, Translator } from "../translate/translate.ts";
+import type { Round, RoundResult, Translator } from "../translate/translate.ts";
 
 export interface TailRange {
   readonly partition: number;
@@ -46,24 +46,50 @@ export async function translateTail(
   },
   deps: TailDeps,
 ): Promise<Tail> {
-  const ranges = rangesOf(table, deps.log);
+  const ranges = openRanges(table, deps.log);
+  const translated = await translateRanges({ ...table, specOf: () => unpartitioned }, ranges, {
+    ...deps,
+    beyondLimit: "refuse",
+  });
+  const { files, rows } = translated.result;
+  return { mapping: translated.mapping, files: files.map(({ bytes }) => bytes), rows, ranges };
+}
+
+export interface Translated {
+  readonly mapping: TableMapping;
+  readonly result: RoundResult;
+  /** Bytes of record batches. */
+  readonly bytes: number;
+  /** How far each range was read. */
+  readonly ranges: readonly TailRange[];
+}
+
+/** Until the mapping knows everything that the records ask for. "stop": each range ends where its share of the limit does. */
+export async function translateRanges(
+  table: {
+    readonly topicId: Uuid;
+    readonly settings: TableSettings;
+    readonly mapping: TableMapping;
+    readonly specOf: (mapping: TableMapping) => PartitionSpec;
+  },
+  ranges: readonly TailRange[],
+  deps: TailDeps & { readonly beyondLimit: "refuse" | "stop" },
+): Promise<Translated> {
   let { mapping } = table;
   for (let turn = 0; turn < turnsMax; turn += 1) {
-    const plan = { mapping, spec: unpartitioned, settings: table.settings, targetFileBytes: Number.POSITIVE_INFINITY };
-    await using round = deps.translator.beginRound(plan);
-    const sources = await addAll(round, table.topicId, ranges, deps);
-    if (sources === undefined) {
-      const { files, rows } = await round.finish();
-      return { mapping, files: files.map(({ bytes }) => bytes), rows, ranges };
-    }
-    for (const source of sources) mapping = evolve(mapping, source, table.settings).mapping;
+    const plan = { mapping, spec: table.specOf(mapping), settings: table.settings };
+    await using round = deps.translator.beginRound({ ...plan, targetFileBytes: Number.POSITIVE_INFINITY });
+    const added = await addAll(round, table.topicId, ranges, deps);
+    if (added.kind === "added") return { ...added, mapping, result: await round.finish() };
+    for (const source of added.sources) mapping = evolve(mapping, source, table.settings).mapping;
   }
-  throw refusal("the schema of its end does not come to fit");
+  throw refusal("the schema of its records does not come to fit");
 }
 
 const unpartitioned: PartitionSpec = { "spec-id": 0, fields: [] };
 
-function rangesOf(
+/** Behind what is committed, or from the log's start, up to what is stable. */
+export function openRanges(
   table: { readonly topicId: Uuid; readonly partitions: number; readonly committed: ReadonlyMap<number, number> },
   log: Log,
 ): readonly TailRange[] {
@@ -75,33 +101,44 @@ function rangesOf(
   }).filter(({ from, to }) => from < to);
 }
 
-/** What the mapping lacks; undefined when everything was added. */
+type Added =
+  | { readonly kind: "added"; readonly bytes: number; readonly ranges: readonly TailRange[] }
+  | { readonly kind: "needs-schema"; readonly sources: readonly MappingSource[] };
+
 async function addAll(
   round: Round,
   topicId: Uuid,
   ranges: readonly TailRange[],
-  { log, limits }: TailDeps,
-): Promise<readonly MappingSource[] | undefined> {
-  let bytesLeft = limits.tailBytesMax;
+  { log, limits, beyondLimit }: Parameters<typeof translateRanges>[2],
+): Promise<Added> {
+  const mayStop = beyondLimit === "stop";
+  const shareMax = mayStop ? limits.tailBytesMax / ranges.length : limits.tailBytesMax;
+  const read: TailRange[] = [];
+  let bytes = 0;
   for (const { partition, from, to } of ranges) {
-    for (let at = from; at < to; ) {
+    let share = mayStop ? 0 : bytes;
+    let at = from;
+    while (at < to && share < shareMax) {
       const lookup = log.partition(topicId, partition);
       if (lookup.kind !== "here") throw refusal(`partition ${partition} has left this broker`);
       const request = { from: at as Offset, bytesMax: limits.readBytesMax, atLeastOne: true } as const;
-      const read = await lookup.partition.read({ ...request, isolation: "read-committed" });
-      if (read.kind !== "batches" || read.next <= at) throw refusal(`partition ${partition} cannot be read at ${at}`);
-      bytesLeft -= read.bytes;
-      if (bytesLeft < 0)
-        throw refusal("too much is not yet committed to read it all: commit first (inlet table flush)");
-      const next = Math.min(read.next, to);
-      const added = await round.add({ partition, batches: read.batches, aborted: read.aborted, from: at, to: next });
-      if (added.kind === "needs-schema") return added.sources;
+      const found = await lookup.partition.read({ ...request, isolation: "read-committed" });
+      if (found.kind !== "batches" || found.next <= at) throw refusal(`partition ${partition} cannot be read at ${at}`);
+      const { batches, aborted } = found;
+      const next = Math.min(found.next, to);
+      const added = await round.add({ partition, batches, aborted, from: at, to: next });
+      if (added.kind === "needs-schema") return added;
       if (added.kind === "bad-record")
         throw refusal(`partition ${partition} offset ${added.offset}: ${added.reason}: ${added.detail}`);
       at = next;
+      bytes += found.bytes;
+      share += found.bytes;
     }
+    if (at < to && !mayStop)
+      throw refusal("too much is not yet committed to read it all: inlet table flush commits it");
+    read.push({ partition, from, to: at });
   }
-  return undefined;
+  return { kind: "added", bytes, ranges: read };
 }
 
 function refusal(reason: string): OperationFailed {

@@ -31,6 +31,10 @@ export class LongRuns<Progress, Result> implements AsyncDisposable {
     this.#running.set(name, run);
   }
 
+  isRunning(name: string): boolean {
+    return this.#running.has(name);
+  }
+
   /** As it is when the run ends, or after `waitMs`; undefined when nothing of this name was started. */
   async state(name: string, waitMs: number, signal: AbortSignal): Promise<RunState<Progress, Result> | undefined> {
     const run = this.#running.get(name);

@@ -62,7 +62,7 @@ type TombstonePut = ChangeReader["putTombstoneKey"];
 function plainReader(context: PartContext, putTombstoneKey: TombstonePut): ChangeReader {
   const { mode } = context.settings;
   const put = compileValue(context);
-  const opLeaf = mode.envelope === "op-field" ? opLeafOf(context) : undefined;
+  const opLeaves = mode.envelope === "op-field" ? opLeavesOf(context) : [];
   let value: Uint8Array = new Uint8Array(0);
   return {
     open(bytes) {
@@ -76,7 +76,8 @@ function plainReader(context: PartContext, putTombstoneKey: TombstonePut): Chang
     putRow: () => put(value),
     isDelete() {
       if (mode.envelope !== "op-field") return false;
-      if (opLeaf === undefined || opLeaf.defs[opLeaf.slots - 1] !== opLeaf.maxDef) {
+      const opLeaf = opLeaves.find((leaf) => leaf.defs[leaf.slots - 1] === leaf.maxDef);
+      if (opLeaf === undefined) {
         throw new BadRecord("bad-envelope", `the value has no text in its field ${mode.opField}`);
       }
       return opFieldChange(Buffer.from(opLeaf.at(opLeaf.count - 1)).toString("utf8")) === "delete";
@@ -85,12 +86,15 @@ function plainReader(context: PartContext, putTombstoneKey: TombstonePut): Chang
   };
 }
 
-function opLeafOf(context: PartContext): BytesLeaf | undefined {
+/** Of one row at most one has a value: a record has one type. */
+function opLeavesOf(context: PartContext): readonly BytesLeaf[] {
   const { record } = valueNodes(context);
-  const node = makeBound(context.mapping.bindings)(record, context.settings.mode.opField);
-  return node?.kind === "leaf" && node.leaf.kind === "bytes" && node.leaf.shape.type === "string"
-    ? node.leaf
-    : undefined;
+  const byName = makeBound(context.mapping.bindings)(record, context.settings.mode.opField);
+  const ids = context.mapping.rowKey?.opIds ?? (byName === undefined ? [] : [byName.id]);
+  const nodes = record.fields.map(({ node }) => node).filter(({ id }) => ids.includes(id));
+  return nodes.flatMap((node) =>
+    node.kind === "leaf" && node.leaf.kind === "bytes" && node.leaf.shape.type === "string" ? [node.leaf] : [],
+  );
 }
 
 function avroReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
@@ -98,9 +102,9 @@ function avroReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
   const others = [whole, extra].filter((node) => node !== undefined);
   const { bindings, sources } = context.mapping;
   const keyOfRow = context.settings.mode.key.length > 0 ? key : undefined;
-  const compiled = compileOnce(context, "value", ({ text }: SchemaText, schemaId) => {
+  const compiled = compileOnce(context, "value", ({ text, references }: SchemaText, schemaId) => {
     const bound = boundOf({ part: "value", schemaId, sources, bindings });
-    return compileAvroEnvelope(parseAvroSchema(text), { row: record, key: keyOfRow, bound });
+    return compileAvroEnvelope(parseAvroSchema(text, references), { row: record, key: keyOfRow, bound });
   });
   let envelope: AvroEnvelope | undefined;
   return {
@@ -200,12 +204,12 @@ function compileTombstoneKey(context: PartContext, key: StructNode): TombstonePu
 
 /** The key's type and the columns that it goes to, when each column can hold what comes. */
 function tombstoneKey(
-  { type: kind, text }: SchemaText,
+  { type: kind, text, references }: SchemaText,
   key: StructNode,
   { rowKey }: TableMapping,
 ): { readonly type: AvroType; readonly node: ColumnNode } {
   if (kind !== "AVRO") throw new BadRecord("no-key", "keys of tombstones are read in Avro only");
-  const type = parseAvroSchema(text);
+  const type = parseAvroSchema(text, references);
   const source = avroSourceType(type);
   const nameOf = (leaf: Leaf): string => rowKey?.columns[rowKey.ids.indexOf(leaf.shape.id)] ?? "";
   const fields =

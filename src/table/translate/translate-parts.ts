@@ -225,9 +225,9 @@ interface PayloadTarget {
 function compilePayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
   switch (schema.type) {
     case "AVRO":
-      return compileAvroPayload(schema.text, target);
+      return compileAvroPayload(schema, target);
     case "JSON":
-      return compileJsonPayload(schema.text, target);
+      return compileJsonPayload(schema, target);
     case "PROTOBUF":
       return compileProtobufPayload(schema, target);
   }
@@ -248,8 +248,8 @@ function nodeFor(source: SourceType, target: PayloadTarget): ColumnNode | undefi
   return source.kind === "struct" && record !== undefined ? record : target.whole;
 }
 
-function compileAvroPayload(text: string, target: PayloadTarget): PayloadPut {
-  const type = parseAvroSchema(text);
+function compileAvroPayload({ text, references }: SchemaText, target: PayloadTarget): PayloadPut {
+  const type = parseAvroSchema(text, references);
   const source = avroSourceType(type);
   const node = source.kind === "nothing" ? undefined : nodeFor(source, target);
   const absent = target.nodes.filter((other) => other !== node);
@@ -321,8 +321,8 @@ function messagePathOf(bytes: Uint8Array): MessagePath | undefined {
   }
 }
 
-function compileJsonPayload(text: string, target: PayloadTarget): PayloadPut {
-  const source = jsonSchemaSourceType(text);
+function compileJsonPayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
+  const source = jsonSchemaSourceType(schema);
   const node = nodeFor(source, target);
   if (node === undefined) {
     return () => {

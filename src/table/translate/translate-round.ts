@@ -30,6 +30,9 @@ export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes" | "
   readonly inflateBytesMax: number;
 }
 
+/** Letters are read back in the main thread, a row group at a time: for their topic, and to be translated again. */
+const letterGroupBytesMax = 1024 * 1024;
+
 export type CoreOutcome =
   | Exclude<AddOutcome, { readonly kind: "needs-schema" }>
   /** Texts of ids that the mapping knows. */
@@ -73,7 +76,11 @@ export class RoundCore {
     this.#deadLetterFiles = new PartitionFiles(
       letters.schema,
       [],
-      { ...partitionLimits, targetFileBytes: Number.POSITIVE_INFINITY },
+      {
+        ...partitionLimits,
+        targetFileBytes: Number.POSITIVE_INFINITY,
+        rowGroupBytesMax: Math.min(limits.rowGroupBytesMax, letterGroupBytesMax),
+      },
       letters,
     );
     const columns = this.#partitions.columns;

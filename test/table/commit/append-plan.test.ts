@@ -129,3 +129,21 @@ describe("rounds of one commit", () => {
     expect(takesFilesOut({ ...snapshot, summary: { ...snapshot.summary, "removed-delete-files": "1" } })).toBe(true);
   });
 });
+
+test("snapshots past their age are expired, unless the catalog's service does that", () => {
+  const old = (id: bigint) => ({ "snapshot-id": id, "sequence-number": Number(id), "timestamp-ms": Number(id) });
+  const snapshots = [1n, 2n, 3n].map(old);
+  const aged = { ...base, snapshots, refs: {} } as unknown as TableMetadata;
+  const step = { files: [file("data", 1)], snapshotId: 9n, manifestList: "memory://t/9.avro", mark: "mark" };
+  const removals = (expire: { readonly keepMs: number; readonly keepMin: number } | null) =>
+    planAppend({
+      base: aged,
+      inherited: [],
+      steps: [step],
+      engineVersion: "0",
+      nowMs: 1_000_000_000,
+      expire,
+    }).updates.filter(({ action }) => action === "remove-snapshots").length;
+  expect(removals({ keepMs: 0, keepMin: 1 })).toBe(3);
+  expect(removals(null)).toBe(0);
+});

@@ -163,6 +163,25 @@ describe("JSON Schema types", () => {
     expect(shapeOf(columnsOf(grow(start, jsonSchema(1, schema))))).toEqual({ f: "long" });
     const outside = { type: "object", properties: { f: { $ref: "other.json" } } };
     expect(evolve(start, jsonSchema(1, outside), settings)).toMatchObject({ kind: "refused" });
+    const anchored = { properties: { f: { $ref: "#p" } }, $defs: { p: { $anchor: "p", type: "integer" } } };
+    expect(shapeOf(columnsOf(grow(start, jsonSchema(1, anchored))))).toEqual({ f: "long" });
+  });
+
+  test("documents of the registry's references are followed by name and by $id, each from its own place", () => {
+    const inner = { $id: "https://x.example/inner.json", $defs: { p: { type: "integer" } } };
+    const middle = { type: "object", properties: { p: { $ref: "https://x.example/inner.json#/$defs/p" } } };
+    const outer = {
+      $id: "https://x.example/outer.json",
+      type: "object",
+      properties: { near: { $ref: "inner.json#/$defs/p" }, far: { $ref: "middle.json" } },
+    };
+    const source = jsonSchema(1, outer) as Extract<MappingSource, { readonly kind: "schema-id" }>;
+    const references = [
+      { name: "the inner one", schema: JSON.stringify(inner) },
+      { name: "middle.json", schema: JSON.stringify(middle) },
+    ];
+    const mapping = grow(start, { ...source, schema: { ...source.schema, references } });
+    expect(shapeOf(columnsOf(mapping))).toEqual({ near: "long", far: { p: "long" } });
   });
 
   test("what the schema does not name has the extra column", () => {
@@ -251,6 +270,10 @@ describe("evolution", () => {
   test("a schema that the registry does not have is refused", () => {
     const missing = evolve(start, { kind: "missing", part: "value", schemaId: 3 }, settings);
     expect(missing.mapping.sources["value:3"]).toMatchObject({ kind: "refused" });
+    // Asked again it is the same mapping: else a table would ask without end.
+    expect(evolve(missing.mapping, { kind: "missing", part: "value", schemaId: 3 }, settings).mapping).toBe(
+      missing.mapping,
+    );
   });
   test("a mapping survives JSON", () => {
     expect(JSON.parse(JSON.stringify(first))).toEqual(first);

@@ -444,3 +444,22 @@ test("Protobuf records name their message, and each message of a schema has its 
   expect(mapping.schema.fields.slice(2).map(({ name }) => name)).toEqual(["a", "s", "b"]);
   expect(result).toMatchObject({ rows: 4, deadLetters: 2 });
 });
+
+test("Avro and JSON schemas are read with what they refer to", async () => {
+  const registry = new Registry();
+  const inner = { type: "record", name: "In", fields: [{ name: "x", type: "string" }] };
+  const outer = { type: "record", name: "Out", fields: [{ name: "r", type: "In" }] };
+  const avro = registry.register("AVRO", outer, [{ name: "In", schema: JSON.stringify(inner) }]);
+  const point = { type: "object", properties: { y: { type: "integer" } } };
+  const schema = { type: "object", properties: { p: { $ref: "point.json" } } };
+  const json = registry.register("JSON", schema, [{ name: "point.json", schema: JSON.stringify(point) }]);
+  const settings = tableSettings("schema-id", { metadataColumns: [] });
+  const values = [withSchemaId(avro, Uint8Array.of(4, 104, 105)), withSchemaId(json, utf8('{"p":{"y":7}}'))];
+  const { result } = await translateAll(inlineTranslator(registry), settings, [
+    rangeOf(values.map((value) => ({ value }))),
+  ]);
+  expect(await rowsOf(result.files)).toMatchObject([
+    { r: { x: "hi" }, p: undefined },
+    { r: undefined, p: { y: 7n } },
+  ]);
+});

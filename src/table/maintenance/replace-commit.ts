@@ -1,13 +1,14 @@
 /**
- * Commits what maintenance made as REPLACE snapshots. A commit that meets another one is planned again on the new base, without
- * the replacements that are not true any more.
+ * Commits REPLACE snapshots: loads a table, lets somebody plan on exactly what is there, writes the manifests, and asserts the
+ * parent. A commit that meets another one is planned again on the new base. An unknown outcome is settled by looking for the
+ * snapshots that were tried: nothing is deleted after it.
  */
-import { backoffDelayMs, sleep } from "../../base/async.ts";
+import { type BackoffLimits, backoffDelayMs, sleep } from "../../base/async.ts";
 import { CorruptData } from "../../base/errors.ts";
 import type { Runtime } from "../../base/runtime.ts";
-import type { LoadedTable, TableName } from "../catalog.ts";
+import type { Catalog, LoadedTable, TableName } from "../catalog.ts";
 import { LiveManifests } from "../commit/live-entries.ts";
-import { settle } from "../commit/settle.ts";
+import { type Ledger, settle } from "../commit/settle.ts";
 import { currentSchema } from "../commit/table-creation.ts";
 import { manifestsOf } from "../commit/table-files.ts";
 import { writeManifest } from "../iceberg/manifest.ts";
@@ -15,10 +16,42 @@ import { type ManifestFile, newManifestFile, writeManifestList } from "../iceber
 import { manifestVersion, type Snapshot, type TableMetadata } from "../iceberg/metadata.ts";
 import { assignRowIds, nextRowId, rowIdsOf } from "../iceberg/row-ids.ts";
 import { placesOf } from "../table-state.ts";
-import { uniqueUri } from "../warehouse.ts";
-import { currency, type NewManifest, planReplace, type Replacement, replaceUpdates } from "./replace-plan.ts";
-import { lineageConflict } from "./row-lineage.ts";
-import type { RewriteReport, RewriteTarget, TableRewriterDeps } from "./table-rewriter.ts";
+import { uniqueUri, type Warehouse } from "../warehouse.ts";
+import { type NewManifest, type ReplacePlan, replaceUpdates } from "./replace-plan.ts";
+
+export interface ReplaceCommitterDeps {
+  readonly warehouse: Warehouse;
+  readonly runtime: Runtime;
+  readonly limits: {
+    /** Between attempts of one commit; past the last it is given up. */
+    readonly commitRetry: BackoffLimits;
+    /** A table with more live files is left alone: its entries would take too much memory. */
+    readonly liveFilesMax: number;
+  };
+  /** Of Inlet, for the snapshot summary. */
+  readonly engineVersion: string;
+}
+
+/** A table, as its worker lets others touch it. */
+export interface RewriteTarget {
+  readonly catalog: Catalog;
+  /**
+   * Asked before each step: it settles when no append of this node to the table is under way. undefined: the table is not
+   * ours to look after, or not now.
+   */
+  readonly turn: () => Promise<MaintenanceTurn | undefined>;
+}
+
+export interface MaintenanceTurn {
+  readonly name: TableName;
+  readonly ledger: Ledger;
+  /** Manifests of rounds that wait to be committed. */
+  readonly rounds: readonly string[];
+  /** Files that are not the table's any more and that readers may still be at. */
+  readonly inUse: readonly string[];
+  /** Where this cluster's other tables have their files. */
+  readonly others: readonly string[];
+}
 
 /** A table as it is now, with everything that it lists. */
 export interface Base {
@@ -28,33 +61,24 @@ export interface Base {
   readonly manifests: Awaited<ReturnType<LiveManifests["of"]>>;
 }
 
-/** A replacement whose files are uploaded. */
-export interface Done {
-  readonly replacement: Replacement;
-  readonly rowsDropped: number;
-}
+/** What is to be committed, with what is said when it was; or why it is not; undefined: there is nothing to commit. */
+export type Planned<Report> = { readonly plan: ReplacePlan; readonly report: Report } | string | undefined;
 
-export const nothing: RewriteReport = {
-  filesIn: 0,
-  filesOut: 0,
-  bytesIn: 0,
-  bytesOut: 0,
-  rowsDropped: 0,
-  deleteFilesDropped: 0,
-  vectorsWritten: 0,
-  held: "",
-};
+/** `held`: why nothing was committed; "" when there was nothing to commit. */
+export type ReplaceOutcome<Report> =
+  | { readonly kind: "committed"; readonly report: Report }
+  | { readonly kind: "not"; readonly held: string };
 
 export class ReplaceCommitter {
-  readonly #deps: TableRewriterDeps;
+  readonly #deps: ReplaceCommitterDeps;
   readonly #live: LiveManifests;
 
-  constructor(deps: TableRewriterDeps) {
+  constructor(deps: ReplaceCommitterDeps) {
     this.#deps = deps;
     this.#live = new LiveManifests(deps.warehouse);
   }
 
-  /** The base, or why the table is left alone. */
+  /** The base, or why the table is left alone; "": it holds nothing. Waits until no append is under way. */
   async load(target: RewriteTarget): Promise<Base | string> {
     const turn = await target.turn();
     if (turn === undefined) return "the table is not this node's to look after now";
@@ -62,8 +86,6 @@ export class ReplaceCommitter {
     if (table === undefined) return "the table is not in its catalog";
     const { metadata } = table;
     if (metadata["format-version"] === 1) return "format version 1";
-    const conflict = metadata["format-version"] === 3 ? lineageConflict(currentSchema(metadata)) : undefined;
-    if (conflict !== undefined) return `the column ${conflict} has the name of one that keeps row ids`;
     if (metadata.properties["encryption.key-id"] !== undefined) return "the table is encrypted";
     const snapshot = metadata.snapshots.find((each) => each["snapshot-id"] === metadata["current-snapshot-id"]);
     if (snapshot === undefined) return "";
@@ -82,40 +104,36 @@ export class ReplaceCommitter {
     }
   }
 
-  async commit(done: readonly Done[], target: RewriteTarget, signal: AbortSignal): Promise<RewriteReport> {
+  /** Throws OperationFailed when catalog or store fail: nothing is half done then. */
+  async commit<Report>(
+    target: RewriteTarget,
+    plan: (base: Base, snapshotId: bigint) => Planned<Report>,
+    signal: AbortSignal,
+  ): Promise<ReplaceOutcome<Report>> {
     const { limits, runtime } = this.#deps;
     /** Snapshots of attempts whose outcome is not known: one of them may be in the table. */
-    const tried = new Map<bigint, RewriteReport>();
+    const tried = new Map<bigint, Report>();
     for (let attempt = 1; attempt <= limits.commitRetry.attemptsMax; attempt += 1) {
       if (attempt > 1) {
         await sleep(runtime.clock, backoffDelayMs(limits.commitRetry, attempt - 1, runtime.random), signal);
       }
       const base = await this.load(target);
-      if (typeof base === "string") return { ...nothing, held: base };
+      if (typeof base === "string") return { kind: "not", held: base };
       const landed = base.table.metadata.snapshots.find((each) => tried.has(each["snapshot-id"]));
-      if (landed !== undefined) return tried.get(landed["snapshot-id"]) as RewriteReport;
-      const isCurrent = currency(base.manifests);
-      const current = done.filter(({ replacement }) => isCurrent(replacement));
-      if (done.length > 0 && current.length === 0)
-        return { ...nothing, held: "others have changed the files meanwhile" };
-      const outcome = await this.#attempt(current, base, target, tried);
-      if (outcome !== "again") return outcome;
+      if (landed !== undefined) return { kind: "committed", report: tried.get(landed["snapshot-id"]) as Report };
+      const snapshotId = newSnapshotId(base.table.metadata, runtime);
+      const planned = plan(base, snapshotId);
+      if (planned === undefined || typeof planned === "string") return { kind: "not", held: planned ?? "" };
+      const outcome = await this.#attempt(base, planned.plan, snapshotId, target);
+      if (outcome === "committed") return { kind: "committed", report: planned.report };
+      if (outcome === "unknown") tried.set(snapshotId, planned.report);
     }
-    return { ...nothing, held: "every attempt of the commit met another one" };
+    return { kind: "not", held: "every attempt of the commit met another one" };
   }
 
-  async #attempt(
-    done: readonly Done[],
-    base: Base,
-    target: RewriteTarget,
-    tried: Map<bigint, RewriteReport>,
-  ): Promise<RewriteReport | "again"> {
+  async #attempt(base: Base, plan: ReplacePlan, snapshotId: bigint, target: RewriteTarget) {
     const { warehouse, runtime, engineVersion } = this.#deps;
     const { metadata } = base.table;
-    const snapshotId = newSnapshotId(metadata, runtime);
-    const replacements = done.map(({ replacement }) => replacement);
-    const plan = planReplace(base.manifests, replacements, snapshotId);
-    if (plan.removed.length === 0 && plan.added.length === 0) return nothing;
     const sequenceNumber = metadata["last-sequence-number"] + 1;
     const written = [];
     for (const manifest of plan.written) {
@@ -139,11 +157,7 @@ export class ReplaceCommitter {
       engineVersion,
       nowMs: runtime.clock.now(),
     });
-    const outcome = await target.catalog.commit(base.name, requirements, updates);
-    const report = reportOf(plan, done);
-    if (outcome.kind === "committed") return report;
-    if (outcome.kind === "unknown") tried.set(snapshotId, report);
-    return "again";
+    return (await target.catalog.commit(base.name, requirements, updates)).kind;
   }
 
   async #writeManifest(
@@ -168,19 +182,4 @@ function newSnapshotId(base: TableMetadata, { random }: Runtime): bigint {
     const id = new DataView(bytes.buffer).getBigInt64(0) & 0x7fff_ffff_ffff_ffffn;
     if (id !== 0n && !base.snapshots.some((snapshot) => snapshot["snapshot-id"] === id)) return id;
   }
-}
-
-function reportOf({ added, removed }: ReturnType<typeof planReplace>, done: readonly Done[]): RewriteReport {
-  const [dataIn, dataOut] = [removed, added].map((entries) => entries.filter(({ content }) => content === "data"));
-  const bytes = (entries: typeof added = []): number => entries.reduce((sum, { file }) => sum + file.bytes, 0);
-  return {
-    filesIn: dataIn?.length ?? 0,
-    filesOut: dataOut?.length ?? 0,
-    bytesIn: bytes(dataIn),
-    bytesOut: bytes(dataOut),
-    rowsDropped: done.reduce((rows, each) => rows + each.rowsDropped, 0),
-    deleteFilesDropped: removed.length - (dataIn?.length ?? 0),
-    vectorsWritten: added.length - (dataOut?.length ?? 0),
-    held: "",
-  };
 }

@@ -1,0 +1,42 @@
+/** inlet table replay-dlq: has the broker translate dead letters again, and tells what still fails. */
+import type { Context } from "./context.ts";
+import { followRun } from "./long-run.ts";
+import { printJson } from "./output.ts";
+
+export const replayHelp = `
+After the schema or the settings were put right: dead letters that can be rows by now go into the table, with the partition
+and offset that they had. They stay in the table of dead letters; a second run leaves out what is a row already. Not for
+tables with a key, where an old record would take the place of later ones.
+
+It ends with 0 also when some letters still fail, and says which and why.`;
+
+interface Report {
+  readonly letters: number;
+  readonly rows: number;
+  readonly rowsBefore: number;
+  readonly failing: readonly {
+    readonly reason: string;
+    readonly records: number;
+    readonly samples: readonly string[];
+  }[];
+}
+
+export async function replayTopic(context: Context, topic: string, wait: boolean): Promise<void> {
+  const report = await followRun<{ readonly letters: number; readonly rows: number }, Report>(context, {
+    path: `/v1/tables/${encodeURIComponent(topic)}/replay-dlq`,
+    wait,
+    words: ({ letters, rows }) => `${letters} dead letters read, ${rows} are rows now`,
+    failed: `dead letters of ${topic} could not be replayed`,
+  });
+  if (report === undefined) return;
+  if (context.format === "json") {
+    printJson(context.terminal, report);
+    return;
+  }
+  const { letters, rows, rowsBefore, failing } = report;
+  context.terminal.out(`${letters} dead letters: ${rows} are rows now, ${rowsBefore} were before\n`);
+  for (const { reason, records, samples } of failing)
+    context.terminal.out(
+      `still failing: ${records} for ${reason}\n${samples.map((sample) => `  ${sample}\n`).join("")}`,
+    );
+}

@@ -1,0 +1,269 @@
+/**
+ * Dead letters translated again, after a schema or the settings were put right: those that can be rows by now become rows,
+ * with the partition and offset that they had. The letters stay in their table, which is never rewritten.
+ *
+ *   letters ─▶ round of the lane "replay" ─▶ one entry of the log: the round, and the set of offsets that are rows ─▶ commit
+ *
+ * Crash before the entry: files that nobody names. After it: a pending round, which the table's next turn commits. A run
+ * after that, of this node or another, leaves out what the set holds; one at the same time is refused with its entry.
+ */
+import { sleep } from "../../base/async.ts";
+import { CorruptData, OperationFailed } from "../../base/errors.ts";
+import type { Clock } from "../../base/runtime.ts";
+import type { MetadataClient } from "../../metadata/client.ts";
+import type { TableInfo, Topic } from "../../metadata/image.ts";
+import { TableStuck, troubleOf, unready } from "../advance.ts";
+import type { Catalog } from "../catalog.ts";
+import { entriesOf, manifestsOf } from "../commit/table-files.ts";
+import { UnfitFile } from "../parquet/parquet-reader.ts";
+import { RoundWriter, type RoundWriterDeps, type WrittenRound } from "../round-writer.ts";
+import { replayLane } from "../rounds.ts";
+import type { TableSettings } from "../settings.ts";
+import { deadLetterName, encodeTableState, type TableState, tableStateOf } from "../table-state.ts";
+import type { WorkerTurn } from "../table-worker.ts";
+import type { DeadLetter } from "../translate/dead-letters.ts";
+import { lettersOf } from "../translate/letter-rows.ts";
+import type { Warehouse } from "../warehouse.ts";
+import { letterRanges, letterSource } from "./letter-source.ts";
+import { OffsetSet, type ReplayedStore } from "./replayed.ts";
+
+export interface ReplayDeps extends RoundWriterDeps {
+  readonly metadata: MetadataClient;
+  readonly catalog: Catalog;
+  readonly warehouse: Warehouse;
+  readonly replayed: ReplayedStore;
+  readonly settings: TableSettings;
+  readonly clock: Clock;
+  /** Runs the work between two turns of the table, and refuses when it is not ours to write now. */
+  readonly exclusively: <T>(work: (turn: WorkerTurn) => Promise<T>) => Promise<T>;
+  readonly signal: AbortSignal;
+  /** Told after each round. */
+  readonly progress?: (done: ReplayProgress) => void;
+}
+
+export interface ReplayProgress {
+  readonly letters: number;
+  readonly rows: number;
+}
+
+export interface ReplayReport {
+  /** Of this topic, each place once. */
+  readonly letters: number;
+  /** Became rows in this run, and in runs before. */
+  readonly rows: number;
+  readonly rowsBefore: number;
+  /** Letters that still can be no rows, by reason. */
+  readonly failing: readonly {
+    readonly reason: string;
+    readonly records: number;
+    /** "partition:offset detail" of a few. */
+    readonly samples: readonly string[];
+  }[];
+}
+
+const samplesMax = 3;
+/** In the set; some 16 MB as text. Letters that stand side by side are one range. */
+const rangesMax = 1_000_000;
+
+export async function replayLetters(deps: ReplayDeps): Promise<ReplayReport> {
+  const run = new ReplayRun(deps);
+  const files = await deps.exclusively((turn) => run.begin(turn));
+  for (const path of files) await run.replayFile(path);
+  await run.flush();
+  return run.report();
+}
+
+class ReplayRun {
+  readonly #deps: ReplayDeps;
+  readonly #failing = new Map<string, { records: number; samples: string[] }>();
+  #known = new OffsetSet();
+  /** Places that this run has met: a letter is there twice when somebody put it there. */
+  #met = new OffsetSet();
+  #waiting: DeadLetter[] = [];
+  #waitingBytes = 0;
+  #letters = 0;
+  #rows = 0;
+  #rowsBefore = 0;
+
+  constructor(deps: ReplayDeps) {
+    this.#deps = deps;
+  }
+
+  /** The files of letters. What was refused is asked about again from here on. */
+  async begin({ table, schemas }: WorkerTurn): Promise<readonly string[]> {
+    const outcome = await schemas.accept(this.#deps.signal);
+    if (outcome.kind !== "ready") throw this.#stuck(troubleOf(unready(outcome)));
+    if (outcome.state.mapping.rowKey !== undefined) {
+      throw this.#stuck(
+        "later records may have replaced the rows of a table with a key: --retranslate keeps their order",
+      );
+    }
+    this.#known = await this.#deps.replayed.read(outcome.state.replayed);
+    return await this.#files(table);
+  }
+
+  async replayFile(path: string): Promise<void> {
+    const { warehouse, clock, settings } = this.#deps;
+    const bytes = await warehouse.read(path);
+    for (const letters of guarded(path, () => lettersOf(bytes, path))) {
+      const own = letters.filter(({ topic }) => topic === settings.topic);
+      for (const letter of own) this.#take(letter);
+      this.#met = this.#met.with(own);
+      if (this.#waitingBytes >= this.#deps.limits.roundBytesMax) await this.flush();
+      await sleep(clock, 0, this.#deps.signal);
+    }
+  }
+
+  async flush(): Promise<void> {
+    const letters = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (letters.length > 0) await this.#deps.exclusively((turn) => this.#replay(letters, turn));
+    this.#deps.progress?.({ letters: this.#letters, rows: this.#rows });
+  }
+
+  report(): ReplayReport {
+    const failing = [...this.#failing].map(([reason, found]) => ({ reason, ...found }));
+    failing.sort((a, b) => b.records - a.records);
+    return { letters: this.#letters, rows: this.#rows, rowsBefore: this.#rowsBefore, failing };
+  }
+
+  #take(letter: DeadLetter): void {
+    if (this.#met.has(letter)) return;
+    this.#letters += 1;
+    if (this.#known.has(letter)) this.#rowsBefore += 1;
+    else if (letter.reason === "corrupt-batch")
+      this.#fail(letter); // Its value is what was left of a batch.
+    else {
+      this.#waiting.push(letter);
+      this.#waitingBytes += (letter.key?.length ?? 0) + (letter.value?.length ?? 0);
+    }
+  }
+
+  #fail({ reason, partition, offset, detail }: DeadLetter): void {
+    const known = this.#failing.get(reason) ?? { records: 0, samples: [] };
+    this.#failing.set(reason, known);
+    known.records += 1;
+    if (known.samples.length < samplesMax) known.samples.push(`${partition}:${offset} ${detail}`);
+  }
+
+  async #files(table: TableInfo): Promise<readonly string[]> {
+    const { catalog, warehouse, settings } = this.#deps;
+    const loaded = await catalog.load(deadLetterName(settings, table.generation));
+    if (loaded === undefined) return [];
+    const { metadata } = loaded;
+    const snapshot = metadata.snapshots.find((each) => each["snapshot-id"] === metadata["current-snapshot-id"]);
+    const files: string[] = [];
+    for (const manifest of await manifestsOf(warehouse, snapshot)) {
+      for (const entry of await entriesOf(warehouse, manifest, metadata)) {
+        if (entry.status === "deleted") continue;
+        // Somebody has taken letters out, and these files still hold them.
+        if (entry.content !== "data") throw this.#stuck("files of deletes are in force in the table of dead letters");
+        files.push(entry.file.path);
+      }
+    }
+    return files;
+  }
+
+  async #replay(letters: readonly DeadLetter[], turn: WorkerTurn): Promise<void> {
+    const { metadata, replayed } = this.#deps;
+    const written = await this.#translate(letters, turn);
+    const failing = written.failing.map((letter) => [`${letter.partition}:${letter.offset}`, letter] as const);
+    const stillDead = new Map(failing);
+    const rows = letters.filter(({ partition, offset }) => !stillDead.has(`${partition}:${offset}`));
+    for (const letter of stillDead.values()) this.#fail(letter);
+    if (rows.length === 0) return;
+    const { id, schemaVersion, generation } = written.table;
+    const known = this.#known.with(rows);
+    if (known.ranges > rangesMax) throw this.#stuck(`more than ${rangesMax} ranges of letters were replayed`);
+    const key = await replayed.write(id, known);
+    const { round, state } = written;
+    const answer = await metadata.propose([
+      {
+        kind: "table-schema",
+        table: id,
+        expectedVersion: schemaVersion,
+        schema: encodeTableState({ ...state, replayed: key }),
+      },
+      {
+        kind: "add-table-round",
+        table: id,
+        generation,
+        lane: replayLane,
+        schemaId: state.schemaId,
+        specId: state.spec["spec-id"],
+        mappingVersion: state.mapping.version,
+        ranges: round.ranges,
+        main: round.main,
+        deadLetters: null,
+        deletes: null,
+      },
+    ]);
+    if (answer.kind === "refused") throw this.#stuck(`the table has changed meanwhile: ${answer.refusal.reason}`);
+    this.#known = known;
+    this.#rows += rows.length;
+    turn.counted({ ...round, counts: { ...round.counts, deadLetters: 0 } }); // They were counted when they came.
+    await replayed.forgetOthers(id, key);
+    const committed = await turn.commit();
+    if (committed.kind === "stuck") throw this.#stuck(`${troubleOf(committed)}; what was replayed waits for it`);
+  }
+
+  /** Until the mapping knows everything that the letters ask for. */
+  async #translate(letters: readonly DeadLetter[], turn: WorkerTurn): Promise<Translated> {
+    const { settings, metadata } = this.#deps;
+    const lenient: TableSettings = { ...settings, errors: { ...settings.errors, policy: "dlq" } };
+    const log = letterSource(letters, timestampTypeOf(turn.topic));
+    const writer = new RoundWriter({ ...this.#deps, log });
+    const ranges = letterRanges(letters);
+    let asked = "";
+    for (;;) {
+      // Read together: the entry is refused should anything have changed since.
+      const table = metadata.image.table(turn.table.id);
+      const state = table === undefined ? undefined : tableStateOf(table);
+      if (table === undefined || state === undefined) throw this.#stuck("the table is gone");
+      const failing: DeadLetter[] = [];
+      const round = await writer.write({
+        topicId: turn.topic.id,
+        state,
+        settings: lenient,
+        ranges,
+        isWhole: true,
+        takeLetters: (file) => failing.push(...[...lettersOf(file, "dead letters")].flat()),
+      });
+      if (round.stop.kind === "done") return { table, state, round, failing };
+      if (round.stop.kind === "failed")
+        throw new OperationFailed("schemas cannot be read", { happened: "no", cause: round.stop.cause });
+      const question = JSON.stringify([round.stop, table.schemaVersion]);
+      if (round.stop.kind !== "needs-schema" || question === asked)
+        throw this.#stuck("the schema does not come to fit");
+      asked = question;
+      const outcome = await turn.schemas.evolve(round.stop.sources, this.#deps.signal);
+      if (outcome.kind !== "ready") throw this.#stuck(troubleOf(unready(outcome)));
+    }
+  }
+
+  #stuck(reason: string): TableStuck {
+    return new TableStuck(this.#deps.settings.topic, reason);
+  }
+}
+
+interface Translated {
+  readonly table: TableInfo;
+  readonly state: TableState;
+  readonly round: WrittenRound;
+  readonly failing: readonly DeadLetter[];
+}
+
+/** Letters do not say it: as the topic has it now. */
+function timestampTypeOf(topic: Topic): "create" | "append" {
+  return topic.configs.get("message.timestamp.type") === "LogAppendTime" ? "append" : "create";
+}
+
+function* guarded<T>(path: string, items: () => Iterable<T>): Iterable<T> {
+  try {
+    yield* items();
+  } catch (cause) {
+    if (!(cause instanceof CorruptData) && !(cause instanceof UnfitFile)) throw cause;
+    throw new OperationFailed(`${path} cannot be read`, { happened: "no", cause });
+  }
+}

@@ -1,0 +1,224 @@
+/** Proves: dead letters that can be rows by now become rows where they stood, each once, wherever the process dies in between. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { systemRuntime } from "../../../src/base/runtime.ts";
+import { systemDisk } from "../../../src/base/system-disk.ts";
+import type { TableInfo } from "../../../src/metadata/image.ts";
+import type { Compactor } from "../../../src/table/compactor.ts";
+import type { TableSettings } from "../../../src/table/settings.ts";
+import { ProofStore } from "../../../src/table/tools/proof-store.ts";
+import type { ReplayReport } from "../../../src/table/tools/replay.ts";
+import { Scratch } from "../../../src/table/tools/scratch.ts";
+import { verifyTable } from "../../../src/table/tools/verify.ts";
+import { Lake } from "../../support/lake.ts";
+import { Steps } from "../../support/steps.ts";
+import { Registry, tableSettings, utf8, withSchemaId } from "../translate-fixtures.ts";
+
+const orders = { namespace: ["sales"], name: "orders" };
+const letters = { namespace: ["sales"], name: "orders_dlq" };
+const letterColumns = { partition: "partition", offset: "offset" };
+const settings = tableSettings("schema-id");
+const never = new AbortController().signal;
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "inlet-replay-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const known = { type: "object", properties: { id: { type: "integer" } } };
+const late = { type: "object", properties: { id: { type: "integer" }, place: { type: "string" } } };
+
+/** Schema 1 is registered, schema 2 will be; 7 never is. */
+function world(seed: number, partitions = 2) {
+  const lake = new Lake(seed);
+  const registry = new Registry();
+  registry.register("JSON", known);
+  lake.schemaById = registry.schemaById;
+  const topic = lake.topic("orders", partitions);
+  const record = (schemaId: number, value: unknown) => ({
+    key: utf8("k"),
+    headers: [{ key: utf8("trace"), value: utf8("abc") }],
+    value: withSchemaId(schemaId, utf8(JSON.stringify(value))),
+  });
+  return { lake, topic, record, repair: () => registry.register("JSON", late) };
+}
+
+function replay(compactor: Compactor): Promise<ReplayReport> {
+  return compactor.replay("orders", never);
+}
+
+async function verdict(lake: Lake, compactor: Compactor, of: TableSettings = settings): Promise<string> {
+  const [only] = compactor.tables();
+  const deps = {
+    catalog: lake.foreign(),
+    warehouse: lake.warehouse,
+    proofs: new ProofStore(lake.store),
+    scratch: new Scratch({ disk: systemDisk, directory: join(directory, "scratch"), random: lake.runtime.random }),
+    clock: systemRuntime().clock,
+    limits: { engineBytesMax: 256 * 2 ** 20, engineThreads: 1 },
+  };
+  const report = await verifyTable(of, only?.table as TableInfo, deps, never);
+  return [report.verdict, ...report.findings.map(({ detail }) => detail)].join();
+}
+
+describe("a replay", () => {
+  test("makes rows of letters whose schema has come, columns it brings included, and tells what still fails", async () => {
+    const { lake, topic, record, repair } = world(1);
+    await lake.produce(topic, 0, [record(1, { id: 1 }), record(2, { id: 2, place: "here" }), record(7, {})]);
+    await lake.produce(topic, 1, [
+      { value: utf8("no id") },
+      record(2, { id: 4, place: "there" }),
+      record(1, { id: 5 }),
+    ]);
+    const { compactor } = lake.open([settings]);
+    await compactor.flush("orders");
+    expect(await lake.places(orders)).toEqual(["0:0", "1:2"]);
+    expect(await replay(compactor)).toMatchObject({ letters: 4, rows: 0, rowsBefore: 0 });
+    repair();
+    expect(await replay(compactor)).toEqual({
+      letters: 4,
+      rows: 2,
+      rowsBefore: 0,
+      failing: [
+        { reason: "schema-refused", records: 1, samples: [expect.stringContaining("0:2 ")] },
+        { reason: "no-schema-id", records: 1, samples: [expect.stringContaining("1:0 ")] },
+      ],
+    });
+    const rows = await lake.rows(orders);
+    expect(rows.find(({ id }) => Number(id) === 2)).toMatchObject({
+      _kafka_partition: 0,
+      _kafka_offset: 1n,
+      _kafka_headers: [{ key: "trace", value: expect.anything() }],
+      place: "here",
+    });
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "1:1", "1:2"]);
+    expect(await lake.places(letters, letterColumns)).toEqual(["0:1", "0:2", "1:0", "1:1"]);
+    expect(await verdict(lake, compactor)).toBe("equal");
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("adds nothing the second time, after a restart either, and goes on with letters that came since", async () => {
+    const { lake, topic, record, repair } = world(2);
+    await lake.produce(topic, 0, [record(2, { id: 0, place: "a" }), record(1, { id: 1 })]);
+    const first = lake.open([settings]);
+    await first.compactor.flush("orders");
+    repair();
+    expect(await replay(first.compactor)).toMatchObject({ rows: 1 });
+    expect(await replay(first.compactor)).toMatchObject({ letters: 1, rows: 0, rowsBefore: 1, failing: [] });
+    await lake.produce(topic, 0, [record(3, { id: 2 }), record(2, { id: 3, place: "b" })]);
+    await first.compactor[Symbol.asyncDispose]();
+    const second = lake.open([settings]);
+    await second.compactor.flush("orders");
+    expect(await replay(second.compactor)).toMatchObject({ letters: 2, rows: 0, rowsBefore: 1 });
+    repair();
+    expect(await replay(second.compactor)).toMatchObject({ letters: 2, rows: 1, rowsBefore: 1, failing: [] });
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "0:2", "0:3"]);
+    expect(await verdict(lake, second.compactor)).toBe("equal");
+    await second.compactor[Symbol.asyncDispose]();
+  });
+
+  test("takes letters from their table, when the log has let go of them too", async () => {
+    const { lake, topic, record, repair } = world(3);
+    await lake.produce(topic, 0, [record(2, { id: 0, place: "a" })]);
+    await lake.produce(topic, 0, [record(1, { id: 1 })]);
+    const { compactor } = lake.open([settings]);
+    await compactor.flush("orders");
+    lake.partition(topic, 0).logStart = 2 as never;
+    repair();
+    expect(await replay(compactor)).toMatchObject({ rows: 1 });
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("in rounds of a bounded size", async () => {
+    const { lake, topic, record, repair } = world(4);
+    const many = Array.from({ length: 30 }, (_, id) => record(id % 3 === 0 ? 1 : 2, { id, place: "x".repeat(100) }));
+    for (const one of many) await lake.produce(topic, 1, [one]);
+    const { compactor, metadata } = lake.open([settings], { roundBytesMax: 500 });
+    await compactor.flush("orders");
+    repair();
+    let rounds = 0;
+    metadata.onPropose = (events) => {
+      rounds += events.filter((event) => event.kind === "add-table-round").length;
+    };
+    const told: number[] = [];
+    await compactor.replay("orders", never, ({ rows }) => told.push(rows));
+    expect(rounds).toBeGreaterThan(2);
+    expect(told.at(-1)).toBe(20);
+    expect(await lake.places(orders)).toEqual(many.map((_, offset) => `1:${offset}`));
+    expect(await verdict(lake, compactor)).toBe("equal");
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("is refused with its rows when another run was faster", async () => {
+    const { lake, topic, record, repair } = world(5);
+    await lake.produce(topic, 0, [record(2, { id: 0, place: "a" })]);
+    const slow = lake.open([settings]);
+    await slow.compactor.flush("orders");
+    const fast = lake.open([settings]);
+    repair();
+    let isFirst = true;
+    // The slow one has uploaded its set, and not yet proposed it.
+    const propose = slow.metadata.propose.bind(slow.metadata);
+    slow.metadata.propose = async (events) => {
+      if (isFirst && events.some((event) => event.kind === "add-table-round")) {
+        isFirst = false;
+        expect(await replay(fast.compactor)).toMatchObject({ rows: 1 });
+      }
+      return await propose(events);
+    };
+    await expect(replay(slow.compactor)).rejects.toThrow(/changed meanwhile/);
+    expect(await lake.places(orders)).toEqual(["0:0"]);
+    expect(await verdict(lake, fast.compactor)).toBe("equal");
+    await slow.compactor[Symbol.asyncDispose]();
+    await fast.compactor[Symbol.asyncDispose]();
+  });
+
+  test("of a table with a key is refused: it would bring old rows back", async () => {
+    const { lake, topic, record } = world(6);
+    await lake.produce(topic, 0, [record(2, { id: 0 }), { key: utf8("a"), value: record(1, { id: 1 }).value }]);
+    const upsert = tableSettings("schema-id", { mode: { ...settings.mode, write: "upsert", key: ["id"] } });
+    const { compactor } = lake.open([upsert]);
+    await compactor.flush("orders");
+    await expect(replay(compactor)).rejects.toThrow(/later records may have replaced/);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("before there is a table, or while it is paused, says so", async () => {
+    const { lake, topic } = world(7);
+    const suspend = tableSettings("schema-id", { errors: { policy: "suspend", deadLetterTable: "orders_dlq" } });
+    const { compactor } = lake.open([suspend]);
+    await lake.produce(topic, 0, [{ value: utf8("no id") }]);
+    await expect(replay(compactor)).rejects.toThrow(/offset 0/);
+    await expect(replay(compactor)).rejects.toThrow(/paused/);
+    await compactor[Symbol.asyncDispose]();
+  });
+});
+
+test("wherever the process dies, a replay after it leaves every record in the table once", async () => {
+  let died = 0;
+  for (let step = 1; ; step += 1) {
+    const { lake, topic, record, repair } = world(100 + step);
+    await lake.produce(topic, 0, [record(1, { id: 1 }), record(2, { id: 2, place: "a" }), record(2, { id: 3 })]);
+    await lake.produce(topic, 1, [record(2, { id: 4, place: "b" }), record(7, {})]);
+    const before = lake.open([settings]);
+    await before.compactor.flush("orders");
+    await before.compactor[Symbol.asyncDispose]();
+    repair();
+    const isDead = await new Steps(lake).dieAt(step, settings, { roundBytesMax: 30 }, replay);
+    await lake.produce(topic, 1, [record(1, { id: 6 })]);
+    const { compactor } = lake.open([settings]);
+    const { rows, rowsBefore } = await replay(compactor);
+    expect(rows + rowsBefore, `step ${step}`).toBe(3);
+    expect(await lake.places(orders), `step ${step}`).toEqual(["0:0", "0:1", "0:2", "1:0", "1:2"]);
+    expect(await replay(compactor)).toMatchObject({ rows: 0, rowsBefore: 3 });
+    if (step % 5 === 0) expect(await verdict(lake, compactor), `step ${step}`).toBe("equal");
+    await compactor[Symbol.asyncDispose]();
+    if (!isDead) break;
+    died += 1;
+  }
+  expect(died).toBeGreaterThan(30);
+});
