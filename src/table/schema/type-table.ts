@@ -260,6 +260,7 @@ function plainSettings(decode: DecodeMode): TableSettings {
     commit: { everyMs: 30_000, bytesMax: 1 },
     errors: { policy: "dlq", deadLetterTable: "all_dlq" },
     expire: { keepMs: 1, keepMin: 1 },
+    retention: "wait",
     maintain: { rewrites: false, manifests: false, orphansMs: 0 },
   };
 }
