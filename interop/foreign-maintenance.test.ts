@@ -18,6 +18,8 @@ import { command, engineBin, python, sparkJars, versions } from "./tools.ts";
 const partitions = 3;
 const seconds = 60;
 const keys = 200;
+/** Ten times what it takes, for machines that do other things as well. */
+const testMsMax = 1_500_000;
 const seed = 20_262;
 const random = seededRandom(seed);
 const directory = mkdtempSync(join(tmpdir(), "inlet-maintenance-"));
@@ -40,9 +42,9 @@ beforeAll(async () => {
     config: {
       lake: { catalogs: { main: { type: "embedded" } } },
       table: {
-        manifest: { merge: { count: { min: 5 } } },
+        manifest: { merge: { count: { min: 20 } } },
         expired: { grace: { ms: 2000 } },
-        maintenance: { interval: { ms: 2000 }, files: { min: 3 }, delete: { files: { min: 2 } } },
+        maintenance: { interval: { ms: 15_000 }, files: { min: 3 }, delete: { files: { min: 2 } } },
       },
       topics: {
         orders: { ...topic, table: { catalog: "main", name: "lake.orders" } },
@@ -121,51 +123,56 @@ class Produced {
   }
 }
 
-test(`Spark looks after tables for ${seconds} seconds while the broker writes them and looks after them too`, async () => {
-  const producer = await openProducer();
-  const produced = new Produced(producer);
-  await produced.batch();
-  await flush();
-  const lost = plantOrphans();
-  let isMaintained = false;
-  const maintaining = answerOf<Outcomes>(spark, ["maintenance.py"], { seconds }).finally(() => {
-    isMaintained = true;
-  });
-  while (!isMaintained) await produced.batch();
-  const maintained = await maintaining;
-  for (let after = 0; after < 10; after += 1) await produced.batch();
-  await flush();
-  const own = await ownMaintenance();
-  process.stdout.write(`${produced.orders} orders; Spark: ${JSON.stringify(maintained)}\nInlet: ${own.join(" ")}\n`);
-  for (const [call, { done, errors }] of Object.entries(maintained))
-    expect(done, `${call}: ${errors[0]}`).toBeGreaterThan(0);
-  expect(maintained["rewrite_data_files"]?.result["rewritten_data_files_count"]).toBeGreaterThan(10);
-  expect(own.length, "the broker has rewritten files as well").toBeGreaterThan(0);
-  const left = new Set(allFiles());
-  expect(lost.filter((path) => left.has(path))).toEqual([]);
-  await everybodyReads(produced);
-  expect(await inlet("table", "verify", "orders")).toContain("equal: every row");
+test(
+  `Spark looks after tables for ${seconds} seconds while the broker writes them and looks after them too`,
+  async () => {
+    const producer = await openProducer();
+    const produced = new Produced(producer);
+    await produced.batch();
+    await flush();
+    const lost = plantOrphans();
+    let isMaintained = false;
+    const maintaining = answerOf<Outcomes>(spark, ["maintenance.py"], { seconds }).finally(() => {
+      isMaintained = true;
+    });
+    while (!isMaintained) await produced.batch();
+    const maintained = await maintaining;
+    for (let after = 0; after < 10; after += 1) await produced.batch();
+    await flush();
+    const own = await ownMaintenance();
+    process.stdout.write(`${produced.orders} orders; Spark: ${JSON.stringify(maintained)}\nInlet: ${own.join(" ")}\n`);
+    for (const [call, { done, errors }] of Object.entries(maintained))
+      expect(done, `${call}: ${errors[0]}`).toBeGreaterThanOrEqual(tables.length);
+    expect(maintained["rewrite_data_files"]?.result["rewritten_data_files_count"]).toBeGreaterThan(10);
+    expect(own.length, "the broker has rewritten files as well").toBeGreaterThan(0);
+    const left = new Set(allFiles());
+    expect(lost.filter((path) => left.has(path))).toEqual([]);
+    await everybodyReads(produced);
+    expect(await inlet("table", "verify", "orders")).toContain("equal: every row");
 
-  // At rest every file is old, and who takes one for an orphan that is none breaks the table.
-  for (const path of allFiles()) utimesSync(path, 1, 1);
-  const swept = await answerOf<Outcomes>(spark, ["maintenance.py"], {
-    rounds: 1,
-    calls: { remove_orphan_files: null },
-  });
-  expect(swept["remove_orphan_files"]).toMatchObject({ done: tables.length, failed: 0 });
-  const [again] = plantOrphans();
-  for (const { name } of tables) {
-    const said = await inlet("table", "orphans", name, "--delete", "--older-than", "1d");
-    process.stdout.write(`${name}: ${said}`);
-  }
-  expect(allFiles()).not.toContain(again);
-  await everybodyReads(produced);
-  await produced.batch();
-  await flush();
-  await producer.disconnect();
-  await everybodyReads(produced);
-  expect(await inlet("table", "verify", "orders")).toContain("equal: every row");
-});
+    // At rest every file is old, and who takes one for an orphan that is none breaks the table.
+    for (const path of allFiles()) utimesSync(path, 1, 1);
+    const planted = plantOrphans();
+    const swept = await answerOf<Outcomes>(spark, ["maintenance.py"], {
+      rounds: 1,
+      calls: { remove_orphan_files: null },
+    });
+    expect(swept["remove_orphan_files"]).toMatchObject({ done: tables.length, failed: 0 });
+    expect(swept["remove_orphan_files"]?.result["orphan_file_location"]).toBeGreaterThanOrEqual(planted.length);
+    const [again] = plantOrphans();
+    for (const { name } of tables) {
+      const said = await inlet("table", "orphans", name, "--delete", "--older-than", "1d");
+      process.stdout.write(`${name}: ${said}`);
+    }
+    expect(allFiles()).not.toContain(again);
+    await produced.batch();
+    await flush();
+    await producer.disconnect();
+    await everybodyReads(produced);
+    expect(await inlet("table", "verify", "orders")).toContain("equal: every row");
+  },
+  testMsMax,
+);
 
 async function everybodyReads(produced: Produced): Promise<void> {
   const expected = produced.expected();

@@ -1,6 +1,7 @@
 """Looks after tables as others do, while their writer goes on: maintenance.py < request.json
 
-request: as engine.py's, with "rounds", or with "seconds": then every procedure is called again and again for so long, all at once;
+request: as engine.py's, with "rounds", or with "seconds": then all tables at once are looked after for so long, and longer until
+         each procedure has won a race on each table, five times as long at most;
          "calls": {"<procedure>": options of it} or null, where others than the usual are to be called
 answer:  {"<procedure>": {"done": n, "failed": n, "errors": [..], "result": the sums of its columns}, ...}
 """
@@ -35,12 +36,13 @@ def call(spark, table, procedure, options, outcome):
     except Exception as error:  # Losing every race to the writer is an answer too.
         outcome["failed"] += 1
         outcome["errors"].append(str(error)[:300])
-        return
+        return False
     for row in rows:
         for column, value in row.asDict().items():
             count = value if isinstance(value, int) else 1
             outcome["result"][column] = outcome["result"].get(column, 0) + count
     outcome["done"] += 1
+    return True
 
 
 def main():
@@ -56,16 +58,17 @@ def main():
     answer = {name: {"done": 0, "failed": 0, "errors": [], "result": {}} for name in procedures}
     tables = [f"lake.{request['namespace']}.{table['name']}" for table in request["tables"]]
 
-    def again_and_again(table, procedure, options, until):
-        while True:
-            call(spark, table, procedure, options, answer[procedure])
-            if time.monotonic() >= until:
+    def look_after(table, began):
+        waiting = set(procedures)
+        while waiting or time.monotonic() < began + request["seconds"]:
+            for name, options in procedures.items():
+                if call(spark, table, name, options, answer[name]):
+                    waiting.discard(name)
+            if time.monotonic() > began + 5 * request["seconds"]:
                 return
 
     if "seconds" in request:
-        until = time.monotonic() + request["seconds"]
-        work = [(table, name, options, until) for table in tables for name, options in procedures.items()]
-        threads = [threading.Thread(target=again_and_again, args=each) for each in work]
+        threads = [threading.Thread(target=look_after, args=(table, time.monotonic())) for table in tables]
         for thread in threads:
             thread.start()
         for thread in threads:

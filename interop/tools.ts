@@ -37,6 +37,7 @@ export const versions = {
   franzGo: "1.22.2",
   confluentKafka: "2.16.0",
   grpcioTools: "1.85.1",
+  jsonschema: "4.26.0",
 } as const;
 
 /** Runs a command to its end; its output is part of the error when it fails. */

@@ -143,6 +143,7 @@ export async function openBroker(config: Config): Promise<Broker> {
         },
         fileAccess: warehouse.fileAccess,
         vendedCredentials: vendedCredentials(settings),
+        token: settings.catalogToken === "" ? null : settings.catalogToken,
       }),
       errorWords: restCatalogErrorWords,
     }),

@@ -4,7 +4,7 @@
  */
 import { Gate, Lane, Loop } from "../base/async.ts";
 import { CorruptData, OperationFailed } from "../base/errors.ts";
-import type { Offset, StreamId, Uuid } from "../base/ids.ts";
+import type { StreamId, Uuid } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Slabs } from "../base/slabs.ts";
 import type { Logger } from "../base/telemetry.ts";

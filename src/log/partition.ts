@@ -229,12 +229,11 @@ export class OwnedPartition implements Partition {
   async retain(nowMs: number, hold: RetentionHold | undefined): Promise<number> {
     const ranges = this.#config.cleanupPolicy.delete ? this.#stream.ranges() : [];
     const at = { start: this.#logStart, highWatermark: this.#highWatermark, nowMs };
-    const { keepFrom, held, lost } = planRetention(ranges, this.#config, at, hold);
-    this.retained.held = held;
-    if (keepFrom <= this.#logStart) return 0;
+    const plan = planRetention(ranges, this.#config, at, hold);
     const before = this.bytes;
-    await this.#moveStart(keepFrom);
-    this.retained.lost += lost;
+    this.retained.held = plan.held;
+    if (plan.keepFrom > this.#logStart) await this.#moveStart(plan.keepFrom);
+    this.retained.lost += plan.lost;
     return before - this.bytes;
   }
 

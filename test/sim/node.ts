@@ -267,6 +267,7 @@ export class SimNode {
       },
       fileAccess: new Map(),
       vendedCredentials: null,
+      token: null,
     });
     const fetch = routesFetch(routes, restCatalogErrorWords, { ...runtime, faults: () => this.#world.faults().routes });
     this.#engine = {

@@ -5,7 +5,7 @@
 import { CorruptData } from "../../base/errors.ts";
 import type { ProtobufMessage } from "../../registry/protobuf-schema.ts";
 import type { GuardedSchema, RegistrationGuard } from "../../registry/schema-registry.ts";
-import type { TableSettings } from "../settings.ts";
+import { subjectOf, type TableSettings } from "../settings.ts";
 import {
   type Evolution,
   evolve,
@@ -23,11 +23,6 @@ export interface GuardOptions {
   readonly tables: readonly TableSettings[];
   /** Of the topic's table; undefined before there is one. */
   readonly mappingOf: (settings: TableSettings) => TableMapping | undefined;
-}
-
-/** The subject of a topic's keys or values. */
-export function subjectOf({ topic, value }: TableSettings, part: RecordPart): string {
-  return part === "value" && value.subject !== null ? value.subject : `${topic}-${part}`;
 }
 
 export function tableGuard({ tables, mappingOf }: GuardOptions): RegistrationGuard {
