@@ -93,6 +93,7 @@ const settings: TableSettings = {
   commit: { everyMs: 1000, bytesMax: MiB },
   errors: { policy: "dlq", deadLetterTable: "views_dlq" },
   expire: { keepMs: 0, keepMin: 1 },
+  retention: "wait",
   maintain: { rewrites: false, manifests: false, orphansMs: 0 },
 };
 

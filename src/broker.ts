@@ -29,6 +29,7 @@ import { tableStateRoutes } from "./server/table-state-routes.ts";
 import { tableToolRoutes } from "./server/table-tool-routes.ts";
 import { isOwnStore, metadataLogDeps, storeUrlOf } from "./stores.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-server/rest-catalog-server.ts";
+import { retentionPolicies } from "./table/retention-hold.ts";
 import { openTableGuard } from "./table-guard.ts";
 import { openTables, type Tables } from "./tables.ts";
 import { openLogger } from "./telemetry/logging.ts";
@@ -109,7 +110,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       advertised,
       endpoints: new Map(planned.map(({ settings: { name }, advertised }) => [name, advertised])),
       fatal,
-      becomesTable: (topic) => config.tables.some((table) => table.topic === topic),
+      lakeRetention: retentionPolicies(config.tables),
     }),
   );
   opened.use(collectMetrics(registryOfMetrics, core));
@@ -142,6 +143,7 @@ export async function openBroker(config: Config): Promise<Broker> {
         },
         fileAccess: warehouse.fileAccess,
         vendedCredentials: vendedCredentials(settings),
+        token: settings.catalogToken === "" ? null : settings.catalogToken,
       }),
       errorWords: restCatalogErrorWords,
     }),

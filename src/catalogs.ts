@@ -41,7 +41,10 @@ export function openCatalog(name: string, catalog: CatalogSettings, deps: Catalo
   switch (catalog.type) {
     case "embedded":
     case "rest":
-      return openRestCatalog(restSettings(name, catalog, deps.embeddedUrl), restDeps);
+      return openRestCatalog(
+        restSettings(name, catalog, { url: deps.embeddedUrl, token: settings.catalogToken }),
+        restDeps,
+      );
     case "s3tables":
       return openS3TablesCatalog(catalog, restDeps);
     case "jdbc":
@@ -57,14 +60,14 @@ export function openCatalog(name: string, catalog: CatalogSettings, deps: Catalo
 export function restSettings(
   name: string,
   catalog: Extract<CatalogSettings, { readonly type: "embedded" | "rest" }>,
-  embeddedUrl: string,
+  embedded: { readonly url: string; readonly token: string },
 ): RestCatalogSettings {
   if (catalog.type === "rest") return catalog;
   return {
     name,
-    uri: embeddedUrl,
+    uri: embedded.url,
     warehouse: name,
-    auth: { kind: "none" },
+    auth: embedded.token === "" ? { kind: "none" } : { kind: "bearer", token: embedded.token },
     accessDelegation: null,
     properties: new Map(),
   };

@@ -77,9 +77,10 @@ export function readConfig(sources: ConfigSources): Config {
   const warnings = overlay(tree, sources, substitutions, problems);
 
   readShape(fileShape, tree, "", problems);
-  const catalogs = readCatalogs(tree);
+  const lake = readLake(tree);
+  const { catalogs } = lake;
   const tables = [...readShape(topicsShape, childOrEmpty(tree, "topics"), "topics", [])].map(([topic, value]) =>
-    tableSettings(topic, value, [...catalogs.keys()]),
+    tableSettings(topic, value, lake),
   );
   problems.push(...checkLake(catalogs, tables, tree));
   const settings = readSettings(tree);
@@ -159,10 +160,11 @@ function readListeners(tree: MapTree, settings: Settings): Config["listeners"] {
   return first === undefined ? [simpleListener(settings)] : [first, ...more];
 }
 
-function readCatalogs(tree: MapTree): ReadonlyMap<string, CatalogSettings> {
-  const { catalogs } = readShape(lakeShape, childOrEmpty(tree, "lake"), "lake", []);
-  if (catalogs.size === 0) return new Map([["main", { type: "embedded" }]]);
-  return new Map([...catalogs].map(([name, value]) => [name, catalogSettings(name, value)]));
+function readLake(tree: MapTree) {
+  const { catalogs, tables } = readShape(lakeShape, childOrEmpty(tree, "lake"), "lake", []);
+  const named = [...catalogs].map(([name, value]) => [name, catalogSettings(name, value)] as const);
+  const main = ["main", { type: "embedded" }] as const;
+  return { catalogs: new Map<string, CatalogSettings>(named.length === 0 ? [main] : named), tables };
 }
 
 function childOrEmpty(tree: MapTree, key: string): Tree {

@@ -8,8 +8,8 @@ import type { Core } from "./core.ts";
 import { compactorLimits, maintenanceLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
-import { defaultContext } from "./registry/context.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
+import { openSchemaSource } from "./schema-source.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
 import { TableStuck } from "./table/advance.ts";
@@ -17,7 +17,6 @@ import { type Compactor, openCompactor } from "./table/compactor.ts";
 import type { MaintenanceMetrics } from "./table/maintenance/maintenance.ts";
 import { ThreadRewriter } from "./table/maintenance/rewrite-thread.ts";
 import type { Rewriter } from "./table/maintenance/rewriter.ts";
-import { schemaText } from "./table/schema/registry-guard.ts";
 import type { TableSettings } from "./table/settings.ts";
 import type { CompactorMetrics } from "./table/table-meter.ts";
 import { tableName } from "./table/table-state.ts";
@@ -74,10 +73,7 @@ export function openTables(options: TablesOptions): Tables {
       clock: runtime.clock,
       workers: settings.tableTranslateWorkers,
       limits: roundLimits(settings),
-      schemaById: async (id) => {
-        const found = schemas.schemaById(id, defaultContext);
-        return found === undefined ? undefined : schemaText(found);
-      },
+      ...openSchemaSource(settings, schemas, runtime),
     });
   const proofs = new ProofStore(options.store);
   const rewriter = options.rewriter ?? new ThreadRewriter(roundLimits(settings));

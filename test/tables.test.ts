@@ -2,6 +2,8 @@
 import { expect, test } from "vitest";
 import { restSettings } from "../src/catalogs.ts";
 
+const embedded = { url: "http://127.0.0.1:8181", token: "" };
+
 test("everything said of a REST catalog reaches its adapter", () => {
   const said = {
     name: "main",
@@ -11,11 +13,11 @@ test("everything said of a REST catalog reaches its adapter", () => {
     accessDelegation: "vended-credentials",
     properties: new Map([["prefix", "p"]]),
   } as const;
-  expect(restSettings("main", { type: "rest", ...said }, "http://127.0.0.1:8181")).toMatchObject(said);
+  expect(restSettings("main", { type: "rest", ...said }, embedded)).toMatchObject(said);
 });
 
 test("the embedded catalog is asked where it listens, without credentials", () => {
-  expect(restSettings("lake", { type: "embedded" }, "http://127.0.0.1:8181")).toEqual({
+  expect(restSettings("lake", { type: "embedded" }, embedded)).toEqual({
     name: "lake",
     uri: "http://127.0.0.1:8181",
     warehouse: "lake",
@@ -23,4 +25,9 @@ test("the embedded catalog is asked where it listens, without credentials", () =
     accessDelegation: null,
     properties: new Map(),
   });
+});
+
+test("the embedded catalog is shown its own token", () => {
+  const settings = restSettings("lake", { type: "embedded" }, { ...embedded, token: "t" });
+  expect(settings.auth).toEqual({ kind: "bearer", token: "t" });
 });

@@ -21,6 +21,13 @@ export const catalog = {
     default: "",
     doc: "URI under which the embedded catalog places tables; empty means `warehouse` beside the objects.",
   }),
+  catalogToken: setting({
+    key: "catalog.token",
+    type: "string",
+    default: "",
+    secret: true,
+    doc: "Bearer token that clients of the embedded catalog must show; empty lets in whoever reaches its port.",
+  }),
   catalogVendedAccessKey: setting({
     key: "catalog.vended.access.key",
     type: "string",

@@ -136,7 +136,7 @@ export function nameProblem(
   namespace: readonly string[],
   table: string,
 ): { readonly message: string; readonly fix: string } | undefined {
-  if (catalog?.type !== "glue" && catalog?.type !== "hms" && catalog?.type !== "s3tables") return undefined;
+  if (catalog === undefined || !hasPlainNames(catalog)) return undefined;
   const isName = catalog.type === "hms" ? isHiveName : isGlueName;
   const full = [...namespace, table].join(".");
   if (namespace.length === 1 && isName(namespace[0] ?? "") && isName(table)) return undefined;
@@ -148,6 +148,11 @@ export function nameProblem(
     message: `${catalog.type === "glue" ? "a glue" : `an ${catalog.type}`} catalog holds ${rule}, not ${full}`,
     fix: `write ${suggested}`,
   };
+}
+
+/** Its names are in lower case, on one level. */
+export function hasPlainNames(catalog: CatalogSettings | undefined): boolean {
+  return catalog?.type === "glue" || catalog?.type === "hms" || catalog?.type === "s3tables";
 }
 
 function placeProblems(at: string, warehouse: string | null): readonly CatalogProblem[] {

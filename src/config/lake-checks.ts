@@ -4,6 +4,7 @@ import { catalogProblems, nameProblem } from "./catalog-checks.ts";
 import type { CatalogSettings } from "./catalogs.ts";
 import { modeProblems } from "./mode-checks.ts";
 import { didYouMean, originText, type Problem } from "./problem.ts";
+import { templateWords, unknownWord } from "./table-name.ts";
 import { locate, type Tree } from "./tree.ts";
 
 /** Kafka's rule for topic names (org.apache.kafka.common.internals.Topic). */
@@ -18,6 +19,7 @@ export function checkLake(
   for (const [name, catalog] of catalogs) checker.checkCatalog(name, catalog);
   for (const table of tables) {
     checker.checkTopic(table);
+    checker.checkMessage(table);
     checker.checkReference(table, [...catalogs.keys()]);
     checker.checkNames(table);
     checker.checkPartitions(table);
@@ -53,6 +55,13 @@ class Checker {
     this.report(["topics", table.topic], `"${table.topic}" is no name for a topic`, fix);
   }
 
+  checkMessage({ topic, value }: TableSettings): void {
+    const path = ["topics", topic, "value", "message"];
+    if (value.latest !== undefined || !this.#has(path)) return;
+    const message = `topics.${topic}.value.message says nothing to value.decode: ${value.decode}`;
+    this.report(path, message, "say decode: latest, or leave it out: other records name their messages");
+  }
+
   checkReference(table: TableSettings, names: readonly string[]): void {
     if (names.includes(table.catalog)) return;
     const path = ["topics", table.topic, "table", "catalog"];
@@ -67,7 +76,16 @@ class Checker {
   checkNames(table: TableSettings): void {
     const path = ["topics", table.topic, "table", "name"];
     const parts = [...table.namespace, table.table];
-    if (parts.length < 2 || parts.includes(""))
+    const word = unknownWord(parts.join("."));
+    if (word !== undefined)
+      this.report(
+        path,
+        `${word} stands for nothing in the name of a table`,
+        `write one of ${templateWords.join(", ")}`,
+      );
+    else if (/__g\d+$/.test(table.table))
+      this.report(path, `${table.table} is what the table of a recreated topic is called`, "give it another name");
+    else if (parts.length < 2 || parts.includes(""))
       this.report(path, `"${parts.join(".")}" must be a namespace and a name`, "write namespace.name");
     else if (this.#isMisnamed(table, table.table, path)) return;
     else if (!this.#take(table, table.table, path)) return; // Their dead-letter tables collide too: said once.
@@ -130,7 +148,7 @@ class Checker {
     const where = originText(locate(this.#tree, taken.path));
     this.report(
       path,
-      `table ${fullName} is already that of topic ${taken.topic} (${where})`,
+      `table ${fullName} of topic ${table.topic} is already that of topic ${taken.topic} (${where})`,
       "give one of them another name",
     );
     return false;

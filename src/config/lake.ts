@@ -1,6 +1,7 @@
 /** The blocks `lake.catalogs` and `topics`: their shapes, and what becomes of them. */
 import type { MetadataColumn, TableSettings } from "../table/settings.ts";
-import { catalogShape } from "./catalogs.ts";
+import { hasPlainNames } from "./catalog-checks.ts";
+import { type CatalogSettings, catalogShape } from "./catalogs.ts";
 import { parsePartitionField, partitionPattern, showPartitionField } from "./partition-field.ts";
 import {
   boolean,
@@ -17,6 +18,7 @@ import {
   type ValueOf,
 } from "./shape.ts";
 import { parseSortBy, showSortBy, sortPattern } from "./sort-field.ts";
+import { tableNameOf } from "./table-name.ts";
 
 const metadataColumns = ["partition", "offset", "timestamp", "timestamp_type", "key", "headers"] as const;
 
@@ -26,8 +28,11 @@ const topicShape = object(
     table: object(
       "Which table.",
       {
-        catalog: text({ default: "", doc: "Key of lake.catalogs; may be left out when there is one." }),
-        name: text({ default: "", doc: "Namespace and name, joined by dots; empty is kafka.<topic>." }),
+        catalog: text({
+          default: "",
+          doc: "Key of lake.catalogs; empty is as lake.tables.catalog says, or the only one.",
+        }),
+        name: text({ default: "", doc: "Namespace and name, joined by dots; empty is as lake.tables.name says." }),
         create: boolean({ default: true, doc: "Whether to create the table when the catalog has none." }),
         location: optionalText({ doc: "Root of the table's files; null lets the catalog choose." }),
         format_version: integer({
@@ -42,9 +47,12 @@ const topicShape = object(
     value: object(
       "How values become columns.",
       {
-        decode: oneOf(["schema-id", "json", "raw", "string"], {
+        decode: oneOf(["schema-id", "latest", "json", "raw", "string"], {
           default: "schema-id",
-          doc: "schema-id reads Confluent's prefix (Avro, JSON Schema, Protobuf), json infers columns, string and raw make one column.",
+          doc: "schema-id reads Confluent's prefix (Avro, JSON Schema, Protobuf), latest takes the subject's latest schema for values without a prefix, json infers columns, string and raw make one column.",
+        }),
+        message: optionalText({
+          doc: "Of latest: full name of the Protobuf message that values are; null is the schema's first.",
         }),
         subject: optionalText({ doc: "Subject of the Schema Registry; null is <topic>-value." }),
         on_type_change: oneOf(["dead-letter", "new-column"], {
@@ -52,7 +60,7 @@ const topicShape = object(
           doc: "What becomes of a field whose new type its column cannot take: dead-letter refuses records of that schema, new-column gives the field a second column, <name>__2.",
         }),
       },
-      ["message", "layout", "on_unknown_field"],
+      ["layout", "on_unknown_field"],
     ),
     key: object(
       "How keys become a column.",
@@ -178,6 +186,12 @@ const topicShape = object(
       },
       ["max_rate"],
     ),
+    retention: object("What the topic's retention makes of records that are not in the table yet.", {
+      lake: oneOf(["wait", "alarm", "off"], {
+        default: "wait",
+        doc: "wait: they stay until they are. alarm: they go when they are due, and are counted. off: they go. Cleaning of compacted topics waits unless off.",
+      }),
+    }),
     maintain: object(
       "Upkeep of the table.",
       {
@@ -209,6 +223,13 @@ export const lakeShape = object("Where tables live.", {
     "name",
     catalogShape,
   ),
+  tables: object("What a topic does not say of its table.", {
+    catalog: text({ default: "", doc: "Key of lake.catalogs." }),
+    name: text({
+      default: "kafka.{topic}",
+      doc: "Template of namespace and name: {topic}, {topic.first} and {topic.rest} (before and after its first dot); other characters than letters, digits and _ become _, in lower case where the catalog knows no other.",
+    }),
+  }),
 });
 
 export const topicsShape = record("Topics that become tables.", "topic", topicShape);
@@ -216,25 +237,33 @@ export const topicsShape = record("Topics that become tables.", "topic", topicSh
 export function tableSettings(
   topic: string,
   value: ValueOf<typeof topicShape>,
-  catalogs: readonly string[],
+  lake: {
+    readonly catalogs: ReadonlyMap<string, CatalogSettings>;
+    readonly tables: ValueOf<typeof lakeShape>["tables"];
+  },
 ): TableSettings {
-  const qualified = value.table.name === "" ? `kafka.${topic.replaceAll(/[^A-Za-z0-9_]/g, "_")}` : value.table.name;
-  const parts = qualified.split(".");
+  const [only, ...more] = lake.catalogs.keys();
+  const preset = lake.tables.catalog === "" && more.length === 0 ? (only ?? "") : lake.tables.catalog;
+  const catalog = value.table.catalog === "" ? preset : value.table.catalog;
+  const template = value.table.name === "" ? lake.tables.name : value.table.name;
+  const isLowerCase = hasPlainNames(lake.catalogs.get(catalog));
+  const parts = tableNameOf(template, topic, { isLowerCase }).split(".");
   const included = value.columns.metadata.include.filter(
     (column) => column !== "headers" || value.headers.as === "list",
   );
   return {
     topic,
-    catalog: value.table.catalog === "" && catalogs.length === 1 ? (catalogs[0] as string) : value.table.catalog,
+    catalog,
     namespace: parts.slice(0, -1),
     table: parts.at(-1) as string,
     create: value.table.create,
     location: value.table.location,
     formatVersion: value.table.format_version === 3 ? 3 : 2,
     value: {
-      decode: value.value.decode,
+      decode: value.value.decode === "latest" ? "schema-id" : value.value.decode,
       subject: value.value.subject,
       onTypeChange: value.value.on_type_change,
+      ...(value.value.decode === "latest" ? { latest: { message: value.value.message } } : {}),
     },
     key: { decode: value.key.decode },
     headers: value.headers.as,
@@ -258,6 +287,7 @@ export function tableSettings(
         : { deadLetterTopic: value.errors.dlq.topic }),
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
+    retention: value.retention.lake,
     maintain: {
       rewrites: value.maintain.compact === "auto",
       manifests: value.maintain.manifests === "auto",

@@ -186,7 +186,7 @@ class TopicCompactor implements Compactor {
       if (catalog === undefined || catalog.isSelfMaintained === true) return [];
       const target = { catalog, turn: () => this.#worker(topic).maintenanceTurn() };
       const committer = new ReplaceCommitter({ ...options, limits: maintenance.limits, engineVersion: version });
-      const deps = { ...options, ...maintenance, committer };
+      const deps = { ...options, ...maintenance, committer, engineVersion: version };
       const rewriter = maintain.rewrites ? new TableRewriter(deps) : undefined;
       const manifests = maintain.manifests ? { ...deps, merge: options.limits.merge } : undefined;
       return [{ topic, target, rewriter, manifests, orphansMs: maintain.orphansMs }];

@@ -18,6 +18,11 @@ export interface TableSettings {
     readonly subject: string | null;
     /** A field's new type that its column cannot take: a column beside it, or dead letters of the whole schema. */
     readonly onTypeChange: "dead-letter" | "new-column";
+    /** Of "schema-id": records have no prefix, and are of the latest version of the subject. Absent: they have one. */
+    readonly latest?: {
+      /** Full name of a Protobuf message; null is the first of the schema. */
+      readonly message: string | null;
+    };
   };
   readonly key: { readonly decode: "schema-id" | "string" | "raw" };
   readonly headers: "list" | "none";
@@ -37,6 +42,11 @@ export interface TableSettings {
     readonly deadLetterTopic?: string;
   };
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
+  /**
+   * Of the topic: "wait" leaves records in the log until they are in the table, "alarm" counts those that go before, "off" does
+   * not look.
+   */
+  readonly retention: "wait" | "alarm" | "off";
   readonly maintain: {
     /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
     readonly rewrites: boolean;
@@ -71,3 +81,8 @@ export interface SortBy {
 export type DecodeMode = "schema-id" | "json" | "raw" | "string";
 
 export type MetadataColumn = "partition" | "offset" | "timestamp" | "timestamp_type" | "key" | "headers";
+
+/** The subject of a topic's keys or values. */
+export function subjectOf({ topic, value }: TableSettings, part: "key" | "value"): string {
+  return part === "value" && value.subject !== null ? value.subject : `${topic}-${part}`;
+}

@@ -117,8 +117,8 @@ topics:
   c: { table: { name: s.t_dlq }, errors: { policy: skip } }
 `;
     expect(problemsOf(text)).toEqual([
-      "inlet.yaml:3:23: table S.T is already that of topic a (inlet.yaml:2:23); give one of them another name",
-      "inlet.yaml:4:23: table s.t_dlq is already that of topic a (inlet.yaml:2:6); give one of them another name",
+      "inlet.yaml:3:23: table S.T of topic b is already that of topic a (inlet.yaml:2:23); give one of them another name",
+      "inlet.yaml:4:23: table s.t_dlq of topic c is already that of topic a (inlet.yaml:2:6); give one of them another name",
     ]);
   });
 
@@ -156,7 +156,7 @@ topics:
     c: { type: glue, endpoint: localhost, credentials: { access_key: me } }
     d: { type: hms, uri: "http://metastore:9083" }
 topics:
-  Web.Clicks: { table: { catalog: c } }
+  Web.Clicks: { table: { catalog: c, name: kafka.Web_Clicks } }
 `;
     expect(problemsOf(text)).toEqual([
       "inlet.yaml:3:27: lake.catalogs.a.uri names no database that this catalog can open; write postgres://user:password@host:5432/database, or sqlite:/path/of/the/file",
@@ -164,7 +164,7 @@ topics:
       "inlet.yaml:5:32: lake.catalogs.c.endpoint must be an http or https URL; write https://host",
       "inlet.yaml:5:56: lake.catalogs.c.credentials needs both access_key and secret_key; say both, the secret best as ${env:NAME} or ${file:/path}",
       "inlet.yaml:6:26: lake.catalogs.d.uri must say where the metastore listens; write thrift://host:9083, several joined by commas",
-      "inlet.yaml:8:24: a glue catalog holds one database and a table of lower-case letters, digits and underscores, not kafka.Web_Clicks; write kafka.web_clicks",
+      "inlet.yaml:8:44: a glue catalog holds one database and a table of lower-case letters, digits and underscores, not kafka.Web_Clicks; write kafka.web_clicks",
     ]);
   });
 
@@ -261,6 +261,7 @@ describe("tables", () => {
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
         expire: { keepMs: 604_800_000, keepMin: 10 },
+        retention: "wait",
         maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);
@@ -322,6 +323,7 @@ topics:
         commit: { everyMs: 5000, bytesMax: 1048576 },
         errors: { policy: "dlq", deadLetterTable: "bad", deadLetterTopic: "orders.dlq" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
+        retention: "wait",
         maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);

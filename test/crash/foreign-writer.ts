@@ -44,7 +44,7 @@ export interface ForeignTask {
 /** "nothing": there was nothing to do it to. "lost": others were always faster. */
 export type ForeignOutcome = "done" | "nothing" | "lost";
 
-const attemptsMax = 100;
+const attemptsMax = 25;
 const outageMs = 50;
 const MiB = 1024 * 1024;
 
@@ -229,7 +229,7 @@ export class ForeignWriter implements AsyncDisposable {
       const stored = await this.#warehouse.read(each.file.path);
       const bytes = query === undefined ? stored : await this.#chosen(stored, query);
       const rows = query === undefined ? each.file.recordCount : await this.#count(bytes);
-      const answer = core.add({ path: each.file.path, bytes, sequence, rows });
+      const answer = core.add({ path: each.file.path, bytes, sequence, firstRowId: null, rows });
       if (answer.kind === "unreadable") throw new Error(answer.reason);
     }
     const entries: ManifestEntry[] = [];

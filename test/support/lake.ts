@@ -112,6 +112,7 @@ export class Lake {
         limits: { cacheEntriesMax: 50, commitAttemptsMax: 4 },
         fileAccess: new Map(),
         vendedCredentials: null,
+        token: null,
       }),
     );
   }
@@ -167,7 +168,10 @@ export class Lake {
       runtime: this.runtime,
       logger: silent,
       metrics: noMetrics,
-      translator: new InlineTranslator({ limits: roundLimits, schemaById: (id) => this.schemaById(id) }),
+      translator: new InlineTranslator({
+        limits: roundLimits,
+        schemaById: (id, subject) => this.schemaById(id, subject),
+      }),
       catalogs: new Map([["main", this.catalog()]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
       proofs: new ProofStore(this.store),

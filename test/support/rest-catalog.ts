@@ -22,6 +22,7 @@ export async function startRestCatalog(
     /** A directory for a file: warehouse; absent: in memory. */
     readonly directory?: string;
     readonly vended?: ReadonlyMap<string, string>;
+    readonly token?: string;
   } = {},
 ): Promise<TestCatalog> {
   const runtime = seededRuntime(options.seed ?? 1);
@@ -52,6 +53,7 @@ export async function startRestCatalog(
       limits: { cacheEntriesMax: 100, commitAttemptsMax: 8 },
       fileAccess: new Map(),
       vendedCredentials: options.vended ?? null,
+      token: options.token ?? null,
     }),
     errorWords: restCatalogErrorWords,
   });

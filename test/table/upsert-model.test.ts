@@ -1,6 +1,6 @@
 /**
  * Proves: whatever is inserted, updated, deleted, inserted again or moved to another key, over topic partitions, rounds,
- * a change of the partition spec, rewrites of files and processes that die at any step, the table as its specification says that readers see
+ * a change of the partition spec or of the format version, rewrites of files and processes that die at any step, the table as its specification says that readers see
  * it equals the model, with exactly one row a key.
  */
 import { afterAll, describe, expect, test } from "vitest";
@@ -36,10 +36,11 @@ const modes: Readonly<Record<Kind, Partial<WriteMode>>> = {
   debezium: { write: "cdc", envelope: "debezium", key: ["id"], tombstone: "ignore" },
 };
 
-function settingsOf(kind: Kind, isPartitioned: boolean): TableSettings {
+function settingsOf(kind: Kind, isPartitioned: boolean, formatVersion: 2 | 3): TableSettings {
   const partitionBy = isPartitioned ? [{ column: "region", transform: "identity" } as const] : [];
   const mode = { key: [], envelope: "none", opField: "op", tombstone: "delete", ...modes[kind] } as WriteMode;
-  return tableSettings("json", { key: { decode: "string" }, mode, partitionBy, expire: { keepMs: 1e12, keepMin: 3 } });
+  const expire = { keepMs: 1e12, keepMin: 3 };
+  return tableSettings("json", { key: { decode: "string" }, mode, partitionBy, formatVersion, expire });
 }
 
 interface Row {
@@ -51,9 +52,10 @@ interface Row {
 /** Keys stay in their topic partition, as producers keep them. */
 class History {
   readonly lake: Lake;
-  readonly counts = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0 };
+  readonly counts = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0, vectors: 0, upgraded: 0 };
   readonly #random: Random;
   readonly #kind: Kind;
+  readonly #formatVersion: 2 | 3;
   readonly #topic: ReturnType<Lake["topic"]>;
   readonly #model = new Map<string, Row>();
   readonly #deleted = new Set<string>();
@@ -62,12 +64,15 @@ class History {
   #isTroubled = false;
   #next = 0;
 
-  constructor(seed: number, kind: Kind) {
+  constructor(seed: number, kind: Kind, formatVersion: 2 | 3) {
     this.#random = seededRandom(seed * 6151);
     this.#kind = kind;
     this.lake = new Lake(seed);
     this.#topic = this.lake.topic("orders", partitions);
-    this.#settings = settingsOf(kind, this.#random.unit() < 0.3);
+    const isPartitioned = this.#random.unit() < 0.3;
+    // Every third table of version 3 is one of version 2 first.
+    this.#formatVersion = formatVersion;
+    this.#settings = settingsOf(kind, isPartitioned, seed % 3 === 0 ? 2 : formatVersion);
     this.#compactor = this.#open();
   }
 
@@ -79,7 +84,7 @@ class History {
       else if (choice < 0.85) await this.#flush();
       else if (choice < 0.92) await this.#rewrite();
       else if (choice < 0.97) await this.#restart();
-      else await this.#changeSpec();
+      else await this.#changeTable();
     }
   }
 
@@ -138,7 +143,9 @@ class History {
   async #rewrite(): Promise<void> {
     this.#isTroubled = this.#random.unit() < 0.3;
     try {
-      this.counts.rewritten += (await this.#compactor.maintain("orders")).filesIn;
+      const { filesIn, vectorsWritten } = await this.#compactor.maintain("orders");
+      this.counts.rewritten += filesIn;
+      this.counts.vectors += vectorsWritten;
     } catch (cause) {
       if (!wasCrash(cause) && !(cause instanceof OperationFailed)) throw cause;
       await this.#restart();
@@ -147,13 +154,17 @@ class History {
   }
 
   /** As an owner does it; a setting that grows does the same. */
-  async #changeSpec(): Promise<void> {
+  async #changeTable(): Promise<void> {
     const loaded = await this.lake.foreign().load(orders);
     if (loaded === undefined) return;
     const region = currentSchema(loaded.metadata).fields.find((field) => field.name === "region");
     if (region === undefined) return;
-    if (this.#settings.partitionBy.length === 0) {
-      this.#settings = settingsOf(this.#kind, true);
+    if (this.#settings.formatVersion < this.#formatVersion) {
+      this.#settings = { ...this.#settings, formatVersion: this.#formatVersion };
+      this.counts.upgraded += 1;
+      await this.#restart();
+    } else if (this.#settings.partitionBy.length === 0) {
+      this.#settings = settingsOf(this.#kind, true, this.#formatVersion);
       this.counts.specs += 1;
       await this.#restart();
     }
@@ -227,27 +238,34 @@ function requireRules(metadata: TableMetadata): void {
   expect(required).toHaveLength(1);
 }
 
-describe.each<Kind>(["kafka-key", "columns", "debezium"])("%s", (kind) => {
-  const total = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0 };
-  const groups = Math.ceil(histories / 3 / 10);
-  test.each(Array.from({ length: groups }, (_, group) => group))(
-    "ten histories from seed %i0",
-    { timeout: 120_000 },
-    async (group) => {
-      for (let seed = group * 10 + 1; seed <= group * 10 + 10; seed += 1) {
-        const history = new History(seed, kind);
-        await history.run(30);
-        const { rows, model } = await history.finish();
-        expect(rows, `seed ${seed}`).toEqual(model);
-        const metadata = (await history.lake.foreign().load(orders))?.metadata;
-        if (metadata !== undefined && model.length > 0) requireRules(metadata);
-        for (const [name, count] of Object.entries(history.counts)) total[name as keyof typeof total] += count;
-      }
-    },
-  );
-  afterAll(() => {
-    for (const [name, count] of Object.entries(total)) {
-      if (name !== "moves" || kind === "debezium") expect(count, name).toBeGreaterThan(0);
-    }
-  });
-});
+const kinds: readonly Kind[] = ["kafka-key", "columns", "debezium"];
+
+describe.each(kinds.flatMap((kind) => [[kind, 2] as const, [kind, 3] as const]))(
+  "%s, format version %i",
+  (kind, version) => {
+    const total = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0, vectors: 0, upgraded: 0 };
+    const groups = Math.ceil(histories / 6 / 10);
+    test.each(Array.from({ length: groups }, (_, group) => group))(
+      "ten histories from seed %i0",
+      { timeout: 120_000 },
+      async (group) => {
+        for (let seed = group * 10 + 1; seed <= group * 10 + 10; seed += 1) {
+          const history = new History(seed, kind, version);
+          await history.run(30);
+          const { rows, model } = await history.finish();
+          expect(rows, `seed ${seed}`).toEqual(model);
+          const metadata = (await history.lake.foreign().load(orders))?.metadata;
+          if (metadata !== undefined && model.length > 0) requireRules(metadata);
+          for (const [name, count] of Object.entries(history.counts)) total[name as keyof typeof total] += count;
+        }
+      },
+    );
+    afterAll(() => {
+      const { moves, vectors, upgraded, ...always } = total;
+      for (const [name, count] of Object.entries(always)) expect(count, name).toBeGreaterThan(0);
+      if (kind === "debezium") expect(moves).toBeGreaterThan(0);
+      if (version === 3) expect(vectors, "vectors").toBeGreaterThan(0);
+      if (version === 3) expect(upgraded, "upgraded").toBeGreaterThan(0);
+    });
+  },
+);

@@ -69,6 +69,11 @@ export function liveFiles(manifests: readonly LiveManifest[]): readonly LiveFile
   return manifests.flatMap(({ spec, entries }) => entries.map((entry) => ({ entry, spec })));
 }
 
+/** What tells a file from all others: many deletion vectors share a path. */
+export function fileKey({ file, vector }: Pick<LiveEntry, "file" | "vector">): string {
+  return vector === null ? file.path : `${file.path}#${vector.offset}`;
+}
+
 /** Files of one partition of one spec, as text. */
 export function partitionKey({ spec, entry }: LiveFile): string {
   const values = entry.file.partition.map((value) => {

@@ -53,7 +53,7 @@ export interface StoredManifest extends Manifest {
  * An entry for a file that the snapshot to come adds: it inherits that snapshot's id and sequence number. `equalityIds` of a
  * file of deletes: the columns by which it tells rows.
  */
-export function addedFile(file: DataFile, equalityIds: readonly number[] | null = null): ManifestEntry {
+export function addedFile(file: ManifestEntry["file"], equalityIds: readonly number[] | null = null): ManifestEntry {
   const inherited = { snapshotId: null, sequenceNumber: null, fileSequenceNumber: null };
   const content = equalityIds === null ? "data" : "equality-deletes";
   return {

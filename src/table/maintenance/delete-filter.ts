@@ -2,16 +2,30 @@
  * Which rows of a data file delete files have taken away. Filled from the delete files that a plan found to apply
  * (delete-scope.ts); asked row group by row group. Pure, apart from what it remembers.
  *
+ *   deletion vector   row numbers of one file          takes those rows
  *   position delete   (file path, row number)          takes that row
  *   equality delete   values of some columns, seq d    takes every row with them from files with a data sequence below d
  */
 import { assert } from "../../base/errors.ts";
+import { decodeVector } from "../iceberg/deletion-vector.ts";
 import type { IcebergType, NestedField, Schema } from "../iceberg/types.ts";
 import { Columns } from "../parquet/columns.ts";
 import { ParquetReader, UnfitFile } from "../parquet/parquet-reader.ts";
 import type { Leaf } from "../translate/leaf.ts";
 
-export interface DeleteInput {
+export type DeleteInput = DeleteFileInput | VectorInput;
+
+export interface VectorInput {
+  readonly kind: "deletion-vector";
+  readonly path: string;
+  /** Of the vector alone. */
+  readonly bytes: Uint8Array;
+  readonly dataFile: string;
+  /** That the data file has. */
+  readonly rows: number;
+}
+
+export interface DeleteFileInput {
   readonly kind: "position-deletes" | "equality-deletes";
   readonly path: string;
   readonly bytes: Uint8Array;
@@ -41,6 +55,8 @@ interface Equality {
 
 export class DeleteFilter {
   readonly #schema: Schema;
+  /** By data file, ascending. */
+  readonly #vectors = new Map<string, Float64Array>();
   readonly #positions = new Map<string, { readonly sequence: number; readonly position: number }[]>();
   readonly #equalities = new Map<string, Equality>();
 
@@ -50,11 +66,23 @@ export class DeleteFilter {
   }
 
   get isEmpty(): boolean {
-    return this.#positions.size === 0 && this.#equalities.size === 0;
+    return this.#vectors.size === 0 && this.#positions.size === 0 && this.#equalities.size === 0;
+  }
+
+  /** The columns that it compares; what it is asked about need not have others. */
+  get keySchema(): Schema {
+    return prunedTo(
+      this.#schema,
+      [...this.#equalities.values()].flatMap(({ ids }) => ids),
+    );
   }
 
   /** Throws CorruptData or UnfitFile; the filter is to be thrown away then. */
   add(input: DeleteInput): void {
+    if (input.kind === "deletion-vector") {
+      this.#vectors.set(input.dataFile, decodeVector(input.bytes, input.path, input.rows));
+      return;
+    }
     const reader = new ParquetReader(input.bytes, input.path);
     const schema = input.kind === "position-deletes" ? positionSchema : prunedTo(this.#schema, input.equalityIds);
     const columns = new Columns(schema);
@@ -73,6 +101,12 @@ export class DeleteFilter {
   ): Uint8Array | undefined {
     if (this.isEmpty) return undefined;
     const keeps = new Uint8Array(columns.rows).fill(1);
+    const vector = this.#vectors.get(at.path) ?? new Float64Array();
+    for (let index = firstFrom(vector, at.firstRow); index < vector.length; index += 1) {
+      const row = (vector[index] as number) - at.firstRow;
+      if (row >= columns.rows) break;
+      keeps[row] = 0;
+    }
     for (const { sequence, position } of this.#positions.get(at.path) ?? []) {
       const row = position - at.firstRow;
       if (sequence >= at.sequence && row >= 0 && row < columns.rows) keeps[row] = 0;
@@ -100,7 +134,7 @@ export class DeleteFilter {
     }
   }
 
-  #addKeys(columns: Columns, { equalityIds, sequence }: DeleteInput): void {
+  #addKeys(columns: Columns, { equalityIds, sequence }: DeleteFileInput): void {
     const ids = [...equalityIds].sort((a, b) => a - b);
     const equality = this.#equalities.get(ids.join()) ?? { ids, keys: new Map<string, number>() };
     this.#equalities.set(ids.join(), equality);
@@ -108,6 +142,17 @@ export class DeleteFilter {
       equality.keys.set(text, Math.max(sequence, equality.keys.get(text) ?? 0));
     }
   }
+}
+
+/** Where in an ascending array numbers from `least` on begin. */
+function firstFrom(numbers: Float64Array, least: number): number {
+  let [low, high] = [0, numbers.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] as number) < least) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Only the fields with these ids, and what they stand in. */

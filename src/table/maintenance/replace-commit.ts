@@ -13,7 +13,8 @@ import { currentSchema } from "../commit/table-creation.ts";
 import { manifestsOf } from "../commit/table-files.ts";
 import { writeManifest } from "../iceberg/manifest.ts";
 import { type ManifestFile, newManifestFile, writeManifestList } from "../iceberg/manifest-list.ts";
-import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
+import { manifestVersion, type Snapshot, type TableMetadata } from "../iceberg/metadata.ts";
+import { assignRowIds, nextRowId, rowIdsOf } from "../iceberg/row-ids.ts";
 import { placesOf } from "../table-state.ts";
 import { uniqueUri, type Warehouse } from "../warehouse.ts";
 import { type NewManifest, type ReplacePlan, replaceUpdates } from "./replace-plan.ts";
@@ -84,7 +85,7 @@ export class ReplaceCommitter {
     const table = await target.catalog.load(turn.name);
     if (table === undefined) return "the table is not in its catalog";
     const { metadata } = table;
-    if (metadata["format-version"] !== 2) return `format version ${metadata["format-version"]}`;
+    if (metadata["format-version"] === 1) return "format version 1";
     if (metadata.properties["encryption.key-id"] !== undefined) return "the table is encrypted";
     const snapshot = metadata.snapshots.find((each) => each["snapshot-id"] === metadata["current-snapshot-id"]);
     if (snapshot === undefined) return "";
@@ -140,10 +141,11 @@ export class ReplaceCommitter {
     }
     const manifestList = uniqueUri(placesOf(metadata).metadata, `snap-${snapshotId}`, ".avro", runtime.random);
     const parentSnapshotId = base.snapshot["snapshot-id"];
-    const manifests = [...written, ...plan.kept];
+    const firstRowId = nextRowId(metadata);
+    const { manifests, next } = assignRowIds([...written, ...plan.kept], firstRowId);
     await warehouse.create(
       manifestList,
-      writeManifestList({ snapshotId, parentSnapshotId, sequenceNumber, manifests }),
+      writeManifestList({ snapshotId, parentSnapshotId, sequenceNumber, manifests, firstRowId }),
     );
     const { requirements, updates } = replaceUpdates({
       base: metadata,
@@ -151,6 +153,7 @@ export class ReplaceCommitter {
       plan,
       snapshotId,
       manifestList,
+      rowIds: rowIdsOf(firstRowId, next),
       engineVersion,
       nowMs: runtime.clock.now(),
     });
@@ -165,7 +168,7 @@ export class ReplaceCommitter {
     const { warehouse, runtime } = this.#deps;
     const schema = currentSchema(metadata);
     const path = uniqueUri(placesOf(metadata).metadata, "inlet-replaced", ".avro", runtime.random);
-    const bytes = writeManifest({ schema, spec, content, entries });
+    const bytes = writeManifest({ schema, spec, content, entries, version: manifestVersion(metadata) });
     await warehouse.create(path, bytes);
     return newManifestFile({ path, bytes: bytes.length, spec, schema, entries, ...commit });
   }

@@ -1,5 +1,5 @@
 /**
- * One REPLACE snapshot, planned on one exact base: the same rows in other files. Pure. Its manifests are those of the base;
+ * One REPLACE snapshot, planned on one exact base: the same rows in other files, or the same deletes as vectors. Pure. Its manifests are those of the base;
  * each that lists a replaced file is written again with that entry as deleted, and what takes its place is in manifests of its
  * own. Our mark goes on unchanged, in the summary and in the property, so that settling sees C = P.
  *
@@ -7,22 +7,42 @@
  * rows, and every later one still finds them.
  */
 import { assert } from "../../base/errors.ts";
-import { type LiveEntry, type LiveFile, type LiveManifest, liveFiles } from "../commit/live-entries.ts";
-import { addedFile, type ManifestEntry } from "../iceberg/manifest.ts";
+import { fileKey, type LiveEntry, type LiveFile, type LiveManifest, liveFiles } from "../commit/live-entries.ts";
+import { addedFile, type ManifestEntry, type VectorPlace } from "../iceberg/manifest.ts";
 import type { ManifestFile } from "../iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
+import type { rowIdsOf } from "../iceberg/row-ids.ts";
 import type { DataFile, PartitionSpec } from "../iceberg/types.ts";
 import type { Requirement, Update } from "../iceberg/updates.ts";
 import { markName } from "../rounds.ts";
 import { DeleteScope, idleDeletes } from "./delete-scope.ts";
-import type { RewriteGroup } from "./rewrite-plan.ts";
 
-/** A group that was written. No files: deletes had taken all of its rows. */
-export interface Replacement {
-  readonly group: RewriteGroup;
+export type Replacement = Rewritten | Marked;
+
+/** Files that others take the place of. None: deletes had taken all of their rows. */
+export interface Rewritten {
+  readonly kind: "rewritten";
+  readonly inputs: readonly LiveFile[];
   readonly files: readonly DataFile[];
   /** Of the snapshot that was read. */
   readonly sequence: number;
+}
+
+/** A file that stays, with a vector that says which of its rows deletes have taken. */
+export interface Marked {
+  readonly kind: "marked";
+  readonly inputs: readonly [LiveFile];
+  /** Delete files that say nothing of it any more: an earlier vector too, when there is a new one. */
+  readonly resolved: readonly LiveFile[];
+  /** undefined: the one that it has holds all of them, or none was taken. */
+  readonly vector: NewVector | undefined;
+  readonly sequence: number;
+}
+
+export interface NewVector {
+  /** The Puffin file, as if it held this vector alone. */
+  readonly file: ManifestEntry["file"];
+  readonly place: VectorPlace;
 }
 
 export interface ReplacePlan {
@@ -43,17 +63,18 @@ export interface NewManifest {
 }
 
 /**
- * Whether the replacement still says what the base does: all that it replaces is there, and nobody has since deleted rows of
- * it by their positions, which the new files do not have. Later equality deletes find the rows where they are now.
+ * Whether a replacement still says what the base does: all that it is of is there, and nobody has since deleted rows of
+ * it by their positions, which new files and new vectors do not have. Later equality deletes find the rows where they are now.
  */
-export function isCurrent(replacement: Replacement, manifests: readonly LiveManifest[]): boolean {
+export function currency(manifests: readonly LiveManifest[]): (replacement: Replacement) => boolean {
   const files = liveFiles(manifests);
   const live = new Set(files.map(({ entry }) => entry.file.path));
-  const { group, sequence } = replacement;
-  if (!group.inputs.every(({ entry }) => live.has(entry.file.path))) return false;
-  const later = files.filter(({ entry }) => entry.content === "position-deletes" && entry.sequenceNumber > sequence);
-  const scope = new DeleteScope(later);
-  return group.inputs.every((input) => scope.of(input).length === 0);
+  const scope = new DeleteScope(files.filter(({ entry }) => entry.content === "position-deletes"));
+  return ({ inputs, sequence }) =>
+    inputs.every(
+      (input) =>
+        live.has(input.entry.file.path) && scope.of(input).every(({ entry }) => entry.sequenceNumber <= sequence),
+    );
 }
 
 /** Delete files that apply to nothing afterwards go too. */
@@ -62,18 +83,18 @@ export function planReplace(
   replacements: readonly Replacement[],
   snapshotId: bigint,
 ): ReplacePlan {
-  const replaced = new Set(replacements.flatMap(({ group }) => group.inputs.map(({ entry }) => entry.file.path)));
-  const added = replacements.flatMap(addedEntries);
-  const idle = idleDeletes(
-    liveFiles(manifests).filter(({ entry }) => !replaced.has(entry.file.path)),
-    added,
-  );
-  const gone = new Set([...replaced, ...idle.map(({ entry }) => entry.file.path)]);
+  const rewritten = replacements.filter(({ kind }) => kind === "rewritten");
+  const replaced = new Set(rewritten.flatMap(({ inputs }) => inputs.map(({ entry }) => entry.file.path)));
+  const added = replacements.flatMap((each) => (each.kind === "rewritten" ? addedFiles(each) : []));
+  const resolved = new Map(replacements.flatMap((each) => (each.kind === "marked" ? [resolvedBy(each)] : [])));
+  const staying = liveFiles(manifests).filter(({ entry }) => !replaced.has(entry.file.path));
+  const idle = idleDeletes(staying, added, resolved);
+  const gone = new Set([...replaced, ...idle.map(({ entry }) => fileKey(entry))]);
   const kept: ManifestFile[] = [];
   const written: NewManifest[] = [];
   const removed: LiveEntry[] = [];
   for (const manifest of manifests) {
-    const taken = manifest.entries.filter((entry) => gone.has(entry.file.path));
+    const taken = manifest.entries.filter((entry) => gone.has(fileKey(entry)));
     removed.push(...taken);
     if (taken.length === 0) {
       // One that lists only what earlier snapshots took out has nothing to say any more.
@@ -82,7 +103,7 @@ export function planReplace(
     }
     const entries = manifest.entries.map(
       (entry): ManifestEntry =>
-        gone.has(entry.file.path) ? { ...entry, status: "deleted", snapshotId } : { ...entry, status: "existing" },
+        gone.has(fileKey(entry)) ? { ...entry, status: "deleted", snapshotId } : { ...entry, status: "existing" },
     );
     written.push({ spec: manifest.spec, content: manifest.file.content, entries });
   }
@@ -90,17 +111,51 @@ export function planReplace(
     removed.length === gone.size,
     `each of ${gone.size} files is listed once, and ${removed.length} entries were found`,
   );
-  const specs = new Map(added.map(({ spec }) => [spec["spec-id"], spec]));
-  for (const [specId, spec] of specs) {
-    const entries = added.filter((file) => file.spec["spec-id"] === specId).map((file) => inheriting(file.entry));
-    written.unshift({ spec, content: "data", entries });
-  }
-  return { kept, written, removed, added: added.map(({ entry }) => inheriting(entry)) };
+  const data = added.map(({ spec, entry }) => ({ spec, entry: inheriting(entry) }));
+  const vectors = replacements.flatMap((each) => (each.kind === "marked" ? addedVectors(each) : []));
+  return {
+    kept,
+    written: [...newManifests("data", data), ...newManifests("deletes", vectors), ...written],
+    removed,
+    added: [...data, ...vectors].map(({ entry }) => entry),
+  };
 }
 
-function addedEntries({ group, files, sequence }: Replacement): readonly LiveFile[] {
-  const { spec } = group.inputs[0] as LiveFile;
+interface NewEntry {
+  readonly spec: PartitionSpec;
+  readonly entry: ManifestEntry;
+}
+
+/** One a spec (rule C8). */
+function newManifests(content: "data" | "deletes", added: readonly NewEntry[]): readonly NewManifest[] {
+  const specs = new Map(added.map(({ spec }) => [spec["spec-id"], spec]));
+  return [...specs].map(([specId, spec]) => {
+    const entries = added.filter((file) => file.spec["spec-id"] === specId).map(({ entry }) => entry);
+    return { spec, content, entries };
+  });
+}
+
+function addedFiles({ inputs, files, sequence }: Rewritten): readonly LiveFile[] {
+  const { spec } = inputs[0] as LiveFile;
   return files.map((file) => ({ spec, entry: { ...addedFile(file), snapshotId: 0n, sequenceNumber: sequence } }));
+}
+
+/** Under the data file's own spec and partition, without which readers fail (rule H5). */
+function addedVectors({ inputs: [input], vector }: Marked): readonly NewEntry[] {
+  if (vector === undefined) return [];
+  const { file, place } = vector;
+  const { path: referencedDataFile, partition } = input.entry.file;
+  const entry: ManifestEntry = {
+    ...addedFile({ ...file, partition }),
+    content: "position-deletes",
+    referencedDataFile,
+    vector: place,
+  };
+  return [{ spec: input.spec, entry }];
+}
+
+function resolvedBy({ inputs: [input], resolved }: Marked): readonly [string, ReadonlySet<string>] {
+  return [input.entry.file.path, new Set(resolved.map(({ entry }) => fileKey(entry)))];
 }
 
 /** The snapshot's id and the file's own sequence number come with the snapshot; the data sequence number is said (H7). */
@@ -114,6 +169,7 @@ export function replaceUpdates(options: {
   readonly plan: ReplacePlan;
   readonly snapshotId: bigint;
   readonly manifestList: string;
+  readonly rowIds: ReturnType<typeof rowIdsOf>;
   readonly engineVersion: string;
   readonly nowMs: number;
 }): { readonly requirements: readonly Requirement[]; readonly updates: readonly Update[] } {
@@ -134,6 +190,7 @@ export function replaceUpdates(options: {
       ...(mark === undefined ? {} : { [markName]: mark }),
     },
     "schema-id": base["current-schema-id"],
+    ...options.rowIds,
   };
   return {
     requirements: [
@@ -175,7 +232,8 @@ function talliesOf(entries: readonly ManifestEntry[]) {
     "data-files": of("data").length,
     "delete-files": entries.length - of("data").length,
     records: rows(of("data")),
-    "files-size": entries.reduce((sum, { file }) => sum + file.bytes, 0),
+    "files-size": entries.reduce((sum, { file, vector }) => sum + (vector?.bytes ?? file.bytes), 0),
+    dvs: entries.filter(({ vector }) => vector !== null).length,
     "position-deletes": rows(of("position-deletes")),
     "equality-deletes": rows(of("equality-deletes")),
   };

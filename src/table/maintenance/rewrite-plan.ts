@@ -9,7 +9,8 @@
  * larger than all that came after it waits until they have caught up, so that a row is written again some log2(target /
  * commit) times and not with each rewrite. In a partition that has gone quiet nothing is waited for.
  *
- * A file whose rows deletes have taken, or that many delete files apply to, is written again whatever its size.
+ * A file whose rows deletes have taken, or that many delete files apply to, is written again whatever its size. In format version 3
+ * it is given a vector first (vector-plan.ts), and written again when that has taken many of its rows.
  */
 
 import { type LiveFile, partitionKey } from "../commit/live-entries.ts";
@@ -46,8 +47,11 @@ export function planRewrites(
   files: readonly LiveFile[],
   settings: RewriteSettings,
   ageMs: (snapshotId: bigint) => number,
+  hasVectors: boolean,
 ): readonly RewriteGroup[] {
   const scope = new DeleteScope(files);
+  const isBurdened = (file: LiveFile, deletes: readonly LiveFile[]): boolean =>
+    hasVectors ? isHollow(file, deletes, settings) : burdened(file, deletes, settings);
   const partitions = new Map<string, LiveFile[]>();
   for (const file of files) {
     const { entry } = file;
@@ -56,24 +60,28 @@ export function planRewrites(
     partitions.set(key, [...(partitions.get(key) ?? []), file]);
   }
   return [...partitions.values()]
-    .flatMap((partition) => groupsOf(partition, scope, settings, ageMs))
+    .flatMap((partition) => groupsOf(partition, { scope, settings, ageMs, isBurdened }))
     .filter(({ deletes }) => rowsOf(deletes) <= settings.deleteRowsMax)
     .sort((a, b) => rowsOf(b.deletes) - rowsOf(a.deletes) || b.inputs.length - a.inputs.length);
 }
 
 function groupsOf(
   partition: readonly LiveFile[],
-  scope: DeleteScope,
-  settings: RewriteSettings,
-  ageMs: (snapshotId: bigint) => number,
+  rules: {
+    readonly scope: DeleteScope;
+    readonly settings: RewriteSettings;
+    readonly ageMs: (snapshotId: bigint) => number;
+    readonly isBurdened: (file: LiveFile, deletes: readonly LiveFile[]) => boolean;
+  },
 ): readonly RewriteGroup[] {
+  const { scope, settings, ageMs } = rules;
   const oldestFirst = partition
     .filter(({ entry }) => entry.file.bytes <= settings.inputBytesMax)
     .sort(
       (a, b) => a.entry.sequenceNumber - b.entry.sequenceNumber || (a.entry.file.path < b.entry.file.path ? -1 : 1),
     );
   const deletesOf = new Map(oldestFirst.map((file) => [file, scope.of(file)]));
-  const isBurdened = (file: LiveFile): boolean => burdened(file, deletesOf.get(file) ?? [], settings);
+  const isBurdened = (file: LiveFile): boolean => rules.isBurdened(file, deletesOf.get(file) ?? []);
   const isSmall = ({ entry }: LiveFile): boolean => entry.file.bytes < settings.targetBytes * settings.smallRatio;
   const isQuiet = partition.every(({ entry }) => ageMs(entry.snapshotId) > settings.quietMs);
   const bins = packed(
@@ -126,11 +134,18 @@ function worthNow(
   return rest.length >= settings.filesMin ? rest : bin.filter(isBurdened);
 }
 
-function burdened(file: LiveFile, deletes: readonly LiveFile[], settings: RewriteSettings): boolean {
+/** Whether these deletes cost readers of the file enough to be resolved. */
+export function burdened(file: LiveFile, deletes: readonly LiveFile[], settings: RewriteSettings): boolean {
   if (deletes.length >= settings.deleteFilesMin) return true;
   return deletes.length > 0 && rowsOf(deletes) >= file.entry.file.recordCount * settings.deletedRatioMin;
 }
 
-function rowsOf(files: readonly LiveFile[]): number {
+/** Whether a vector has taken many of the file's rows. */
+function isHollow(file: LiveFile, deletes: readonly LiveFile[], settings: RewriteSettings): boolean {
+  const taken = rowsOf(deletes.filter(({ entry }) => entry.vector !== null));
+  return taken > 0 && taken >= file.entry.file.recordCount * settings.deletedRatioMin;
+}
+
+export function rowsOf(files: readonly LiveFile[]): number {
   return files.reduce((sum, { entry }) => sum + entry.file.recordCount, 0);
 }

@@ -6,23 +6,34 @@
  *   begin {plan, limits}          ──▶
  *   delete {input}* · file {input}* ──▶  bytes are transferred; one message at a time
  *                                 ◀──  answer
+ *   taken {input}*                ──▶
+ *                                 ◀──  rows
  *   finish                        ──▶
  *                                 ◀──  result
  */
 import { Worker } from "node:worker_threads";
 import { Closed, OperationFailed } from "../../base/errors.ts";
 import type { DeleteInput } from "./delete-filter.ts";
-import type { RewriteAnswer, RewriteInput, RewriteLimits, RewritePlan, RewriteResult } from "./rewrite-core.ts";
+import type {
+  RewriteAnswer,
+  RewriteInput,
+  RewriteLimits,
+  RewritePlan,
+  RewriteResult,
+  TakenAnswer,
+} from "./rewrite-core.ts";
 import type { RewriteJob, Rewriter } from "./rewriter.ts";
 
 export type ToRewriteWorker =
   | { readonly kind: "begin"; readonly plan: RewritePlan; readonly limits: RewriteLimits }
   | { readonly kind: "delete"; readonly input: DeleteInput }
   | { readonly kind: "file"; readonly input: RewriteInput }
+  | { readonly kind: "taken"; readonly input: RewriteInput }
   | { readonly kind: "finish" };
 
 export type FromRewriteWorker =
   | { readonly kind: "answer"; readonly answer: RewriteAnswer }
+  | { readonly kind: "rows"; readonly answer: TakenAnswer }
   | { readonly kind: "result"; readonly result: RewriteResult }
   | { readonly kind: "failed"; readonly error: unknown };
 
@@ -74,6 +85,12 @@ class ThreadJob implements RewriteJob {
 
   async add(input: RewriteInput): Promise<RewriteAnswer> {
     return answerOf(await this.#call({ kind: "file", input: { ...input, bytes: ownBytes(input.bytes) } }));
+  }
+
+  async taken(input: RewriteInput): Promise<TakenAnswer> {
+    const reply = await this.#call({ kind: "taken", input: { ...input, bytes: ownBytes(input.bytes) } });
+    if (reply.kind === "rows") return reply.answer;
+    throw failure(reply.kind === "failed" ? reply.error : new Error("a question was answered with something else"));
   }
 
   async finish(): Promise<RewriteResult> {

@@ -24,6 +24,8 @@ function answer(message: ToRewriteWorker): FromRewriteWorker {
         return { kind: "answer", answer: open().addDelete(message.input) };
       case "file":
         return { kind: "answer", answer: open().add(message.input) };
+      case "taken":
+        return { kind: "rows", answer: open().taken(message.input) };
       case "finish":
         return { kind: "result", result: open().finish() };
       default:

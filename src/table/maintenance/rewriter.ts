@@ -7,6 +7,7 @@ import {
   type RewriteLimits,
   type RewritePlan,
   type RewriteResult,
+  type TakenAnswer,
 } from "./rewrite-core.ts";
 
 export interface Rewriter extends AsyncDisposable {
@@ -18,6 +19,8 @@ export interface RewriteJob extends AsyncDisposable {
   /** The bytes are given away: nobody else may use them. */
   addDelete(input: DeleteInput): Promise<RewriteAnswer>;
   add(input: RewriteInput): Promise<RewriteAnswer>;
+  /** Which rows of the file the deletes have taken. A job that asks this writes nothing. */
+  taken(input: RewriteInput): Promise<TakenAnswer>;
   finish(): Promise<RewriteResult>;
 }
 
@@ -33,6 +36,7 @@ export class InlineRewriter implements Rewriter {
     return {
       addDelete: async (input) => core.addDelete(input),
       add: async (input) => core.add(input),
+      taken: async (input) => core.taken(input),
       finish: async () => core.finish(),
       async [Symbol.asyncDispose]() {},
     };

@@ -6,7 +6,6 @@
  * Nothing is deleted here. What a dropped group or a lost commit has uploaded is named by nothing, and an orphan; what a commit
  * replaced goes with the expiry of the snapshots that still read it.
  */
-import { sleep } from "../../base/async.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import { liveFiles } from "../commit/live-entries.ts";
 import { currentSchema } from "../commit/table-creation.ts";
@@ -15,11 +14,14 @@ import type { DataFile } from "../iceberg/types.ts";
 import { placesOf } from "../table-state.ts";
 import { uniqueUri, type Warehouse } from "../warehouse.ts";
 import { idleDeletes } from "./delete-scope.ts";
-import type { ReplaceCommitter, RewriteTarget } from "./replace-commit.ts";
-import { isCurrent, planReplace, type Replacement } from "./replace-plan.ts";
+import type { Base, ReplaceCommitter, RewriteTarget } from "./replace-commit.ts";
+import { currency, planReplace, type Replacement } from "./replace-plan.ts";
 import type { RewriteResult } from "./rewrite-core.ts";
+import { addDeletes, type Reading, rewriteInput } from "./rewrite-inputs.ts";
 import { planRewrites, type RewriteGroup, type RewriteSettings } from "./rewrite-plan.ts";
 import type { Rewriter } from "./rewriter.ts";
+import { lineageConflict, withLineage } from "./row-lineage.ts";
+import { VectorWriter } from "./vector-writer.ts";
 
 export interface TableRewriterDeps {
   readonly warehouse: Warehouse;
@@ -27,6 +29,8 @@ export interface TableRewriterDeps {
   readonly runtime: Runtime;
   readonly limits: TableRewriterLimits;
   readonly committer: ReplaceCommitter;
+  /** Of Inlet, for the files of vectors. */
+  readonly engineVersion: string;
 }
 
 export interface TableRewriterLimits extends RewriteSettings {
@@ -43,6 +47,8 @@ export interface RewriteReport {
   readonly bytesOut: number;
   readonly rowsDropped: number;
   readonly deleteFilesDropped: number;
+  /** Of format version 3. */
+  readonly vectorsWritten: number;
   /** Why something was not done; "" when all was. */
   readonly held: string;
 }
@@ -54,29 +60,61 @@ export const noRewrite: RewriteReport = {
   bytesOut: 0,
   rowsDropped: 0,
   deleteFilesDropped: 0,
+  vectorsWritten: 0,
   held: "",
 };
 
+/** A replacement whose files are uploaded. */
+export interface Done {
+  readonly replacement: Replacement;
+  readonly rowsDropped: number;
+}
+
 export class TableRewriter {
   readonly #deps: TableRewriterDeps;
+  readonly #vectors: VectorWriter;
 
   constructor(deps: TableRewriterDeps) {
     this.#deps = deps;
+    this.#vectors = new VectorWriter(deps);
   }
 
   /** One pass over the table. Throws OperationFailed when catalog or store fail: nothing is half done then. */
   async run(target: RewriteTarget, signal: AbortSignal): Promise<RewriteReport> {
-    const { limits, runtime } = this.#deps;
     const base = await this.#deps.committer.load(target);
     if (typeof base === "string") return { ...noRewrite, held: base };
     const { metadata } = base.table;
+    const isOfRows = metadata["format-version"] === 3;
+    const conflict = isOfRows ? lineageConflict(currentSchema(metadata)) : undefined;
+    if (conflict !== undefined) {
+      return { ...noRewrite, held: `the column ${conflict} has the name of one that keeps row ids` };
+    }
+    const groups = this.#groups(base);
+    const report = await this.#rewrite(groups, base, target, signal);
+    if (isOfRows) return sum(report, await this.#mark(target, signal));
+    const isIdle = groups.length === 0 && idleDeletes(liveFiles(base.manifests)).length > 0;
+    return isIdle ? await this.#commit([], target, signal) : report;
+  }
+
+  #groups({ manifests, table: { metadata } }: Base): readonly RewriteGroup[] {
+    const { limits, runtime } = this.#deps;
     const made = new Map(metadata.snapshots.map((each) => [each["snapshot-id"], each["timestamp-ms"]]));
     const now = runtime.clock.now();
     // A snapshot that is gone has been expired: it was old.
     const ageMs = (id: bigint): number => now - (made.get(id) ?? 0);
-    const groups = planRewrites(liveFiles(base.manifests), limits, ageMs);
+    return planRewrites(liveFiles(manifests), limits, ageMs, metadata["format-version"] === 3);
+  }
+
+  async #rewrite(
+    groups: readonly RewriteGroup[],
+    base: Base,
+    target: RewriteTarget,
+    signal: AbortSignal,
+  ): Promise<RewriteReport> {
+    const { limits } = this.#deps;
+    const { metadata } = base.table;
     let report = noRewrite;
-    let done: { readonly replacement: Replacement; readonly rowsDropped: number }[] = [];
+    let done: Done[] = [];
     let bytes = 0;
     for (const [index, group] of groups.entries()) {
       const result = await this.#carryOut(group, target, metadata, signal);
@@ -84,8 +122,9 @@ export class TableRewriter {
         report = { ...report, held: result };
       } else {
         const files = await this.#upload(result, metadata);
+        const { inputs } = group;
         const sequence = base.snapshot["sequence-number"];
-        done.push({ replacement: { group, files, sequence }, rowsDropped: result.rowsDropped });
+        done.push({ replacement: { kind: "rewritten", inputs, files, sequence }, rowsDropped: result.rowsDropped });
         bytes += bytesOf(group);
       }
       if (done.length === 0 || (bytes < limits.commitBytes && index < groups.length - 1)) continue;
@@ -93,8 +132,17 @@ export class TableRewriter {
       done = [];
       bytes = 0;
     }
-    const isIdle = groups.length === 0 && idleDeletes(liveFiles(base.manifests)).length > 0;
-    return isIdle ? await this.#commit([], target, signal) : report;
+    return report;
+  }
+
+  /** Resolves delete files into vectors; on a base of its own, for groups may have been committed meanwhile. */
+  async #mark(target: RewriteTarget, signal: AbortSignal): Promise<RewriteReport> {
+    const base = await this.#deps.committer.load(target);
+    if (typeof base === "string") return { ...noRewrite, held: base };
+    const done = await this.#vectors.write(base, target, signal);
+    if (typeof done === "string") return { ...noRewrite, held: done };
+    const isIdle = idleDeletes(liveFiles(base.manifests)).length > 0;
+    return done.length > 0 || isIdle ? await this.#commit(done, target, signal) : noRewrite;
   }
 
   /** What the group's files became, or why they stay. */
@@ -106,29 +154,17 @@ export class TableRewriter {
   ): Promise<RewriteResult | string> {
     const { rewriter, limits } = this.#deps;
     const { partition } = (group.inputs[0] as RewriteGroup["inputs"][number]).entry.file;
-    const plan = { schema: currentSchema(metadata), partition, targetFileBytes: limits.targetBytes };
-    await using job = rewriter.begin(plan);
-    for (const { entry } of [...group.deletes, ...group.inputs]) {
-      const { content, sequenceNumber: sequence, file } = entry;
-      const { path, recordCount: rows } = file;
-      if (file.format !== "PARQUET") return `${path} is ${file.format}`;
-      const bytes = await this.#read(path, target, signal);
-      const equalityIds = entry.equalityIds ?? [];
-      const answer =
-        content === "data"
-          ? await job.add({ path, bytes, sequence, rows })
-          : await job.addDelete({ kind: content, path, bytes, sequence, equalityIds });
+    const schema = currentSchema(metadata);
+    const written = metadata["format-version"] === 3 ? withLineage(schema) : schema;
+    await using job = rewriter.begin({ schema: written, partition, targetFileBytes: limits.targetBytes });
+    const reading: Reading = { ...this.#deps, target, signal };
+    const held = await addDeletes(job, group.deletes, group.inputs, reading);
+    if (held !== undefined) return held;
+    for (const input of group.inputs) {
+      const answer = await job.add(await rewriteInput(input, reading));
       if (answer.kind === "unreadable") return answer.reason;
     }
     return await job.finish();
-  }
-
-  /** At the pace of the budget, and behind appends. */
-  async #read(path: string, target: RewriteTarget, signal: AbortSignal): Promise<Uint8Array> {
-    await target.turn(); // Appends first.
-    const bytes = await this.#deps.warehouse.read(path);
-    await sleep(this.#deps.runtime.clock, (bytes.length * 1000) / this.#deps.limits.bytesPerSecondMax, signal);
-    return bytes;
   }
 
   async #upload(result: RewriteResult, metadata: TableMetadata): Promise<readonly DataFile[]> {
@@ -142,19 +178,17 @@ export class TableRewriter {
     return files;
   }
 
-  async #commit(
-    done: readonly { readonly replacement: Replacement; readonly rowsDropped: number }[],
-    target: RewriteTarget,
-    signal: AbortSignal,
-  ): Promise<RewriteReport> {
+  async #commit(done: readonly Done[], target: RewriteTarget, signal: AbortSignal): Promise<RewriteReport> {
     const outcome = await this.#deps.committer.commit(
       target,
       ({ manifests }, snapshotId) => {
-        const current = done.filter(({ replacement }) => isCurrent(replacement, manifests));
+        const isCurrent = currency(manifests);
+        const current = done.filter(({ replacement }) => isCurrent(replacement));
         if (done.length > 0 && current.length === 0) return "others have changed the files meanwhile";
         const replacements = current.map(({ replacement }) => replacement);
         const plan = planReplace(manifests, replacements, snapshotId);
-        return plan.removed.length === 0 ? undefined : { plan, report: reportOf(plan, current) };
+        const isEmpty = plan.removed.length === 0 && plan.added.length === 0;
+        return isEmpty ? undefined : { plan, report: reportOf(plan, current) };
       },
       signal,
     );
@@ -166,18 +200,17 @@ function bytesOf({ inputs }: RewriteGroup): number {
   return inputs.reduce((bytes, { entry }) => bytes + entry.file.bytes, 0);
 }
 
-function reportOf(
-  { added, removed }: ReturnType<typeof planReplace>,
-  done: readonly { readonly rowsDropped: number }[],
-): RewriteReport {
-  const data = removed.filter(({ content }) => content === "data");
+function reportOf({ added, removed }: ReturnType<typeof planReplace>, done: readonly Done[]): RewriteReport {
+  const [dataIn, dataOut] = [removed, added].map((entries) => entries.filter(({ content }) => content === "data"));
+  const bytes = (entries: typeof added = []): number => entries.reduce((sum, { file }) => sum + file.bytes, 0);
   return {
-    filesIn: data.length,
-    filesOut: added.length,
-    bytesIn: data.reduce((bytes, { file }) => bytes + file.bytes, 0),
-    bytesOut: added.reduce((bytes, { file }) => bytes + file.bytes, 0),
+    filesIn: dataIn?.length ?? 0,
+    filesOut: dataOut?.length ?? 0,
+    bytesIn: bytes(dataIn),
+    bytesOut: bytes(dataOut),
     rowsDropped: done.reduce((rows, each) => rows + each.rowsDropped, 0),
-    deleteFilesDropped: removed.length - data.length,
+    deleteFilesDropped: removed.length - (dataIn?.length ?? 0),
+    vectorsWritten: added.length - (dataOut?.length ?? 0),
     held: "",
   };
 }
@@ -190,6 +223,7 @@ function sum(a: RewriteReport, b: RewriteReport): RewriteReport {
     bytesOut: a.bytesOut + b.bytesOut,
     rowsDropped: a.rowsDropped + b.rowsDropped,
     deleteFilesDropped: a.deleteFilesDropped + b.deleteFilesDropped,
+    vectorsWritten: a.vectorsWritten + b.vectorsWritten,
     held: b.held === "" ? a.held : b.held,
   };
 }

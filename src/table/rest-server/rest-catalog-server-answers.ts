@@ -26,6 +26,12 @@ export const alreadyExists = (what: string, name: string): HttpResponse =>
 
 export const commitFailed = (detail: string): HttpResponse => failure(409, "CommitFailedException", detail);
 
+/** RFC 6750: says how to come in, not why not. */
+export const notAuthorized: HttpResponse = {
+  ...failure(401, "NotAuthorizedException", "a token is wanted"),
+  headers: { "content-type": "application/json", "www-authenticate": "Bearer" },
+};
+
 /** A namespace as people write it. */
 export function shown(namespace: string): string {
   return namespace.replaceAll("\u001f", ".");

@@ -2,13 +2,14 @@
  * The embedded Iceberg REST catalog: its routes, for the HTTP server to listen with. Pointers and namespaces stand in the
  * metadata log, metadata files in the warehouse. By default it tells clients nothing secret.
  */
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { HttpRequest, HttpResponse, HttpRoute } from "../../base/http.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import type { Logger } from "../../base/telemetry.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { Warehouse } from "../warehouse.ts";
 import { CatalogPointers, type CatalogPointersOptions } from "./catalog-pointers.ts";
-import { answering, json, noContent } from "./rest-catalog-server-answers.ts";
+import { answering, json, noContent, notAuthorized } from "./rest-catalog-server-answers.ts";
 import { NamespaceHandlers } from "./rest-catalog-server-namespaces.ts";
 import { TableHandlers } from "./rest-catalog-server-tables.ts";
 
@@ -29,6 +30,8 @@ export interface RestCatalogOptions {
    * nothing is vended. Never the broker's own keys.
    */
   readonly vendedCredentials: ReadonlyMap<string, string> | null;
+  /** That clients must show; null lets in whoever reaches the catalog. */
+  readonly token: string | null;
 }
 
 export function restCatalogRoutes(options: RestCatalogOptions): readonly HttpRoute[] {
@@ -60,12 +63,29 @@ export function restCatalogRoutes(options: RestCatalogOptions): readonly HttpRou
     ["POST", "/tables/rename", (request) => tables.rename(request)],
     ["POST", "/transactions/commit", (request) => tables.commitAll(request)],
   ];
-  const config: HttpRoute = { method: "GET", path: "/v1/config", handle: () => configAnswer(root, endpoints) };
+  const { token } = options;
+  const config = ["GET", "/config", () => configAnswer(root, endpoints)] as const;
+  const ofClient = ([method, path, handle]: Endpoint, base: string): HttpRoute => {
+    const answer = answering(handle);
+    return { method, path: base + path, handle: token === null ? answer : authorized(token, answer) };
+  };
   // Clients that were told no prefix send none; some send their warehouse's name as one.
-  const routes = ["/v1", "/v1/:prefix"].flatMap((base) =>
-    endpoints.map(([method, path, handle]) => ({ method, path: base + path, handle: answering(handle) })),
-  );
-  return [config, ...routes];
+  const routes = ["/v1", "/v1/:prefix"].flatMap((base) => endpoints.map((endpoint) => ofClient(endpoint, base)));
+  return [ofClient(config, "/v1"), ...routes];
+}
+
+/** The configuration too: clients ask for it first, and learn there that they need a token. */
+function authorized(token: string, handle: HttpRoute["handle"]): HttpRoute["handle"] {
+  const wanted = digest(`Bearer ${token}`);
+  return (request) => {
+    const shown = request.headers.get("authorization") ?? "";
+    return timingSafeEqual(digest(shown), wanted) ? handle(request) : notAuthorized;
+  };
+}
+
+/** Of equal length, whatever was shown. */
+function digest(text: string): Uint8Array {
+  return createHash("sha256").update(text).digest();
 }
 
 type Endpoint = readonly [

@@ -55,13 +55,13 @@ export class Changes {
   readonly #partitions: number[] = [];
   readonly #timestamps: number[] = [];
 
-  constructor(plan: RoundPlan, rowKey: RowKey, texts: PartContext["texts"]) {
+  constructor(plan: RoundPlan, rowKey: RowKey, schemas: Pick<PartContext, "texts" | "framings">) {
     const { mapping, settings } = plan;
     this.#plan = plan;
     this.#rowKey = rowKey;
     this.#tombstone = settings.mode.tombstone;
     this.columns = new Columns(decodingSchema(mapping));
-    const context: PartContext = { columns: this.columns, mapping, settings, texts };
+    const context: PartContext = { columns: this.columns, mapping, settings, ...schemas };
     this.#keyLeaves = rowKey.ids.flatMap((id) => this.columns.leaves.filter((leaf) => leaf.shape.id === id));
     const { record, whole, extra } = valueNodes(context);
     const ids = new Set(rowKey.ids);

@@ -24,7 +24,6 @@ import {
   compileValue,
   type PartContext,
   type PutOutcome,
-  prefixBytes,
   putAllAbsent,
   valueNodes,
 } from "./translate-parts.ts";
@@ -112,7 +111,7 @@ function avroReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
       const found = compiled(value);
       if (found.kind !== "compiled") return found;
       envelope = found.it;
-      const change = envelope.open(value, prefixBytes);
+      const change = envelope.open(value, context.framings.value.dataAt);
       if (change === "upsert" && !envelope.hasAfter)
         throw new BadRecord("bad-envelope", "an upsert has no row after it");
       return change;
@@ -196,7 +195,7 @@ function compileTombstoneKey(context: PartContext, key: StructNode): TombstonePu
   return (bytes) => {
     const found = compiled(bytes);
     if (found.kind !== "compiled") return found;
-    cursor.reset(bytes, prefixBytes);
+    cursor.reset(bytes, context.framings.key.dataAt);
     found.it(cursor, 0);
     return ok;
   };

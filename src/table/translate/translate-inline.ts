@@ -1,19 +1,20 @@
 /** A translator in the caller's own thread: for simulations and tests, where everything happens in one order. */
-import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, SchemaById, Translator } from "./translate.ts";
-import { answer } from "./translate-answer.ts";
+import { subjectOf } from "../settings.ts";
+import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, Translator } from "./translate.ts";
+import { answer, type Schemas } from "./translate-answer.ts";
 import { RoundCore, type RoundLimits } from "./translate-round.ts";
 
 export class InlineTranslator implements Translator {
   readonly #limits: RoundLimits;
-  readonly #schemaById: SchemaById;
+  readonly #schemas: Schemas;
 
-  constructor(options: { readonly limits: RoundLimits; readonly schemaById: SchemaById }) {
+  constructor(options: Schemas & { readonly limits: RoundLimits }) {
     this.#limits = options.limits;
-    this.#schemaById = options.schemaById;
+    this.#schemas = options;
   }
 
   beginRound(plan: RoundPlan): Round {
-    return new InlineRound(new RoundCore(plan, this.#limits), this.#schemaById);
+    return new InlineRound(new RoundCore(plan, this.#limits), this.#schemas, subjectOf(plan.settings, "value"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -21,16 +22,18 @@ export class InlineTranslator implements Translator {
 
 class InlineRound implements Round {
   readonly #core: RoundCore;
-  readonly #schemaById: SchemaById;
+  readonly #schemas: Schemas;
+  readonly #subject: string;
 
-  constructor(core: RoundCore, schemaById: SchemaById) {
+  constructor(core: RoundCore, schemas: Schemas, subject: string) {
     this.#core = core;
-    this.#schemaById = schemaById;
+    this.#schemas = schemas;
+    this.#subject = subject;
   }
 
   add(range: RangeInput): Promise<AddOutcome> {
-    return answer(this.#schemaById, async (texts) => {
-      this.#core.learn(texts);
+    return answer(this.#schemas, this.#subject, async (brought) => {
+      this.#core.learn(brought);
       return this.#core.add(range);
     });
   }

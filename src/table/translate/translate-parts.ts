@@ -1,6 +1,6 @@
 /** Keys and values into columns: which decoder a record's part needs, compiled once for each schema id. */
 import { assert } from "../../base/errors.ts";
-import { type ProtobufMessage, protobufMessageAt } from "../../registry/protobuf-schema.ts";
+import { type ProtobufFile, type ProtobufMessage, protobufMessageAt } from "../../registry/protobuf-schema.ts";
 import { compileAvro } from "../decode/avro.ts";
 import { skipAvro } from "../decode/avro-json.ts";
 import { parseAvroSchema } from "../decode/avro-schema.ts";
@@ -27,6 +27,7 @@ import { keyParent } from "../schema/schema-map-keys.ts";
 import { protobufFile, protobufSourceType } from "../schema/schema-map-protobuf.ts";
 import { type Binding, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { TableSettings } from "../settings.ts";
+import type { Framing } from "./framing.ts";
 import type { BytesLeaf } from "./leaf.ts";
 
 export type PutOutcome =
@@ -57,14 +58,7 @@ export interface PartContext {
   readonly settings: TableSettings;
   /** By schema id. */
   readonly texts: ReadonlyMap<number, SchemaText>;
-}
-
-/** Confluent's wire format: a zero byte and the schema id, big-endian, before the data. */
-export const prefixBytes = 5;
-
-export function schemaIdOf(bytes: Uint8Array | null): number | undefined {
-  if (bytes === null || bytes.length < prefixBytes || bytes[0] !== 0) return undefined;
-  return new DataView(bytes.buffer, bytes.byteOffset, prefixBytes).getUint32(1);
+  readonly framings: Readonly<Record<RecordPart, Framing>>;
 }
 
 export function compileKey(context: PartContext): PartPut {
@@ -172,7 +166,16 @@ function compileById(
 ): PartPut {
   const { bindings, sources } = context.mapping;
   const compiled = compileOnce(context, part, (text, schemaId) =>
-    compilePayload(text, { part, whole, nodes, bindings, schemaId, sources }),
+    compilePayload(text, {
+      part,
+      whole,
+      nodes,
+      bindings,
+      schemaId,
+      sources,
+      dataAt: context.framings[part].dataAt,
+      latest: part === "value" ? context.settings.value.latest : undefined,
+    }),
   );
   return (bytes) => {
     if (bytes === null) {
@@ -197,13 +200,14 @@ export function compileOnce<T>(
   compile: (text: SchemaText, schemaId: number) => T,
 ): (bytes: Uint8Array) => Compiled<T> {
   const all = new Map<number, Extract<Compiled<T>, { readonly kind: "compiled" }>>();
+  const framing = context.framings[part];
   return (bytes) => {
-    const schemaId = schemaIdOf(bytes);
+    const schemaId = framing.schemaId(bytes);
     if (schemaId === undefined) throw new BadRecord("no-schema-id", `the ${part} does not begin with a schema id`);
     const known = all.get(schemaId);
     if (known !== undefined) return known;
     const state = context.mapping.sources[sourceKey(part, schemaId)];
-    if (state === undefined) return { kind: "unknown-schema", schemaId, message: messagePathOf(bytes) };
+    if (state === undefined) return { kind: "unknown-schema", schemaId, message: messagePathOf(bytes, framing) };
     if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
     const text = context.texts.get(schemaId);
     if (text === undefined) return { kind: "no-text", schemaId };
@@ -220,6 +224,8 @@ interface PayloadTarget {
   readonly bindings: readonly Binding[];
   readonly schemaId: number;
   readonly sources: TableMapping["sources"];
+  readonly dataAt: number;
+  readonly latest: TableSettings["value"]["latest"];
 }
 
 function compilePayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
@@ -257,7 +263,7 @@ function compileAvroPayload({ text, references }: SchemaText, target: PayloadTar
     node === undefined ? (cursor) => skipAvro(type, cursor) : compileAvro(type, node, boundOf(target));
   const cursor = new Cursor();
   return (bytes) => {
-    cursor.reset(bytes, prefixBytes);
+    cursor.reset(bytes, target.dataAt);
     put(cursor, 0);
     if (cursor.at !== cursor.end) {
       throw new BadRecord("malformed", `${cursor.end - cursor.at} bytes are left behind the value`);
@@ -267,14 +273,16 @@ function compileAvroPayload({ text, references }: SchemaText, target: PayloadTar
   };
 }
 
-/** The message's indexes stand between the id and the data; each message of the schema has a decoder of its own. */
+/** The message's indexes stand between the id and the data, where there is an id; each message of the schema has a decoder of its own. */
 function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
   const file = protobufFile(schema);
   const { part, schemaId, sources } = target;
   const puts = new Map<string, ProtobufPut>();
+  const { dataAt, latest } = target;
+  const named = latest === undefined ? undefined : latestMessage(file, latest.message);
   return (bytes) => {
-    const reader = new ProtobufReader(bytes, prefixBytes);
-    const path = readMessagePath(reader);
+    const reader = new ProtobufReader(bytes, dataAt);
+    const path = named ?? readMessagePath(reader);
     const key = path.join(".");
     let put = puts.get(key);
     if (put === undefined) {
@@ -289,6 +297,22 @@ function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): Payl
     put(reader);
     return undefined;
   };
+}
+
+/** Where nothing in the record says which message it is. */
+function latestMessage(file: ProtobufFile, name: string | null): MessagePath {
+  if (name === null) return [0];
+  const find = (messages: readonly ProtobufMessage[], above: MessagePath): MessagePath | undefined => {
+    for (const [index, message] of messages.entries()) {
+      const path = [...above, index];
+      const found = message.name === name ? path : find(message.messages, path);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  const found = find(file.messages, []);
+  if (found === undefined) throw new BadRecord("schema-refused", `the latest schema has no message ${name}`);
+  return found;
 }
 
 type ProtobufPut = (reader: ProtobufReader) => void;
@@ -312,9 +336,10 @@ function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget,
 }
 
 /** What a record of a Protobuf schema would name; undefined where that cannot be read, or the schema is of another kind. */
-function messagePathOf(bytes: Uint8Array): MessagePath | undefined {
+function messagePathOf(bytes: Uint8Array, { dataAt }: Framing): MessagePath | undefined {
+  if (dataAt === 0) return undefined;
   try {
-    return readMessagePath(new ProtobufReader(bytes, prefixBytes));
+    return readMessagePath(new ProtobufReader(bytes, dataAt));
   } catch (cause) {
     if (cause instanceof BadRecord) return undefined;
     throw cause;
@@ -339,7 +364,7 @@ function compileJsonPayload(schema: SchemaText, target: PayloadTarget): PayloadP
   });
   const absent = target.nodes.filter((other) => other !== node && other !== extra);
   return (bytes) => {
-    put(bytes, prefixBytes);
+    put(bytes, target.dataAt);
     putAllAbsent(absent);
     return undefined;
   };

@@ -5,8 +5,8 @@
  *   this thread                      worker (translate-worker.ts)
  *   begin {round, plan, limits} ──▶
  *   add {round, call, range}    ──▶  keeps the range
- *                               ◀──  answer {call, outcome}      needs-texts: the range stays there
- *   texts {round, call, texts}  ──▶  adds the kept range again
+ *                               ◀──  answer {call, outcome}      needs-texts, needs-latest: the range stays there
+ *   texts {round, call, brought} ─▶  adds the kept range again
  *   finish {round, call}        ──▶
  *                               ◀──  answer {call, result}
  *   end {round}                 ──▶
@@ -15,9 +15,9 @@ import { Worker } from "node:worker_threads";
 import { sleep } from "../../base/async.ts";
 import { Closed, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
-import type { SchemaText } from "../schema/schema-map.ts";
-import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, SchemaById, Translator } from "./translate.ts";
-import { answer } from "./translate-answer.ts";
+import { subjectOf } from "../settings.ts";
+import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, Translator } from "./translate.ts";
+import { answer, type Brought, type Schemas } from "./translate-answer.ts";
 import type { CoreOutcome, RoundLimits } from "./translate-round.ts";
 
 export type ToWorker =
@@ -27,7 +27,7 @@ export type ToWorker =
       readonly kind: "texts";
       readonly round: number;
       readonly call: number;
-      readonly texts: ReadonlyMap<number, SchemaText>;
+      readonly brought: Brought;
     }
   | { readonly kind: "finish"; readonly round: number; readonly call: number }
   | { readonly kind: "end"; readonly round: number };
@@ -38,11 +38,10 @@ export type FromWorker =
   /** The call failed; the worker goes on. */
   | { readonly kind: "failed"; readonly call: number; readonly error: unknown };
 
-export interface PoolOptions {
+export interface PoolOptions extends Schemas {
   readonly clock: Clock;
   readonly workers: number;
   readonly limits: RoundLimits;
-  readonly schemaById: SchemaById;
 }
 
 export class PoolTranslator implements Translator {
@@ -61,7 +60,7 @@ export class PoolTranslator implements Translator {
     this.#rounds += 1;
     const thread = this.#thread();
     thread.send({ kind: "begin", round: this.#rounds, plan, limits: this.#options.limits }, []);
-    return new PoolRound(thread, this.#rounds, this.#options);
+    return new PoolRound(thread, this.#rounds, { ...this.#options, subject: subjectOf(plan.settings, "value") });
   }
 
   /** Rounds that are not finished fail. */
@@ -151,10 +150,10 @@ function failure(cause: unknown): OperationFailed {
 class PoolRound implements Round {
   readonly #thread: Thread;
   readonly #round: number;
-  readonly #options: PoolOptions;
+  readonly #options: PoolOptions & { readonly subject: string };
   #isEnded = false;
 
-  constructor(thread: Thread, round: number, options: PoolOptions) {
+  constructor(thread: Thread, round: number, options: PoolOptions & { readonly subject: string }) {
     this.#thread = thread;
     this.#round = round;
     this.#options = options;
@@ -165,9 +164,9 @@ class PoolRound implements Round {
     const round = this.#round;
     const { batches, buffers } = await copied(range.batches, this.#options.clock);
     let isSent = false;
-    return await answer(this.#options.schemaById, async (texts): Promise<CoreOutcome> => {
+    return await answer(this.#options, this.#options.subject, async (brought): Promise<CoreOutcome> => {
       const reply = isSent
-        ? await this.#thread.call((call) => ({ kind: "texts", round, call, texts }))
+        ? await this.#thread.call((call) => ({ kind: "texts", round, call, brought }))
         : await this.#thread.call((call) => ({ kind: "add", round, call, range: { ...range, batches } }), buffers);
       isSent = true;
       if (reply.kind !== "outcome") throw failure(new Error(`an add was answered with ${reply.kind}`));

@@ -13,17 +13,19 @@ import { type MessagePath, placeColumns, type RecordPart, type SchemaText, sourc
 import { nothing, type SourceType } from "../schema/schema-map-types.ts";
 import { digestRows, noDigests } from "../tools/digest.ts";
 import { type DeadLetter, DeadLetters, letterPlace } from "./dead-letters.ts";
+import { latestFraming, prefixFraming } from "./framing.ts";
 import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult } from "./translate.ts";
+import type { Brought } from "./translate-answer.ts";
 import { Changes } from "./translate-changes.ts";
 import { compileMetadata, isTimestampInRange, type MetadataPut, type RecordPlace } from "./translate-metadata.ts";
 import { PartitionFiles, type PartitionLimits, Partitions } from "./translate-partitions.ts";
 import {
   compileKey,
   compileValue,
+  type PartContext,
   type PartPut,
   type PutOutcome,
   type RecordOutcome,
-  schemaIdOf,
 } from "./translate-parts.ts";
 
 export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes" | "sortOrder"> {
@@ -37,6 +39,8 @@ export type CoreOutcome =
   | Exclude<AddOutcome, { readonly kind: "needs-schema" }>
   /** Texts of ids that the mapping knows. */
   | { readonly kind: "needs-texts"; readonly schemaIds: readonly number[] }
+  /** The id of the subject's latest version, before any record is read. */
+  | { readonly kind: "needs-latest" }
   | { readonly kind: "needs-schema"; readonly unknown: readonly UnknownSchema[]; readonly inferred: SourceType };
 
 export interface UnknownSchema {
@@ -53,6 +57,8 @@ export class RoundCore {
   readonly #deadLetters = new DeadLetters();
   readonly #deadLetterFiles: PartitionFiles;
   readonly #texts = new Map<number, SchemaText>();
+  readonly #latest: { schemaId: number | undefined } = { schemaId: undefined };
+  readonly #framings: PartContext["framings"];
   /** Of a table whose rows change; undefined where each record is a row. */
   readonly #changes: Changes | undefined;
   readonly #putMetadata: MetadataPut;
@@ -67,8 +73,15 @@ export class RoundCore {
     this.#plan = plan;
     this.#limits = limits;
     const { mapping, settings } = plan;
+    this.#framings = {
+      key: prefixFraming,
+      value: settings.value.latest === undefined ? prefixFraming : latestFraming(this.#latest),
+    };
     const partitionLimits = { ...limits, targetFileBytes: plan.targetFileBytes };
-    this.#changes = mapping.rowKey === undefined ? undefined : new Changes(plan, mapping.rowKey, this.#texts);
+    this.#changes =
+      mapping.rowKey === undefined
+        ? undefined
+        : new Changes(plan, mapping.rowKey, { texts: this.#texts, framings: this.#framings });
     const { sortOrder } = plan;
     const rowLimits = { ...partitionLimits, sortOrder };
     this.#partitions = new Partitions(mapping.schema, plan.spec, rowLimits, this.#changes?.columns);
@@ -84,18 +97,21 @@ export class RoundCore {
       letters,
     );
     const columns = this.#partitions.columns;
-    const context = { columns, mapping, settings, texts: this.#texts };
+    const context = { columns, mapping, settings, texts: this.#texts, framings: this.#framings };
     this.#putMetadata = compileMetadata(columns, mapping.own);
     this.#putKey = compileKey(context);
     this.#putValue = compileValue(context);
   }
 
-  /** The registry's texts of the ids that were asked for. */
-  learn(texts: ReadonlyMap<number, SchemaText>): void {
+  /** What was asked for. The latest version stays the round's, should a newer one come meanwhile. */
+  learn({ texts, latestId }: Brought): void {
+    this.#latest.schemaId ??= latestId;
     for (const [schemaId, text] of texts) this.#texts.set(schemaId, text);
   }
 
   add(range: RangeInput): CoreOutcome {
+    const { settings } = this.#plan;
+    if (settings.value.latest !== undefined && this.#latest.schemaId === undefined) return { kind: "needs-latest" };
     const before: Before = [this.#partitions.columns.mark(), this.#deadLetters.columns.mark()];
     this.#range = freshRange();
     try {
@@ -217,7 +233,8 @@ export class RoundCore {
         key: record.key,
         value: record.value,
         headers: record.headers(),
-        schemaId: this.#plan.settings.value.decode === "schema-id" ? schemaIdOf(record.value) : undefined,
+        schemaId:
+          this.#plan.settings.value.decode === "schema-id" ? this.#framings.value.schemaId(record.value) : undefined,
         reason: cause.reason,
         detail: cause.message,
       });

@@ -7,7 +7,7 @@ import { RoundCore } from "./translate-round.ts";
 
 interface OpenRound {
   readonly core: RoundCore;
-  /** The range of the last add, in case that it must be added again with texts. */
+  /** The range of the last add, in case that it must be added again with what it asked for. */
   range: RangeInput | undefined;
 }
 
@@ -40,7 +40,7 @@ function answer(message: Exclude<ToWorker, { readonly kind: "begin" | "end" }>):
       round.range = message.range;
       return add(round, message.call);
     case "texts":
-      round.core.learn(message.texts);
+      round.core.learn(message.brought);
       return add(round, message.call);
     case "finish":
       return { kind: "result", call: message.call, result: round.core.finish() };
@@ -52,7 +52,7 @@ function answer(message: Exclude<ToWorker, { readonly kind: "begin" | "end" }>):
 function add(round: OpenRound, call: number): FromWorker {
   assert(round.range !== undefined, "texts follow an add");
   const outcome = round.core.add(round.range);
-  if (outcome.kind !== "needs-texts") round.range = undefined;
+  if (outcome.kind !== "needs-texts" && outcome.kind !== "needs-latest") round.range = undefined;
   return { kind: "outcome", call, outcome };
 }
 

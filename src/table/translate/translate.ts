@@ -101,5 +101,8 @@ export interface TranslatedFile {
   readonly file: FileDescription & { readonly partition: readonly (PrimitiveValue | null)[] };
 }
 
-/** Brings a schema's text; undefined when the registry has no such id. A rejection fails the add, which may be repeated. */
-export type SchemaById = (schemaId: number) => Promise<SchemaText | undefined>;
+/** The id of a subject's latest version; undefined when it has none. A rejection fails the add, which may be repeated. */
+export type LatestId = (subject: string) => Promise<number | undefined>;
+
+/** Brings a schema's text; the topic's subject says of which context the id is. undefined when the registry has no such id. A rejection fails the add, which may be repeated. */
+export type SchemaById = (schemaId: number, subject: string) => Promise<SchemaText | undefined>;

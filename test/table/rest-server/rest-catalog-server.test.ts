@@ -250,3 +250,18 @@ describe("file access", () => {
     expect(body).toMatchObject({ config, "storage-credentials": [{ prefix: "memory://lake", config }] });
   });
 });
+
+describe("a token", () => {
+  test("is wanted for every request, of the configuration too, and no other will do", async () => {
+    await using catalog = await startRestCatalog({ token: "s3cr3t" });
+    const paths = ["/v1/config", "/v1/namespaces", "/v1/any/namespaces/a/tables/t"];
+    for (const path of paths) {
+      for (const authorization of ["", "s3cr3t", "Bearer s3cr3", "Bearer s3cr3t2", "Basic s3cr3t"]) {
+        const { status, body } = await call(catalog, "GET", path, undefined, { authorization });
+        expect({ status, body }).toMatchObject({ status: 401, body: { error: { type: "NotAuthorizedException" } } });
+      }
+      const { status } = await call(catalog, "GET", path, undefined, { authorization: "Bearer s3cr3t" });
+      expect(status).not.toBe(401);
+    }
+  });
+});

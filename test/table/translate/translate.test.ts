@@ -8,6 +8,7 @@ import type { PartitionSpec, Transform } from "../../../src/table/iceberg/types.
 import { evolve, initialMapping } from "../../../src/table/schema/schema-map.ts";
 import { deadLetterSchema } from "../../../src/table/translate/dead-letters.ts";
 import type { RangeInput, Translator } from "../../../src/table/translate/translate.ts";
+import { InlineTranslator } from "../../../src/table/translate/translate-inline.ts";
 import { PoolTranslator } from "../../../src/table/translate/translate-pool.ts";
 import { type Row, readByHyparquet, readFooter } from "../parquet-readers.ts";
 import {
@@ -462,4 +463,55 @@ test("Avro and JSON schemas are read with what they refer to", async () => {
     { r: { x: "hi" }, p: undefined },
     { r: undefined, p: { y: 7n } },
   ]);
+});
+
+describe("values without a prefix, of the latest schema", () => {
+  const record = (type: string) => ({ type: "record", name: "R", fields: [{ name: "a", type }] });
+  const settings = tableSettings("schema-id", {
+    metadataColumns: [],
+    value: { decode: "schema-id", subject: null, onTypeChange: "dead-letter", latest: { message: null } },
+  });
+
+  test.each(["inline", "pool"])("Avro, asked for once a round (%s)", async (kind) => {
+    const registry = new Registry();
+    registry.register("AVRO", record("string"));
+    const latest = registry.register("AVRO", record("long"));
+    const asked: string[] = [];
+    const latestId = async (subject: string): Promise<number> => asked.push(subject) && latest;
+    const options = { limits: roundLimits, schemaById: registry.schemaById, latestId };
+    const { clock } = systemRuntime();
+    await using translator: Translator =
+      kind === "inline" ? new InlineTranslator(options) : new PoolTranslator({ ...options, clock, workers: 1 });
+    const range = rangeOf([{ value: Uint8Array.of(14) }, { value: Uint8Array.of(0, 0, 0, 0, 1, 14) }]);
+    const { result } = await translateAll(translator, settings, [range, { ...range, from: 2, to: 2 }]);
+    expect(await valuesNamed(result.files, "a")).toEqual([7n]);
+    expect(result.deadLetters).toBe(1);
+    expect(new Set(asked)).toEqual(new Set(["orders-value"]));
+  });
+
+  test("Protobuf of the message that the settings name", async () => {
+    const registry = new Registry();
+    const schema = 'syntax = "proto3"; package p; message A { int32 a = 1; message In { string s = 1; } }';
+    const latest = registry.register("PROTOBUF", schema);
+    const options = { limits: roundLimits, schemaById: registry.schemaById, latestId: async () => latest };
+    await using translator = new InlineTranslator(options);
+    const range = rangeOf([{ value: Uint8Array.of(10, 1, 120) }]);
+    const named = { ...settings, value: { ...settings.value, latest: { message: "p.A.In" } } };
+    const { result } = await translateAll(translator, named, [range]);
+    expect(await valuesNamed(result.files, "s")).toEqual(["x"]);
+  });
+
+  test("a subject without a schema fails the add, and nothing is lost", async () => {
+    await using translator = new InlineTranslator({
+      limits: roundLimits,
+      schemaById: async () => undefined,
+      latestId: async () => undefined,
+    });
+    const range = rangeOf([{ value: Uint8Array.of(14) }]);
+    await expect(translateAll(translator, settings, [range])).rejects.toThrow("no schema of subject orders-value");
+  });
+
+  async function valuesNamed(files: readonly { readonly bytes: Uint8Array }[], name: string) {
+    return (await rowsOf(files)).map((row) => row[name]);
+  }
 });
