@@ -80,6 +80,12 @@ export const deviations: readonly Deviation[] = [
     isLasting: true,
   },
   {
+    apis: ["describeQuorum"],
+    what: "The nodes of the quorum have the listeners of brokers.",
+    why: "There are no controllers beside them.",
+    matches: ({ path }) => path.startsWith("nodes[].listeners"),
+  },
+  {
     apis: ["updateFeatures"],
     what: "A success has no message.",
     why: "Kafka says that there was no error.",

@@ -22,6 +22,7 @@ import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler
 import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from "./groups/group-offsets.ts";
 import { type MayCreate, streamsGroupHandlers } from "./groups/streams-groups.ts";
 import type { Handler } from "./handler.ts";
+import { shareStateTopic } from "./share/share-handlers.ts";
 import { createPartitionsHandler } from "./topics/create-partitions.ts";
 import { createTopicsHandler } from "./topics/create-topics.ts";
 import { deleteTopicsHandler } from "./topics/delete-topics.ts";
@@ -77,6 +78,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
       topics: {
         group: offsetsTopic(settings.groupOffsetsPartitions),
         transaction: transactionsTopic(settings.transactionStatePartitions),
+        share: shareStateTopic(settings.shareStatePartitions),
       },
     }),
     joinGroup: joinGroupHandler(coordinator),

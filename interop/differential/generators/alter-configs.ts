@@ -14,8 +14,8 @@ export const alterConfigs: Generator<"alterConfigs"> = (draw) => ({
           resourceName: draw.topic(),
           configs: draw.some(2, () => topicConfig(draw)),
         }),
-        // Kafka does not answer a resource that comes twice.
-        ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`,
+        // Kafka does not answer a resource that comes twice; all types that it does not know are one to it.
+        ({ resourceType, resourceName }) => `${resourceType === 2 ? 2 : "unknown"} ${resourceName}`,
         1,
       )
       .filter(({ resourceName }) => !resourceName.startsWith("__")),

@@ -17,8 +17,8 @@ export const incrementalAlterConfigs: Generator<"incrementalAlterConfigs"> = (dr
             configOperation: draw.mostly(draw.of([0, 0, 1]), [2, 3, 4, -1], 0.3),
           })),
         }),
-        // Kafka does not answer a resource that comes twice.
-        ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`,
+        // Kafka does not answer a resource that comes twice; all types that it does not know are one to it.
+        ({ resourceType, resourceName }) => `${resourceType === 2 ? 2 : "unknown"} ${resourceName}`,
         1,
       )
       .filter(({ resourceName }) => !resourceName.startsWith("__")),

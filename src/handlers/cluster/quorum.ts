@@ -49,6 +49,7 @@ function quorumPartition(options: QuorumOptions): Response["topics"][number]["pa
   return {
     partitionIndex: 0,
     errorCode: 0,
+    errorMessage: "",
     leaderId: controllerId(options),
     // An epoch of a node is a seq of the log; the field has 31 bits.
     leaderEpoch: (image.node(nodeId)?.epoch ?? 0) % int32Max,

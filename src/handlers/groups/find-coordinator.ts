@@ -17,6 +17,8 @@ export interface FindCoordinatorOptions extends ClusterView {
 }
 
 const keyTypes = ["group", "transaction", "share"] as const;
+/** A group, a topic's id as Kafka writes it, and a partition. */
+const shareKey = /^.+:[A-Za-z0-9_-]{22}:\d+$/;
 const batchedSince = 4;
 const nobody: Broker = { nodeId: -1, host: "", port: -1, rack: null };
 
@@ -42,7 +44,7 @@ export function findCoordinatorHandler(
 
 const messages: Partial<Record<ErrorName, string>> = {
   COORDINATOR_NOT_AVAILABLE: "The coordinator is not available.",
-  INVALID_REQUEST: "The coordinator type is not known.",
+  INVALID_REQUEST: "The coordinator type is not known, or the key is none of its.",
 };
 
 async function find(
@@ -52,7 +54,8 @@ async function find(
   key: string,
 ): Promise<{ readonly error: ErrorName; readonly broker: Broker }> {
   const kind = keyTypes[keyType];
-  if (kind === undefined) return { error: "INVALID_REQUEST", broker: nobody };
+  if (kind === undefined || (kind === "share" && !shareKey.test(key)))
+    return { error: "INVALID_REQUEST", broker: nobody };
   const wanted = options.topics[kind];
   const topic = wanted === undefined ? undefined : await options.internalTopics.ensure(wanted);
   if (topic === undefined) return { error: "COORDINATOR_NOT_AVAILABLE", broker: nobody };

@@ -76,6 +76,7 @@ function requestProblem({
 }
 
 const beatProblems: { readonly [Error in ErrorName]?: string } = {
+  GROUP_ID_NOT_FOUND: "There is no such share group.",
   UNKNOWN_MEMBER_ID: "The member is not in the group.",
   FENCED_MEMBER_EPOCH: "The member's epoch is not the one that the group gave it.",
   GROUP_MAX_SIZE_REACHED: "The group has as many members as it may have.",

@@ -148,7 +148,7 @@ export function deleteShareGroupOffsetsHandler(options: ShareOffsetsOptions): Ha
       errorCode: 0,
       responses: found.map(({ topicName, topicId, isMissing, isRead }) => ({
         topicName,
-        topicId,
+        topicId: isRead ? topicId : uuidZero,
         errorCode: code(isRead ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION"),
         errorMessage: isRead ? null : isMissing ? noSuchPartition : "There is no offset information to delete.",
       })),

@@ -15,7 +15,7 @@ export function alterPartitionReassignmentsHandler(
     // As Kafka: an empty request says nothing of it.
     allowReplicationFactorChange: allowReplicationFactorChange || topics.length === 0,
     errorCode: 0,
-    errorMessage: "", // As Kafka.
+    errorMessage: topics.length === 0 ? "" : null, // As Kafka.
     responses: topics.map(({ name, partitions }) => ({
       name,
       partitions: partitions.map(({ partitionIndex, replicas }) => {

@@ -76,6 +76,17 @@ describe("FindCoordinator", () => {
     }
   });
 
+  test("makes the topic of share groups' states for a key that is one, and refuses any other", async () => {
+    await using world = new AdminWorld();
+    const ask = async (key: string) =>
+      (await world.call("findCoordinator", { keyType: 2, coordinatorKeys: [key] })).coordinators[0];
+    for (const key of ["g", "g:t:0", "g:AAAAAAAAAAAAAAAAAAAAAQ:x", ":AAAAAAAAAAAAAAAAAAAAAQ:0"])
+      expect(error(await ask(key))).toBe("INVALID_REQUEST");
+    expect(world.metadata.image.topicByName("__share_group_state")).toBeUndefined();
+    expect(await ask("g:AAAAAAAAAAAAAAAAAAAAAQ:0")).toMatchObject({ nodeId: 1, errorCode: 0 });
+    expect(world.metadata.image.topicByName("__share_group_state")).toBeDefined();
+  });
+
   test("says not available for kinds that are not here and leaders that are not yet, invalid for no kind", async () => {
     await using world = new AdminWorld();
     world.opensAfterMs = undefined;

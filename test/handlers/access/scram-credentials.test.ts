@@ -1,0 +1,43 @@
+/** Proves: SCRAM's iterations are within Kafka's bounds, and what is kept of a password is neither it nor what a client salted. */
+import { expect, test } from "vitest";
+import { scramCredentialsHandlers } from "../../../src/handlers/access/scram-credentials.ts";
+import type { RequestOf } from "../../../src/protocol/api-table.ts";
+import { MemoryMetadata } from "../../support/memory-metadata.ts";
+import { error } from "../admin-world.ts";
+
+type Upsertion = RequestOf<"alterUserScramCredentials">["upsertions"][number];
+
+const saltedPassword = Buffer.alloc(32, "salted by a client ");
+const usual = { name: "bob", mechanism: 1, iterations: 4096, salt: Buffer.from("salt"), saltedPassword };
+
+async function alter(metadata: MemoryMetadata, ...upsertions: readonly Upsertion[]) {
+  const { alterUserScramCredentials } = scramCredentialsHandlers({ metadata });
+  const { results } = await alterUserScramCredentials({ deletions: [], upsertions });
+  return results.map((each) => error(each));
+}
+
+test.each([
+  [4095, "UNACCEPTABLE_CREDENTIAL"],
+  [4096, "NONE"],
+  [16_384, "NONE"],
+  [16_385, "UNACCEPTABLE_CREDENTIAL"],
+])("%i iterations: %s", async (iterations, expected) => {
+  expect(await alter(new MemoryMetadata(), { ...usual, iterations })).toEqual([expected]);
+});
+
+test.each([
+  ["no name", { name: "" }],
+  ["a salted password of another hash", { mechanism: 2 }],
+  ["no salt", { salt: Buffer.alloc(0) }],
+])("%s is refused", async (_, fields) => {
+  expect(await alter(new MemoryMetadata(), { ...usual, ...fields })).toEqual(["UNACCEPTABLE_CREDENTIAL"]);
+});
+
+test("what is kept proves a password, and cannot be used as one", async () => {
+  const metadata = new MemoryMetadata();
+  expect(await alter(metadata, usual)).toEqual(["NONE"]);
+  const kept = JSON.stringify([...metadata.image.facts("scram-credentials")]);
+  expect(kept).toContain("bob");
+  for (const encoding of ["base64", "hex", "latin1"] as const)
+    expect(kept).not.toContain(saltedPassword.toString(encoding));
+});
