@@ -29,6 +29,10 @@ const topicShape = object(
         catalog: text({ default: "", doc: "Key of lake.catalogs; may be left out when there is one." }),
         name: text({ default: "", doc: "Namespace and name, joined by dots; empty is kafka.<topic>." }),
         create: boolean({ default: true, doc: "Whether to create the table when the catalog has none." }),
+        begin: oneOf(["earliest", "latest"], {
+          default: "earliest",
+          doc: "Where a new table begins: with all that the topic holds, or with what comes then; inlet table backfill brings the rest.",
+        }),
         location: optionalText({ doc: "Root of the table's files; null lets the catalog choose." }),
         format_version: integer({
           default: 2,
@@ -225,6 +229,7 @@ export function tableSettings(
     namespace: parts.slice(0, -1),
     table: parts.at(-1) as string,
     create: value.table.create,
+    ...(value.table.begin === "latest" ? { begin: "latest" as const } : {}),
     location: value.table.location,
     formatVersion: value.table.format_version === 3 ? 3 : 2,
     value: {

@@ -1,6 +1,8 @@
 /** What the lake does not hold yet, and retention must therefore leave in the log. Pure. */
 import type { Offset, Uuid } from "../base/ids.ts";
 import type { Image, TableInfo } from "../metadata/image.ts";
+import { tableStateOf } from "./table-state.ts";
+import { backfillHold, beginLane } from "./tools/backfill-plan.ts";
 
 /**
  * The first offset of the partition that is not in the topic's table; undefined when the topic becomes no table. Before its
@@ -17,5 +19,7 @@ export function retentionHold(
   for (const table of image.tables()) {
     if (table.topicId === at.topicId && table.generation > (newest?.generation ?? 0)) newest = table;
   }
-  return newest?.committedTo.get(at.partition) ?? (0 as Offset);
+  const backfill = newest === undefined || !newest.lanes.has(beginLane) ? undefined : tableStateOf(newest)?.backfill;
+  const history = backfill === undefined ? undefined : backfillHold(backfill, newest as TableInfo, at.partition);
+  return history ?? newest?.committedTo.get(at.partition) ?? (0 as Offset);
 }
