@@ -1,8 +1,10 @@
 /** `npm run bench -- --peer kafka`, or the name of one of our own benchmarks. Without either it says what there is. */
 import { parseArgs } from "node:util";
+import { benchDay } from "./day.ts";
 import { benchImage } from "./image.ts";
 import { benchPeerKafka } from "./peer-kafka.ts";
 import { benchRequests } from "./requests.ts";
+import { benchSink } from "./sink.ts";
 import { benchTail } from "./tail.ts";
 import { benchTranslate } from "./translate.ts";
 import { benchWal } from "./wal.ts";
@@ -12,6 +14,9 @@ const { values, positionals } = parseArgs({
     peer: { type: "string" },
     records: { type: "string", default: "1000000" },
     pairs: { type: "string", default: "3" },
+    minutes: { type: "string", default: "5" },
+    hours: { type: "string", default: "24" },
+    tables: { type: "string", default: "60" },
     set: { type: "string", multiple: true, default: [] },
   },
   allowPositionals: true,
@@ -21,11 +26,17 @@ const number = (at: number, byDefault: number): number => Number(args[at] ?? byD
 
 const benchmarks: Readonly<Record<string, { readonly usage: string; readonly run: () => Promise<void> }>> = {
   translate: { usage: "translate [rows]", run: () => benchTranslate(number(0, 400_000)) },
+  sink: { usage: "sink [rows]", run: () => benchSink(number(0, 300_000)) },
   wal: { usage: "wal [directory]", run: () => benchWal(args[0]) },
   tail: { usage: "tail [pairs]", run: () => benchTail(number(0, 3)) },
   image: {
     usage: "image [partitions] [objects]",
     run: () => benchImage(number(0, 100_000), number(1, 1_000_000)),
+  },
+  day: {
+    usage: "day [--minutes N] [--hours N] [--tables N]",
+    run: () =>
+      benchDay({ minutes: Number(values.minutes), hours: Number(values.hours), tables: Number(values.tables) }),
   },
   requests: { usage: "requests [seconds] [--set key=value]", run: () => benchRequests(number(0, 60), values.set) },
 };

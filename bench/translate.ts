@@ -93,7 +93,8 @@ const settings: TableSettings = {
   commit: { everyMs: 1000, bytesMax: MiB },
   errors: { policy: "dlq", deadLetterTable: "views_dlq" },
   expire: { keepMs: 0, keepMin: 1 },
-  maintain: { rewrites: false, orphansMs: 0 },
+  retention: "wait",
+  maintain: { rewrites: false, manifests: false, orphansMs: 0 },
 };
 
 const limits: RoundLimits = {

@@ -182,13 +182,16 @@ const lostRaces: ReadonlySet<string> = new Set([
   "EntityNotFoundException", // Dropped meanwhile: the caller loads again and finds out.
 ]);
 
-/** Rule J2: Glue's own refusals, of a request that was sent once. Its timeouts are refusals in form only. */
+/**
+ * Rule J2: Glue's own refusals, of a request that was sent once. Its timeouts are refusals in form only, and an answer that is
+ * not in its words (a SyntaxError) is somebody else's, who may have passed the request on.
+ */
 function didNotHappen(cause: unknown): boolean {
   if (!(cause instanceof Error)) return false;
   if (cause.name === "CredentialsProviderError") return true; // Nothing was sent.
   const { $metadata } = cause as { readonly $metadata?: { readonly httpStatusCode?: number } };
   const status = $metadata?.httpStatusCode ?? 0;
-  return status >= 400 && status < 500 && !/Timeout/.test(cause.name);
+  return status >= 400 && status < 500 && !/Timeout|^SyntaxError$/.test(cause.name);
 }
 
 /** What others put there stays: parameters, owner, description, comments of columns. */

@@ -65,6 +65,8 @@ def conform(value, kind):
         return None
     if kind == "uuid":
         return uuid.UUID(value) if isinstance(value, str) else value
+    if kind == "float":  # As text it comes with as many digits as 32 bits need.
+        return struct.unpack("f", struct.pack("f", value))[0]
     if isinstance(kind, str):
         return value
     if kind["type"] == "list":
@@ -76,14 +78,25 @@ def conform(value, kind):
     return tuple(conform(item, field["type"]) for item, field in zip(items, kind["fields"], strict=True))
 
 
-def checksum(rows):
-    """rows: an iterable of sequences of values, in the table's column order."""
-    count, total = 0, 0
+def checksum(rows, names=()):
+    """rows: an iterable of sequences of values, in the table's column order; names: of columns that are summed by themselves too."""
+    count, total, columns = 0, 0, dict.fromkeys(names, 0)
     for row in rows:
-        line = "\x1f".join(canonical(value) for value in row)
-        total = (total + int.from_bytes(hashlib.sha256(line.encode()).digest()[:8], "big")) % 2**64
+        texts = [canonical(value) for value in row]
+        total += digest("\x1f".join(texts))
+        for name, text in zip(names, texts):
+            columns[name] += digest(text)
         count += 1
-    return {"rows": count, "checksum": format(total, "016x")}
+    sums = {name: shown(each) for name, each in columns.items()}
+    return {"rows": count, "checksum": shown(total)} | ({"columns": sums} if names else {})
+
+
+def digest(text):
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def shown(total):
+    return format(total % 2**64, "016x")
 
 
 def arrow_rows(table):

@@ -17,6 +17,8 @@ export const versions = {
   kafka: "4.3.1",
   slf4j: "1.7.36",
   iceberg: "1.11.0",
+  parquet: "1.16.0",
+  protobufJava: "4.33.2",
   hadoop: "3.4.3",
   junitPlatform: "1.14.4",
   junitJupiter: "5.14.4",
@@ -208,6 +210,30 @@ export async function connectJars(): Promise<string> {
     kafka("connect-file"),
     kafka("connect-mirror"),
     { group: "org.slf4j", artifact: "slf4j-simple", version: versions.slf4j },
+  ]);
+  return join(directory, "libs");
+}
+
+/** Iceberg's own sink for Kafka Connect, with what it needs beside Connect's runtime; its POM names little of that. */
+export async function icebergSinkJars(): Promise<string> {
+  const iceberg = (artifact: string): Artifact => ({
+    group: "org.apache.iceberg",
+    artifact,
+    version: versions.iceberg,
+  });
+  const directory = await jars("iceberg-sink", [
+    iceberg("iceberg-kafka-connect"),
+    iceberg("iceberg-kafka-connect-events"),
+    iceberg("iceberg-core"),
+    iceberg("iceberg-data"),
+    iceberg("iceberg-parquet"),
+    iceberg("iceberg-orc"),
+    { group: "org.apache.parquet", artifact: "parquet-avro", version: versions.parquet },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-api", version: versions.hadoop },
+    { group: "org.apache.hadoop", artifact: "hadoop-client-runtime", version: versions.hadoop },
+    { group: "org.apache.kafka", artifact: "connect-runtime", version: versions.kafka },
+    { group: "com.google.protobuf", artifact: "protobuf-java", version: versions.protobufJava },
+    { group: "org.slf4j", artifact: "slf4j-simple", version: "2.0.17" },
   ]);
   return join(directory, "libs");
 }

@@ -18,7 +18,8 @@ import { inDataBucket, openMetadataLog } from "./metadata/open.ts";
 import { openObjectStore } from "./object-store/open.ts";
 import { requireConditionalWrites } from "./object-store/probe.ts";
 import type { CompatibilityLevel } from "./registry/compatibility.ts";
-import { registryErrorWords, registryRoutes } from "./registry/routes.ts";
+import { registryErrorWords } from "./registry/route-answer.ts";
+import { registryRoutes } from "./registry/routes.ts";
 import { SchemaRegistry } from "./registry/schema-registry.ts";
 import { openSchemaTopic } from "./schema-topic.ts";
 import { adminRoutes } from "./server/admin-routes.ts";
@@ -28,6 +29,7 @@ import { tableStateRoutes } from "./server/table-state-routes.ts";
 import { tableToolRoutes } from "./server/table-tool-routes.ts";
 import { isOwnStore, metadataLogDeps, storeUrlOf } from "./stores.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-server/rest-catalog-server.ts";
+import { retentionPolicies } from "./table/retention-hold.ts";
 import { openTableGuard } from "./table-guard.ts";
 import { openTables, type Tables } from "./tables.ts";
 import { openLogger } from "./telemetry/logging.ts";
@@ -108,7 +110,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       advertised,
       endpoints: new Map(planned.map(({ settings: { name }, advertised }) => [name, advertised])),
       fatal,
-      becomesTable: (topic) => config.tables.some((table) => table.topic === topic),
+      lakeRetention: retentionPolicies(config.tables),
     }),
   );
   opened.use(collectMetrics(registryOfMetrics, core));

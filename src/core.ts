@@ -55,7 +55,7 @@ import type { Handlers, RequestContext } from "./protocol/dispatch.ts";
 import type { StreamStorage } from "./stream/storage.ts";
 import { openStreamStorage, type StreamMetrics, type StreamStorageOptions } from "./stream/stream-storage.ts";
 import type { Wal } from "./stream/wal.ts";
-import { retentionHold } from "./table/retention-hold.ts";
+import { type LakeRetention, retentionHold } from "./table/retention-hold.ts";
 
 export interface CoreOptions {
   readonly settings: Settings;
@@ -81,8 +81,8 @@ export interface CoreOptions {
   readonly wrapWal?: (wal: Wal) => Wal;
   /** The same for what merges copy. */
   readonly wrapMerged?: StreamStorageOptions["wrapMerged"];
-  /** Topics whose records retention leaves alone until their table holds them; none by default. */
-  readonly becomesTable?: (topic: string) => boolean;
+  /** What retention makes of records that a topic's table does not hold yet; undefined for topics that become none. */
+  readonly lakeRetention?: (topic: string) => LakeRetention | undefined;
 }
 
 export interface CoreMetrics extends StreamMetrics {
@@ -159,7 +159,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       topicConfig: (topic) => effectiveTopicConfig(configLayers(configView, topic.configs)),
       transactions: "accepted",
       holdRetention: (topicId, partition) =>
-        retentionHold(metadata.image, options.becomesTable ?? (() => false), { topicId, partition }),
+        retentionHold(metadata.image, options.lakeRetention ?? (() => undefined), { topicId, partition }),
       failed: fatal,
     }),
   );

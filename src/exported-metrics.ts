@@ -56,6 +56,9 @@ export function collectMetrics(registry: MetricRegistry<typeof metricsTable>, co
       "bytesIn",
       "bytesOut",
       "cleanedBytes",
+      "recordsLost",
+      "retentionHeldBytes",
+      "retentionHeldSeconds",
       "partitionCount",
       "leaderCount",
       "partitionsUnderReplicated",
@@ -96,6 +99,12 @@ function showPartitions(metrics: Metrics, { log }: Core): void {
     metrics.bytesIn.add(partition.counts.bytesIn, topic);
     metrics.bytesOut.add(partition.counts.bytesOut, topic);
     metrics.cleanedBytes.add(partition.counts.bytesCleaned, topic);
+    const { held, lost } = partition.retained;
+    if (held !== undefined) {
+      metrics.recordsLost.add(lost, topic);
+      metrics.retentionHeldBytes.set(held.bytes, labels);
+      metrics.retentionHeldSeconds.set(held.overdueMs / 1000, labels);
+    }
     metrics.logBytes.set(partition.bytes, labels);
     metrics.partitionEnd.set(partition.highWatermark, labels);
     metrics.partitionStart.set(partition.logStart, labels);

@@ -171,6 +171,7 @@ export function maintenanceLimits(settings: Settings): MaintenanceLimits {
     deleteRowsMax: settings.tableMaintenanceDeleteRowsMax,
     liveFilesMax: settings.tableMaintenanceLiveFilesMax,
     commitBytes: settings.tableMaintenanceCommitBytes,
+    looseManifestsMin: settings.tableMaintenanceLooseManifestsMin,
     orphansIntervalMs: settings.tableMaintenanceOrphansIntervalMs,
     namedFilesMax: settings.tableMaintenanceNamedFilesMax,
     orphansPageMax: settings.tableMaintenanceOrphansPageMax,

@@ -6,8 +6,8 @@ import type { Runtime } from "./base/runtime.ts";
 import type { Log } from "./log/log.ts";
 import { StateLog, type StateLogLimits } from "./log/state-log.ts";
 import type { MetadataClient } from "./metadata/client.ts";
+import type { RegistryRecord } from "./registry/registry-record.ts";
 import type { SchemaLog } from "./registry/schema-registry.ts";
-import type { RegistryRecord } from "./registry/subjects.ts";
 
 const schemasTopic = "_schemas";
 const openPollMs = 20;

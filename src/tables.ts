@@ -8,6 +8,7 @@ import type { Core } from "./core.ts";
 import { compactorLimits, maintenanceLimits, roundLimits } from "./limits.ts";
 import type { TableInfo } from "./metadata/image.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
+import { defaultContext } from "./registry/context.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
@@ -74,7 +75,7 @@ export function openTables(options: TablesOptions): Tables {
       workers: settings.tableTranslateWorkers,
       limits: roundLimits(settings),
       schemaById: async (id) => {
-        const found = schemas.schemaById(id);
+        const found = schemas.schemaById(id, defaultContext);
         return found === undefined ? undefined : schemaText(found);
       },
     });

@@ -52,13 +52,13 @@ test("what the table holds counts, also when the version that brought it is dele
     is_compatible: false,
     messages: [expect.stringContaining("TABLE_WOULD_BREAK")],
   });
-  expect(await post(path, schemaOf("int"))).toEqual({ id: 2 });
-  expect(await post("/subjects/elsewhere-value/versions", schemaOf("string"))).toEqual({ id: 3 });
+  expect(await post(path, schemaOf("int"))).toMatchObject({ id: 2 });
+  expect(await post("/subjects/elsewhere-value/versions", schemaOf("string"))).toMatchObject({ id: 3 });
 }, 30_000);
 
 test("the setting turns it off", async () => {
   await using running = await start({ "registry-tables-check": "false" });
   const { post } = running;
-  expect(await post("/subjects/orders-value/versions", schemaOf("long"))).toEqual({ id: 1 });
-  expect(await post("/subjects/orders-value/versions", schemaOf("string"))).toEqual({ id: 2 });
+  expect(await post("/subjects/orders-value/versions", schemaOf("long"))).toMatchObject({ id: 1 });
+  expect(await post("/subjects/orders-value/versions", schemaOf("string"))).toMatchObject({ id: 2 });
 }, 30_000);

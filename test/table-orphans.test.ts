@@ -28,7 +28,7 @@ type Remove = (
 ) => Promise<OrphanReport>;
 
 function deskOf(removeOrphans: Remove): OrphanDesk {
-  const maintain = { rewrites: true, orphansMs: 3 * day };
+  const maintain = { rewrites: true, manifests: true, orphansMs: 3 * day };
   return new OrphanDesk({ compactor: { removeOrphans }, tables: [tableSettings("json", { maintain })], clock });
 }
 

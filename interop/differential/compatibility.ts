@@ -56,6 +56,27 @@ const suites: Readonly<Record<string, readonly ApiName[]>> = {
   "kafka-streams": [...everyClient, ...membership, ...transactions, ...topicAdmin, "initProducerId", "deleteRecords"],
   "kafka-connect": [...everyClient, ...membership, ...transactions, ...topicAdmin, "initProducerId"],
   "mirror-maker": [...everyClient, ...membership, ...topicAdmin, "initProducerId", "incrementalAlterConfigs"],
+  access: [...aclAdmin, "describeClientQuotas", "alterClientQuotas"],
+  "secure-tools": [
+    ...everyClient,
+    ...sasl,
+    ...aclAdmin,
+    "createTopics",
+    "describeUserScramCredentials",
+    "alterUserScramCredentials",
+    "initProducerId",
+  ],
+  "consumer-groups": [...modernGroups, "listGroups", "offsetCommit", "offsetFetch", "deleteGroups"],
+  "share-groups": [
+    "shareGroupHeartbeat",
+    "shareGroupDescribe",
+    "shareFetch",
+    "shareAcknowledge",
+    "describeShareGroupOffsets",
+    "alterShareGroupOffsets",
+    "deleteShareGroupOffsets",
+  ],
+  "streams-groups": ["streamsGroupHeartbeat", "streamsGroupDescribe"],
   "old-clients": [...everyClient, ...membership, ...transactions, ...topicAdmin, "initProducerId", "describeGroups"],
 };
 

@@ -1,6 +1,7 @@
 /** Where Inlet answers otherwise than Kafka on purpose, and why. Rendered into docs/compatibility.md. */
 import { type ApiName, apiNames } from "../../src/protocol/api-table.ts";
 import type { Difference } from "./compare.ts";
+import type { Plain } from "./normalise.ts";
 import type { Step } from "./step.ts";
 
 export interface Deviation {
@@ -8,7 +9,15 @@ export interface Deviation {
   /** What differs, for the reader of the page. */
   readonly what: string;
   readonly why: string;
-  readonly matches: (difference: Difference, step: Step) => boolean;
+  readonly matches: (difference: Difference, step: Step, answers: Answers) => boolean;
+  /** The brokers are in different states afterwards: nothing more is sent to them. */
+  readonly isLasting?: boolean;
+}
+
+/** All of what was answered. */
+export interface Answers {
+  readonly kafka: Plain;
+  readonly inlet: Plain;
 }
 
 export const deviations: readonly Deviation[] = [
@@ -39,9 +48,50 @@ export const deviations: readonly Deviation[] = [
   },
   {
     apis: ["incrementalAlterConfigs"],
-    what: "An unknown operation is `INVALID_REQUEST` for its resource.",
-    why: "Kafka fails on it, and answers all resources of the request with `UNKNOWN_SERVER_ERROR`.",
+    what: "A request with an unknown operation is refused whole, as `INVALID_REQUEST`.",
+    why: "Kafka answers with whatever it stumbles over first.",
     matches: (_difference, { body }) => JSON.stringify(body).search(/"configOperation":(-|[4-9])/) >= 0,
+  },
+  {
+    apis: ["describeLogDirs"],
+    what: "The size of the volume is unknown: -1.",
+    why: "A bucket has none.",
+    matches: ({ path, inlet }) => /results\[\]\.(total|usable)Bytes$/.test(path) && inlet === -1,
+  },
+  {
+    apis: ["describeShareGroupOffsets"],
+    what: "A share group that does not exist is `GROUP_ID_NOT_FOUND`.",
+    why: "Kafka asks for its state all the same, and answers late or with offsets of -1.",
+    matches: (_difference, _step, { inlet }) => JSON.stringify(inlet).includes('"GROUP_ID_NOT_FOUND"'),
+    isLasting: true,
+  },
+  {
+    apis: ["shareGroupHeartbeat"],
+    what: "The first answer to a member of a share group has its partitions.",
+    why: "Kafka gives them to the member once their state is written.",
+    matches: ({ path, kafka }) => path.startsWith("assignment") && kafka === undefined,
+    isLasting: true,
+  },
+  {
+    apis: ["alterShareGroupOffsets"],
+    what: "A partition that does not exist is refused alone.",
+    why: "Kafka fails on it, and answers the request with `UNKNOWN_SERVER_ERROR`.",
+    matches: (_difference, _step, { kafka }) => text(kafka).includes('"UNKNOWN_SERVER_ERROR"'),
+    isLasting: true,
+  },
+  {
+    apis: ["updateFeatures"],
+    what: "A success has no message.",
+    why: "Kafka says that there was no error.",
+    matches: ({ path, inlet }) => path === "results[].errorMessage" && inlet === null,
+  },
+  {
+    apis: ["produce"],
+    what: "A transactional batch that names no producer is `INVALID_RECORD`.",
+    why: "Kafka writes it, and readers of committed records wait for its end for ever.",
+    matches: (_difference, { body }, { inlet }) =>
+      JSON.stringify(body).includes('"isTransactional":true') && JSON.stringify(inlet).includes('"INVALID_RECORD"'),
+    isLasting: true,
   },
   {
     apis: ["listOffsets", "fetch"],
@@ -77,17 +127,11 @@ export const deviations: readonly Deviation[] = [
       path.endsWith(".abortedTransactions") && [kafka, inlet].every((one) => JSON.stringify(one ?? []) === "[]"),
   },
   {
-    apis: ["describeConfigs"],
-    what: "A resource of an unknown type is refused alone.",
-    why: "Kafka refuses all resources of the request with it.",
-    matches: (_difference, { body }) =>
-      "resources" in body && body.resources.some(({ resourceType }) => ![2, 4, 8, 16, 32].includes(resourceType)),
-  },
-  {
     apis: ["createTopics", "alterConfigs", "incrementalAlterConfigs"],
     what: "`message.format.version` and `message.downconversion.enable` are taken and not kept.",
     why: "Kafka 4 refuses what older clients and tools still send.",
     matches: (_difference, { body }) => /"message\.(format|downconversion)\./.test(JSON.stringify(body)),
+    isLasting: true,
   },
   {
     apis: ["produce"],
@@ -112,7 +156,9 @@ export const deviations: readonly Deviation[] = [
     apis: ["createTopics", "alterConfigs", "incrementalAlterConfigs"],
     what: "`remote.storage.enable` may be true.",
     why: "Kafka refuses it where tiers are off; here every topic lives in the object store.",
-    matches: (_difference, { body }) => JSON.stringify(body).includes('"remote.storage.enable"'),
+    matches: ({ inlet }, { body }) =>
+      (inlet === "NONE" || inlet === null) && /"remote.storage.enable","value":"true"/i.test(JSON.stringify(body)),
+    isLasting: true,
   },
   {
     apis: ["createTopics"],
@@ -128,20 +174,31 @@ export const deviations: readonly Deviation[] = [
     matches: ({ kafka, path }, { body }) =>
       JSON.stringify(body).includes('"assignments":[]') &&
       (kafka === "INVALID_REPLICA_ASSIGNMENT" || path.endsWith("Message")),
+    isLasting: true,
   },
   {
     apis: ["produce"],
     what: "Bytes that are no batch are refused for their partition, as `INVALID_RECORD` or `CORRUPT_MESSAGE`.",
     why: "Kafka stumbles over some of them before it looks at partitions, and refuses all of the request.",
-    matches: (_difference, { body }) => /"fault":"(length|cut)"/.test(JSON.stringify(body)),
+    matches: (_difference, { body }) => /"fault":"(length|cut|compression)"/.test(JSON.stringify(body)),
+    isLasting: true,
   },
   {
-    apis: ["offsetDelete", "deleteGroups", "describeGroups"],
-    what: "A group without members is gone with its last offset.",
+    apis: ["offsetDelete", "deleteGroups", "describeGroups", "listGroups", "offsetCommit"],
+    what: "A group without members is gone with its last offset, and one whose first join or commit is refused never was.",
     why: "Kafka keeps its empty shell until it cleans up.",
     matches: ({ path, kafka, inlet }, { api }) =>
       (inlet === "GROUP_ID_NOT_FOUND" && kafka === "NONE") ||
-      (api === "offsetDelete" && path === "topics[]" && inlet === undefined),
+      (api === "offsetDelete" && path === "topics[]" && inlet === undefined) ||
+      (api === "listGroups" &&
+        path === "groups[]" &&
+        inlet === undefined &&
+        /"groupState":"(Empty)?"/.test(text(kafka))) ||
+      (api === "describeGroups" && inlet === "Dead" && kafka === "Empty") ||
+      (api === "offsetCommit" &&
+        kafka === "UNKNOWN_MEMBER_ID" &&
+        (inlet === "ILLEGAL_GENERATION" || inlet === "GROUP_ID_NOT_FOUND")),
+    isLasting: true,
   },
   {
     apis: apiNames,
@@ -153,7 +210,7 @@ export const deviations: readonly Deviation[] = [
     apis: ["joinGroup"],
     what: "A refused join is answered with the member id that it gave.",
     why: "Kafka leaves it out where it knows no such group; clients look at the error alone.",
-    matches: ({ path, kafka, inlet }) => path === "memberId" && kafka === "" && inlet === "stranger",
+    matches: ({ path, kafka }, _step, { inlet }) => path === "memberId" && kafka === "" && isRefused(inlet),
   },
   {
     apis: ["describeGroups"],
@@ -161,6 +218,13 @@ export const deviations: readonly Deviation[] = [
     why: "Kafka describes its last state that is in the log, which may be none yet while the first members join.",
     matches: ({ path, kafka }) =>
       /^groups\[\]\.(groupState|protocolType|members)/.test(path) && ["Dead", "", undefined].includes(kafka as string),
+  },
+  {
+    apis: ["offsetDelete"],
+    what: "Offsets of topics that a joining member may read are kept.",
+    why: "Kafka goes by the last generation, and forgets what the member is about to ask for.",
+    matches: ({ kafka, inlet }) => kafka === "NONE" && inlet === "GROUP_SUBSCRIBED_TO_TOPIC",
+    isLasting: true,
   },
   {
     apis: ["offsetFetch"],
@@ -177,3 +241,11 @@ export const deviations: readonly Deviation[] = [
       (inlet === "NONE" || inlet === null) && JSON.stringify(body).includes('"value":"","configOperation":2'),
   },
 ];
+
+function text(answer: Plain | undefined): string {
+  return JSON.stringify(answer) ?? "";
+}
+
+function isRefused(answer: Plain): boolean {
+  return typeof answer === "object" && answer !== null && "errorCode" in answer && answer.errorCode !== "NONE";
+}

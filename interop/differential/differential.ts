@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { uuidZero } from "../../src/base/ids.ts";
-import { type ApiName, apiNameOf } from "../../src/protocol/api-table.ts";
+import { type ApiName, apiNameOf, apis } from "../../src/protocol/api-table.ts";
 import { startInlet } from "../../test/support/inlet-process.ts";
 import { startKafka } from "../kafka.ts";
 import type { Deviation } from "./deviations.ts";
@@ -20,6 +20,8 @@ export interface Report {
   readonly requests: number;
   readonly differences: readonly string[];
   readonly listed: readonly Deviation[];
+  /** Versions of served APIs that were not sent: `produce 9`. */
+  readonly missing: readonly string[];
   /** What Kafka says that it speaks. */
   readonly kafkaVersions: ReadonlyMap<ApiName, readonly [min: number, max: number]>;
 }
@@ -34,6 +36,8 @@ export async function compareBrokers(options: { readonly sequences: number; read
         "group.initial.rebalance.delay.ms": "0",
         "group.streams.initial.rebalance.delay.ms": "0",
         "group.streams.assignment.interval.ms": "0",
+        "group.consumer.assignment.interval.ms": "0",
+        "group.share.assignment.interval.ms": "0",
         "auto.create.topics.enable": "false",
       },
       heap: "768m",
@@ -44,6 +48,7 @@ export async function compareBrokers(options: { readonly sequences: number; read
         node: { id: 1 },
         group: {
           initial: { rebalance: { delay: { ms: 0 } } },
+          consumer: { assignment: { interval: { ms: 0 } } },
           streams: { initial: { rebalance: { delay: { ms: 0 } } }, assignment: { interval: { ms: 0 } } },
         },
         topic: { auto: { create: false } },
@@ -81,10 +86,25 @@ async function compareAll(
     } else console.log(`seed ${sequence.seed}: did not come again: ${name}`);
   }
   for (const [name, count] of [...counts].sort((a, b) => b[1] - a[1])) console.log(`${count} x ${name}`);
+  const missing = printCoverage(runner.sent, served);
   console.log(
     `${options.sequences} sequences, ${requests} requests, ${counts.size} differences, ${listed.size} listed ones met`,
   );
-  return { sequences: options.sequences, requests, differences: [...counts.keys()], listed: [...listed] };
+  return { sequences: options.sequences, requests, differences: [...counts.keys()], listed: [...listed], missing };
+}
+
+/** One line an API: how often each version was sent. */
+function printCoverage(sent: ReadonlyMap<string, number>, served: ReadonlySet<ApiName>): readonly string[] {
+  const missing: string[] = [];
+  for (const api of [...served].sort()) {
+    const [min, max] = apis[api].request.versions;
+    const versions = Array.from({ length: max - min + 1 }, (_, at) => min + at);
+    const counts = versions.map((version) => `v${version} ${sent.get(`${api} ${version}`) ?? 0}`);
+    console.log(`${api}: ${counts.join(", ")}`);
+    missing.push(...versions.map((version) => `${api} ${version}`).filter((name) => !sent.has(name)));
+  }
+  console.log(`not sent: ${missing.join(", ") || "none"}`);
+  return missing;
 }
 
 /** What a slow machine makes differ once is not a difference. */
@@ -119,6 +139,9 @@ function shown(body: unknown): string {
   return inspect(body, { depth: 9, compact: true, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
 }
 
+/** Any; a share coordinator is asked for by group, topic and partition. */
+const shareTopicId = "AAAAAAAAAAAAAAAAAAAAAQ";
+
 interface Prepared extends Broker {
   readonly versions: ReadonlyMap<ApiName, readonly [min: number, max: number]>;
 }
@@ -131,7 +154,12 @@ async function prepared(bootstrap: string): Promise<Prepared> {
     const { coordinators } = await target.call("findCoordinator", 4, { keyType: 0, coordinatorKeys: [name] });
     const { groups } = await target.call("describeGroups", 5, { groups: [name] });
     const producer = await target.call("initProducerId", 5, { transactionalId: null, transactionTimeoutMs: 1000 });
-    if ([coordinators[0], groups[0], producer].every((answer) => answer?.errorCode === 0)) break;
+    // The topics behind both are made when somebody asks for their coordinators first.
+    const transactions = await target.call("findCoordinator", 6, { keyType: 1, coordinatorKeys: [name] });
+    const shareKey = `${name}:${shareTopicId}:0`;
+    const shares = await target.call("findCoordinator", 6, { keyType: 2, coordinatorKeys: [shareKey] });
+    const answers = [coordinators[0], groups[0], producer, transactions.coordinators[0], shares.coordinators[0]];
+    if (answers.every((answer) => answer?.errorCode === 0)) break;
     await sleep(100);
   }
   const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };

@@ -27,7 +27,7 @@ interface Context {
 
 /** Requests that ask for everything there is are answered with what other runs left, too. */
 function ownOnly(step: Step): boolean {
-  if (step.api === "listGroups") return true;
+  if (step.api === "listGroups" || step.api === "listTransactions" || step.api === "listConfigResources") return true;
   if (step.api !== "metadata") return false;
   return step.body.topics === null || (step.version === 0 && step.body.topics.length === 0);
 }
@@ -46,10 +46,10 @@ function plain(context: Context, key: string, value: unknown): Plain {
 }
 
 function list(context: Context, key: string, values: readonly unknown[]): Plain {
-  const own = context.own && (key === "topics" || key === "groups");
+  const own = context.own && ["topics", "groups", "transactionStates", "configResources"].includes(key);
   const kept = values.filter((value) => {
-    const { name, groupId } = value as { readonly name?: string; readonly groupId?: string };
-    return !own || (name ?? groupId ?? "").startsWith(context.target.prefix);
+    const { name, groupId, transactionalId, resourceName } = value as Readonly<Record<string, string | undefined>>;
+    return !own || (name ?? groupId ?? transactionalId ?? resourceName ?? "").startsWith(context.target.prefix);
   });
   const made = grouped(kept.map((value) => plain(context, key, value)));
   if (kept.every((value) => typeof value !== "object")) return made;
@@ -87,6 +87,8 @@ function text({ target }: Context, key: string, value: string): Plain {
   if (key === "errorMessage" || key === "batchIndexErrorMessage") return value === "" ? "" : "a text";
   if (key === "clusterId") return "a cluster";
   if (key === "host") return value === "" ? "" : "a host";
+  if (key === "logDir") return "a directory";
+  if (key.endsWith("DirectoryId")) return "an id";
   if (key === "topicId") {
     for (const [name, id] of target.topicIds) if (id === value) return `id of ${name.replaceAll(target.prefix, fresh)}`;
     return value === uuidZero || value === unknownId ? value : "another id";
@@ -96,15 +98,29 @@ function text({ target }: Context, key: string, value: string): Plain {
   return value.replaceAll(target.prefix, fresh).replace(/[0-9a-f]{8}-[0-9a-f-]{27}|[A-Za-z0-9_-]{22}$/, "an id");
 }
 
+/** What depends on the machine, or on what went on in the cluster before. */
+const placeOnly: ReadonlySet<string> = new Set([
+  "partitionSize",
+  "totalBytes",
+  "usableBytes",
+  "logEndOffset",
+  "highWatermark",
+  "lastFetchTimestamp",
+  "lastCaughtUpTimestamp",
+  "coordinatorEpoch",
+]);
 const dayMs = 86_400_000;
 /** Long enough for a run, short beside the hours that generated timestamps lie before it. */
 const runMsMax = 600_000;
 
 function number({ target, step }: Context, key: string, value: number): Plain {
-  if (key === "errorCode" || key === "topicConfigErrorCode") return errorName(value) ?? value;
+  if (key === "errorCode" || key === "topicConfigErrorCode" || key === "partitionErrorCode")
+    return errorName(value) ?? value;
   if (key === "port") return value > 0 ? "a port" : value;
+  if (step.api === "describeQuorum" && key === "leaderEpoch") return "an epoch";
   const isOfLeader = key === "leaderEpoch" || (key === "epoch" && step.api !== "streamsGroupDescribe");
   if (isOfLeader) return value >= 0 ? `epoch ${value - target.firstEpoch}` : value;
+  if (placeOnly.has(key)) return value >= 0 ? "a number" : value;
   if (key === "finalizedFeaturesEpoch") return value >= 0 ? "an epoch" : value;
   if (key === "sessionId") return value > 0 ? "a session" : value;
   if (key === "producerId") {

@@ -43,6 +43,8 @@ export interface Brokers {
 export class Runner {
   readonly #brokers: Brokers;
   #runs = 0;
+  /** How often each version of each API was sent: `produce 9`. */
+  readonly sent = new Map<string, number>();
 
   constructor(brokers: Brokers) {
     this.#brokers = brokers;
@@ -54,11 +56,12 @@ export class Runner {
     const startMs = Date.now();
     await using kafka = new Target({ ...this.#brokers.kafka, prefix, startMs });
     await using inlet = new Target({ ...this.#brokers.inlet, prefix, startMs });
-    const run = new Run(kafka, inlet);
+    const run = new Run(kafka, inlet, this.sent);
     try {
       for (const [at, step] of steps.entries()) {
         const finding = await run.step(step, at);
         if (finding !== undefined) return { finding, requests: run.requests, listed: run.listed };
+        if (run.isOver) break;
       }
       return { finding: undefined, requests: run.requests, listed: run.listed };
     } finally {
@@ -79,10 +82,15 @@ class Run {
   readonly #waiting = new Map<string, Waiting>();
   readonly listed = new Set<Deviation>();
   requests = 0;
+  /** The brokers are in different states, and may be. */
+  isOver = false;
 
-  constructor(kafka: Target, inlet: Target) {
+  readonly sent: Map<string, number>;
+
+  constructor(kafka: Target, inlet: Target, sent: Map<string, number>) {
     this.#kafka = kafka;
     this.#inlet = inlet;
+    this.sent = sent;
   }
 
   async step(step: Step, at: number): Promise<Finding | undefined> {
@@ -93,9 +101,12 @@ class Run {
       if (this.#waiting.has(step.connection)) return undefined; // It waits on both sides: the connection is taken.
     }
     this.requests += 1;
+    const sent = `${step.api} ${step.mangle?.kind === "version" ? step.mangle.to : step.version}`;
+    this.sent.set(sent, (this.sent.get(sent) ?? 0) + 1);
     const outcomes = [this.#kafka.send(step), this.#inlet.send(step)] as const;
     const finding = await this.#settle({ step, at, outcomes });
     if (finding === undefined) await this.#untilApplied(step);
+    if (step.api === "endTxn") await Promise.all([this.#kafka, this.#inlet].map((target) => untilEnded(target)));
     return finding;
   }
 
@@ -120,8 +131,11 @@ class Run {
 
   #compared({ step, at }: Waiting, [kafka, inlet]: readonly [Plain, Plain]): Finding | undefined {
     const unlisted = differences(kafka, inlet).filter((difference) => {
-      const deviation = deviations.find((one) => one.apis.includes(step.api) && one.matches(difference, step));
+      const deviation = deviations.find(
+        (one) => one.apis.includes(step.api) && one.matches(difference, step, { kafka, inlet }),
+      );
       if (deviation !== undefined) this.listed.add(deviation);
+      if (deviation?.isLasting === true) this.isOver = true;
       return deviation === undefined;
     });
     return unlisted.length === 0 ? undefined : { at, step, differences: unlisted, kafka, inlet };
@@ -135,6 +149,17 @@ class Run {
       if (kafka === inlet) return;
       await sleep(10);
     }
+  }
+}
+
+/** Markers are written after the answer; until then the partitions are not what they will be. */
+async function untilEnded(target: Target): Promise<void> {
+  for (let tries = 0; tries < appliedTriesMax; tries += 1) {
+    const { transactionStates } = await target.call("describeTransactions", 0, {
+      transactionalIds: [`${target.prefix}t`],
+    });
+    if (!transactionStates.some(({ transactionState }) => transactionState.startsWith("Prepare"))) return;
+    await sleep(10);
   }
 }
 

@@ -138,10 +138,11 @@ export class Target implements AsyncDisposable {
         if (!this.memberNames.has(memberId)) this.memberNames.set(memberId, `member ${this.memberNames.size}`);
       }
       if (generationId >= 0) this.#generations.set(label, generationId);
-    } else if (step.api === "streamsGroupHeartbeat") {
+    } else if (/^(streams|consumer|share)GroupHeartbeat$/.test(step.api)) {
       const { errorCode, memberEpoch } = body as ResponseOf<"streamsGroupHeartbeat">;
       if (errorCode === 0 && memberEpoch >= 0) this.#generations.set(label, memberEpoch);
-    } else if (step.api === "initProducerId") {
+    } else if (step.api === "initProducerId" || step.api === "endTxn") {
+      // The end of a transaction gives the producer a new epoch, where it says one.
       const { producerId, producerEpoch } = body as ResponseOf<"initProducerId">;
       if (producerId < 0) return;
       this.#producers.set(label, { id: producerId, epoch: producerEpoch });

@@ -79,19 +79,26 @@ public class ReadTables {
     String table = job.get("catalog").asText() + "." + job.get("namespace").asText() + "." + job.get("table").asText();
     long rows = 0;
     long sum = 0;
+    long[] sums = new long[job.get("columns").size()];
     try (CloseableIterator<Row> all = tables.executeSql("SELECT " + columns + " FROM " + table).collect()) {
       while (all.hasNext()) {
         Row row = all.next();
-        String line = IntStream.range(0, row.getArity())
-            .mapToObj(at -> canonical(row.getField(at)))
-            .collect(Collectors.joining("\u001f"));
-        byte[] digest = MessageDigest.getInstance("SHA-256").digest(line.getBytes(StandardCharsets.UTF_8));
-        sum += ByteBuffer.wrap(digest).getLong();
+        String[] texts = IntStream.range(0, sums.length).mapToObj(at -> canonical(row.getField(at))).toArray(String[]::new);
+        sum += digest(String.join("\u001f", texts));
+        for (int at = 0; at < sums.length; at += 1) sums[at] += digest(texts[at]);
         rows += 1;
       }
     }
     answer.put("rows", rows);
     answer.put("checksum", String.format("%016x", sum));
+    ObjectNode each = answer.putObject("columns");
+    for (int at = 0; at < sums.length; at += 1)
+      each.put(job.get("columns").get(at).get("name").asText(), String.format("%016x", sums[at]));
+  }
+
+  private static long digest(String text) throws Exception {
+    byte[] bytes = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+    return ByteBuffer.wrap(bytes).getLong();
   }
 
   /** As interop/canonical.py says. */

@@ -28,7 +28,14 @@ export interface LocatedJob extends Job {
   readonly columns: readonly Column[];
 }
 
-export type Answer = { readonly rows: number; readonly checksum: string } | { readonly error: string };
+export interface Sums {
+  readonly rows: number;
+  readonly checksum: string;
+  /** Of each column by itself. */
+  readonly columns: Readonly<Record<string, string>>;
+}
+
+export type Answer = Sums | { readonly error: string };
 
 type Answers<T> = Readonly<Record<string, T>>;
 
@@ -73,8 +80,9 @@ export async function read(
     case "PyIceberg":
       return await ask("pyiceberg", await catalogsBin(), { catalogs: catalogs.pyiceberg, jobs });
     case "DuckDB": {
-      const { embedded: own, java: other } = catalogs.pyiceberg;
-      return await ask("duckdb", await engineBin(), { catalogs: { embedded: own, java: other }, jobs });
+      const { embedded: own, java: other } = catalogs.pyiceberg; // Those of type REST.
+      const attached = { embedded: own, ...(other === undefined ? {} : { java: other }) };
+      return await ask("duckdb", await engineBin(), { catalogs: attached, jobs });
     }
     case "Spark": {
       const bin = await python("spark", [`pyspark==${versions.pyspark}`, "pyarrow==22.0.0", "pandas==2.3.3"]);

@@ -1,29 +1,66 @@
-/** What engines cannot do, each with the engine's own words: a test asks for them, so that a newer engine is noticed. */
+/** What engines cannot do, each with the engine's own words: tests ask for them, so that a newer engine is noticed. */
+import type { TypeRow } from "../../src/table/schema/type-table.ts";
 import type { EngineName } from "./engines.ts";
-import type { WriteMode } from "./formats.ts";
-import type { CatalogName } from "./lake.ts";
+import type { Topic } from "./topics.ts";
 
-export interface Refusal {
+interface Refusal {
   readonly engine: EngineName;
-  readonly isOf: (cell: { readonly write: WriteMode; readonly catalog: CatalogName }) => boolean;
-  /** As people say it. */
+  /** As docs/engines.md says it. */
   readonly what: string;
   readonly error: RegExp;
 }
 
-const refusals: readonly Refusal[] = [
+const tableRefusals: readonly (Refusal & { readonly isOf: (topic: Topic) => boolean })[] = [
   {
     engine: "PyIceberg",
-    isOf: ({ write }) => write !== "append",
     what: "tables with equality deletes that are not resolved yet",
+    isOf: ({ write }) => write !== "append",
     error: /PyIceberg does not yet support equality deletes/,
   },
 ];
 
-export function refusalOf(cell: {
-  readonly engine: EngineName;
-  readonly write: WriteMode;
-  readonly catalog: CatalogName;
-}): Refusal | undefined {
-  return refusals.find(({ engine, isOf }) => engine === cell.engine && isOf(cell));
+/** Why the engine reads nothing of the topic's table. */
+export function refusalOf(engine: EngineName, topic: Topic): Refusal | undefined {
+  return tableRefusals.find((refusal) => refusal.engine === engine && refusal.isOf(topic));
 }
+
+const timeRefusals: readonly Refusal[] = [
+  {
+    engine: "Spark",
+    what: "tables with a column of type time, whatever is asked of them",
+    error: /Spark does not support time fields/,
+  },
+];
+
+/** Why the engine reads nothing of a table with columns of these types. */
+export function tableLimitOf(engine: EngineName, types: readonly TypeRow[]): Refusal | undefined {
+  const hasTime = types.some(({ column }) => column === "time");
+  return hasTime ? timeRefusals.find((limit) => limit.engine === engine) : undefined;
+}
+
+interface ColumnLimit {
+  readonly engine: EngineName;
+  readonly is: (type: TypeRow) => boolean;
+  readonly what: string;
+}
+
+/** Types that an engine reads as other values. */
+const columnLimits: readonly ColumnLimit[] = [
+  {
+    engine: "Flink",
+    // `time-millis` has nothing to lose.
+    is: ({ column, type }) => column === "time" && !type.includes("millis"),
+    what: "times of day to milliseconds",
+  },
+];
+
+export function columnLimitOf(engine: EngineName, type: TypeRow): ColumnLimit | undefined {
+  return columnLimits.find((limit) => limit.engine === engine && limit.is(type));
+}
+
+/** What docs/engines.md must say. */
+export const allLimits: readonly { readonly engine: EngineName; readonly what: string }[] = [
+  ...tableRefusals,
+  ...timeRefusals,
+  ...columnLimits,
+];

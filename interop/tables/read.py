@@ -3,7 +3,7 @@
 request: {"catalogs": {name: {property: text}}, "jobs": [{"id", "catalog", "namespace", "table", "columns": [{"name", "type"}],
           "metadata": where its metadata file is}], "jars": [...], "trino": "host:port"}
          The type is Iceberg's, in JSON.
-answer:  {id: {"rows", "checksum"} | {"error"}}; of the engine "locate" {id: {"metadata"} | {"error"}}
+answer:  {id: {"rows", "checksum", "columns": {name: its own checksum}} | {"error"}}; of the engine "locate" {id: {"metadata"} | {"error"}}
 """
 
 import json
@@ -20,7 +20,8 @@ def quoted(job, mark):
 
 def summed(job, rows):
     kinds = [column["type"] for column in job["columns"]]
-    return checksum([conform(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows)
+    conformed = ([conform(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows)
+    return checksum(conformed, [column["name"] for column in job["columns"]])
 
 
 def pyiceberg_table(request, opened, job):

@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import type { Random } from "../../src/base/runtime.ts";
 import type { InletBroker } from "../../test/support/inlet-process.ts";
 import { type Cell, TableChecksum } from "../canonical.ts";
-import type { Column } from "./engines.ts";
+import type { Column, Sums } from "./engines.ts";
 import { type Change, type Format, type FormatName, formats, type Item, type WriteMode } from "./formats.ts";
 import type { CatalogName } from "./lake.ts";
 
@@ -12,9 +12,12 @@ export interface Topic {
   readonly format: FormatName;
   readonly write: WriteMode;
   readonly catalog: CatalogName;
+  /** The broker rewrites it in the background; otherwise deletes stay what they are, since it is these that engines must know. */
+  readonly isResolved?: boolean;
+  readonly formatVersion?: 2 | 3;
 }
 
-type Row = Readonly<Record<string, Cell>>;
+export type Row = Readonly<Record<string, Cell>>;
 
 export const namespace = "shop";
 const partitions = 2;
@@ -24,8 +27,9 @@ const rounds = 2;
 const changesPerRound = 40;
 
 /** Of the topic, and of its table. */
-export function nameOf({ format, write, catalog }: Topic): string {
-  return [format, write, catalog].join("_").toLowerCase().replaceAll(" ", "_");
+export function nameOf({ format, write, catalog, isResolved = false, formatVersion = 2 }: Topic): string {
+  const more = [...(isResolved ? ["resolved"] : []), ...(formatVersion === 3 ? ["v3"] : [])];
+  return [format, write, catalog, ...more].join("_").toLowerCase().replaceAll(" ", "_");
 }
 
 /** Of the broker's file. */
@@ -33,11 +37,15 @@ export function settingsOf(topic: Topic): object {
   const { decode, isEnvelope } = formats[topic.format];
   const cdc = { key: ["id"], tombstone: "ignore", envelope: isEnvelope ? "debezium" : "op-field" };
   return {
-    table: { catalog: topic.catalog, name: `${namespace}.${nameOf(topic)}` },
+    table: {
+      catalog: topic.catalog,
+      name: `${namespace}.${nameOf(topic)}`,
+      format_version: topic.formatVersion ?? 2,
+    },
     value: { decode },
     key: { decode: "string" },
     mode: { write: topic.write, ...(topic.write === "cdc" ? cdc : {}) },
-    maintain: { compact: "off" }, // Deletes stay what they are: it is these that engines must know.
+    maintain: { compact: topic.isResolved === true ? "auto" : "off" },
   };
 }
 
@@ -171,12 +179,14 @@ export function recordCells({ partition, offset, timestampMs, key }: RecordPlace
 }
 
 /** What an engine must find; every cell has a column, and every column a cell. */
-export function checksumOf(rows: readonly Row[], columns: readonly Column[]): { rows: number; checksum: string } {
+export function sumsOf(rows: readonly Row[], columns: readonly Column[]): Sums {
   const sum = new TableChecksum();
   const names = columns.map(({ name }) => name);
+  const each = names.map((name) => [name, new TableChecksum()] as const);
   for (const row of rows) {
     expect(Object.keys(row).toSorted()).toEqual(names.toSorted());
     sum.add(names.map((name) => row[name] ?? null));
+    for (const [name, one] of each) one.add([row[name] ?? null]);
   }
-  return sum.result();
+  return { ...sum.result(), columns: Object.fromEntries(each.map(([name, one]) => [name, one.result().checksum])) };
 }

@@ -23,6 +23,13 @@ export const coordinator = {
     min: 1,
     doc: "Members that a group may have.",
   }),
+  groupShardGroupsMax: setting({
+    key: "group.shard.groups.max",
+    type: "integer",
+    default: 10_000,
+    min: 1,
+    doc: "Groups that one partition of __consumer_offsets may hold; a new one beyond is GROUP_MAX_SIZE_REACHED.",
+  }),
   groupSessionMsMin: setting({
     key: "group.session.ms.min",
     type: "ms",

@@ -81,6 +81,14 @@ export const tableMaintenance = {
     max: 10_000_000,
     doc: "A table with more live files is left to an engine: their entries are held in memory.",
   }),
+  tableMaintenanceLooseManifestsMin: setting({
+    key: "table.maintenance.loose.manifests.min",
+    type: "integer",
+    default: 4,
+    min: 2,
+    max: 10_000,
+    doc: "Full manifests that list many partitions each, from which on they are written again, those of a partition together.",
+  }),
   tableMaintenanceOrphansIntervalMs: setting({
     key: "table.maintenance.orphans.interval.ms",
     type: "ms",

@@ -31,6 +31,13 @@ export const transactions = {
     min: 1,
     doc: "Transactional ids that nobody has used for this long are forgotten.",
   }),
+  transactionalIdsMax: setting({
+    key: "transactional.ids.max",
+    type: "integer",
+    default: 10_000,
+    min: 10,
+    doc: "Transactional ids that one partition of __transaction_state may hold: beyond, those idle longest are forgotten.",
+  }),
   transactionalIdCheckIntervalMs: setting({
     key: "transactional.id.check.interval.ms",
     type: "ms",

@@ -182,6 +182,12 @@ const topicShape = object(
       },
       ["max_rate"],
     ),
+    retention: object("What the topic's retention makes of records that are not in the table yet.", {
+      lake: oneOf(["wait", "alarm", "off"], {
+        default: "wait",
+        doc: "wait: they stay until they are. alarm: they go when they are due, and are counted. off: they go. Cleaning of compacted topics waits unless off.",
+      }),
+    }),
     maintain: object(
       "Upkeep of the table.",
       {
@@ -191,13 +197,17 @@ const topicShape = object(
           default: "auto",
           doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
         }),
+        manifests: oneOf(["auto", "off"], {
+          default: "auto",
+          doc: "auto: manifests are written again, by partition, where commits alone do not keep them few. off: they are not.",
+        }),
         orphans: ms({
           default: 7 * 86_400_000,
           min: 0,
           doc: "Age at which files that nothing names are removed; longer than any commit or query takes. 0: never.",
         }),
       },
-      ["manifests", "ttl"],
+      ["ttl"],
     ),
   },
   ["quality", "backfill", "copies"],
@@ -259,7 +269,12 @@ export function tableSettings(
         : { deadLetterTopic: value.errors.dlq.topic }),
     },
     expire: { keepMs: value.maintain.expire, keepMin: value.maintain.keep },
-    maintain: { rewrites: value.maintain.compact === "auto", orphansMs: value.maintain.orphans },
+    retention: value.retention.lake,
+    maintain: {
+      rewrites: value.maintain.compact === "auto",
+      manifests: value.maintain.manifests === "auto",
+      orphansMs: value.maintain.orphans,
+    },
   };
 }
 

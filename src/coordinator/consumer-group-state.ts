@@ -117,7 +117,7 @@ export const leavingEpoch = -1;
 export const leavingForNowEpoch = -2;
 
 export const emptyConsumerGroup: ConsumerGroup = {
-  epoch: 0,
+  epoch: 1, // As Kafka's: the first member makes it 2.
   targetEpoch: 0,
   targetsMadeAt: 0,
   members: new Map(),

@@ -20,6 +20,7 @@ export interface GroupCoordinatorOptions {
   readonly topics: Omit<Topics, "version">;
   readonly runtime: Runtime;
   readonly limits: GroupLimits & {
+    readonly shardGroupsMax: number;
     readonly sessionTimeoutMsMin: number;
     readonly sessionTimeoutMsMax: number;
     readonly offsetMetadataBytesMax: number;

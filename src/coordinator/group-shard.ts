@@ -46,6 +46,7 @@ export interface OffsetCommit {
   readonly offsets: readonly (TopicPartition & { readonly value: CommittedOffset })[];
 }
 
+const tooManyGroups = "This coordinator has as many groups as it may have.";
 /** A client's name may be as long as a string on the wire can be; a member id made from it must still fit. */
 const memberPrefixCharactersMax = 249;
 
@@ -53,9 +54,11 @@ export class GroupShard {
   /** Undefined where there are no share groups. */
   readonly shares: ShareGroups | undefined;
   readonly #groups = new Map<string, LiveGroup>();
+  /** Those with offsets that wait for a transaction's end, so that an end looks at these alone. */
+  readonly #withPending = new Set<LiveGroup>();
   readonly #log: StateLog;
   readonly #runtime: Runtime;
-  readonly #limits: GroupLimits;
+  readonly #limits: GroupLimits & { readonly shardGroupsMax: number };
   readonly #consumer: ConsumerGroupOptions;
   readonly #streams: StreamsGroupOptions;
   readonly #patterns: TopicPatterns;
@@ -65,7 +68,7 @@ export class GroupShard {
   constructor(options: {
     readonly log: StateLog;
     readonly runtime: Runtime;
-    readonly limits: GroupLimits;
+    readonly limits: GroupLimits & { readonly shardGroupsMax: number };
     readonly shareServices?: ShareServices | undefined;
     readonly consumer: ConsumerGroupOptions;
     readonly streams: StreamsGroupOptions;
@@ -142,6 +145,7 @@ export class GroupShard {
     if (this.shares?.get(groupId) !== undefined) return joinRefusal("INCONSISTENT_GROUP_PROTOCOL", event.memberId);
     const known = this.#groups.get(groupId);
     if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
+    if (known === undefined && this.#isFull) return joinRefusal("GROUP_MAX_SIZE_REACHED", event.memberId);
     const group = known ?? this.#open(groupId);
     const prefix = (event.instanceId ?? event.clientId).slice(0, memberPrefixCharactersMax);
     const memberIdFresh = `${prefix}-${uuidRandom(this.#runtime.random)}`;
@@ -165,6 +169,9 @@ export class GroupShard {
     if (this.shares?.get(groupId) !== undefined) return refuse(`Group ${groupId} is not a consumer group.`);
     const known = this.#groups.get(groupId);
     if (known === undefined && request.epoch !== 0) return refuse(`Consumer group ${groupId} not found.`);
+    if (known === undefined && this.#isFull) {
+      return heartbeatRefusal(request, { error: "GROUP_MAX_SIZE_REACHED", detail: tooManyGroups });
+    }
     const group = known ?? this.#open(groupId);
     const reply = group.consumerHeartbeat(request, matches);
     if (group.isBlank) this.#groups.delete(groupId); // It was refused, and nothing is left to remember.
@@ -179,6 +186,9 @@ export class GroupShard {
     if (isMissing || isShared) {
       const detail = isShared ? `Group ${groupId} is not a streams group.` : `Streams group ${groupId} not found.`;
       return { kind: "refused", error: "GROUP_ID_NOT_FOUND", detail };
+    }
+    if (this.#isFull && !this.#groups.has(groupId)) {
+      return { kind: "refused", error: "GROUP_MAX_SIZE_REACHED", detail: tooManyGroups };
     }
     const group = this.#open(groupId);
     const reply = group.streamsHeartbeat(request);
@@ -198,6 +208,7 @@ export class GroupShard {
     if (problem !== "NONE") return problem;
     if (commit.memberId !== "") known?.feed({ kind: "alive", memberId: commit.memberId });
     if (commit.offsets.length === 0) return "NONE";
+    if (known === undefined && this.#isFull) return "GROUP_MAX_SIZE_REACHED";
     const group = known ?? this.#open(commit.groupId);
     for (const at of commit.offsets) setOffset(group, at, at.value);
     return await group.write(offsetRecords(commit));
@@ -215,8 +226,10 @@ export class GroupShard {
     if (problem !== "NONE") return problem;
     if (!isOpen()) return "INVALID_TXN_STATE";
     if (commit.offsets.length === 0) return "NONE";
+    if (known === undefined && this.#isFull) return "GROUP_MAX_SIZE_REACHED";
     const group = known ?? this.#open(commit.groupId);
     for (const at of commit.offsets) group.pending.add(commit.transaction.producerId, at, at.value);
+    this.#withPending.add(group);
     return await group.write(offsetRecords(commit), commit.transaction);
   }
 
@@ -298,6 +311,7 @@ export class GroupShard {
     this.#isOpen = false;
     for (const group of this.#groups.values()) group.close(error);
     this.#groups.clear();
+    this.#withPending.clear();
     this.shares?.close();
   }
 
@@ -321,7 +335,15 @@ export class GroupShard {
   #restoreOffset(record: Extract<GroupRecord, { kind: "offset" }>, transaction: TransactionOwner | undefined): void {
     const group = this.#open(record.group);
     if (transaction === undefined) setOffset(group, record, record.value);
-    else if (record.value !== null) group.pending.add(transaction.producerId, record, record.value);
+    else if (record.value !== null) {
+      group.pending.add(transaction.producerId, record, record.value);
+      this.#withPending.add(group);
+    }
+  }
+
+  /** A shard takes no more groups than it could read again in time. Those that are there go on. */
+  get #isFull(): boolean {
+    return this.#groups.size >= this.#limits.shardGroupsMax;
   }
 
   #open(id: string): LiveGroup {
@@ -342,10 +364,12 @@ export class GroupShard {
 
   /** Gives the groups back whose offsets the producer's transaction may have moved. */
   #settle({ producerId, outcome }: Pick<Marker, "producerId" | "outcome">): readonly LiveGroup[] {
-    const touched = [...this.#groups.values()].filter(({ pending }) => !pending.isEmpty);
+    const touched = [...this.#withPending].filter((group) => this.#groups.get(group.id) === group);
+    this.#withPending.clear();
     for (const group of touched) {
       for (const at of group.pending.end(producerId, outcome)) group.offsets.set(at, at.value);
       if (group.isBlank) this.#groups.delete(group.id);
+      if (!group.pending.isEmpty) this.#withPending.add(group);
     }
     return touched;
   }

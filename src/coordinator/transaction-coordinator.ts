@@ -20,6 +20,8 @@ export interface TransactionCoordinatorOptions {
     readonly abortCheckIntervalMs: number;
     /** The next transaction waits this long for the end of the last. */
     readonly endWaitMs: number;
+    /** Of one shard. */
+    readonly idsMax: number;
     readonly idRetentionMs: number;
     readonly idCheckIntervalMs: number;
     /** A request waits this long for the shard to be read before it is told to come again. */

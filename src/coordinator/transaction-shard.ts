@@ -41,12 +41,16 @@ export interface TransactionShardOptions {
   /** Of the partition's leader: partitions refuse markers of an older one. */
   readonly coordinatorEpoch: number;
   readonly runtime: Runtime;
-  readonly limits: { readonly endWaitMs: number };
+  readonly limits: { readonly endWaitMs: number; readonly idsMax: number };
   readonly writeMarker: WriteMarker;
   /** A new producer id; undefined when none can be had now. */
   readonly producerId: () => Promise<number | undefined>;
   /** The shard has closed itself; load a new one. */
   readonly gaveUp: (cause: unknown) => void;
+}
+
+function isIdle(state: Transaction["state"]): boolean {
+  return state === "empty" || state === "complete-commit" || state === "complete-abort";
 }
 
 interface Live {
@@ -99,6 +103,7 @@ export class TransactionShard {
     asked: { readonly timeoutMs: number; readonly expected: ProducerIdentity | undefined },
   ): Promise<TransactionReply> {
     if (!this.#transactions.has(transactionalId)) {
+      if (!(await this.#makeRoom())) return { kind: "refused", error: "COORDINATOR_LOAD_IN_PROGRESS" };
       const producerId = await this.#options.producerId();
       if (producerId === undefined) return { kind: "refused", error: "COORDINATOR_LOAD_IN_PROGRESS" };
       if (!this.#isOpen) return notCoordinator;
@@ -160,11 +165,19 @@ export class TransactionShard {
   /** Forgets ids that nobody has used for the retention. */
   async expire(retentionMs: number): Promise<void> {
     const idle = [...this.all()].filter(
-      ([, { state, updatedAt }]) =>
-        (state === "empty" || state === "complete-commit" || state === "complete-abort") &&
-        updatedAt + retentionMs <= this.#now,
+      ([, { state, updatedAt }]) => isIdle(state) && updatedAt + retentionMs <= this.#now,
     );
     await Promise.all(idle.map(([id]) => this.#feed(id, { kind: "expired" })));
+  }
+
+  /** Forgets a tenth of the ids, those idle longest, when there are as many as may be; false when none of them is idle. */
+  async #makeRoom(): Promise<boolean> {
+    const { idsMax } = this.#options.limits;
+    if (this.#transactions.size < idsMax) return true;
+    const idle = [...this.all()].filter(([, { state }]) => isIdle(state));
+    idle.sort(([, a], [, b]) => a.updatedAt - b.updatedAt);
+    await Promise.all(idle.slice(0, Math.ceil(idsMax / 10)).map(([id]) => this.#feed(id, { kind: "expired" })));
+    return this.#transactions.size < idsMax;
   }
 
   close(): void {

@@ -139,6 +139,7 @@ export function groupCoordinatorOptions(options: {
       initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
       newMemberJoinTimeoutMs: settings.groupNewMemberJoinMsMax,
       membersMax: settings.groupMembersMax,
+      shardGroupsMax: settings.groupShardGroupsMax,
       sessionTimeoutMsMin: settings.groupSessionMsMin,
       sessionTimeoutMsMax: settings.groupSessionMsMax,
       offsetMetadataBytesMax: settings.groupOffsetMetadataBytesMax,

@@ -8,6 +8,27 @@ export function configProblem(name: string, value: string, row: ConfigRow): stri
   return because === undefined ? undefined : `Invalid value ${value} for configuration ${name}: ${because}`;
 }
 
+/** A good value as Kafka shows it: what it was read as, written again. */
+export function shownConfigText(value: string, type: ConfigRow["type"]): string {
+  const text = value.trim();
+  switch (type) {
+    case "boolean":
+      return text.toLowerCase();
+    case "short":
+    case "int":
+    case "long":
+      return BigInt(text.replace("+", "")).toString();
+    case "double":
+      return Number.isInteger(Number(text)) ? `${Number(text)}.0` : `${Number(text)}`;
+    case "list":
+      return [...new Set(listItems(value))].join(",");
+    case "string":
+    case "class":
+    case "password":
+      return text;
+  }
+}
+
 /** Names without blanks around them; an empty text is an empty list. */
 export function listItems(value: string): readonly string[] {
   return value.trim() === "" ? [] : value.split(",").map((item) => item.trim());
@@ -69,7 +90,6 @@ function checkProblem(value: string, check: ConfigCheck): string | undefined {
 }
 
 function listProblem(items: readonly string[], allowed: readonly string[]): string | undefined {
-  if (new Set(items).size !== items.length) return "Configuration values must not be duplicated";
   const stranger = items.find((item) => !allowed.includes(item));
   return stranger === undefined ? undefined : `String must be one of: ${allowed.join(", ")}`;
 }

@@ -17,6 +17,7 @@ import { Cleaner, type CleanerLimits } from "./cleaning/cleaner.ts";
 import type { Log, Lookup } from "./log.ts";
 import { OwnedPartition, type PartitionLimits } from "./partition.ts";
 import { restore, sidecarBeforeRestore } from "./restore.ts";
+import type { RetentionHold } from "./retention.ts";
 import { encodeStreamLabel } from "./stream-label.ts";
 import type { TopicConfig } from "./topic-config.ts";
 
@@ -41,8 +42,8 @@ export interface LogOptions {
   /** The effective config; asked again when the topic's or a broker's configs change. */
   readonly topicConfig: (topic: Topic) => TopicConfig;
   readonly transactions: ClientTransactions;
-  /** Retention and cleaning must not pass this offset (what is not in the lake yet); undefined for no bound. */
-  readonly holdRetention?: (topicId: Uuid, partition: number) => Offset | undefined;
+  /** What is not in the lake yet. Cleaning never passes it, retention does as it says; undefined for no bound. */
+  readonly holdRetention?: (topicId: Uuid, partition: number) => RetentionHold | undefined;
   /** The node cannot go on: it was fenced, or the program is wrong. */
   readonly failed: (cause: unknown) => void;
 }
@@ -103,7 +104,7 @@ export class LocalLog implements Log {
       logger: options.logger,
       limits: options.limits,
       partitions: () => this.partitions(),
-      hold: ({ topicId, index }) => options.holdRetention?.(topicId, index),
+      hold: ({ topicId, index }) => options.holdRetention?.(topicId, index)?.upTo,
       failed: (cause) => options.failed(cause),
     });
     this.#adopt(options.metadata.image.topics());
@@ -328,9 +329,15 @@ export class LocalLog implements Log {
     const now = runtime.clock.now();
     partition.expireProducers(now - limits.producerIdleMsMax);
     try {
-      const upTo = holdRetention?.(slot.topicId, slot.index) ?? partition.highWatermark;
-      const bytes = await partition.retain(now, upTo);
-      if (bytes > 0) logger.info("retention", { topic: partition.topic, partition: partition.index, bytes });
+      const { held, lost } = partition.retained;
+      const bytes = await partition.retain(now, holdRetention?.(slot.topicId, slot.index));
+      const where = { topic: partition.topic, partition: partition.index };
+      if (bytes > 0) logger.info("retention", { ...where, bytes });
+      const lostNow = partition.retained.lost - lost;
+      if (lostNow > 0) logger.error("retention took records that no table holds", { ...where, lost: lostNow });
+      const [wasHeld, isHeld] = [held, partition.retained.held].map((each) => (each?.bytes ?? 0) > 0);
+      if (isHeld && !wasHeld) logger.warn("retention waits for the table", { ...where, ...partition.retained.held });
+      if (wasHeld && !isHeld) logger.info("retention does not wait for the table any more", where);
     } catch (cause) {
       if (!(cause instanceof OperationFailed)) throw cause;
       // Nothing is lost by keeping records for longer: the next turn tries again.

@@ -26,7 +26,7 @@ import type {
 } from "./log.ts";
 import { searchOffset, type TimeQuery } from "./offset-search.ts";
 import type { ProducerRefusal, ProducerState } from "./producer-state.ts";
-import { retainedFrom } from "./retention.ts";
+import { type Held, planRetention, type RetentionHold } from "./retention.ts";
 import { encodeSidecar } from "./sidecar.ts";
 import type { TopicConfig } from "./topic-config.ts";
 
@@ -68,6 +68,8 @@ export class OwnedPartition implements Partition {
   readonly index: number;
   readonly leaderEpoch: number;
   readonly counts = { recordsIn: 0, bytesIn: 0, bytesOut: 0, bytesCleaned: 0, duplicateBatches: 0, rejectedBatches: 0 };
+  /** What retention left for the lake's sake when it last looked, and all that it took before the lake had it. */
+  readonly retained: { held: Held | undefined; lost: number } = { held: undefined, lost: 0 };
   readonly #stream: OpenedStream;
   readonly #trim: (to: Offset) => Promise<void>;
   readonly #producers: ProducerState;
@@ -223,14 +225,16 @@ export class OwnedPartition implements Partition {
     this.#config = config;
   }
 
-  /** Applies the topic's retention; nothing at or above `upTo` goes. Resolves to the bytes that went. */
-  async retain(nowMs: number, upTo: Offset): Promise<number> {
-    if (!this.#config.cleanupPolicy.delete) return 0;
-    const bound = Math.min(upTo, this.#highWatermark) as Offset;
-    const start = retainedFrom(this.#stream.ranges(), this.#config, { start: this.#logStart, upTo: bound, nowMs });
-    if (start <= this.#logStart) return 0;
+  /** Applies the topic's retention, as far as `hold` lets it. Resolves to the bytes that went. */
+  async retain(nowMs: number, hold: RetentionHold | undefined): Promise<number> {
+    const ranges = this.#config.cleanupPolicy.delete ? this.#stream.ranges() : [];
+    const at = { start: this.#logStart, highWatermark: this.#highWatermark, nowMs };
+    const { keepFrom, held, lost } = planRetention(ranges, this.#config, at, hold);
+    this.retained.held = held;
+    if (keepFrom <= this.#logStart) return 0;
     const before = this.bytes;
-    await this.#moveStart(start);
+    await this.#moveStart(keepFrom);
+    this.retained.lost += lost;
     return before - this.bytes;
   }
 

@@ -67,6 +67,13 @@ export const refusals = {
       `One or more references exist to the schema {magic=1,keytype=SCHEMA,subject=${subject},version=${version}}.`,
     ),
   idMismatch: (detail: string) => new RegistryRefused(42207, detail),
+  invalidSubject: (subject: string) =>
+    new RegistryRefused(
+      42208,
+      `The specified subject '${subject}' is not valid: no control characters, not __GLOBAL and not __EMPTY.`,
+    ),
+  invalidRuleSet: (detail: string) => new RegistryRefused(42210, `Invalid rule set or metadata: ${detail}`),
+  contextNotEmpty: (context: string) => new RegistryRefused(42211, `The specified context '${context}' is not empty.`),
   storeFailed: (cause: unknown) =>
     new RegistryRefused(50001, "Error in the backend data store: the schema log could not be written", {
       happened: "maybe",

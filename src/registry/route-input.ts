@@ -1,9 +1,10 @@
 /** What requests to the registry say, checked. Everything here throws RegistryRefused. */
 import type { HttpRequest } from "../base/http.ts";
+import { InvalidContract, readMetadata, readRuleSet } from "./data-contract.ts";
 import { isJsonObject, type JsonObject } from "./json-text.ts";
+import type { ProposedSchema, RegisterAs } from "./proposed-schema.ts";
 import { RegistryRefused, refusals } from "./refused.ts";
 import type { Reference } from "./schema-content.ts";
-import type { ProposedSchema } from "./schema-registry.ts";
 
 export function fieldsOf(request: HttpRequest): JsonObject {
   const text = Buffer.from(request.body).toString("utf8");
@@ -19,13 +20,33 @@ export function fieldsOf(request: HttpRequest): JsonObject {
 
 export function proposedOf(request: HttpRequest): ProposedSchema {
   const fields = fieldsOf(request);
-  const { schema = "", schemaType = "AVRO", references = [] } = fields;
+  const { schemaType = "AVRO", references = [] } = fields;
+  const schema = fields["schema"] ?? "";
   if (typeof schema !== "string") throw new RegistryRefused(400, "schema must be text: a JSON schema is put in quotes");
   return {
     schema,
     schemaType: typeof schemaType === "string" ? schemaType.toUpperCase() : "AVRO",
     references: referencesOf(references),
+    ...contractOf(fields),
     isNormalized: request.query.get("normalize")?.toLowerCase() === "true",
+  };
+}
+
+function contractOf(fields: JsonObject): Pick<ProposedSchema, "metadata" | "ruleSet"> {
+  try {
+    return { metadata: readMetadata(fields["metadata"]), ruleSet: readRuleSet(fields["ruleSet"]) };
+  } catch (cause) {
+    if (cause instanceof InvalidContract) throw refusals.invalidRuleSet(cause.message);
+    throw cause;
+  }
+}
+
+/** Confluent's clients say 0 or -1 where they insist on nothing. */
+export function registerAsOf(request: HttpRequest): RegisterAs {
+  const { id, version } = fieldsOf(request);
+  return {
+    ...(typeof id === "number" && id > 0 ? { id } : {}),
+    ...(typeof version === "number" && version > 0 ? { version } : {}),
   };
 }
 

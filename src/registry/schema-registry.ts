@@ -3,29 +3,27 @@
  * another, so what a write decided on is still true when it is applied; reads see what has been applied.
  */
 import { Lane } from "../base/async.ts";
-import { type CompatibilityLevel, pairsToCheck } from "./compatibility.ts";
+import type { CompatibilityLevel } from "./compatibility.ts";
+import { type CompatibilityAnswer, checkCompatibility } from "./compatibility-check.ts";
+import { contextOf, isValidSubject } from "./context.ts";
+import { type ProposedSchema, populated, type RegisterAs } from "./proposed-schema.ts";
+import { pinnedReferences, resolveReferences } from "./references.ts";
 import { refusals } from "./refused.ts";
-import type { Reference, SchemaContent } from "./schema-content.ts";
 import {
-  incompatibilities,
-  type ParsedSchema,
-  parseSchema,
-  type ResolvedReference,
-  serializedSchema,
-} from "./schema-format.ts";
-import {
+  configRecord,
   deleteSubjectRecord,
-  isSameContent,
-  levelRecord,
   type Mode,
   modeRecord,
   noopRecord,
   type RegistryRecord,
-  Subjects,
-  type SubjectVersion,
   schemaRecord,
   schemaTombstone,
-} from "./subjects.ts";
+} from "./registry-record.ts";
+import { isSameContent, type SchemaContent, type SubjectVersion } from "./schema-content.ts";
+import { type ParsedSchema, parseSchema, type ResolvedReference, serializedSchema } from "./schema-format.ts";
+import { type ConfigInScope, configInScope, isBelow, modeInScope } from "./scope.ts";
+import { type ConfigUpdate, type SubjectConfig, updated } from "./subject-config.ts";
+import { Subjects } from "./subjects.ts";
 
 /** The compacted topic `_schemas`, as text. */
 export interface SchemaLog {
@@ -57,20 +55,6 @@ export interface GuardedSchema extends SchemaContent {
   readonly resolved: readonly ResolvedReference[];
 }
 
-export interface ProposedSchema {
-  readonly schemaType: string;
-  readonly schema: string;
-  readonly references: readonly Reference[];
-  readonly isNormalized: boolean;
-}
-
-export interface CompatibilityAnswer {
-  readonly isCompatible: boolean;
-  readonly messages: readonly string[];
-}
-
-/** Depth of references of references. */
-const referenceDepthMax = 50;
 const live = { withDeleted: false };
 const all = { withDeleted: true };
 
@@ -97,60 +81,52 @@ export class SchemaRegistry implements AsyncDisposable {
   }
 
   /** The schema of a record's prefix, with what it refers to; undefined when there is none. */
-  schemaById(id: number): (SchemaContent & { readonly resolved: readonly ResolvedReference[] }) | undefined {
-    const found = this.#subjects.byId(id)[0];
-    return found === undefined ? undefined : { ...found, resolved: this.#resolve(found.references) };
+  schemaById(id: number, context: string): GuardedSchema | undefined {
+    const found = this.#subjects.ids(context).byId(id)[0];
+    return found === undefined ? undefined : this.#withReferences(found);
   }
 
   /** The schema as programs carry it, for those who have no parser of its text. */
   serialized(version: SubjectVersion): string {
-    return serializedSchema(this.#parse({ ...version, isNormalized: false }));
+    return serializedSchema(this.#parseVersion(version));
   }
 
-  level(subject: string | null): CompatibilityLevel {
-    const own = subject === null ? undefined : this.#subjects.level(subject);
-    return own ?? this.#subjects.level(null) ?? this.#options.compatibility;
+  config(subject: string | null): ConfigInScope {
+    return configInScope(this.#subjects, subject, this.#options.compatibility);
   }
 
   mode(subject: string | null): Mode {
-    const global = this.#subjects.mode(null) ?? "READWRITE";
-    if (global === "READONLY_OVERRIDE" || subject === null) return global;
-    return this.#subjects.mode(subject) ?? global;
+    return modeInScope(this.#subjects, subject);
   }
 
   /** The version with this content, deleted ones only when asked for. Throws RegistryRefused. */
   lookup(subject: string, proposed: ProposedSchema, options: { readonly withDeleted: boolean }): SubjectVersion {
-    const versions = this.#subjects.versions(subject, options);
-    if (versions.length === 0) throw refusals.subjectNotFound(subject);
-    const found = this.#sameContent(versions, this.#content(proposed, this.#parse(proposed)));
+    if (this.#subjects.versions(subject, options).length === 0) throw refusals.subjectNotFound(subject);
+    const found = this.#find(subject, proposed, options);
     if (found === undefined) throw refusals.schemaNotFound();
     return found;
   }
 
-  /** Registers, or finds the version that is there already. `as` forces id and version in mode IMPORT. */
-  async register(
-    subject: string,
-    proposed: ProposedSchema,
-    as?: { readonly id: number; readonly version?: number },
-  ): Promise<SubjectVersion> {
-    const parsed = this.#parse(proposed);
-    const content = this.#content(proposed, parsed);
+  /** Registers, or finds the version that is there already. */
+  async register(subject: string, proposed: ProposedSchema, as: RegisterAs = {}): Promise<SubjectVersion> {
+    if (!isValidSubject(subject, { isScope: false })) throw refusals.invalidSubject(subject);
     // Producers register on every start: what is there already needs no write.
-    const known = this.#sameContent(this.#subjects.versions(subject, live), content);
-    if (known !== undefined && (as === undefined || as.id === known.id)) return known;
+    const known = as.version === undefined ? this.#find(subject, proposed, live) : undefined;
+    if (known !== undefined && (as.id === undefined || as.id === known.id)) return known;
     return await this.#write(async () => {
-      const version =
-        as === undefined ? this.#admit(subject, content, parsed) : this.#admitImport(subject, content, as);
-      if (version.isNew) await this.#append(schemaRecord(version.of));
-      return version.of;
+      const version = this.#admit(subject, proposed, as);
+      if (this.#subjects.version(subject, version.version, live) === version) return version;
+      await this.#forgetEarlier(version);
+      await this.#append(schemaRecord(version));
+      return version;
     });
   }
 
   /** `version` undefined compares as a registration would. Throws RegistryRefused when there is no such version. */
   check(subject: string, proposed: ProposedSchema, version?: number | "latest"): CompatibilityAnswer {
-    const parsed = this.#parse(proposed);
-    const compared = this.#compare(this.level(subject), this.#checkedAgainst(subject, version), parsed);
-    const broken = this.#guarded(subject, this.#content(proposed, parsed));
+    const [content, parsed] = this.#read(subject, proposed);
+    const compared = this.#compare(subject, this.#checkedAgainst(subject, version), content, parsed);
+    const broken = this.#guarded(subject, content);
     return {
       isCompatible: compared.isCompatible && broken.length === 0,
       messages: [
@@ -160,45 +136,36 @@ export class SchemaRegistry implements AsyncDisposable {
     };
   }
 
-  #checkedAgainst(subject: string, version: number | "latest" | undefined): readonly SubjectVersion[] {
-    const versions = this.#subjects.versions(subject, live);
-    if (version === undefined) return versions;
-    if (version === "latest") return versions.slice(-1);
-    const against = this.#subjects.version(subject, version, live);
-    if (against === undefined)
-      throw versions.length === 0 ? refusals.subjectNotFound(subject) : refusals.versionNotFound(version);
-    return [against];
-  }
-
-  #guarded(subject: string, content: SchemaContent): readonly string[] {
-    const { guard } = this.#options;
-    if (guard === undefined) return [];
-    const earlier = this.#subjects.versions(subject, live);
-    if (earlier.some((each) => isSameContent(each, content))) return [];
-    return guard({
-      subject,
-      earlier: earlier.map((each) => ({ ...each, resolved: this.#resolve(each.references) })),
-      proposed: { ...content, resolved: this.#resolve(content.references) },
+  /** Resolves with what is set for it from then on. null takes all of it back, and resolves with what was set. */
+  setConfig(subject: string | null, update: ConfigUpdate | null): Promise<SubjectConfig> {
+    return this.#write(async () => {
+      this.#assertScope(subject);
+      this.#assertWritable(subject);
+      const before = this.#subjects.config(subject);
+      if (update === null && before === undefined && subject !== null) throw refusals.subjectNotFound(subject);
+      const after = update === null ? undefined : updated(before, update);
+      await this.#append(configRecord(subject, after));
+      return (update === null ? before : after) ?? {};
     });
   }
 
-  setLevel(subject: string | null, level: CompatibilityLevel | null): Promise<void> {
+  setMode(subject: string | null, mode: Mode, options: { readonly isForced: boolean }): Promise<void> {
     return this.#write(async () => {
-      if (subject !== null && level === null && this.#subjects.level(subject) === undefined)
-        throw refusals.noSubjectConfig(subject);
-      await this.#append(levelRecord(subject, level));
-    });
-  }
-
-  setMode(subject: string | null, mode: Mode | null, options: { readonly isForced: boolean }): Promise<void> {
-    return this.#write(async () => {
-      if (subject !== null && mode === null && this.#subjects.mode(subject) === undefined)
-        throw refusals.noSubjectMode(subject);
-      // Ids that are already given would be taken for imported ones.
-      const exists = subject === null ? this.#subjects.count > 0 : this.#subjects.versions(subject, live).length > 0;
-      if (mode === "IMPORT" && exists && !options.isForced)
-        throw refusals.notPermitted("Cannot import since found existing subjects");
+      this.#assertScope(subject);
+      if (mode === "IMPORT" && this.mode(subject) !== "IMPORT" && !options.isForced) await this.#makeRoom(subject);
       await this.#append(modeRecord(subject, mode));
+    });
+  }
+
+  /** Resolves with what it was; null: there was none, and only those below it were asked for too. */
+  deleteMode(subject: string | null, options: { readonly isRecursive: boolean }): Promise<Mode | null> {
+    return this.#write(async () => {
+      const before = this.#subjects.mode(subject) ?? null;
+      if (before === null && subject !== null && !options.isRecursive) throw refusals.subjectNotFound(subject);
+      const below = this.#subjects.withMode().filter((each) => each !== subject && isBelow(each, subject));
+      for (const each of options.isRecursive ? below : []) await this.#append(modeRecord(each, null));
+      await this.#append(modeRecord(subject, null));
+      return before;
     });
   }
 
@@ -212,13 +179,9 @@ export class SchemaRegistry implements AsyncDisposable {
       if (options.isPermanent && kept.length > 0) throw refusals.subjectNotSoftDeleted(subject);
       if (!options.isPermanent && kept.length === 0) throw refusals.subjectSoftDeleted(subject);
       const deleted = options.isPermanent ? versions : kept;
-      for (const { version } of deleted) this.#assertUnreferenced(subject, version);
+      for (const version of deleted) this.#assertUnreferenced(version, { ...options, by: "others" });
       if (options.isPermanent) await this.#forget(deleted);
-      else {
-        await this.#append(deleteSubjectRecord(subject, (deleted.at(-1) as SubjectVersion).version));
-        if (this.#subjects.level(subject) !== undefined) await this.#append(levelRecord(subject, null));
-        if (this.#subjects.mode(subject) !== undefined) await this.#append(modeRecord(subject, null));
-      }
+      else await this.#append(deleteSubjectRecord(subject, (deleted.at(-1) as SubjectVersion).version));
       return deleted.map(({ version }) => version);
     });
   }
@@ -235,7 +198,7 @@ export class SchemaRegistry implements AsyncDisposable {
       if (found === undefined) throw refusals.versionNotFound(version);
       if (options.isPermanent && !found.isDeleted) throw refusals.versionNotSoftDeleted(subject, found.version);
       if (!options.isPermanent && found.isDeleted) throw refusals.versionSoftDeleted(subject, found.version);
-      this.#assertUnreferenced(subject, found.version);
+      this.#assertUnreferenced(found, { ...options, by: "anyone" });
       if (options.isPermanent) await this.#forget([found]);
       else await this.#append(schemaRecord({ ...found, isDeleted: true }));
       return found.version;
@@ -248,122 +211,177 @@ export class SchemaRegistry implements AsyncDisposable {
   }
 
   /** In the lane: what it reads stays true until its append. */
-  #admit(
-    subject: string,
-    content: SchemaContent,
-    parsed: ParsedSchema,
-  ): { readonly of: SubjectVersion; readonly isNew: boolean } {
-    const versions = this.#subjects.versions(subject, live);
-    const known = this.#sameContent(versions, content);
-    if (known !== undefined) return { of: known, isNew: false };
+  #admit(subject: string, proposed: ProposedSchema, as: RegisterAs): SubjectVersion {
+    const mode = this.mode(subject);
+    if (as.id !== undefined && mode === "READWRITE")
+      throw refusals.notPermitted(`Subject ${subject} is not in import mode`);
+    const known = as.version === undefined ? this.#find(subject, proposed, live) : undefined;
+    if (known !== undefined && (as.id === undefined || as.id === known.id)) return known;
     this.#assertWritable(subject);
-    if (this.mode(subject) === "IMPORT") throw refusals.notPermitted(`Subject ${subject} is in import mode`);
+    if (as.id === undefined && mode === "IMPORT")
+      throw refusals.notPermitted(`Subject ${subject} is not in read-write mode`);
     if (this.#subjects.count >= this.#options.schemasMax)
       throw refusals.notPermitted(
         `The registry holds ${this.#subjects.count} schemas: registry.schemas.max is reached`,
       );
-    const answer = this.#compare(this.level(subject), versions, parsed);
+    const [content, parsed] = this.#read(subject, mode === "IMPORT" ? proposed : this.#populated(subject, proposed));
+    return as.id === undefined
+      ? this.#admitNew(subject, content, parsed, as.version)
+      : this.#admitImport(subject, content, { ...as, id: as.id });
+  }
+
+  #admitNew(subject: string, content: SchemaContent, parsed: ParsedSchema, version?: number): SubjectVersion {
+    const next = this.#nextVersion(subject);
+    if (version !== undefined && version !== next)
+      throw refusals.invalidSchema("Version is not one more than previous version");
+    const answer = this.#compare(subject, this.#subjects.versions(subject, live), content, parsed);
     if (!answer.isCompatible) throw refusals.incompatible(`[${answer.messages.join(", ")}]`);
     const [broken] = this.#guarded(subject, content);
     if (broken !== undefined) throw refusals.breaksTable(broken);
-    const id = this.#subjects.idOf(content) ?? this.#subjects.idMax + 1;
-    return { of: { ...content, subject, version: this.#nextVersion(subject), id, isDeleted: false }, isNew: true };
+    const ids = this.#subjects.ids(contextOf(subject));
+    return { ...content, subject, version: next, id: ids.idOf(content) ?? ids.idMax + 1, isDeleted: false };
   }
 
-  #admitImport(
-    subject: string,
-    content: SchemaContent,
-    as: { readonly id: number; readonly version?: number },
-  ): { readonly of: SubjectVersion; readonly isNew: boolean } {
-    if (this.mode(subject) !== "IMPORT") throw refusals.notPermitted(`Subject ${subject} is not in import mode`);
-    const holder = this.#subjects.byId(as.id)[0];
-    if (holder !== undefined && this.#sameContent([holder], content) === undefined)
+  #admitImport(subject: string, content: SchemaContent, as: RegisterAs & { readonly id: number }): SubjectVersion {
+    const [holder] = this.#subjects.ids(contextOf(subject)).byId(as.id);
+    if (holder !== undefined && !isSameContent(holder, content))
       throw refusals.notPermitted(`Overwrite new schema with id ${as.id} is not permitted.`);
     const version = as.version ?? this.#nextVersion(subject);
     const before = this.#subjects.version(subject, version, live);
     if (before !== undefined && before.id !== as.id)
       throw refusals.idMismatch(`Schema already registered with id ${before.id} instead of input id ${as.id}`);
-    return { of: { ...content, subject, version, id: as.id, isDeleted: false }, isNew: true };
+    return before ?? { ...content, subject, version, id: as.id, isDeleted: false };
   }
 
   #nextVersion(subject: string): number {
     return (this.#subjects.versions(subject, all).at(-1)?.version ?? 0) + 1;
   }
 
-  #compare(level: CompatibilityLevel, earlier: readonly SubjectVersion[], proposed: ParsedSchema): CompatibilityAnswer {
-    const parsed = new Map<SubjectVersion, ParsedSchema>();
-    const parsedOf = (version: SubjectVersion): ParsedSchema => {
-      const known = parsed.get(version) ?? this.#parse({ ...version, isNormalized: false });
-      parsed.set(version, known);
-      return known;
+  /** As it stands, or as it would be registered: producers do not repeat what the registry adds. */
+  #find(
+    subject: string,
+    proposed: ProposedSchema,
+    options: { readonly withDeleted: boolean },
+  ): SubjectVersion | undefined {
+    const versions = this.#subjects.versions(subject, options);
+    const sameAs = (each: ProposedSchema): SubjectVersion | undefined => {
+      const [content] = this.#read(subject, each);
+      return versions.findLast((version) => isSameContent(version, content));
     };
-    const pairs = pairsToCheck<SubjectVersion | undefined>(level, earlier, undefined);
-    for (const { reader, writer, earlier: against } of pairs) {
-      const parsedReader = reader === undefined ? proposed : parsedOf(reader);
-      const found = incompatibilities(parsedReader, writer === undefined ? proposed : parsedOf(writer));
-      if (found.length === 0) continue;
-      const side = reader === undefined ? "new" : "old";
-      const messages = found.map(
-        ({ type, path, detail }) =>
-          `{errorType:'${type}', description:'at path '${path}' the ${side} schema cannot read what the other wrote', additionalInfo:'${detail}'}`,
-      );
-      const version = `{oldSchemaVersion: ${against?.version}}`;
-      return {
-        isCompatible: false,
-        messages: [...messages, version, `{oldSchema: '${against?.schema}'}`, `{compatibility: '${level}'}`],
-      };
-    }
-    return { isCompatible: true, messages: [] };
+    const populated = this.#populated(subject, proposed);
+    return (proposed.schema === "" ? undefined : sameAs(proposed)) ?? sameAs(populated);
   }
 
-  #parse(proposed: ProposedSchema): ParsedSchema {
-    const { schemaType, schema, references, isNormalized } = proposed;
+  #populated(subject: string, proposed: ProposedSchema): ProposedSchema {
+    return populated(proposed, this.#subjects.version(subject, "latest", live), this.config(subject));
+  }
+
+  #checkedAgainst(subject: string, version: number | "latest" | undefined): readonly SubjectVersion[] {
+    const versions = this.#subjects.versions(subject, live);
+    if (version === undefined) return versions;
+    if (version === "latest") return versions.slice(-1);
+    const against = this.#subjects.version(subject, version, live);
+    if (against === undefined)
+      throw versions.length === 0 ? refusals.subjectNotFound(subject) : refusals.versionNotFound(version);
+    return [against];
+  }
+
+  #compare(
+    subject: string,
+    versions: readonly SubjectVersion[],
+    content: SchemaContent,
+    proposed: ParsedSchema,
+  ): CompatibilityAnswer {
+    const { compatibilityLevel: level, compatibilityGroup: group } = this.config(subject);
+    const groupOf = ({ metadata }: SchemaContent): string | undefined => metadata?.properties?.[group as string];
+    const earlier = group === undefined ? versions : versions.filter((each) => groupOf(each) === groupOf(content));
+    return checkCompatibility({ level, earlier, proposed, parse: (version) => this.#parseVersion(version) });
+  }
+
+  #guarded(subject: string, content: SchemaContent): readonly string[] {
+    const { guard } = this.#options;
+    if (guard === undefined) return [];
+    const earlier = this.#subjects.versions(subject, live);
+    if (earlier.some((each) => isSameContent(each, content))) return [];
+    return guard({
+      subject,
+      earlier: earlier.map((each) => this.#withReferences(each)),
+      proposed: { ...content, resolved: resolveReferences(this.#subjects, contextOf(subject), content.references) },
+    });
+  }
+
+  #withReferences(version: SubjectVersion): SubjectVersion & GuardedSchema {
+    const resolved = resolveReferences(this.#subjects, contextOf(version.subject), version.references);
+    return { ...version, resolved };
+  }
+
+  #parseVersion(version: SubjectVersion): ParsedSchema {
+    const [, parsed] = this.#read(version.subject, { ...version, isNormalized: false }, { isStored: true });
+    return parsed;
+  }
+
+  /** The content in its one form, and parsed. Throws RegistryRefused. */
+  #read(subject: string, proposed: ProposedSchema, { isStored = false } = {}): readonly [SchemaContent, ParsedSchema] {
+    const { schemaType, schema, metadata, ruleSet } = proposed;
     if (schema === "") throw refusals.invalidSchema("Empty schema");
-    if (Buffer.byteLength(schema) > this.#options.schemaBytesMax)
+    if (!isStored && Buffer.byteLength(schema) > this.#options.schemaBytesMax)
       throw refusals.invalidSchema(`longer than ${this.#options.schemaBytesMax} bytes (registry.schema.bytes.max)`);
-    return parseSchema({ schemaType, schema, references: this.#resolve(references) }, { isNormalized });
+    const context = contextOf(subject);
+    const references = pinnedReferences(this.#subjects, context, proposed.references);
+    const resolved = resolveReferences(this.#subjects, context, references);
+    const isNormalized = !isStored && (proposed.isNormalized || this.config(subject).normalize === true);
+    const parsed = parseSchema({ schemaType, schema, references: resolved }, { isNormalized });
+    return [{ schemaType: parsed.schemaType, schema: parsed.canonical, references, metadata, ruleSet }, parsed];
   }
 
-  #content(proposed: ProposedSchema, parsed: ParsedSchema): SchemaContent {
-    return { schemaType: parsed.schemaType, schema: parsed.canonical, references: proposed.references };
+  #assertScope(subject: string | null): void {
+    if (subject !== null && !isValidSubject(subject, { isScope: true })) throw refusals.invalidSubject(subject);
   }
 
-  /** Each after those that it uses itself, none twice. */
-  #resolve(references: readonly Reference[]): readonly ResolvedReference[] {
-    const resolved = new Map<string, ResolvedReference>();
-    const visit = (list: readonly Reference[], depth: number): void => {
-      if (depth > referenceDepthMax) throw refusals.invalidSchema(`references are deeper than ${referenceDepthMax}`);
-      for (const { name, subject, version } of list) {
-        if (resolved.has(`${subject} ${version}`)) continue;
-        // A deleted one still serves those that refer to it already.
-        const found = this.#subjects.version(subject, version, all);
-        if (found === undefined)
-          throw refusals.invalidSchema(`no schema reference found for subject "${subject}" and version ${version}`);
-        visit(found.references, depth + 1);
-        resolved.set(`${subject} ${version}`, { name, schema: found.schema });
-      }
-    };
-    visit(references, 0);
-    return [...resolved.values()];
-  }
-
-  #sameContent(versions: readonly SubjectVersion[], content: SchemaContent): SubjectVersion | undefined {
-    return versions.findLast((each) => isSameContent(each, content));
-  }
-
-  #assertWritable(subject: string): void {
+  #assertWritable(subject: string | null): void {
     const mode = this.mode(subject);
     if (mode === "READONLY" || mode === "READONLY_OVERRIDE")
-      throw refusals.notPermitted(`Subject ${subject} is in read-only mode`);
+      throw refusals.notPermitted(`Subject ${subject} in context ${contextOf(subject ?? "")} is in read-only mode`);
   }
 
-  #assertUnreferenced(subject: string, version: number): void {
-    if (this.#subjects.referrers(subject, version).length > 0) throw refusals.referenceExists(subject, version);
+  /** What goes for good must not be missed by deleted versions either: they still decode. */
+  #assertUnreferenced(
+    { subject, version }: SubjectVersion,
+    { isPermanent, by }: { readonly isPermanent: boolean; readonly by: "anyone" | "others" },
+  ): void {
+    const referrers = this.#subjects.referrers(subject, version, { withDeleted: isPermanent });
+    if (referrers.some((each) => by === "anyone" || each.subject !== subject))
+      throw refusals.referenceExists(subject, version);
   }
 
+  /** Imported ids must not meet ids that were given here: before the first import nothing is left. */
+  async #makeRoom(scope: string | null): Promise<void> {
+    const subjects = this.#subjects.subjects().filter((each) => isBelow(each, scope));
+    if (subjects.some((each) => this.#subjects.versions(each, live).length > 0))
+      throw refusals.notPermitted("Cannot import since found existing subjects");
+    const deleted = subjects.flatMap((each) => this.#subjects.versions(each, all));
+    for (const version of deleted) this.#assertUnreferenced(version, { isPermanent: true, by: "anyone" });
+    if (deleted.length > 0) await this.#forget(deleted);
+  }
+
+  /** Deleted versions of the same id, now that it is back under a new version. */
+  async #forgetEarlier({ subject, id, version }: SubjectVersion): Promise<void> {
+    const earlier = this.#subjects.versions(subject, all).filter((each) => each.isDeleted && each.version < version);
+    const free = earlier.filter(
+      (each) => each.id === id && this.#subjects.referrers(subject, each.version, all).length === 0,
+    );
+    for (const each of free) await this.#append(schemaTombstone(subject, each.version));
+  }
+
+  /** The newest first, since versions may refer to earlier ones; of a subject without versions nothing is kept. */
   async #forget(versions: readonly SubjectVersion[]): Promise<void> {
-    await this.#append(noopRecord(this.#subjects.idMax));
-    for (const { subject, version } of versions) await this.#append(schemaTombstone(subject, version));
+    await this.#append(noopRecord(this.#subjects.idMaxes()));
+    for (const { subject, version } of versions.toReversed()) await this.#append(schemaTombstone(subject, version));
+    for (const subject of new Set(versions.map((each) => each.subject))) {
+      if (this.#subjects.versions(subject, all).length > 0) continue;
+      if (this.#subjects.config(subject) !== undefined) await this.#append(configRecord(subject, undefined));
+      if (this.#subjects.mode(subject) !== undefined) await this.#append(modeRecord(subject, null));
+    }
   }
 
   #write<T>(work: () => Promise<T>): Promise<T> {

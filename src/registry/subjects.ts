@@ -1,52 +1,30 @@
-/**
- * What the records of `_schemas` add up to. The records are Confluent's own, so that its tools read ours and ours read its:
- *
- *   key    {"keytype":"SCHEMA","subject":"s","version":1,"magic":1}       value  {"subject","version","id","schemaType"?,"references"?,"schema","deleted"}
- *   key    {"keytype":"CONFIG","subject":"s" or null,"magic":0}           value  {"compatibilityLevel":"FULL"}
- *   key    {"keytype":"MODE","subject":"s" or null,"magic":0}             value  {"mode":"READONLY"}
- *   key    {"keytype":"DELETE_SUBJECT","subject":"s","magic":0}           value  {"subject":"s","version":3}: up to 3 are soft-deleted
- *   key    {"keytype":"NOOP","magic":0}                                   value  anything; ours keeps {"idMax":7}, see noopRecord
- *
- * A null value is a tombstone: the version, the level or the mode is gone. The topic is compacted by key.
- */
-import { CorruptData } from "../base/errors.ts";
-import { type CompatibilityLevel, compatibilityLevels } from "./compatibility.ts";
-import { guidOf } from "./guid.ts";
-import type { Reference, SchemaContent } from "./schema-content.ts";
-
-export interface SubjectVersion extends SchemaContent {
-  readonly subject: string;
-  readonly version: number;
-  readonly id: number;
-  /** Softly: it still decodes, and no longer counts for lookups and compatibility. */
-  readonly isDeleted: boolean;
-}
-
-export const modes = ["READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT"] as const;
-export type Mode = (typeof modes)[number];
-
-export interface RegistryRecord {
-  readonly key: string;
-  readonly value: string | null;
-}
+/** What the records of `_schemas` add up to. */
+import { contextOf, withinContext } from "./context.ts";
+import { IdSpace } from "./id-space.ts";
+import type { JsonObject } from "./json-text.ts";
+import {
+  idMaxesOf,
+  type Mode,
+  modes,
+  parseRecord,
+  type RegistryRecord,
+  text,
+  versionOfRecord,
+  whole,
+} from "./registry-record.ts";
+import type { SubjectVersion } from "./schema-content.ts";
+import { type SubjectConfig, storedConfig } from "./subject-config.ts";
 
 /** Mutable, with one writer: `apply`. Nothing here waits. */
 export class Subjects {
   /** Versions in rising order. */
   readonly #subjects = new Map<string, SubjectVersion[]>();
-  readonly #byId = new Map<number, Set<SubjectVersion>>();
-  readonly #idOfGuid = new Map<string, number>();
+  readonly #spaces = new Map<string, IdSpace>();
   readonly #referrers = new Map<string, Set<SubjectVersion>>();
-  /** null stands for all subjects. */
-  readonly #levels = new Map<string | null, CompatibilityLevel>();
+  /** null stands for the default context. */
+  readonly #configs = new Map<string | null, SubjectConfig>();
   readonly #modes = new Map<string | null, Mode>();
-  #idMax = 0;
   #count = 0;
-
-  /** The largest id ever given: ids are in the bytes of records, so none is given twice. */
-  get idMax(): number {
-    return this.#idMax;
-  }
 
   /** Versions kept, deleted ones included. */
   get count(): number {
@@ -66,11 +44,7 @@ export class Subjects {
         if (value !== null) this.#softDelete(text(value, "subject"), whole(value, "version"));
         break;
       case "CONFIG":
-        put(
-          this.#levels,
-          subject,
-          compatibilityLevels.find((level) => level === value?.["compatibilityLevel"]),
-        );
+        put(this.#configs, subject, value === null ? undefined : storedConfig(value));
         break;
       case "MODE":
         put(
@@ -80,14 +54,20 @@ export class Subjects {
         );
         break;
       case "NOOP":
-        if (value?.["idMax"] !== undefined) this.#idMax = Math.max(this.#idMax, whole(value, "idMax"));
+        for (const [context, idMax] of idMaxesOf(value ?? {})) this.#space(context).raise(idMax);
         break;
       default:
     }
   }
 
+  /** In all contexts. */
   subjects(): readonly string[] {
     return [...this.#subjects.keys()].sort();
+  }
+
+  /** Those that have subjects, deleted ones included. */
+  contexts(): readonly string[] {
+    return [...new Set([...this.#subjects.keys()].map(contextOf))].sort();
   }
 
   /** In rising order; [] when there is no such subject. */
@@ -105,49 +85,44 @@ export class Subjects {
     return version === "latest" ? all.at(-1) : all.find((each) => each.version === version);
   }
 
-  /** Deleted versions included: what they were written with must stay readable. */
-  byId(id: number): readonly SubjectVersion[] {
-    return [...(this.#byId.get(id) ?? [])];
+  ids(context: string): Pick<IdSpace, "byId" | "idMax" | "idOf" | "idOfGuid"> {
+    return this.#spaces.get(context) ?? new IdSpace();
   }
 
-  idOf(content: SchemaContent): number | undefined {
-    const id = this.#idOfGuid.get(guidOf(content));
-    // The guid is a digest that can be made to collide: what it finds is compared.
-    const found = id === undefined ? undefined : this.byId(id)[0];
-    return found !== undefined && isSameContent(found, content) ? id : undefined;
+  idMaxes(): ReadonlyMap<string, number> {
+    return new Map([...this.#spaces].map(([context, { idMax }]) => [context, idMax]));
   }
 
-  idOfGuid(guid: string): number | undefined {
-    return this.#idOfGuid.get(guid);
-  }
-
-  /** Versions, not deleted, whose references name this one. */
-  referrers(subject: string, version: number): readonly SubjectVersion[] {
+  /** Versions whose references name this one. */
+  referrers(subject: string, version: number, options: { readonly withDeleted: boolean }): readonly SubjectVersion[] {
     const all = [...(this.#referrers.get(referenceKey(subject, version)) ?? [])];
-    return all.filter(({ isDeleted }) => !isDeleted);
+    return all.filter(({ isDeleted }) => options.withDeleted || !isDeleted);
   }
 
-  level(subject: string | null): CompatibilityLevel | undefined {
-    return this.#levels.get(subject);
+  config(subject: string | null): SubjectConfig | undefined {
+    return this.#configs.get(subject);
   }
 
   mode(subject: string | null): Mode | undefined {
     return this.#modes.get(subject);
   }
 
-  #applySchema(subject: string, version: number, value: Fields | null): void {
+  /** Subjects and contexts that have a mode of their own. */
+  withMode(): readonly (string | null)[] {
+    return [...this.#modes.keys()];
+  }
+
+  #space(context: string): IdSpace {
+    const space = this.#spaces.get(context) ?? new IdSpace();
+    this.#spaces.set(context, space);
+    return space;
+  }
+
+  #applySchema(subject: string, version: number, value: JsonObject | null): void {
+    const after = value === null ? undefined : versionOfRecord(subject, version, value);
     const before = this.version(subject, version, { withDeleted: true });
     if (before !== undefined) this.#remove(before);
-    if (value === null) return;
-    this.#insert({
-      subject,
-      version,
-      id: whole(value, "id"),
-      schemaType: typeof value["schemaType"] === "string" ? value["schemaType"] : "AVRO",
-      schema: text(value, "schema"),
-      references: referencesOf(value["references"]),
-      isDeleted: value["deleted"] === true,
-    });
+    if (after !== undefined) this.#insert(after);
   }
 
   #softDelete(subject: string, upTo: number): void {
@@ -163,12 +138,9 @@ export class Subjects {
     const at = versions.findIndex((each) => each.version > version.version);
     versions.splice(at < 0 ? versions.length : at, 0, version);
     this.#subjects.set(version.subject, versions);
-    this.#byId.set(version.id, (this.#byId.get(version.id) ?? new Set()).add(version));
-    this.#idOfGuid.set(guidOf(version), version.id);
-    this.#idMax = Math.max(this.#idMax, version.id);
+    this.#space(contextOf(version.subject)).insert(version);
     this.#count += 1;
-    for (const reference of version.references) {
-      const key = referenceKey(reference.subject, reference.version);
+    for (const key of referenceKeys(version)) {
       this.#referrers.set(key, (this.#referrers.get(key) ?? new Set()).add(version));
     }
   }
@@ -177,75 +149,14 @@ export class Subjects {
     const left = (this.#subjects.get(version.subject) ?? []).filter((each) => each !== version);
     if (left.length === 0) this.#subjects.delete(version.subject);
     else this.#subjects.set(version.subject, left);
-    const users = this.#byId.get(version.id);
-    users?.delete(version);
-    if (users?.size === 0) {
-      this.#byId.delete(version.id);
-      this.#idOfGuid.delete(guidOf(version));
-    }
+    this.#space(contextOf(version.subject)).remove(version);
     this.#count -= 1;
-    for (const reference of version.references)
-      this.#referrers.get(referenceKey(reference.subject, reference.version))?.delete(version);
+    for (const key of referenceKeys(version)) this.#referrers.get(key)?.delete(version);
   }
 }
 
-export function isSameContent(a: SchemaContent, b: SchemaContent): boolean {
-  return (
-    a.schema === b.schema &&
-    a.schemaType === b.schemaType &&
-    a.references.length === b.references.length &&
-    a.references.every((each, index) => {
-      const other = b.references[index] as Reference;
-      return each.name === other.name && each.subject === other.subject && each.version === other.version;
-    })
-  );
-}
-
-export function schemaRecord(version: SubjectVersion): RegistryRecord {
-  const { subject, id, schemaType, references, schema, isDeleted } = version;
-  const value = {
-    subject,
-    version: version.version,
-    id,
-    ...(schemaType === "AVRO" ? {} : { schemaType }),
-    ...(references.length === 0 ? {} : { references }),
-    schema,
-    deleted: isDeleted,
-  };
-  return { key: schemaKey(subject, version.version), value: JSON.stringify(value) };
-}
-
-export function schemaTombstone(subject: string, version: number): RegistryRecord {
-  return { key: schemaKey(subject, version), value: null };
-}
-
-export function deleteSubjectRecord(subject: string, version: number): RegistryRecord {
-  const key = JSON.stringify({ keytype: "DELETE_SUBJECT", subject, magic: 0 });
-  return { key, value: JSON.stringify({ subject, version }) };
-}
-
-export function levelRecord(subject: string | null, level: CompatibilityLevel | null): RegistryRecord {
-  const key = JSON.stringify({ keytype: "CONFIG", subject, magic: 0 });
-  return { key, value: level === null ? null : JSON.stringify({ compatibilityLevel: level }) };
-}
-
-export function modeRecord(subject: string | null, mode: Mode | null): RegistryRecord {
-  const key = JSON.stringify({ keytype: "MODE", subject, magic: 0 });
-  return { key, value: mode === null ? null : JSON.stringify({ mode }) };
-}
-
-/**
- * Written before versions are deleted for good: their tombstones vanish by compaction, and the largest id with them; given
- * again, it would make old records decode as something else. Confluent's reader skips the value of a NOOP.
- */
-export function noopRecord(idMax: number): RegistryRecord {
-  return { key: JSON.stringify({ keytype: "NOOP", magic: 0 }), value: JSON.stringify({ idMax }) };
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function schemaKey(subject: string, version: number): string {
-  return JSON.stringify({ keytype: "SCHEMA", subject, version, magic: 1 });
+function referenceKeys({ subject, references }: SubjectVersion): readonly string[] {
+  return references.map((each) => referenceKey(withinContext(contextOf(subject), each.subject), each.version));
 }
 
 function referenceKey(subject: string, version: number): string {
@@ -255,43 +166,4 @@ function referenceKey(subject: string, version: number): string {
 function put<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
   if (value === undefined) map.delete(key);
   else map.set(key, value);
-}
-
-function parseRecord(record: string, part: string): Fields {
-  let value: unknown;
-  try {
-    value = JSON.parse(record);
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw corrupt(`a ${part} that is a JSON object`, record);
-  return value as Fields;
-}
-
-function text(fields: Fields, name: string): string {
-  const value = fields[name];
-  if (typeof value !== "string") throw corrupt(`"${name}" to be text`, JSON.stringify(fields));
-  return value;
-}
-
-function whole(fields: Fields, name: string): number {
-  const value = fields[name];
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
-    throw corrupt(`"${name}" to be a whole number`, JSON.stringify(fields));
-  return value;
-}
-
-function referencesOf(value: unknown): readonly Reference[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw corrupt(`"references" to be a list`, JSON.stringify(value));
-  return value.map((each: Fields) => ({
-    name: text(each, "name"),
-    subject: text(each, "subject"),
-    version: whole(each, "version"),
-  }));
-}
-
-function corrupt(expected: string, found: string): CorruptData {
-  return new CorruptData({ source: "_schemas", position: 0, expected, found: found.slice(0, 100) });
 }

@@ -16,11 +16,14 @@ import {
   type MaintainedTable,
   Maintenance,
   type MaintenanceMetrics,
+  type MaintenanceReport,
   type MaintenanceStatus,
 } from "./maintenance/maintenance.ts";
+import type { ManifestRewriterDeps } from "./maintenance/manifest-rewriter.ts";
 import type { OrphanDeps, OrphanReport } from "./maintenance/orphans.ts";
+import { ReplaceCommitter, type ReplaceCommitterDeps } from "./maintenance/replace-commit.ts";
 import type { Rewriter } from "./maintenance/rewriter.ts";
-import { type RewriteReport, TableRewriter, type TableRewriterLimits } from "./maintenance/table-rewriter.ts";
+import { TableRewriter, type TableRewriterLimits } from "./maintenance/table-rewriter.ts";
 import { type RoundLimits, RoundWriter } from "./round-writer.ts";
 import type { TableSettings } from "./settings.ts";
 import type { CompactorMetrics } from "./table-meter.ts";
@@ -66,6 +69,8 @@ export type CompactorLimits = RoundLimits &
   };
 
 export type MaintenanceLimits = TableRewriterLimits &
+  ReplaceCommitterDeps["limits"] &
+  ManifestRewriterDeps["limits"] &
   OrphanDeps["limits"] & {
     /** From one pass over a table to the next. */
     readonly intervalMs: number;
@@ -85,7 +90,7 @@ export interface Compactor extends AsyncDisposable {
   /** Dead letters that can be rows by now become rows. Throws OperationFailed, TableStuck among them, where it cannot go on. */
   replay(topic: string, signal: AbortSignal, progress?: (done: ReplayProgress) => void): Promise<ReplayReport>;
   /** One pass of maintenance over the topic's table now. Throws OperationFailed when it cannot be done. */
-  maintain(topic: string): Promise<RewriteReport>;
+  maintain(topic: string): Promise<MaintenanceReport>;
   maintenanceOf(topic: string): MaintenanceStatus | undefined;
   /** Files of the topic's table that nothing names and that are older. Throws OperationFailed or CorruptData. */
   removeOrphans(
@@ -137,7 +142,7 @@ class TopicCompactor implements Compactor {
     });
   }
 
-  async maintain(topic: string): Promise<RewriteReport> {
+  async maintain(topic: string): Promise<MaintenanceReport> {
     if (this.#maintenance === undefined) throw wrongSettings("tables are not looked after here");
     return await this.#maintenance.run(topic);
   }
@@ -210,9 +215,11 @@ class TopicCompactor implements Compactor {
       const catalog = options.catalogs.get(name);
       if (catalog === undefined || catalog.isSelfMaintained === true) return [];
       const target = { catalog, turn: () => this.#worker(topic).maintenanceTurn() };
-      const deps = { ...options, ...maintenance, engineVersion: version };
+      const committer = new ReplaceCommitter({ ...options, limits: maintenance.limits, engineVersion: version });
+      const deps = { ...options, ...maintenance, committer };
       const rewriter = maintain.rewrites ? new TableRewriter(deps) : undefined;
-      return [{ topic, target, rewriter, orphansMs: maintain.orphansMs }];
+      const manifests = maintain.manifests ? { ...deps, merge: options.limits.merge } : undefined;
+      return [{ topic, target, rewriter, manifests, orphansMs: maintain.orphansMs }];
     });
     const { metrics, limits } = maintenance;
     const { clock } = runtime;

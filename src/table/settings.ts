@@ -39,9 +39,16 @@ export interface TableSettings {
     readonly deadLetterTopic?: string;
   };
   readonly expire: { readonly keepMs: number; readonly keepMin: number };
+  /**
+   * Of the topic: "wait" leaves records in the log until they are in the table, "alarm" counts those that go before, "off" does
+   * not look.
+   */
+  readonly retention: "wait" | "alarm" | "off";
   readonly maintain: {
     /** Small files and deletes are rewritten in the background; else somebody else does it, or nobody. */
     readonly rewrites: boolean;
+    /** Its manifests too, where appends do not keep them few. */
+    readonly manifests: boolean;
     /** Files that nothing names are removed at this age; 0: never. */
     readonly orphansMs: number;
   };

@@ -17,7 +17,7 @@ import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
 import { deliverLetters } from "./commit/letter-topic.ts";
 import { hasDrifted, type SchemaCommitter } from "./commit/schema-committer.ts";
 import type { TableAppender } from "./commit/table-appender.ts";
-import type { MaintenanceTurn } from "./maintenance/table-rewriter.ts";
+import type { MaintenanceTurn } from "./maintenance/replace-commit.ts";
 import { retranslateRound } from "./retranslate.ts";
 import type { RoundWriter, WrittenRound } from "./round-writer.ts";
 import { liveLane, type PartitionView } from "./rounds.ts";

@@ -119,6 +119,21 @@ export const metricsTable = {
     "Objects removed from the object store: no stream names them any more, or they are rests of crashed uploads.",
   ),
   cleanedBytes: counter("inlet_cleaned_bytes_total", topic, "Bytes that cleaning took out of compacted topics."),
+  retentionHeldBytes: gauge(
+    "inlet_retention_held_bytes",
+    partition,
+    "Bytes that retention would have taken, and that wait until the topic's table holds them. Above 0 for long is an alarm.",
+  ),
+  retentionHeldSeconds: gauge(
+    "inlet_retention_held_seconds",
+    partition,
+    "How long the oldest of them are due by their age.",
+  ),
+  recordsLost: counter(
+    "inlet_retention_lost_records_total",
+    topic,
+    "Offsets that retention took before the topic's table held them, as the topic's policy lets it. Any at all is an alarm.",
+  ),
   unreadableReads: counter(
     "inlet_unreadable_reads_total",
     ["because"],
@@ -189,6 +204,11 @@ export const metricsTable = {
     "inlet_table_maintenance_files_total",
     ["topic", "direction"],
     "Data files that rewrites took out of tables (in) and put in their place (out).",
+  ),
+  tableMaintenanceManifests: counter(
+    "inlet_table_maintenance_manifests_total",
+    ["topic", "direction"],
+    "Manifests that were taken out of tables (in) and put in their place (out), beside those of rewritten files.",
   ),
   tableMaintenanceRowsDropped: counter(
     "inlet_table_maintenance_deleted_rows_total",

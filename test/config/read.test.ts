@@ -261,7 +261,8 @@ describe("tables", () => {
         commit: { everyMs: 30_000, bytesMax: 536870912 },
         errors: { policy: "dlq", deadLetterTable: "web_clicks_dlq" },
         expire: { keepMs: 604_800_000, keepMin: 10 },
-        maintain: { rewrites: true, orphansMs: 604_800_000 },
+        retention: "wait",
+        maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);
   });
@@ -322,7 +323,8 @@ topics:
         commit: { everyMs: 5000, bytesMax: 1048576 },
         errors: { policy: "dlq", deadLetterTable: "bad", deadLetterTopic: "orders.dlq" },
         expire: { keepMs: 86_400_000, keepMin: 3 },
-        maintain: { rewrites: true, orphansMs: 604_800_000 },
+        retention: "wait",
+        maintain: { rewrites: true, manifests: true, orphansMs: 604_800_000 },
       },
     ]);
   });

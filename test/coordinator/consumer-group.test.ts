@@ -269,11 +269,11 @@ describe("members", () => {
     expect(world.owned("a")).toEqual([0, 1, 2, 3]);
     world.join("b");
     expect(world.owned("b")).toEqual([]);
-    expect(world.send("a", { owned: null })).toMatchObject({ epoch: 1 }); // Told what to give up; its epoch waits.
+    expect(world.send("a", { owned: null })).toMatchObject({ epoch: 2 }); // Told what to give up; its epoch waits.
     expect(world.owned("a")).toHaveLength(2);
     world.send("b");
     expect(world.owned("b")).toEqual([]);
-    expect(world.send("a")).toMatchObject({ epoch: 2, assignment: null });
+    expect(world.send("a")).toMatchObject({ epoch: 3, assignment: null });
     world.send("b");
     expect([...world.owned("a"), ...world.owned("b")].sort((x, y) => x - y)).toEqual([0, 1, 2, 3]);
     expect(consumerGroupState(world.group)).toBe("stable");
@@ -287,11 +287,11 @@ describe("members", () => {
     world.topics.set("t", 5);
     world.topicsVersion += 1;
     const before = world.clients.get("a");
-    expect(world.send("a")).toMatchObject({ epoch: 2 });
+    expect(world.send("a")).toMatchObject({ epoch: 3 });
     if (before !== undefined) world.clients.set("a", before);
     expect(world.send("a", { owned: new Map([[idOf("t"), [9]]]) })).toBe("FENCED_MEMBER_EPOCH");
     if (before !== undefined) world.clients.set("a", before);
-    expect(world.send("a")).toMatchObject({ epoch: 2 });
+    expect(world.send("a")).toMatchObject({ epoch: 3 });
     expect(world.send("z", { epoch: 1 })).toBe("UNKNOWN_MEMBER_ID");
   });
 
@@ -357,14 +357,14 @@ describe("commits and fetches of offsets", () => {
     const late = [{ topicId: idOf("u"), partition: 0 }];
     const problem = (memberId: string, generation: number, partitions = at) =>
       consumerCommitProblem(world.group, { memberId, generation }, partitions);
+    expect(problem("a", 3)).toBe("NONE");
     expect(problem("a", 2)).toBe("NONE");
-    expect(problem("a", 1)).toBe("NONE");
-    expect(problem("a", 1, late)).toBe("STALE_MEMBER_EPOCH");
-    expect(problem("a", 3)).toBe("STALE_MEMBER_EPOCH");
+    expect(problem("a", 2, late)).toBe("STALE_MEMBER_EPOCH");
+    expect(problem("a", 4)).toBe("STALE_MEMBER_EPOCH");
     expect(problem("b", 2)).toBe("UNKNOWN_MEMBER_ID");
     expect(problem("", -1)).toBe("UNKNOWN_MEMBER_ID");
     expect(consumerFetchProblem(world.group, { memberId: null, memberEpoch: -1 })).toBe("NONE");
-    expect(consumerFetchProblem(world.group, { memberId: "a", memberEpoch: 2 })).toBe("NONE");
+    expect(consumerFetchProblem(world.group, { memberId: "a", memberEpoch: 3 })).toBe("NONE");
     expect(consumerFetchProblem(world.group, { memberId: "a", memberEpoch: 1 })).toBe("STALE_MEMBER_EPOCH");
     expect(consumerFetchProblem(world.group, { memberId: "b", memberEpoch: 1 })).toBe("UNKNOWN_MEMBER_ID");
     world.send("a", { epoch: -1 });

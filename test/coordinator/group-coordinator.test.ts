@@ -26,6 +26,7 @@ class World implements AsyncDisposable {
   readonly failures: unknown[] = [];
   readonly topics = new Map(["t", "u"].map((name) => [name, idOf(name, 1)]));
   sessionTimeoutMs = 10_000;
+  shardGroupsMax = 100;
   coordinator: GroupCoordinator;
 
   constructor() {
@@ -50,6 +51,7 @@ class World implements AsyncDisposable {
         initialRebalanceDelayMs: 0,
         newMemberJoinTimeoutMs: 300_000,
         membersMax: 100,
+        shardGroupsMax: this.shardGroupsMax,
         sessionTimeoutMsMin: 6000,
         sessionTimeoutMsMax: 1_800_000,
         offsetMetadataBytesMax: 4096,
@@ -459,4 +461,26 @@ describe("laws", () => {
       { numRuns: 100 }, // fast-check prints seed and path when it fails.
     );
   });
+});
+
+test("a shard takes so many groups, and those that it has go on", async () => {
+  await using world = new World();
+  world.shardGroupsMax = 2;
+  await world.restart();
+  const shard = await world.shard();
+  const commit = async (groupId: string): Promise<string> => {
+    const value = { topicId: idOf("t", 1), offset: 1, leaderEpoch: -1, metadata: "", committedAt: 0, expiresAt: null };
+    const offsets = [{ topic: "t", partition: 0, value }];
+    const by = { memberId: "", instanceId: null, generation: -1, knowsMissingGroup: true };
+    return await world.clock.until(shard.commit({ groupId, ...by, offsets }));
+  };
+  expect([await commit("g1"), await commit("g2"), await commit("g3"), await commit("g1")]).toEqual([
+    "NONE",
+    "NONE",
+    "GROUP_MAX_SIZE_REACHED",
+    "NONE",
+  ]);
+  expect((await world.clock.until(world.join())).error).toBe("GROUP_MAX_SIZE_REACHED");
+  expect(await world.clock.until(shard.deleteGroup("g1"))).toBe("NONE");
+  expect(await commit("g3")).toBe("NONE");
 });

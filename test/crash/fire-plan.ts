@@ -30,8 +30,11 @@ export interface ForeignStep {
 
 export interface CyclePlan {
   readonly loadMs: number;
-  /** kill -9 so long after the load began, or after its end, when everything is about to be committed; null spares it. */
-  readonly kill: { readonly during: "load" | "flush"; readonly afterMs: number } | null;
+  /**
+   * kill -9 so long after the load began, or after its end, when everything is about to be committed, or after a commit has come to the
+   * catalog, which does it and is not heard; null spares the broker.
+   */
+  readonly kill: { readonly during: "load" | "commit" | "flush"; readonly afterMs: number } | null;
   /** The catalog's process dies so long after the load began, and is back so much later. */
   readonly catalogKill: { readonly afterMs: number; readonly awayMs: number } | null;
   /** Of the catalog's answers to the commits to come, one after another. */
@@ -53,15 +56,14 @@ export function planCycle(random: Random): CyclePlan {
   const below = (bound: number): number => Math.floor(random.unit() * bound);
   const one = <T>(list: readonly T[]): T => list[below(list.length)] as T;
   const many = <T>(most: number, make: () => T): readonly T[] => Array.from({ length: below(most + 1) }, make);
-  const isKilled = random.unit() < 0.5;
-  const isInFlush = random.unit() < 0.5;
   const loadMs = 300 + below(700);
-  const afterMs = isInFlush ? below(400) : below(loadMs);
+  const during = one(["load", "commit", "flush", null, null] as const);
+  const afterMs = below({ load: loadMs, commit: 40, flush: 400 }[during ?? "load"]);
   const isCatalogKilled = random.unit() < 0.08;
   const catalogKill = { afterMs: below(loadMs), awayMs: 100 + below(900) };
   return {
     loadMs,
-    kill: isKilled ? { during: isInFlush ? "flush" : "load", afterMs } : null,
+    kill: during === null ? null : { during, afterMs },
     catalogKill: isCatalogKilled ? catalogKill : null,
     faults: many(4, () => one(faults)),
     foreign: many(4, () => ({ table: one(fireTables), action: one(foreignActions) })),

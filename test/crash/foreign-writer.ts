@@ -44,7 +44,7 @@ export interface ForeignTask {
 /** "nothing": there was nothing to do it to. "lost": others were always faster. */
 export type ForeignOutcome = "done" | "nothing" | "lost";
 
-const attemptsMax = 100;
+const attemptsMax = 25;
 const outageMs = 50;
 const MiB = 1024 * 1024;
 

@@ -297,17 +297,23 @@ describe("retention", () => {
     for (let count = 0; count < 4; count += 1) await world.append(world.batch(10));
     world.clock.advance(5000);
     await world.append(world.batch(10));
-    const bytes = await world.partition.retain(world.clock.now(), at(20));
-    expect(bytes).toBe(2 * world.batch(10).length);
+    const size = world.batch(10).length;
+    expect(world.partition.retained.held).toBeUndefined();
+    const hold = { upTo: at(20), waits: true };
+    expect(await world.partition.retain(world.clock.now(), hold)).toBe(2 * size);
     expect(world.partition.logStart).toBe(20);
-    await world.partition.retain(world.clock.now(), world.partition.highWatermark);
+    expect(world.partition.retained.held).toEqual({ bytes: 2 * size, overdueMs: expect.any(Number) });
+    expect(world.partition.retained.held?.overdueMs).toBeGreaterThan(0);
+    const alarm = { upTo: at(25), waits: false };
+    expect(await world.partition.retain(world.clock.now(), alarm)).toBe(2 * size);
     expect(world.partition.logStart).toBe(40);
+    expect([world.partition.retained.held?.bytes, world.partition.retained.lost]).toEqual([0, 15]);
   });
 
   test("leaves compacted topics alone", async () => {
     const world = await PartitionWorld.open({ config: { "cleanup.policy": "compact", "retention.ms": "1" } });
     await world.append(buildBatch({ records: records(3, 1000) }));
-    expect(await world.partition.retain(world.clock.now(), world.partition.highWatermark)).toBe(0);
+    expect(await world.partition.retain(world.clock.now(), undefined)).toBe(0);
   });
 });
 

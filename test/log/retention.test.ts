@@ -1,7 +1,7 @@
 /** Proves: whole ranges go, oldest first, by age or by size, and never past the bound that others set. */
 import { describe, expect, test } from "vitest";
 import type { Offset } from "../../src/base/ids.ts";
-import { retainedFrom } from "../../src/log/retention.ts";
+import { planRetention, retainedFrom } from "../../src/log/retention.ts";
 import type { RangeSummary } from "../../src/stream/storage.ts";
 
 const ranges: readonly RangeSummary[] = [
@@ -41,5 +41,34 @@ describe("retention", () => {
 
   test("a range without timestamps is not old", () => {
     expect(retainedFrom([range(0, 5, 10, -1)], { ...forever, retentionMs: 1 }, at(1e12))).toBe(0);
+  });
+});
+
+describe("what waits for the lake", () => {
+  const byAge = { ...forever, retentionMs: 5000 };
+  const now = { start: 0 as Offset, highWatermark: 400 as Offset, nowMs: 25_001 };
+  const from = (upTo: number, waits: boolean) => ({ upTo: upTo as Offset, waits });
+
+  test("nothing, where nobody copies the records", () => {
+    expect(planRetention(ranges, byAge, now, undefined)).toEqual({ keepFrom: 300, held: undefined, lost: 0 });
+  });
+
+  test("is told in bytes, and in the time that its oldest record is due", () => {
+    expect(planRetention(ranges, byAge, now, from(150, true))).toEqual({
+      keepFrom: 100,
+      held: { bytes: 2000, overdueMs: 5001 },
+      lost: 0,
+    });
+    expect(planRetention(ranges, byAge, now, from(300, true)).held).toEqual({ bytes: 0, overdueMs: 0 });
+    const bySize = { ...forever, retentionBytes: 2000 };
+    expect(planRetention(ranges, bySize, now, from(0, true)).held).toEqual({ bytes: 2000, overdueMs: 0 });
+  });
+
+  test("goes all the same where the topic says so, and what is lost is counted once", () => {
+    const plan = planRetention(ranges, byAge, now, from(150, false));
+    expect(plan).toEqual({ keepFrom: 300, held: { bytes: 0, overdueMs: 0 }, lost: 150 });
+    const later = { ...now, start: 300 as Offset, nowMs: 1e12 };
+    expect(planRetention(ranges.slice(3), byAge, later, from(150, false)).lost).toBe(100);
+    expect(planRetention(ranges, byAge, now, from(400, false)).lost).toBe(0);
   });
 });

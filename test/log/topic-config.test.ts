@@ -72,11 +72,6 @@ describe("checking", () => {
       "keep",
       "Invalid value keep for configuration cleanup.policy: String must be one of: compact, delete",
     ],
-    [
-      "cleanup.policy",
-      "delete,delete",
-      "Invalid value delete,delete for configuration cleanup.policy: Configuration values must not be duplicated",
-    ],
     ["no.such", "1", "Unknown topic config name: no.such"],
   ])("%s=%s is refused", (name, value, problem) => {
     expect(checkTopicConfigs(new Map([[name, value]]))).toEqual({ kind: "bad", problem });
@@ -86,6 +81,7 @@ describe("checking", () => {
     ["retention.ms", "9223372036854775807"],
     ["retention.bytes", "-1"],
     ["cleanup.policy", "compact, delete"],
+    ["cleanup.policy", "delete,delete"],
     ["leader.replication.throttled.replicas", "0:1,1:2"],
     ["follower.replication.throttled.replicas", "*"],
     ["inlet.table.enable", "TRUE"],

@@ -1,6 +1,7 @@
 /** A `_schemas` topic in memory that compacts like Kafka's, and can be told to fail. */
+
+import type { RegistryRecord } from "../../src/registry/registry-record.ts";
 import type { SchemaLog } from "../../src/registry/schema-registry.ts";
-import type { RegistryRecord } from "../../src/registry/subjects.ts";
 
 export class MemorySchemaLog implements SchemaLog {
   readonly records: RegistryRecord[] = [];

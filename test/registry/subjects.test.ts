@@ -23,8 +23,8 @@ describe("records of Confluent's registry", () => {
       value: '{"compatibilityLevel":"FULL","subject":"s"}',
     });
     expect(subjects.version("s", "latest", { withDeleted: false })).toMatchObject({ id: 5, schemaType: "AVRO" });
-    expect(subjects.byId(6)).toMatchObject([{ schemaType: "PROTOBUF" }]);
-    expect([subjects.level("s"), subjects.idMax, subjects.count]).toEqual(["FULL", 6, 2]);
+    expect(subjects.ids(".").byId(6)).toMatchObject([{ schemaType: "PROTOBUF" }]);
+    expect([subjects.config("s")?.compatibilityLevel, subjects.ids(".").idMax, subjects.count]).toEqual(["FULL", 6, 2]);
   });
 
   test("DELETE_SUBJECT deletes up to its version, not what came later", () => {
@@ -54,6 +54,10 @@ describe("bytes from outside", () => {
         schema: fc.string(),
         references: fc.jsonValue(),
         idMax: fc.jsonValue(),
+        contexts: fc.jsonValue(),
+        metadata: fc.jsonValue(),
+        ruleSet: fc.jsonValue(),
+        overrideMetadata: fc.jsonValue(),
       },
       { requiredKeys: [] },
     );

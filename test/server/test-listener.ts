@@ -37,6 +37,7 @@ export async function openTestListener(options: {
   readonly clock: Clock;
   readonly limits?: Partial<KafkaListenerLimits>;
   readonly sasl?: SaslOptions;
+  readonly tls?: Parameters<typeof openKafkaListener>[0]["tls"];
 }): Promise<KafkaListener & { readonly failures: unknown[] }> {
   const failures: unknown[] = [];
   const listener = await openKafkaListener({
@@ -45,6 +46,7 @@ export async function openTestListener(options: {
     port: 0,
     dispatcher: options.dispatcher,
     sasl: options.sasl,
+    tls: options.tls,
     limits: { ...testLimits, ...options.limits },
     slabs: new Slabs(),
     clock: options.clock,

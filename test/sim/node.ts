@@ -21,6 +21,7 @@ import { openSchemaTopic } from "../../src/schema-topic.ts";
 import type { Catalog } from "../../src/table/catalog.ts";
 import { InlineRewriter } from "../../src/table/maintenance/rewriter.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-server/rest-catalog-server.ts";
+import { retentionPolicies } from "../../src/table/retention-hold.ts";
 import { currentFiles } from "../../src/table/tools/current-files.ts";
 import { InlineTranslator } from "../../src/table/translate/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
@@ -248,7 +249,7 @@ export class SimNode {
         fatal: (cause) => this.#ended(cause),
         ...(plant.wrapWal === undefined ? {} : { wrapWal: plant.wrapWal }),
         ...(plant.wrapMerged === undefined ? {} : { wrapMerged: plant.wrapMerged }),
-        becomesTable: (topic) => config.tables.some((table) => table.topic === topic),
+        lakeRetention: retentionPolicies(config.tables),
       }),
     );
     this.#core = core;

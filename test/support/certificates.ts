@@ -31,12 +31,12 @@ export class Authority {
     );
   }
 
-  /** For localhost and 127.0.0.1; `subject` as openssl writes it: "/O=Example/CN=alice". */
-  issue(file: string, subject: string): Certificate {
+  /** For localhost and 127.0.0.1 unless it says another; `subject` as openssl writes it: "/O=Example/CN=alice". */
+  issue(file: string, subject: string, names = "DNS:localhost,IP:127.0.0.1"): Certificate {
     const paths = { certificate: join(this.#directory, `${file}.crt`), key: join(this.#directory, `${file}.key`) };
     const request = join(this.#directory, `${file}.csr`);
     const extensions = join(this.#directory, `${file}.ext`);
-    writeFileSync(extensions, "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n");
+    writeFileSync(extensions, `subjectAltName=${names}\nbasicConstraints=CA:FALSE\n`);
     openssl("req", ...newKey(paths.key), "-out", request, "-subj", subject);
     const signer = ["-CA", this.certificate, "-CAkey", this.#path("key"), "-CAcreateserial"];
     openssl("x509", "-req", "-in", request, ...signer, "-out", paths.certificate, "-days", "2", "-extfile", extensions);

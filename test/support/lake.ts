@@ -63,6 +63,7 @@ export const maintenanceLimits = {
   deleteRowsMax: 1_000_000,
   liveFilesMax: 100_000,
   commitBytes: 1 << 20,
+  looseManifestsMin: 4,
   orphansIntervalMs: 3_600_000_000,
   namedFilesMax: 100_000,
   orphansPageMax: 2,

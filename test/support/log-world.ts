@@ -49,7 +49,7 @@ export class LogWorld {
       limits,
       topicConfig: (topic) => topicConfig(Object.fromEntries(topic.configs)),
       transactions: "accepted",
-      holdRetention: () => this.hold,
+      holdRetention: () => (this.hold === undefined ? undefined : { upTo: this.hold, waits: true }),
       failed: (cause) => this.failures.push(cause),
     });
   }

@@ -22,6 +22,7 @@ export const noMetrics: CompactorMetrics & MaintenanceMetrics & CoreMetrics = {
   tableMaintenanceRowsDropped: nothing,
   tableMaintenanceSeconds: nothing,
   tableMaintenanceFailures: nothing,
+  tableMaintenanceManifests: nothing,
   tableMaintenanceOrphans: nothing,
   generationsQueued: nothing,
   logCacheBytes: nothing,

@@ -32,9 +32,11 @@ export function catalogContract(
     readonly namespace?: readonly string[];
     /** A stand-in that does not compare before it swaps shows all but the race. */
     readonly isComparing?: boolean;
+    /** Commits to several tables happen together. */
+    readonly hasTransactions?: boolean;
   } = {},
 ): void {
-  const { namespace = ["sales", "eu"], isComparing = true } = options;
+  const { namespace = ["sales", "eu"], isComparing = true, hasTransactions = false } = options;
   describe(`a catalog: ${name}`, () => {
     const table: TableName = { namespace, name: "orders" };
     const { clock } = systemRuntime(); // A server of another maker compares with its own.
@@ -137,6 +139,49 @@ export function catalogContract(
       world.fault = "answer-lost";
       expect((await world.catalog.create(other, creation)).kind).toBe("unknown");
       expect(await world.direct.load(other)).toBeDefined();
+    });
+
+    test("a conflict that is answered to a commit which happened: its parent tells", async () => {
+      await using world = await start();
+      await created(world);
+      world.fault = { status: 409, happens: true }; // Something on the way sent it twice and passed on the second answer.
+      const outcome = await world.catalog.commit(table, onParent(null), append(5n, null, 1));
+      expect(["conflict", "unknown"]).toContain(outcome.kind);
+      expect(await currentOf(world)).toBe(5n);
+      expect((await world.catalog.commit(table, onParent(null), append(5n, null, 1))).kind).toBe("conflict");
+    });
+
+    describe.runIf(hasTransactions)("commits to two tables", () => {
+      const other: TableName = { ...table, name: "orders_dlq" };
+      const both = (parent: bigint | null, otherParent: bigint | null) => [
+        { table: other, requirements: onParent(otherParent), updates: append(6n, null, 1) },
+        { table, requirements: onParent(parent), updates: append(5n, null, 1) },
+      ];
+      async function idsOf(world: CatalogWorld): Promise<readonly (bigint | undefined)[]> {
+        const tables = [await world.direct.load(other), await world.direct.load(table)];
+        return tables.map((each) => each?.metadata["current-snapshot-id"]);
+      }
+
+      test("happen together, or neither does", async () => {
+        await using world = await start();
+        await created(world);
+        await world.catalog.create(other, creation);
+        expect((await world.catalog.commitAll?.(both(7n, null)))?.kind).toBe("conflict");
+        expect(await idsOf(world)).toEqual([-1n, -1n]);
+        expect((await world.catalog.commitAll?.(both(null, null)))?.kind).toBe("committed");
+        expect(await idsOf(world)).toEqual([6n, 5n]);
+      });
+
+      test.each(maybes)("%o: unknown, whether they happened (%s) or not", async (fault, happens) => {
+        await using world = await start();
+        await created(world);
+        await world.catalog.create(other, creation);
+        world.fault = fault;
+        expect((await world.catalog.commitAll?.(both(null, null)))?.kind).toBe("unknown");
+        expect(await idsOf(world)).toEqual(happens ? [6n, 5n] : [-1n, -1n]);
+        const again = await world.catalog.commitAll?.(both(null, null));
+        expect(again?.kind).toBe(happens ? "conflict" : "committed");
+      });
     });
 
     test.runIf(isComparing)("two writers on one parent: one commits", async () => {

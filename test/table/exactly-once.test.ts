@@ -37,10 +37,13 @@ function int(random: Random, below: number): number {
 class Trouble {
   isOn = false;
   readonly #random: Random;
-  readonly counts = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0 };
+  readonly counts = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0, transactions: 0 };
+  /** Without them dead letters and rows are two commits. */
+  readonly #hasTransactions: boolean;
 
-  constructor(random: Random) {
+  constructor(random: Random, hasTransactions: boolean) {
     this.#random = random;
+    this.#hasTransactions = hasTransactions;
   }
 
   arm(lake: Lake): void {
@@ -51,8 +54,10 @@ class Trouble {
         this.counts.lostRequests += 1;
         throw new TypeError("connection refused");
       },
-      answer: async (method, _path, response) => {
+      answer: async (method, path, response) => {
         this.maybeCrash();
+        if (path.startsWith("/v1/config") && !this.#hasTransactions) return await withoutTransactions(response);
+        if (path.endsWith("/transactions/commit") && response.ok) this.counts.transactions += 1;
         if (method !== "POST" || !this.#hits(0.15)) return response;
         if (this.#hits(0.5, true)) {
           this.counts.errors += 1;
@@ -76,9 +81,23 @@ class Trouble {
   }
 }
 
+async function withoutTransactions(response: Response): Promise<Response> {
+  const config = (await response.json()) as { readonly endpoints: readonly string[] };
+  return Response.json({ ...config, endpoints: config.endpoints.filter((each) => !each.includes("transactions")) });
+}
+
 describe("a table under trouble", () => {
   const seeds = Number(process.env["INLET_SEEDS"] ?? 12);
-  const total = { crashes: 0, lostRequests: 0, lostAnswers: 0, errors: 0, losses: 0, rewritten: 0, held: 0 };
+  const total = {
+    crashes: 0,
+    lostRequests: 0,
+    lostAnswers: 0,
+    errors: 0,
+    transactions: 0,
+    losses: 0,
+    rewritten: 0,
+    held: 0,
+  };
   for (let seed = 1; seed <= seeds; seed += 1) {
     test(`seed ${seed}: holds every offset once`, async () => {
       const world = new World(seed);
@@ -148,7 +167,7 @@ class World {
         after: (delayMs, callback) => clock.after(delayMs, callback),
       },
     });
-    this.trouble = new Trouble(this.#random);
+    this.trouble = new Trouble(this.#random, seed % 2 === 0);
     this.#topic = this.lake.topic("orders", 3);
     this.#letterTopic = this.lake.topic("orders.dlq", 2);
     for (const index of [0, 1]) this.#mayCrash(this.lake.partition(this.#letterTopic, index));

@@ -43,7 +43,7 @@ async function start(): Promise<CatalogWorld> {
 }
 
 async function faulty(world: CatalogWorld, ...[input, init]: Parameters<Fetch>): Promise<Response> {
-  const isCommit = init?.method === "POST" && /\/tables\/[^/]+$/.test(input as string);
+  const isCommit = init?.method === "POST" && /\/(tables\/[^/]+|transactions\/commit)$/.test(input as string);
   const fault: Fault | undefined = isCommit ? world.fault : undefined;
   if (fault === undefined) return await fetch(input, init);
   world.fault = undefined;
@@ -57,7 +57,7 @@ async function faulty(world: CatalogWorld, ...[input, init]: Parameters<Fetch>):
   throw new DOMException("timed out", "TimeoutError");
 }
 
-catalogContract("rest over the embedded one", start);
+catalogContract("rest over the embedded one", start, { hasTransactions: true });
 
 describe("configuration", () => {
   test("server defaults, then our properties, then overrides; prefix, separator and headers", async () => {
@@ -99,6 +99,35 @@ describe("configuration", () => {
     await expect(catalog.load({ namespace: ["a"], name: "t" })).rejects.toThrow("no answer");
     isDown = false;
     expect(await catalog.load({ namespace: ["a"], name: "t" })).toBeUndefined();
+  });
+});
+
+describe("endpoints", () => {
+  const table = { namespace: ["a"], name: "t" };
+  const listing = (endpoints: readonly string[] | undefined, seen: string[] = []) =>
+    open(
+      settings("http://here"),
+      deps(async (input, init) => {
+        if ((input as string).includes("/v1/config")) return Response.json({ endpoints });
+        seen.push(`${init?.method} ${new URL(input).pathname}`);
+        return new Response("{}", { status: 409 });
+      }),
+    );
+
+  test("that the catalog does not list are not called", async () => {
+    const seen: string[] = [];
+    const reader = listing(["GET /v1/{prefix}/namespaces/{ns}/tables/{table}"], seen);
+    await expect(reader.commit(table, [], [])).rejects.toThrow("does not offer POST");
+    await expect(reader.create(table, [])).rejects.toThrow("does not offer POST");
+    expect(await reader.commitAll?.([{ table, requirements: [], updates: [] }])).toEqual({ kind: "unsupported" });
+    expect(seen).toEqual([]);
+  });
+
+  test("transactions: only where they are listed", async () => {
+    expect((await listing(undefined).commitAll?.([]))?.kind).toBe("unsupported");
+    const seen: string[] = [];
+    expect((await listing(["POST /v1/{prefix}/transactions/commit"], seen).commitAll?.([]))?.kind).toBe("conflict");
+    expect(seen).toEqual(["POST /v1/transactions/commit"]);
   });
 });
 

@@ -1,12 +1,14 @@
 /** Proves: retention leaves what the lake does not hold, from the first moment on and after a new start of the table. */
 import { describe, expect, test } from "vitest";
 import type { Offset, Uuid } from "../../src/base/ids.ts";
-import { retentionHold } from "../../src/table/retention-hold.ts";
+import { type LakeRetention, retentionHold, retentionPolicies } from "../../src/table/retention-hold.ts";
 import { addTopic, MemoryMetadataLog } from "../support/memory-metadata.ts";
+import { tableSettings } from "./translate-fixtures.ts";
 
 const topicId = "00000000-0000-4000-8000-000000000001" as Uuid;
 const at = { topicId, partition: 0 };
-const orders = (topic: string): boolean => topic === "orders";
+const orders = (topic: string): LakeRetention | undefined => (topic === "orders" ? "wait" : undefined);
+const from = (offset: number, waits = true) => ({ upTo: offset, waits });
 
 function world(): MemoryMetadataLog {
   const log = new MemoryMetadataLog();
@@ -29,22 +31,32 @@ function table(log: MemoryMetadataLog, generation: number, committedTo: number):
 describe("retention", () => {
   test("is free where the topic becomes no table, and where there is no such topic", () => {
     const { image } = world();
-    expect(retentionHold(image, () => false, at)).toBeUndefined();
+    expect(retentionHold(image, () => undefined, at)).toBeUndefined();
     expect(retentionHold(image, orders, { ...at, topicId: at.topicId.replace("1", "2") as Uuid })).toBeUndefined();
   });
 
   test("leaves everything before the table exists, and what is not committed", () => {
     const log = world();
-    expect(retentionHold(log.image, orders, at)).toBe(0);
+    expect(retentionHold(log.image, orders, at)).toEqual(from(0));
     table(log, 1, 10);
-    expect(retentionHold(log.image, orders, at)).toBe(10);
-    expect(retentionHold(log.image, orders, { ...at, partition: 1 })).toBe(0);
+    expect(retentionHold(log.image, orders, at)).toEqual(from(10));
+    expect(retentionHold(log.image, orders, { ...at, partition: 1 })).toEqual(from(0));
+  });
+
+  test("waits, counts or does not look, as the topic says", () => {
+    const log = world();
+    table(log, 1, 10);
+    const by = (retention: LakeRetention) =>
+      retentionHold(log.image, retentionPolicies([tableSettings("json", { retention })]), at);
+    expect(by("wait")).toEqual(from(10));
+    expect(by("alarm")).toEqual(from(10, false));
+    expect(by("off")).toBeUndefined();
   });
 
   test("leaves what a newer generation of the table lacks", () => {
     const log = world();
     table(log, 1, 10);
     table(log, 2, 0);
-    expect(retentionHold(log.image, orders, at)).toBe(0);
+    expect(retentionHold(log.image, orders, at)).toEqual(from(0));
   });
 });

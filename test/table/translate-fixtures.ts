@@ -48,7 +48,8 @@ export function tableSettings(decode: DecodeMode, changes: Partial<TableSettings
     commit: { everyMs: 1000, bytesMax: 1024 },
     errors: { policy: "dlq", deadLetterTable: "orders_dlq" },
     expire: { keepMs: 0, keepMin: 1 },
-    maintain: { rewrites: true, orphansMs: 0 },
+    retention: "wait",
+    maintain: { rewrites: true, manifests: true, orphansMs: 0 },
     ...changes,
   };
 }

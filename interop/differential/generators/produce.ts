@@ -1,7 +1,7 @@
 import { uuidZero } from "../../../src/base/ids.ts";
 import type { Draw } from "../draw.ts";
 import type { Generator } from "../generator.ts";
-import { type BatchSpec, batchOf, topicIdOf } from "../step.ts";
+import { type BatchSpec, batchOf, fresh, topicIdOf } from "../step.ts";
 
 export const produce: Generator<"produce"> = (draw) => {
   const version = draw.version("produce");
@@ -24,6 +24,7 @@ export const produce: Generator<"produce"> = (draw) => {
         2,
         () => {
           const name = draw.topic();
+          const isKnown = name === `${fresh}a` || name === `${fresh}b`;
           return {
             name: version >= 13 ? "" : name,
             topicId: version >= 13 ? draw.mostly(topicIdOf(name), [uuidZero], 0.05) : uuidZero,
@@ -36,7 +37,7 @@ export const produce: Generator<"produce"> = (draw) => {
                 }),
                 1,
               )
-              .filter((partition) => isNew(name, partition)),
+              .filter((partition) => isNew(version >= 13 && !isKnown ? "unknown" : name, partition)),
           };
         },
         draw.chance(0.97) ? 1 : 0,

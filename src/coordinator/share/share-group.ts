@@ -39,7 +39,7 @@ export interface ShareGroup {
 }
 
 export const emptyShareGroup: ShareGroup = {
-  epoch: 0,
+  epoch: 1, // As Kafka's: the first member makes it 2.
   metadataHash: 0,
   assignmentEpoch: 0,
   members: new Map(),

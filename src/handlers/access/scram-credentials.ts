@@ -46,7 +46,7 @@ export function scramCredentialsHandlers({ metadata }: ScramCredentialsOptions) 
       const names = isAll ? [...known.keys()] : users.map(({ name }) => name);
       return {
         errorCode: 0,
-        errorMessage: null,
+        errorMessage: "", // As Kafka.
         results: [...new Set(names)].map((user) => {
           const isTwice = !isAll && names.indexOf(user) !== names.lastIndexOf(user);
           const error = isTwice ? twice(user) : known.has(user) ? undefined : unknown(user);

@@ -5,6 +5,7 @@ import type { MetadataClient } from "../../metadata/client.ts";
 import type { Topic } from "../../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { code, type Handler } from "../handler.ts";
+import { topicNameProblem } from "../topics/topic-names.ts";
 
 export interface LogDirsOptions {
   readonly log: Log;
@@ -69,7 +70,11 @@ export function alterReplicaLogDirsHandler(
         topicName,
         partitions: ofTopic.map(({ path, index }) => ({
           partitionIndex: index,
-          errorCode: code(moveError(options, path, options.metadata.image.topicByName(topicName), index)),
+          errorCode: code(
+            topicNameProblem(topicName) === undefined
+              ? moveError(options, path, options.metadata.image.topicByName(topicName), index)
+              : "INVALID_TOPIC_EXCEPTION",
+          ),
         })),
       })),
     };

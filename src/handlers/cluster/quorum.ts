@@ -3,6 +3,7 @@
  * is shown as what it amounts to: a log that every registered node proposes to and has read.
  */
 
+import { uuidZero } from "../../base/ids.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { clipped } from "../error-text.ts";
@@ -27,11 +28,11 @@ export function describeQuorumHandler(options: QuorumOptions): Handler<RequestOf
       topics[0]?.topicName === quorumTopic &&
       topics[0].partitions.length === 1 &&
       topics[0].partitions[0]?.partitionIndex === 0;
-    if (!isKnown) return { errorCode: 0, errorMessage: null, topics: topics.map(unknownTopic) };
+    if (!isKnown) return { errorCode: 0, errorMessage: "", topics: topics.map(unknownTopic) };
     const partition = quorumPartition(options);
     return {
       errorCode: 0,
-      errorMessage: null,
+      errorMessage: "", // As Kafka: no error has an empty text.
       topics: [{ topicName: quorumTopic, partitions: [partition] }],
       nodes: brokers(options).map(({ nodeId, host, port }) => ({
         nodeId,
@@ -69,6 +70,7 @@ function unknownTopic({
     partitions: partitions.map(({ partitionIndex }) => ({
       partitionIndex,
       errorCode: code("UNKNOWN_TOPIC_OR_PARTITION"),
+      errorMessage: "The quorum has no such partition.",
       leaderId: 0,
       leaderEpoch: 0,
       highWatermark: 0,
@@ -78,17 +80,23 @@ function unknownTopic({
   };
 }
 
-type VoterChange = Pick<RequestOf<"addRaftVoter">, "clusterId" | "voterId">;
+type VoterChange = Pick<RequestOf<"addRaftVoter">, "clusterId" | "voterId" | "voterDirectoryId">;
 
 interface Refusal {
   readonly errorCode: number;
   readonly errorMessage: string | null;
 }
 
-function voterProblem(options: ClusterView, { clusterId, voterId }: VoterChange): Refusal | undefined {
+function voterProblem(
+  options: ClusterView,
+  { clusterId, voterId, voterDirectoryId }: VoterChange,
+): Refusal | undefined {
   const own = clusterIdText(options.metadata.image.clusterId);
   if (clusterId !== null && clusterId !== own) {
-    return { errorCode: code("INCONSISTENT_CLUSTER_ID"), errorMessage: null };
+    return { errorCode: code("INCONSISTENT_CLUSTER_ID"), errorMessage: clipped(`This is cluster ${own}.`) };
+  }
+  if (voterId >= 0 && voterDirectoryId === uuidZero) {
+    return { errorCode: code("INVALID_REQUEST"), errorMessage: "Add/Remove requests must name the voter's directory." };
   }
   if (voterId >= 0) return undefined;
   return {

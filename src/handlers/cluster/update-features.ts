@@ -38,10 +38,10 @@ async function updateFeatures(
     const problem: Problem | undefined = isTwice
       ? { error: "INVALID_REQUEST", message: `The feature ${update.feature} is named more than once.` }
       : updateProblem(metadata.image, update, apiVersion);
-    return { update, problem };
+    return problem;
   });
-  const refused = checked.find(({ problem }) => problem !== undefined)?.problem;
-  if (refused !== undefined) return allRefused(checked, refused);
+  const refused = checked.find((problem) => problem !== undefined);
+  if (refused !== undefined) return allRefused(refused);
   if (!validateOnly) {
     const facts = featureUpdates
       .filter(({ feature, maxVersionLevel }) => maxVersionLevel !== levelByName(metadata.image, feature))
@@ -52,18 +52,15 @@ async function updateFeatures(
       }));
     const proposal = facts.length === 0 ? undefined : await metadata.propose([{ kind: "set-facts", facts }]);
     if (proposal?.kind === "refused") {
-      return allRefused(checked, { error: "FEATURE_UPDATE_FAILED", message: "This broker was replaced." });
+      return allRefused({ error: "FEATURE_UPDATE_FAILED", message: "This broker was replaced." });
     }
   }
   const results = featureUpdates.map(({ feature }) => ({ feature, errorCode: 0, errorMessage: null }));
   return { errorCode: 0, errorMessage: null, results };
 }
 
-/** All of them or none; older versions are told what is wrong with each. */
-function allRefused(
-  checked: readonly { readonly update: Update; readonly problem: Problem | undefined }[],
-  first: Problem,
-): Response {
+/** All of them or none. */
+function allRefused(first: Problem): Response {
   const message =
     first.error === "INVALID_UPDATE_VERSION"
       ? `The update failed for all features since the following feature had an error: ${first.message}`
@@ -71,11 +68,7 @@ function allRefused(
   return {
     errorCode: code(first.error),
     errorMessage: clipped(message),
-    results: checked.map(({ update, problem = first }) => ({
-      feature: update.feature,
-      errorCode: code(problem.error),
-      errorMessage: clipped(problem.message),
-    })),
+    results: [],
   };
 }
 

@@ -21,6 +21,7 @@ import {
   operationsProblem,
   replaceConfigs,
   type Texts,
+  unknownOperation,
 } from "./config-change.ts";
 import { type ConfigFactTable, configFactsEvent, factConfigRows, factConfigs } from "./config-facts.ts";
 import { brokerProblem, resourceTypes } from "./describe-configs.ts";
@@ -66,16 +67,19 @@ export function alterConfigsHandlers(options: AlterConfigsOptions): AlterConfigs
             : alterOne(options, resource, request.validateOnly, ({ check }) => replaceConfigs(resource.configs, check)),
         ),
       ),
-    incrementalAlterConfigs: (request) =>
-      lane.run(() =>
-        alterAll(request, (resource) =>
-          resource.resourceType === resourceTypes.brokerLogger
+    incrementalAlterConfigs: (request) => {
+      const unknown = unknownOperation(request.resources.flatMap(({ configs }) => configs));
+      return lane.run(() =>
+        alterAll(request, (resource) => {
+          if (unknown !== undefined) return Promise.resolve(unknown);
+          return resource.resourceType === resourceTypes.brokerLogger
             ? Promise.resolve(alterLoggers(options, resource, request.validateOnly))
             : alterOne(options, resource, request.validateOnly, ({ current, table, check }) =>
                 changeConfigs(current, resource.configs, table, check),
-              ),
-        ),
-      ),
+              );
+        }),
+      );
+    },
   };
 }
 

@@ -77,12 +77,16 @@ export function checkBrokerConfigSet(configs: ReadonlyMap<string, string | null>
   return tooLong(kept) ?? { configs: kept };
 }
 
+/** An operation that there is none of: nothing of its request is done. */
+export function unknownOperation(operations: readonly ConfigOperation[]): ConfigProblem | undefined {
+  const unknown = operations.find(({ configOperation: kind }) => kind < 0 || kind > configOperations.subtract);
+  return unknown === undefined ? undefined : invalid(`Unknown config operation ${unknown.configOperation}`);
+}
+
 /** What is wrong with them whatever they are applied to. */
 export function operationsProblem(operations: readonly ConfigOperation[]): ConfigProblem | undefined {
   const names = operations.map(({ name }) => name);
   if (new Set(names).size !== names.length) return invalid("Error due to duplicate config keys");
-  const unknown = operations.find(({ configOperation: kind }) => kind < 0 || kind > configOperations.subtract);
-  if (unknown !== undefined) return invalid(`Unknown config operation ${unknown.configOperation}`);
   const nulls = operations.filter(
     ({ value, configOperation }) => value === null && configOperation !== configOperations.delete,
   );

@@ -1,6 +1,13 @@
 /** The layers in which a config is looked for, and a config as DescribeConfigs and CreateTopics show it. */
 import { brokerConfigs } from "../../../schemas/kafka-broker-configs.ts";
-import { type ConfigSource, configSourceCodes, configTypeCodes, topicConfigs } from "../../../schemas/kafka-configs.ts";
+import {
+  type ConfigRow,
+  type ConfigSource,
+  configSourceCodes,
+  configTypeCodes,
+  topicConfigs,
+} from "../../../schemas/kafka-configs.ts";
+import { shownConfigText } from "../../log/config-check.ts";
 import {
   type ConfigLayers,
   type ConfigValue,
@@ -37,16 +44,27 @@ export function configLayers(view: ConfigView, topic: ReadonlyMap<string, string
   };
 }
 
-export function shownTopicConfigs(view: ConfigView, topic: ReadonlyMap<string, string>): readonly ShownConfig[] {
+/** `shown` says whether what the topic was given is told as it was read (`TRUE` is true), or as it was given. */
+export function shownTopicConfigs(
+  view: ConfigView,
+  topic: ReadonlyMap<string, string>,
+  shown: "as-read" | "as-given",
+): readonly ShownConfig[] {
+  const told = (config: ConfigValue, row: ConfigRow) => (shown === "as-read" ? asRead(config, row) : config);
   const layers = configLayers(view, topic);
   return Object.entries(topicConfigs).map(([name, row]) => ({
-    ...value(resolveTopicConfig(name, layers)),
+    ...value(told(resolveTopicConfig(name, layers), row)),
     readOnly: false,
     isSensitive: false,
-    synonyms: synonyms(topicConfigSynonyms(name, layers)),
+    synonyms: synonyms(topicConfigSynonyms(name, layers).map((synonym) => told(synonym, row))),
     configType: configTypeCodes[row.type],
     documentation: row.doc,
   }));
+}
+
+function asRead(config: ConfigValue, row: ConfigRow): ConfigValue {
+  if (config.source !== "dynamic-topic" || config.value === null) return config;
+  return { ...config, value: shownConfigText(config.value, row.type) };
 }
 
 export function shownBrokerConfigs(view: ConfigView): readonly ShownConfig[] {

@@ -29,10 +29,11 @@ export interface DescribeConfigsOptions extends ConfigView {
 type Problem = { readonly error: ErrorName; readonly message: string };
 
 export function describeConfigsHandler(options: DescribeConfigsOptions): Handler<Request, Response> {
-  return async (request) => ({
-    results: request.resources.map((resource) => {
+  return async (request) => {
+    const results = request.resources.map((resource) => {
       const { resourceType, resourceName } = resource;
-      const found = configsOf(options, resource);
+      // As Kafka: one that there is no type of spoils the request.
+      const found = unknownType(request.resources) ?? configsOf(options, resource);
       if ("error" in found) {
         const { error, message } = found;
         return { errorCode: code(error), errorMessage: clipped(message), resourceType, resourceName, configs: [] };
@@ -52,8 +53,17 @@ export function describeConfigsHandler(options: DescribeConfigsOptions): Handler
             documentation: request.includeDocumentation ? config.documentation : null,
           })),
       };
-    }),
-  });
+    });
+    return { results };
+  };
+}
+
+const knownTypes: ReadonlySet<number> = new Set(Object.values(resourceTypes));
+
+function unknownType(resources: readonly Resource[]): Problem | undefined {
+  const unknown = resources.find(({ resourceType }) => !knownTypes.has(resourceType));
+  if (unknown === undefined) return undefined;
+  return { error: "INVALID_REQUEST", message: `Unsupported resource type: ${unknown.resourceType}` };
 }
 
 function configsOf(
@@ -67,7 +77,7 @@ function configsOf(
       const topic = options.metadata.image.topicByName(resourceName);
       if (topic === undefined)
         return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `Topic ${resourceName} not found.` };
-      return shownTopicConfigs(options, topic.configs);
+      return shownTopicConfigs(options, topic.configs, "as-read");
     }
     case resourceTypes.broker:
       if (resourceName === "") return shownBrokerDefaults(options);
@@ -82,7 +92,7 @@ function configsOf(
       if (resourceName === "") return { error: "INVALID_REQUEST", message: "Group name must not be empty" };
       return shownFactConfigs(options, "group-configs", resourceName);
     default:
-      return { error: "INVALID_REQUEST", message: `Unsupported resource type: ${resourceType}` };
+      return [];
   }
 }
 

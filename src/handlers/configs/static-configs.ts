@@ -1,5 +1,7 @@
-/** This broker's settings under the names that Kafka gives them: what DescribeConfigs says of the broker itself. */
+/** This broker's settings under the names that Kafka gives them: what DescribeConfigs says of the broker itself. What is as
+ *  Kafka's default is said to be the default. */
 import type { Settings } from "../../../schemas/config.ts";
+import { brokerConfigs } from "../../../schemas/kafka-broker-configs.ts";
 
 const minuteMs = 60_000;
 
@@ -35,5 +37,6 @@ export function staticConfigs(
     "transaction.state.log.num.partitions": settings.transactionStatePartitions,
     "producer.id.expiration.ms": settings.logProducerIdleMsMax,
   };
-  return new Map(Object.entries(known).map(([name, value]) => [name, String(value)]));
+  const texts = Object.entries(known).map(([name, value]) => [name, String(value)] as const);
+  return new Map(texts.filter(([name, text]) => brokerConfigs[name]?.default !== text));
 }

@@ -146,6 +146,8 @@ async function producePartition(
     if (transactionalId === null || by === undefined) {
       return answer(data.index, await partition.append(data.records, plain));
     }
+    // Its end could not be written: readers of committed records would wait for it for ever.
+    if (by.producerId < 0) return failed(data.index, "INVALID_RECORD", "a transactional batch names no producer");
     // Not awaited here: the batch takes its place in the lane before its transaction is looked up.
     const admission = transactions.admit({
       transactionalId,

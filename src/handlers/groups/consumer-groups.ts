@@ -152,7 +152,7 @@ function absent(groupId: string, error: ErrorName, detail: string | null): Descr
     errorCode: code(error),
     errorMessage: detail === null ? null : clipped(detail),
     groupId,
-    groupState: error === "GROUP_ID_NOT_FOUND" ? "Dead" : "",
+    groupState: "",
     groupEpoch: 0,
     assignmentEpoch: 0,
     assignorName: "",

@@ -48,7 +48,7 @@ export function clientQuotasHandlers(options: ClientQuotasHandlersOptions): Clie
         entity: named(ofEntity[0]?.entity ?? {}),
         values: ofEntity.map(({ key, value }) => ({ key, value })),
       }));
-      return { errorCode: 0, errorMessage: null, entries };
+      return { errorCode: 0, errorMessage: "", entries }; // As Kafka: no error has an empty text here.
     },
     alterClientQuotas: (request) => lane.run(() => alter(options, request)),
   };
@@ -123,7 +123,8 @@ async function alter(
     entries: request.entries.map(({ entity }, at) => {
       const problem = problems[at];
       const answer = problem === undefined ? (failure ?? done) : refusal("INVALID_REQUEST", problem);
-      return { ...answer, entity };
+      // As Kafka: of a type that is named twice the last counts.
+      return { ...answer, entity: [...new Map(entity.map((part) => [part.entityType, part])).values()] };
     }),
   };
 }

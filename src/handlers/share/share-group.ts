@@ -37,7 +37,8 @@ export function shareGroupHeartbeatHandler({ coordinator, configOf }: ShareGroup
       return refusedBeat("GROUP_ID_NOT_FOUND", `Group ${groupId} is not a share group.`);
     if (memberEpoch === leaveEpoch) {
       const error = await shares.leave(groupId, memberId);
-      return error === "NONE" ? { errorCode: 0, memberId, memberEpoch, heartbeatIntervalMs: 0 } : refusedBeat(error);
+      if (error !== "NONE") return refusedBeat(error, beatProblems[error] ?? null);
+      return { errorCode: 0, memberId, memberEpoch, heartbeatIntervalMs: 0 };
     }
     const { error, member, isTold } = await shares.heartbeat(groupId, {
       memberId,
@@ -47,7 +48,7 @@ export function shareGroupHeartbeatHandler({ coordinator, configOf }: ShareGroup
       clientId: context.clientId ?? "",
       clientHost: context.clientHost.startsWith("/") ? context.clientHost : `/${context.clientHost}`,
     });
-    if (error !== "NONE" || member === undefined) return refusedBeat(error);
+    if (error !== "NONE" || member === undefined) return refusedBeat(error, beatProblems[error] ?? null);
     return {
       errorCode: 0,
       memberId,
@@ -74,6 +75,12 @@ function requestProblem({
   return topics === null || topics.length === 0 ? "SubscribedTopicNames must be set in first request." : undefined;
 }
 
+const beatProblems: { readonly [Error in ErrorName]?: string } = {
+  UNKNOWN_MEMBER_ID: "The member is not in the group.",
+  FENCED_MEMBER_EPOCH: "The member's epoch is not the one that the group gave it.",
+  GROUP_MAX_SIZE_REACHED: "The group has as many members as it may have.",
+};
+
 function refusedBeat(error: ErrorName, message: string | null = null): BeatResponse {
   const errorMessage = message === null ? null : clipped(message);
   return { errorCode: code(error), errorMessage, memberEpoch: 0, heartbeatIntervalMs: 0 };
@@ -91,7 +98,7 @@ export function shareGroupDescribeHandler(
         const group = shard.shares?.get(groupId);
         if (group !== undefined) return { ...described(options, groupId, group), authorizedOperations };
         const errorMessage = clipped(`Group ${groupId} not found.`);
-        return { ...absent(groupId, "GROUP_ID_NOT_FOUND"), errorMessage, authorizedOperations };
+        return { ...absent(groupId, "GROUP_ID_NOT_FOUND"), errorMessage, authorizedOperations: operationsNotAsked };
       }),
     ),
   });

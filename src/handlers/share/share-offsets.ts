@@ -96,6 +96,8 @@ async function describedPartition(
   };
 }
 
+const noSuchPartition = "There is no such topic or partition.";
+
 type AlterRequest = RequestOf<"alterShareGroupOffsets">;
 type AlterResponse = ResponseInputOf<"alterShareGroupOffsets">;
 
@@ -113,12 +115,14 @@ export function alterShareGroupOffsetsHandler(options: ShareOffsetsOptions): Han
         partitions: partitions.map(({ partitionIndex, startOffset }) => {
           const isKnown = topic !== undefined && partitionIndex >= 0 && partitionIndex < topic.partitions.length;
           if (isKnown) targets.push({ topicId: topic.id, name: topicName, partition: partitionIndex, startOffset });
-          return { partitionIndex, errorCode: code(isKnown ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION") };
+          if (isKnown) return { partitionIndex, errorCode: 0 };
+          return { partitionIndex, errorCode: code("UNKNOWN_TOPIC_OR_PARTITION"), errorMessage: noSuchPartition };
         }),
       };
     });
     const error = await shares.alterOffsets(groupId, targets);
-    return { errorCode: code(error), responses: error === "NONE" ? responses : [] };
+    if (error === "NONE") return { errorCode: 0, responses };
+    return { errorCode: code(error), errorMessage: problems[error] ?? null, responses: [] };
   };
 }
 
@@ -139,21 +143,26 @@ export function deleteShareGroupOffsetsHandler(options: ShareOffsetsOptions): Ha
       groupId,
       found.filter(({ isRead }) => isRead).map(({ topicId }) => topicId),
     );
-    if (error !== "NONE") return { errorCode: code(error), responses: [] };
+    if (error !== "NONE") return { errorCode: code(error), errorMessage: problems[error] ?? null, responses: [] };
     return {
       errorCode: 0,
       responses: found.map(({ topicName, topicId, isMissing, isRead }) => ({
         topicName,
         topicId,
         errorCode: code(isRead ? "NONE" : "UNKNOWN_TOPIC_OR_PARTITION"),
-        errorMessage: isRead || isMissing ? null : "There is no offset information to delete.",
+        errorMessage: isRead ? null : isMissing ? noSuchPartition : "There is no offset information to delete.",
       })),
     };
   };
 }
 
+const problems: { readonly [Error in ErrorName]?: string } = {
+  GROUP_ID_NOT_FOUND: "There is no such share group.",
+  NON_EMPTY_GROUP: "The group has members.",
+};
+
 async function sharesOf(coordinator: GroupCoordinator, groupId: string): Promise<ShareGroups | Failure> {
-  if (groupId === "") return { error: "INVALID_GROUP_ID", message: null };
+  if (groupId === "") return { error: "INVALID_GROUP_ID", message: "A group has a name." };
   const shard = await coordinator.shard(groupId);
   if (!(shard instanceof GroupShard)) return { error: shard, message: null };
   return shard.shares === undefined || shard.group(groupId) !== undefined ? notFound(groupId) : shard.shares;

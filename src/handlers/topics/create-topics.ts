@@ -82,6 +82,6 @@ function answer(options: CreateTopicsOptions, name: string, outcome: Outcome): T
     errorMessage: null,
     numPartitions: outcome.partitions,
     replicationFactor: 1,
-    configs: shownTopicConfigs(options, outcome.configs),
+    configs: shownTopicConfigs(options, outcome.configs, "as-given"),
   };
 }

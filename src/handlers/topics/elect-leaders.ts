@@ -13,8 +13,6 @@ type Response = ResponseInputOf<"electLeaders">;
 
 export function electLeadersHandler(view: ClusterView): Handler<Request, Response> {
   return async ({ electionType, topicPartitions }) => {
-    const isKnown = electionType === electionTypes.preferred || electionType === electionTypes.unclean;
-    if (!isKnown) return { errorCode: code("INVALID_REQUEST"), replicaElectionResults: [] };
     const results = (topicPartitions ?? everyPartition(view)).map(({ topic, partitions }) => ({
       topic,
       partitionResult: partitions.map((partitionId) => {
@@ -46,6 +44,8 @@ function election(
   name: string,
   index: number,
 ): { readonly error: ErrorName; readonly message: string } {
+  const isKnown = electionType === electionTypes.preferred || electionType === electionTypes.unclean;
+  if (!isKnown) return { error: "INVALID_REQUEST", message: `Unknown election type ${electionType}` };
   const topic = view.metadata.image.topicByName(name);
   if (topic === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `No such topic as ${name}` };
   if (topic.partitions[index] === undefined) {

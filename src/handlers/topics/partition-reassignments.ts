@@ -12,9 +12,10 @@ export function alterPartitionReassignmentsHandler(
   view: ClusterView,
 ): Handler<RequestOf<"alterPartitionReassignments">, ResponseInputOf<"alterPartitionReassignments">> {
   return async ({ topics, allowReplicationFactorChange }) => ({
-    allowReplicationFactorChange,
+    // As Kafka: an empty request says nothing of it.
+    allowReplicationFactorChange: allowReplicationFactorChange || topics.length === 0,
     errorCode: 0,
-    errorMessage: null,
+    errorMessage: "", // As Kafka.
     responses: topics.map(({ name, partitions }) => ({
       name,
       partitions: partitions.map(({ partitionIndex, replicas }) => {

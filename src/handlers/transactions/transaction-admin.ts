@@ -45,8 +45,13 @@ export function describeProducersHandler(options: {
   };
 }
 
+const producerProblems: { readonly [Error in ErrorName]?: string } = {
+  UNKNOWN_TOPIC_OR_PARTITION: "There is no such topic or partition.",
+  NOT_LEADER_OR_FOLLOWER: "Another broker leads the partition.",
+};
+
 function noProducers(partitionIndex: number, error: ErrorName) {
-  return { partitionIndex, errorCode: code(error), activeProducers: [] };
+  return { partitionIndex, errorCode: code(error), errorMessage: producerProblems[error] ?? null, activeProducers: [] };
 }
 
 export function describeTransactionsHandler(

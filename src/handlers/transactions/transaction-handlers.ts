@@ -101,6 +101,7 @@ function coordinatorOptions({ settings, metadata, log, runtime, failed }: Transa
       timeoutMsMax: settings.transactionTimeoutMsMax,
       abortCheckIntervalMs: settings.transactionAbortCheckIntervalMs,
       endWaitMs: settings.transactionEndWaitMs,
+      idsMax: settings.transactionalIdsMax,
       idRetentionMs: settings.transactionalIdRetentionMs,
       idCheckIntervalMs: settings.transactionalIdCheckIntervalMs,
       loadWaitMs: settings.groupLoadWaitMs,

@@ -188,8 +188,10 @@ function askedOffsets(options: TransactionsOptions, request: CommitRequest): rea
   const committedAt = options.coordinator.runtime.clock.now();
   return request.topics.map(({ name, partitions }) => {
     const topic: Topic | undefined = options.metadata.image.topicByName(name);
-    const problem = ({ committedMetadata }: (typeof partitions)[number]): ErrorName | undefined =>
-      topic === undefined ? "UNKNOWN_TOPIC_OR_PARTITION" : noteProblem(options, committedMetadata);
+    const problem = ({ partitionIndex, committedMetadata }: (typeof partitions)[number]): ErrorName | undefined =>
+      topic?.partitions[partitionIndex] === undefined
+        ? "UNKNOWN_TOPIC_OR_PARTITION"
+        : noteProblem(options, committedMetadata);
     const offsets = partitions
       .filter((partition) => problem(partition) === undefined)
       .map((partition) => ({

@@ -1,7 +1,7 @@
 /**
  * The one committer of a table (ARCHITECTURE.md, one table commit, steps 3 to 6): takes a prefix of the pending rounds, brings their dead
- * letters into their topic and one table, then their rows into the other, then says so in the metadata log. A crash between any two of
- * these is found out by settling; each step done twice is done once.
+ * letters into their topic and into one table, then their rows into the other (both at once where the catalog can), then says so in
+ * the metadata log. A crash between any two of these is found out by settling; each step done twice is done once.
  */
 import type { Offset, Seq, Uuid } from "../../base/ids.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
@@ -74,16 +74,24 @@ export class TableCommitter {
     if (upTo === undefined) return { kind: "idle" };
     const epoch = await this.#claim();
     if (epoch === undefined) return { kind: "superseded" };
-    if (rounds.some((round) => round.deadLetters !== null)) {
-      // First, while nothing else names the letters' files.
-      const delivered = (await this.#options.deliver?.(rounds)) ?? { kind: "delivered" };
-      if (delivered.kind !== "delivered") return await this.#stop(delivered);
-      const letters = await this.#append(this.#deadLetters(epoch, rounds), signal);
-      if (letters.kind !== "appended") return await this.#stop(letters);
-    }
-    const main = await this.#append(this.#rows(epoch, rounds), signal);
+    const rows = this.#rows(epoch, rounds);
+    const main = rounds.some((round) => round.deadLetters !== null)
+      ? await this.#withDeadLetters(epoch, rounds, rows, signal)
+      : await this.#append(rows, signal);
     if (main.kind !== "appended") return await this.#stop(main);
     return await this.#record(main, upTo);
+  }
+
+  /** Into their topic first, while nothing else names the letters' files. */
+  async #withDeadLetters(
+    epoch: Seq,
+    rounds: readonly PendingRound[],
+    rows: AppendRequest,
+    signal: AbortSignal,
+  ): Promise<AppendOutcome> {
+    const delivered = (await this.#options.deliver?.(rounds)) ?? { kind: "delivered" };
+    if (delivered.kind !== "delivered") return delivered;
+    return await this.#options.appender.appendTogether(this.#deadLetters(epoch, rounds), rows, signal);
   }
 
   /** A person's word after a divergence: the table is right as it is, and what is pending goes on after it. */

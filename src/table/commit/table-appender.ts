@@ -13,7 +13,7 @@ import type { Logger } from "../../base/telemetry.ts";
 import type { RoundManifest } from "../../metadata/events.ts";
 import type { PendingRound } from "../../metadata/image.ts";
 import { ObjectMissing } from "../../object-store/object-store.ts";
-import type { Catalog, LoadedTable, TableName } from "../catalog.ts";
+import type { Catalog, CommitOutcome, LoadedTable, TableChange, TableName } from "../catalog.ts";
 import { type ManifestFile, writeManifestList } from "../iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
 import type { Update } from "../iceberg/updates.ts";
@@ -102,16 +102,47 @@ export class TableAppender {
   }
 
   async append(request: AppendRequest, signal: AbortSignal): Promise<AppendOutcome> {
-    const { runtime, limits, logger, warehouse } = this.#deps;
+    const step = this.#stepOf(request);
+    return await this.#repeat(request, signal, async () => {
+      const planned = await step();
+      return planned.kind === "planned" ? await this.#commit(planned) : planned;
+    });
+  }
+
+  /**
+   * Both, or neither, where the catalog can do that; elsewhere the first, and then the second. The outcome is that of the
+   * second, or what kept the first from its end.
+   */
+  async appendTogether(first: AppendRequest, second: AppendRequest, signal: AbortSignal): Promise<AppendOutcome> {
+    const [stepOfFirst, stepOfSecond] = [this.#stepOf(first), this.#stepOf(second)];
+    return await this.#repeat(second, signal, async () => {
+      const one = await stepOfFirst();
+      if (one.kind !== "planned" && one.kind !== "appended") return one;
+      const other = await stepOfSecond();
+      if (other.kind !== "planned" && other.kind !== "appended") return other;
+      if (one.kind === "planned" && other.kind === "planned") return await this.#commitBoth(one, other);
+      if (one.kind === "planned") {
+        const done = await this.#commit(one);
+        if (done.kind !== "appended") return done;
+      }
+      return other.kind === "planned" ? await this.#commit(other) : other;
+    });
+  }
+
+  async #repeat(
+    { table }: AppendRequest,
+    signal: AbortSignal,
+    attemptOnce: () => Promise<AppendOutcome | Again>,
+  ): Promise<AppendOutcome> {
+    const { runtime, limits, logger } = this.#deps;
     await this.#garbage.sweep();
-    const merger = new ManifestMerger({ warehouse, random: runtime.random, logger, defaults: limits.merge });
     let cause: unknown;
     for (let attempt = 1; attempt <= limits.commitRetry.attemptsMax; attempt += 1) {
       if (attempt > 1) {
         await sleep(runtime.clock, backoffDelayMs(limits.commitRetry, attempt - 1, runtime.random), signal);
       }
       try {
-        const answer = await this.#attempt(request, merger);
+        const answer = await attemptOnce();
         if (answer.kind !== "again") return answer;
         cause = answer.cause;
       } catch (failure) {
@@ -119,7 +150,7 @@ export class TableAppender {
         if (!(failure instanceof OperationFailed)) throw failure;
         cause = failure;
       }
-      logger.warn("a table commit is tried again", { table: request.table.name, attempt, error: cause });
+      logger.warn("a table commit is tried again", { table: table.name, attempt, error: cause });
     }
     // The log and settling know nothing of it, and waiting brings no file back: a person must see it.
     if (cause instanceof ObjectMissing)
@@ -127,7 +158,13 @@ export class TableAppender {
     return { kind: "unavailable", cause };
   }
 
-  async #attempt(request: AppendRequest, merger: ManifestMerger): Promise<AppendOutcome | Again> {
+  #stepOf(request: AppendRequest): () => Promise<Planned | AppendOutcome | Again> {
+    const { runtime, limits, logger, warehouse } = this.#deps;
+    const merger = new ManifestMerger({ warehouse, random: runtime.random, logger, defaults: limits.merge });
+    return () => this.#prepare(request, merger);
+  }
+
+  async #prepare(request: AppendRequest, merger: ManifestMerger): Promise<Planned | AppendOutcome | Again> {
     const loaded = await this.#load(request);
     if (loaded.kind !== "loaded") return loaded;
     const { table } = loaded;
@@ -140,7 +177,7 @@ export class TableAppender {
       return { kind: "appended", seq: settled.seq, snapshotId: null, table };
     }
     const upTo = rounds.at(-1)?.seq ?? settled.seq;
-    return await this.#commit(request, merger, { table, rounds, upTo, before: settled.mark });
+    return await this.#planned(request, merger, { table, rounds, upTo, before: settled.mark });
   }
 
   async #load(
@@ -167,7 +204,7 @@ export class TableAppender {
     return { kind: "diverged", reason } as const;
   }
 
-  async #commit(
+  async #planned(
     request: AppendRequest,
     merger: ManifestMerger,
     step: {
@@ -176,7 +213,7 @@ export class TableAppender {
       readonly upTo: Seq;
       readonly before: CommitMark | null;
     },
-  ): Promise<AppendOutcome | Again> {
+  ): Promise<Planned | AppendOutcome | Again> {
     const { warehouse, runtime, limits } = this.#deps;
     const { metadata } = step.table;
     const reading = { warehouse, clock: runtime.clock, trustMs: limits.trustMs };
@@ -199,17 +236,44 @@ export class TableAppender {
     });
     const steps = await this.#steps(request, metadata, { ...step, parts });
     const plan = await this.#plan(request, merger, metadata, { inherited, steps });
-    const outcome = await this.#deps.catalog.commit(request.table, plan.requirements, plan.updates);
+    return { kind: "planned", request, plan, base: metadata, upTo: step.upTo, before: step.before };
+  }
+
+  async #commit(planned: Planned): Promise<AppendOutcome | Again> {
+    const { table, requirements, updates } = changeOf(planned);
+    const outcome = await this.#deps.catalog.commit(table, requirements, updates);
+    return outcome.kind === "committed" ? await this.#done(planned, outcome.table) : again(outcome);
+  }
+
+  async #commitBoth(first: Planned, second: Planned): Promise<AppendOutcome | Again> {
+    const { catalog } = this.#deps;
+    const outcome = (await catalog.commitAll?.([changeOf(first), changeOf(second)])) ?? { kind: "unsupported" };
     switch (outcome.kind) {
-      case "committed":
-        await this.#collect(request, metadata, plan);
-        await this.#deps.proofs.forget(request.proof, step.before?.seq ?? (0 as Seq));
-        return { kind: "appended", seq: step.upTo, snapshotId: plan.snapshotId, table: outcome.table };
+      case "unsupported": {
+        const done = await this.#commit(first);
+        return done.kind === "appended" ? await this.#commit(second) : done;
+      }
       case "conflict":
-        return { kind: "again", cause: outcome.detail };
       case "unknown":
-        return { kind: "again", cause: outcome.cause };
+        return again(outcome);
+      case "committed": {
+        // The answer holds no table. Should it not come, settling finds both commits in.
+        const table = await catalog.load(second.request.table);
+        if (table === undefined) return { kind: "again", cause: "the table is gone after its commit" };
+        await this.#forget(first);
+        return await this.#done(second, table);
+      }
     }
+  }
+
+  async #done(planned: Planned, table: LoadedTable): Promise<AppendOutcome> {
+    await this.#forget(planned);
+    return { kind: "appended", seq: planned.upTo, snapshotId: planned.plan.snapshotId, table };
+  }
+
+  async #forget({ request, base, plan, before }: Planned): Promise<void> {
+    await this.#collect(request, base, plan);
+    await this.#deps.proofs.forget(request.proof, before?.seq ?? (0 as Seq));
   }
 
   /** Only after a commit that is known to have happened. */
@@ -304,6 +368,24 @@ function proofOf(part: RoundPart | undefined): RoundProof | undefined {
 interface Again {
   readonly kind: "again";
   readonly cause: unknown;
+}
+
+/** All that was uploaded for a commit, and what it asks of the catalog. */
+interface Planned {
+  readonly kind: "planned";
+  readonly request: AppendRequest;
+  readonly plan: AppendPlan;
+  readonly base: TableMetadata;
+  readonly upTo: Seq;
+  readonly before: CommitMark | null;
+}
+
+function changeOf({ request, plan }: Planned): TableChange {
+  return { table: request.table, requirements: plan.requirements, updates: plan.updates };
+}
+
+function again(outcome: Exclude<CommitOutcome, { readonly kind: "committed" }>): Again {
+  return { kind: "again", cause: outcome.kind === "conflict" ? outcome.detail : outcome.cause };
 }
 
 function currentSnapshot(metadata: TableMetadata): Snapshot | undefined {

@@ -6,8 +6,11 @@ import { Lane, Loop } from "../../base/async.ts";
 import { CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { Counter, Histogram, Logger } from "../../base/telemetry.ts";
+import type { ManifestReport } from "./manifest-plan.ts";
+import { type ManifestRewriterDeps, rewriteManifests } from "./manifest-rewriter.ts";
 import { type OrphanDeps, type OrphanReport, removeOrphans } from "./orphans.ts";
-import type { RewriteReport, RewriteTarget, TableRewriter } from "./table-rewriter.ts";
+import type { RewriteTarget } from "./replace-commit.ts";
+import { noRewrite, type RewriteReport, type TableRewriter } from "./table-rewriter.ts";
 
 export interface MaintenanceOptions {
   readonly tables: readonly MaintainedTable[];
@@ -24,6 +27,8 @@ export interface MaintainedTable {
   readonly target: RewriteTarget;
   /** Of this table alone: it remembers manifests. undefined: others rewrite. */
   readonly rewriter: TableRewriter | undefined;
+  /** undefined: others rewrite its manifests. */
+  readonly manifests: ManifestRewriterDeps | undefined;
   /** 0: orphans stay. */
   readonly orphansMs: number;
 }
@@ -31,16 +36,19 @@ export interface MaintainedTable {
 export interface MaintenanceMetrics {
   readonly tableMaintenanceBytes: Counter;
   readonly tableMaintenanceFiles: Counter;
+  readonly tableMaintenanceManifests: Counter;
   readonly tableMaintenanceRowsDropped: Counter;
   readonly tableMaintenanceSeconds: Histogram;
   readonly tableMaintenanceFailures: Counter;
   readonly tableMaintenanceOrphans: Counter;
 }
 
+export type MaintenanceReport = RewriteReport & ManifestReport;
+
 /** What became of a table's last pass. */
 export interface MaintenanceStatus {
   readonly endedMs: number;
-  readonly report: RewriteReport | undefined;
+  readonly report: MaintenanceReport | undefined;
   readonly failure: string;
 }
 
@@ -72,7 +80,7 @@ export class Maintenance implements AsyncDisposable {
   }
 
   /** One pass over the table now, whether it is due or not. Throws OperationFailed. */
-  run(topic: string): Promise<RewriteReport> {
+  run(topic: string): Promise<MaintenanceReport> {
     const table = this.#options.tables.find((each) => each.topic === topic);
     if (table === undefined)
       throw new OperationFailed(`the table of ${topic} is looked after by its catalog`, { happened: "no" });
@@ -95,15 +103,19 @@ export class Maintenance implements AsyncDisposable {
     await Promise.all([this.#loop[Symbol.asyncDispose](), this.#lane.close()]);
   }
 
-  async #pass(table: MaintainedTable): Promise<RewriteReport> {
-    const { topic, rewriter } = table;
-    this.#options.metrics.tableMaintenanceFailures.add(0, { topic }); // It is there before it is wanted.
-    if (rewriter === undefined)
+  async #pass({ topic, target, rewriter, manifests }: MaintainedTable): Promise<MaintenanceReport> {
+    const { clock, metrics } = this.#options;
+    metrics.tableMaintenanceFailures.add(0, { topic }); // It is there before it is wanted.
+    if (rewriter === undefined && manifests === undefined)
       throw new OperationFailed(`the table of ${topic} is rewritten by others`, { happened: "no" });
-    const began = this.#options.clock.monotonic();
-    const report = await rewriter.run(table.target, this.#stop.signal);
-    this.#count(topic, report, (this.#options.clock.monotonic() - began) / 1000);
-    this.#status.set(topic, { endedMs: this.#options.clock.now(), report, failure: "" });
+    const began = clock.monotonic();
+    const files = (await rewriter?.run(target, this.#stop.signal)) ?? noRewrite;
+    // Of the table as the first has left it.
+    const listed = manifests === undefined ? undefined : await rewriteManifests(target, manifests, this.#stop.signal);
+    const { manifestsIn = 0, manifestsOut = 0, held = "" } = listed ?? {};
+    const report = { ...files, manifestsIn, manifestsOut, held: files.held === "" ? held : files.held };
+    this.#count(topic, report, (clock.monotonic() - began) / 1000);
+    this.#status.set(topic, { endedMs: clock.now(), report, failure: "" });
     return report;
   }
 
@@ -114,7 +126,7 @@ export class Maintenance implements AsyncDisposable {
       if (this.#stop.signal.aborted) return;
       const { topic } = table;
       try {
-        if (table.rewriter !== undefined) await this.run(topic);
+        if (table.rewriter !== undefined || table.manifests !== undefined) await this.run(topic);
         await this.#sweepIfDue(table);
       } catch (cause) {
         if (!(cause instanceof OperationFailed) && !(cause instanceof CorruptData)) throw cause;
@@ -146,15 +158,18 @@ export class Maintenance implements AsyncDisposable {
     return report;
   }
 
-  #count(topic: string, report: RewriteReport, seconds: number): void {
+  #count(topic: string, report: MaintenanceReport, seconds: number): void {
     const { metrics, logger } = this.#options;
     metrics.tableMaintenanceBytes.add(report.bytesIn, { topic, direction: "in" });
     metrics.tableMaintenanceBytes.add(report.bytesOut, { topic, direction: "out" });
     metrics.tableMaintenanceFiles.add(report.filesIn, { topic, direction: "in" });
     metrics.tableMaintenanceFiles.add(report.filesOut, { topic, direction: "out" });
+    metrics.tableMaintenanceManifests.add(report.manifestsIn, { topic, direction: "in" });
+    metrics.tableMaintenanceManifests.add(report.manifestsOut, { topic, direction: "out" });
     metrics.tableMaintenanceRowsDropped.add(report.rowsDropped, { topic });
     metrics.tableMaintenanceSeconds.observe(seconds, { topic });
-    if (report.filesIn > 0 || report.deleteFilesDropped > 0) logger.info("a table was rewritten", { topic, ...report });
+    const isDone = report.filesIn > 0 || report.deleteFilesDropped > 0 || report.manifestsIn > 0;
+    if (isDone) logger.info("a table was rewritten", { topic, ...report });
     else if (report.held !== "") logger.debug("a table was not rewritten", { topic, held: report.held });
   }
 }

@@ -15,7 +15,7 @@ import { markName, parseMark } from "../rounds.ts";
 import { placesOf } from "../table-state.ts";
 import { isBelow, type Warehouse, withoutSlash } from "../warehouse.ts";
 import { PathSet } from "./path-set.ts";
-import type { RewriteTarget } from "./table-rewriter.ts";
+import type { RewriteTarget } from "./replace-commit.ts";
 
 export interface OrphanDeps {
   readonly warehouse: Warehouse;

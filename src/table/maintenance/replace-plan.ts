@@ -32,6 +32,8 @@ export interface ReplacePlan {
   readonly written: readonly NewManifest[];
   readonly removed: readonly LiveEntry[];
   readonly added: readonly ManifestEntry[];
+  /** What the snapshot's summary says beside counts of files and rows. */
+  readonly summary?: Readonly<Record<string, string>>;
 }
 
 export interface NewManifest {
@@ -126,6 +128,7 @@ export function replaceUpdates(options: {
     summary: {
       operation: "replace",
       ...countsOf(plan, parent),
+      ...plan.summary,
       "engine-name": "inlet",
       "engine-version": options.engineVersion,
       ...(mark === undefined ? {} : { [markName]: mark }),

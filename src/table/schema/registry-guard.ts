@@ -90,13 +90,18 @@ class Trial {
     const schema = schemaText(guarded);
     const source = { kind: "schema-id", part: this.#part, schemaId: guarded.id, schema } as const;
     if (schema.type !== "PROTOBUF") return [source];
-    const paths = messagesOf(schema).flatMap(({ name, path }) => (this.#messages.has(name) ? [path] : []));
-    return (paths.length === 0 ? [firstMessage] : paths).map((message) => ({ ...source, message }));
+    const messages = messagesOf(schema);
+    const paths = messages.flatMap(({ name, path }) => (this.#messages.has(name) ? [path] : []));
+    return (paths.length === 0 ? [this.#likelyMessage(messages)] : paths).map((message) => ({ ...source, message }));
+  }
+
+  /** What producers take when they are not told otherwise; with columns that identify rows, the first that could be a row. */
+  #likelyMessage(messages: readonly PlacedMessage[]): MessagePath {
+    const key = this.#part === "value" ? this.#settings.mode.key : [];
+    const rows = messages.find(({ fields }) => key.every((name) => fields.includes(name)));
+    return rows?.path ?? [0];
   }
 }
-
-/** What producers take when they are not told otherwise. */
-const firstMessage: MessagePath = [0];
 
 export function schemaText({ schemaType, schema, resolved }: Omit<GuardedSchema, "id">): SchemaText {
   return { type: schemaType as SchemaText["type"], text: schema, references: resolved };
@@ -115,6 +120,8 @@ function usedMessages(mapping: TableMapping, part: RecordPart, earlier: readonly
 interface PlacedMessage {
   readonly name: string;
   readonly path: MessagePath;
+  /** Names of its own. */
+  readonly fields: readonly string[];
 }
 
 function messagesOf(schema: SchemaText): readonly PlacedMessage[] {
@@ -127,8 +134,8 @@ function messagesOf(schema: SchemaText): readonly PlacedMessage[] {
 }
 
 function placed(messages: readonly ProtobufMessage[], above: MessagePath): readonly PlacedMessage[] {
-  return messages.flatMap(({ name, messages: inner }, index) => {
+  return messages.flatMap(({ name, fields, messages: inner }, index) => {
     const path = [...above, index];
-    return [{ name, path }, ...placed(inner, path)];
+    return [{ name, path, fields: fields.map((field) => field.name) }, ...placed(inner, path)];
   });
 }

@@ -6,7 +6,7 @@ import { assert } from "../../base/errors.ts";
 import { inferType } from "../decode/json-infer.ts";
 import type { IcebergType, NestedField } from "../iceberg/types.ts";
 import type { DecodeMode, TableSettings } from "../settings.ts";
-import { evolve, initialMapping, type MappingSource, type TableMapping } from "./schema-map.ts";
+import { evolve, initialMapping, type MappingSource, type SchemaText, type TableMapping } from "./schema-map.ts";
 
 export const typeSources = ["Avro", "Protobuf", "JSON Schema", "JSON without a schema"] as const;
 export type TypeSource = (typeof typeSources)[number];
@@ -171,6 +171,15 @@ export function typeTable(): readonly TypeRow[] {
   });
 }
 
+/** The schema of records that have every type of the source, or those alone that are wanted; undefined for JSON without one. */
+export function typeSchema(
+  source: TypeSource,
+  isWanted: (field: string) => boolean = () => true,
+): SchemaText | undefined {
+  const of = sourceOf(source, declared[source], isWanted);
+  return of.kind === "schema-id" ? of.schema : undefined;
+}
+
 /** The mapping of a topic whose one schema has every type of the source. */
 export function goldenMapping(source: TypeSource): TableMapping {
   const settings = plainSettings(source === "JSON without a schema" ? "json" : "schema-id");
@@ -201,8 +210,13 @@ function fieldName(at: number): string {
   return `f${at + 1}`;
 }
 
-function sourceOf(source: TypeSource, types: Declared): MappingSource {
-  const fields = types.map(([, declaration], at) => [fieldName(at), declaration] as const);
+function sourceOf(
+  source: TypeSource,
+  types: Declared,
+  isWanted: (field: string) => boolean = () => true,
+): MappingSource {
+  const all = types.map(([, declaration], at) => [fieldName(at), declaration] as const);
+  const fields = all.filter(([name]) => isWanted(name));
   const byId = (type: "AVRO" | "JSON" | "PROTOBUF", text: string): MappingSource => ({
     kind: "schema-id",
     part: "value",
@@ -246,6 +260,7 @@ function plainSettings(decode: DecodeMode): TableSettings {
     commit: { everyMs: 30_000, bytesMax: 1 },
     errors: { policy: "dlq", deadLetterTable: "all_dlq" },
     expire: { keepMs: 1, keepMin: 1 },
-    maintain: { rewrites: false, orphansMs: 0 },
+    retention: "wait",
+    maintain: { rewrites: false, manifests: false, orphansMs: 0 },
   };
 }

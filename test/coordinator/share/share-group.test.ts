@@ -87,19 +87,19 @@ describe("a share group", () => {
   test("is joined, told what is read, and left", () => {
     let group = initialized(emptyShareGroup, ["b"]);
     const a = accepted(group, "a", 0, ["b"]);
-    expect(a.member.epoch).toBe(1);
+    expect(a.member.epoch).toBe(2);
     expect(a.member.assignment).toEqual([{ topicId: idOf("b"), partitions: [0, 1] }]);
     const b = accepted(a.group, "b", 0, ["b"]);
-    expect(b.group.epoch).toBe(2);
-    const again = accepted(b.group, "a", 1, null);
+    expect(b.group.epoch).toBe(3);
+    const again = accepted(b.group, "a", 2, null);
     expect(again.isTold).toBe(true);
-    expect(again.member.epoch).toBe(2);
-    expect(accepted(again.group, "a", 2, null).isTold).toBe(false);
-    expect(accepted(again.group, "a", 1, null).member.epoch).toBe(2); // The answer was lost.
+    expect(again.member.epoch).toBe(3);
+    expect(accepted(again.group, "a", 3, null).isTold).toBe(false);
+    expect(accepted(again.group, "a", 2, null).member.epoch).toBe(3); // The answer was lost.
     expect(heartbeat(again.group, beat("a", 7, null), view)).toEqual({ kind: "refused", error: "FENCED_MEMBER_EPOCH" });
     expect(heartbeat(again.group, beat("x", 3, null), view)).toEqual({ kind: "refused", error: "UNKNOWN_MEMBER_ID" });
     group = leave(again.group, "a", topic) as ShareGroup;
-    expect(accepted(group, "b", 2, null).member.assignment).toEqual([{ topicId: idOf("b"), partitions: [0, 1] }]);
+    expect(accepted(group, "b", 3, null).member.assignment).toEqual([{ topicId: idOf("b"), partitions: [0, 1] }]);
     expect(leave(group, "a", topic)).toBeUndefined();
   });
 

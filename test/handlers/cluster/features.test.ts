@@ -50,7 +50,7 @@ test("what belongs to release 4.3 is finalized, so that an upgrade to it changes
   expect(await update(world, updates)).toBe("NONE");
 });
 
-test("one update that is refused refuses all, and older versions are told about each", async () => {
+test("one update that is refused refuses all", async () => {
   await using world = new AdminWorld();
   const updates = [
     { feature: "metadata.version", maxVersionLevel: 30 },
@@ -59,7 +59,7 @@ test("one update that is refused refuses all, and older versions are told about 
   for (const version of [0, 1]) {
     const { results, errorCode } = await world.call("updateFeatures", { featureUpdates: updates }, version);
     expect(error({ errorCode })).toBe("INVALID_UPDATE_VERSION");
-    expect(results.map(({ feature }) => feature)).toEqual(["metadata.version", "unheard.of"]);
+    expect(results).toEqual([]);
   }
   const twice = [updates[0], updates[0]].filter((each) => each !== undefined);
   expect(await update(world, twice)).toBe("INVALID_REQUEST");

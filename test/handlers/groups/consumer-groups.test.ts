@@ -23,7 +23,7 @@ const joining = (given: Partial<Heartbeat> = {}): Heartbeat => ({
 });
 
 async function beat(world: AdminWorld, given: Partial<Heartbeat> = {}) {
-  return await world.call("consumerGroupHeartbeat", { groupId: "g", memberId: "a", memberEpoch: 1, ...given });
+  return await world.call("consumerGroupHeartbeat", { groupId: "g", memberId: "a", memberEpoch: 2, ...given });
 }
 
 async function join(world: AdminWorld, given: Partial<Heartbeat> = {}) {
@@ -89,7 +89,7 @@ describe("ConsumerGroupHeartbeat", () => {
     const { memberId, ...answer } = await world.call("consumerGroupHeartbeat", joining({ memberId: "" }), 0);
     expect(memberId).toMatch(/^[0-9a-f-]{36}$/);
     const topicId = world.metadata.image.topicByName("t")?.id;
-    expect(answer).toMatchObject({ memberEpoch: 1, heartbeatIntervalMs: 5000 });
+    expect(answer).toMatchObject({ memberEpoch: 2, heartbeatIntervalMs: 5000 });
     expect(answer.assignment?.topicPartitions).toEqual([{ topicId, partitions: [0, 1] }]);
   });
 
@@ -132,7 +132,7 @@ describe("ConsumerGroupHeartbeat", () => {
     await beat(world);
     await world.clock.run(20_000);
     await beat(world);
-    await beat(world, { memberId: "b", memberEpoch: 2 });
+    await beat(world, { memberId: "b", memberEpoch: 3 });
     await world.clock.run(15_000);
     expect((await described(world)).members.map(({ memberId }) => memberId)).toEqual(["b"]);
   });
@@ -150,9 +150,9 @@ describe("offsets of a consumer group", () => {
   test("are taken from members in their epoch, and told to them and to administrators", async () => {
     await using world = await ready();
     await join(world);
-    expect(await commit(world, "a", 1)).toBe("NONE");
-    expect(await commit(world, "a", 1, 8)).toBe("UNSUPPORTED_VERSION");
-    expect(await commit(world, "a", 2)).toBe("STALE_MEMBER_EPOCH");
+    expect(await commit(world, "a", 2)).toBe("NONE");
+    expect(await commit(world, "a", 2, 8)).toBe("UNSUPPORTED_VERSION");
+    expect(await commit(world, "a", 3)).toBe("STALE_MEMBER_EPOCH");
     expect(await commit(world, "b", 1)).toBe("UNKNOWN_MEMBER_ID");
     expect(await commit(world, "", -1)).toBe("UNKNOWN_MEMBER_ID");
     const fetch = async (memberId: string | null, memberEpoch: number) => {
@@ -160,7 +160,7 @@ describe("offsets of a consumer group", () => {
       const { groups } = await world.call("offsetFetch", { groups: [asked] }, 9);
       return groups[0]?.errorCode === 0 ? groups[0].topics[0]?.partitions[0]?.committedOffset : error(groups[0]);
     };
-    expect(await fetch("a", 1)).toBe(5);
+    expect(await fetch("a", 2)).toBe(5);
     expect(await fetch(null, -1)).toBe(5);
     expect(await fetch("a", 3)).toBe("STALE_MEMBER_EPOCH");
     expect(await fetch("b", 1)).toBe("UNKNOWN_MEMBER_ID");
@@ -180,10 +180,10 @@ describe("a group seen from outside", () => {
     expect(error((await world.call("describeGroups", { groups: ["g"] })).groups[0])).toBe("GROUP_ID_NOT_FOUND");
     expect(await described(world)).toMatchObject({
       groupState: "Stable",
-      groupEpoch: 1,
-      assignmentEpoch: 1,
+      groupEpoch: 2,
+      assignmentEpoch: 2,
       assignorName: "uniform",
-      members: [{ memberId: "a", memberEpoch: 1, memberType: 1, subscribedTopicNames: ["t"] }],
+      members: [{ memberId: "a", memberEpoch: 2, memberType: 1, subscribedTopicNames: ["t"] }],
     });
     expect(error(await described(world, "h"))).toBe("GROUP_ID_NOT_FOUND");
   });
@@ -274,7 +274,7 @@ describe("a group whose members change their protocol one by one", () => {
     const at = { groupId: "g", memberId: old.memberId, generationId: old.generationId };
     await world.call("syncGroup", { ...at, assignments: [] }, 3);
     await world.topic("t2", 1);
-    await beat(world, { memberEpoch: 1, subscribedTopicNames: ["t", "t2"], topicPartitions: [] });
+    await beat(world, { memberEpoch: 2, subscribedTopicNames: ["t", "t2"], topicPartitions: [] });
     for (let second = 0; second < 15; second += 5) {
       await world.call("heartbeat", at, 3);
       await world.clock.run(5000);

@@ -17,6 +17,7 @@ const transactions = {
     timeoutMsMax: 900_000,
     abortCheckIntervalMs: 10_000,
     endWaitMs: 100,
+    idsMax: 10,
     idRetentionMs: 604_800_000,
     idCheckIntervalMs: 3_600_000,
     loadWaitMs: 500,

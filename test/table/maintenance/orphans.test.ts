@@ -4,7 +4,7 @@ import { systemRuntime } from "../../../src/base/runtime.ts";
 import type { Compactor } from "../../../src/table/compactor.ts";
 import { removeOrphans } from "../../../src/table/maintenance/orphans.ts";
 import { PathSet } from "../../../src/table/maintenance/path-set.ts";
-import type { MaintenanceTurn } from "../../../src/table/maintenance/table-rewriter.ts";
+import type { MaintenanceTurn } from "../../../src/table/maintenance/replace-commit.ts";
 import { Lake, type maintenanceLimits } from "../../support/lake.ts";
 import { tableSettings, utf8 } from "../translate-fixtures.ts";
 

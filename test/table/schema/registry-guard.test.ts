@@ -88,6 +88,16 @@ describe("Protobuf", () => {
     expect(ask(other, { earlier: [before] })).toEqual([]);
   });
 
+  test("where columns identify rows, the first message that has them speaks", () => {
+    const keyed = { ...settings, mode: { ...settings.mode, write: "upsert" as const, key: ["id"] } };
+    const inner = protobuf(1, "message Place { int64 x = 1; } message Row { Place at = 1; int64 id = 2; }");
+    expect(ask(inner, { settings: keyed })).toEqual([]);
+    const [reason] = ask(protobuf(1, "message Place { int64 x = 1; } message Row { int64 y = 1; }"), {
+      settings: keyed,
+    });
+    expect(reason).toContain("the value has no key column id");
+  });
+
   test("messages that records were of are found by name wherever they stand", () => {
     const schema = { type: "PROTOBUF", text: before.schema } as const;
     const source = { kind: "schema-id", part: "value", schemaId: 1, schema, message: [1] } as const;

@@ -198,7 +198,7 @@ describe("a backfill", () => {
     const topic = lake.topic("orders", 1);
     await history(lake, topic, 0, 6);
     const { compactor, metadata } = lake.open([settings], { roundBytesMax: 1 });
-    const hold = () => retentionHold(metadata.image, () => true, { topicId: topic, partition: 0 });
+    const hold = () => retentionHold(metadata.image, () => "wait", { topicId: topic, partition: 0 })?.upTo;
     await compactor.flush("orders");
     expect(hold()).toBe(6);
     await compactor.startBackfill("orders", { ...all, from: new Map([[0, 1]]) });

@@ -1,0 +1,121 @@
+/** Share groups (KIP-932): membership, offsets, and reading in a session. */
+import type { Draw } from "../draw.ts";
+import type { Generator } from "../generator.ts";
+import { fresh, generationOf, topicIdOf } from "../step.ts";
+
+const group = `${fresh}q`;
+/** Member ids of share groups are made by clients; sessions want them to be ids. */
+const members = { m0: "AAAAAAAAAAAAAAAAAAAAAA", m1: "BBBBBBBBBBBBBBBBBBBBBA" } as const;
+
+export const shareGroupHeartbeat: Generator<"shareGroupHeartbeat"> = (draw) => {
+  const member = draw.of(["m0", "m1"]);
+  const joining = draw.chance(0.6);
+  const label = `q-${member}`;
+  return {
+    api: "shareGroupHeartbeat",
+    version: 1,
+    connection: "main",
+    label,
+    body: {
+      groupId: draw.mostly(group, ["", `${fresh}g`, `${fresh}unknown`], 0.1),
+      memberId: draw.mostly(members[member], ["", "stranger"], 0.06),
+      memberEpoch: joining ? 0 : draw.mostly(generationOf(label), [-1, -2, 99], 0.3),
+      rackId: draw.mostly(null, ["r", ""], 0.08),
+      subscribedTopicNames: joining
+        ? draw.mostly([`${fresh}a`], [[], null, [`${fresh}unknown`], [`${fresh}a`, `${fresh}b`]], 0.3)
+        : draw.mostly(null, [[`${fresh}b`]], 0.1),
+    },
+  };
+};
+
+export const shareGroupDescribe: Generator<"shareGroupDescribe"> = (draw) => ({
+  api: "shareGroupDescribe",
+  version: 1,
+  connection: "main",
+  body: {
+    groupIds: draw.distinct(2, () => draw.mostly(group, [`${fresh}g`, `${fresh}unknown`, ""], 0.3), String, 1),
+    includeAuthorizedOperations: draw.chance(0.3),
+  },
+});
+
+export const describeShareGroupOffsets: Generator<"describeShareGroupOffsets"> = (draw) => ({
+  api: "describeShareGroupOffsets",
+  version: draw.version("describeShareGroupOffsets"),
+  connection: "main",
+  body: {
+    groups: [
+      {
+        groupId: draw.mostly(group, [`${fresh}g`, `${fresh}unknown`, ""], 0.2),
+        topics: draw.mostly([{ topicName: draw.ownTopic(), partitions: [draw.partition()] }], [null, []], 0.3),
+      },
+    ],
+  },
+});
+
+export const alterShareGroupOffsets: Generator<"alterShareGroupOffsets"> = (draw) => ({
+  api: "alterShareGroupOffsets",
+  version: 0,
+  connection: "main",
+  body: {
+    groupId: draw.mostly(group, [`${fresh}g`, `${fresh}unknown`, ""], 0.15),
+    topics: [
+      {
+        topicName: draw.ownTopic(),
+        partitions: [{ partitionIndex: draw.partition(), startOffset: draw.mostly(0, [1, -1, 100], 0.4) }],
+      },
+    ],
+  },
+});
+
+export const deleteShareGroupOffsets: Generator<"deleteShareGroupOffsets"> = (draw) => ({
+  api: "deleteShareGroupOffsets",
+  version: 0,
+  connection: "main",
+  body: {
+    groupId: draw.mostly(group, [`${fresh}g`, `${fresh}unknown`, ""], 0.15),
+    topics: [{ topicName: draw.ownTopic() }],
+  },
+});
+
+/** Requests that no session is behind; what a session reads and when is each broker's own. */
+export const shareFetch: Generator<"shareFetch"> = (draw) => ({
+  api: "shareFetch",
+  version: draw.version("shareFetch"),
+  connection: "main",
+  body: {
+    ...strange(draw),
+    maxWaitMs: 0,
+    minBytes: 0,
+    maxRecords: draw.mostly(100, [0, -1], 0.2),
+    batchSize: 100,
+    topics: [],
+    forgottenTopicsData: [],
+  },
+});
+export const shareAcknowledge: Generator<"shareAcknowledge"> = (draw) => ({
+  api: "shareAcknowledge",
+  version: draw.version("shareAcknowledge"),
+  connection: "main",
+  body: {
+    ...strange(draw),
+    topics: draw.of([
+      [],
+      [
+        {
+          topicId: topicIdOf(`${fresh}a`),
+          partitions: [
+            { partitionIndex: 0, acknowledgementBatches: [{ firstOffset: 0, lastOffset: 0, acknowledgeTypes: [1] }] },
+          ],
+        },
+      ],
+    ]),
+  },
+});
+
+function strange(draw: Draw) {
+  return {
+    groupId: draw.mostly(group, [null, ""], 0.2),
+    memberId: draw.mostly(members.m0, ["", "stranger", null], 0.3),
+    shareSessionEpoch: draw.of([1, 2, -1, 99]),
+  };
+}

@@ -1,0 +1,42 @@
+/** Proves: whatever expression a member sends, matching takes time linear in the names, in slices, and a wrong one is said to be. */
+import { describe, expect, test } from "vitest";
+import { TopicPatterns } from "../../src/coordinator/topic-patterns.ts";
+import { SimClock } from "../sim/clock.ts";
+
+/** What holds an engine that goes back over what it has tried, on the names that hold it longest. */
+const corpus = [
+  "(a+)+$",
+  "([a-zA-Z]+)*$",
+  "(a|aa)+$",
+  "(a|a?)+$",
+  "(.*a){12}$",
+  "((a+)+)+$",
+  "^(([a-z])+.)+[A-Z]([a-z])+$",
+  "(x+x+)+y",
+  "(.*)*.*=.*",
+  "a{0,500}a{0,500}$",
+] as const;
+
+function patterns(names: readonly string[]): TopicPatterns {
+  const topics = { version: 1, byName: () => undefined, nameOf: () => undefined, names: () => names.values() };
+  return new TopicPatterns({ topics, clock: new SimClock() });
+}
+
+describe("an expression that holds other engines for years", () => {
+  test.each(corpus)("%s is matched at once", async (expression) => {
+    const names = Array.from({ length: 50 }, (_, index) => `${"a".repeat(240)}${index}!`);
+    const before = performance.now();
+    await patterns(names).matches([expression]);
+    expect(performance.now() - before).toBeLessThan(5_000); // Of 2^240 steps nothing would be left to measure.
+  });
+});
+
+test.each(["(", "a{2,1}", "[z-a]", "(?<=a)b", "(a)\\1", "a{100000}"])("%s is none, and said to be", (expression) => {
+  expect(patterns([]).problem(expression)).toEqual(expect.any(String));
+});
+
+test("a name is matched as a whole, and a newline hides nothing of it", async () => {
+  const found = await patterns(["a", "ab", "xa", "a\nb"]).matches(["a", "a.*"]);
+  expect(found.get("a")).toEqual(["a"]);
+  expect(found.get("a.*")).toEqual(["a", "ab"]);
+});
