@@ -9,6 +9,7 @@ import { placeColumns } from "./table/schema/schema-map.ts";
 import { tableName, tableStateOf } from "./table/table-state.ts";
 import { parsePlaces, snapshotAt, type Wanted } from "./table/tools/at-offset.ts";
 import { sqlAt } from "./table/tools/at-sql.ts";
+import { beginLane } from "./table/tools/backfill-plan.ts";
 import type { Warehouse } from "./table/warehouse.ts";
 import type { KnownTable } from "./table-tools.ts";
 
@@ -31,6 +32,12 @@ export async function answerAt(
   const asked = await wantedOf(request, info.topicId, deps);
   if ("kind" in asked) return asked;
   const wanted = asked;
+  const begin = info.lanes.get(beginLane);
+  const behind = [...wanted].find(([partition, next]) => next > 0 && next <= (begin?.get(partition) ?? 0));
+  if (behind !== undefined) {
+    const reason = `the table began at offset ${begin?.get(behind[0])} of partition ${behind[0]}: marks do not say when a backfill brought what lies behind it`;
+    return refused(reason);
+  }
   const state = tableStateOf(info);
   const name = tableName(settings, info.generation);
   const loaded = await catalog.load(name);
@@ -70,7 +77,7 @@ async function wantedOf(request: AtRequest, topicId: Uuid, deps: AtDeps): Promis
     return parsePlaces(request.offset) ?? invalid(`"${request.offset}" is not partition:offset, joined by commas`);
   }
   const text = request.timestamp ?? "";
-  const timestamp = /^\d{1,15}$/.test(text) ? Number(text) : millisOf(text);
+  const timestamp = timestampOf(text);
   if (timestamp === undefined) return invalid(`"${text}" is neither milliseconds nor a time like 2026-01-31T12:00:00Z`);
   return await offsetsUpTo(timestamp, topicId, deps);
 }
@@ -92,6 +99,11 @@ async function offsetsUpTo(timestamp: number, topicId: Uuid, { log, topic }: AtD
     }
   }
   return wanted;
+}
+
+/** Milliseconds, or a time in words; undefined: it is neither. */
+export function timestampOf(text: string): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : millisOf(text);
 }
 
 function millisOf(text: string): number | undefined {

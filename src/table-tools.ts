@@ -19,6 +19,7 @@ import { LongRuns } from "./table/translate/long-run.ts";
 import type { Translator } from "./table/translate/translate.ts";
 import type { Warehouse } from "./table/warehouse.ts";
 import { answerAt } from "./table-at.ts";
+import { answerBackfill } from "./table-backfill.ts";
 import { answerPlan } from "./table-plan.ts";
 import { SqlDesk } from "./table-sql.ts";
 
@@ -94,6 +95,10 @@ export function openTableTools(options: TableToolOptions): TableTools {
     verifyState: async (topic, signal) => {
       const state = await verifications.state(topic, waitMs, signal);
       return state === undefined ? missing(`topic ${topic} is not being verified`) : ok({ topic, ...state });
+    },
+    startBackfill: async (topic, body) => {
+      if (!options.config.tables.some((table) => table.topic === topic)) return missing(`topic ${topic} has no table`);
+      return await answerBackfill(topic, body, { ...options, log, topic: core.metadata.image.topicByName(topic) });
     },
     startReplay: (topic) => {
       const table = knownTable(options, topic);

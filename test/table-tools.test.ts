@@ -182,6 +182,15 @@ describe("inlet table plan", () => {
   });
 });
 
+describe("inlet table backfill", () => {
+  test("says what it cannot", async () => {
+    expect((await run("table", "backfill", "quotes")).error).toContain("nothing lies behind it");
+    expect((await run("table", "backfill", "quotes", "--rate", "fast")).code).toBe(2);
+    expect((await run("table", "backfill", "quotes", "--from-offset", "x")).error).toContain("is not partition:offset");
+    expect((await run("table", "backfill", "nothing")).code).toBe(4);
+  });
+});
+
 describe("inlet table replay-dlq", () => {
   test("says what became of dead letters, and what still fails", async () => {
     const early = Buffer.concat([Buffer.from([0, 0, 0, 0, 1]), Buffer.from('{"id": 7}')]);

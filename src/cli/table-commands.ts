@@ -1,4 +1,4 @@
-/** inlet table list|status|flush|resume|connect|plan|at|verify|replay-dlq|orphans, over the admin API. */
+/** inlet table list|status|flush|resume|connect|plan|at|verify|replay-dlq|backfill|orphans, over the admin API. */
 import type { Command } from "commander";
 import { Option } from "commander";
 import { callAdmin } from "./admin-api.ts";
@@ -6,6 +6,7 @@ import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
 import { type Engine, engines, recipe } from "./recipes.ts";
 import { type AtOptions, atHelp, tableAt } from "./table-at.ts";
+import { type BackfillOptions, backfillHelp, backfillTopic } from "./table-backfill.ts";
 import { type OrphanOptions, orphansHelp, tableOrphans } from "./table-orphans.ts";
 import { planHelp, planTopic } from "./table-plan.ts";
 import { replayHelp, replayTopic } from "./table-replay.ts";
@@ -67,6 +68,17 @@ export function addTableCommands(program: Command, context: Context): void {
     .option("--no-wait", "start it, or say how far it is, and leave")
     .addHelpText("after", replayHelp)
     .action((topic: string, { wait }: { readonly wait: boolean }) => replayTopic(context, topic, wait));
+  table
+    .command("backfill <topic>")
+    .description("bring the topic's history into a table that began behind it")
+    .option(
+      "--from-offset <places>",
+      "partition:offset to begin at, joined by commas; partitions not named stay as they are",
+    )
+    .option("--from-timestamp <time>", "begin with records of this time")
+    .option("--rate <bytes>", "of records a second, such as 50MiB/s (default: as fast as it goes)")
+    .addHelpText("after", backfillHelp)
+    .action((topic: string, options: BackfillOptions) => backfillTopic(context, topic, options));
   table
     .command("orphans <topic>")
     .description("show the files with a table's that nothing names, or remove them")

@@ -2,6 +2,7 @@
 import { callAdmin } from "./admin-api.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes, printJson, printRows, type Row } from "./output.ts";
+import { type BackfillStatus, backfillWords } from "./table-backfill.ts";
 
 export const resumeHelp = `
 A table pauses when going on could lose or double rows; "inlet table status" says why.
@@ -36,7 +37,8 @@ function pathOf(topic: string): string {
 
 interface Status {
   readonly partitions: readonly Row[];
-  readonly [figure: string]: Row[string] | readonly Row[];
+  readonly backfill?: BackfillStatus | null;
+  readonly [figure: string]: Row[string] | readonly Row[] | BackfillStatus | undefined;
 }
 
 function print(context: Context, status: Status): void {
@@ -44,11 +46,12 @@ function print(context: Context, status: Status): void {
     printJson(context.terminal, status);
     return;
   }
-  const { partitions, ...figures } = status;
+  const { partitions, backfill, ...figures } = status;
   for (const [name, value] of Object.entries(figures)) {
     if (value === null || value === "" || typeof value === "object" || value === undefined) continue;
     context.terminal.out(`${`${words(name)}:`.padEnd(15)} ${value}\n`);
   }
+  if (backfill !== null && backfill !== undefined) context.terminal.out(`backfill:       ${backfillWords(backfill)}\n`);
   context.terminal.out("\n");
   const columns = ["partition", "end", "translated_to", "committed_to", "translation_lag", "commit_lag"];
   const rows = partitions.map((row) =>

@@ -34,6 +34,10 @@ const topicShape = object(
         }),
         name: text({ default: "", doc: "Namespace and name, joined by dots; empty is as lake.tables.name says." }),
         create: boolean({ default: true, doc: "Whether to create the table when the catalog has none." }),
+        begin: oneOf(["earliest", "latest"], {
+          default: "earliest",
+          doc: "Where a new table begins: with all that the topic holds, or with what comes then; inlet table backfill brings the rest.",
+        }),
         location: optionalText({ doc: "Root of the table's files; null lets the catalog choose." }),
         format_version: integer({
           default: 2,
@@ -257,6 +261,7 @@ export function tableSettings(
     namespace: parts.slice(0, -1),
     table: parts.at(-1) as string,
     create: value.table.create,
+    ...(value.table.begin === "latest" ? { begin: "latest" as const } : {}),
     location: value.table.location,
     formatVersion: value.table.format_version === 3 ? 3 : 2,
     value: {

@@ -3,17 +3,7 @@ import { assert } from "../base/errors.ts";
 import { type NodeEpoch, type NodeId, type Offset, type Seq, type StreamId, type Uuid, uuidZero } from "../base/ids.ts";
 import { genesisHash } from "./entry-format.ts";
 import type { Configs, FactTable, Refusal } from "./events.ts";
-import type {
-  CommittedRange,
-  Image,
-  NodeInfo,
-  ObjectEntry,
-  PendingRound,
-  StreamInfo,
-  TableInfo,
-  Topic,
-  WalInfo,
-} from "./image.ts";
+import type { CommittedRange, Image, NodeInfo, ObjectEntry, StreamInfo, TableInfo, Topic, WalInfo } from "./image.ts";
 import type { RangeColumns } from "./range-columns.ts";
 import { ShardedMap, shardOfNumber, shardOfString } from "./sharded-map.ts";
 
@@ -41,12 +31,7 @@ export interface ObjectState extends ObjectEntry {
   live: number;
 }
 
-export interface TableState extends TableInfo {
-  /** Per lane and partition: the end of what is pending or committed. */
-  readonly lanes: ReadonlyMap<string, ReadonlyMap<number, Offset>>;
-  readonly committedLanes: ReadonlyMap<string, ReadonlyMap<number, Offset>>;
-  readonly pending: readonly PendingRound[];
-}
+export type TableState = TableInfo;
 
 /** What the fold decided about an entry: null for an accepted group. */
 export interface Decision {

@@ -111,6 +111,9 @@ export interface TableInfo {
   readonly translatedTo: ReadonlyMap<number, Offset>;
   /** Per partition: the end of what is committed. */
   readonly committedTo: ReadonlyMap<number, Offset>;
+  /** The same of every lane. */
+  readonly lanes: ReadonlyMap<string, ReadonlyMap<number, Offset>>;
+  readonly committedLanes: ReadonlyMap<string, ReadonlyMap<number, Offset>>;
   /** Seq of the newest round that is known to be in the table; 0 before the first. */
   readonly committedSeq: Seq;
 }

@@ -9,6 +9,8 @@ export interface TableToolSurface {
   /** Starts to make rows of dead letters, or joins what does. */
   startReplay(topic: string): ToolAnswer;
   replayState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
+  /** Begins to bring history into the table, or changes the rate of what does. */
+  startBackfill(topic: string, body: Readonly<Record<string, unknown>>): Promise<ToolAnswer>;
   /** The first snapshot that holds the records: `offset` as "partition:offset,…", or `timestamp` as milliseconds or RFC 3339. */
   snapshotAt(
     topic: string,
@@ -49,6 +51,12 @@ export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[]
       method: "GET",
       path: "/v1/tables/:topic/replay-dlq",
       handle: async ({ params, signal }) => answered(await surface.replayState(params["topic"] as string, signal)),
+    },
+    {
+      method: "POST",
+      path: "/v1/tables/:topic/backfill",
+      handle: async ({ params, body }) =>
+        answered(await surface.startBackfill(params["topic"] as string, bodyOf(body)), 202),
     },
     {
       method: "GET",

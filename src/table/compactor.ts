@@ -29,6 +29,8 @@ import type { TableSettings } from "./settings.ts";
 import type { CompactorMetrics } from "./table-meter.ts";
 import type { TableReport } from "./table-report.ts";
 import { type FlushResult, TableWorker, type TableWorkerLimits } from "./table-worker.ts";
+import { Backfiller, type BackfillRequest } from "./tools/backfill.ts";
+import type { BackfillReport } from "./tools/backfill-plan.ts";
 import type { ProofStore } from "./tools/proof-store.ts";
 import { type ReplayDeps, type ReplayProgress, type ReplayReport, replayLetters } from "./tools/replay.ts";
 import type { ReplayedStore } from "./tools/replayed.ts";
@@ -81,6 +83,10 @@ export interface Compactor extends AsyncDisposable {
   /** Throws TableStuck, with the reason, when the table cannot go on. */
   resume(topic: string, how: "accept" | "retranslate"): Promise<void>;
   report(topic: string): Promise<TableReport>;
+  /** Begins to bring the topic's history into a table that began behind it, or changes the rate. Throws TableStuck. */
+  startBackfill(topic: string, request: BackfillRequest): Promise<BackfillReport>;
+  /** One round of the backfill, if there is one and its rate allows it. Done on each beat. */
+  advanceBackfill(topic: string): Promise<void>;
   /** Dead letters that can be rows by now become rows. Throws OperationFailed, TableStuck among them, where it cannot go on. */
   replay(topic: string, signal: AbortSignal, progress?: (done: ReplayProgress) => void): Promise<ReplayReport>;
   /** One pass of maintenance over the topic's table now. Throws OperationFailed when it cannot be done. */
@@ -102,6 +108,7 @@ export function openCompactor(options: CompactorOptions): Compactor {
 class TopicCompactor implements Compactor {
   readonly #options: CompactorOptions;
   readonly #workers = new Map<string, TableWorker>();
+  readonly #backfillers = new Map<string, Backfiller>();
   readonly #loops: readonly Loop[];
   readonly #catalogs: ReadonlyMap<string, Catalog>;
   readonly #maintenance: Maintenance | undefined;
@@ -120,9 +127,18 @@ class TopicCompactor implements Compactor {
       this.#workers.set(settings.topic, new TableWorker({ ...options, catalog, appender, writer, settings }));
     }
     this.#maintenance = this.#openMaintenance(options);
-    this.#loops = [...this.#workers.values()].map((worker) => {
+    for (const [topic, worker] of this.#workers) {
+      const { pendingRoundsMax, outageRetryMs: retryMs } = limits;
+      this.#backfillers.set(
+        topic,
+        new Backfiller({ ...options, ...this.#replayDeps(topic), worker, pendingRoundsMax, retryMs }),
+      );
+    }
+    this.#loops = [...this.#workers.values()].flatMap((worker) => {
       const failed = (error: unknown): void => logger.error("a table's turn failed", { topic: worker.topic, error });
-      return new Loop({ clock: runtime.clock, intervalMs: limits.beatMs, turn: () => worker.turn(), failed });
+      return [() => worker.turn(), () => this.advanceBackfill(worker.topic)].map(
+        (turn) => new Loop({ clock: runtime.clock, intervalMs: limits.beatMs, turn, failed }),
+      );
     });
   }
 
@@ -162,8 +178,21 @@ class TopicCompactor implements Compactor {
     });
   }
 
+  async startBackfill(topic: string, request: BackfillRequest): Promise<BackfillReport> {
+    await this.#worker(topic).flush(); // Which makes the table, if need be.
+    return await this.#backfiller(topic).start(request);
+  }
+
+  async advanceBackfill(topic: string): Promise<void> {
+    await this.#backfiller(topic).turn();
+  }
+
   async report(topic: string): Promise<TableReport> {
-    return await this.#worker(topic).report();
+    const report = await this.#worker(topic).report();
+    const backfiller = this.#backfiller(topic);
+    const backfill = backfiller.report();
+    const { trouble } = backfiller;
+    return { ...report, backfill: backfill === undefined ? null : { ...backfill, trouble } };
   }
 
   *tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }> {
@@ -171,6 +200,7 @@ class TopicCompactor implements Compactor {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const backfiller of this.#backfillers.values()) backfiller[Symbol.dispose]();
     await this.#maintenance?.[Symbol.asyncDispose](); // Before the lanes that it asks.
     const loops = this.#loops.map((loop) => loop[Symbol.asyncDispose]()); // First: their turns would meet closed lanes.
     const workers = [...this.#workers.values()].map((worker) => worker[Symbol.asyncDispose]());
@@ -204,6 +234,12 @@ class TopicCompactor implements Compactor {
     const catalog = options.catalogs.get(settings.catalog) as Catalog;
     const { clock, random } = options.runtime;
     return { ...options, settings, catalog, clock, random };
+  }
+
+  #backfiller(topic: string): Backfiller {
+    const backfiller = this.#backfillers.get(topic);
+    if (backfiller === undefined) throw new TableStuck(topic, "no table is configured");
+    return backfiller;
   }
 
   #worker(topic: string): TableWorker {

@@ -3,6 +3,8 @@ import type { Offset, Uuid } from "../base/ids.ts";
 import type { RetentionHold } from "../log/retention.ts";
 import type { Image, TableInfo } from "../metadata/image.ts";
 import type { TableSettings } from "./settings.ts";
+import { tableStateOf } from "./table-state.ts";
+import { backfillHold, beginLane } from "./tools/backfill-plan.ts";
 
 /** By the topic's name; undefined when it becomes no table. */
 export function retentionPolicies(tables: readonly TableSettings[]): (topic: string) => LakeRetention | undefined {
@@ -14,7 +16,8 @@ export type LakeRetention = TableSettings["retention"];
 
 /**
  * From the first offset of the partition that is not in the topic's table; undefined when nobody waits for one. Before its
- * table exists a topic has nothing in it. Of several generations the newest counts: it may be translated anew from the start.
+ * table exists a topic has nothing in it; history that a backfill still has to bring is not there either. Of several
+ * generations the newest counts: it may be translated anew from the start.
  */
 export function retentionHold(
   image: Image,
@@ -28,5 +31,8 @@ export function retentionHold(
   for (const table of image.tables()) {
     if (table.topicId === at.topicId && table.generation > (newest?.generation ?? 0)) newest = table;
   }
-  return { upTo: newest?.committedTo.get(at.partition) ?? (0 as Offset), waits: policy === "wait" };
+  const backfill = newest === undefined || !newest.lanes.has(beginLane) ? undefined : tableStateOf(newest)?.backfill;
+  const history = backfill === undefined ? undefined : backfillHold(backfill, newest as TableInfo, at.partition);
+  const upTo = history ?? newest?.committedTo.get(at.partition) ?? (0 as Offset);
+  return { upTo, waits: policy === "wait" };
 }

@@ -63,6 +63,8 @@ export interface RoundCounts {
   readonly fileBytes: number;
   /** Keys with records in several topic partitions of the round. */
   readonly crossingKeys: number;
+  /** Of record batches. */
+  readonly bytesRead: number;
 }
 
 /** Why the round ended where it did. */
@@ -199,6 +201,7 @@ export class RoundWriter {
 class Reading {
   readonly progress: Progress[] = [];
   dropped = 0;
+  bytesRead = 0;
   readonly #topicId: Uuid;
   readonly #deps: RoundWriterDeps;
   readonly #round: Round;
@@ -270,6 +273,7 @@ class Reading {
           digests: added.digests.deadLetters,
         });
         this.dropped += added.dropped;
+        this.bytesRead += read.bytes;
         this.#bytesLeft -= read.bytes;
         if (added.isFull === true && Number.isFinite(this.#bytesLeft)) this.#bytesLeft = 0;
         return undefined;
@@ -281,7 +285,15 @@ class Reading {
   }
 }
 
-const noCounts: RoundCounts = { rows: 0, deadLetters: 0, dropped: 0, files: 0, fileBytes: 0, crossingKeys: 0 };
+const noCounts: RoundCounts = {
+  rows: 0,
+  deadLetters: 0,
+  dropped: 0,
+  files: 0,
+  fileBytes: 0,
+  crossingKeys: 0,
+  bytesRead: 0,
+};
 
 function countsOf(reading: Reading, files: readonly TranslatedFile[], crossingKeys: number): RoundCounts {
   return {
@@ -291,5 +303,6 @@ function countsOf(reading: Reading, files: readonly TranslatedFile[], crossingKe
     files: files.length,
     fileBytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0),
     crossingKeys,
+    bytesRead: reading.bytesRead,
   };
 }

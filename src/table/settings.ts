@@ -9,6 +9,8 @@ export interface TableSettings {
   readonly namespace: readonly string[];
   readonly table: string;
   readonly create: boolean;
+  /** Where a new table begins: with everything that the topic holds (so when absent), or with what comes from then on. */
+  readonly begin?: "earliest" | "latest";
   /** Root of the table's files; null lets the catalog choose. */
   readonly location: string | null;
   /** The least that the table has: it is made in it or upgraded to it, never taken back. */

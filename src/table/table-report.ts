@@ -6,6 +6,7 @@ import type { Catalog, TableName } from "./catalog.ts";
 import type { PartitionView } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { deadLetterName, tableName } from "./table-state.ts";
+import type { BackfillReport } from "./tools/backfill-plan.ts";
 
 export interface TableReport {
   readonly topic: string;
@@ -19,6 +20,8 @@ export interface TableReport {
   /** What kept the last turn from its end, while the table runs and tries again. */
   readonly trouble: string | null;
   readonly pendingRounds: number;
+  /** The newest; null when there was none. */
+  readonly backfill: (BackfillReport & { readonly trouble: string | null }) | null;
   /** Partitions that this node owns. */
   readonly partitions: readonly PartitionReport[];
   /** null: the catalog has no such table, or cannot be reached. */
@@ -65,6 +68,7 @@ export async function reportTable(
     reason: table?.reason ?? "",
     trouble: table === undefined || table.state === "running" ? trouble : null,
     pendingRounds: table?.pending.length ?? 0,
+    backfill: null,
     partitions: views.map((view) => partitionReport(view, table)),
     ...(await catalogFigures(catalog, name, letters)),
   };

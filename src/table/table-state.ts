@@ -8,6 +8,7 @@ import type { SortOrder, TableMetadata } from "./iceberg/metadata.ts";
 import type { PartitionSpec } from "./iceberg/types.ts";
 import type { TableMapping } from "./schema/schema-map.ts";
 import type { TableSettings } from "./settings.ts";
+import type { Backfill } from "./tools/backfill-plan.ts";
 import { withoutSlash } from "./warehouse.ts";
 
 export interface TableState {
@@ -28,6 +29,8 @@ export interface TableState {
   /** That the table's manifests are written in. Absent: 2. */
   readonly formatVersion?: FormatVersion;
   readonly deadLetterPlaces: Places | null;
+  /** The newest. Absent: there was none. */
+  readonly backfill?: Backfill;
   /** Key of the set of dead letters that became rows later (tools/replayed.ts). Absent: none did. */
   readonly replayed?: string;
   /**

@@ -9,6 +9,7 @@ import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
+import type { TableRange } from "../metadata/events.ts";
 import type { PendingRound, TableInfo, Topic } from "../metadata/image.ts";
 import { type Advance, done, reasonOf, stuck, TableStuck, troubleOf, unreachable } from "./advance.ts";
 import type { Catalog } from "./catalog.ts";
@@ -19,12 +20,13 @@ import type { TableAppender } from "./commit/table-appender.ts";
 import type { MaintenanceTurn } from "./maintenance/replace-commit.ts";
 import { retranslateRound } from "./retranslate.ts";
 import type { RoundWriter, WrittenRound } from "./round-writer.ts";
-import type { PartitionView } from "./rounds.ts";
+import { liveLane, type PartitionView } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { type CompactorMetrics, TableMeter } from "./table-meter.ts";
 import { reportTable, type TableReport } from "./table-report.ts";
 import { tableName, tableStateOf } from "./table-state.ts";
 import { TableTranslation, type TableTranslationLimits } from "./table-translation.ts";
+import { beginLane } from "./tools/backfill-plan.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export interface TableWorkerOptions {
@@ -58,6 +60,7 @@ export interface WorkerTurn {
   readonly topic: Topic;
   readonly table: TableInfo;
   readonly schemas: SchemaCommitter;
+  views(): readonly PartitionView[];
   /** Everything that is pending. */
   commit(): Promise<Advance>;
   counted(round: WrittenRound): void;
@@ -210,7 +213,8 @@ export class TableWorker {
       if (!this.#isCommitter(topic)) throw new TableStuck(this.topic, "another node commits to it");
       const schemas = this.#translation.schemas(table.id);
       const counted = (round: WrittenRound) => this.#meter.counted(round);
-      return await work({ topic, table, schemas, counted, commit: () => this.#commit(table.id) });
+      const views = () => this.#views(topic);
+      return await work({ topic, table, schemas, views, counted, commit: () => this.#commit(table.id) });
     });
   }
 
@@ -224,6 +228,8 @@ export class TableWorker {
     if (clock.monotonic() >= this.#dueAt) return true;
     const topic = this.#topic();
     const table = this.table;
+    // "What is new" is what comes from now on, not from the first commit.
+    if (topic !== undefined && table === undefined && this.#options.settings.begin === "latest") return true;
     if (topic === undefined || table?.state !== "running") return false;
     let bytes = 0;
     for (const { partition } of this.#views(topic)) {
@@ -241,7 +247,7 @@ export class TableWorker {
     if (topic === undefined) return done;
     const views = this.#views(topic);
     if (views.length === 0) return done;
-    const table = this.#tableOf(topic) ?? (await this.#startTable(topic));
+    const table = await this.#begun(topic, this.#tableOf(topic) ?? (await this.#startTable(topic)));
     if (table.state !== "running") return stuck(`${table.state}: ${table.reason}`);
     const translated = await this.#translation.run(topic, table.id, () => this.#views(topic));
     // What was translated is committed even when something else stopped the translation.
@@ -251,10 +257,27 @@ export class TableWorker {
   }
 
   async #startTable(topic: Topic): Promise<TableInfo> {
-    await this.#propose([this.#creation(topic)]);
+    const creation = this.#creation(topic);
+    const events: Parameters<MetadataClient["propose"]>[0][number][] = [creation];
+    if (this.#options.settings.begin === "latest") {
+      const ranges = this.#views(topic).map(({ partition, lastStable }) => emptyRange(partition, lastStable));
+      events.push(emptyRound(creation.table, creation.generation, beginLane, ranges));
+    }
+    await this.#propose(events);
     const table = this.#tableOf(topic);
     if (table === undefined) throw new TableStuck(this.topic, "the table was not accepted by the metadata log");
     return table;
+  }
+
+  /** A table that begins with what is new has its live lane begin there, in an entry of its own: a crash may lie between. */
+  async #begun(topic: Topic, table: TableInfo): Promise<TableInfo> {
+    const begin = [...(table.lanes.get(beginLane) ?? [])];
+    const ranges = begin.flatMap(([partition, at]) =>
+      table.translatedTo.has(partition) ? [] : [emptyRange(partition, at)],
+    );
+    if (ranges.length === 0) return table;
+    await this.#propose([emptyRound(table.id, table.generation, liveLane, ranges)]);
+    return this.#tableOf(topic) as TableInfo;
   }
 
   /** A recreated topic, or a new start for this one, never shares a table with what was before. */
@@ -360,6 +383,16 @@ export class TableWorker {
     if (answer.kind === "accepted") return answer.seq;
     throw new TableStuck(this.topic, `the metadata log refused: ${answer.refusal.reason}`);
   }
+}
+
+/** Says where a lane is, and brings nothing. */
+function emptyRound(table: Uuid, generation: number, lane: string, ranges: readonly TableRange[]) {
+  const nothing = { schemaId: 0, specId: 0, mappingVersion: 0, main: null, deadLetters: null, deletes: null };
+  return { kind: "add-table-round", table, generation, lane, ranges, ...nothing } as const;
+}
+
+function emptyRange(partition: number, at: Offset): TableRange {
+  return { partition, from: at, to: at, skips: 0 };
 }
 
 function qualified(settings: TableSettings, generation: number): string {

@@ -22,6 +22,7 @@ import { parseMark } from "../rounds.ts";
 import type { TableSettings } from "../settings.ts";
 import { tableName, tableStateOf } from "../table-state.ts";
 import type { Warehouse } from "../warehouse.ts";
+import { beginLane } from "./backfill-plan.ts";
 import type { Scratch, ScratchFile } from "./scratch.ts";
 import { type Tail, type TailDeps, translateTail } from "./tail.ts";
 
@@ -64,7 +65,7 @@ export async function readTable(
   if (state.mapping.rowKey !== undefined)
     throw refusal("rows of the table replace each other: query it with an engine");
   const { metadata } = loaded;
-  const committed = await committedOffsets(metadata, deps.warehouse);
+  const committed = (await committedOffsets(metadata, deps.warehouse)) ?? info.lanes.get(beginLane) ?? new Map();
   const live = await liveFiles(metadata, deps);
   const tail = await translateTail(
     {
@@ -88,10 +89,13 @@ export async function readTable(
   return { snapshotId: metadata["current-snapshot-id"], schema, files, tail };
 }
 
-/** What the snapshot holds of the log. */
-async function committedOffsets(metadata: TableMetadata, warehouse: Warehouse): Promise<ReadonlyMap<number, number>> {
+/** What the snapshot holds of the log; undefined: there is none. */
+async function committedOffsets(
+  metadata: TableMetadata,
+  warehouse: Warehouse,
+): Promise<ReadonlyMap<number, number> | undefined> {
   const ancestry = ancestryOf(metadata);
-  if (ancestry.kind === "whole" && metadata["current-snapshot-id"] === -1n) return new Map();
+  if (ancestry.kind === "whole" && metadata["current-snapshot-id"] === -1n) return undefined;
   if (ancestry.kind !== "mark") throw refusal("the table's history does not say which offsets it holds");
   const { mark } = ancestry;
   const whole = typeof mark.offsets === "string" ? parseMark(await warehouse.readText(mark.offsets)) : mark;

@@ -21,6 +21,7 @@ import type { TableSettings } from "../settings.ts";
 import { deadLetterName, tableName, tableStateOf } from "../table-state.ts";
 import { letterPlace } from "../translate/dead-letters.ts";
 import { canonicalUri, type Warehouse } from "../warehouse.ts";
+import { beginLane } from "./backfill-plan.ts";
 import { forgotten, noRows, type TableProof } from "./proof.ts";
 import type { ProofName, ProofStore } from "./proof-store.ts";
 import type { Scratch } from "./scratch.ts";
@@ -83,6 +84,7 @@ export async function verifyTable(
       proof: { table: table.id, of: "rows" },
       place: placeColumns(state.mapping),
       committedTo,
+      begin: table.lanes.get(beginLane),
     },
     deps,
     signal,
@@ -94,6 +96,7 @@ export async function verifyTable(
       proof: { table: table.id, of: "dead-letters" },
       place: letterPlace,
       committedTo: undefined,
+      begin: undefined,
     },
     deps,
     signal,
@@ -111,6 +114,8 @@ interface Subject {
   readonly place: PlaceColumns;
   /** As our log knows it; a table of dead letters has a commit only when there are some. */
   readonly committedTo: ReadonlyMap<number, number> | undefined;
+  /** Where the table began, when that was not at the log's start. */
+  readonly begin: ReadonlyMap<number, number> | undefined;
 }
 
 async function verifyOne(subject: Subject, deps: VerifyDeps, signal: AbortSignal): Promise<VerifyReport> {
@@ -124,7 +129,7 @@ async function verifyOne(subject: Subject, deps: VerifyDeps, signal: AbortSignal
   const proof = await proofOf(mark, subject, deps);
   const live = await liveFiles(metadata, deps.warehouse, findings);
   const found = await readFiles(live, { metadata, proof, subject, findings }, deps, signal);
-  if (mark !== undefined) compareOffsets({ mark, proof, committedTo: subject.committedTo, findings });
+  if (mark !== undefined) compareOffsets({ ...subject, mark, proof, findings });
   const ranges = compareRows({ proof, found, metadata, subject, findings });
   if (found.outsideRows > 0) {
     const sample = found.outside.map(({ partition, offset }) => `${partition}:${offset}`);
@@ -272,15 +277,18 @@ function compareOffsets(what: {
   readonly mark: CommitMark;
   readonly proof: TableProof;
   readonly committedTo: Subject["committedTo"];
+  readonly begin: Subject["begin"];
   readonly findings: Findings;
 }): void {
-  const { mark, proof, committedTo, findings } = what;
+  const { mark, proof, committedTo, begin, findings } = what;
   if (committedTo === undefined || typeof mark.offsets === "string") return;
   const partitions = new Set([...mark.offsets.keys(), ...committedTo.keys(), ...proof.keys()]);
   for (const partition of [...partitions].sort((a, b) => a - b)) {
     const said = mark.offsets.get(partition) ?? 0;
     const known = committedTo.get(partition) ?? 0;
-    const proven = proof.get(partition)?.at(-1)?.to ?? 0;
+    // A partition of which nothing was translated yet, or only its history, has none.
+    const isBegun = mark.offsets.has(partition) && said !== begin?.get(partition);
+    const proven = isBegun ? (proof.get(partition)?.at(-1)?.to ?? 0) : said;
     // A commit that has not come to our log yet is ahead of it; the next turn settles that.
     const isProofOff = proof.size > 0 && proven !== said;
     if (said >= known && !isProofOff) continue;
