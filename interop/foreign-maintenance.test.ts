@@ -2,7 +2,7 @@
  * Proves: while the broker appends to tables and upserts into them, rewrites their files, joins their manifests and expires
  * their snapshots, Spark may do all of that to the same tables at the same time, and remove orphans too: afterwards `inlet
  * table verify` finds the append table equal to its log, the upsert table holds the last value of every key, and both go on.
- * Takes two minutes and a half on a quiet machine of two cores.
+ * Took eight minutes on two cores that had ten other things to do.
  */
 import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
