@@ -120,7 +120,8 @@ def spark_engine(request):
     for spec in request["tables"]:
         name = f"lake.{request['namespace']}.{spec['name']}"
         columns = ", ".join(f"`{column}`" for column in spec["columns"])
-        answer = checksum(arrow_rows(spark.sql(f"SELECT {columns} FROM {name}").toArrow()))
+        where = f" WHERE {spec['where']}" if spec.get("where") else ""
+        answer = checksum(arrow_rows(spark.sql(f"SELECT {columns} FROM {name}{where}").toArrow()))
         if spec.get("pruned"):
             answer["filtered"] = spark.sql(f"SELECT count(*) FROM {name} WHERE {spec['pruned']['where']}").collect()[0][0]
         answer["metadata"] = {
