@@ -34,8 +34,8 @@ const jepsen = (workload: string): Step => ({
   name: `jepsen, ${workload}`,
   command: ["node", "test/jepsen/main.ts", "--workload", workload, "--seconds", "60", "--seed", freshSeed],
 });
-/** They judge by the time that things take, and take long: `npm run interop` runs them. */
-const othersOwnSuites = ["librdkafka-tests", "franz-go-tests"].flatMap((name) => [
+/** They judge by the time that things take, or take long: `npm run interop` runs them. */
+const byHand = ["librdkafka-tests", "franz-go-tests", "foreign-maintenance"].flatMap((name) => [
   "--exclude",
   `interop/${name}.test.ts`,
 ]);
@@ -63,7 +63,7 @@ const steps: readonly Step[] = [
   { name: "kill points", command: ["node", "test/crash/kill-points.ts", "--points", "40", "--seed", freshSeed] },
   { name: "power loss", command: ["node", "test/crash/power-loss.ts", "--cycles", "20", "--seed", freshSeed] },
   { name: "demo", command: ["npm", "run", "demo", "--", "--exit"] },
-  vitest("interop", "--config", "vitest.interop.config.ts", ...othersOwnSuites),
+  vitest("interop", "--config", "vitest.interop.config.ts", ...byHand),
 ];
 
 /** Of a step that failed, this much of its output is told again. */
