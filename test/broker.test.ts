@@ -21,6 +21,7 @@ beforeAll(async () => {
     ...inProcess(directory),
     "group-initial-rebalance-delay-ms": "0",
     "table-maintenance-interval-ms": "100",
+    "log-maintenance-interval-ms": "100",
   };
   const config = configOf("topics: { quotes: { value: { decode: json } } }", settings);
   broker = await openBroker(config);
@@ -34,6 +35,7 @@ beforeAll(async () => {
       expect(metrics.get('inlet_table_pending_commit_lag{topic="quotes",partition="0"}')).toBe(0);
       expect(metrics.has("inlet_log_cache_bytes")).toBe(true);
       expect(metrics.has('inlet_table_maintenance_seconds_count{topic="quotes"}')).toBe(true);
+      expect(metrics.has('inlet_retention_lost_records_total{topic="quotes"}')).toBe(true);
     },
     { timeout: 10_000 },
   );

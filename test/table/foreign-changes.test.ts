@@ -430,6 +430,7 @@ describe("a report", () => {
     expect(report).toEqual({
       topic: "orders",
       catalog: "main",
+      backfill: null,
       table: "sales.orders",
       generation: 1,
       state: "running",

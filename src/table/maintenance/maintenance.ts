@@ -104,8 +104,7 @@ export class Maintenance implements AsyncDisposable {
   }
 
   async #pass({ topic, target, rewriter, manifests }: MaintainedTable): Promise<MaintenanceReport> {
-    const { clock, metrics } = this.#options;
-    metrics.tableMaintenanceFailures.add(0, { topic }); // It is there before it is wanted.
+    const { clock } = this.#options;
     if (rewriter === undefined && manifests === undefined)
       throw new OperationFailed(`the table of ${topic} is rewritten by others`, { happened: "no" });
     const began = clock.monotonic();
@@ -125,6 +124,8 @@ export class Maintenance implements AsyncDisposable {
     for (const [table] of due) {
       if (this.#stop.signal.aborted) return;
       const { topic } = table;
+      metrics.tableMaintenanceFailures.add(0, { topic }); // They are there before they are wanted.
+      metrics.tableMaintenanceOrphans.add(0, { topic });
       try {
         if (table.rewriter !== undefined || table.manifests !== undefined) await this.run(topic);
         await this.#sweepIfDue(table);
