@@ -167,12 +167,14 @@ describe("files", () => {
   test("planted words are found", () => {
     expect(wordsIn("a", `x ${"TO"}DO y\n/${"home"}/me/inlet/x`)).toHaveLength(2);
     expect(wordsIn("a", `see ${"issue"} #12, or ${"#"}12`)).toHaveLength(1);
+    expect(wordsIn("a", `x\n${"<".repeat(7)} HEAD\ny`)).toHaveLength(1);
     expect(wordsIn("a", "a URL of s3://bucket/home/x and #fragment")).toEqual([]);
   });
 });
 
 /** What no file says, and why. */
 const bannedWords: readonly (readonly [pattern: RegExp, why: string])[] = [
+  [/^ *(?:<{7}|>{7}|(?:> ){7}\S+$)/m, "a merge that was not finished"],
   [/\b(?:TO)DO\b|\bFIX(?:ME)\b|\bHA(?:CK)\b/, "what is not done is not there, or in the CHANGELOG"],
   [/(?<![\w:./])\/(?:home|Users|root|work)\//, "a path of somebody's machine"],
   [/\b(?:issue|ticket|pull request)s? #?\d+|(?<![\w&/"'#=])#\d+\b/i, "a number that only a tracker understands"],
