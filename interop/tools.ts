@@ -453,14 +453,28 @@ export async function librdkafkaTests(): Promise<string> {
   return join(directory, "package/deps/librdkafka/tests");
 }
 
+/** Where Go is: on the path, where its own archive puts it, or installed now. */
+async function goTool(): Promise<string> {
+  for (const go of ["go", "/usr/local/go/bin/go"]) {
+    const isHere = await command(go, ["version"]).then(
+      () => true,
+      () => false,
+    );
+    if (isHere) return go;
+  }
+  await aptInstall("golang-go");
+  return "go";
+}
+
 /** A program of Go in interop/, built with one module of somebody else's. */
 export async function goProgram(name: string, module: string, version: string): Promise<string> {
   const env = { GOFLAGS: "-mod=mod -buildvcs=false" };
   const directory = await once(`go-${name}-${version}`, async (at) => {
     copyFileSync(join(import.meta.dirname, `${name}.go`), join(at, "main.go"));
-    await command("go", ["mod", "init", "inlet/interop"], { cwd: at, env });
-    await command("go", ["get", `${module}@v${version}`], { cwd: at, env });
-    await command("go", ["build", "-o", join(at, "program"), "."], { cwd: at, env });
+    const go = await goTool();
+    await command(go, ["mod", "init", "inlet/interop"], { cwd: at, env });
+    await command(go, ["get", `${module}@v${version}`], { cwd: at, env });
+    await command(go, ["build", "-o", join(at, "program"), "."], { cwd: at, env });
   });
   return join(directory, "program");
 }
@@ -469,11 +483,12 @@ export async function goProgram(name: string, module: string, version: string): 
 export async function franzGoTests(): Promise<{ readonly program: string; readonly source: string }> {
   const kgo = "github.com/twmb/franz-go/pkg/kgo";
   const env = { GOFLAGS: "-mod=mod -buildvcs=false" };
+  const go = await goTool();
   const directory = await once("franz-go-tests", async (at) => {
-    await command("go", ["mod", "init", "inlet/interop"], { cwd: at, env });
-    await command("go", ["get", "-t", `${kgo}@v${versions.franzGo}`], { cwd: at, env });
-    await command("go", ["test", "-c", "-o", join(at, "kgo.test"), kgo], { cwd: at, env });
+    await command(go, ["mod", "init", "inlet/interop"], { cwd: at, env });
+    await command(go, ["get", "-t", `${kgo}@v${versions.franzGo}`], { cwd: at, env });
+    await command(go, ["test", "-c", "-o", join(at, "kgo.test"), kgo], { cwd: at, env });
   });
-  const source = await command("go", ["list", "-f", "{{.Dir}}", kgo], { cwd: directory, env });
+  const source = await command(go, ["list", "-f", "{{.Dir}}", kgo], { cwd: directory, env });
   return { program: join(directory, "kgo.test"), source: source.trim() };
 }

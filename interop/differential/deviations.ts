@@ -69,7 +69,43 @@ export const deviations: readonly Deviation[] = [
     apis: ["shareGroupHeartbeat"],
     what: "The first answer to a member of a share group has its partitions.",
     why: "Kafka gives them to the member once their state is written.",
-    matches: ({ path, kafka }) => path.startsWith("assignment") && kafka === undefined,
+    matches: ({ path }) => path.startsWith("assignment"),
+    isLasting: true,
+  },
+  {
+    apis: ["describeShareGroupOffsets"],
+    what: "A partition that does not exist has no offset, and that is answered at once.",
+    why: "Kafka waits for a state that nobody will write.",
+    matches: ({ path, kafka }) => path === "" && kafka === "waits",
+    isLasting: true,
+  },
+  {
+    apis: ["describeShareGroupOffsets"],
+    what: "The leader epoch of a partition without state is 0, as in Kafka; that of partitions with state begins at 1.",
+    why: "A partition is opened once before it has a leader.",
+    matches: ({ path, kafka, inlet }) => path.endsWith(".leaderEpoch") && kafka === "epoch 0" && inlet === "epoch -1",
+  },
+  {
+    apis: ["consumerGroupHeartbeat"],
+    what: "A regular expression is resolved before the first answer, which has partitions and the epoch that comes with them.",
+    why: "Kafka resolves it afterwards, and tells the member at a later heartbeat.",
+    matches: ({ path }, { body }) =>
+      (path === "memberEpoch" || path.startsWith("assignment")) &&
+      !text(body as Plain).includes('"subscribedTopicRegex":null'),
+    isLasting: true,
+  },
+  {
+    apis: ["txnOffsetCommit"],
+    what: "Metadata that is too large is refused before the producer is looked at.",
+    why: "What the request alone tells needs no coordinator.",
+    matches: ({ inlet }) => inlet === "OFFSET_METADATA_TOO_LARGE",
+    isLasting: true,
+  },
+  {
+    apis: ["addPartitionsToTxn"],
+    what: "A transaction that InitProducerId has ended takes partitions, or refuses the epoch, at once.",
+    why: "Kafka writes the markers after its answer, and has producers come again while it does.",
+    matches: ({ kafka }) => kafka === "CONCURRENT_TRANSACTIONS",
     isLasting: true,
   },
   {

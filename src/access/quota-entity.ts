@@ -36,11 +36,11 @@ export function entityOf(
   for (const { entityType, entityName } of named) {
     const type = entityTypes.find((known) => known === entityType);
     if (type === undefined) return `Unhandled client quota entity type: ${entityType}`;
-    if (type in entity) return `Invalid client quota entity, duplicate entity entry ${type}`;
     if (entityName === "") return `Empty ${type} not supported`;
-    entity[type] = entityName;
+    entity[type] = entityName; // As Kafka: of a type that is named twice the last counts.
   }
-  if (named.length === 0 || ("ip" in entity && named.length > 1)) return "Invalid empty client quota entity";
+  if (named.length === 0 || ("ip" in entity && Object.keys(entity).length > 1))
+    return "Invalid empty client quota entity";
   if (typeof entity.ip === "string" && isIP(entity.ip) === 0) return `${entity.ip} is not a valid IP.`;
   return entity;
 }

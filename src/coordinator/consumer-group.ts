@@ -99,7 +99,8 @@ export function advance(
   if (isNew || metadata !== before.metadata) next = withMember(group, { ...before, metadata });
   const isOtherAssignor =
     metadata.assignor !== before.metadata.assignor && chosenAssignor(next) !== chosenAssignor(group);
-  next = withTopics(next, context, isNew || hasSubscriptionChanged || isOtherAssignor);
+  const joinsToRead = isNew && (metadata.topics.length > 0 || metadata.pattern !== "");
+  next = withTopics(next, context, joinsToRead || hasSubscriptionChanged || isOtherAssignor);
   next = withTargets(next, context);
   const current = reconcile(next, next.members.get(before.id) ?? before, {
     topics: context.topics,

@@ -48,7 +48,7 @@ export function rawSchema(path: string, find: (request: HttpRequest) => SubjectV
   };
 }
 
-export function shown(version: SubjectVersion): object {
+export function shown(version: SubjectVersion) {
   return {
     subject: version.subject,
     version: version.version,
@@ -60,7 +60,7 @@ export function shown(version: SubjectVersion): object {
 }
 
 /** Confluent's clients take a missing type for AVRO, and old ones know no other way. */
-export function contentOf({ schemaType, references, metadata, ruleSet, schema }: SubjectVersion): object {
+export function contentOf({ schemaType, references, metadata, ruleSet, schema }: SubjectVersion) {
   return {
     ...(schemaType === "AVRO" ? {} : { schemaType }),
     ...(references.length === 0 ? {} : { references }),

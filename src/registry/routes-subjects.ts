@@ -59,7 +59,8 @@ export function versionRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
     route("POST", "/subjects/:subject/versions", async (request) => {
       const subject = subjectOf(registry, request);
       const registered = await registry.register(subject, proposedOf(request), registerAsOf(request));
-      const { subject: _subject, ...answer } = shown(registered) as { readonly subject: string };
+      // Without the text, which a client that has sent a serialized descriptor would read as one.
+      const { subject: _subject, schema: _schema, ...answer } = shown(registered);
       return answer;
     }),
     route("GET", "/subjects/:subject/versions/:version", (request) => ({

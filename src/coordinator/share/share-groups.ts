@@ -138,7 +138,7 @@ export class ShareGroups {
     if (!(await this.#services.ensureStates())) return "COORDINATOR_NOT_AVAILABLE";
     const current = this.#groups.get(groupId) ?? emptyShareGroup;
     if (current.members.size > 0) return "NON_EMPTY_GROUP";
-    const epoch = current.epoch + 1;
+    const { epoch } = current;
     const topics = targets.map(({ topicId, name, partition }) => ({ topicId, name, partitions: [partition] }));
     const written = await this.#become(groupId, withTopics({ ...current, epoch, assignmentEpoch: epoch }, topics));
     if (written !== "NONE") return written;

@@ -90,19 +90,22 @@ function planChange({ image }: ScramCredentialsOptions["metadata"], request: Alt
   if (user === "" || Buffer.byteLength(user) > userBytesMax) {
     return { error: "UNACCEPTABLE_CREDENTIAL", message: `A user's name has 1 to ${userBytesMax} bytes.` };
   }
-  const mechanisms = [...deletions, ...upsertions].map(({ mechanism }) => mechanism);
-  if (new Set(mechanisms).size < mechanisms.length) return twice(user);
   const facts: Facts[number][] = [];
+  const seen = new Set<number>(); // As Kafka: one after another, and each is looked at before it is found to be named twice.
   for (const { mechanism: type } of deletions) {
     const mechanism = mechanismTypes[type];
     if (mechanism === undefined) return unknownMechanism;
     const key = scramKey(mechanism, user);
     if (image.fact("scram-credentials", key) === undefined) return unknown(user);
+    if (seen.has(type)) return twice(user);
+    seen.add(type);
     facts.push({ table: "scram-credentials", key, value: null });
   }
   for (const upsertion of upsertions) {
     const fact = upsertionFact(upsertion);
     if ("error" in fact) return fact;
+    if (seen.has(upsertion.mechanism)) return twice(user);
+    seen.add(upsertion.mechanism);
     facts.push(fact);
   }
   return facts;

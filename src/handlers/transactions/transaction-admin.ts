@@ -8,6 +8,7 @@ import type { Log } from "../../log/log.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { code, type Handler, isPartition, lookupErrors, partitionOf } from "../handler.ts";
+import { topicNameProblem } from "../topics/topic-names.ts";
 
 /** As tools show them. */
 const stateNames: Readonly<Record<TransactionState, string>> = {
@@ -30,6 +31,7 @@ export function describeProducersHandler(options: {
     const topics = request.topics.map(({ name, partitionIndexes }) => {
       const topic = options.metadata.image.topicByName(name);
       const partitions = partitionIndexes.map((partitionIndex) => {
+        if (topicNameProblem(name) !== undefined) return noProducers(partitionIndex, "INVALID_TOPIC_EXCEPTION");
         if (topic === undefined) return noProducers(partitionIndex, "UNKNOWN_TOPIC_OR_PARTITION");
         const found = partitionOf(options.log, topic, partitionIndex);
         if (!isPartition(found)) return noProducers(partitionIndex, lookupErrors[found.kind]);
@@ -46,6 +48,7 @@ export function describeProducersHandler(options: {
 }
 
 const producerProblems: { readonly [Error in ErrorName]?: string } = {
+  INVALID_TOPIC_EXCEPTION: "A topic cannot have this name.",
   UNKNOWN_TOPIC_OR_PARTITION: "There is no such topic or partition.",
   NOT_LEADER_OR_FOLLOWER: "Another broker leads the partition.",
 };
