@@ -199,7 +199,7 @@ test("a regular expression is the broker's to evaluate, and new topics are found
     await delay(100);
   }
   const refused = await start("pattern", java(17), [...args, broker.bootstrap, "broken", "region-(["], {
-    ready: (output) => output.includes("failed"),
+    ready: (output) => /^failed /m.test(output),
     timeoutMs: 60_000,
   });
   expect(refused.output()).toContain("InvalidRegularExpression");

@@ -121,6 +121,20 @@ export class TransactionWorld implements AsyncDisposable {
     throw new Error("the transaction does not end");
   }
 
+  /** Time goes on while the work waits for it: a request may wait a little for the transaction before. */
+  async inTime<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const done = work.finally(() => {
+      isDone = true;
+    });
+    done.catch(() => undefined); // Its caller is told below.
+    while (!isDone) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (!isDone) this.world.clock.advance(1);
+    }
+    return await done;
+  }
+
   async commitOffset(
     by: ProducerIdentity,
     offset: number,

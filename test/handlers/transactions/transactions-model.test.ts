@@ -53,7 +53,7 @@ class Model {
   async #end(isCommit: boolean): Promise<void> {
     const isEmpty = this.#open.size === 0 && this.#openOffset === undefined;
     await this.#world.settled();
-    const { error, producer } = await this.#world.end(this.#by, isCommit);
+    const { error, producer } = await this.#world.inTime(this.#world.end(this.#by, isCommit));
     expect(error).toBe(isEmpty && isCommit ? "INVALID_TXN_STATE" : "NONE");
     if (error !== "NONE") return;
     if (isCommit) {
@@ -64,9 +64,9 @@ class Model {
   }
 
   async #init(): Promise<void> {
-    const first = await this.#world.init().catch((cause: Error) => cause.message);
+    const first = await this.#world.inTime(this.#world.init()).catch((cause: Error) => cause.message);
     await this.#world.settled();
-    this.#becomes(typeof first === "string" ? await this.#world.init() : first);
+    this.#becomes(typeof first === "string" ? await this.#world.inTime(this.#world.init()) : first);
   }
 
   /** The producer as it was before its last end or init: it decides and writes nothing. */
@@ -86,10 +86,10 @@ class Model {
 
   /** As a client does it: what passes is repeated. */
   async #retried(ask: () => Promise<string | undefined>): Promise<string | undefined> {
-    const error = await ask();
+    const error = await this.#world.inTime(ask());
     if (error !== "NOT_ENOUGH_REPLICAS" && error !== "COORDINATOR_NOT_AVAILABLE") return error;
     await this.#world.settled();
-    return await ask();
+    return await this.#world.inTime(ask());
   }
 }
 
@@ -100,7 +100,7 @@ test("readers see whole transactions", { timeout: 60_000 }, async () => {
       const model = new Model(world, await world.init());
       for (const asked of steps) await model.run(asked);
       // Whatever is still open goes the way of a crashed producer's: its next instance aborts it.
-      await world.init().catch(() => undefined);
+      await world.inTime(world.init()).catch(() => undefined);
       await world.settled();
       await world.restart();
       expect(await world.settled()).not.toBe("Ongoing");
@@ -111,6 +111,6 @@ test("readers see whole transactions", { timeout: 60_000 }, async () => {
       }
       expect(await world.fetchOffset(true)).toBe(model.offset);
     }),
-    { numRuns: 150 },
+    { numRuns: 150, timeout: 10_000 }, // A run that hangs is told with its seed.
   );
 });
