@@ -15,7 +15,7 @@ import { checkout } from "../test/support/processes.ts";
 import { type Cell, TableChecksum } from "./canonical.ts";
 import { type S3Server, startSeaweed } from "./s3.ts";
 import { command, engineBin, python, sparkJars, versions } from "./tools.ts";
-import { startTrino } from "./trino.ts";
+import { restCatalogOnS3, startTrino } from "./trino.ts";
 
 const flightCount = 200_000;
 const partitions = 6;
@@ -339,18 +339,7 @@ describe("engines", () => {
     await using trino = await startTrino({
       directory: join(directory, "trino"),
       catalogs: {
-        lake: {
-          "connector.name": "iceberg",
-          "iceberg.catalog.type": "rest",
-          "iceberg.rest-catalog.uri": broker.catalog,
-          "iceberg.rest-catalog.warehouse": "main",
-          "fs.native-s3.enabled": "true",
-          "s3.endpoint": s3.endpoint,
-          "s3.region": "us-east-1",
-          "s3.path-style-access": "true",
-          "s3.aws-access-key": s3.accessKey,
-          "s3.aws-secret-key": s3.secretKey,
-        },
+        lake: restCatalogOnS3(broker.catalog, s3),
       },
     });
     const answer = await ask("trino", bin, { trino: trino.address });

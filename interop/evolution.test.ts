@@ -14,7 +14,7 @@ import { type InletBroker, startInlet } from "../test/support/inlet-process.ts";
 import { type Cell, TableChecksum } from "./canonical.ts";
 import { type S3Server, startSeaweed } from "./s3.ts";
 import { command, engineBin, python, sparkJars, versions } from "./tools.ts";
-import { startTrino } from "./trino.ts";
+import { restCatalogOnS3, startTrino } from "./trino.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "inlet-evolution-"));
 const perSchema = 200;
@@ -279,18 +279,7 @@ test("Trino", async () => {
   await using trino = await startTrino({
     directory: join(directory, "trino"),
     catalogs: {
-      lake: {
-        "connector.name": "iceberg",
-        "iceberg.catalog.type": "rest",
-        "iceberg.rest-catalog.uri": broker.catalog,
-        "iceberg.rest-catalog.warehouse": "main",
-        "fs.native-s3.enabled": "true",
-        "s3.endpoint": s3.endpoint,
-        "s3.region": "us-east-1",
-        "s3.path-style-access": "true",
-        "s3.aws-access-key": s3.accessKey,
-        "s3.aws-secret-key": s3.secretKey,
-      },
+      lake: restCatalogOnS3(broker.catalog, s3),
     },
   });
   await ask("trino", bin, { trino: trino.address });

@@ -11,6 +11,25 @@ export interface Trino extends AsyncDisposable {
   query(sql: string): Promise<readonly (readonly unknown[])[]>;
 }
 
+/** The embedded catalog, whose warehouse is a bucket of this server. */
+export function restCatalogOnS3(
+  uri: string,
+  s3: { readonly endpoint: string; readonly accessKey: string; readonly secretKey: string },
+): Readonly<Record<string, string>> {
+  return {
+    "connector.name": "iceberg",
+    "iceberg.catalog.type": "rest",
+    "iceberg.rest-catalog.uri": uri,
+    "iceberg.rest-catalog.warehouse": "main",
+    "fs.native-s3.enabled": "true",
+    "s3.endpoint": s3.endpoint,
+    "s3.region": "us-east-1",
+    "s3.path-style-access": "true",
+    "s3.aws-access-key": s3.accessKey,
+    "s3.aws-secret-key": s3.secretKey,
+  };
+}
+
 /** Catalogs by name, each with the lines of its properties file. */
 export async function startTrino(options: {
   readonly directory: string;

@@ -4,22 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemRuntime } from "../../../src/base/runtime.ts";
-import { systemDisk } from "../../../src/base/system-disk.ts";
-import type { TableInfo } from "../../../src/metadata/image.ts";
 import type { Compactor } from "../../../src/table/compactor.ts";
 import { retentionHold } from "../../../src/table/retention-hold.ts";
-import { ProofStore } from "../../../src/table/tools/proof-store.ts";
-import { Scratch } from "../../../src/table/tools/scratch.ts";
-import { verifyTable } from "../../../src/table/tools/verify.ts";
 import { Lake } from "../../support/lake.ts";
 import { Steps } from "../../support/steps.ts";
+import { verified } from "../../support/verified.ts";
 import { tableSettings, utf8 } from "../translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
 const settings = tableSettings("json", { begin: "latest" });
 const json = (value: unknown) => ({ value: utf8(JSON.stringify(value)) });
 const all = { from: "earliest", bytesPerSecond: null } as const;
-const never = new AbortController().signal;
 
 let directory: string;
 beforeAll(() => {
@@ -27,18 +22,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-async function verdict(lake: Lake, compactor: Compactor): Promise<string> {
-  const [only] = compactor.tables();
-  const deps = {
-    catalog: lake.foreign(),
-    warehouse: lake.warehouse,
-    proofs: new ProofStore(lake.store),
-    scratch: new Scratch({ disk: systemDisk, directory: join(directory, "scratch"), random: lake.runtime.random }),
-    clock: systemRuntime().clock,
-    limits: { engineBytesMax: 256 * 2 ** 20, engineThreads: 1 },
-  };
-  const report = await verifyTable(settings, only?.table as TableInfo, deps, never);
-  return [report.verdict, ...report.findings.map(({ detail }) => detail)].join();
+function verdict(lake: Lake, compactor: Compactor): Promise<string> {
+  return verified(lake, compactor, { settings, directory });
 }
 
 /** Round after round, each with the commit that takes it along, until it is done. */

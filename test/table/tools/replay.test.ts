@@ -3,17 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { systemRuntime } from "../../../src/base/runtime.ts";
-import { systemDisk } from "../../../src/base/system-disk.ts";
-import type { TableInfo } from "../../../src/metadata/image.ts";
 import type { Compactor } from "../../../src/table/compactor.ts";
 import type { TableSettings } from "../../../src/table/settings.ts";
-import { ProofStore } from "../../../src/table/tools/proof-store.ts";
 import type { ReplayReport } from "../../../src/table/tools/replay.ts";
-import { Scratch } from "../../../src/table/tools/scratch.ts";
-import { verifyTable } from "../../../src/table/tools/verify.ts";
 import { Lake } from "../../support/lake.ts";
 import { Steps } from "../../support/steps.ts";
+import { verified } from "../../support/verified.ts";
 import { Registry, tableSettings, utf8, withSchemaId } from "../translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
@@ -50,18 +45,8 @@ function replay(compactor: Compactor): Promise<ReplayReport> {
   return compactor.replay("orders", never);
 }
 
-async function verdict(lake: Lake, compactor: Compactor, of: TableSettings = settings): Promise<string> {
-  const [only] = compactor.tables();
-  const deps = {
-    catalog: lake.foreign(),
-    warehouse: lake.warehouse,
-    proofs: new ProofStore(lake.store),
-    scratch: new Scratch({ disk: systemDisk, directory: join(directory, "scratch"), random: lake.runtime.random }),
-    clock: systemRuntime().clock,
-    limits: { engineBytesMax: 256 * 2 ** 20, engineThreads: 1 },
-  };
-  const report = await verifyTable(of, only?.table as TableInfo, deps, never);
-  return [report.verdict, ...report.findings.map(({ detail }) => detail)].join();
+function verdict(lake: Lake, compactor: Compactor, of: TableSettings = settings): Promise<string> {
+  return verified(lake, compactor, { settings: of, directory });
 }
 
 describe("a replay", () => {
