@@ -22,6 +22,7 @@ declare const WebAssembly: {
 class AlignedSlots {
   readonly #count: number;
   #free: Uint8Array[] | undefined;
+  readonly #waiting: ((slot: Uint8Array) => void)[] = [];
 
   constructor(count: number) {
     this.#count = count;
@@ -32,8 +33,15 @@ class AlignedSlots {
     return this.#free.pop();
   }
 
+  /** In order of arrival. */
+  async wait(): Promise<Uint8Array> {
+    return this.take() ?? (await new Promise<Uint8Array>((resolve) => this.#waiting.push(resolve)));
+  }
+
   give(slot: Uint8Array): void {
-    this.#free?.push(slot);
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free?.push(slot);
+    else next(slot);
   }
 
   #make(): Uint8Array[] {
@@ -42,7 +50,10 @@ class AlignedSlots {
   }
 }
 
-/** "durable": small writes that somebody waits for, each durable when it resolves. "bulk": large ones, synced together later. */
+/**
+ * "durable": small writes that somebody waits for, each durable when it resolves. "bulk": large ones, synced together later,
+ * which rather wait for a slot than go through the page cache.
+ */
 export type DirectUse = "durable" | "bulk";
 
 /** Apart, so that what is uploaded never takes the place of what is acked. */
@@ -53,12 +64,12 @@ const slotsFor: Readonly<Record<DirectUse, AlignedSlots>> = {
 
 export class DirectWriter {
   readonly #handle: FileHandle;
-  readonly #slots: AlignedSlots;
+  readonly #use: DirectUse;
   #isRefused = false;
 
-  private constructor(handle: FileHandle, slots: AlignedSlots) {
+  private constructor(handle: FileHandle, use: DirectUse) {
     this.#handle = handle;
-    this.#slots = slots;
+    this.#use = use;
   }
 
   /** undefined where there is no such thing: not Linux, or a file system that cannot. */
@@ -67,7 +78,7 @@ export class DirectWriter {
     if (O_DIRECT === undefined || O_DSYNC === undefined) return undefined;
     try {
       const handle = await open(path, O_RDWR | O_DIRECT | (use === "durable" ? O_DSYNC : 0));
-      return new DirectWriter(handle, slotsFor[use]);
+      return new DirectWriter(handle, use);
     } catch (cause) {
       if (diskErrorCode(cause) === "EINVAL") return undefined;
       throw cause;
@@ -79,7 +90,8 @@ export class DirectWriter {
     let bytes = 0;
     for (const view of views) bytes += view.length;
     if (this.#isRefused || position % alignBytes !== 0 || bytes % alignBytes !== 0 || bytes === 0) return false;
-    const slot = this.#slots.take();
+    const slots = slotsFor[this.#use];
+    const slot = this.#use === "bulk" ? await slots.wait() : slots.take();
     if (slot === undefined) return false;
     try {
       let at = position;
@@ -104,7 +116,7 @@ export class DirectWriter {
       this.#isRefused = true;
       return false;
     } finally {
-      this.#slots.give(slot);
+      slots.give(slot);
     }
   }
 
