@@ -153,6 +153,10 @@ export class Lake {
     return this.catalog(() => noHooks);
   }
 
+  translator(): InlineTranslator {
+    return new InlineTranslator({ limits: roundLimits, schemaById: (id, subject) => this.schemaById(id, subject) });
+  }
+
   /** A compactor as after a start of the process. */
   open(
     tables: readonly TableSettings[],
@@ -168,10 +172,7 @@ export class Lake {
       runtime: this.runtime,
       logger: silent,
       metrics: noMetrics,
-      translator: new InlineTranslator({
-        limits: roundLimits,
-        schemaById: (id, subject) => this.schemaById(id, subject),
-      }),
+      translator: this.translator(),
       catalogs: new Map([["main", this.catalog()]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
       proofs: new ProofStore(this.store),
