@@ -55,11 +55,13 @@ class Checker {
     this.report(["topics", table.topic], `"${table.topic}" is no name for a topic`, fix);
   }
 
-  checkMessage({ topic, value }: TableSettings): void {
-    const path = ["topics", topic, "value", "message"];
-    if (value.latest !== undefined || !this.#has(path)) return;
-    const message = `topics.${topic}.value.message says nothing to value.decode: ${value.decode}`;
-    this.report(path, message, "say decode: latest, or leave it out: other records name their messages");
+  checkMessage(table: TableSettings): void {
+    for (const part of ["key", "value"] as const) {
+      const path = ["topics", table.topic, part, "message"];
+      if (table[part].latest !== undefined || !this.#has(path)) continue;
+      const message = `${path.join(".")} says nothing to ${part}.decode: ${table[part].decode}`;
+      this.report(path, message, "say decode: latest, or leave it out: other records name their messages");
+    }
   }
 
   checkReference(table: TableSettings, names: readonly string[]): void {

@@ -3,6 +3,7 @@ import type { MetadataColumn, TableSettings } from "../table/settings.ts";
 import { hasPlainNames } from "./catalog-checks.ts";
 import { type CatalogSettings, catalogShape } from "./catalogs.ts";
 import { parsePartitionField, partitionPattern, showPartitionField } from "./partition-field.ts";
+import { keySettings, keyShape, valueSettings, valueShape } from "./record-parts.ts";
 import {
   boolean,
   bytes,
@@ -48,29 +49,8 @@ const topicShape = object(
       },
       ["adopt", "on_topic_delete"],
     ),
-    value: object(
-      "How values become columns.",
-      {
-        decode: oneOf(["schema-id", "latest", "json", "raw", "string"], {
-          default: "schema-id",
-          doc: "schema-id reads Confluent's prefix (Avro, JSON Schema, Protobuf), latest takes the subject's latest schema for values without a prefix, json infers columns, string and raw make one column.",
-        }),
-        message: optionalText({
-          doc: "Of latest: full name of the Protobuf message that values are; null is the schema's first.",
-        }),
-        subject: optionalText({ doc: "Subject of the Schema Registry; null is <topic>-value." }),
-        on_type_change: oneOf(["dead-letter", "new-column"], {
-          default: "dead-letter",
-          doc: "What becomes of a field whose new type its column cannot take: dead-letter refuses records of that schema, new-column gives the field a second column, <name>__2.",
-        }),
-      },
-      ["layout", "on_unknown_field"],
-    ),
-    key: object(
-      "How keys become a column.",
-      { decode: oneOf(["schema-id", "string", "raw"], { default: "raw", doc: "As value.decode." }) },
-      ["columns"],
-    ),
+    value: valueShape,
+    key: keyShape,
     headers: object(
       "Record headers.",
       { as: oneOf(["list", "none"], { default: "list", doc: "A list of key and value pairs, or no column." }) },
@@ -264,13 +244,8 @@ export function tableSettings(
     ...(value.table.begin === "latest" ? { begin: "latest" as const } : {}),
     location: value.table.location,
     formatVersion: value.table.format_version === 3 ? 3 : 2,
-    value: {
-      decode: value.value.decode === "latest" ? "schema-id" : value.value.decode,
-      subject: value.value.subject,
-      onTypeChange: value.value.on_type_change,
-      ...(value.value.decode === "latest" ? { latest: { message: value.value.message } } : {}),
-    },
-    key: { decode: value.key.decode },
+    value: valueSettings(value.value),
+    key: keySettings(value.key),
     headers: value.headers.as,
     metadataPrefix: value.columns.metadata.prefix,
     metadataColumns: included satisfies readonly MetadataColumn[],

@@ -34,6 +34,7 @@ import {
   withoutRefusals,
 } from "../schema/schema-map.ts";
 import { rowKeyMismatch } from "../schema/schema-map-keys.ts";
+import { shapeMismatch } from "../schema/schema-map-shape.ts";
 import type { TableSettings } from "../settings.ts";
 import {
   deadLetterName,
@@ -145,7 +146,7 @@ export class SchemaCommitter {
         reason: `a later version of Inlet made the table, under mapping rules ${state?.mapping.rules}`,
       };
     }
-    const mismatch = state === undefined ? undefined : rowKeyMismatch(state.mapping, settings.mode);
+    const mismatch = state === undefined ? undefined : settingsMismatch(state.mapping, settings);
     if (mismatch !== undefined) return { kind: "paused", reason: mismatch };
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
@@ -339,6 +340,11 @@ export class SchemaCommitter {
 
 const notInCatalog =
   "the table is not in its catalog any more: put it back, or write a new one with inlet table resume --retranslate";
+
+/** What the settings say of is fixed with the table. */
+function settingsMismatch(mapping: TableMapping, settings: TableSettings): string | undefined {
+  return rowKeyMismatch(mapping, settings.mode) ?? shapeMismatch(mapping, settings);
+}
 
 /** Why rows of ours must not go into the table as others have left it. */
 function misfitOf(state: TableState, base: TableMetadata): string | undefined {

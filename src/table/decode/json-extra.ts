@@ -9,7 +9,7 @@
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { Bound } from "./bound.ts";
-import { inferType, mergeInferred } from "./json-infer.ts";
+import { type Infer, inferType, mergeInferred } from "./json-infer.ts";
 import { isRawNumber } from "./json-text.ts";
 
 export interface Leftovers {
@@ -24,6 +24,10 @@ export interface LeftoverRules {
   readonly mayGrow: boolean;
   /** Values of columns are known to fit, since a schema was declared and held. */
   readonly isStrict: boolean;
+  /** Absent: as values of records do. */
+  readonly infer?: Infer;
+  /** What a column that somebody dropped had is not kept. */
+  readonly forgetsDropped?: boolean;
 }
 
 export function findLeftovers(value: unknown, root: StructNode, bound: Bound, rules: LeftoverRules): Leftovers {
@@ -70,7 +74,9 @@ class Finder {
     const fields = Object.entries(value).flatMap(([name, item]) => {
       const below = `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
       const column = this.#bound(node, name);
-      const mayGrow = this.#rules.mayGrow && !this.#bound.isDropped(node, name);
+      const isDropped = this.#bound.isDropped(node, name);
+      if (isDropped && this.#rules.forgetsDropped === true) return [];
+      const mayGrow = this.#rules.mayGrow && !isDropped;
       const type = column === undefined ? this.#unknown(item, below, mayGrow) : this.look(item, column, below);
       return isNothing(type) ? [] : [{ name, type }];
     });
@@ -88,7 +94,7 @@ class Finder {
 
   #unknown(item: unknown, pointer: string, mayGrow: boolean): SourceType {
     if (item === null) return nothing;
-    const type = inferType(item);
+    const type = (this.#rules.infer ?? inferType)(item);
     if (mayGrow && !isNothing(type)) return type;
     this.found.set(pointer, item); // An empty list or object has no type yet, and is kept all the same.
     return nothing;

@@ -312,10 +312,11 @@ function finish(): void {
   b = mixed(b);
 }
 
+/** Signed, as V8 keeps such a number in place; an unsigned one above 2^31 would be an object a hash. */
 function mixed(hash: number): number {
   let mixing = hash ^ (hash >>> 16);
   mixing = Math.imul(mixing, 0x85ebca6b);
   mixing ^= mixing >>> 13;
   mixing = Math.imul(mixing, 0xc2b2ae35);
-  return (mixing ^ (mixing >>> 16)) >>> 0;
+  return mixing ^ (mixing >>> 16);
 }
