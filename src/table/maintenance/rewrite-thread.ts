@@ -49,7 +49,7 @@ export class ThreadRewriter implements Rewriter {
   readonly #clock: Clock;
   readonly #jobs = new Set<ThreadJob>();
   /** The thread that waits for a job, one at most. */
-  #idle: { readonly worker: Worker; readonly timer: Disposable } | undefined;
+  #idle: { readonly worker: Worker; readonly forget: () => void; readonly timer: Disposable } | undefined;
   #isClosed = false;
 
   constructor(limits: RewriteLimits, clock: Clock) {
@@ -79,7 +79,7 @@ export class ThreadRewriter implements Rewriter {
     const idle = this.#idle;
     this.#idle = undefined;
     idle?.timer[Symbol.dispose]();
-    idle?.worker.removeAllListeners();
+    idle?.worker.off("error", idle.forget).off("exit", idle.forget);
     return idle?.worker;
   }
 
@@ -90,10 +90,10 @@ export class ThreadRewriter implements Rewriter {
       this.#idle = undefined;
       void worker.terminate();
     });
-    this.#idle = { worker, timer };
     const forget = (): void => {
       if (this.#idle?.worker === worker) this.#takeIdle();
     };
+    this.#idle = { worker, forget, timer };
     worker.on("error", forget).on("exit", forget); // A thread that died idle is not given to anybody.
     return true;
   }
@@ -106,6 +106,9 @@ class ThreadJob implements RewriteJob {
   readonly #worker: Worker;
   /** Told whether the thread could do another job; says whether it stays. */
   readonly #ended: (isUsable: boolean) => boolean;
+  readonly #onMessage = (reply: FromRewriteWorker): void => this.#waiting.shift()?.resolve(reply);
+  readonly #onError = (cause: unknown): void => this.#die(cause);
+  readonly #onExit = (code: number): void => this.#die(new Error(`the rewrite worker ended with code ${code}`));
   #waiting: { readonly resolve: (reply: FromRewriteWorker) => void; readonly reject: (cause: unknown) => void }[] = [];
   #death: unknown;
 
@@ -116,9 +119,7 @@ class ThreadJob implements RewriteJob {
   ) {
     this.#worker = worker;
     this.#ended = ended;
-    this.#worker.on("message", (reply: FromRewriteWorker) => this.#waiting.shift()?.resolve(reply));
-    this.#worker.on("error", (cause) => this.#die(cause));
-    this.#worker.on("exit", (code) => this.#die(new Error(`the rewrite worker ended with code ${code}`)));
+    this.#worker.on("message", this.#onMessage).on("error", this.#onError).on("exit", this.#onExit);
     // Its reply is awaited by nobody: a failure here makes the next call fail.
     this.#waiting.push({ resolve: () => {}, reject: () => {} });
     this.#worker.postMessage({ kind: "begin", ...job } satisfies ToRewriteWorker);
@@ -146,10 +147,14 @@ class ThreadJob implements RewriteJob {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const isUsable = this.#death === undefined && this.#waiting.length === 0;
-    this.#worker.removeAllListeners();
     this.#die(new Closed("rewriter"));
     if (isUsable) this.#worker.postMessage({ kind: "end" } satisfies ToRewriteWorker);
-    if (!this.#ended(isUsable)) await this.#worker.terminate();
+    if (!this.#ended(isUsable)) {
+      await this.#worker.terminate();
+      return;
+    }
+    // These only: a worker hears nothing any more when all are taken away.
+    this.#worker.off("message", this.#onMessage).off("error", this.#onError).off("exit", this.#onExit);
   }
 
   #call(message: ToRewriteWorker): Promise<FromRewriteWorker> {
