@@ -4,6 +4,7 @@ import { imageFormat, imageHead, imageSchemas } from "../../schemas/storage-imag
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import type { Infer, InferInput, Message } from "../base/codec.ts";
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
+import { Column } from "./column.ts";
 import { fromPairs, toPairs } from "./event-codec.ts";
 import type { Refusal } from "./events.ts";
 import type { PendingRound, Topic, WalInfo } from "./image.ts";
@@ -15,7 +16,8 @@ import {
   type TableState,
   tableWith,
 } from "./image-state.ts";
-import { RangeColumns } from "./range-columns.ts";
+import { nothingBefore, packedRangeBytesMax, packRange, RangeReader } from "./packed-range.ts";
+import { RangeList } from "./range-list.ts";
 import { type Entries, sortedSteps } from "./sorted-steps.ts";
 
 const version = 0;
@@ -47,15 +49,12 @@ export function* encodeImage(image: ImageState): Generator<readonly Uint8Array[]
     configs: toPairs(topic.configs),
   }));
   yield* section(imageSchemas.generation, image.topicGenerations, (count, name) => ({ name, count }));
-  yield* section(imageSchemas.object, image.objectsByNumber, (object) => ({
-    ...object,
-    kind: objectKinds.indexOf(object.kind),
-    unreferencedSince: image.unreferencedSince.get(object.key) ?? 0,
-  }));
+  const places = new Uint32Array(image.objectTable.end);
+  yield* pages(imageSchemas.object, image.objectTable.size, wireObjects(image, places));
   yield* section(imageSchemas.stream, image.streamStates, (stream) => ({
     ...stream,
     node: stream.node === undefined ? null : { id: stream.node },
-    ranges: stream.ranges.encode(),
+    ranges: packRanges(stream.ranges, places),
   }));
   yield* section(imageSchemas.table, image.tableStates, (table) => ({
     ...table,
@@ -75,6 +74,31 @@ export function* encodeImage(image: ImageState): Generator<readonly Uint8Array[]
     table,
     facts: sorted(facts).map(([key, value]) => ({ key, value })),
   }));
+}
+
+/** Notes the place of each among them, counted from 1, by row. */
+function* wireObjects(image: ImageState, places: Uint32Array): Generator<InferInput<typeof imageSchemas.object>> {
+  let place = 0;
+  for (const row of image.objectTable.rows()) {
+    place += 1;
+    places[row] = place;
+    const entry = image.objectTable.entry(row);
+    const unreferencedSince = image.unreferencedSince.get(row) ?? 0;
+    yield { ...entry, kind: objectKinds.indexOf(entry.kind), live: image.objectTable.live(row), unreferencedSince };
+  }
+}
+
+function packRanges(ranges: RangeList, places: Uint32Array): Uint8Array {
+  const packed = new Uint8Array(ranges.length * packedRangeBytesMax);
+  const cursor = ranges.cursor();
+  let at = 0;
+  let before = nothingBefore(0 as Offset);
+  while (cursor.next()) {
+    const row = { ...cursor.row.row(), object: places[cursor.row.object] as number };
+    at = packRange(packed, at, row, before);
+    before = row;
+  }
+  return packed.slice(0, at);
 }
 
 export function decodeImage(bytes: Uint8Array, source: string): ImageState {
@@ -149,37 +173,32 @@ function* readTopics(reader: ByteReader, image: ImageState): Generator<undefined
 
 /** What objects say about how many ranges hold them is counted again. */
 function* readObjectsAndStreams(reader: ByteReader, image: ImageState): Generator<undefined, void> {
-  const expectedLive: number[] = [];
-  for (const { number, key, bytes, node, committedAt, ...wire } of items(reader, imageSchemas.object)) {
+  const { objectTable } = image;
+  for (const { key, bytes, node, committedAt, live, ...wire } of items(reader, imageSchemas.object)) {
     const kind = objectKinds[wire.kind] ?? reader.corrupt("an object kind", `number ${wire.kind}`);
-    const object = { number, key, bytes, kind, node: node as NodeId, committedAt: committedAt as Seq, live: 0 };
-    image.objectsByKey.set(key, object);
-    image.objectsByNumber.set(number, object);
-    if (wire.unreferencedSince > 0) image.unreferencedSince.set(key, wire.unreferencedSince as Seq);
-    expectedLive.push(wire.live);
+    if (objectTable.find(key) !== 0) reader.corrupt("each object once", key);
+    const row = objectTable.add({ key, bytes, kind, node: node as NodeId, committedAt: committedAt as Seq });
+    objectTable.setLive(row, live);
+    if (wire.unreferencedSince > 0) image.unreferencedSince.set(row, wire.unreferencedSince as Seq);
     yield;
   }
+  const counted = new Column(Uint32Array);
   for (const wire of items(reader, imageSchemas.stream)) {
-    const stream = readStream(wire, reader);
+    const stream = readStream(wire, image, reader);
     image.streamStates.set(stream.id, stream);
-    for (let index = 0; index < stream.ranges.length; index++) {
-      const { object: number } = stream.ranges.at(index);
-      const object = image.objectsByNumber.get(number) ?? reader.corrupt(`object ${number}`, "a range that names it");
-      object.live += 1;
-    }
+    const cursor = stream.ranges.cursor();
+    while (cursor.next()) counted.set(cursor.row.object, counted.get(cursor.row.object) + 1);
     yield;
   }
-  let next = 0;
-  for (const { key, live } of image.objectsByNumber.values()) {
-    if (live !== expectedLive[next]) reader.corrupt(`${expectedLive[next]} ranges in ${key}`, `${live}`);
-    next += 1;
+  for (const row of objectTable.rows()) {
+    const [live, found] = [objectTable.live(row), counted.get(row)];
+    if (live !== found) reader.corrupt(`${live} ranges in ${objectTable.key(row)}`, `${found}`);
     yield;
   }
 }
 
-function readStream(wire: Infer<typeof imageSchemas.stream>, reader: ByteReader): StreamState {
+function readStream(wire: Infer<typeof imageSchemas.stream>, image: ImageState, reader: ByteReader): StreamState {
   const { topicId, partition, epoch, start, end, ranges } = wire;
-  if (ranges.length % RangeColumns.rowBytes !== 0) reader.corrupt("whole rows", `${ranges.length} bytes`);
   return {
     id: wire.id as StreamId,
     topicId,
@@ -188,8 +207,24 @@ function readStream(wire: Infer<typeof imageSchemas.stream>, reader: ByteReader)
     node: wire.node === null ? undefined : (wire.node.id as NodeId),
     start: start as Offset,
     end: end as Offset,
-    ranges: RangeColumns.decode(ranges),
+    ranges: unpackRanges(ranges, image, reader),
   };
+}
+
+/** Rows of a table that was empty are given out in order, so a place is a row. */
+function unpackRanges(packed: Uint8Array, { rangeCells, objectTable }: ImageState, reader: ByteReader): RangeList {
+  const list = new RangeList(rangeCells);
+  const rows = new RangeReader();
+  rows.begin(packed, 0, 0 as Offset);
+  while (rows.at < packed.length) {
+    rows.read();
+    const { from, to, bytes, maxTimestamp, epoch, object } = rows;
+    const isCounted = [from, to, bytes, maxTimestamp, epoch].every(Number.isSafeInteger);
+    if (rows.at > packed.length || !isCounted) reader.corrupt("whole ranges", `${packed.length} bytes`);
+    if (object < 1 || object >= objectTable.end) reader.corrupt(`object ${object}`, "a range that names it");
+    list.append(rows);
+  }
+  return list;
 }
 
 function* readTables(reader: ByteReader, image: ImageState): Generator<undefined, void> {
@@ -215,10 +250,18 @@ function* section<T, I, Key extends number | string | null, Value>(
   map: Entries<Key, Value>,
   toWire: (value: Value, key: Key) => I = (value) => value as unknown as I,
 ): Generator<readonly Uint8Array[]> {
+  const entries = yield* withoutBytes(sortedSteps(map));
+  function* wires(): Generator<I> {
+    for (const [key, value] of entries) yield toWire(value, key);
+  }
+  yield* pages(schema, map.size, wires());
+}
+
+function* pages<T, I>(schema: Message<T, I>, count: number, wires: Iterable<I>): Generator<readonly Uint8Array[]> {
   let page = new ByteWriter();
-  page.uint32(map.size);
-  for (const [key, value] of yield* withoutBytes(sortedSteps(map))) {
-    schema.write(page, version, toWire(value, key));
+  page.uint32(count);
+  for (const wire of wires) {
+    schema.write(page, version, wire);
     if (page.length < pageBytes) continue;
     yield page.finish();
     page = new ByteWriter();
