@@ -1,27 +1,17 @@
 /** The image to bytes and back: decode(encode(image)) is the same image, and equal images are equal bytes. */
-import { factTables, objectKinds, refusalReasons, tableStates } from "../../schemas/storage.ts";
+import { factTables, refusalReasons, tableStates } from "../../schemas/storage.ts";
 import { imageFormat, imageHead, imageSchemas } from "../../schemas/storage-image.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import type { Infer, InferInput, Message } from "../base/codec.ts";
+import type { InferInput } from "../base/codec.ts";
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
-import { Column } from "./column.ts";
+import { items, section } from "./checkpoint-pages.ts";
+import { objectAndStreamPages, readObjectsAndStreams } from "./checkpoint-streams.ts";
 import { fromPairs, toPairs } from "./event-codec.ts";
 import type { Refusal } from "./events.ts";
 import type { PendingRound, Topic, WalInfo } from "./image.ts";
-import {
-  type Decision,
-  ImageState,
-  type NodeState,
-  type StreamState,
-  type TableState,
-  tableWith,
-} from "./image-state.ts";
-import { nothingBefore, packedRangeBytesMax, packRange, RangeReader } from "./packed-range.ts";
-import { RangeList } from "./range-list.ts";
-import { type Entries, sortedSteps } from "./sorted-steps.ts";
+import { type Decision, ImageState, type NodeState, type TableState, tableWith } from "./image-state.ts";
 
 const version = 0;
-const pageBytes = 64 * 1024;
 /** A checkpoint is our own and checksummed: the bound is only there so that no damage can ask for everything. */
 const elementsMax = 100_000_000;
 
@@ -49,13 +39,7 @@ export function* encodeImage(image: ImageState): Generator<readonly Uint8Array[]
     configs: toPairs(topic.configs),
   }));
   yield* section(imageSchemas.generation, image.topicGenerations, (count, name) => ({ name, count }));
-  const places = new Uint32Array(image.objectTable.end);
-  yield* pages(imageSchemas.object, image.objectTable.size, wireObjects(image, places));
-  yield* section(imageSchemas.stream, image.streamStates, (stream) => ({
-    ...stream,
-    node: stream.node === undefined ? null : { id: stream.node },
-    ranges: packRanges(stream.ranges, places),
-  }));
+  yield* objectAndStreamPages(image);
   yield* section(imageSchemas.table, image.tableStates, (table) => ({
     ...table,
     state: tableStates.indexOf(table.state),
@@ -74,31 +58,6 @@ export function* encodeImage(image: ImageState): Generator<readonly Uint8Array[]
     table,
     facts: sorted(facts).map(([key, value]) => ({ key, value })),
   }));
-}
-
-/** Notes the place of each among them, counted from 1, by row. */
-function* wireObjects(image: ImageState, places: Uint32Array): Generator<InferInput<typeof imageSchemas.object>> {
-  let place = 0;
-  for (const row of image.objectTable.rows()) {
-    place += 1;
-    places[row] = place;
-    const entry = image.objectTable.entry(row);
-    const unreferencedSince = image.unreferencedSince.get(row) ?? 0;
-    yield { ...entry, kind: objectKinds.indexOf(entry.kind), live: image.objectTable.live(row), unreferencedSince };
-  }
-}
-
-function packRanges(ranges: RangeList, places: Uint32Array): Uint8Array {
-  const packed = new Uint8Array(ranges.length * packedRangeBytesMax);
-  const cursor = ranges.cursor();
-  let at = 0;
-  let before = nothingBefore(0 as Offset);
-  while (cursor.next()) {
-    const row = { ...cursor.row.row(), object: places[cursor.row.object] as number };
-    at = packRange(packed, at, row, before);
-    before = row;
-  }
-  return packed.slice(0, at);
 }
 
 export function decodeImage(bytes: Uint8Array, source: string): ImageState {
@@ -120,7 +79,7 @@ export function* decodeImageSteps(bytes: Uint8Array, source: string): Generator<
   yield* readTopics(reader, image);
   yield* readObjectsAndStreams(reader, image);
   yield* readTables(reader, image);
-  for (const { name, properties, tables } of items(reader, imageSchemas.namespace)) {
+  for (const { name, properties, tables } of items(reader, imageSchemas.namespace).each) {
     yield;
     image.namespaceProperties.set(name, fromPairs(properties));
     if (tables.length > 0) image.pointers.set(name, new Map(tables.map(({ table, location }) => [table, location])));
@@ -132,32 +91,32 @@ export function* decodeImageSteps(bytes: Uint8Array, source: string): Generator<
 }
 
 function readFacts(reader: ByteReader, image: ImageState): void {
-  for (const { table, facts } of items(reader, imageSchemas.facts)) {
+  for (const { table, facts } of items(reader, imageSchemas.facts).each) {
     const known = factTables.find((each) => each === table) ?? reader.corrupt("a table of facts", table);
     image.factTables.set(known, new Map(facts.map(({ key, value }) => [key, value])));
   }
 }
 
 function readNodes(reader: ByteReader, image: ImageState): void {
-  for (const node of items(reader, imageSchemas.node)) {
+  for (const node of items(reader, imageSchemas.node).each) {
     const id = node.id as NodeId;
     const epoch = node.epoch as NodeEpoch;
     const wals = node.wals as readonly WalInfo[];
     image.nodeStates.set(id, { ...node, id, epoch, wals } satisfies NodeState);
   }
-  for (const { node, operations } of items(reader, imageSchemas.decisions)) {
+  for (const { node, operations } of items(reader, imageSchemas.decisions).each) {
     const decisions = operations.map(({ opId, seq, refusals }): [Uuid, Decision] => [
       opId,
       { seq: seq as Seq, refusals: refusals.map((refusal) => fromWireRefusal(refusal, reader)) },
     ]);
     image.decisions.set(node as NodeId, new Map(decisions));
   }
-  for (const { node, configs } of items(reader, imageSchemas.brokerConfigs))
+  for (const { node, configs } of items(reader, imageSchemas.brokerConfigs).each)
     image.configsOfBrokers.set(node === null ? null : (node.id as NodeId), fromPairs(configs));
 }
 
 function* readTopics(reader: ByteReader, image: ImageState): Generator<undefined, void> {
-  for (const wire of items(reader, imageSchemas.topic)) {
+  for (const wire of items(reader, imageSchemas.topic).each) {
     const partitions = wire.partitions as readonly StreamId[];
     const topic: Topic = { ...wire, partitions, configs: fromPairs(wire.configs) };
     image.topicsById.set(topic.id, topic);
@@ -165,70 +124,14 @@ function* readTopics(reader: ByteReader, image: ImageState): Generator<undefined
     image.partitionCount += partitions.length;
     yield;
   }
-  for (const { name, count } of items(reader, imageSchemas.generation)) {
+  for (const { name, count } of items(reader, imageSchemas.generation).each) {
     image.topicGenerations.set(name, count);
     yield;
   }
 }
 
-/** What objects say about how many ranges hold them is counted again. */
-function* readObjectsAndStreams(reader: ByteReader, image: ImageState): Generator<undefined, void> {
-  const { objectTable } = image;
-  for (const { key, bytes, node, committedAt, live, ...wire } of items(reader, imageSchemas.object)) {
-    const kind = objectKinds[wire.kind] ?? reader.corrupt("an object kind", `number ${wire.kind}`);
-    if (objectTable.find(key) !== 0) reader.corrupt("each object once", key);
-    const row = objectTable.add({ key, bytes, kind, node: node as NodeId, committedAt: committedAt as Seq });
-    objectTable.setLive(row, live);
-    if (wire.unreferencedSince > 0) image.unreferencedSince.set(row, wire.unreferencedSince as Seq);
-    yield;
-  }
-  const counted = new Column(Uint32Array);
-  for (const wire of items(reader, imageSchemas.stream)) {
-    const stream = readStream(wire, image, reader);
-    image.streamStates.set(stream.id, stream);
-    const cursor = stream.ranges.cursor();
-    while (cursor.next()) counted.set(cursor.row.object, counted.get(cursor.row.object) + 1);
-    yield;
-  }
-  for (const row of objectTable.rows()) {
-    const [live, found] = [objectTable.live(row), counted.get(row)];
-    if (live !== found) reader.corrupt(`${live} ranges in ${objectTable.key(row)}`, `${found}`);
-    yield;
-  }
-}
-
-function readStream(wire: Infer<typeof imageSchemas.stream>, image: ImageState, reader: ByteReader): StreamState {
-  const { topicId, partition, epoch, start, end, ranges } = wire;
-  return {
-    id: wire.id as StreamId,
-    topicId,
-    partition,
-    epoch,
-    node: wire.node === null ? undefined : (wire.node.id as NodeId),
-    start: start as Offset,
-    end: end as Offset,
-    ranges: unpackRanges(ranges, image, reader),
-  };
-}
-
-/** Rows of a table that was empty are given out in order, so a place is a row. */
-function unpackRanges(packed: Uint8Array, { rangeCells, objectTable }: ImageState, reader: ByteReader): RangeList {
-  const list = new RangeList(rangeCells);
-  const rows = new RangeReader();
-  rows.begin(packed, 0, 0 as Offset);
-  while (rows.at < packed.length) {
-    rows.read();
-    const { from, to, bytes, maxTimestamp, epoch, object } = rows;
-    const isCounted = [from, to, bytes, maxTimestamp, epoch].every(Number.isSafeInteger);
-    if (rows.at > packed.length || !isCounted) reader.corrupt("whole ranges", `${packed.length} bytes`);
-    if (object < 1 || object >= objectTable.end) reader.corrupt(`object ${object}`, "a range that names it");
-    list.append(rows);
-  }
-  return list;
-}
-
 function* readTables(reader: ByteReader, image: ImageState): Generator<undefined, void> {
-  for (const wire of items(reader, imageSchemas.table)) {
+  for (const wire of items(reader, imageSchemas.table).each) {
     const table: TableState = {
       ...wire,
       state: tableStates[wire.state] ?? reader.corrupt("a table state", `number ${wire.state}`),
@@ -243,45 +146,6 @@ function* readTables(reader: ByteReader, image: ImageState): Generator<undefined
     image.tableStates.set(table.id, tableWith(table, {}));
     yield;
   }
-}
-
-function* section<T, I, Key extends number | string | null, Value>(
-  schema: Message<T, I>,
-  map: Entries<Key, Value>,
-  toWire: (value: Value, key: Key) => I = (value) => value as unknown as I,
-): Generator<readonly Uint8Array[]> {
-  const entries = yield* withoutBytes(sortedSteps(map));
-  function* wires(): Generator<I> {
-    for (const [key, value] of entries) yield toWire(value, key);
-  }
-  yield* pages(schema, map.size, wires());
-}
-
-function* pages<T, I>(schema: Message<T, I>, count: number, wires: Iterable<I>): Generator<readonly Uint8Array[]> {
-  let page = new ByteWriter();
-  page.uint32(count);
-  for (const wire of wires) {
-    schema.write(page, version, wire);
-    if (page.length < pageBytes) continue;
-    yield page.finish();
-    page = new ByteWriter();
-  }
-  yield page.finish();
-}
-
-/** Steps that give no bytes. */
-function* withoutBytes<T>(steps: Generator<undefined, T>): Generator<readonly Uint8Array[], T> {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    yield [];
-  }
-}
-
-function* items<T, I>(reader: ByteReader, schema: Message<T, I>): Generator<T> {
-  const count = reader.uint32();
-  reader.admit(count, 1);
-  for (let index = 0; index < count; index++) yield schema.read(reader, version);
 }
 
 function sorted<Value>(map: ReadonlyMap<string, Value>): readonly (readonly [string, Value])[];

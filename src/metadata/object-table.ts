@@ -35,6 +35,11 @@ export class ObjectTable {
     return this.#numbers.end;
   }
 
+  /** Before the first is added. */
+  reserve(objects: number): void {
+    this.#byKey.reserve(objects);
+  }
+
   /** 0 when there is none of this key. */
   find(key: string): number {
     let row = this.#byKey.first(hashOf(key));

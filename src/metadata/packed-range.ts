@@ -23,22 +23,44 @@ export interface RangeRow {
 /** Of six numbers below 2^53. */
 export const packedRangeBytesMax = 6 * 8;
 
-/** What the next row is told against. */
-type RowBefore = Pick<RangeRow, "to" | "maxTimestamp" | "epoch" | "object">;
+/** Packs row after row, each against the one before. */
+export class RangePacker {
+  #to = 0 as Offset;
+  #maxTimestamp = 0;
+  #epoch = 0;
+  #object = 0;
 
-/** Before the first row when that is known to begin at the offset. */
-export function nothingBefore(from: Offset): RowBefore {
-  return { to: from, maxTimestamp: 0, epoch: 0, object: 0 };
-}
+  /** Where the last row ended, or the first is known to begin. */
+  get to(): Offset {
+    return this.#to;
+  }
 
-/** Returns where the row ends. */
-export function packRange(into: Uint8Array, start: number, row: RangeRow, before: RowBefore): number {
-  let at = packSigned(into, start, row.from - before.to);
-  at = packUnsigned(into, at, row.to - row.from);
-  at = packUnsigned(into, at, row.bytes);
-  at = packSigned(into, at, row.maxTimestamp - before.maxTimestamp);
-  at = packSigned(into, at, row.epoch - before.epoch);
-  return packSigned(into, at, row.object - before.object);
+  begin(from: Offset): void {
+    this.#to = from;
+    this.#maxTimestamp = 0;
+    this.#epoch = 0;
+    this.#object = 0;
+  }
+
+  /** The row was packed before: the next one follows it. */
+  follow({ to, maxTimestamp, epoch }: Omit<RangeRow, "object">, object: number): void {
+    this.#to = to;
+    this.#maxTimestamp = maxTimestamp;
+    this.#epoch = epoch;
+    this.#object = object;
+  }
+
+  /** Returns where the row ends. It names this object, whatever its own says. */
+  pack(into: Uint8Array, start: number, row: Omit<RangeRow, "object">, object: number): number {
+    let at = packSigned(into, start, row.from - this.#to);
+    at = packUnsigned(into, at, row.to - row.from);
+    at = packUnsigned(into, at, row.bytes);
+    at = packSigned(into, at, row.maxTimestamp - this.#maxTimestamp);
+    at = packSigned(into, at, row.epoch - this.#epoch);
+    at = packSigned(into, at, object - this.#object);
+    this.follow(row, object);
+    return at;
+  }
 }
 
 /** Reads row after row, of bytes that hold them or, past their end, of zeros. Its fields are those of the row read last. */
@@ -85,6 +107,7 @@ export class RangeReader implements RangeRow {
 
   #unsigned(): number {
     let byte = this.#byte();
+    if (byte < 0x80) return byte;
     let value = byte & 0x7f;
     for (let scale = 0x80; byte >= 0x80 && scale < scaleEnd; scale *= 0x80) {
       byte = this.#byte();
@@ -108,9 +131,13 @@ const noBytes = new Uint8Array(0);
 function packUnsigned(into: Uint8Array, start: number, value: number): number {
   let at = start;
   let left = value;
-  for (; left >= 0x80; at += 1) {
+  for (; left >= 2 ** 31; at += 1) {
     into[at] = (left % 0x80) | 0x80;
     left = Math.floor(left / 0x80);
+  }
+  for (; left >= 0x80; at += 1) {
+    into[at] = (left & 0x7f) | 0x80;
+    left >>= 7;
   }
   into[at] = left;
   return at + 1;

@@ -7,7 +7,7 @@
 import { assert } from "../base/errors.ts";
 import type { Offset } from "../base/ids.ts";
 import { Column, RowNumbers } from "./column.ts";
-import { nothingBefore, packedRangeBytesMax, packRange, RangeReader, type RangeRow } from "./packed-range.ts";
+import { packedRangeBytesMax, RangePacker, RangeReader, type RangeRow } from "./packed-range.ts";
 
 /** Of packed rows: about eight or nine. With more, a stream of few ranges wastes more; with fewer, one of many has more to skip. */
 const cellBytes = 112;
@@ -22,8 +22,12 @@ export class RangeCells {
   readonly #rows = new Column(Uint8Array);
   readonly #used = new Column(Uint8Array);
   readonly #chunks: Uint8Array[] = [];
-  readonly #last = new RangeReader();
+  /** Stands behind so many rows of this cell; often the next range is appended there too. */
+  readonly #packer = new RangePacker();
+  #packerCell = 0;
+  #packerRows = 0;
   readonly #packed = new Uint8Array(packedRangeBytesMax);
+  readonly #reader = new RangeReader();
 
   /** A cell without rows, for ranges from this offset on. */
   take(from: Offset): number {
@@ -62,19 +66,24 @@ export class RangeCells {
 
   /** Where its last row ends. */
   end(cell: number): Offset {
-    return this.#lastOf(cell).to;
+    this.#moveBehind(cell);
+    return this.#packer.to;
   }
 
   /** Whether there was room. */
   append(cell: number, row: RangeRow): boolean {
+    this.#moveBehind(cell);
+    const length = this.#packer.pack(this.#packed, 0, row, row.object);
+    this.#packerRows += 1;
     const used = this.#used.get(cell);
-    const rows = this.#rows.get(cell);
-    const length = packRange(this.#packed, 0, row, rows === 0 ? nothingBefore(this.from(cell)) : this.#lastOf(cell));
-    if (used + length > cellBytes) return false;
+    if (used + length > cellBytes) {
+      this.#packerCell = 0;
+      return false;
+    }
     const chunk = this.#chunkOf(cell);
     const at = startOf(cell) + used;
     for (let i = 0; i < length; i += 1) chunk[at + i] = this.#packed[i] as number;
-    this.cutBack(cell, rows + 1, used + length);
+    this.cutBack(cell, this.#packerRows, used + length);
     return true;
   }
 
@@ -89,10 +98,17 @@ export class RangeCells {
     reader.begin(this.#chunkOf(cell), startOf(cell), this.from(cell));
   }
 
-  #lastOf(cell: number): RangeReader {
-    this.begin(cell, this.#last);
-    for (let rows = this.#rows.get(cell); rows > 0; rows -= 1) this.#last.read();
-    return this.#last;
+  #moveBehind(cell: number): void {
+    const rows = this.#rows.get(cell);
+    // Rows are added to a cell here alone, so it still stands where it stood after the last that was.
+    if (this.#packerCell === cell && this.#packerRows === rows) return;
+    this.#packerCell = cell;
+    this.#packerRows = rows;
+    this.#packer.begin(this.from(cell));
+    if (rows === 0) return;
+    this.begin(cell, this.#reader);
+    for (let i = 0; i < rows; i += 1) this.#reader.read();
+    this.#packer.follow(this.#reader, this.#reader.object);
   }
 
   #chunkOf(cell: number): Uint8Array {

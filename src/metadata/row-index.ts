@@ -25,6 +25,13 @@ export class RowIndex {
     return this.#size;
   }
 
+  /** Makes room for so many rows at once, in an index that is empty: nothing has to be split while they come. */
+  reserve(rows: number): void {
+    assert(this.#size === 0, "only an empty index makes room");
+    this.#buckets = Math.max(1, rows);
+    this.#half = 2 ** Math.floor(Math.log2(this.#buckets));
+  }
+
   /** The first row of this hash, 0 when there is none. Others may have the same. */
   first(hash: number): number {
     return this.#from(this.#first.get(this.#bucketOf(hash)), hash);

@@ -2,13 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Offset } from "../../src/base/ids.ts";
-import {
-  nothingBefore,
-  packedRangeBytesMax,
-  packRange,
-  RangeReader,
-  type RangeRow,
-} from "../../src/metadata/packed-range.ts";
+import { packedRangeBytesMax, RangePacker, RangeReader, type RangeRow } from "../../src/metadata/packed-range.ts";
 import { RangeCells } from "../../src/metadata/range-cells.ts";
 import { RangeList } from "../../src/metadata/range-list.ts";
 import { Undo } from "../../src/metadata/undo.ts";
@@ -49,9 +43,9 @@ describe("packed ranges", () => {
       fc.property(fc.array(extreme), (all) => {
         const rows = all.filter(({ from, to }) => from <= to);
         const packed = new Uint8Array(rows.length * packedRangeBytesMax);
-        let at = 0;
-        for (const [index, row] of rows.entries())
-          at = packRange(packed, at, row, rows[index - 1] ?? nothingBefore(0 as Offset));
+        const packer = new RangePacker();
+        packer.begin(0 as Offset);
+        const at = rows.reduce((end, row) => packer.pack(packed, end, row, row.object), 0);
         const reader = new RangeReader();
         reader.begin(packed.subarray(0, at), 0, 0 as Offset);
         const found = rows.map(() => {
@@ -67,7 +61,9 @@ describe("packed ranges", () => {
   test("of the usual kind take a dozen bytes", () => {
     const before = { from: 0, to: 1_000_000, bytes: 1, maxTimestamp: 1.7e12, epoch: 3, object: 500_000 } as RangeRow;
     const row = { from: 1e6, to: 1_001_000, bytes: 65_536, maxTimestamp: 1.7e12 + 6e4, epoch: 3, object: 525_000 };
-    expect(packRange(new Uint8Array(packedRangeBytesMax), 0, row as RangeRow, before)).toBeLessThanOrEqual(14);
+    const packer = new RangePacker();
+    packer.follow(before, before.object);
+    expect(packer.pack(new Uint8Array(packedRangeBytesMax), 0, row as RangeRow, row.object)).toBeLessThanOrEqual(14);
   });
 });
 
