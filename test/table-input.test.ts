@@ -14,6 +14,14 @@ const yaml = `topics:
   keyed:
     key: { decode: latest, columns: flat }
     value: { decode: json }
+  cast:
+    value: { decode: json }
+    columns:
+      overrides:
+        amount: { type: "decimal(38, 18)" }
+        at: { type: timestamptz, name: happened }
+        id: { type: long }
+        secret: { exclude: true }
 `;
 
 let directory: string;
@@ -25,7 +33,7 @@ beforeAll(async () => {
   const kafka = new Kafka({ brokers: [broker.addresses.kafka], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic: "nested" }, { topic: "keyed" }] });
+  await admin.createTopics({ topics: [{ topic: "nested" }, { topic: "keyed" }, { topic: "cast" }] });
   await admin.disconnect();
   producer = kafka.producer();
   await producer.connect();
@@ -65,4 +73,26 @@ describe("keys and layouts", () => {
     const query = "SELECT _kafka_key_id, v FROM kafka.keyed";
     expect(await sqlAfter("keyed", messages, query)).toMatchObject({ rows: [[1, 3]] });
   });
+});
+
+test("columns are what people say, with all digits", async () => {
+  const values = [
+    '{"id":9223372036854775807,"amount":0.1,"at":"2026-01-02T03:04:05Z","secret":"x"}',
+    '{"id":9223372036854775808,"amount":0.1}',
+    '{"id":1,"amount":12345678901234567890.123456789012345678}',
+    '{"id":2,"amount":1e400}',
+  ];
+  const query = `SELECT id, amount::VARCHAR, epoch(happened)::BIGINT, _extra FROM kafka."cast" ORDER BY id`;
+  const messages = values.map((value) => ({ value }));
+  expect(await sqlAfter("cast", messages, query)).toMatchObject({
+    rows: [
+      ["1", "12345678901234567890.123456789012345678", null, null],
+      ["9223372036854775807", "0.100000000000000000", "1767323045", null],
+    ],
+  });
+  const letters = await fetch(`${broker.addresses.http}/v1/sql`, {
+    method: "POST",
+    body: JSON.stringify({ query: "SELECT * FROM kafka.cast" }),
+  });
+  expect(JSON.stringify(await letters.json())).not.toContain("secret");
 });

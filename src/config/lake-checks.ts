@@ -2,6 +2,7 @@
 import type { TableSettings } from "../table/settings.ts";
 import { catalogProblems, nameProblem } from "./catalog-checks.ts";
 import type { CatalogSettings } from "./catalogs.ts";
+import { overrideProblems } from "./column-overrides.ts";
 import { modeProblems } from "./mode-checks.ts";
 import { didYouMean, originText, type Problem } from "./problem.ts";
 import { templateWords, unknownWord } from "./table-name.ts";
@@ -24,7 +25,7 @@ export function checkLake(
     checker.checkNames(table);
     checker.checkPartitions(table);
     checker.checkDeadLetterTopic(table, tables);
-    for (const { at, message, fix } of modeProblems(table))
+    for (const { at, message, fix } of [...modeProblems(table), ...overrideProblems(table)])
       checker.report(["topics", table.topic, ...at], `topics.${table.topic}: ${message}`, fix);
   }
   return checker.problems;

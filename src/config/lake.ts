@@ -2,6 +2,7 @@
 import type { MetadataColumn, TableSettings } from "../table/settings.ts";
 import { hasPlainNames } from "./catalog-checks.ts";
 import { type CatalogSettings, catalogShape } from "./catalogs.ts";
+import { overridesOf, overridesShape } from "./column-overrides.ts";
 import { parsePartitionField, partitionPattern, showPartitionField } from "./partition-field.ts";
 import { keySettings, keyShape, valueSettings, valueShape } from "./record-parts.ts";
 import {
@@ -56,29 +57,26 @@ const topicShape = object(
       { as: oneOf(["list", "none"], { default: "list", doc: "A list of key and value pairs, or no column." }) },
       ["value"],
     ),
-    columns: object(
-      "Columns that do not come from the value.",
-      {
-        metadata: object("Columns about the record.", {
-          prefix: parsed(
-            {
-              doc: "Begins the name of each; an underscore joins.",
-              typeName: "text",
-              pattern: namePattern(),
-              placeholder: "_kafka",
-              default: "_kafka",
-            },
-            (value) =>
-              new RegExp(namePattern()).test(value)
-                ? { kind: "value", value }
-                : { kind: "refused", mustBe: "letters, digits and underscores, not beginning with a digit" },
-            (value) => value,
-          ),
-          include: list("Which of them.", oneOf(metadataColumns, { doc: "A metadata column." }), metadataColumns),
-        }),
-      },
-      ["overrides"],
-    ),
+    columns: object("Columns that are to be other than they would be.", {
+      metadata: object("Columns about the record.", {
+        prefix: parsed(
+          {
+            doc: "Begins the name of each; an underscore joins.",
+            typeName: "text",
+            pattern: namePattern(),
+            placeholder: "_kafka",
+            default: "_kafka",
+          },
+          (value) =>
+            new RegExp(namePattern()).test(value)
+              ? { kind: "value", value }
+              : { kind: "refused", mustBe: "letters, digits and underscores, not beginning with a digit" },
+          (value) => value,
+        ),
+        include: list("Which of them.", oneOf(metadataColumns, { doc: "A metadata column." }), metadataColumns),
+      }),
+      overrides: overridesShape,
+    }),
     mode: object(
       "What a record does to the table's rows. Fixed once the table is made.",
       {
@@ -235,6 +233,7 @@ export function tableSettings(
   const included = value.columns.metadata.include.filter(
     (column) => column !== "headers" || value.headers.as === "list",
   );
+  const overrides = overridesOf(value.columns.overrides);
   return {
     topic,
     catalog,
@@ -249,6 +248,7 @@ export function tableSettings(
     headers: value.headers.as,
     metadataPrefix: value.columns.metadata.prefix,
     metadataColumns: included satisfies readonly MetadataColumn[],
+    ...(overrides === undefined ? {} : { overrides }),
     partitionBy: value.layout.partition_by,
     mode: {
       write: value.mode.write,

@@ -1,6 +1,7 @@
 /** What a person says about a topic's table, read from YAML by src/config.ts. */
 import type { FormatVersion } from "../../schemas/iceberg.ts";
 import type { Transform } from "./iceberg/types.ts";
+import type { ColumnOverrides } from "./schema/column-overrides.ts";
 import type { FieldLayout } from "./schema/schema-map-shape.ts";
 
 export interface TableSettings {
@@ -38,6 +39,8 @@ export interface TableSettings {
   /** Prefix of the metadata columns, "_kafka" by default: _kafka_partition, _kafka_offset, _kafka_timestamp, ... */
   readonly metadataPrefix: string;
   readonly metadataColumns: readonly MetadataColumn[];
+  /** By the path of the value's field. Absent: none. */
+  readonly overrides?: ColumnOverrides;
   readonly partitionBy: readonly { readonly column: string; readonly transform: Transform }[];
   readonly mode: WriteMode;
   /** Each data file's rows are sorted by these. */

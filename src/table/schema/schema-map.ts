@@ -14,6 +14,7 @@ import type { PlaceColumns } from "../commit/live-files.ts";
 import { parseAvroSchema } from "../decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "../iceberg/types.ts";
 import type { MetadataColumn, TableSettings } from "../settings.ts";
+import { type ColumnOverrides, type Overridden, overridden } from "./column-overrides.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
@@ -51,6 +52,8 @@ export interface TableMapping {
   readonly rowKey?: RowKey | undefined;
   /** Absent: values lie flat, keys as shapeOf says. */
   readonly shape?: TableShape;
+  /** What the settings said of single columns. */
+  readonly overrides?: ColumnOverrides;
   /** Inferred columns reached their bound: what is new goes to the extra column. */
   readonly isFull: boolean;
 }
@@ -148,6 +151,7 @@ export function initialMapping(settings: TableSettings): TableMapping {
     sources: {},
     ...(rowKey === undefined ? {} : { rowKey }),
     ...(isUsual ? {} : { shape }),
+    ...(settings.overrides === undefined ? {} : { overrides: settings.overrides }),
     isFull: false,
   });
 }
@@ -223,7 +227,7 @@ function evolveTyped(
   settings: TableSettings,
 ): Evolution {
   const key = sourceKey(source.part, source.schemaId, source.message);
-  const row = rowOf(source, type, settings);
+  const row = rowOf(mapping, source, type, settings);
   if (row.kind === "refused") return refuse(mapping, source, row.reason);
   const refusal = keyRefusal(mapping, source.part, row.type, settings.mode);
   if (refusal !== undefined) return refuse(mapping, source, refusal);
@@ -262,19 +266,16 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
   };
 }
 
-type RowType =
-  | { readonly kind: "ok"; readonly type: SourceType }
-  | { readonly kind: "refused"; readonly reason: string };
-
-/** What becomes columns of a source: the row inside its envelope, when values have one. */
-function rowOf(source: SchemaIdSource, type: SourceType, { mode }: TableSettings): RowType {
-  if (source.part === "key" || mode.envelope !== "debezium") return { kind: "ok", type };
+/** What becomes columns of a source: the row inside its envelope, when values have one, with the types that people want. */
+function rowOf(mapping: TableMapping, source: SchemaIdSource, type: SourceType, { mode }: TableSettings): Overridden {
+  if (source.part === "key") return { kind: "ok", type };
+  if (mode.envelope !== "debezium") return overridden(type, mapping.overrides, { isKnown: true });
   if (source.schema.type !== "AVRO")
     return { kind: "refused", reason: "envelopes are read in Avro and in JSON without a schema id" };
   const row = envelopeRow(type);
   return row === undefined
     ? { kind: "refused", reason: "the schema is no Debezium envelope with op and after" }
-    : { kind: "ok", type: row };
+    : overridden(row, mapping.overrides, { isKnown: true });
 }
 
 /** Schemas that were refused are asked about again: the table, or what its settings want, may be another now. */
@@ -381,10 +382,13 @@ function evolveInferred(
 ): Evolution {
   if (mapping.isFull) return { kind: "unchanged", mapping };
   const draft = draftOf(mapping, { columnsMax: inferredColumnsMax });
+  const wanted =
+    part === "key" ? { kind: "ok" as const, type } : overridden(type, mapping.overrides, { isKnown: false });
+  assert(wanted.kind === "ok", "of types that nobody declared none is refused");
   const merged =
     part === "key"
       ? mergeKey(mapping, type, draft, settings)
-      : mergeValue(mapping, withWholeKeys(type, settings.mode), draft, false);
+      : mergeValue(mapping, withWholeKeys(wanted.type, settings.mode), draft, false);
   assert(merged.kind === "ok", "a lenient merge refuses nothing");
   return finish(mapping, { ...merged.mapping, isFull: draft.isFull }, true);
 }

@@ -18,7 +18,7 @@ import { type KeyNodes, putAllAbsent } from "./part-nodes.ts";
 import type { PartPut, PutOutcome } from "./translate-parts.ts";
 
 const ok: PutOutcome = { kind: "ok" };
-const rules = { isStrict: true, forgetsDropped: true, infer: inferKeyType } as const;
+const rules = { isStrict: true, forgetsDropped: true, infer: inferKeyType, excluded: new Set<string>() } as const;
 
 /** Throws BadRecord. */
 export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes): PartPut {

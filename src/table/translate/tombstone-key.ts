@@ -151,7 +151,7 @@ function boundByName(target: Target, source?: SourceType): Bound {
     const name = names.get(key) ?? key;
     return parent.fields.find(({ node }) => nameOf(target, node.id) === name)?.node;
   };
-  return Object.assign(find, { isDropped: () => false });
+  return Object.assign(find, { isDropped: () => false, isExcluded: () => false, isCast: () => false, hasCasts: false });
 }
 
 /** Where the key goes, when each column can hold what comes. */

@@ -7,9 +7,10 @@ import { type Change, opFieldChange } from "../decode/debezium.ts";
 import { type AvroEnvelope, compileAvroEnvelope } from "../decode/debezium-avro.ts";
 import { type JsonEnvelope, readJsonEnvelope } from "../decode/debezium-json.ts";
 import { compileJson } from "../decode/json.ts";
-import { compileJsonValue, readJson } from "../decode/json-record.ts";
+import { careOf, compileJsonValue, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
 import type { StructNode } from "../parquet/columns.ts";
+import { excludedPaths } from "../schema/column-overrides.ts";
 import type { SchemaText } from "../schema/schema-map.ts";
 import { nothing } from "../schema/schema-map-types.ts";
 import type { BytesLeaf } from "./leaf.ts";
@@ -122,13 +123,16 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
   const { record, extra, isDropped } = valueNodes(context);
   const bound = makeBound(mapping.bindings);
   const target = { node: record, bound, extra: extra?.leaves[0] as BytesLeaf };
-  const put = compileJsonValue(target, { source: undefined, isStrict: false, mayGrow: !mapping.isFull && !isDropped });
+  const excluded = excludedPaths(mapping);
+  const mayGrow = !mapping.isFull && !isDropped;
+  const put = compileJsonValue(target, { source: undefined, isStrict: false, mayGrow, excluded });
+  const care = careOf(target);
   // The other fields of a row that goes are misfits to nobody.
   const putKey = compileJson(key, undefined, { bound, misfits: { count: 0 }, isStrict: false });
   let envelope: JsonEnvelope | undefined;
   return {
     open(value) {
-      envelope = readJsonEnvelope(readJson(value, 0));
+      envelope = readJsonEnvelope(readJson(value, 0, care));
       if (envelope.change === "upsert" && envelope.after === undefined) {
         throw new BadRecord("bad-envelope", "an upsert has no row after it");
       }

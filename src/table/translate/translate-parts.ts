@@ -14,6 +14,7 @@ import { ProtobufReader } from "../decode/protobuf-reader.ts";
 import { putRaw } from "../decode/raw.ts";
 import { putText } from "../decode/string.ts";
 import { type ColumnNode, type Columns, putAbsent } from "../parquet/columns.ts";
+import { excludedPaths } from "../schema/column-overrides.ts";
 import {
   type MessagePath,
   type RecordPart,
@@ -104,7 +105,9 @@ function compileWhole(node: ColumnNode | undefined, decode: "raw" | "string"): P
 
 function compileInferred({ record, extra, all, isDropped }: ValueNodes, mapping: TableMapping): PartPut {
   const target: JsonTarget = { node: record, bound: makeBound(mapping.bindings), extra: extra?.leaves[0] as BytesLeaf };
-  const put = compileJsonRecord(target, { source: undefined, isStrict: false, mayGrow: !mapping.isFull && !isDropped });
+  const excluded = excludedPaths(mapping);
+  const mayGrow = !mapping.isFull && !isDropped;
+  const put = compileJsonRecord(target, { source: undefined, isStrict: false, mayGrow, excluded });
   return (bytes) => {
     if (bytes === null) {
       putAllAbsent(all);
@@ -121,6 +124,7 @@ type PayloadPut = (bytes: Uint8Array) => MessagePath | undefined;
 /** Columns of the part that a schema does not fill are absent. */
 function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | ValueNodes): PartPut {
   const { bindings, sources } = context.mapping;
+  const excluded = part === "value" ? excludedPaths(context.mapping) : new Set<string>();
   const compiled = compileOnce(context, part, (text, schemaId) =>
     compilePayload(text, {
       part,
@@ -130,6 +134,7 @@ function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | V
       sources,
       dataAt: context.framings[part].dataAt,
       latest: context.settings[part].latest,
+      excluded,
     }),
   );
   return (bytes) => {
@@ -180,6 +185,7 @@ interface PayloadTarget {
   readonly sources: TableMapping["sources"];
   readonly dataAt: number;
   readonly latest: TableSettings["value"]["latest"];
+  readonly excluded: ReadonlySet<string>;
 }
 
 function compilePayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
@@ -293,11 +299,12 @@ function compileJsonPayload(schema: SchemaText, target: PayloadTarget): PayloadP
     };
   }
   const extra = "extra" in target.nodes ? target.nodes.extra : undefined;
-  const put = compileJsonSchema(source, {
-    node,
-    bound: boundOf(target),
-    extra: extra?.leaves[0] as BytesLeaf | undefined,
-  });
+  const bound = boundOf(target);
+  const put = compileJsonSchema(
+    source,
+    { node, bound, extra: extra?.leaves[0] as BytesLeaf | undefined },
+    target.excluded,
+  );
   const absent = target.nodes.all.filter((other) => other !== node && other !== extra);
   return (bytes) => {
     put(bytes, target.dataAt);
