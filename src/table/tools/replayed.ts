@@ -79,7 +79,7 @@ export class OffsetSet {
 
   /** `last`: of these, what came last. */
   render(last: OffsetSet): string {
-    const json = (set: OffsetSet): Json => Object.fromEntries(set.#ranges) as unknown as Json;
+    const json = (set: OffsetSet): Json => Object.fromEntries(set.#ranges) as Json;
     return renderJson({ version: 1, partitions: json(this), last: json(last) });
   }
 
