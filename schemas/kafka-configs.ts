@@ -84,7 +84,7 @@ function row(
 
 const noLocalFiles = "Accepted and kept; a partition has no segment files here.";
 
-export const kafkaTopicConfigs = {
+const rows = {
   "cleanup.policy": row(
     "list",
     "delete",
@@ -283,9 +283,9 @@ export const kafkaTopicConfigs = {
   ),
 } as const satisfies Readonly<Record<string, ConfigRow>>;
 
-export type KafkaTopicConfigName = keyof typeof kafkaTopicConfigs;
+export type KafkaTopicConfigName = keyof typeof rows;
 
-export const topicConfigs: Readonly<Record<string, ConfigRow>> = kafkaTopicConfigs;
+export const topicConfigs: Readonly<Record<string, ConfigRow>> = rows;
 
 /**
  * Removed in Kafka 4.0, still sent by tools written before it: accepted and forgotten, so that such a tool can create a

@@ -8,7 +8,8 @@ import { type Uuid, uuidRandom } from "../../base/ids.ts";
 import type { Random } from "../../base/runtime.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import { ObjectMissing } from "../../object-store/object-store.ts";
-import { BadRequest, identifierOf, objectOf, propertiesAt, schemaOf, stringAt } from "../catalog-wire.ts";
+import { BadRequest, identifierOf, propertiesAt, schemaOf, stringAt } from "../catalog-wire.ts";
+import type { Json } from "../iceberg/json.ts";
 import { metadataFileName, metadataVersion } from "../iceberg/metadata-json.ts";
 import {
   applyViewUpdates,
@@ -219,7 +220,7 @@ function viewOf(request: HttpRequest): TableKey {
   return { namespace: namespaceOf(request), name: request.params["view"] as string };
 }
 
-function keyAt(value: Parameters<typeof objectOf>[0]): TableKey {
+function keyAt(value: Json | undefined): TableKey {
   const identifier = identifierOf(value);
   return { namespace: joined(identifier.namespace), name: viewName(identifier.name) };
 }
