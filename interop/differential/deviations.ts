@@ -32,13 +32,17 @@ export const deviations: readonly Deviation[] = [
     apis: ["createTopics", "describeConfigs"],
     what: "The default of `min.insync.replicas` is `DEFAULT_CONFIG`, not `DYNAMIC_DEFAULT_BROKER_CONFIG`.",
     why: "Kafka writes it into the cluster's configs for eligible leader replicas, which shared storage has no use for.",
-    matches: ({ path }) => path.includes("configs[min.insync.replicas]") && /configSource$|synonyms/.test(path),
+    matches: ({ path, kafka, inlet }) =>
+      path.endsWith("configs[min.insync.replicas].configSource")
+        ? kafka === configSources.dynamicDefault && inlet === configSources.ofTheTable
+        : path.includes("configs[min.insync.replicas].synonyms["), // Theirs are one more, so those after it do not pair.
   },
   {
     apis: ["describeConfigs"],
     what: "The documentation of a config is in other words.",
     why: "It says what the config does here; of some that is: nothing.",
-    matches: ({ path }) => path.endsWith(".documentation"),
+    matches: ({ path, kafka, inlet }) =>
+      path.endsWith(".documentation") && typeof kafka === "string" && typeof inlet === "string",
   },
   {
     apis: ["apiVersions"],
@@ -283,6 +287,9 @@ export const deviations: readonly Deviation[] = [
       (inlet === "NONE" || inlet === null) && JSON.stringify(body).includes('"value":"","configOperation":2'),
   },
 ];
+
+/** Kafka's ConfigSource. */
+const configSources = { dynamicDefault: 3, ofTheTable: 5 } as const;
 
 function text(answer: Plain | undefined): string {
   return JSON.stringify(answer) ?? "";

@@ -10,7 +10,7 @@ import { startInlet } from "../../test/support/inlet-process.ts";
 import { startKafka } from "../kafka.ts";
 import type { Deviation } from "./deviations.ts";
 import { type Broker, type Brokers, type Finding, Runner } from "./runner.ts";
-import { sequenceOf } from "./sequence.ts";
+import { sequenceOf, type Theme } from "./sequence.ts";
 import { shrink, signature } from "./shrink.ts";
 import { fresh, type Step } from "./step.ts";
 import { Target } from "./target.ts";
@@ -26,7 +26,14 @@ export interface Report {
   readonly kafkaVersions: ReadonlyMap<ApiName, readonly [min: number, max: number]>;
 }
 
-export async function compareBrokers(options: { readonly sequences: number; readonly seed: number }): Promise<Report> {
+export interface CompareOptions {
+  readonly sequences: number;
+  readonly seed: number;
+  /** All sequences of one theme; undefined for all themes. */
+  readonly theme?: Theme | undefined;
+}
+
+export async function compareBrokers(options: CompareOptions): Promise<Report> {
   const directory = mkdtempSync(join(tmpdir(), "inlet-differential-"));
   console.log(`${options.sequences} sequences from seed ${options.seed}`);
   try {
@@ -65,14 +72,14 @@ export async function compareBrokers(options: { readonly sequences: number; read
 async function compareAll(
   brokers: Brokers,
   served: ReadonlySet<ApiName>,
-  options: { readonly sequences: number; readonly seed: number },
+  options: CompareOptions,
 ): Promise<Omit<Report, "kafkaVersions">> {
   const runner = new Runner(brokers);
   const counts = new Map<string, number>();
   const listed = new Set<Deviation>();
   let requests = 0;
   for (let index = 0; index < options.sequences; index += 1) {
-    const sequence = sequenceOf(options.seed + index, served);
+    const sequence = sequenceOf(options.seed + index, served, options.theme);
     const result = await runner.run(sequence.steps);
     requests += result.requests;
     for (const deviation of result.listed) listed.add(deviation);

@@ -6,16 +6,22 @@ import { fresh, type Step } from "./step.ts";
 
 export interface Sequence {
   readonly seed: number;
-  readonly theme: string;
+  readonly theme: Theme;
   readonly steps: readonly Step[];
 }
 
 const stepsMin = 3;
 const stepsMax = 14;
 
-export function sequenceOf(seed: number, served: ReadonlySet<ApiName>): Sequence {
+export type Theme = keyof typeof themes;
+
+export const themeNames = Object.keys(themes) as readonly Theme[];
+
+/** Of a theme that the seed chooses, unless one is given. */
+export function sequenceOf(seed: number, served: ReadonlySet<ApiName>, only?: Theme): Sequence {
   const draw = new Draw(seed);
-  const theme = draw.of(Object.keys(themes) as (keyof typeof themes)[]);
+  const drawn = draw.of(themeNames);
+  const theme = only ?? drawn;
   const preferred: readonly ApiName[] = themes[theme];
   const all = Object.keys(generators) as ApiName[];
   const steps: Step[] = [...setup(draw)];

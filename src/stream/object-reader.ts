@@ -5,6 +5,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { CommittedRange } from "../metadata/image.ts";
 import { ObjectMissing } from "../object-store/object-store.ts";
 import type { BlockCache } from "./block-cache.ts";
+import type { CatchupShare } from "./catchup-share.ts";
 import type { ReadLimits } from "./limits.ts";
 import { firstEndingAfter } from "./log-cache.ts";
 import type { IndexedBlock, ObjectIndex } from "./object-format.ts";
@@ -18,6 +19,7 @@ export class ObjectReader {
   readonly #metadata: MetadataClient;
   readonly #io: ObjectIo;
   readonly #blocks: BlockCache;
+  readonly #share: CatchupShare;
   readonly #limits: ReadLimits;
   readonly #unreadable: (range: RangeUnreadable) => void;
   /** Where sequential readers will go on, and how far ahead to read then. In order of last use. */
@@ -27,6 +29,7 @@ export class ObjectReader {
     readonly metadata: MetadataClient;
     readonly io: ObjectIo;
     readonly blocks: BlockCache;
+    readonly share: CatchupShare;
     readonly limits: ReadLimits;
     /** Told of each read that found an object missing or corrupt. */
     readonly unreadable: (range: RangeUnreadable) => void;
@@ -34,12 +37,26 @@ export class ObjectReader {
     this.#metadata = options.metadata;
     this.#io = options.io;
     this.#blocks = options.blocks;
+    this.#share = options.share;
     this.#limits = options.limits;
     this.#unreadable = options.unreadable;
   }
 
-  /** Batches of one committed range, the one that covers `from`. `next` is at most the range's end. */
+  /** Batches of one committed range, the one that covers `from`. `next` is at most the range's end. Waits for its turn. */
   async read(stream: StreamId, request: PartRequest): Promise<ReadResult> {
+    if (request.mayBeEmpty === true && this.#share.isHeld) return { batches: [], next: request.from };
+    const { bytesMax, took } = await this.#share.turn(request.bytesMax);
+    let bytes = 0;
+    try {
+      const result = await this.#readFirst(stream, { ...request, bytesMax });
+      for (const batch of result.batches) bytes += batch.bytes.length;
+      return result;
+    } finally {
+      took(bytes);
+    }
+  }
+
+  async #readFirst(stream: StreamId, request: PartRequest): Promise<ReadResult> {
     for (let attempt = 1; ; attempt += 1) {
       const range = this.#metadata.image.rangeAfter(stream, request.from);
       if (range === undefined || range.from >= request.to) return { batches: [], next: request.to };

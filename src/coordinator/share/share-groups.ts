@@ -135,6 +135,7 @@ export class ShareGroups {
   async alterOffsets(groupId: string, targets: readonly OffsetTarget[]): Promise<ErrorName> {
     const group = this.#groups.get(groupId) ?? emptyShareGroup;
     if (group.members.size > 0) return "NON_EMPTY_GROUP";
+    if (targets.length === 0) return "NONE"; // As Kafka: nothing is made for topics that there are not.
     if (!(await this.#services.ensureStates())) return "COORDINATOR_NOT_AVAILABLE";
     const current = this.#groups.get(groupId) ?? emptyShareGroup;
     if (current.members.size > 0) return "NON_EMPTY_GROUP";

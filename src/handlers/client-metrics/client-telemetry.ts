@@ -23,12 +23,9 @@ export interface ClientTelemetryLimits {
 }
 
 /** A metric of a client, as it was pushed last. */
-export interface ClientSample {
+export interface ClientSample extends Omit<ClientMetricPoint, "isDelta"> {
   readonly clientInstanceId: Uuid;
   readonly clientId: string;
-  readonly metric: string;
-  readonly attributes: string;
-  readonly value: number;
 }
 
 interface Instance {
@@ -86,8 +83,8 @@ export class ClientTelemetry implements Disposable {
         continue;
       }
       const { clientId } = instance;
-      for (const { metric, attributes, value } of instance.points.values()) {
-        yield { clientInstanceId: id, clientId, metric, attributes, value };
+      for (const { isDelta: _, ...point } of instance.points.values()) {
+        yield { clientInstanceId: id, clientId, ...point };
       }
     }
   }
@@ -210,7 +207,7 @@ function keep(instance: Instance, points: readonly ClientMetricPoint[], pointsMa
   const before = new Map(instance.points);
   instance.points.clear();
   for (const point of points) {
-    const key = `${point.metric} ${point.attributes}`;
+    const key = [point.metric, point.part, point.at, point.attributes].join(" ");
     const value = point.isDelta ? (before.get(key)?.value ?? 0) + point.value : point.value;
     if (instance.points.size < pointsMax) instance.points.set(key, { ...point, value });
   }

@@ -58,6 +58,10 @@ test("AlterReplicaLogDirs accepts the one directory, for partitions that are her
   };
   expect(await move(dataDirectory, "t", 0)).toBe("NONE");
   expect(await move("/elsewhere", "t", 0)).toBe("LOG_DIR_NOT_FOUND");
+  // As Kafka: only the directory that it would make while it moves a partition bounds the name.
+  expect(await move("/elsewhere", "..", 0)).toBe("LOG_DIR_NOT_FOUND");
+  expect(await move("/elsewhere", "x".repeat(213), 0)).toBe("LOG_DIR_NOT_FOUND");
+  expect(await move("/elsewhere", "x".repeat(214), 0)).toBe("INVALID_TOPIC_EXCEPTION");
   expect(await move(dataDirectory, "t", 1)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
   expect(await move(dataDirectory, "absent", 0)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
   world.log.otherwise = { kind: "elsewhere", node: other, leaderEpoch: 3 };
