@@ -26,6 +26,7 @@ import {
   renewDelegationToken,
   saslAuthenticate,
   saslHandshake,
+  unregisterBroker,
   updateFeatures,
 } from "./generators/cluster-admin.ts";
 import { consumerGroupDescribe, consumerGroupHeartbeat } from "./generators/consumer-groups.ts";
@@ -56,11 +57,16 @@ import { produce } from "./generators/produce.ts";
 import {
   alterShareGroupOffsets,
   deleteShareGroupOffsets,
+  deleteShareGroupState,
   describeShareGroupOffsets,
+  initializeShareGroupState,
+  readShareGroupState,
+  readShareGroupStateSummary,
   shareAcknowledge,
   shareFetch,
   shareGroupDescribe,
   shareGroupHeartbeat,
+  writeShareGroupState,
 } from "./generators/share-groups.ts";
 import { streamsGroupDescribe } from "./generators/streams-group-describe.ts";
 import { streamsGroupHeartbeat } from "./generators/streams-group-heartbeat.ts";
@@ -98,6 +104,7 @@ export const generators: Generators = {
   deleteRecords,
   deleteShareGroupOffsets,
   deleteTopics,
+  deleteShareGroupState,
   describeAcls,
   describeClientQuotas,
   describeCluster,
@@ -119,6 +126,7 @@ export const generators: Generators = {
   heartbeat,
   incrementalAlterConfigs,
   initProducerId,
+  initializeShareGroupState,
   joinGroup,
   leaveGroup,
   listConfigResources,
@@ -132,6 +140,8 @@ export const generators: Generators = {
   offsetFetch,
   offsetForLeaderEpoch,
   produce,
+  readShareGroupState,
+  readShareGroupStateSummary,
   removeRaftVoter,
   renewDelegationToken,
   saslAuthenticate,
@@ -144,7 +154,9 @@ export const generators: Generators = {
   streamsGroupHeartbeat,
   syncGroup,
   txnOffsetCommit,
+  unregisterBroker,
   updateFeatures,
+  writeShareGroupState,
   writeTxnMarkers,
 };
 
@@ -253,5 +265,17 @@ export const themes = {
     "addRaftVoter",
     "removeRaftVoter",
     "listConfigResources",
+    "unregisterBroker",
+  ],
+  states: [
+    "initializeShareGroupState",
+    "initializeShareGroupState",
+    "readShareGroupState",
+    "writeShareGroupState",
+    "writeShareGroupState",
+    "writeShareGroupState",
+    "deleteShareGroupState",
+    "readShareGroupStateSummary",
+    "deleteTopics",
   ],
 } as const satisfies Readonly<Record<string, readonly ApiName[]>>;

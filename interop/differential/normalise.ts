@@ -109,6 +109,7 @@ const placeOnly: ReadonlySet<string> = new Set([
   "lastCaughtUpTimestamp",
   "coordinatorEpoch",
 ]);
+const shareStateApis: ReadonlySet<string> = new Set(["describeShareGroupOffsets", "readShareGroupStateSummary"]);
 const dayMs = 86_400_000;
 /** Long enough for a run, short beside the hours that generated timestamps lie before it. */
 const runMsMax = 600_000;
@@ -118,6 +119,8 @@ function number({ target, step }: Context, key: string, value: number): Plain {
     return errorName(value) ?? value;
   if (key === "port") return value > 0 ? "a port" : value;
   if (step.api === "describeQuorum" && key === "leaderEpoch") return "an epoch";
+  // Of the state of a share-partition: that of the leader that read it last, or 0.
+  if (shareStateApis.has(step.api) && key === "leaderEpoch") return value;
   const isOfLeader = key === "leaderEpoch" || (key === "epoch" && step.api !== "streamsGroupDescribe");
   if (isOfLeader) return value >= 0 ? `epoch ${value - target.firstEpoch}` : value;
   if (placeOnly.has(key)) return value >= 0 ? "a number" : value;

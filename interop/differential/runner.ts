@@ -146,9 +146,26 @@ class Run {
     if (!changing.has(step.api)) return;
     for (let tries = 0; tries < appliedTriesMax; tries += 1) {
       const [kafka, inlet] = await Promise.all([viewOf(this.#kafka), viewOf(this.#inlet)]);
-      if (kafka === inlet) return;
+      if (kafka === inlet) break;
       await sleep(10);
     }
+    if (step.api === "deleteTopics") await untilShareStatesAreGone(this.#kafka);
+  }
+}
+
+/** Kafka's coordinator of the states of share-partitions hears later of a topic that was deleted. */
+async function untilShareStatesAreGone(target: Target): Promise<void> {
+  const topicId = target.topicIds.get(`${target.prefix}a`);
+  const { topics } = await target.call("metadata", 12, { topics: null, allowAutoTopicCreation: false });
+  if (topicId === undefined || topics.some((topic) => topic.topicId === topicId)) return;
+  const asked = [{ topicId, partitions: [{ partition: 0, leaderEpoch: 0 }] }];
+  for (let tries = 0; tries < appliedTriesMax * 10; tries += 1) {
+    const { results } = await target.call("readShareGroupStateSummary", 1, {
+      groupId: `${target.prefix}w`,
+      topics: asked,
+    });
+    if (results[0]?.partitions[0]?.errorCode !== 0) return;
+    await sleep(10);
   }
 }
 
