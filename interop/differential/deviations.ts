@@ -48,7 +48,26 @@ export const deviations: readonly Deviation[] = [
     apis: ["apiVersions"],
     what: "APIs and features of Kafka that are not served are not spoken of.",
     why: "Nothing is advertised before it answers rightly.",
-    matches: ({ path, inlet }) => inlet === undefined && /^(apiKeys|supportedFeatures|finalizedFeatures)\[/.test(path),
+    matches: ({ path, inlet }) =>
+      inlet === undefined && /^(supportedFeatures|finalizedFeatures)\[(kraft|eligible)/.test(path),
+  },
+  {
+    apis: ["apiVersions"],
+    what: "GetTelemetrySubscriptions and PushTelemetry are always served.",
+    why: "Kafka serves them when a plugin takes what clients push, as in this comparison; here /metrics does.",
+    matches: notSent,
+  },
+  {
+    apis: ["getTelemetrySubscriptions"],
+    what: "Clients are asked for whole sums, not for their growth.",
+    why: "A push that is lost then loses nothing: the next one tells the sum again.",
+    matches: ({ path, kafka, inlet }) => path === "deltaTemporality" && kafka === true && inlet === false,
+  },
+  {
+    apis: ["pushTelemetry"],
+    what: "A push that holds no metrics is `INVALID_RECORD`.",
+    why: "Kafka leaves it to its plugin what it makes of the bytes.",
+    matches: ({ path, kafka, inlet }) => path === "errorCode" && kafka === "NONE" && inlet === "INVALID_RECORD",
   },
   {
     apis: ["incrementalAlterConfigs"],
@@ -66,7 +85,8 @@ export const deviations: readonly Deviation[] = [
     apis: ["shareGroupHeartbeat"],
     what: "The first answer to a member of a share group has its partitions.",
     why: "Kafka gives them to the member once their state is written.",
-    matches: ({ path }) => path.startsWith("assignment"),
+    matches: ({ path, kafka }, _step, { inlet }) =>
+      path.startsWith("assignment") && isEmpty(kafka) && text(inlet).includes('"partitions":[0'),
     isLasting: true,
   },
   {
@@ -89,23 +109,10 @@ export const deviations: readonly Deviation[] = [
     apis: ["consumerGroupHeartbeat"],
     what: "A regular expression is resolved before the first answer, which has partitions and the epoch that comes with them.",
     why: "Kafka resolves it afterwards, and tells the member at a later heartbeat.",
-    matches: ({ path }, { body }) =>
+    matches: ({ path }, { body }, { inlet }) =>
       (path === "memberEpoch" || path.startsWith("assignment")) &&
-      !text(body as Plain).includes('"subscribedTopicRegex":null'),
-    isLasting: true,
-  },
-  {
-    apis: ["txnOffsetCommit"],
-    what: "Metadata that is too large is refused before the producer is looked at.",
-    why: "What the request alone tells needs no coordinator.",
-    matches: ({ inlet }) => inlet === "OFFSET_METADATA_TOO_LARGE",
-    isLasting: true,
-  },
-  {
-    apis: ["addPartitionsToTxn"],
-    what: "A transaction that InitProducerId has ended takes partitions, or refuses the epoch, at once.",
-    why: "Kafka writes the markers after its answer, and has producers come again while it does.",
-    matches: ({ kafka }) => kafka === "CONCURRENT_TRANSACTIONS",
+      /"subscribedTopicRegex":"./.test(text(body as Plain)) &&
+      !isRefused(inlet),
     isLasting: true,
   },
   {
@@ -139,7 +146,10 @@ export const deviations: readonly Deviation[] = [
     apis: ["listOffsets", "fetch"],
     what: "An isolation level that does not exist is read as read_uncommitted.",
     why: "Kafka fails on it and answers all partitions with `UNKNOWN_SERVER_ERROR`; no client sends one.",
-    matches: (_difference, { body }) => "isolationLevel" in body && ![0, 1].includes(body.isolationLevel as number),
+    matches: (_difference, { body }, { kafka }) =>
+      "isolationLevel" in body &&
+      ![0, 1].includes(body.isolationLevel as number) &&
+      text(kafka).includes('"UNKNOWN_SERVER_ERROR"'),
   },
   {
     apis: apiNames,
@@ -172,20 +182,16 @@ export const deviations: readonly Deviation[] = [
     apis: ["createTopics", "alterConfigs", "incrementalAlterConfigs"],
     what: "`message.format.version` and `message.downconversion.enable` are taken and not kept.",
     why: "Kafka 4 refuses what older clients and tools still send.",
-    matches: (_difference, { body }) => /"message\.(format|downconversion)\./.test(JSON.stringify(body)),
+    matches: (_difference, { body }, { kafka }) =>
+      /"message\.(format|downconversion)\./.test(JSON.stringify(body)) && text(kafka).includes('"INVALID_CONFIG"'),
     isLasting: true,
   },
   {
     apis: ["produce"],
     what: "Internal topics and wrong acks are refused before the batch is looked at.",
     why: "Kafka looks at its magic and count first; either way the batch is refused.",
-    matches: ({ inlet }) => inlet === "INVALID_TOPIC_EXCEPTION" || inlet === "INVALID_REQUIRED_ACKS",
-  },
-  {
-    apis: ["apiVersions"],
-    what: "GetTelemetrySubscriptions and PushTelemetry are served.",
-    why: "Kafka serves them when a plugin takes what clients push; here /metrics does.",
-    matches: ({ path }) => path === "apiKeys[71]" || path === "apiKeys[72]",
+    matches: ({ kafka, inlet }) =>
+      kafka !== "NONE" && (inlet === "INVALID_TOPIC_EXCEPTION" || inlet === "INVALID_REQUIRED_ACKS"),
   },
   {
     apis: ["streamsGroupHeartbeat"],
@@ -198,8 +204,8 @@ export const deviations: readonly Deviation[] = [
     apis: ["createTopics", "alterConfigs", "incrementalAlterConfigs"],
     what: "`remote.storage.enable` may be true.",
     why: "Kafka refuses it where tiers are off; here every topic lives in the object store.",
-    matches: ({ inlet }, { body }) =>
-      (inlet === "NONE" || inlet === null) && /"remote.storage.enable","value":"true"/i.test(JSON.stringify(body)),
+    matches: (_difference, { body }, { kafka }) =>
+      text(kafka).includes('"INVALID_CONFIG"') && /"remote.storage.enable","value":"true"/i.test(JSON.stringify(body)),
     isLasting: true,
   },
   {
@@ -222,7 +228,9 @@ export const deviations: readonly Deviation[] = [
     apis: ["produce"],
     what: "Bytes that are no batch are refused for their partition, as `INVALID_RECORD` or `CORRUPT_MESSAGE`.",
     why: "Kafka stumbles over some of them before it looks at partitions, and refuses all of the request.",
-    matches: (_difference, { body }) => /"fault":"(length|cut|compression)"/.test(JSON.stringify(body)),
+    matches: (_difference, { body }, { inlet }) =>
+      /"fault":"(length|cut|compression)"/.test(JSON.stringify(body)) &&
+      /"(INVALID_RECORD|CORRUPT_MESSAGE)"/.test(text(inlet)),
     isLasting: true,
   },
   {
@@ -230,7 +238,7 @@ export const deviations: readonly Deviation[] = [
     what: "A group without members is gone with its last offset, and one whose first join or commit is refused never was.",
     why: "Kafka keeps its empty shell until it cleans up.",
     matches: ({ path, kafka, inlet }, { api }) =>
-      (inlet === "GROUP_ID_NOT_FOUND" && kafka === "NONE") ||
+      (["offsetDelete", "deleteGroups"].includes(api) && inlet === "GROUP_ID_NOT_FOUND" && kafka === "NONE") ||
       (api === "offsetDelete" && path === "topics[]" && inlet === undefined) ||
       (api === "listGroups" &&
         path === "groups[]" &&
@@ -246,13 +254,10 @@ export const deviations: readonly Deviation[] = [
     apis: apiNames,
     what: "Where Kafka fails unexpectedly (`UNKNOWN_SERVER_ERROR`), the error says what is wrong.",
     why: "A client can act on it.",
-    matches: ({ kafka, inlet }) => kafka === "UNKNOWN_SERVER_ERROR" && typeof inlet === "string" && inlet !== "NONE",
-  },
-  {
-    apis: ["joinGroup"],
-    what: "A refused join is answered with the member id that it gave.",
-    why: "Kafka leaves it out where it knows no such group; clients look at the error alone.",
-    matches: ({ path, kafka }, _step, { inlet }) => path === "memberId" && kafka === "" && isRefused(inlet),
+    matches: ({ path, kafka, inlet }, { api }, answers) =>
+      (kafka === "UNKNOWN_SERVER_ERROR" && typeof inlet === "string" && inlet !== "NONE") ||
+      // Nor does it say then whose join it was.
+      (api === "joinGroup" && path === "memberId" && text(answers.kafka).includes('"UNKNOWN_SERVER_ERROR"')),
   },
   {
     apis: ["describeGroups"],
@@ -284,7 +289,7 @@ export const deviations: readonly Deviation[] = [
   },
 ];
 
-/** What Kafka cannot be asked for. */
+/** What Kafka cannot be asked for, or is made to do as Inlet. */
 function notSent(): boolean {
   return false;
 }
@@ -294,6 +299,11 @@ const configSources = { dynamicDefault: 3, ofTheTable: 5 } as const;
 
 function text(answer: Plain | undefined): string {
   return JSON.stringify(answer) ?? "";
+}
+
+/** Null, or no partitions. */
+function isEmpty(assignment: Plain | undefined): boolean {
+  return assignment === undefined || assignment === null || text(assignment).includes('"topicPartitions":[]');
 }
 
 function isRefused(answer: Plain): boolean {

@@ -3,6 +3,7 @@ import type { ApiName } from "../../src/protocol/api-table.ts";
 import type { Generators } from "./generator.ts";
 import { alterConfigs } from "./generators/alter-configs.ts";
 import { apiVersions } from "./generators/api-versions.ts";
+import { getTelemetrySubscriptions, pushTelemetry } from "./generators/client-telemetry.ts";
 import {
   addRaftVoter,
   alterClientQuotas,
@@ -123,6 +124,7 @@ export const generators: Generators = {
   expireDelegationToken,
   fetch,
   findCoordinator,
+  getTelemetrySubscriptions,
   heartbeat,
   incrementalAlterConfigs,
   initProducerId,
@@ -140,6 +142,7 @@ export const generators: Generators = {
   offsetFetch,
   offsetForLeaderEpoch,
   produce,
+  pushTelemetry,
   readShareGroupState,
   readShareGroupStateSummary,
   removeRaftVoter,
@@ -267,6 +270,7 @@ export const themes = {
     "listConfigResources",
     "unregisterBroker",
   ],
+  telemetry: ["getTelemetrySubscriptions", "getTelemetrySubscriptions", "pushTelemetry", "pushTelemetry"],
   states: [
     "initializeShareGroupState",
     "initializeShareGroupState",

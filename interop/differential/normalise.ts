@@ -89,6 +89,7 @@ function text({ target }: Context, key: string, value: string): Plain {
   if (key === "host") return value === "" ? "" : "a host";
   if (key === "logDir") return "a directory";
   if (key.endsWith("DirectoryId")) return "an id";
+  if (key === "clientInstanceId") return value === uuidZero ? value : "an id";
   if (key === "topicId") {
     for (const [name, id] of target.topicIds) if (id === value) return `id of ${name.replaceAll(target.prefix, fresh)}`;
     return value === uuidZero || value === unknownId ? value : "another id";
@@ -125,6 +126,7 @@ function number({ target, step }: Context, key: string, value: number): Plain {
   if (isOfLeader) return value >= 0 ? `epoch ${value - target.firstEpoch}` : value;
   if (placeOnly.has(key)) return value >= 0 ? "a number" : value;
   if (key === "finalizedFeaturesEpoch") return value >= 0 ? "an epoch" : value;
+  if (key === "subscriptionId") return "a subscription";
   if (key === "sessionId") return value > 0 ? "a session" : value;
   if (key === "producerId") {
     return target.producerNames.get(value) ?? value;
