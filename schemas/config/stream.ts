@@ -266,6 +266,13 @@ export const stream = {
     min: 0,
     doc: "Bytes of objects that are read in a second for readers of the past; 0 is no limit.",
   }),
+  catchupBusyBytesPerSecondMax: setting({
+    key: "stream.catchup.busy.bytes.per.second.max",
+    type: "bytes",
+    default: 64 * MiB,
+    min: 0,
+    doc: "Bytes that all readers of the past are given in a second while records are appended, or twice what is appended if that is more; 0 is no limit. While nothing is appended there is none.",
+  }),
   readCursorsMax: setting({
     key: "stream.read.cursors.max",
     type: "integer",

@@ -1,4 +1,5 @@
 /** Every bound of S3Stream, by name; schemas/config.ts holds the defaults. The WAL's own are in file-wal.ts. */
+import type { CatchupLimits } from "./catchup-share.ts";
 import type { HedgeLimits } from "./hedge.ts";
 import type { PaceLimits } from "./pace.ts";
 
@@ -30,7 +31,7 @@ export interface CacheLimits {
   readonly indexCacheBytesMax: number;
 }
 
-export interface ReadLimits extends PaceLimits {
+export interface ReadLimits extends PaceLimits, CatchupLimits {
   /** Neighbouring blocks are asked for in one request up to this size. */
   readonly readRequestBytesMax: number;
   /** A reader that goes on where it stopped is read ahead of: first by a block, then twice as far each time, up to this. */

@@ -7,6 +7,7 @@ import type { Counter, Gauge, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { BlockCache } from "./block-cache.ts";
+import { CatchupShare } from "./catchup-share.ts";
 import { GarbageCollector } from "./garbage.ts";
 import { Hedge } from "./hedge.ts";
 import type { StreamLimits } from "./limits.ts";
@@ -109,7 +110,8 @@ class S3StreamStorage implements StreamStorage {
     const io = new ObjectIo({ store, pace: new Pace({ clock: runtime.clock, limits }), ...limits });
     const blocks = new BlockCache({ io, ...limits });
     const unreadable = (range: RangeUnreadable): void => this.#alarm(range);
-    this.#reader = new ObjectReader({ metadata, io, limits, blocks, unreadable });
+    const share = new CatchupShare({ clock: runtime.clock, limits, appended: () => wal.durable });
+    this.#reader = new ObjectReader({ metadata, io, limits, blocks, share, unreadable });
     const fatal = (cause: unknown): void => this.#fail(cause);
     const origin = { cluster: metadata.image.clusterId, node: metadata.nodeId, nodeEpoch: metadata.nodeEpoch };
     const names = new ObjectNames(origin, runtime.random);

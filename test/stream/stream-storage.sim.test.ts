@@ -54,6 +54,7 @@ const limits: StreamLimits = {
   readCursorsMax: 4,
   catchupLoopPercentMax: 50,
   catchupBytesPerSecondMax: 1_000_000,
+  catchupBusyBytesPerSecondMax: 200_000,
   mergeIntervalMs: 350,
   mergeSourcesMin: 2,
   mergeSourcesMax: 5,

@@ -24,6 +24,7 @@ export const smallStreams: StreamLimits = {
   readCursorsMax: 4,
   catchupLoopPercentMax: 100,
   catchupBytesPerSecondMax: 0,
+  catchupBusyBytesPerSecondMax: 0,
   mergeIntervalMs: 1_000_000,
   mergeSourcesMin: 4,
   mergeSourcesMax: 16,

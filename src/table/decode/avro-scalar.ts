@@ -166,7 +166,7 @@ export function unscaledAt(bytes: Uint8Array, start: number, length: number): bi
 }
 
 /** Into a decimal column of the scale, or into text when no decimal column is wide enough. */
-function putUnscaled(leaf: Leaf, scale: number): (rep: number, unscaled: bigint) => void {
+export function putUnscaled(leaf: Leaf, scale: number): (rep: number, unscaled: bigint) => void {
   switch (leaf.kind) {
     case "int32":
       return (rep, unscaled) => leaf.put(rep, Number(unscaled));

@@ -236,7 +236,7 @@ function sourceOf(
       return byId("PROTOBUF", `${protobufHead}message All {\n${body.join("\n")}\n}${protobufTail}`);
     }
     case "JSON without a schema":
-      return { kind: "inferred", type: inferType(Object.fromEntries(fields)) };
+      return { kind: "inferred", part: "value", type: inferType(Object.fromEntries(fields)) };
   }
 }
 

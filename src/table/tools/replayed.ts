@@ -41,6 +41,30 @@ export class OffsetSet {
     return false;
   }
 
+  /** What the range has of it, in order. */
+  within({ partition, from, to }: { readonly partition: number; readonly from: number; readonly to: number }) {
+    return (this.#ranges.get(partition) ?? [])
+      .filter(([first, end]) => first < to && end > from)
+      .map(([first, end]) => ({ from: Math.max(first, from), to: Math.min(end, to) }));
+  }
+
+  without(other: OffsetSet): OffsetSet {
+    const left = new Map<number, (readonly [number, number])[]>();
+    for (const [partition, ranges] of this.#ranges) {
+      const kept: (readonly [number, number])[] = [];
+      for (const [from, to] of ranges) {
+        let begin = from;
+        for (const taken of other.within({ partition, from, to })) {
+          if (begin < taken.from) kept.push([begin, taken.from]);
+          begin = taken.to;
+        }
+        if (begin < to) kept.push([begin, to]);
+      }
+      left.set(partition, kept);
+    }
+    return new OffsetSet(left);
+  }
+
   with(places: readonly Place[]): OffsetSet {
     const grown = new Map(this.#ranges);
     for (const [partition, own] of Map.groupBy(places, (place) => place.partition)) {

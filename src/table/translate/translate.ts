@@ -9,7 +9,9 @@
  * Stated outcomes for values that some types cannot hold (rule M12):
  *
  *   JSON integer beyond 2^53     inferred: null in its column, exact text in _extra · integer column: exact up to 64 bits,
- *                                beyond them a dead letter · number column: the nearest double
+ *                                beyond them a dead letter · number column: the nearest double · decimal: exact
+ *   JSON number beyond doubles   inferred: null in its column, exact text in _extra · else a dead letter
+ *   any value of a cast column   exact, or a dead letter
  *   JSON value of another type   inferred: null, kept in _extra · with a JSON Schema: a dead letter
  *   Avro long                    exact · NaN, Infinity: kept, outside of bounds
  *   Protobuf enum of no name     its number as text · Timestamp, Date, TimeOfDay that no calendar or clock has: a dead letter

@@ -1,6 +1,6 @@
 /**
- * Durable writes that go past the page cache (O_DIRECT): no copy by the kernel, no pages that nobody reads again. Memory,
- * position and length must be aligned for that, so the bytes are gathered in a small area that is used over and over.
+ * Writes and reads that go past the page cache (O_DIRECT): no copy by the kernel, no pages that nobody reads again. Memory,
+ * position and length must be aligned for that, so the bytes pass through a small area that is used over and over.
  */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -56,11 +56,26 @@ class AlignedSlots {
  */
 export type DirectUse = "durable" | "bulk";
 
-/** Apart, so that what is uploaded never takes the place of what is acked. */
+/** Apart, so that what is uploaded or read never takes the place of what is acked. */
 const slotsFor: Readonly<Record<DirectUse, AlignedSlots>> = {
   durable: new AlignedSlots(4),
   bulk: new AlignedSlots(2),
 };
+const slotsForReads = new AlignedSlots(4);
+
+/**
+ * The same file by a handle of its own, whatever has become of its name meanwhile. undefined where there is no such thing: not
+ * Linux, no /proc, or a file system that cannot.
+ */
+async function openDirect(file: FileHandle, flags: number): Promise<FileHandle | undefined> {
+  if (constants.O_DIRECT === undefined) return undefined;
+  try {
+    return await open(`/proc/self/fd/${file.fd}`, flags | constants.O_DIRECT);
+  } catch (cause) {
+    if (["EINVAL", "ENOENT"].includes(diskErrorCode(cause) ?? "")) return undefined;
+    throw cause;
+  }
+}
 
 export class DirectWriter {
   readonly #handle: FileHandle;
@@ -72,17 +87,12 @@ export class DirectWriter {
     this.#use = use;
   }
 
-  /** undefined where there is no such thing: not Linux, or a file system that cannot. */
-  static async open(path: string, use: DirectUse): Promise<DirectWriter | undefined> {
-    const { O_DIRECT, O_DSYNC, O_RDWR } = constants;
-    if (O_DIRECT === undefined || O_DSYNC === undefined) return undefined;
-    try {
-      const handle = await open(path, O_RDWR | O_DIRECT | (use === "durable" ? O_DSYNC : 0));
-      return new DirectWriter(handle, use);
-    } catch (cause) {
-      if (diskErrorCode(cause) === "EINVAL") return undefined;
-      throw cause;
-    }
+  /** undefined where it cannot be done. */
+  static async open(file: FileHandle, use: DirectUse): Promise<DirectWriter | undefined> {
+    const { O_DSYNC, O_RDWR } = constants;
+    if (O_DSYNC === undefined) return undefined;
+    const handle = await openDirect(file, O_RDWR | (use === "durable" ? O_DSYNC : 0));
+    return handle && new DirectWriter(handle, use);
   }
 
   /** All of it when it resolves to true. False, and nothing was written: it cannot be done this way, or not now. */
@@ -125,6 +135,50 @@ export class DirectWriter {
       const { bytesWritten } = await this.#handle.writev([bytes.subarray(done)], position + done);
       if (bytesWritten === 0) throw new OperationFailed("the disk took no bytes", { happened: "maybe" });
       done += bytesWritten;
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+export class DirectReader {
+  readonly #handle: FileHandle;
+  #isRefused = false;
+
+  private constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  /** undefined where it cannot be done. */
+  static async open(file: FileHandle): Promise<DirectReader | undefined> {
+    const handle = await openDirect(file, constants.O_RDONLY);
+    return handle && new DirectReader(handle);
+  }
+
+  /** As DiskFile.read; undefined, and nothing was read: it cannot be done this way. */
+  async read(into: Uint8Array, position: number): Promise<number | undefined> {
+    if (this.#isRefused) return undefined;
+    const slot = await slotsForReads.wait();
+    try {
+      const end = position + into.length;
+      for (let at = position; at < end; ) {
+        const from = at - (at % alignBytes);
+        const wanted = Math.min(slotBytes, Math.ceil((end - from) / alignBytes) * alignBytes);
+        const { bytesRead } = await this.#handle.read(slot, 0, wanted, from);
+        const found = Math.min(from + bytesRead, end);
+        if (found > at) into.set(slot.subarray(at - from, found - from), at - position);
+        if (bytesRead < wanted) return Math.max(at, found) - position; // The file ends here.
+        at = found;
+      }
+      return into.length;
+    } catch (cause) {
+      if (diskErrorCode(cause) !== "EINVAL") throw cause;
+      this.#isRefused = true;
+      return undefined;
+    } finally {
+      slotsForReads.give(slot);
     }
   }
 
