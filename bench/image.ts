@@ -237,7 +237,7 @@ function showHour(log: Log, streams: readonly StreamId[], minute: number): void 
   for (const page of encodeImage(log.image)) for (const view of page) bytes += view.length;
   const columns = [
     String((minute + 1) / 60).padStart(4),
-    String(log.image.objectsByKey.size).padStart(8),
+    String(log.image.objectTable.size).padStart(8),
     String(ranges).padStart(8),
     (bytes / MiB).toFixed(1).padStart(11),
     (log.foldMs / (minute + 1)).toFixed(2).padStart(12),

@@ -162,6 +162,8 @@ export function maintenanceLimits(settings: Settings): MaintenanceLimits {
     commitRetry,
     targetBytes: targetFileBytes,
     intervalMs: settings.tableMaintenanceIntervalMs,
+    tablesMax: settings.tableMaintenanceTablesMax,
+    appendWaitMsMax: settings.tableMaintenanceAppendWaitMsMax,
     bytesPerSecondMax: settings.tableMaintenanceBytesPerSecondMax,
     filesMin: settings.tableMaintenanceFilesMin,
     smallRatio: settings.tableMaintenanceSmallPercent / 100,

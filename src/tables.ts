@@ -77,7 +77,7 @@ export function openTables(options: TablesOptions): Tables {
     });
   const proofs = new ProofStore(options.store);
   const replayed = new ReplayedStore(options.store, runtime.random);
-  const rewriter = options.rewriter ?? new ThreadRewriter(roundLimits(settings));
+  const rewriter = options.rewriter ?? new ThreadRewriter(roundLimits(settings), runtime.clock);
   const compactor = openCompactor({
     metadata: core.metadata,
     log: core.log,

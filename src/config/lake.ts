@@ -183,9 +183,9 @@ const topicShape = object(
           default: "auto",
           doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
         }),
-        manifests: oneOf(["auto", "off"], {
-          default: "auto",
-          doc: "auto: manifests are written again, by partition, where commits alone do not keep them few. off: they are not.",
+        manifests: oneOf(["as-compact", "auto", "off"], {
+          default: "as-compact",
+          doc: "auto: manifests are written again, by partition, where commits alone do not keep them few. off: they are not. as-compact: what compact says.",
         }),
         orphans: ms({
           default: 7 * 86_400_000,
@@ -270,7 +270,7 @@ export function tableSettings(
     retention: value.retention.lake,
     maintain: {
       rewrites: value.maintain.compact === "auto",
-      manifests: value.maintain.manifests === "auto",
+      manifests: [value.maintain.manifests, value.maintain.compact].find((word) => word !== "as-compact") === "auto",
       orphansMs: value.maintain.orphans,
     },
   };

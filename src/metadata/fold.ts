@@ -81,6 +81,7 @@ function applyGroup(image: ImageState, entry: StoredEntry, group: readonly Metad
       return refusal;
     }
   }
+  undo.accept();
   return undefined;
 }
 

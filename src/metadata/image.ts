@@ -22,6 +22,8 @@ export interface Image {
   streams(): Iterable<StreamInfo>;
   /** Committed ranges of the stream that end after `from`, in offset order. */
   ranges(stream: StreamId, from: Offset): readonly CommittedRange[];
+  /** The first of these. */
+  rangeAfter(stream: StreamId, from: Offset): CommittedRange | undefined;
   object(key: string): ObjectEntry | undefined;
   objects(): Iterable<ObjectEntry>;
   /** Objects that no stream names any more, with the seq at which that became so. */

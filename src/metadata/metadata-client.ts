@@ -54,7 +54,7 @@ export interface MetadataLimits {
 }
 
 /** After this long on the event loop the next step of encoding or decoding a checkpoint waits: a step is well below a millisecond. */
-const sliceMs = 3;
+const sliceMs = 2;
 
 /** Loads the image, registers the node under a new epoch, and resolves when the image holds that. */
 export async function openMetadata(options: MetadataOptions): Promise<MetadataClient> {

@@ -146,6 +146,7 @@ export class FakeMetadata {
       stream: (id) => this.streams.get(id),
       streams: () => this.streams.values(),
       ranges: (id, from) => (this.ranges.get(id) ?? []).filter((range) => range.to > from),
+      rangeAfter: (id, from) => this.ranges.get(id)?.find((range) => range.to > from),
       object: (key) => this.objects.get(key),
       objects: () => this.objects.values(),
       unreferenced: () => [...this.unreferenced].map(([object, since]) => ({ object, since })),

@@ -53,6 +53,8 @@ export const maintenanceLimits = {
   commitRetry: lakeLimits.commitRetry,
   targetBytes: 1 << 20,
   intervalMs: 3_600_000_000, // Tests ask for passes; they never wait for one.
+  tablesMax: 4,
+  appendWaitMsMax: 60_000,
   bytesPerSecondMax: Number.POSITIVE_INFINITY,
   filesMin: 5,
   smallRatio: 0.75,

@@ -40,6 +40,7 @@ interface Piece {
 
 export class KeyedReport {
   readonly #pieces: readonly Piece[];
+  readonly #byPartition: ReadonlyMap<number, readonly Piece[]>;
   readonly #outside: Piece = piece(-1, 0, 0, false);
 
   constructor(ranges: readonly FoldRange[]) {
@@ -47,6 +48,7 @@ export class KeyedReport {
       ...(begin < from ? [piece(partition, begin, from, false)] : []),
       ...split(from, to).map((each) => piece(partition, each.from, each.to, true)),
     ]);
+    this.#byPartition = Map.groupBy(this.#pieces, (each) => each.partition);
   }
 
   /** The log says that a row comes from there. */
@@ -93,7 +95,7 @@ export class KeyedReport {
   }
 
   #pieceOf(partition: number, offset: number): Piece {
-    const own = this.#pieces.find((each) => each.partition === partition && offset >= each.from && offset < each.to);
+    const own = this.#byPartition.get(partition)?.find(({ from, to }) => offset >= from && offset < to);
     return own ?? this.#outside;
   }
 }
