@@ -14,14 +14,7 @@ import { encodeGroups } from "../src/metadata/event-codec.ts";
 import type { MetadataEvent, ObjectRange } from "../src/metadata/events.ts";
 import { fold } from "../src/metadata/fold.ts";
 import { ImageState } from "../src/metadata/image-state.ts";
-import {
-  type Merge,
-  MergeSurvey,
-  type PlanLimits,
-  replaceEvent,
-  SetMerge,
-  stillHeld,
-} from "../src/stream/merge-plan.ts";
+import { type Merge, type PlanLimits, planMerges, replaceEvent, stillHeld } from "../src/stream/merge-plan.ts";
 
 const node = 1 as NodeId;
 
@@ -183,11 +176,10 @@ function survey(image: ImageState, streams: readonly StreamId[]): void {
 }
 
 function planned(image: ImageState, streams: readonly StreamId[]): readonly Merge[] {
-  const found = new MergeSurvey(limits, new Set());
-  for (const id of streams) found.visit(image.ranges(id, 0 as Offset), image);
-  const merge = new SetMerge(found.chooseSets(), limits);
-  for (const id of streams) merge.visit(image.ranges(id, 0 as Offset));
-  return [...merge.merges(), ...found.streams];
+  for (const steps = planMerges({ image: () => image, streams, limits, excluded: new Set() }); ; ) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
 }
 
 /** 1,000 partitions, each with 10 KiB in each of a day's uploads, and what merges and the garbage collection make of it. */

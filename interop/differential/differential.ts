@@ -46,7 +46,9 @@ export async function compareBrokers(options: CompareOptions): Promise<Report> {
         "group.consumer.assignment.interval.ms": "0",
         "group.share.assignment.interval.ms": "0",
         "auto.create.topics.enable": "false",
+        "metric.reporters": "TelemetrySink",
       },
+      plugin: join(import.meta.dirname, "TelemetrySink.java"),
       heap: "768m",
     });
     await using inlet = await startInlet({

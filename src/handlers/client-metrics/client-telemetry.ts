@@ -126,8 +126,8 @@ export class ClientTelemetry implements Disposable {
     const current = this.#subscriptions.of(traits(id, context));
     const error = pushError(instance, request, { current, now: this.#clock.monotonic(), limits: this.#limits });
     instance.lastError = error ?? "NONE";
+    instance.isTerminating = request.terminating; // As Kafka: what the last push said, refused or not.
     if (error !== undefined) return { errorCode: code(error) };
-    instance.isTerminating = request.terminating;
     const points = await this.#read(request);
     if (points === undefined) return { errorCode: code("INVALID_RECORD") };
     keep(instance, points, this.#limits.pointsMax);

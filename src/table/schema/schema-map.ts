@@ -71,17 +71,20 @@ export type SourceState =
 
 export type RecordPart = "key" | "value";
 
+/** Confluent's number, or the GUID or UUID of a schema as text. */
+export type SchemaId = number | string;
+
 export type MappingSource =
   | {
       readonly kind: "schema-id";
       readonly part: RecordPart;
-      readonly schemaId: number;
+      readonly schemaId: SchemaId;
       readonly schema: SchemaText;
       /** Of a Protobuf schema: which of its messages the records are; undefined when they do not say so readably. */
       readonly message?: MessagePath | undefined;
     }
   /** The registry says that there is no such id. */
-  | { readonly kind: "missing"; readonly part: RecordPart; readonly schemaId: number }
+  | { readonly kind: "missing"; readonly part: RecordPart; readonly schemaId: SchemaId }
   /** Fields that schemaless records have and the table has not. */
   | { readonly kind: "inferred"; readonly part: RecordPart; readonly type: SourceType };
 
@@ -110,7 +113,7 @@ export const mappingRules = 1;
 export const inferredColumnsMax = 500;
 
 /** A Protobuf schema is known under its id, and each of its messages under its path too. */
-export function sourceKey(part: RecordPart, schemaId: number, message?: MessagePath): string {
+export function sourceKey(part: RecordPart, schemaId: SchemaId, message?: MessagePath): string {
   return message === undefined ? `${part}:${schemaId}` : `${part}:${schemaId}/${message.join(".")}`;
 }
 
@@ -287,7 +290,7 @@ export function withoutRefusals(mapping: TableMapping): TableMapping {
 
 function refuse(
   mapping: TableMapping,
-  source: { readonly part: RecordPart; readonly schemaId: number; readonly message?: MessagePath | undefined },
+  source: { readonly part: RecordPart; readonly schemaId: SchemaId; readonly message?: MessagePath | undefined },
   reason: string,
 ): Evolution {
   const key = sourceKey(source.part, source.schemaId, source.message);

@@ -181,6 +181,8 @@ describe("a push", () => {
     expect(await world.push(to, data)).toBe("THROTTLING_QUOTA_EXCEEDED");
     expect(await world.push(to, data, { terminating: true })).toBe("NONE");
     expect(await world.push(to, data, { terminating: true })).toBe("INVALID_REQUEST");
+    expect(await world.push(to, data)).toBe("INVALID_REQUEST");
+    expect(await world.push(to, data)).toBe("THROTTLING_QUOTA_EXCEEDED"); // It took its goodbye back.
   });
 
   test("under a subscription that changed sends the client to ask again, at once", async () => {
