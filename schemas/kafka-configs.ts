@@ -84,7 +84,7 @@ function row(
 
 const noLocalFiles = "Accepted and kept; a partition has no segment files here.";
 
-export const kafkaTopicConfigs = {
+const kafkaTopicConfigs = {
   "cleanup.policy": row(
     "list",
     "delete",
