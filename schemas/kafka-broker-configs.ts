@@ -30,7 +30,7 @@ const lastNamed: Readonly<Record<string, string>> = {
 
 function topicDefaults(): Readonly<Record<string, BrokerConfigRow>> {
   const rows: Record<string, BrokerConfigRow> = {};
-  for (const [topicName, config] of Object.entries<ConfigRow>(topicConfigs)) {
+  for (const [topicName, config] of Object.entries(topicConfigs)) {
     const synonyms = config.synonyms ?? [];
     for (const [rank, synonym] of synonyms.entries()) {
       const isPlain = synonyms.length === 1 || !synonyms.some(({ name }) => name in lastNamed);

@@ -84,7 +84,7 @@ function row(
 
 const noLocalFiles = "Accepted and kept; a partition has no segment files here.";
 
-const rows = {
+const kafkaTopicConfigs = {
   "cleanup.policy": row(
     "list",
     "delete",
@@ -283,9 +283,9 @@ const rows = {
   ),
 } as const satisfies Readonly<Record<string, ConfigRow>>;
 
-export type KafkaTopicConfigName = keyof typeof rows;
+export type KafkaTopicConfigName = keyof typeof kafkaTopicConfigs;
 
-export const topicConfigs: Readonly<Record<string, ConfigRow>> = rows;
+export const topicConfigs: Readonly<Record<string, ConfigRow>> = kafkaTopicConfigs;
 
 /**
  * Removed in Kafka 4.0, still sent by tools written before it: accepted and forgotten, so that such a tool can create a
