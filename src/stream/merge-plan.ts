@@ -140,7 +140,8 @@ export class SetMerge {
     for (const sources of this.#runsOf(ranges)) {
       const { stream } = sources[0] as CommittedRange;
       const bytes = bytesOf(sources);
-      if (bytes >= this.#limits.streamObjectBytesMin) {
+      const isInLargePieces = bytes >= sources.length * this.#limits.mergePieceBytesMin;
+      if (bytes >= this.#limits.streamObjectBytesMin && isInLargePieces) {
         this.#own.push({ kind: "stream", parts: [{ stream, sources }], bytes });
         continue;
       }
@@ -157,7 +158,10 @@ export class SetMerge {
     return 2 * shared.length <= this.#sets.size ? [...shared, ...this.#own] : this.#own;
   }
 
-  /** What lies in the chosen objects, together with what stands between it as far as that stays within the limit. */
+  /**
+   * What lies in the chosen objects, together with what stands between it as far as that stays within the limits. The more objects
+   * are read side by side, the smaller are the requests.
+   */
   *#runsOf(ranges: readonly CommittedRange[]): Iterable<readonly CommittedRange[]> {
     let run: CommittedRange[] = [];
     let between: CommittedRange[] = [];
@@ -166,7 +170,8 @@ export class SetMerge {
         if (run.length > 0) between.push(range);
         continue;
       }
-      if (bytesOf(run) + bytesOf(between) + range.bytes > this.#limits.mergeObjectBytesMax) {
+      const isLong = run.length + between.length >= this.#limits.mergeSourcesMax;
+      if (isLong || bytesOf(run) + bytesOf(between) + range.bytes > this.#limits.mergeObjectBytesMax) {
         if (run.length > 0) yield run;
         run = [];
         between = [];
