@@ -63,6 +63,12 @@ export const deviations: readonly Deviation[] = [
     matches: ({ path, kafka, inlet }) => path === "deltaTemporality" && kafka === true && inlet === false,
   },
   {
+    apis: ["getTelemetrySubscriptions", "pushTelemetry"],
+    what: "A client that connects again is known, and must wait for its next turn.",
+    why: "Kafka forgets it with its connection, so that connecting again gets around the interval.",
+    matches: notSent,
+  },
+  {
     apis: ["pushTelemetry"],
     what: "A push that holds no metrics is `INVALID_RECORD`.",
     why: "Kafka leaves it to its plugin what it makes of the bytes.",
@@ -257,6 +263,12 @@ export const deviations: readonly Deviation[] = [
       (kafka === "UNKNOWN_SERVER_ERROR" && typeof inlet === "string" && inlet !== "NONE") ||
       // Nor does it say then whose join it was.
       (api === "joinGroup" && path === "memberId" && text(answers.kafka).includes('"UNKNOWN_SERVER_ERROR"')),
+  },
+  {
+    apis: ["joinGroup"],
+    what: "A rebalance timeout below 0 is the session timeout, as in version 0.",
+    why: "In later versions Kafka takes the member out as soon as it has joined; no client sends one.",
+    matches: notSent,
   },
   {
     apis: ["describeGroups"],

@@ -52,6 +52,8 @@ function list(context: Context, key: string, values: readonly unknown[]): Plain 
     return !own || (name ?? groupId ?? transactionalId ?? resourceName ?? "").startsWith(context.target.prefix);
   });
   const made = grouped(kept.map((value) => plain(context, key, value)));
+  // A set, in the order of Kafka's hashes.
+  if (key === "subscribedTopicNames") return [...(made as readonly string[])].sort();
   if (kept.every((value) => typeof value !== "object")) return made;
   return made
     .map((element) => [JSON.stringify(element), element] as const)

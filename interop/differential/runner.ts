@@ -101,6 +101,8 @@ class Run {
       if (finding !== undefined) return finding;
       if (this.#waiting.has(step.connection)) return undefined; // It waits on both sides: the connection is taken.
     }
+    // Kafka asks which of two was first, in whole milliseconds.
+    if (step.api === "pushTelemetry" || step.api === "getTelemetrySubscriptions") await sleep(apartMs);
     this.requests += 1;
     const sent = `${step.api} ${step.mangle?.kind === "version" ? step.mangle.to : step.version}`;
     this.sent.set(sent, (this.sent.get(sent) ?? 0) + 1);
@@ -196,6 +198,7 @@ const changing: ReadonlySet<ApiName> = new Set([
   "alterConfigs",
   "incrementalAlterConfigs",
 ]);
+const apartMs = 3;
 const appliedTriesMax = 20;
 const dynamicTopicConfig = 1;
 

@@ -41,7 +41,7 @@ function join(draw: Draw, member: string, version: number): StepOf<"joinGroup"> 
     body: {
       groupId: draw.group(),
       sessionTimeoutMs: draw.mostly(30_000, [0, -1, 5_999, 6_000, 1_800_000, 1_800_001], 0.12),
-      rebalanceTimeoutMs: draw.mostly(30_000, [60_000, -1], 0.05),
+      rebalanceTimeoutMs: draw.mostly(30_000, [60_000], 0.05),
       memberId: draw.mostly(memberOf(member), ["", "stranger"], 0.4),
       groupInstanceId: version >= 5 ? draw.mostly(null, [`i-${member}`, "i-shared"], 0.35) : null,
       protocolType: draw.mostly("consumer", ["connect"], 0.1),

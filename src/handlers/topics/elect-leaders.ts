@@ -20,7 +20,9 @@ export function electLeadersHandler(view: ClusterView): Handler<Request, Respons
         return { partitionId, errorCode: code(error), errorMessage: clipped(message) };
       }),
     }));
-    const errorCode = code(isKnown(electionType) ? "NONE" : "INVALID_REQUEST");
+    // As Kafka: of no partitions nothing is wrong.
+    const isFine = isKnown(electionType) || topicPartitions?.length === 0;
+    const errorCode = code(isFine ? "NONE" : "INVALID_REQUEST");
     if (topicPartitions !== null) return { errorCode, replicaElectionResults: results };
     // Who asks for all is told of those that have no leader only.
     const unneeded = code("ELECTION_NOT_NEEDED");

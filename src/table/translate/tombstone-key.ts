@@ -111,7 +111,7 @@ function typedKey(schema: SchemaText, target: Target, message: string | null | u
 
 function avroKey({ text, references }: SchemaText, target: Target): Put {
   const type = parseAvroSchema(text, references);
-  const put = compileAvro(type, keyNode(avroSourceType(type), target), boundByName(target));
+  const put = compileAvro(type, keyNode(avroSourceType(type, target.mapping.rules), target), boundByName(target));
   const cursor = new Cursor();
   return ({ data, dataAt }) => {
     cursor.reset(data, dataAt);

@@ -16,7 +16,7 @@
  *   Avro long                    exact · NaN, Infinity: kept, outside of bounds
  *   Protobuf enum of no name     its number as text · Timestamp, Date, TimeOfDay that no calendar or clock has: a dead letter
  *   decimal beyond its precision a dead letter · a decimal type beyond 38 digits: text
- *   timestamp in nanoseconds     floored to microseconds · in milliseconds beyond 64 bits of microseconds: a dead letter
+ *   timestamp in nanoseconds     exact in columns of them, else floored to microseconds · in milliseconds beyond 64 bits of microseconds: a dead letter
  *   Kafka's own timestamp        -1: null · outside of the years 1 to 9999: null, and counted
  *   text that is not UTF-8       a dead letter
  */

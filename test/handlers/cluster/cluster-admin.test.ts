@@ -83,6 +83,7 @@ describe("ElectLeaders", () => {
     expect(await elect(world, 0, "absent", 0)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
     expect(await elect(world, 2, "t", 0)).toBe("INVALID_REQUEST");
     expect(error(await world.call("electLeaders", { electionType: 2, topicPartitions: null }))).toBe("INVALID_REQUEST");
+    expect(error(await world.call("electLeaders", { electionType: 2, topicPartitions: [] }))).toBe("NONE");
   });
 
   test("of all partitions tells only those without a leader", async () => {
