@@ -46,8 +46,8 @@ export const deviations: readonly Deviation[] = [
   },
   {
     apis: ["apiVersions"],
-    what: "APIs and features of Kafka that are not served are not spoken of.",
-    why: "Nothing is advertised before it answers rightly.",
+    what: "The features `kraft.version` and `eligible.leader.replicas.version` are not spoken of.",
+    why: "There is no quorum of voters here, and no replicas to choose leaders from.",
     matches: ({ path, inlet }) =>
       inlet === undefined && /^(supportedFeatures|finalizedFeatures)\[(kraft|eligible)/.test(path),
   },
@@ -124,9 +124,10 @@ export const deviations: readonly Deviation[] = [
   },
   {
     apis: ["alterShareGroupOffsets"],
-    what: "A partition that does not exist is refused alone.",
+    what: "A partition below 0 is refused alone.",
     why: "Kafka fails on it, and answers the request with `UNKNOWN_SERVER_ERROR`.",
-    matches: (_difference, _step, { kafka }) => text(kafka).includes('"UNKNOWN_SERVER_ERROR"'),
+    matches: (_difference, { body }, { kafka }) =>
+      text(kafka).includes('"UNKNOWN_SERVER_ERROR"') && text(body as Plain).includes('"partitionIndex":-'),
     isLasting: true,
   },
   {
