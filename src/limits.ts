@@ -116,6 +116,7 @@ export function kafkaLimits(settings: Settings): KafkaListenerLimits {
 export function roundLimits(settings: Settings): RoundLimits {
   return {
     inflateBytesMax: settings.tableInflateBytesMax,
+    ...(settings.registryExternalKind === "glue" ? { framing: "glue" as const } : {}),
     openBytesMax: settings.tableTranslateOpenBytesMax,
     rowGroupBytesMax: settings.tableRowGroupBytesMax,
     parquet: {

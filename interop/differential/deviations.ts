@@ -23,10 +23,9 @@ export interface Answers {
 export const deviations: readonly Deviation[] = [
   {
     apis: ["createTopics", "describeConfigs"],
-    what: "Topic configs `inlet.table.*`, and a few that Kafka has after 4.3, are listed too.",
-    why: "They turn a topic into a table; the later ones are accepted so that newer tools can set them.",
-    matches: ({ path, kafka }) =>
-      kafka === undefined && /configs\[(inlet\.table|remote\.copy|errors\.dead)[^\]]*\]$/.test(path),
+    what: "A few topic configs that Kafka has after 4.3 are listed too.",
+    why: "They are accepted so that newer tools can set them.",
+    matches: ({ path, kafka }) => kafka === undefined && /configs\[(remote\.copy|errors\.dead)[^\]]*\]$/.test(path),
   },
   {
     apis: ["createTopics", "describeConfigs"],
