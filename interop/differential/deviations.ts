@@ -97,9 +97,10 @@ export const deviations: readonly Deviation[] = [
   {
     apis: ["describeShareGroupOffsets"],
     what: "A partition that does not exist has no offset, and that is answered at once.",
-    why: "Kafka waits for a state that nobody will write.",
-    matches: ({ path, kafka }, { body }) =>
-      path === "" && kafka === "waits" && /"partitions":\[(?!0\])/.test(text(body as Plain)),
+    why: "Kafka waits for a state that nobody will write, and fails on a partition below 0.",
+    matches: ({ path, kafka }, { body }, answers) =>
+      (path === "" && kafka === "waits" && /"partitions":\[(?!0\])/.test(text(body as Plain))) ||
+      (text(answers.kafka).includes('"UNKNOWN_SERVER_ERROR"') && text(body as Plain).includes('"partitions":[-')),
     isLasting: true,
   },
   {
