@@ -2,10 +2,21 @@
 import { type NodeEpoch, type NodeId, type Offset, type Seq, type StreamId, type Uuid, uuidZero } from "../base/ids.ts";
 import { genesisHash } from "./entry-format.ts";
 import type { Configs, FactTable, Refusal } from "./events.ts";
-import type { CommittedRange, Image, NodeInfo, ObjectEntry, StreamInfo, TableInfo, Topic, WalInfo } from "./image.ts";
+import type {
+  CommittedRange,
+  Image,
+  NodeInfo,
+  ObjectEntry,
+  ObjectRows,
+  RangeRows,
+  StreamInfo,
+  TableInfo,
+  Topic,
+  WalInfo,
+} from "./image.ts";
 import { ObjectTable } from "./object-table.ts";
 import { RangeCells } from "./range-cells.ts";
-import type { RangeCursor, RangeList } from "./range-list.ts";
+import { type RangeCursor, RangeList } from "./range-list.ts";
 import { ShardedMap, shardOfNumber } from "./sharded-map.ts";
 
 export interface NodeState extends NodeInfo {
@@ -116,6 +127,14 @@ export class ImageState implements Image {
   rangeAfter(id: StreamId, after: Offset): CommittedRange | undefined {
     const cursor = this.streamStates.get(id)?.ranges.cursor();
     return cursor?.seekEndAfter(after) ? this.#committedRange(id, cursor) : undefined;
+  }
+
+  rangeRows(id: StreamId): RangeRows {
+    return this.streamStates.get(id)?.ranges.cursor() ?? new RangeList(this.rangeCells).cursor();
+  }
+
+  get objectRows(): ObjectRows {
+    return this.objectTable;
   }
 
   object(key: string): ObjectEntry | undefined {

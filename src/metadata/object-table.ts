@@ -8,11 +8,11 @@
 import { objectKinds } from "../../schemas/storage.ts";
 import type { NodeId, Seq } from "../base/ids.ts";
 import { Column, RowNumbers } from "./column.ts";
-import type { ObjectEntry } from "./image.ts";
+import type { ObjectEntry, ObjectRows } from "./image.ts";
 import { RowIndex } from "./row-index.ts";
 import { TextArena } from "./text-arena.ts";
 
-export class ObjectTable {
+export class ObjectTable implements ObjectRows {
   readonly #keys = new TextArena();
   readonly #byKey = new RowIndex();
   readonly #key = new Column(Uint32Array);
@@ -79,6 +79,7 @@ export class ObjectTable {
   /** Of an object that was removed. */
   free(row: number): void {
     this.#keys.free(this.#key.get(row));
+    this.#committedAt.set(row, 0);
     this.#numbers.free(row);
   }
 

@@ -23,6 +23,11 @@ export interface RangeRow {
 /** Of six numbers below 2^53. */
 export const packedRangeBytesMax = 6 * 8;
 
+/** Apart from the reader that holds it, which goes on. */
+export function copyRange({ from, to, bytes, maxTimestamp, epoch, object }: RangeRow): RangeRow {
+  return { from, to, bytes, maxTimestamp, epoch, object };
+}
+
 /** Packs row after row, each against the one before. */
 export class RangePacker {
   #to = 0 as Offset;
@@ -91,12 +96,6 @@ export class RangeReader implements RangeRow {
     this.maxTimestamp += this.#signed();
     this.epoch += this.#signed();
     this.object += this.#signed();
-  }
-
-  /** The row apart from the reader, which goes on. */
-  row(): RangeRow {
-    const { from, to, bytes, maxTimestamp, epoch, object } = this;
-    return { from, to, bytes, maxTimestamp, epoch, object };
   }
 
   #byte(): number {

@@ -8,7 +8,7 @@
  */
 import { assert } from "../base/errors.ts";
 import type { Offset } from "../base/ids.ts";
-import { RangeReader, type RangeRow } from "./packed-range.ts";
+import { copyRange, RangeReader, type RangeRow } from "./packed-range.ts";
 import type { RangeCells } from "./range-cells.ts";
 import type { Undo } from "./undo.ts";
 
@@ -36,7 +36,8 @@ export class RangeList {
   rows(first = 0, countMax = this.#length): RangeRow[] {
     const cursor = this.cursor();
     const rows: RangeRow[] = [];
-    for (let has = cursor.seek(first); has && rows.length < countMax; has = cursor.next()) rows.push(cursor.row.row());
+    for (let has = cursor.seek(first); has && rows.length < countMax; has = cursor.next())
+      rows.push(copyRange(cursor.row));
     return rows;
   }
 
@@ -134,7 +135,7 @@ export class RangeList {
       cells.begin(cell, reader);
       for (let i = cells.rows(cell); i > 0; i -= 1) {
         reader.read();
-        rows.push(reader.row());
+        rows.push(copyRange(reader));
       }
       if (rows.length >= count) return { left, rows, next: cell === this.#tail ? 0 : cells.next(cell) };
     }
