@@ -30,6 +30,10 @@ const killCycles = (wal: "file" | "object" | "replicated", cycles: number): Step
   name: `kill -9, WAL ${wal}`,
   command: ["node", "test/crash/kill-cycles.ts", "--cycles", String(cycles), "--wal", wal, "--seed", freshSeed],
 });
+const crashImages = (wal: string, images: number): Step => ({
+  name: `crash images, WAL ${wal}`,
+  command: ["node", "test/crash/wal-images.ts", "--wal", wal, "--images", String(images), "--seed", freshSeed],
+});
 const jepsen = (workload: string): Step => ({
   name: `jepsen, ${workload}`,
   command: ["node", "test/jepsen/main.ts", "--workload", workload, "--seconds", "60", "--seed", freshSeed],
@@ -59,7 +63,10 @@ const steps: readonly Step[] = [
     name: "fuzzing",
     command: ["node", "test/fuzz/main.ts", "--frames", "2000000", "--jobs", "2", "--seed", freshSeed],
   },
-  { name: "crash images", command: ["node", "test/crash/wal-images.ts", "--images", "50000", "--seed", freshSeed] },
+  crashImages("file", 50_000),
+  crashImages("object", 50_000),
+  crashImages("directory", 20_000),
+  crashImages("replicated", 20_000),
   { name: "kill points", command: ["node", "test/crash/kill-points.ts", "--points", "40", "--seed", freshSeed] },
   { name: "power loss", command: ["node", "test/crash/power-loss.ts", "--cycles", "20", "--seed", freshSeed] },
   { name: "demo", command: ["npm", "run", "demo", "--", "--exit"] },

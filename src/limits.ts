@@ -118,6 +118,7 @@ export function kafkaLimits(settings: Settings): KafkaListenerLimits {
 export function roundLimits(settings: Settings): RoundLimits {
   return {
     inflateBytesMax: settings.tableInflateBytesMax,
+    ...(settings.registryExternalKind === "glue" ? { framing: "glue" as const } : {}),
     openBytesMax: settings.tableTranslateOpenBytesMax,
     rowGroupBytesMax: settings.tableRowGroupBytesMax,
     parquet: {
@@ -163,6 +164,8 @@ export function maintenanceLimits(settings: Settings): MaintenanceLimits {
     commitRetry,
     targetBytes: targetFileBytes,
     intervalMs: settings.tableMaintenanceIntervalMs,
+    tablesMax: settings.tableMaintenanceTablesMax,
+    appendWaitMsMax: settings.tableMaintenanceAppendWaitMsMax,
     bytesPerSecondMax: settings.tableMaintenanceBytesPerSecondMax,
     filesMin: settings.tableMaintenanceFilesMin,
     smallRatio: settings.tableMaintenanceSmallPercent / 100,

@@ -80,13 +80,15 @@ export class CatchupShare {
     const elapsedMs = nowMs - this.#sampledAtMs;
     if (elapsedMs < sampleMs) return;
     const bytes = this.#appended();
-    this.#appendedPerSecond = ((bytes - this.#sampledBytes) / elapsedMs) * 1000;
+    // After a while without readers this would be an average of what was: begin anew, and hold nobody for it.
+    this.#appendedPerSecond = elapsedMs > sampleMsMax ? 0 : ((bytes - this.#sampledBytes) / elapsedMs) * 1000;
     this.#sampledAtMs = nowMs;
     this.#sampledBytes = bytes;
   }
 }
 
 const sampleMs = 1000;
+const sampleMsMax = 3 * sampleMs;
 /** Below it nobody is thought to wait: readers of the past write as much themselves, with the positions that they commit. */
 const busyBytesPerSecondMin = 16 * KiB;
 /** Whoever reads the past must come nearer to the end, however fast that goes on. */

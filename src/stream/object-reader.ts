@@ -58,7 +58,7 @@ export class ObjectReader {
 
   async #readFirst(stream: StreamId, request: PartRequest): Promise<ReadResult> {
     for (let attempt = 1; ; attempt += 1) {
-      const range = this.#metadata.image.ranges(stream, request.from)[0];
+      const range = this.#metadata.image.rangeAfter(stream, request.from);
       if (range === undefined || range.from >= request.to) return { batches: [], next: request.to };
       try {
         return await this.#readRange(stream, range, request);
@@ -95,7 +95,7 @@ export class ObjectReader {
     | { readonly range: undefined; readonly index: undefined }
   > {
     for (let attempt = 1; ; attempt += 1) {
-      const range = this.#metadata.image.ranges(stream, from)[0];
+      const range = this.#metadata.image.rangeAfter(stream, from);
       if (range === undefined) return { range, index: undefined };
       try {
         return { range, index: await this.#io.index(this.#ref(range)) };
@@ -175,7 +175,7 @@ export class ObjectReader {
 
   /** Fetches the beginning of the range at this offset. A failure comes back to whoever reads there. */
   #readAheadIn(stream: StreamId, from: Offset, bytesMax: number): void {
-    const range = this.#metadata.image.ranges(stream, from)[0];
+    const range = this.#metadata.image.rangeAfter(stream, from);
     if (range === undefined) return;
     const object = this.#ref(range);
     const fetch = async (): Promise<void> => {

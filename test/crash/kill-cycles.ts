@@ -121,13 +121,13 @@ export async function runKillCycles(options: {
   }
 }
 
-interface Ended {
+export interface Ended {
   /** null when a signal ended it. */
   readonly code: number | null;
   readonly ms: number;
 }
 
-async function ended({ running: { child } }: InletBroker, signal: "SIGKILL" | "SIGTERM"): Promise<Ended> {
+export async function ended({ running: { child } }: InletBroker, signal: "SIGKILL" | "SIGTERM"): Promise<Ended> {
   const startedMs = performance.now();
   const exit = once(child, "exit");
   child.kill(signal);

@@ -18,10 +18,12 @@ export const requestMsMax = 2_500;
 
 export class Connection implements AsyncDisposable {
   readonly #port: number;
+  readonly #requestMsMax: number;
   #client: RawClient | undefined;
 
-  constructor(port: number) {
+  constructor(port: number, msMax = requestMsMax) {
     this.#port = port;
+    this.#requestMsMax = msMax;
   }
 
   async call<Name extends ApiName>(...request: Request<Name>): Promise<Reply<Name>> {
@@ -35,7 +37,7 @@ export class Connection implements AsyncDisposable {
     if (client === undefined) return requests.map(() => ({ kind: "unsent" }));
     for (const request of requests) client.request(...request);
     const replies: Reply<Name>[] = [];
-    const patience = setTimeout(() => client.socket.destroy(), requestMsMax);
+    const patience = setTimeout(() => client.socket.destroy(), this.#requestMsMax);
     try {
       for (const [api, version] of requests) {
         const { body } = decodeResponse(Uint8Array.from(await client.frame()), api, version);

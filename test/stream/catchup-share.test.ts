@@ -55,6 +55,16 @@ test.each([
   expect(clock.monotonic()).toBe(startedMs);
 });
 
+test("what was appended long before the first read holds nobody", async () => {
+  const clock = new SimClock();
+  let bytes = 0;
+  const limits = { catchupBusyBytesPerSecondMax: 64 * MiB };
+  const share = new CatchupShare({ clock, limits, appended: () => bytes });
+  bytes = 100 * MiB;
+  await clock.until(sleep(clock, 10_000));
+  expect((await share.turn(50 * MiB)).bytesMax).toBe(50 * MiB);
+});
+
 test("what was not taken is given to the next", async () => {
   const { clock, share } = await busy(10 * MiB);
   const startedMs = clock.monotonic();

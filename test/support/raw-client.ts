@@ -7,7 +7,9 @@ import { decodeResponse, encodeRequest } from "../../src/protocol/frame.ts";
 export class RawClient implements AsyncDisposable {
   readonly socket: Socket;
   readonly closed: Promise<void>;
-  #received: Uint8Array = new Uint8Array(0);
+  /** Joined when enough of it is here: a long answer comes in many pieces. */
+  #received: Uint8Array[] = [];
+  #receivedBytes = 0;
   #isClosed = false;
   #changed = Promise.withResolvers<void>();
   #correlationId = 0;
@@ -15,7 +17,8 @@ export class RawClient implements AsyncDisposable {
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on("data", (chunk) => {
-      this.#received = joined([this.#received, chunk]);
+      this.#received.push(chunk);
+      this.#receivedBytes += chunk.length;
       this.#wake();
     });
     socket.on("error", () => socket.destroy()); // A reset is a close to us.
@@ -67,13 +70,14 @@ export class RawClient implements AsyncDisposable {
   }
 
   async #take(length: number): Promise<Uint8Array> {
-    while (this.#received.length < length) {
-      if (this.#isClosed) throw new Error(`closed after ${this.#received.length} of ${length} bytes`);
+    while (this.#receivedBytes < length) {
+      if (this.#isClosed) throw new Error(`closed after ${this.#receivedBytes} of ${length} bytes`);
       await this.#changed.promise;
     }
-    const bytes = this.#received.subarray(0, length);
-    this.#received = this.#received.subarray(length);
-    return bytes;
+    const bytes = joined(this.#received, this.#receivedBytes);
+    this.#received = [bytes.subarray(length)];
+    this.#receivedBytes -= length;
+    return bytes.subarray(0, length);
   }
 
   #wake(): void {
