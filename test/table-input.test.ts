@@ -14,6 +14,9 @@ const yaml = `topics:
   keyed:
     key: { decode: latest, columns: flat }
     value: { decode: json }
+  nanos:
+    table: { format_version: 3 }
+    value: { decode: latest }
   cast:
     value: { decode: json }
     columns:
@@ -33,7 +36,9 @@ beforeAll(async () => {
   const kafka = new Kafka({ brokers: [broker.addresses.kafka], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic: "nested" }, { topic: "keyed" }, { topic: "cast" }] });
+  await admin.createTopics({
+    topics: [{ topic: "nested" }, { topic: "keyed" }, { topic: "cast" }, { topic: "nanos" }],
+  });
   await admin.disconnect();
   producer = kafka.producer();
   await producer.connect();
@@ -73,6 +78,14 @@ describe("keys and layouts", () => {
     const query = "SELECT _kafka_key_id, v FROM kafka.keyed";
     expect(await sqlAfter("keyed", messages, query)).toMatchObject({ rows: [[1, 3]] });
   });
+});
+
+test("nanoseconds of Avro are kept in format 3", async () => {
+  const at = { name: "at", type: { type: "long", logicalType: "local-timestamp-nanos" } };
+  await register("nanos-value", { type: "record", name: "R", fields: [at] });
+  const value = Buffer.of(0xaa, 0xb4, 0xde, 0x75); // 123456789, zigzag.
+  const query = 'SELECT epoch_ns("at")::VARCHAR FROM kafka.nanos';
+  expect(await sqlAfter("nanos", [{ value }], query)).toMatchObject({ rows: [["123456789"]] });
 });
 
 test("columns are what people say, with all digits", async () => {

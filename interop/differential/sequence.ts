@@ -1,6 +1,6 @@
 /** Sequences from a seed: topics to begin with, then steps that one theme prefers, so that state is reached and matters. */
 import type { ApiName } from "../../src/protocol/api-table.ts";
-import { Draw } from "./draw.ts";
+import { type Asked, Draw } from "./draw.ts";
 import { generators, themes } from "./generators.ts";
 import { fresh, type Step } from "./step.ts";
 
@@ -34,9 +34,19 @@ export function sequenceOf(seed: number, served: ReadonlySet<ApiName>, only?: Th
   return { seed, theme, steps: steps.filter(({ api }) => served.has(api)) };
 }
 
+/** What it takes to send one API in one version. */
+export function sequenceFor(seed: number, asked: Asked): readonly Step[] {
+  const draw = new Draw(seed, asked);
+  const made = generators[asked.api]?.(draw) ?? [];
+  return [...setup(draw), ...(Array.isArray(made) ? made : [made])];
+}
+
+/** A newer version of ApiVersions is answered; a connection that ends takes what Kafka knows of its client's telemetry with it. */
+const wellFormed: ReadonlySet<ApiName> = new Set(["apiVersions", "getTelemetrySubscriptions", "pushTelemetry"]);
+
 /** Now and then a request is not even a request. */
 function spoiled(draw: Draw, step: Step): Step {
-  if (!draw.chance(0.01) || step.api === "apiVersions") return step;
+  if (!draw.chance(0.01) || wellFormed.has(step.api)) return step;
   const mangle = draw.chance(0.5)
     ? ({ kind: "cut", bytes: 1 + draw.int(6) } as const)
     : ({ kind: "version", to: draw.of([-1, 0, 1, 2, 3, 99]) } as const);

@@ -100,7 +100,10 @@ class Checker {
         "the dead-letter table lives in the table's namespace",
         "write the name without dots",
       );
-    else if (!this.#isMisnamed(table, table.errors.deadLetterTable, deadLetterPath))
+    else if (/__g\d+$/.test(table.errors.deadLetterTable)) {
+      const message = `${table.errors.deadLetterTable} is what the dead-letter table of a recreated topic is called`;
+      this.report(deadLetterPath, message, "give it another name");
+    } else if (!this.#isMisnamed(table, table.errors.deadLetterTable, deadLetterPath))
       this.#take(table, table.errors.deadLetterTable, deadLetterPath);
   }
 

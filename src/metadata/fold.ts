@@ -89,6 +89,7 @@ function applyEvent(image: ImageState, event: MetadataEvent, context: ApplyConte
   switch (event.kind) {
     case "register-node":
     case "set-broker-configs":
+    case "unregister-node":
     case "fence-node":
     case "open-wal":
     case "advance-wal":

@@ -52,6 +52,7 @@ export interface NodeInfo {
   readonly id: NodeId;
   readonly epoch: NodeEpoch;
   readonly host: string;
+  /** 0: there is no such node any more, or not yet again. */
   readonly port: number;
   readonly rack: string | null;
 }

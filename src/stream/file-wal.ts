@@ -69,6 +69,8 @@ export class FileWal implements Wal {
   #tail = 0;
   /** The end of the last group that is durable with all below it. */
   #durable = 0;
+  /** Where the last durable group begins. */
+  #anchor = 0;
   #isLastEmpty = true;
   #trimmed = 0;
 
@@ -121,7 +123,15 @@ export class FileWal implements Wal {
     assert(position <= this.#durable, "only what is durable can be trimmed");
     this.#trimmed = Math.max(this.#trimmed, position);
     // The current segment and the prepared one end beyond the tail, so they are never touched.
-    await this.#segments.trim(this.#trimmed);
+    await this.#segments.trim(this.#forgotten);
+  }
+
+  /**
+   * Below this nothing is read again. The last durable group stays, needed or not: the chain of a recovery begins at it, and
+   * without it the first of several groups in flight, torn, could not be told from one that was never written.
+   */
+  get #forgotten(): number {
+    return Math.min(this.#trimmed, this.#anchor);
   }
 
   /** Nobody recovers a file but the process that has its disk. */
@@ -177,6 +187,7 @@ export class FileWal implements Wal {
     this.#seq = tail.last?.seq ?? 0;
     this.#previousCrc = tail.last?.headerCrc ?? 0;
     this.#trimmed = tail.trimmed;
+    this.#anchor = tail.last?.position ?? this.#tail;
     this.#current = segment;
     for (const { index, group } of tail.unproven) await rewrite(segments[index] as Segment, group);
     for (const { file } of segments) await file.datasync();
@@ -231,7 +242,7 @@ export class FileWal implements Wal {
         seq: this.#seq + 1,
         position,
         durable: this.#durable,
-        trimmed: this.#trimmed,
+        trimmed: this.#forgotten,
         previousCrc: this.#previousCrc,
       },
       entries,
@@ -258,6 +269,7 @@ export class FileWal implements Wal {
     for (let flight = this.#flights[0]; flight?.isWritten === true; flight = this.#flights[0]) {
       this.#flights.shift();
       this.#durable = flight.end;
+      this.#anchor = flight.position;
       const group = { position: flight.position as WalPosition, bytes: flight.end - flight.position };
       placeRecords(group, flight.entries, (entry, end, place) => entry.durable(end, place));
     }

@@ -54,6 +54,11 @@ export interface MergeLimits {
   /** Fewer objects, or ranges of a stream, are not worth a merge. */
   readonly mergeSourcesMin: number;
   readonly mergeSourcesMax: number;
+  /**
+   * A stream leaves the small objects that it shares with others when it lies in them in pieces of this size on average. Each is
+   * read by a request of its own, of which a dozen cost as much as sending an object.
+   */
+  readonly mergePieceBytesMin: number;
   /** What is merged into one object is not larger together; an object of more than half of it is not merged with others. */
   readonly mergeObjectBytesMax: number;
   /** Records further apart are not merged: they would go only when the newest of them may. */

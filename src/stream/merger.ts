@@ -61,8 +61,9 @@ export class Merger {
   constructor(options: MergerOptions) {
     this.#options = options;
     const { store, runtime, limits, logger } = options;
-    // A merge keeps the indexes that it needs; no other will need them.
-    this.#io = new ObjectIo({ store, indexCacheBytesMax: 0, readsInFlightMax: 1 });
+    // Streams leave the same large objects one after another.
+    const indexCacheBytesMax = limits.mergeMemoryBytesMax / 4;
+    this.#io = new ObjectIo({ store, indexCacheBytesMax, readsInFlightMax: 1 });
     this.#loop = new Loop({
       clock: runtime.clock,
       intervalMs: limits.mergeIntervalMs,
@@ -116,10 +117,10 @@ export class Merger {
       if (input === undefined) return;
       const ranges: MergedRange[] = [];
       const pieces = this.#pieces(input, ranges, signal);
-      const { uploadPartBytes } = limits;
+      const uploadPartBytes = 2 * limits.uploadPartBytes; // Each is a request; and there is time to send one after another.
       const bytes = await writeObject(
         { key, bytes: merge.bytes, pieces },
-        { store, gate: this.#gate, uploadPartBytes },
+        { store, gate: this.#gate, uploadPartBytes, isUnhurried: true },
       );
       const kind = ranges.length === 1 ? "stream" : "stream-set";
       await this.#commit({ key, bytes, kind, ranges });

@@ -25,7 +25,8 @@ export class SetMerge {
     for (const rows of runs) {
       const sources = rows.map((row) => committedRange(stream, row, image.objectRows));
       const bytes = bytesOf(sources);
-      if (bytes >= this.#limits.streamObjectBytesMin) {
+      const isInLargePieces = bytes >= sources.length * this.#limits.mergePieceBytesMin;
+      if (bytes >= this.#limits.streamObjectBytesMin && isInLargePieces) {
         this.#own.push({ kind: "stream", parts: [{ stream, sources }], bytes });
         continue;
       }
@@ -43,7 +44,10 @@ export class SetMerge {
     return 2 * shared.length <= this.#sets.size ? [...shared, ...this.#own] : this.#own;
   }
 
-  /** What lies in the chosen objects, together with what stands between it as far as that stays within the limit. */
+  /**
+   * What lies in the chosen objects, together with what stands between it as far as that stays within the limits. The more objects
+   * are read side by side, the smaller are the requests.
+   */
   #runsOf(stream: StreamId, image: Image): { readonly ranges: number; readonly runs: RangeRow[][] } {
     const runs: RangeRow[][] = [];
     let between: RangeRow[] = [];
@@ -55,12 +59,15 @@ export class SetMerge {
         continue;
       }
       const row = copyRange(cursor.row);
-      const isRoom = bytesOf(run ?? []) + bytesOf(between) + row.bytes <= this.#limits.mergeObjectBytesMax;
-      if (run === undefined || !isRoom) runs.push([row]);
+      if (run === undefined || !this.#hasRoom([...run, ...between], row)) runs.push([row]);
       else run.push(...between, row);
       between = [];
     }
     return { ranges, runs };
+  }
+
+  #hasRoom(run: readonly RangeRow[], row: RangeRow): boolean {
+    return run.length < this.#limits.mergeSourcesMax && bytesOf(run) + row.bytes <= this.#limits.mergeObjectBytesMax;
   }
 
   #isChosen(row: number, objectRows: ObjectRows): boolean {

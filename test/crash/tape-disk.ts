@@ -15,16 +15,25 @@ import type { FileState } from "../support/memory-disk.ts";
 
 const sectorBytes = 512;
 
-/** What changes a disk. In force for sure once `durableAt` is over, perhaps from `begunAt` on. */
-type Change = { readonly begunAt: number; durableAt: number } & (
-  | { readonly kind: "write"; readonly inode: Inode; readonly position: number; readonly bytes: Uint8Array }
-  | { readonly kind: "name"; readonly directory: string; apply(names: Map<string, Inode>): void }
-);
+/** In force for sure once `durableAt` is over, perhaps from `begunAt` on. */
+export interface Lasting {
+  readonly begunAt: number;
+  durableAt: number;
+}
+/** What changes a disk. */
+type Change = Lasting &
+  (
+    | { readonly kind: "write"; readonly inode: Inode; readonly position: number; readonly bytes: Uint8Array }
+    | { readonly kind: "name"; readonly directory: string; apply(names: Map<string, Inode>): void }
+  );
 type Write = Extract<Change, { readonly kind: "write" }>;
 
 /** Of a sector: not written, written, written by half. */
 type Fate = 0 | 1 | 2;
 const [lost, written, torn] = [0, 1, 2] as const;
+
+/** A timer this close may be over before what is under way: longer ones watch over what takes too long. */
+const soonMs = 1500;
 
 interface Inode {
   bytes: Uint8Array;
@@ -53,7 +62,8 @@ export class TapeDisk implements Disk {
   #moment = 0;
   /** Operations under way, each to be ended by `turn`. */
   readonly #underWay: (() => void)[] = [];
-  readonly #timers: (() => void)[] = [];
+  readonly #timers: { readonly dueMs: number; readonly callback: () => void }[] = [];
+  #nowMs = 0;
 
   constructor(files: ReadonlyMap<string, Uint8Array>, random: SimRandom) {
     this.#random = random;
@@ -66,26 +76,33 @@ export class TapeDisk implements Disk {
     return this.#moment + 1;
   }
 
-  /** Timers of 0 ms are operations like others; longer ones are over now and then. */
+  /** Timers of 0 ms are operations like others; of the others the next is over now and then, and when nothing else goes on. */
   readonly clock: Clock = {
     now: () => 0,
-    monotonic: () => 0,
+    monotonic: () => this.#nowMs,
     after: (delayMs, callback) => {
-      const list = delayMs > 0 ? this.#timers : this.#underWay;
-      list.push(callback);
-      return {
-        [Symbol.dispose]: () => {
-          if (list.includes(callback)) list.splice(list.indexOf(callback), 1);
-        },
-      };
+      if (delayMs <= 0) {
+        this.#underWay.push(callback);
+        return { [Symbol.dispose]: () => removeFrom(this.#underWay, callback) };
+      }
+      const timer = { dueMs: this.#nowMs + delayMs, callback };
+      this.#timers.push(timer);
+      this.#timers.sort((a, b) => a.dueMs - b.dueMs);
+      return { [Symbol.dispose]: () => removeFrom(this.#timers, timer) };
     },
   };
 
   /** Ends one operation. False when nothing is under way. */
   turn(): boolean {
-    const isIdle = this.#timers.length > 0 && this.#random.chance(0.02);
-    const list = isIdle ? this.#timers : this.#underWay;
-    const [end] = list.splice(this.#random.below(list.length), 1);
+    const next = this.#timers[0];
+    const isIdle = this.#underWay.length === 0 || (next !== undefined && next.dueMs < this.#nowMs + soonMs);
+    if (next !== undefined && isIdle && this.#random.chance(this.#underWay.length === 0 ? 0.3 : 0.02)) {
+      this.#timers.shift();
+      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+      next.callback();
+      return true;
+    }
+    const [end] = this.#underWay.splice(this.#random.below(this.#underWay.length), 1);
     end?.();
     return end !== undefined;
   }
@@ -145,7 +162,7 @@ export class TapeDisk implements Disk {
   }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
-    await this.#ended();
+    await this.ended();
     let inode = this.#names.get(path);
     if (mode === "create") {
       if (inode !== undefined) throw withCode("EEXIST", path);
@@ -158,13 +175,13 @@ export class TapeDisk implements Disk {
   }
 
   async list(directory: string): Promise<readonly DirectoryEntry[]> {
-    await this.#ended();
+    await this.ended();
     const paths = [...this.#names.keys()].filter((path) => directoryOf(path) === directory).sort();
     return paths.map((path) => ({ name: path.slice(directory.length + 1), isDirectory: false }));
   }
 
   async makeDirectory(): Promise<void> {
-    await this.#ended();
+    await this.ended();
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -174,7 +191,7 @@ export class TapeDisk implements Disk {
       names.delete(from);
       names.set(to, inode);
     });
-    await this.#ended();
+    await this.ended();
   }
 
   async link(from: string, to: string): Promise<void> {
@@ -182,43 +199,43 @@ export class TapeDisk implements Disk {
     if (inode === undefined) throw withCode("ENOENT", from);
     if (this.#names.has(to)) throw withCode("EEXIST", to);
     this.#rename(to, (names) => names.set(to, inode));
-    await this.#ended();
+    await this.ended();
   }
 
   async remove(path: string): Promise<void> {
     if (this.#names.has(path)) this.#rename(path, (names) => names.delete(path));
-    await this.#ended();
+    await this.ended();
   }
 
   async syncDirectory(directory: string): Promise<void> {
     const pending = this.#changes.filter((change) => change.kind === "name" && change.directory === directory);
-    await this.#ended();
-    this.#madeDurable(pending);
+    await this.ended();
+    this.madeDurable(pending);
   }
 
   #file(inode: Inode, isSyncing: boolean): DiskFile {
     return {
       read: async (into, position) => {
-        await this.#ended();
+        await this.ended();
         const found = inode.bytes.subarray(position, position + into.length);
         into.set(found);
         return found.length;
       },
       write: async (views, position) => {
         const bytes = Uint8Array.from(Buffer.concat(views as Uint8Array[]));
-        const change: Change = { kind: "write", inode, position, bytes, ...this.#begun() };
+        const change: Change = { kind: "write", inode, position, bytes, ...this.begun() };
         this.#changes.push(change);
-        await this.#ended();
+        await this.ended();
         inode.bytes = overwritten(inode.bytes, position, bytes);
-        if (isSyncing) this.#madeDurable([change]);
+        if (isSyncing) this.madeDurable([change]);
       },
       datasync: async () => {
         const pending = this.#changes.filter((change) => change.kind === "write" && change.inode === inode);
-        await this.#ended();
-        this.#madeDurable(pending);
+        await this.ended();
+        this.madeDurable(pending);
       },
       size: async () => {
-        await this.#ended();
+        await this.ended();
         return inode.bytes.length;
       },
       truncate: () => Promise.reject(new Error("the WAL truncates nothing")),
@@ -229,22 +246,24 @@ export class TapeDisk implements Disk {
 
   #rename(path: string, apply: (names: Map<string, Inode>) => void): void {
     apply(this.#names);
-    this.#changes.push({ kind: "name", directory: directoryOf(path), apply, ...this.#begun() });
+    this.#changes.push({ kind: "name", directory: directoryOf(path), apply, ...this.begun() });
   }
 
-  #begun(): { readonly begunAt: number; durableAt: number } {
+  /** What is put on the tape as begun now. Others than the disk may share its tape. */
+  begun(): Lasting {
     this.#moment += 1;
     return { begunAt: this.#moment, durableAt: Number.POSITIVE_INFINITY };
   }
 
-  #madeDurable(changes: readonly Change[]): void {
+  madeDurable(changes: readonly Lasting[]): void {
     const pending = changes.filter(({ durableAt }) => durableAt === Number.POSITIVE_INFINITY);
     if (pending.length === 0) return;
     this.#moment += 1;
     for (const change of pending) change.durableAt = this.#moment;
   }
 
-  #ended(): Promise<void> {
+  /** Resolves when the operation's turn has come. */
+  ended(): Promise<void> {
     return new Promise((end) => this.#underWay.push(end));
   }
 }
@@ -290,6 +309,11 @@ function imageOf(shown: Found, durable: Found): Omit<CrashImage, "name"> {
   const files = ({ names }: Found): ReadonlyMap<string, FileState> =>
     new Map([...names].map(([path, inode]) => [path, states.get(inode) as FileState]));
   return { shown: files(shown), durable: files(durable) };
+}
+
+function removeFrom<T>(list: T[], one: T): void {
+  const at = list.indexOf(one);
+  if (at !== -1) list.splice(at, 1);
 }
 
 function directoryOf(path: string): string {

@@ -1,26 +1,33 @@
 /**
- * Crash images of the file WAL: a workload with several groups in flight is recorded on a disk that keeps a tape, and the
- * WAL is recovered from what a machine that stopped could have left: at any moment, any of the unsynced sectors, torn ones
- * too, after a loss of power or a kill.
+ * Crash images of the WALs: a workload with several groups or slots in flight is recorded on a tape, and the WAL is recovered
+ * from what a machine that stopped could have left: at any moment, any of the unsynced sectors, torn ones too, after a loss of
+ * power or a kill; of a bucket any of the puts and removals that were not answered, some of which come later.
  *
- *   node test/crash/wal-images.ts [--images 50000] [--seed N] [--mutant NAME | --mutants]
+ *   node test/crash/wal-images.ts [--wal file|object|directory|replicated] [--images 50000] [--seed N]
+ *                                 [--mutant NAME | --mutants]
  *
  * Of each image: what was acked is there, in order, without a gap, nothing is made up; a second recovery, and one after a
- * second loss of power, find the same; and the WAL goes on from there. `--mutants` plants bugs, each of which must be found.
+ * second loss of power, find the same; the WAL goes on from there; and of a replicated one each half has all of it alone.
+ * `--mutants` plants bugs, each of which must be found.
  */
 import { spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
-import type { NodeEpoch, Offset, StreamId } from "../../src/base/ids.ts";
-import type { Clock } from "../../src/base/runtime.ts";
-import type { FileWal, FileWalLimits } from "../../src/stream/file-wal.ts";
-import type { WalPosition, WalRecord } from "../../src/stream/wal.ts";
+import type { Offset, StreamId } from "../../src/base/ids.ts";
+import type { Wal, WalPosition, WalRecord } from "../../src/stream/wal.ts";
 import { SimRandom } from "../sim/random.ts";
-import { MemoryDisk } from "../support/memory-disk.ts";
 import { plantMutant } from "../support/mutate.ts";
-import { seededRuntime, silent } from "../support/seeded.ts";
-import { type CrashImage, TapeDisk } from "./tape-disk.ts";
 import { walMutants } from "./wal-mutants.ts";
+import {
+  type FoundWorld,
+  loadWalMakers,
+  nothing,
+  type Setting,
+  type WalImage,
+  WalTape,
+  type WalWorldKind,
+  walWorlds,
+} from "./wal-worlds.ts";
 
 export interface ImagesReport {
   readonly seed: number;
@@ -33,27 +40,20 @@ export interface ImagesReport {
   readonly violations: readonly string[];
 }
 
-/** Small, so that a short workload sees many segments, renames and removals. */
-const limits: FileWalLimits = {
-  walBytesMax: 64 * 1024,
-  walSegmentBytes: 16 * 1024,
-  walGroupBytesMax: 8 * 1024,
-  walGroupsInFlightMax: 3,
-  walLingerMs: 0,
-  walIdleMs: 1000,
-};
 const imagesOfLife = 120;
 const livesOfWorkload = 3;
 const violationsMax = 5;
 
-type OpenWal = (options: ConstructorParameters<typeof FileWal>[0]) => FileWal;
-
-export async function checkImages(options: { readonly images: number; readonly seed: number }): Promise<ImagesReport> {
-  const { FileWal } = await import("../../src/stream/file-wal.ts"); // Not before: a mutant is planted as it is loaded.
-  const open: OpenWal = (walOptions) => new FileWal(walOptions);
+export async function checkImages(options: {
+  readonly wal: WalWorldKind;
+  readonly images: number;
+  readonly seed: number;
+}): Promise<ImagesReport> {
+  const makers = await loadWalMakers();
   const sum = { images: 0, workloads: 0, lives: 0, acked: 0, violations: [] as string[] };
   for (let index = 0; sum.images < options.images && sum.violations.length < violationsMax; index += 1) {
-    const workload = new Workload(`${options.seed}/${index}`, open);
+    const random = new SimRandom(`${options.seed}/${index}`);
+    const workload = new Workload({ kind: options.wal, makers, random });
     await workload.run(Math.ceil((options.images - sum.images) / livesOfWorkload));
     sum.workloads += 1;
     for (const name of ["images", "lives", "acked"] as const) sum[name] += workload[name];
@@ -76,52 +76,51 @@ class Workload {
   acked = 0;
   readonly violations: string[] = [];
   readonly #random: SimRandom;
-  readonly #open: OpenWal;
-  #epoch = 0;
-  /** By number: the record's offset. What a crash lost is written anew, with other bytes. */
+  readonly #setting: Setting;
+  /** By number. What a crash lost is written anew, with other bytes. */
   readonly #records: Uint8Array[] = [];
 
-  constructor(seed: string, open: OpenWal) {
-    this.#random = new SimRandom(seed);
-    this.#open = open;
+  constructor(setting: Setting) {
+    this.#setting = setting;
+    this.#random = setting.random;
   }
 
   async run(imagesMax: number): Promise<void> {
-    let files: ReadonlyMap<string, Uint8Array> = new Map();
+    let before = nothing;
     let from: Promised = { acked: 0, trimmed: 0 };
     for (let life = 1; life <= livesOfWorkload && this.violations.length === 0; life += 1) {
       this.lives += 1;
-      const disk = new TapeDisk(files, this.#random.fork(`life ${life}`));
-      const promised = await this.#live(disk, from);
+      const tape = new WalTape(this.#setting, before, `life ${life}`);
+      const promised = await this.#live(tape, from);
+      const { moments } = tape.disk;
       const seen = new Set<string>();
       for (let i = 0; i < Math.min(imagesOfLife, imagesMax); i += 1) {
-        const moment = this.#random.below(disk.moments);
-        const image = disk.image(moment, this.#random.chance(0.7) ? "power" : "kill");
+        const moment = this.#random.below(moments);
+        const image = tape.image(moment, this.#random.chance(0.7) ? "power" : "kill");
         if (seen.has(image.name)) continue;
         seen.add(image.name);
         this.images += 1;
         const at = promisedAt(promised, moment);
         this.acked += at.acked - at.trimmed;
-        await this.#check(image, at, `life ${life}, moment ${moment} of ${disk.moments}, image ${image.name}`);
+        await this.#check(image, at, `life ${life}, moment ${moment} of ${moments}, image ${image.name}`);
       }
-      const moment = this.#random.below(disk.moments);
-      const last = disk.image(moment, "power");
-      files = new Map([...last.shown].map(([path, { bytes }]) => [path, bytes]));
+      const moment = this.#random.below(moments);
+      before = tape.image(moment, "power").remains;
       from = promisedAt(promised, moment);
     }
   }
 
   /** Recovers, appends, trims, until there is nothing left to do. What was promised at each moment of the disk. */
-  async #live(disk: TapeDisk, from: Promised): Promise<readonly Promised[]> {
+  async #live(tape: WalTape, from: Promised): Promise<readonly Promised[]> {
     const random = this.#random;
-    const wal = this.#wal(disk, disk.clock);
+    const { disk } = tape;
     const promised: Promised[] = [from];
     let now = from;
     const note = (change: Partial<Promised>): void => {
       now = { ...now, ...change };
       promised[disk.moments - 1] = now; // At once: many moments may pass before the next turn.
     };
-    const life = this.#script(wal, from, note);
+    const life = this.#script(tape, from, note);
     let isOver = false;
     life.then(
       () => {
@@ -141,14 +140,18 @@ class Workload {
     return promised;
   }
 
-  async #script(wal: FileWal, from: Promised, note: (change: Partial<Promised>) => void): Promise<void> {
+  async #script(tape: WalTape, from: Promised, note: (change: Partial<Promised>) => void): Promise<void> {
     const random = this.#random;
-    const found: WalRecord[] = [];
-    await wal.recover((record) => found.push({ ...record, bytes: record.bytes.slice() }));
-    const first = found.at(-1)?.to ?? from.acked;
+    const wal = await tape.open();
+    const ends: WalPosition[] = [];
+    let first = from.acked;
+    await wal.recover((record, end) => {
+      const number = numberOf(record);
+      ends[number] = end;
+      first = Math.max(first, number + 1);
+    });
     this.#records.length = first; // What was never acked and is not there was never written.
     note({ acked: first });
-    const ends: WalPosition[] = [];
     let acked = first;
     let { trimmed } = from;
     const acks: Promise<void>[] = [];
@@ -173,7 +176,7 @@ class Workload {
       // Mostly a few groups' worth at once, so that groups are in flight together.
       if (random.chance(0.25)) await Promise.race([acks[random.below(acks.length)], Promise.all(acks)]);
       if (random.chance(0.1) && acked > first) {
-        const to = first + 1 + random.below(acked - first);
+        const to = random.chance(0.4) ? acked : first + 1 + random.below(acked - first);
         trimmed = Math.max(trimmed, to);
         note({ trimmed });
         await wal.trim(ends[to - 1] as WalPosition);
@@ -183,103 +186,113 @@ class Workload {
     await wal[Symbol.asyncDispose]();
   }
 
-  async #check(image: CrashImage, promised: Promised, where: string): Promise<void> {
+  async #check(image: WalImage, promised: Promised, where: string): Promise<void> {
     const tell = (what: string): void => void this.violations.push(`${where}: ${what}`);
     try {
-      const disk = MemoryDisk.found(image);
-      const found = await this.#recovered(disk);
+      const world = image.found();
+      const found = await this.#recovered(await world.open());
       const problem = this.#judge(found, promised);
       if (problem !== undefined) return tell(problem);
-      const afterLoss = await this.#recovered(disk.afterPowerLoss(() => "lost"));
+      const afterLoss = await this.#recovered(await world.afterPowerLoss().open());
       if (afterLoss.join() !== found.join())
         return tell(`found ${range(found)}, after another crash ${range(afterLoss)}`);
-      if (this.#random.chance(0.1)) await this.#goOn(disk, found, tell);
+      if (this.#setting.kind === "replicated") await this.#loseHalf(image, world, found, promised, tell);
+      if (this.#random.chance(0.1)) await this.#goOn(world, found, tell);
       if (this.#random.chance(0.1)) await this.#crashAgain(image, promised, tell);
     } catch (cause) {
       tell(`recovery refuses: ${String(cause)}`);
     }
   }
 
-  /** Numbers of the records found. Throws when one's bytes are not what was appended. */
-  async #recovered(disk: MemoryDisk): Promise<readonly number[]> {
+  /** Numbers of the records found, in order. Throws when one's bytes are not what was appended, or a stream's are out of order. */
+  async #recovered(wal: Wal): Promise<readonly number[]> {
     const found: number[] = [];
-    const wal = this.#wal(disk, seededRuntime(0).clock);
-    await wal.recover((record) => found.push(this.#numberOf(record)));
+    const last = new Map<StreamId, number>();
+    await wal.recover((record) => {
+      const number = numberOf(record);
+      const appended = this.#records[number];
+      const isSame = appended !== undefined && Buffer.compare(appended, record.bytes) === 0;
+      if (!isSame || record.after !== record.from || record.to !== record.from + 1)
+        throw new Error(`record ${number} was never appended so`);
+      if (number <= (last.get(record.stream) ?? -1))
+        throw new Error(`record ${number} comes after ${last.get(record.stream)}`);
+      last.set(record.stream, number);
+      found.push(number);
+    });
     await wal[Symbol.asyncDispose]();
-    return found;
+    return found.sort((a, b) => a - b);
   }
 
-  #numberOf({ from, after, to, bytes }: WalRecord): number {
-    const appended = this.#records[from];
-    const isSame = appended !== undefined && Buffer.compare(appended, bytes) === 0;
-    if (!isSame || after !== from || to !== from + 1) throw new Error(`record ${from} was never appended so`);
-    return from;
-  }
-
+  /** What was trimmed may be there, and with holes: two halves forget at different times. */
   #judge(found: readonly number[], { acked, trimmed }: Promised): string | undefined {
-    const [first, last] = [found[0] ?? acked, found.at(-1) ?? acked - 1];
-    if (found.some((number, index) => number !== first + index)) return `a gap or a wrong order: ${found.join(" ")}`;
-    if (first > trimmed && trimmed < acked) return `acked from ${trimmed} on, found ${range(found)}`;
-    if (last < acked - 1) return `acked up to ${acked - 1}, found ${range(found)}`;
-    return undefined;
+    const there = new Set(found);
+    for (let number = trimmed; number < acked; number += 1)
+      if (!there.has(number)) return `${number} is missing of ${trimmed} to ${acked - 1}, found ${found.join(" ")}`;
+    const hole = found.find((number) => number >= trimmed + streams.length && !there.has(number - streams.length));
+    return hole === undefined ? undefined : `a gap in a stream before ${hole}: ${found.join(" ")}`;
   }
 
   /** The WAL is written on, and then holds both. */
-  async #goOn(disk: MemoryDisk, found: readonly number[], tell: (what: string) => void): Promise<void> {
-    const wal = this.#wal(disk, seededRuntime(0).clock);
-    const seen: WalRecord["bytes"][] = [];
-    await wal.recover(({ bytes }) => seen.push(bytes.slice()));
+  async #goOn(world: FoundWorld, found: readonly number[], tell: (what: string) => void): Promise<void> {
+    const wal = await world.open();
+    const expected = new Map<number, Uint8Array>();
+    await wal.recover((record) => void expected.set(numberOf(record), record.bytes.slice()));
     const next = (found.at(-1) ?? -1) + 1;
-    const more = Array.from({ length: 3 }, (_, i) => new Uint8Array(2000).fill(i + 1));
     await Promise.all(
-      more.map((bytes, i) => {
+      [1, 2, 3].map((fill, i) => {
         const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+        const bytes = new Uint8Array(2000).fill(fill);
+        expected.set(next + i, bytes);
         wal.append({ ...recordOf(next + i, bytes), label: new Uint8Array(), durable: resolve, failed: reject });
         return promise;
       }),
     );
-    const after = await this.#contents(disk.afterPowerLoss(() => "lost"));
-    const expected = [...seen, ...more];
-    const isSame =
-      after.length === expected.length &&
-      after.every((each, i) => Buffer.compare(each, expected[i] as Uint8Array) === 0);
-    if (!isSame) tell(`written on from ${next}, ${expected.length} records are expected and ${after.length} found`);
-  }
-
-  async #contents(disk: MemoryDisk): Promise<readonly Uint8Array[]> {
-    const found: Uint8Array[] = [];
-    const wal = this.#wal(disk, seededRuntime(0).clock);
-    await wal.recover(({ bytes }) => found.push(bytes.slice()));
-    await wal[Symbol.asyncDispose]();
-    return found;
+    const after = new Map<number, Uint8Array>();
+    const again = await world.afterPowerLoss().open(); // The WAL that wrote is dead where it stands.
+    await again.recover((record) => void after.set(numberOf(record), record.bytes.slice()));
+    await Promise.all([wal[Symbol.asyncDispose](), again[Symbol.asyncDispose]()]);
+    const isSame = [...expected].every(
+      ([number, bytes]) => Buffer.compare(after.get(number) ?? new Uint8Array(), bytes) === 0,
+    );
+    if (!isSame || after.size !== expected.size)
+      tell(`written on from ${next}, ${expected.size} records are expected and ${after.size} found`);
   }
 
   /** The machine stops again while it recovers. */
-  async #crashAgain(image: CrashImage, promised: Promised, tell: (what: string) => void): Promise<void> {
-    const files = new Map([...image.durable].map(([path, { synced }]) => [path, synced]));
-    const disk = new TapeDisk(files, this.#random.fork("recovery"));
-    const wal = this.#wal(disk, disk.clock);
+  async #crashAgain(image: WalImage, promised: Promised, tell: (what: string) => void): Promise<void> {
+    const tape = new WalTape(this.#setting, image.remains, "recovery");
+    const { disk } = tape;
     let isUp = false;
-    const recovery = wal
-      .recover(() => undefined)
-      .then(() => {
-        isUp = true;
-      });
+    const up = (): void => {
+      isUp = true;
+    };
+    const recovery = tape.open().then((wal) => wal.recover(() => undefined));
+    recovery.then(up, up);
     for (let idle = 0; !isUp && idle < idleTurnsMax; idle = disk.turn() ? 0 : idle + 1) await settled();
     await recovery;
     for (let i = 0; i < 3; i += 1) {
-      const again = disk.image(this.#random.below(disk.moments), "power");
+      const again = tape.image(this.#random.below(disk.moments), "power");
       this.images += 1;
-      const problem = this.#judge(await this.#recovered(MemoryDisk.found(again)), promised);
+      const problem = this.#judge(await this.#recovered(await again.found().open()), promised);
       if (problem !== undefined) tell(`and again while it recovers, image ${again.name}: ${problem}`);
     }
   }
 
-  #wal(disk: TapeDisk | MemoryDisk, clock: Clock): FileWal {
-    this.#epoch += 1;
-    const runtime = { clock, random: this.#random };
-    const nodeEpoch = this.#epoch as NodeEpoch;
-    return this.#open({ disk, directory: "wal", nodeEpoch, runtime, limits, logger: silent });
+  /** One half is gone: the other had what was acked before the crash, and has what was shown after it. */
+  async #loseHalf(
+    image: WalImage,
+    world: FoundWorld,
+    shown: readonly number[],
+    promised: Promised,
+    tell: (what: string) => void,
+  ): Promise<void> {
+    for (const half of ["file", "object"] as const) {
+      const problem = this.#judge(await this.#recovered(await image.found().open(half)), promised);
+      if (problem !== undefined) tell(`the ${half} half alone: ${problem}`);
+      const found = new Set(await this.#recovered(await world.afterPowerLoss().open(half)));
+      const lacking = shown.filter((number) => number >= promised.trimmed && !found.has(number));
+      if (lacking.length > 0) tell(`after a recovery the ${half} half lacks ${range(lacking)}`);
+    }
   }
 }
 
@@ -293,9 +306,17 @@ function promisedAt(promised: readonly Promised[], moment: number): Promised {
   }
 }
 
+/** Numbers go to two streams by turns. */
+const streams = [7 as StreamId, 9 as StreamId] as const;
+
 function recordOf(number: number, bytes: Uint8Array): WalRecord {
-  const [from, to] = [number as Offset, (number + 1) as Offset];
-  return { stream: 7 as StreamId, epoch: 1, after: from, from, to, maxTimestamp: -1, bytes };
+  const from = Math.floor(number / streams.length) as Offset;
+  const stream = streams[number % streams.length] as StreamId;
+  return { stream, epoch: 1, after: from, from, to: (from + 1) as Offset, maxTimestamp: -1, bytes };
+}
+
+function numberOf({ stream, from }: WalRecord): number {
+  return from * streams.length + streams.indexOf(stream);
 }
 
 /** All promises that can go on have done so. */
@@ -310,6 +331,7 @@ function range(numbers: readonly number[]): string {
 async function run(values: {
   readonly images: string;
   readonly seed: string;
+  readonly wal: string;
   readonly mutant?: string;
 }): Promise<boolean> {
   const mutant = values.mutant === undefined ? undefined : walMutants[values.mutant];
@@ -317,8 +339,11 @@ async function run(values: {
     throw new Error(`mutants: ${Object.keys(walMutants).join(", ")}`);
   if (mutant !== undefined) plantMutant(mutant);
   const began = performance.now();
-  const report = await checkImages({ images: Number(values.images), seed: Number(values.seed) });
+  const wal = mutant?.wal ?? walWorlds.find((kind) => kind === values.wal);
+  if (wal === undefined) throw new Error(`kinds of WAL: ${walWorlds.join(", ")}`);
+  const report = await checkImages({ wal, images: Number(values.images), seed: Number(values.seed) });
   const facts = [
+    `WAL ${wal}`,
     `seed ${report.seed}`,
     `${report.images} crash images of ${report.lives} lives in ${report.workloads} workloads`,
     `${report.acked} acked records looked for`,
@@ -326,7 +351,7 @@ async function run(values: {
     `${((performance.now() - began) / 1000).toFixed(1)} s`,
   ];
   console.log(facts.join(", "));
-  for (const violation of report.violations) console.log(`  ${violation}`);
+  for (const violation of report.violations.slice(0, violationsMax)) console.log(`  ${violation}`);
   return mutant === undefined ? report.violations.length === 0 && report.acked > 0 : report.violations.length > 0;
 }
 
@@ -347,6 +372,7 @@ function runMutants(values: { readonly images: string; readonly seed: string }):
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
+      wal: { type: "string", default: "file" },
       images: { type: "string", default: "50000" },
       seed: { type: "string", default: String(randomInt(1_000_000_000)) },
       mutant: { type: "string" },

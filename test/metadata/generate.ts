@@ -88,6 +88,7 @@ function nodeEvent(random: SimRandom, image: ImageState): MetadataEvent | undefi
     { kind: "open-wal", slotsInFlightMax: random.below(4) },
     { kind: "advance-wal", nodeId, epoch: wal?.epoch ?? epoch, slot: (wal?.slot ?? 0) + random.below(5) - 1 },
     // Now and then only: whoever is fenced proposes nothing more.
+    { kind: "unregister-node", nodeId, epoch: random.chance(0.1) ? epoch : ((epoch - 1) as NodeEpoch) },
     { kind: "fence-node", nodeId, epoch: random.chance(0.1) ? epoch : ((epoch - 1) as NodeEpoch) },
   ] as const);
 }

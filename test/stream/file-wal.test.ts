@@ -1,6 +1,6 @@
 /** Proves: a record that was acked is found by recovery, whatever the disk loses; rot is told from a torn tail. */
 import { describe, expect, test } from "vitest";
-import type { Disk } from "../../src/base/disk.ts";
+import type { Disk, DiskFile, OpenMode } from "../../src/base/disk.ts";
 import { CorruptData } from "../../src/base/errors.ts";
 import type { NodeEpoch } from "../../src/base/ids.ts";
 import type { Clock } from "../../src/base/runtime.ts";
@@ -100,6 +100,24 @@ describe("file WAL", () => {
     const found = await recovered(MemoryDisk.of(files));
     expect(found.at(-1)).toBe(49);
     expect(found.length).toBeLessThan(10 + 11); // At most a segment of what was trimmed.
+  });
+
+  test("the first of two groups in flight is missed though all before them is trimmed", async () => {
+    const memory = new MemoryDisk();
+    const writes = new HeldWrites();
+    const small = { walSegmentBytes: 16 * 1024, walGroupBytesMax: 8 * 1024 };
+    const wal = walOn(writes.below(memory), small);
+    await wal.recover(() => undefined);
+    for (const number of [0, 1]) await append(wal, number, 7000);
+    const end = await append(wal, 2, 7000);
+    expect(end % small.walSegmentBytes).toBe(0); // So the trim leaves no segment but the ones to come.
+    await wal.trim(end);
+    writes.holdsNext = true;
+    append(wal, 3, 7000).catch(() => undefined);
+    append(wal, 4, 9000).catch(() => undefined); // Too large for the segment: at the start of the next one.
+    await writes.passed;
+    const found = await recovered(memory.afterPowerLoss(() => "lost"));
+    expect(found.filter((number) => number > 2)).toEqual([]);
   });
 
   test("several prepared segments behind the tail are all written into, and none is made twice", async () => {
@@ -380,6 +398,47 @@ describe("rot", () => {
 });
 
 /** Appends over three segments with trims between. False when the power went off before the end. */
+/** A disk on which one write of a group never happens, while the one after it does. */
+class HeldWrites {
+  holdsNext = false;
+  #isHeld = false;
+  readonly #passed = Promise.withResolvers<void>();
+
+  /** Settles when a group is written behind the one that is held. */
+  get passed(): Promise<void> {
+    return this.#passed.promise;
+  }
+
+  below(disk: MemoryDisk): Disk {
+    const write = async (file: DiskFile, views: readonly Uint8Array[], position: number): Promise<void> => {
+      if (this.holdsNext) {
+        [this.holdsNext, this.#isHeld] = [false, true];
+        await new Promise<never>(() => undefined);
+      }
+      await file.write(views, position);
+      if (this.#isHeld) this.#passed.resolve();
+    };
+    const open = async (path: string, mode: OpenMode): Promise<DiskFile> => {
+      const file = await disk.open(path, mode);
+      if (mode !== "durable") return file;
+      return withMethod(file, "write", (views: readonly Uint8Array[], position: number) =>
+        write(file, views, position),
+      );
+    };
+    return withMethod(disk, "open", open);
+  }
+}
+
+function withMethod<T extends object>(target: T, name: keyof T & string, method: unknown): T {
+  return new Proxy(target, {
+    get: (_, asked) => {
+      if (asked === name) return method;
+      const value: unknown = Reflect.get(target, asked, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
 async function workload(disk: MemoryDisk, acked: () => void): Promise<boolean> {
   const wal = walOn(disk, { walSegmentBytes: 16 * 1024 });
   const run = async (): Promise<void> => {

@@ -10,6 +10,7 @@ import { smallStreams } from "../support/stream-limits.ts";
 
 const limits: PlanLimits = {
   ...smallStreams,
+  mergePieceBytesMin: 0,
   mergeSourcesMin: 3,
   mergeSourcesMax: 6,
   mergeObjectBytesMax: 1000,
@@ -53,7 +54,13 @@ describe("a run", () => {
   test("a stream that grows for long keeps few ranges, and each of its bytes was moved a few times", () => {
     for (let seed = 0; seed < 5; seed += 1) {
       const random = new SimRandom(seed);
-      const some: PlanLimits = { ...limits, mergeSourcesMin: 8, mergeSourcesMax: 64, mergeObjectBytesMax: 1e6 };
+      const some: PlanLimits = {
+        ...limits,
+        mergePieceBytesMin: 0,
+        mergeSourcesMin: 8,
+        mergeSourcesMax: 64,
+        mergeObjectBytesMax: 1e6,
+      };
       let ranges: { bytes: number; maxTimestamp: number }[] = [];
       let moved = 0;
       let written = 0;
@@ -137,6 +144,13 @@ describe("a plan", () => {
     const held = new Held();
     for (const key of ["a", "b", "c"]) held.upload(key, { 1: 5, 2: 100, 3: 5 });
     expect(held.plan()).toEqual(["stream-set 1:abc 3:abc", "stream 2:abc"]);
+  });
+
+  test("leaves a stream among the others as long as it lies there in small pieces", () => {
+    const held = new Held();
+    for (const key of ["a", "b", "c"]) held.upload(key, { 1: 5, 2: 100, 3: 5 });
+    expect(held.plan(new Set(), { mergePieceBytesMin: 101 })).toEqual(["stream-set 1:abc 2:abc 3:abc"]);
+    expect(held.plan(new Set(), { mergePieceBytesMin: 100 })).toEqual(["stream-set 1:abc 3:abc", "stream 2:abc"]);
   });
 
   test("takes along what lies between, so that one range comes out", () => {

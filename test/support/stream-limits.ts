@@ -26,6 +26,7 @@ export const smallStreams: StreamLimits = {
   catchupBytesPerSecondMax: 0,
   catchupBusyBytesPerSecondMax: 0,
   mergeIntervalMs: 1_000_000,
+  mergePieceBytesMin: 0,
   mergeSourcesMin: 4,
   mergeSourcesMax: 16,
   mergeObjectBytesMax: 100_000,

@@ -101,21 +101,20 @@ export class ClientTelemetry implements Disposable {
     const id = clientInstanceId === uuidZero ? uuidRandom(this.#random) : clientInstanceId;
     const instance = this.#instance(id, context);
     const error = subscribeError(instance, now);
-    if (error === undefined) {
-      instance.lastGetMs = now;
-      instance.lastError = "NONE";
-      instance.subscription = this.#subscriptions.of(traits(id, context));
-    }
+    if (error !== undefined) return { ...nothing, errorCode: code(error) };
+    instance.lastGetMs = now;
+    instance.lastError = "NONE";
+    instance.subscription = this.#subscriptions.of(traits(id, context));
     const { subscription } = instance;
     return {
-      errorCode: code(error),
+      errorCode: 0,
       clientInstanceId: id,
       subscriptionId: subscription.id,
       acceptedCompressionTypes: accepted,
       pushIntervalMs: subscription.intervalMs,
       telemetryMaxBytes: this.#limits.pushBytesMax,
       deltaTemporality: false, // A lost push then loses nothing: the next one tells the whole sum again.
-      requestedMetrics: error === undefined ? subscription.metrics : [],
+      requestedMetrics: subscription.metrics,
     };
   }
 
@@ -126,8 +125,8 @@ export class ClientTelemetry implements Disposable {
     const current = this.#subscriptions.of(traits(id, context));
     const error = pushError(instance, request, { current, now: this.#clock.monotonic(), limits: this.#limits });
     instance.lastError = error ?? "NONE";
+    instance.isTerminating = request.terminating; // As Kafka: what the last push said, refused or not.
     if (error !== undefined) return { errorCode: code(error) };
-    instance.isTerminating = request.terminating;
     const points = await this.#read(request);
     if (points === undefined) return { errorCode: code("INVALID_RECORD") };
     keep(instance, points, this.#limits.pointsMax);
@@ -166,6 +165,17 @@ export class ClientTelemetry implements Disposable {
     return instance;
   }
 }
+
+/** As Kafka: with an error a client is told nothing. */
+const nothing = {
+  clientInstanceId: uuidZero,
+  subscriptionId: 0,
+  acceptedCompressionTypes: [],
+  pushIntervalMs: 0,
+  telemetryMaxBytes: 0,
+  deltaTemporality: false,
+  requestedMetrics: [],
+} as const;
 
 function traits(id: Uuid, { clientId, clientHost, client }: RequestContext): ClientTraits {
   return {

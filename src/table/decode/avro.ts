@@ -2,7 +2,7 @@
  * Avro's binary encoding straight into columns: one closure a type, compiled once for a writer's schema and the columns
  * that its fields are bound to. Bytes of strings are copied and never become JavaScript strings; longs stay exact.
  *
- * Stated outcomes (rule M12): nanoseconds floor to microseconds; a millisecond timestamp beyond 64 bits of microseconds, and
+ * Stated outcomes (rule M12): nanoseconds floor where the column has microseconds; a millisecond timestamp beyond 64 bits of microseconds, and
  * a decimal with more digits than its type says, are bad records; NaN and infinities are kept.
  */
 import { assert } from "../../base/errors.ts";

@@ -86,6 +86,8 @@ export function widenedType(column: PrimitiveType, source: PrimitiveType): Primi
   if (pair === "int→long" || pair === "float→double" || pair === "int→double") return column;
   if (pair === "long→int" || pair === "double→float") return source;
   if (pair === "uuid→string") return column; // As text, which is what came.
+  // Floored: a table of format 2 has no finer type.
+  if (pair === "timestamptz_ns→timestamptz" || pair === "timestamp_ns→timestamp") return column;
   const wide = decimalShape(column);
   const other = decimalShape(source);
   if (wide === undefined || other === undefined || wide.scale !== other.scale) return undefined;

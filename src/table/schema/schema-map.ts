@@ -71,17 +71,20 @@ export type SourceState =
 
 export type RecordPart = "key" | "value";
 
+/** Confluent's number, or the GUID or UUID of a schema as text. */
+export type SchemaId = number | string;
+
 export type MappingSource =
   | {
       readonly kind: "schema-id";
       readonly part: RecordPart;
-      readonly schemaId: number;
+      readonly schemaId: SchemaId;
       readonly schema: SchemaText;
       /** Of a Protobuf schema: which of its messages the records are; undefined when they do not say so readably. */
       readonly message?: MessagePath | undefined;
     }
   /** The registry says that there is no such id. */
-  | { readonly kind: "missing"; readonly part: RecordPart; readonly schemaId: number }
+  | { readonly kind: "missing"; readonly part: RecordPart; readonly schemaId: SchemaId }
   /** Fields that schemaless records have and the table has not. */
   | { readonly kind: "inferred"; readonly part: RecordPart; readonly type: SourceType };
 
@@ -101,16 +104,21 @@ export type Evolution =
   | { readonly kind: "refused"; readonly reason: string; readonly mapping: TableMapping };
 
 /**
- * The rules that new tables get. Who changes what a source type becomes adds rules 2 beside these, and the golden mappings of
- * rules 1 stay as they are: no upgrade changes the types of a table that is there.
+ * The newest rules that there are. Who changes what a source type becomes adds rules beside these, and the golden mappings of
+ * the earlier ones stay as they are: no upgrade changes the types of a table that is there.
  */
-export const mappingRules = 1;
+export const mappingRules = 2;
+
+/** Rules 2 are those of format 3, which has types for nanoseconds; a table that is upgraded to it keeps the rules that it was made under. */
+export function newRules({ formatVersion }: Pick<TableSettings, "formatVersion">): number {
+  return formatVersion >= 3 ? 2 : 1;
+}
 
 /** Beyond it, new fields of schemaless JSON go to the extra column. */
 export const inferredColumnsMax = 500;
 
 /** A Protobuf schema is known under its id, and each of its messages under its path too. */
-export function sourceKey(part: RecordPart, schemaId: number, message?: MessagePath): string {
+export function sourceKey(part: RecordPart, schemaId: SchemaId, message?: MessagePath): string {
   return message === undefined ? `${part}:${schemaId}` : `${part}:${schemaId}/${message.join(".")}`;
 }
 
@@ -142,7 +150,7 @@ export function initialMapping(settings: TableSettings): TableMapping {
   const shape = wantedShape(settings);
   const isUsual = isDeepStrictEqual(shape, shapeOf({ rowKey }));
   return withRowKey({
-    rules: mappingRules,
+    rules: newRules(settings),
     version: 1,
     schema: { type: "struct", "schema-id": 0, fields },
     lastColumnId: draft.lastColumnId,
@@ -188,7 +196,7 @@ export function evolve(mapping: TableMapping, source: MappingSource, settings: T
   try {
     return source.schema.type === "PROTOBUF"
       ? evolveProtobuf(mapping, source, settings)
-      : evolveTyped(mapping, { ...source, message: undefined }, typeOf(source.schema), settings);
+      : evolveTyped(mapping, { ...source, message: undefined }, typeOf(source.schema, mapping.rules), settings);
   } catch (cause) {
     if (!(cause instanceof CorruptData)) throw cause;
     return refuse(mapping, { ...source, message: undefined }, cause.message);
@@ -199,9 +207,9 @@ type SchemaIdSource = Extract<MappingSource, { readonly kind: "schema-id" }>;
 
 const sourceKinds = { AVRO: "avro", JSON: "json-schema", PROTOBUF: "protobuf" } as const;
 
-function typeOf(schema: SchemaText): SourceType {
+function typeOf(schema: SchemaText, rules: number | undefined): SourceType {
   const { type, text, references } = schema;
-  return type === "AVRO" ? avroSourceType(parseAvroSchema(text, references)) : jsonSchemaSourceType(schema);
+  return type === "AVRO" ? avroSourceType(parseAvroSchema(text, references), rules) : jsonSchemaSourceType(schema);
 }
 
 /** The id is known from then on, whatever comes of this one of its messages. */
@@ -287,7 +295,7 @@ export function withoutRefusals(mapping: TableMapping): TableMapping {
 
 function refuse(
   mapping: TableMapping,
-  source: { readonly part: RecordPart; readonly schemaId: number; readonly message?: MessagePath | undefined },
+  source: { readonly part: RecordPart; readonly schemaId: SchemaId; readonly message?: MessagePath | undefined },
   reason: string,
 ): Evolution {
   const key = sourceKey(source.part, source.schemaId, source.message);

@@ -11,8 +11,8 @@ import { Cursor } from "../decode/cursor.ts";
 import { compileJson } from "../decode/json.ts";
 import { readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
-import { compileProtobuf, readMessagePath } from "../decode/protobuf.ts";
-import { ProtobufReader } from "../decode/protobuf-reader.ts";
+import { compileProtobuf } from "../decode/protobuf.ts";
+import type { ProtobufReader } from "../decode/protobuf-reader.ts";
 import { putText } from "../decode/string.ts";
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import type { SchemaText, TableMapping } from "../schema/schema-map.ts";
@@ -21,8 +21,9 @@ import { jsonSchemaSourceType } from "../schema/schema-map-json-schema.ts";
 import { widenedType } from "../schema/schema-map-merge.ts";
 import { protobufFile, protobufSourceType } from "../schema/schema-map-protobuf.ts";
 import type { SourceType } from "../schema/schema-map-types.ts";
-import { latestMessage } from "./latest-message.ts";
+import type { Framing } from "./framing.ts";
 import type { Leaf } from "./leaf.ts";
+import { compileMessageName } from "./message-path.ts";
 import { compileOnce, type PartContext, type PutOutcome } from "./translate-parts.ts";
 
 /** The value's key columns, from the Kafka key of a record without a value. Throws BadRecord. */
@@ -42,12 +43,12 @@ export function compileTombstoneKey(context: PartContext, key: StructNode): Tomb
       return jsonKey({ key, mapping });
     case "schema-id": {
       const compiled = compileOnce(context, "key", (schema) =>
-        typedKey(schema, { key, mapping }, context.framings.key.dataAt, settings.key.latest?.message),
+        typedKey(schema, { key, mapping }, settings.key.latest?.message),
       );
       return (bytes) => {
         const found = compiled(bytes);
         if (found.kind !== "compiled") return found;
-        found.it(bytes);
+        found.it(context.framings.key);
         return ok;
       };
     }
@@ -92,38 +93,38 @@ function strict(bound: Bound) {
   return { bound, misfits: { count: 0 }, isStrict: true };
 }
 
-type Put = (bytes: Uint8Array) => void;
+type Put = (framing: Framing) => void;
 
-function typedKey(schema: SchemaText, target: Target, dataAt: number, message: string | null | undefined): Put {
+function typedKey(schema: SchemaText, target: Target, message: string | null | undefined): Put {
   switch (schema.type) {
     case "AVRO":
-      return avroKey(schema, target, dataAt);
+      return avroKey(schema, target);
     case "JSON": {
       const source = jsonSchemaSourceType(schema);
       const put = compileJson(keyNode(source, target), source, strict(boundByName(target)));
-      return (bytes) => put(readJson(bytes, dataAt), 0);
+      return ({ data, dataAt }) => put(readJson(data, dataAt), 0);
     }
     case "PROTOBUF":
-      return protobufKeys(schema, target, dataAt, message);
+      return protobufKeys(schema, target, message);
   }
 }
 
-function avroKey({ text, references }: SchemaText, target: Target, dataAt: number): Put {
+function avroKey({ text, references }: SchemaText, target: Target): Put {
   const type = parseAvroSchema(text, references);
-  const put = compileAvro(type, keyNode(avroSourceType(type), target), boundByName(target));
+  const put = compileAvro(type, keyNode(avroSourceType(type, target.mapping.rules), target), boundByName(target));
   const cursor = new Cursor();
-  return (bytes) => {
-    cursor.reset(bytes, dataAt);
+  return ({ data, dataAt }) => {
+    cursor.reset(data, dataAt);
     put(cursor, 0);
   };
 }
 
-function protobufKeys(schema: SchemaText, target: Target, dataAt: number, latest: string | null | undefined): Put {
+function protobufKeys(schema: SchemaText, target: Target, latest: string | null | undefined): Put {
   const file = protobufFile(schema);
   const puts = new Map<string, (reader: ProtobufReader) => void>();
-  return (bytes) => {
-    const reader = new ProtobufReader(bytes, dataAt);
-    const path = latest === undefined ? readMessagePath(reader) : latestMessage(file, latest);
+  const nameMessage = compileMessageName(file, latest);
+  return (framing) => {
+    const { path, reader } = nameMessage(framing);
     const name = path.join(".");
     let put = puts.get(name);
     if (put === undefined) {

@@ -1,6 +1,12 @@
 /** Turns a round's answer into the caller's: brings schema texts, and repeats the range until they are all there. */
 import { OperationFailed } from "../../base/errors.ts";
-import { type MappingSource, type RecordPart, type SchemaText, sourceKey } from "../schema/schema-map.ts";
+import {
+  type MappingSource,
+  type RecordPart,
+  type SchemaId,
+  type SchemaText,
+  sourceKey,
+} from "../schema/schema-map.ts";
 import type { Subjects } from "../settings.ts";
 import type { AddOutcome, LatestId, SchemaById } from "./translate.ts";
 import type { CoreOutcome, SchemaPlace, UnknownSchema } from "./translate-round.ts";
@@ -14,7 +20,7 @@ export interface Schemas {
 export interface Brought {
   /** By sourceKey of the id. */
   readonly texts: ReadonlyMap<string, SchemaText>;
-  readonly latest?: Readonly<Partial<Record<RecordPart, number>>>;
+  readonly latest?: Readonly<Partial<Record<RecordPart, SchemaId>>>;
 }
 
 export async function answer(
@@ -46,7 +52,7 @@ async function latestOf(
   subjects: Subjects,
   latestId: LatestId | undefined,
 ): Promise<NonNullable<Brought["latest"]>> {
-  const found: Partial<Record<RecordPart, number>> = {};
+  const found: Partial<Record<RecordPart, SchemaId>> = {};
   for (const part of parts) {
     const id = await latestId?.(subjects[part]);
     if (id === undefined)

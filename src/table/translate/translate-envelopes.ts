@@ -99,7 +99,7 @@ function avroReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
       const found = compiled(value);
       if (found.kind !== "compiled") return found;
       envelope = found.it;
-      const change = envelope.open(value, context.framings.value.dataAt);
+      const change = envelope.open(context.framings.value.data, context.framings.value.dataAt);
       if (change === "upsert" && !envelope.hasAfter)
         throw new BadRecord("bad-envelope", "an upsert has no row after it");
       return change;

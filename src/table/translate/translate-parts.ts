@@ -9,8 +9,8 @@ import { type Bound, makeBound } from "../decode/bound.ts";
 import { type AvroPut, Cursor } from "../decode/cursor.ts";
 import { compileJsonRecord, type JsonTarget } from "../decode/json-record.ts";
 import { compileJsonSchema } from "../decode/json-schema.ts";
-import { compileProtobuf, readMessagePath, skipProtobuf } from "../decode/protobuf.ts";
-import { ProtobufReader } from "../decode/protobuf-reader.ts";
+import { compileProtobuf, skipProtobuf } from "../decode/protobuf.ts";
+import type { ProtobufReader } from "../decode/protobuf-reader.ts";
 import { putRaw } from "../decode/raw.ts";
 import { putText } from "../decode/string.ts";
 import { type ColumnNode, type Columns, putAbsent } from "../parquet/columns.ts";
@@ -18,6 +18,7 @@ import { excludedPaths } from "../schema/column-overrides.ts";
 import {
   type MessagePath,
   type RecordPart,
+  type SchemaId,
   type SchemaText,
   sourceKey,
   type TableMapping,
@@ -29,16 +30,16 @@ import { type Binding, nothing, type SourceType } from "../schema/schema-map-typ
 import type { TableSettings } from "../settings.ts";
 import type { Framing } from "./framing.ts";
 import { compileJsonKey } from "./json-key.ts";
-import { latestMessage } from "./latest-message.ts";
 import type { BytesLeaf } from "./leaf.ts";
+import { compileMessageName, likelyMessage } from "./message-path.ts";
 import { type KeyNodes, keyNodes, putAllAbsent, type ValueNodes, valueNodes } from "./part-nodes.ts";
 
 export type PutOutcome =
   | { readonly kind: "ok" }
   /** The mapping has never seen this schema id. */
-  | { readonly kind: "unknown-schema"; readonly schemaId: number; readonly message: MessagePath | undefined }
+  | { readonly kind: "unknown-schema"; readonly schemaId: SchemaId; readonly message: MessagePath | undefined }
   /** The mapping knows the id; its text must be brought. */
-  | { readonly kind: "no-text"; readonly schemaId: number }
+  | { readonly kind: "no-text"; readonly schemaId: SchemaId }
   /** A schemaless record has fields that ask for columns. */
   | { readonly kind: "new-fields"; readonly type: SourceType };
 
@@ -119,7 +120,7 @@ function compileInferred({ record, extra, all, isDropped }: ValueNodes, mapping:
 }
 
 /** Puts the data behind the prefix; of a message that the mapping does not know yet, says which it is. */
-type PayloadPut = (bytes: Uint8Array) => MessagePath | undefined;
+type PayloadPut = (framing: Framing) => MessagePath | undefined;
 
 /** Columns of the part that a schema does not fill are absent. */
 function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | ValueNodes): PartPut {
@@ -132,7 +133,6 @@ function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | V
       bindings,
       schemaId,
       sources,
-      dataAt: context.framings[part].dataAt,
       latest: context.settings[part].latest,
       excluded,
     }),
@@ -144,22 +144,22 @@ function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | V
     }
     const found = compiled(bytes);
     if (found.kind !== "compiled") return found;
-    const message = found.it(bytes);
+    const message = found.it(context.framings[part]);
     return message === undefined ? ok : { kind: "unknown-schema", schemaId: found.schemaId, message };
   };
 }
 
 type Compiled<T> =
-  | { readonly kind: "compiled"; readonly schemaId: number; readonly it: T }
+  | { readonly kind: "compiled"; readonly schemaId: SchemaId; readonly it: T }
   | Extract<PutOutcome, { readonly kind: "unknown-schema" | "no-text" }>;
 
 /** Finds what reads the record's schema; compiles it when the id is first met. */
 export function compileOnce<T>(
   context: PartContext,
   part: RecordPart,
-  compile: (text: SchemaText, schemaId: number) => T,
+  compile: (text: SchemaText, schemaId: SchemaId) => T,
 ): (bytes: Uint8Array) => Compiled<T> {
-  const all = new Map<number, Extract<Compiled<T>, { readonly kind: "compiled" }>>();
+  const all = new Map<SchemaId, Extract<Compiled<T>, { readonly kind: "compiled" }>>();
   const framing = context.framings[part];
   return (bytes) => {
     const schemaId = framing.schemaId(bytes);
@@ -167,7 +167,7 @@ export function compileOnce<T>(
     const known = all.get(schemaId);
     if (known !== undefined) return known;
     const state = context.mapping.sources[sourceKey(part, schemaId)];
-    if (state === undefined) return { kind: "unknown-schema", schemaId, message: messagePathOf(bytes, framing) };
+    if (state === undefined) return { kind: "unknown-schema", schemaId, message: likelyMessage(framing) };
     if (state.kind === "refused") throw new BadRecord("schema-refused", `schema ${schemaId}: ${state.reason}`);
     const text = context.texts.get(sourceKey(part, schemaId));
     if (text === undefined) return { kind: "no-text", schemaId };
@@ -181,9 +181,8 @@ interface PayloadTarget {
   readonly part: RecordPart;
   readonly nodes: KeyNodes | ValueNodes;
   readonly bindings: readonly Binding[];
-  readonly schemaId: number;
+  readonly schemaId: SchemaId;
   readonly sources: TableMapping["sources"];
-  readonly dataAt: number;
   readonly latest: TableSettings["value"]["latest"];
   readonly excluded: ReadonlySet<string>;
 }
@@ -221,8 +220,8 @@ function compileAvroPayload({ text, references }: SchemaText, target: PayloadTar
   const put: AvroPut =
     node === undefined ? (cursor) => skipAvro(type, cursor) : compileAvro(type, node, boundOf(target));
   const cursor = new Cursor();
-  return (bytes) => {
-    cursor.reset(bytes, target.dataAt);
+  return ({ data, dataAt }) => {
+    cursor.reset(data, dataAt);
     put(cursor, 0);
     if (cursor.at !== cursor.end) {
       throw new BadRecord("malformed", `${cursor.end - cursor.at} bytes are left behind the value`);
@@ -232,16 +231,14 @@ function compileAvroPayload({ text, references }: SchemaText, target: PayloadTar
   };
 }
 
-/** The message's indexes stand between the id and the data, where there is an id; each message of the schema has a decoder of its own. */
+/** Each message of the schema has a decoder of its own. */
 function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
   const file = protobufFile(schema);
   const { part, schemaId, sources } = target;
   const puts = new Map<string, ProtobufPut>();
-  const { dataAt, latest } = target;
-  const named = latest === undefined ? undefined : latestMessage(file, latest.message);
-  return (bytes) => {
-    const reader = new ProtobufReader(bytes, dataAt);
-    const path = named ?? readMessagePath(reader);
+  const nameMessage = compileMessageName(file, target.latest?.message);
+  return (framing) => {
+    const { path, reader } = nameMessage(framing);
     const key = path.join(".");
     let put = puts.get(key);
     if (put === undefined) {
@@ -278,17 +275,6 @@ function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget,
   };
 }
 
-/** What a record of a Protobuf schema would name; undefined where that cannot be read, or the schema is of another kind. */
-function messagePathOf(bytes: Uint8Array, { dataAt }: Framing): MessagePath | undefined {
-  if (dataAt === 0) return undefined;
-  try {
-    return readMessagePath(new ProtobufReader(bytes, dataAt));
-  } catch (cause) {
-    if (cause instanceof BadRecord) return undefined;
-    throw cause;
-  }
-}
-
 function compileJsonPayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
   const source = jsonSchemaSourceType(schema);
   const node = nodeFor(source, target);
@@ -306,8 +292,8 @@ function compileJsonPayload(schema: SchemaText, target: PayloadTarget): PayloadP
     target.excluded,
   );
   const absent = target.nodes.all.filter((other) => other !== node && other !== extra);
-  return (bytes) => {
-    put(bytes, target.dataAt);
+  return ({ data, dataAt }) => {
+    put(data, dataAt);
     putAllAbsent(absent);
     return undefined;
   };

@@ -9,11 +9,25 @@ import { RecordCursor, readMarker } from "../../protocol/records.ts";
 import { BadRecord } from "../decode/bad-record.ts";
 import { mergeInferred } from "../decode/json-infer.ts";
 import type { Mark } from "../parquet/columns.ts";
-import { type MessagePath, placeColumns, type RecordPart, type SchemaText, sourceKey } from "../schema/schema-map.ts";
+import {
+  type MessagePath,
+  placeColumns,
+  type RecordPart,
+  type SchemaId,
+  type SchemaText,
+  sourceKey,
+} from "../schema/schema-map.ts";
 import { nothing, type SourceType } from "../schema/schema-map-types.ts";
 import { digestRows, noDigests } from "../tools/digest.ts";
 import { type DeadLetter, DeadLetters, letterPlace } from "./dead-letters.ts";
-import { type Framing, latestFraming, prefixFraming } from "./framing.ts";
+import {
+  ConfluentFraming,
+  type Framing,
+  GlueFraming,
+  LatestFraming,
+  readSchemaHeaders,
+  type SchemaHeader,
+} from "./framing.ts";
 import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult } from "./translate.ts";
 import type { Brought } from "./translate-answer.ts";
 import { Changes } from "./translate-changes.ts";
@@ -30,6 +44,8 @@ import {
 
 export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes" | "sortOrder"> {
   readonly inflateBytesMax: number;
+  /** Of the registry that schemas come from. Absent: Confluent's. */
+  readonly framing?: "glue";
 }
 
 const recordParts = ["key", "value"] as const;
@@ -50,7 +66,7 @@ export type Inferred = Readonly<Record<RecordPart, SourceType>>;
 
 export interface SchemaPlace {
   readonly part: RecordPart;
-  readonly schemaId: number;
+  readonly schemaId: SchemaId;
 }
 
 export interface UnknownSchema extends SchemaPlace {
@@ -66,8 +82,10 @@ export class RoundCore {
   readonly #deadLetterFiles: PartitionFiles;
   /** By sourceKey of the id. */
   readonly #texts = new Map<string, SchemaText>();
-  readonly #latest: Partial<Record<RecordPart, { schemaId: number | undefined }>>;
+  readonly #latest: Partial<Record<RecordPart, { schemaId: SchemaId | undefined }>>;
   readonly #framings: PartContext["framings"];
+  /** Empty where no header says what a schema is. */
+  readonly #schemaHeaders: readonly (SchemaHeader | undefined)[];
   /** Of a table whose rows change; undefined where each record is a row. */
   readonly #changes: Changes | undefined;
   readonly #putMetadata: MetadataPut;
@@ -87,9 +105,9 @@ export class RoundCore {
       ...(key.latest === undefined ? {} : { key: { schemaId: undefined } }),
       ...(value.latest === undefined ? {} : { value: { schemaId: undefined } }),
     };
-    const framingOf = (latest: { readonly schemaId: number | undefined } | undefined): Framing =>
-      latest === undefined ? prefixFraming : latestFraming(latest);
-    this.#framings = { key: framingOf(this.#latest.key), value: framingOf(this.#latest.value) };
+    this.#framings = { key: this.#framingOf("key"), value: this.#framingOf("value") };
+    const byId = recordParts.filter((part) => settings[part].decode === "schema-id");
+    this.#schemaHeaders = byId.flatMap((part) => this.#framings[part].header ?? []);
     const partitionLimits = { ...limits, targetFileBytes: plan.targetFileBytes };
     this.#changes =
       mapping.rowKey === undefined
@@ -114,6 +132,12 @@ export class RoundCore {
     this.#putMetadata = compileMetadata(columns, mapping.own);
     this.#putKey = compileKey(context);
     this.#putValue = compileValue(context);
+  }
+
+  #framingOf(part: RecordPart): Framing {
+    const latest = this.#latest[part];
+    if (latest !== undefined) return new LatestFraming(latest);
+    return this.#limits.framing === "glue" ? new GlueFraming(this.#limits.inflateBytesMax) : new ConfluentFraming(part);
   }
 
   /** What was asked for. The latest version stays the round's, should a newer one come meanwhile. */
@@ -232,6 +256,7 @@ export class RoundCore {
   #addRecord(record: RecordCursor, place: RecordPlace): CoreOutcome | undefined {
     const { columns } = this.#partitions;
     try {
+      if (this.#schemaHeaders.length > 0) readSchemaHeaders(this.#schemaHeaders, record);
       const outcome = this.#changes === undefined ? this.#putRow(record, place) : this.#changes.put(record, place);
       if (outcome.kind === "row") {
         this.#range.rows += 1;
@@ -250,12 +275,18 @@ export class RoundCore {
         key: record.key,
         value: record.value,
         headers: record.headers(),
-        schemaId:
-          this.#plan.settings.value.decode === "schema-id" ? this.#framings.value.schemaId(record.value) : undefined,
+        schemaId: this.#schemaIdOf(record.value),
         reason: cause.reason,
         detail: cause.message,
       });
     }
+  }
+
+  /** Letters have a column for Confluent's numbers; what else names a schema is in the record itself. */
+  #schemaIdOf(value: Uint8Array | null): number | undefined {
+    if (this.#plan.settings.value.decode !== "schema-id" || this.#limits.framing === "glue") return undefined;
+    const id = this.#framings.value.schemaId(value);
+    return typeof id === "number" ? id : undefined;
   }
 
   #putRow(record: RecordCursor, place: RecordPlace): RecordOutcome {

@@ -146,7 +146,12 @@ describe("what a client is asked for", () => {
     const first = await world.subscribe();
     expect(first.clientInstanceId).not.toBe(uuidZero);
     expect(first).toMatchObject({ acceptedCompressionTypes: [4, 3, 1, 2], telemetryMaxBytes: 1000 });
-    expect((await world.subscribe(first.clientInstanceId)).error).toBe("THROTTLING_QUOTA_EXCEEDED");
+    expect(await world.subscribe(first.clientInstanceId)).toMatchObject({
+      error: "THROTTLING_QUOTA_EXCEEDED",
+      clientInstanceId: uuidZero,
+      acceptedCompressionTypes: [],
+      pushIntervalMs: 0,
+    });
     await world.passes(300_000);
     expect(await world.subscribe(first.clientInstanceId)).toMatchObject({
       error: "NONE",
@@ -181,6 +186,8 @@ describe("a push", () => {
     expect(await world.push(to, data)).toBe("THROTTLING_QUOTA_EXCEEDED");
     expect(await world.push(to, data, { terminating: true })).toBe("NONE");
     expect(await world.push(to, data, { terminating: true })).toBe("INVALID_REQUEST");
+    expect(await world.push(to, data)).toBe("INVALID_REQUEST");
+    expect(await world.push(to, data)).toBe("THROTTLING_QUOTA_EXCEEDED"); // It took its goodbye back.
   });
 
   test("under a subscription that changed sends the client to ask again, at once", async () => {
