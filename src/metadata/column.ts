@@ -8,7 +8,7 @@ const chunkShift = 12;
 const chunkRows = 2 ** chunkShift;
 
 export class Column {
-  readonly #chunks: Numbers[] = [];
+  readonly #chunks: (Numbers | undefined)[] = [];
   readonly #make: (rows: number) => Numbers;
 
   constructor(type: new (rows: number) => Numbers) {
@@ -21,8 +21,14 @@ export class Column {
   }
 
   set(row: number, value: number): void {
-    while (this.#chunks.length <= row >>> chunkShift) this.#chunks.push(this.#make(chunkRows));
-    (this.#chunks[row >>> chunkShift] as Numbers)[row & (chunkRows - 1)] = value;
+    const at = row >>> chunkShift;
+    while (this.#chunks.length <= at) this.#chunks.push(undefined); // Made when first needed: rows need not come in order.
+    let chunk = this.#chunks[at];
+    if (chunk === undefined) {
+      chunk = this.#make(chunkRows);
+      this.#chunks[at] = chunk;
+    }
+    chunk[row & (chunkRows - 1)] = value;
   }
 }
 

@@ -107,7 +107,7 @@ export class MergeSurvey {
 }
 
 /** Far more than a run takes. */
-const setsAtFirst = 1024;
+const setsAtFirst = 256;
 const setsAStep = 256;
 
 interface SetSum extends Sized {
