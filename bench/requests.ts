@@ -20,7 +20,8 @@ const topic = "requests";
 const partitions = 64;
 const bytesPerSecond = 50 * MiB;
 const batchBytes = 256 * 1024;
-const connections = 4;
+/** As many batches wait for their answer at most: two seconds' worth. */
+const connections = 400;
 
 /** What others publish: see docs/object-stores.md for where. */
 const published = [
@@ -63,24 +64,34 @@ async function createTopic(bootstrap: string): Promise<void> {
   await admin.disconnect();
 }
 
-/** Returns the bytes that were acked. */
+/**
+ * Returns the bytes that were acked. A batch is sent when it is due, whether those before it were answered or not, as long as
+ * not too many wait: with a WAL in the object store an answer takes as long as a slot.
+ */
 async function produce(bootstrap: string, seconds: number): Promise<number> {
   const [host, port] = bootstrap.split(":") as [string, string];
   const records = batch();
   const startMs = performance.now();
-  let sent = 0;
+  const endMs = startMs + seconds * 1000;
+  let due = 0;
+  let acked = 0;
   const produceOn = async (): Promise<void> => {
     await using client = await RawClient.open({ host, port: Number(port) });
-    while (performance.now() - startMs < seconds * 1000) {
-      const dueMs = startMs + (sent / bytesPerSecond) * 1000;
-      const partition = Math.floor(sent / records.length) % partitions;
-      sent += records.length;
-      await new Promise((resume) => setTimeout(resume, Math.max(0, dueMs - performance.now())));
-      await send(client, partition, records);
+    while (performance.now() < endMs) {
+      const number = due;
+      due += 1;
+      await until(Math.min(endMs, startMs + ((number * records.length) / bytesPerSecond) * 1000));
+      await send(client, number % partitions, records);
+      acked += records.length;
     }
   };
   await Promise.all(Array.from({ length: connections }, produceOn));
-  return sent;
+  return acked;
+}
+
+async function until(dueMs: number): Promise<void> {
+  const leftMs = dueMs - performance.now();
+  if (leftMs > 0) await new Promise((resume) => setTimeout(resume, leftMs));
 }
 
 async function send(client: RawClient, index: number, records: Uint8Array): Promise<void> {
@@ -89,7 +100,7 @@ async function send(client: RawClient, index: number, records: Uint8Array): Prom
     const answer = await client.call("produce", 9, { acks: -1, timeoutMs: 30_000, topicData: [data] });
     const code = answer.responses[0]?.partitionResponses[0]?.errorCode;
     if (code === 0) return;
-    await new Promise((resume) => setTimeout(resume, 100)); // Held back, or not open yet: as a client would.
+    await until(performance.now() + 100); // Held back, or not open yet: as a client would.
   }
 }
 

@@ -1,25 +1,37 @@
 /**
  * What a reader of the past costs the reader at the end: a producer at a steady rate, a consumer that waits at the end, and the
- * time from send to receipt, by turns with nobody else and with another process that reads the topic from its beginning as fast as it
- * can. The last line is `tail p99 change=X%`: the median over all pairs.
+ * time from send to receipt. In every other second another process reads the topic from its beginning as fast as it is given it, at
+ * the lowest priority, so that what is seen is what it costs the broker, not how the system shares a processor between clients.
+ * Seconds with and without it alternate, so that what else the machine does is in both. The last line is
+ * `tail p99 change=X%`, with the share of the processor that went to the past.
  *
  *   npm run bench -- tail [pairs]
  */
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildBatch } from "../src/protocol/records.ts";
 import { startInlet } from "../test/support/inlet-process.ts";
 import { RawClient } from "../test/support/raw-client.ts";
+import { usage } from "./process-usage.ts";
 
 const topic = "tail";
 const pastBytes = 256 * 1024 * 1024;
 const batchBytes = 64 * 1024;
 const batchesPerSecond = 160; // 10 MB/s.
-const secondsPerTurn = 8;
+const turnMs = 1000;
+/** Seconds that count for nobody: what runs once is compiled, caches are filled. */
+const warmUpTurns = 6;
+
+interface Turn {
+  readonly isBeside: boolean;
+  readonly delays: number[];
+  readonly pastBytes: number;
+  readonly cpuSeconds: number;
+}
 
 export async function benchTail(pairs: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "inlet-tail-"));
@@ -35,74 +47,104 @@ export async function benchTail(pairs: number): Promise<void> {
   const wanted = { name: topic, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
   await admin.call("createTopics", 4, { topics: [wanted], timeoutMs: 5000, validateOnly: false });
   await using producer = await RawClient.open({ host: "127.0.0.1", port });
-  const batch = buildBatch({ records: [{ timestamp: Date.now(), key: null, value: Buffer.alloc(batchBytes, 1) }] });
-  for (let sent = 0; sent < pastBytes; sent += batchBytes) await produce(producer, batch);
+  for (let sent = 0; sent < pastBytes; sent += batchBytes) await produce(producer);
   await using consumer = await RawClient.open({ host: "127.0.0.1", port });
-  console.log("turn       delivered   p50 ms   p99 ms   max ms   past MB/s");
-  const changes: number[] = [];
-  await turn("warm-up", { producer, consumer, port, batch, isReadingPast: false });
-  for (let pair = 0; pair < pairs; pair += 1) {
-    const alone = await turn("alone", { producer, consumer, port, batch, isReadingPast: false });
-    const beside = await turn("beside", { producer, consumer, port, batch, isReadingPast: true });
-    changes.push((beside / alone - 1) * 100);
-  }
-  changes.sort((a, b) => a - b);
-  console.log(`tail p99 change=${(changes[Math.floor(changes.length / 2)] ?? Number.NaN).toFixed(0)}%`);
+  const reader = fork(fileURLToPath(import.meta.url), [String(port)]);
+  await once(reader, "message");
+  const turns = await run({ producer, consumer, reader, pid: broker.running.child.pid as number, pairs });
+  reader.kill();
+  for (const isBeside of [false, true]) print(isBeside, turns);
+  const [alone, beside] = [false, true].map((isBeside) => quantile(delaysOf(turns, isBeside), 0.99)) as [
+    number,
+    number,
+  ];
+  console.log(`tail p99 change=${((beside / alone - 1) * 100).toFixed(0)}%`);
   rmSync(directory, { recursive: true });
 }
 
-interface Turn {
+interface Run {
   readonly producer: RawClient;
   readonly consumer: RawClient;
-  readonly port: number;
-  readonly batch: Uint8Array;
-  readonly isReadingPast: boolean;
+  readonly reader: ChildProcess;
+  /** The broker's. */
+  readonly pid: number;
+  readonly pairs: number;
 }
 
-/** The p99 of one turn. */
-async function turn(name: string, options: Turn): Promise<number> {
-  const reader = options.isReadingPast ? fork(fileURLToPath(import.meta.url), [String(options.port)]) : undefined;
-  if (reader !== undefined) await once(reader, "message");
-  const sentMs: number[] = [];
-  const first = await produce(options.producer, options.batch);
-  const count = batchesPerSecond * secondsPerTurn;
-  const sending = (async () => {
-    const startedMs = performance.now();
-    for (let i = 0; i < count; i += 1) {
-      const dueMs = startedMs + (i * 1000) / batchesPerSecond;
-      if (dueMs > performance.now())
-        await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - performance.now())));
-      sentMs.push(performance.now());
-      await produce(options.producer, options.batch);
+async function run({ producer, consumer, reader, pid, pairs }: Run): Promise<readonly Turn[]> {
+  const turns: Turn[] = [];
+  /** By offset, from the first of the run on. */
+  const sent: { readonly atMs: number; readonly delays: number[] }[] = [];
+  const first = (await produce(producer)) + 1;
+  let isDone = false;
+  const receiving = (async () => {
+    for (let next = first; !isDone || next < first + sent.length; ) {
+      const records = (await fetchFrom(consumer, next)) / batchLength;
+      const nowMs = performance.now();
+      for (let i = 0; i < records; i += 1) {
+        const { atMs, delays } = sent[next - first + i] as (typeof sent)[number];
+        delays.push(nowMs - atMs);
+      }
+      next += records;
     }
   })();
-  const delays: number[] = [];
-  for (let next = first + 1; next <= first + count; ) {
-    const bytes = await fetchFrom(options.consumer, next);
-    const nowMs = performance.now();
-    const records = Math.floor(bytes / options.batch.length);
-    for (let i = 0; i < records; i += 1) delays.push(nowMs - (sentMs[next - first - 1 + i] as number));
-    next += records;
+  for (let t = 0; t < warmUpTurns + 2 * pairs; t += 1) {
+    const isBeside = t % 2 === 1;
+    const delays: number[] = [];
+    const cpuBefore = usage(pid).cpuSeconds;
+    if (isBeside) reader.send("go");
+    const startedMs = performance.now();
+    for (let i = 0; i < (batchesPerSecond * turnMs) / 1000; i += 1) {
+      await until(startedMs + (i * 1000) / batchesPerSecond);
+      sent.push({ atMs: performance.now(), delays });
+      await produce(producer);
+    }
+    let past = 0;
+    if (isBeside) {
+      reader.send("rest");
+      [past] = (await once(reader, "message")) as [number];
+    }
+    turns.push({ isBeside, delays, pastBytes: past, cpuSeconds: usage(pid).cpuSeconds - cpuBefore });
   }
-  await sending;
-  let pastRate = 0;
-  if (reader !== undefined) {
-    reader.send("stop");
-    [pastRate] = (await once(reader, "message")) as [number];
-    reader.disconnect();
-  }
-  delays.sort((a, b) => a - b);
-  const at = (share: number): number =>
-    delays[Math.min(delays.length - 1, Math.floor(share * delays.length))] as number;
-  const figures = [at(0.5), at(0.99), at(1)].map((ms) => ms.toFixed(1).padStart(9));
-  console.log(
-    `${name.padEnd(10)} ${String(delays.length).padStart(9)}${figures.join("")}   ${(pastRate / 1e6).toFixed(0).padStart(9)}`,
-  );
-  return at(0.99);
+  isDone = true;
+  await receiving;
+  return turns.slice(warmUpTurns);
 }
 
-async function produce(client: RawClient, records: Uint8Array): Promise<number> {
-  const topicData = [{ name: topic, partitionData: [{ index: 0, records: Uint8Array.from(records) }] }];
+async function until(dueMs: number): Promise<void> {
+  const leftMs = dueMs - performance.now();
+  if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs));
+}
+
+function print(isBeside: boolean, turns: readonly Turn[]): void {
+  const mine = turns.filter((turn) => turn.isBeside === isBeside);
+  const delays = delaysOf(turns, isBeside);
+  const seconds = (mine.length * turnMs) / 1000;
+  const sum = (of: (turn: Turn) => number): number => mine.reduce((total, turn) => total + of(turn), 0);
+  const figures = [0.5, 0.99, 0.999].map(
+    (share, i) => `${["p50", "p99", "p99.9"][i]} ${quantile(delays, share).toFixed(1)} ms`,
+  );
+  const past = (sum((turn) => turn.pastBytes) / seconds / 1e6).toFixed(0);
+  const cpu = ((sum((turn) => turn.cpuSeconds) / seconds) * 100).toFixed(0);
+  console.log(
+    `${isBeside ? "beside" : "alone "}  ${delays.length} delivered, ${figures.join(", ")}; the past ${past} MB/s; the broker's processor ${cpu} %`,
+  );
+}
+
+function delaysOf(turns: readonly Turn[], isBeside: boolean): readonly number[] {
+  return turns.filter((turn) => turn.isBeside === isBeside).flatMap((turn) => turn.delays);
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
+
+const batch = buildBatch({ records: [{ timestamp: 0, key: null, value: Buffer.alloc(batchBytes, 1) }] });
+const batchLength = batch.length;
+
+async function produce(client: RawClient): Promise<number> {
+  const topicData = [{ name: topic, partitionData: [{ index: 0, records: Uint8Array.from(batch) }] }];
   const answer = await client.call("produce", 8, { transactionalId: null, acks: -1, timeoutMs: 30_000, topicData });
   const partition = answer.responses[0]?.partitionResponses[0];
   if (partition?.errorCode !== 0) throw new Error(`produce answered ${partition?.errorCode}`);
@@ -128,26 +170,29 @@ async function fetchFrom(client: RawClient, fetchOffset: number, maxBytes = 4_00
   return records.reduce((sum, view) => sum + view.length, 0);
 }
 
-/** The process that reads the past: from the beginning to what was there first, again and again, until told to stop. */
+/** The process that reads the past, from the beginning to what was there first, again and again, while it is told to. */
 async function readPast(port: number): Promise<void> {
+  setPriority(constants.priority.PRIORITY_LOW);
   await using client = await RawClient.open({ host: "127.0.0.1", port });
-  let isStopped = false;
-  process.once("message", () => {
-    isStopped = true;
+  const end = pastBytes / batchBytes;
+  let next = 0;
+  let isReading = false;
+  let total = 0;
+  const read = async (): Promise<void> => {
+    while (isReading) {
+      const bytes = await fetchFrom(client, next, 1_000_000);
+      total += bytes;
+      next = next + bytes / batchLength >= end ? 0 : next + bytes / batchLength;
+    }
+    process.send?.(total);
+    total = 0;
+  };
+  process.on("message", (told) => {
+    isReading = told === "go";
+    if (isReading) read().catch(() => process.exit(1));
   });
   process.send?.("ready");
-  const startedMs = performance.now();
-  let total = 0;
-  const recordBytes = buildBatch({
-    records: [{ timestamp: Date.now(), key: null, value: Buffer.alloc(batchBytes) }],
-  }).length;
-  const end = pastBytes / batchBytes;
-  for (let next = 0; !isStopped; ) {
-    const bytes = await fetchFrom(client, next, 1_000_000);
-    total += bytes;
-    next = next + bytes / recordBytes >= end ? 0 : next + Math.floor(bytes / recordBytes);
-  }
-  process.send?.(total / ((performance.now() - startedMs) / 1000));
+  await once(process, "disconnect");
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await readPast(Number(process.argv[2]));

@@ -42,11 +42,17 @@ export function hiveType(type: IcebergType, dialect: Dialect): string {
         return `map<${hiveType(type.key, dialect)},${hiveType(type.value, dialect)}>`;
     }
   }
-  if (type === "timestamptz") return dialect === "hive" ? "timestamp with local time zone" : "timestamp";
+  if (type === "timestamptz" || type === "timestamptz_ns")
+    return dialect === "hive" ? "timestamp with local time zone" : "timestamp";
   if (type.startsWith("decimal")) return type.replaceAll(" ", "");
   if (type.startsWith("fixed")) return "binary";
   return primitives[type] ?? type;
 }
 
 /** Those that Hive calls otherwise. */
-const primitives: Readonly<Record<string, string>> = { long: "bigint", time: "string", uuid: "string" };
+const primitives: Readonly<Record<string, string>> = {
+  long: "bigint",
+  time: "string",
+  uuid: "string",
+  timestamp_ns: "timestamp",
+};

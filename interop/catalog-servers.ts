@@ -10,7 +10,9 @@ export interface CatalogServer extends AsyncDisposable {
 export async function startMoto(): Promise<CatalogServer> {
   const bin = await python("moto", [`moto[server,glue,s3]==${versions.moto}`]);
   const port = await freePort();
-  const running = await start("moto", join(bin, "moto_server"), ["-H", "127.0.0.1", "-p", String(port)], {
+  // Not by its script, which names the interpreter by where the cache was made.
+  const args = ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)];
+  const running = await start("moto", join(bin, "python"), args, {
     ready: () => answers(`http://127.0.0.1:${port}/moto-api/`),
   });
   return { port, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };

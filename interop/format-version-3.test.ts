@@ -1,6 +1,7 @@
 /**
  * Proves: tables of format version 3 are read by Spark and DuckDB: one that is appended to, whose rows keep their ids when the
- * broker writes its files again, and one whose rows change, with its deletes in the broker's deletion vectors. Takes some three minutes.
+ * broker writes its files again, and one whose rows change, with its deletes in the broker's deletion vectors; Trino reads the
+ * first. Takes some three minutes.
  */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,6 +13,7 @@ import { seededRandom } from "../test/support/seeded.ts";
 import { type Cell, TableChecksum } from "./canonical.ts";
 import { type S3Server, startSeaweed } from "./s3.ts";
 import { command, engineBin, python, sparkJars, versions } from "./tools.ts";
+import { restCatalogOnS3, startTrino } from "./trino.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "inlet-v3-"));
 const seed = 4711;
@@ -194,4 +196,18 @@ test("Spark, which sees that rewritten rows have kept their ids", async () => {
     .slice(0, first)
     .map((at) => [`e${at}`, at, at] as const);
   expect(answer["events"]).toMatchObject(sumOf(ids));
+});
+
+test("Trino reads rows that are appended, and refuses vectors in its own words", async () => {
+  await using trino = await startTrino({
+    directory: join(directory, "trino"),
+    catalogs: { lake: restCatalogOnS3(broker.catalog, s3) },
+  });
+  const tables = [{ name: "events", columns: ["id", "_kafka_offset"] }];
+  const answer = await ask("trino", await engineBin(), { trino: trino.address, tables });
+  expect(answer["events"]).toMatchObject(sumOf(offsets().map((at) => [`e${at}`, at])));
+  // A newer Trino, which can, is noticed here.
+  await expect(trino.query("SELECT count(*) FROM lake.lake.customers")).rejects.toThrow(
+    "Unexpected PUFFIN file format",
+  );
 });

@@ -1,6 +1,6 @@
 /** A real Apache Kafka, and its own command-line tools, from the jars on Maven Central. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { freePort, type Running, start } from "../test/support/processes.ts";
 import { command, java, kafkaJars } from "./tools.ts";
@@ -15,8 +15,12 @@ export async function startKafka(options: {
   readonly directory: string;
   readonly overrides?: Readonly<Record<string, string>>;
   readonly heap?: string;
+  /** A Java source file with a class that the broker is to know beside its own. */
+  readonly plugin?: string;
 }): Promise<KafkaBroker> {
-  const classPath = join(await kafkaJars(), "*");
+  const jars = join(await kafkaJars(), "*");
+  const plugins = join(options.directory, "plugins");
+  const classPath = options.plugin === undefined ? jars : [jars, plugins].join(delimiter);
   const [port, controllerPort] = [await freePort(), await freePort()];
   mkdirSync(options.directory, { recursive: true });
   const properties = {
@@ -44,6 +48,10 @@ export async function startKafka(options: {
   );
   const jvm = java(17);
   const quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
+  if (options.plugin !== undefined) {
+    const compiler = join(dirname(jvm), "javac");
+    await command(compiler, ["-proc:none", "-cp", jars, "-d", plugins, options.plugin]);
+  }
   const id = (await command(jvm, [quiet, "-cp", classPath, "kafka.tools.StorageTool", "random-uuid"]))
     .trim()
     .split("\n")

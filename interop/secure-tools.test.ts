@@ -36,6 +36,7 @@ beforeAll(async () => {
       sasl: { users: { admin: { password: "admin's" } } },
       authorizer: { enabled: true },
       super: { users: ["User:admin"] },
+      delegation: { token: { secret: "of the test" } },
     },
   });
 }, 60_000);
@@ -104,4 +105,22 @@ test("passwords, ACLs, producing and consuming", { timeout: 180_000 }, async () 
   expect(read.trim().split("\n")).toEqual(["one", "two"]);
   const nobody = client("nobody.properties", { "security.protocol": "SSL" });
   await expect(tool(`${tools}.TopicCommand`, ports.mutual, nobody, ["--list"])).rejects.toThrow();
+});
+
+test("tokens for another, by who may make them and see them", { timeout: 180_000 }, async () => {
+  const admin = withPassword("admin", "PLAIN");
+  const entity = ["--entity-type", "users", "--entity-name", "dave"];
+  const password = ["--add-config", "SCRAM-SHA-512=[password=dave's]"];
+  await tool("kafka.admin.ConfigCommand", ports.sasl, admin, ["--alter", ...entity, ...password]);
+  const dave = withPassword("dave", "SCRAM-SHA-512");
+  const tokens = (config: string, ...args: readonly string[]) =>
+    tool(`${tools}.DelegationTokenCommand`, ports.sasl, config, args);
+  const create = ["--create", "--max-life-time-period", "-1", "--owner-principal", "User:bob"];
+  await expect(tokens(dave, ...create)).rejects.toThrow(/AuthorizationException/);
+  const rights = ["--add", "--allow-principal", "User:dave", "--operation", "CreateTokens"];
+  await tool(`${tools}.AclCommand`, ports.sasl, admin, [...rights, "--user-principal", "User:bob"]);
+  expect(await tokens(dave, ...create)).toMatch(/User:bob\s+User:dave/);
+  const describe = ["--describe", "--owner-principal", "User:bob"];
+  expect(await tokens(dave, ...describe)).toMatch(/User:bob\s+User:dave/);
+  expect(await tokens(admin, ...describe)).toMatch(/User:bob\s+User:dave/);
 });

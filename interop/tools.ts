@@ -38,6 +38,8 @@ export const versions = {
   confluentKafka: "2.16.0",
   grpcioTools: "1.85.1",
   jsonschema: "4.26.0",
+  glueSchemaRegistry: "1.1.3",
+  boto3: "1.44.5",
 } as const;
 
 /** Runs a command to its end; its output is part of the error when it fails. */

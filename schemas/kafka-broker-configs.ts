@@ -3,7 +3,7 @@
  * Names and defaults are Kafka's; a default that only the running broker knows (addresses, directories) is null here and
  * comes from its static values. All of them together are a small part of Kafka's several hundred.
  */
-import { type ConfigCheck, type ConfigRow, kafkaTopicConfigs } from "./kafka-configs.ts";
+import { type ConfigCheck, type ConfigRow, topicConfigs } from "./kafka-configs.ts";
 
 export interface BrokerConfigRow extends ConfigRow {
   /** Whether IncrementalAlterConfigs may set it while the broker runs. */
@@ -30,7 +30,7 @@ const lastNamed: Readonly<Record<string, string>> = {
 
 function topicDefaults(): Readonly<Record<string, BrokerConfigRow>> {
   const rows: Record<string, BrokerConfigRow> = {};
-  for (const [topicName, config] of Object.entries<ConfigRow>(kafkaTopicConfigs)) {
+  for (const [topicName, config] of Object.entries(topicConfigs)) {
     const synonyms = config.synonyms ?? [];
     for (const [rank, synonym] of synonyms.entries()) {
       const isPlain = synonyms.length === 1 || !synonyms.some(({ name }) => name in lastNamed);

@@ -1,5 +1,5 @@
 /**
- * Every topic config that Kafka 4.3 knows, the three that 4.4 adds, and our own `inlet.table.*`: name, type, default, bounds.
+ * Every topic config that Kafka 4.3 knows, and the three that 4.4 adds: name, type, default, bounds. Tables are configured in YAML alone.
  * A name that is accepted but has no meaning on object storage says so in its doc. Broker configs: kafka-broker-configs.ts.
  */
 
@@ -84,7 +84,7 @@ function row(
 
 const noLocalFiles = "Accepted and kept; a partition has no segment files here.";
 
-export const kafkaTopicConfigs = {
+const kafkaTopicConfigs = {
   "cleanup.policy": row(
     "list",
     "delete",
@@ -285,79 +285,7 @@ export const kafkaTopicConfigs = {
 
 export type KafkaTopicConfigName = keyof typeof kafkaTopicConfigs;
 
-/** The table that a topic becomes. The same words as `topics.<name>` in the YAML, which these override. */
-export const tableTopicConfigs = {
-  "inlet.table.enable": row("boolean", "false", "Whether the topic is translated into an Iceberg table."),
-  "inlet.table.catalog": row("string", "main", "Key of lake.catalogs: the catalog that holds the table."),
-  "inlet.table.namespace": row(
-    "string",
-    "",
-    "Namespace of the table, levels joined by dots; empty for the default one.",
-  ),
-  "inlet.table.name": row("string", "", "Name of the table; empty for the topic's name."),
-  "inlet.table.create": row("boolean", "true", "Whether a missing table is created."),
-  "inlet.table.location": row("string", "", "Root of the table's files; empty lets the catalog choose."),
-  "inlet.table.value.decode": row(
-    "string",
-    "schema-id",
-    "How record values become columns.",
-    oneOf("schema-id", "json", "raw", "string"),
-  ),
-  "inlet.table.value.subject": row("string", "", "Subject of the value's schema; empty for <topic>-value."),
-  "inlet.table.key.decode": row(
-    "string",
-    "raw",
-    "How record keys become columns.",
-    oneOf("schema-id", "string", "raw"),
-  ),
-  "inlet.table.headers": row("string", "list", "Whether record headers become a column.", oneOf("list", "none")),
-  "inlet.table.metadata.prefix": row("string", "_kafka", "Prefix of the metadata columns."),
-  "inlet.table.metadata.columns": row(
-    "list",
-    "partition,offset,timestamp",
-    "Which metadata columns the table has.",
-    listOf("partition", "offset", "timestamp", "timestamp_type", "key", "headers"),
-  ),
-  "inlet.table.partition.by": row("list", "", "Partition fields: a column, or transform(column), in order."),
-  "inlet.table.commit.interval.ms": row(
-    "long",
-    "60000",
-    "Longest time between two commits while records arrive.",
-    atLeast(1),
-  ),
-  "inlet.table.commit.bytes.max": row("long", "536870912", "A commit is made when this many bytes wait.", atLeast(1)),
-  "inlet.table.errors.policy": row(
-    "string",
-    "suspend",
-    "What a record that cannot be translated does: stop the table, be counted and dropped, or go to the dead-letter table.",
-    oneOf("suspend", "skip", "dlq"),
-  ),
-  "inlet.table.errors.dead.letter.table": row("string", "", "Name of the dead-letter table; empty for <table>_dlq."),
-  "inlet.table.expire.keep.ms": row("long", "604800000", "Snapshots younger than this are kept.", atLeast(0)),
-  "inlet.table.expire.keep.min": row("int", "10", "At least this many snapshots are kept.", atLeast(1)),
-} as const satisfies Readonly<Record<string, ConfigRow>>;
-
-export const topicConfigs: Readonly<Record<string, ConfigRow>> = { ...kafkaTopicConfigs, ...tableTopicConfigs };
-
-/** AutoMQ's names for the same, taken over at the door so that one set is kept; values that are not listed pass unchanged. */
-export const topicConfigAliases: Readonly<
-  Record<string, { readonly name: keyof typeof tableTopicConfigs; readonly values?: Readonly<Record<string, string>> }>
-> = {
-  "automq.table.topic.enable": { name: "inlet.table.enable" },
-  "automq.table.topic.namespace": { name: "inlet.table.namespace" },
-  "automq.table.topic.commit.interval.ms": { name: "inlet.table.commit.interval.ms" },
-  "automq.table.topic.partition.by": { name: "inlet.table.partition.by" },
-  "automq.table.topic.convert.value.type": {
-    name: "inlet.table.value.decode",
-    values: { by_schema_id: "schema-id" },
-  },
-  "automq.table.topic.convert.key.type": { name: "inlet.table.key.decode", values: { by_schema_id: "schema-id" } },
-  "automq.table.topic.errors.tolerance": {
-    name: "inlet.table.errors.policy",
-    values: { none: "suspend", invalid_data: "skip", all: "skip" },
-  },
-  "automq.table.topic.expire.snapshot.retain.last": { name: "inlet.table.expire.keep.min" },
-};
+export const topicConfigs: Readonly<Record<string, ConfigRow>> = kafkaTopicConfigs;
 
 /**
  * Removed in Kafka 4.0, still sent by tools written before it: accepted and forgotten, so that such a tool can create a

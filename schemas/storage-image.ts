@@ -1,9 +1,9 @@
 /**
  * The image of the metadata as bytes, as a checkpoint holds it (schemas/storage.ts draws the file):
  *
- *   image    | format 1 | head | then, in the order of imageSchemas, for each: count 4, that many of them |
+ *   image    | format 2 | head | then, in the order of imageSchemas, for each: count 4, that many of them |
  *
- * Items are sorted by their first field, so equal images are equal bytes.
+ * Items are sorted by their first field, objects by when they were committed, so equal images are equal bytes.
  */
 import {
   array,
@@ -20,7 +20,7 @@ import {
 } from "../src/base/codec.ts";
 import { configs, deletes, flexible, manifest, tableRange, versions } from "./storage.ts";
 
-export const imageFormat = 1;
+export const imageFormat = 2;
 
 const offsets = array(struct({ partition: int32, offset: int64 }));
 const lanes = array(struct({ lane: string, offsets }));
@@ -36,7 +36,6 @@ export const imageHead = message({
     nextProducerId: int64,
     producerIdsAt: int64,
     nextStreamId: int64,
-    nextObjectNumber: int64,
   },
 });
 
@@ -90,7 +89,6 @@ export const imageSchemas = {
     versions,
     flexible,
     fields: {
-      number: int64,
       key: string,
       bytes: int64,
       kind: int8,
@@ -113,7 +111,7 @@ export const imageSchemas = {
       node: nullable(struct({ id: int32 })),
       start: int64,
       end: int64,
-      /** Rows of six little-endian doubles (src/metadata/range-columns.ts). */
+      /** Packed (src/metadata/packed-range.ts); an object is told by its place among the objects, counted from 1. */
       ranges: bytes,
     },
   }),

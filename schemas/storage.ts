@@ -69,6 +69,10 @@ export const eventSchemas = {
     type: 3,
     schema: message({ name: "AllocateProducerIds", versions, flexible, fields: { count: int64 } }),
   },
+  "unregister-node": {
+    type: 4,
+    schema: message({ name: "UnregisterNode", versions, flexible, fields: { nodeId: int32, epoch: int64 } }),
+  },
   "fence-node": {
     type: 7,
     schema: message({ name: "FenceNode", versions, flexible, fields: { nodeId: int32, epoch: int64 } }),

@@ -6,7 +6,10 @@ export function renderTypes(): string {
   const tables = typeSources.map((source) => {
     const lines = rows
       .filter((row) => row.source === source)
-      .map(({ type, column }) => `| ${type} | ${shown(column)} |`);
+      .map(({ type, column, column3 }) => {
+        const more = column3 === column ? "" : `; \`${column3}\` in tables made in format 3`;
+        return `| ${type} | ${shown(column)}${more} |`;
+      });
     return `## ${source}\n\n${notes[source]}\n\n| type | column |\n| --- | --- |\n${lines.join("\n")}\n`;
   });
   const own = ownColumns().map(({ name, type, required }) => {
@@ -23,7 +26,7 @@ const head = `# Types
 
 <!-- Rendered by scripts/render.ts from src/table/schema/type-table.ts: edit that instead. -->
 
-What a source's types become in a table, under mapping rules 1. The rules are frozen with each table: a later version of Inlet gives
+What a source's types become in a table, under mapping rules 1, and in tables made in format 3 under rules 2. The rules are frozen with each table: a later version of Inlet gives
 later tables other rules, and leaves these as they are. Every column of a value is optional; [evolution.md](evolution.md) says how
 columns change, and what becomes of values that their column cannot hold.
 
@@ -34,7 +37,7 @@ one with a schema has its type. Topics that are \`raw\` or \`string\` have one m
 `;
 
 const notes = {
-  Avro: "A field that no record fills, `null` or a record without fields, has no column until it gets a type. A union of several types is a\nstruct of them by type name, of which one is not null.",
+  Avro: "A field that no record fills, `null` or a record without fields, has no column until it gets a type. A union of several types is a\nstruct of them by type name, of which one is not null.\nWhere a column has no nanoseconds, they are floored to microseconds; some engines read none (`columns.overrides` can ask for\n`timestamptz` in format 3 too).",
   Protobuf:
     "Fields are bound by number. What is not on the wire is the type's zero, or null where the field has presence\n([protobuf.md](protobuf.md)). Map keys are text.",
   "JSON Schema": "What the schema does not name goes to `_extra`. What has several types, or none, is JSON text.",

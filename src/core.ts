@@ -218,7 +218,12 @@ function makeHandlers(
     ...options.clientTelemetry.handlers(),
     ...saslHandlers(),
     ...scramCredentialsHandlers({ metadata }),
-    ...delegationTokenHandlers({ metadata, runtime, limits: settings }),
+    ...delegationTokenHandlers({
+      metadata,
+      runtime,
+      limits: settings,
+      access: authorizer === undefined ? undefined : (api, context) => authorizer.access(api, context),
+    }),
     produce: produceHandler({
       ...data,
       transactions: transactions.gate,

@@ -131,7 +131,24 @@ function showGroups(metrics: Metrics, { coordinator, log, metadata }: Core): voi
 }
 
 function showClients(metrics: Metrics, { clientTelemetry }: Core): void {
-  for (const { metric, clientId, clientInstanceId, attributes, value } of clientTelemetry.samples()) {
-    metrics.clientMetric.set(value, { metric, client_id: clientId, client_instance_id: clientInstanceId, attributes });
+  for (const { metric, part, at, clientId, clientInstanceId, attributes, value } of clientTelemetry.samples()) {
+    const labels = { metric, client_id: clientId, client_instance_id: clientInstanceId, attributes };
+    switch (part) {
+      case "value":
+        metrics.clientMetric.set(value, labels);
+        break;
+      case "count":
+        metrics.clientMetricCount.set(value, labels);
+        break;
+      case "sum":
+        metrics.clientMetricSum.set(value, labels);
+        break;
+      case "bucket":
+        metrics.clientMetricBucket.set(value, { ...labels, le: at });
+        break;
+      case "quantile":
+        metrics.clientMetricQuantile.set(value, { ...labels, quantile: at });
+        break;
+    }
   }
 }

@@ -100,6 +100,8 @@ export function kafkaLimits(settings: Settings): KafkaListenerLimits {
     smallRequestBytesMax: settings.smallRequestBytesMax,
     requestElementsMax: settings.requestElementsMax,
     requestsInFlightMax: settings.requestsInFlightMax,
+    connectionBytesMax: settings.connectionBytesMax,
+    answerMemoryBytesMax: settings.answerMemoryBytesMax,
     requestMemoryBytesMax: settings.requestMemoryBytesMax,
     smallRequestMemoryBytesMax: settings.smallRequestMemoryBytesMax,
     connectionsMax: settings.kafkaConnectionsMax,
@@ -116,6 +118,7 @@ export function kafkaLimits(settings: Settings): KafkaListenerLimits {
 export function roundLimits(settings: Settings): RoundLimits {
   return {
     inflateBytesMax: settings.tableInflateBytesMax,
+    ...(settings.registryExternalKind === "glue" ? { framing: "glue" as const } : {}),
     openBytesMax: settings.tableTranslateOpenBytesMax,
     rowGroupBytesMax: settings.tableRowGroupBytesMax,
     parquet: {
@@ -161,6 +164,8 @@ export function maintenanceLimits(settings: Settings): MaintenanceLimits {
     commitRetry,
     targetBytes: targetFileBytes,
     intervalMs: settings.tableMaintenanceIntervalMs,
+    tablesMax: settings.tableMaintenanceTablesMax,
+    appendWaitMsMax: settings.tableMaintenanceAppendWaitMsMax,
     bytesPerSecondMax: settings.tableMaintenanceBytesPerSecondMax,
     filesMin: settings.tableMaintenanceFilesMin,
     smallRatio: settings.tableMaintenanceSmallPercent / 100,

@@ -62,7 +62,7 @@ export async function rebuild(config: Config, from: string | undefined): Promise
     writtenMs: copy?.writtenMs,
     topics: image.topicsById.size,
     partitions: image.partitionCount,
-    objects: image.objectsByKey.size,
+    objects: image.objectTable.size,
     objectsAdopted: adoption.adopted.length,
     topicsMade: adoption.topicsMade,
     losses: lossesOf(image, found, { ...adoption, hasCopy: copy !== undefined }),
@@ -94,7 +94,11 @@ function lossesOf(
   found: Salvage,
   { gaps, topicsMade, hasCopy }: ReturnType<typeof adoptObjects> & { readonly hasCopy: boolean },
 ): readonly string[] {
-  const missing = [...image.objectsByKey.values()].filter(({ key, live }) => live > 0 && !found.keys.has(key));
+  const table = image.objectTable;
+  const missing = [...table.rows()]
+    .filter((row) => table.live(row) > 0)
+    .map((row) => table.key(row))
+    .filter((key) => !found.keys.has(key));
   return [
     ...(hasCopy
       ? []
@@ -102,7 +106,7 @@ function lossesOf(
           "there was no copy of the metadata: deleted topics and trimmed records may be back, configs and tables are lost",
         ]),
     ...topicsMade.map((name) => `topic ${name} was newer than the copy: its configs are the defaults`),
-    ...missing.map(({ key }) => `object ${key} is not in the bucket: its records cannot be read`),
+    ...missing.map((key) => `object ${key} is not in the bucket: its records cannot be read`),
     ...found.unreadable.map(({ key, reason }) => `object ${key} was left out: ${reason}`),
     ...gaps.map(
       ({ key, stream, from, end }) => `object ${key} was left out: stream ${stream} ends at ${end}, before ${from}`,

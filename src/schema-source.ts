@@ -5,6 +5,7 @@ import type { Runtime } from "./base/runtime.ts";
 import { canonicalSubject, contextOf } from "./registry/context.ts";
 import { httpGetter } from "./registry/external-http.ts";
 import { ExternalRegistry } from "./registry/external-registry.ts";
+import { GlueRegistry } from "./registry/glue-registry.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import { schemaText } from "./table/schema/registry-guard.ts";
 import type { LatestId, SchemaById } from "./table/translate/translate.ts";
@@ -15,17 +16,39 @@ export interface SchemaSource {
 }
 
 export function openSchemaSource(settings: Settings, embedded: SchemaRegistry, runtime: Runtime): SchemaSource {
+  if (settings.registryExternalKind === "glue") return glueSchemas(settings);
   return settings.registryExternalUrls.length === 0 ? ownSchemas(embedded) : externalSchemas(settings, runtime);
 }
 
 function ownSchemas(registry: SchemaRegistry): SchemaSource {
   return {
     schemaById: async (id, subject) => {
-      const found = registry.schemaById(id, contextOf(canonicalSubject(subject)));
+      const context = contextOf(canonicalSubject(subject));
+      const number = typeof id === "number" ? id : registry.subjects.ids(context).idOfGuid(id);
+      const found = number === undefined ? undefined : registry.schemaById(number, context);
       return found === undefined ? undefined : schemaText(found);
     },
     latestId: async (subject) =>
       registry.subjects.version(canonicalSubject(subject), "latest", { withDeleted: false })?.id,
+  };
+}
+
+function glueSchemas(settings: Settings): SchemaSource {
+  const { registryExternalRegion: region, registryExternalEndpoint: endpoint } = settings;
+  const registry = new GlueRegistry({
+    region: region === "" ? null : region,
+    endpoint: endpoint === "" ? null : endpoint,
+    registryName: settings.registryExternalName,
+    requestMsMax: settings.registryExternalRequestMsMax,
+    attemptsMax: settings.registryExternalAttemptsMax,
+    schemasMax: settings.registryExternalSchemasMax,
+  });
+  return {
+    schemaById: async (id) => {
+      const found = await registry.schemaById(String(id));
+      return found === undefined ? undefined : schemaText({ ...found, resolved: [], references: [] });
+    },
+    latestId: (subject) => registry.latestId(subject),
   };
 }
 

@@ -13,6 +13,7 @@ import type { Compactor } from "./table/compactor.ts";
 import type { TableSettings } from "./table/settings.ts";
 import type { ProofStore } from "./table/tools/proof-store.ts";
 import type { ReplayProgress, ReplayReport } from "./table/tools/replay.ts";
+import type { ReplayedStore } from "./table/tools/replayed.ts";
 import { Scratch } from "./table/tools/scratch.ts";
 import { type VerifyDeps, type VerifyProgress, type VerifyReport, verifyTable } from "./table/tools/verify.ts";
 import { LongRuns } from "./table/translate/long-run.ts";
@@ -30,6 +31,7 @@ export interface TableToolOptions {
   readonly catalogs: ReadonlyMap<string, Catalog>;
   readonly compactor: Compactor;
   readonly proofs: ProofStore;
+  readonly replayed: ReplayedStore;
   readonly warehouse: Warehouse;
   readonly runtime: Runtime;
   readonly translator: Translator;
@@ -64,8 +66,16 @@ export function openTableTools(options: TableToolOptions): TableTools {
     },
     tables: () => madeTables(options),
   });
-  const verifyDeps = (catalog: Catalog): Omit<VerifyDeps, "progress"> => ({
+  const verifyDeps = (catalog: Catalog, topic: Topic): Omit<VerifyDeps, "progress"> => ({
     catalog,
+    keyed: {
+      log,
+      topic,
+      translator: options.translator,
+      replayed: options.replayed,
+      readBytesMax: settings.tableReadBytesMax,
+      keysMax: settings.tableVerifyKeysMax,
+    },
     warehouse: options.warehouse,
     proofs: options.proofs,
     scratch,
@@ -87,8 +97,10 @@ export function openTableTools(options: TableToolOptions): TableTools {
       const table = knownTable(options, topic);
       if ("kind" in table) return table;
       const { catalog, info } = table;
+      const known = core.metadata.image.topic(info.topicId);
+      if (known === undefined) return missing(`there is no topic ${topic}`);
       verifications.start(topic, (signal, progress) =>
-        verifyTable(table.settings, info, { ...verifyDeps(catalog), progress }, signal),
+        verifyTable(table.settings, info, { ...verifyDeps(catalog, known), progress }, signal),
       );
       return ok({ topic, state: "running" });
     },

@@ -76,7 +76,8 @@ export function openTables(options: TablesOptions): Tables {
       ...openSchemaSource(settings, schemas, runtime),
     });
   const proofs = new ProofStore(options.store);
-  const rewriter = options.rewriter ?? new ThreadRewriter(roundLimits(settings));
+  const replayed = new ReplayedStore(options.store, runtime.random);
+  const rewriter = options.rewriter ?? new ThreadRewriter(roundLimits(settings), runtime.clock);
   const compactor = openCompactor({
     metadata: core.metadata,
     log: core.log,
@@ -84,7 +85,7 @@ export function openTables(options: TablesOptions): Tables {
     catalogs,
     warehouse: options.warehouse,
     proofs,
-    replayed: new ReplayedStore(options.store, runtime.random),
+    replayed,
     tables: config.tables,
     runtime,
     logger,
@@ -94,7 +95,7 @@ export function openTables(options: TablesOptions): Tables {
     version: options.version,
   });
   const byTopic = new Map(config.tables.map((table) => [table.topic, table]));
-  const tools = openTableTools({ ...options, catalogs, compactor, proofs, translator });
+  const tools = openTableTools({ ...options, catalogs, compactor, proofs, replayed, translator });
   const orphans = new OrphanDesk({ compactor, tables: config.tables, clock: runtime.clock });
   return {
     tools,

@@ -256,7 +256,7 @@ describe("inlet table verify", () => {
     const said = await run("table", "verify", "quotes");
     expect([said.code, said.out]).toEqual([
       0,
-      expect.stringContaining("equal: every row that was translated is there"),
+      expect.stringContaining("equal: every row that must be there is there, once, as it was written, and no other"),
     ]);
     expect(await json("table", "verify", "quotes", "--no-wait")).toMatchObject({ state: "running" });
     expect((await run("table", "verify", "quotes")).code).toBe(0); // It may join that one, and ends with it.

@@ -9,8 +9,9 @@ import { type ApiName, apiNameOf, apis } from "../../src/protocol/api-table.ts";
 import { startInlet } from "../../test/support/inlet-process.ts";
 import { startKafka } from "../kafka.ts";
 import type { Deviation } from "./deviations.ts";
+import type { Asked } from "./draw.ts";
 import { type Broker, type Brokers, type Finding, Runner } from "./runner.ts";
-import { sequenceOf } from "./sequence.ts";
+import { sequenceFor, sequenceOf, type Theme } from "./sequence.ts";
 import { shrink, signature } from "./shrink.ts";
 import { fresh, type Step } from "./step.ts";
 import { Target } from "./target.ts";
@@ -26,7 +27,14 @@ export interface Report {
   readonly kafkaVersions: ReadonlyMap<ApiName, readonly [min: number, max: number]>;
 }
 
-export async function compareBrokers(options: { readonly sequences: number; readonly seed: number }): Promise<Report> {
+export interface CompareOptions {
+  readonly sequences: number;
+  readonly seed: number;
+  /** All sequences of one theme; undefined for all themes. */
+  readonly theme?: Theme | undefined;
+}
+
+export async function compareBrokers(options: CompareOptions): Promise<Report> {
   const directory = mkdtempSync(join(tmpdir(), "inlet-differential-"));
   console.log(`${options.sequences} sequences from seed ${options.seed}`);
   try {
@@ -38,8 +46,14 @@ export async function compareBrokers(options: { readonly sequences: number; read
         "group.streams.assignment.interval.ms": "0",
         "group.consumer.assignment.interval.ms": "0",
         "group.share.assignment.interval.ms": "0",
+        // Who is answered before the assignment is made depends on its threads.
+        "group.consumer.assignor.offload.enable": "false",
+        "group.share.assignor.offload.enable": "false",
+        "group.streams.assignor.offload.enable": "false",
         "auto.create.topics.enable": "false",
+        "metric.reporters": "TelemetrySink",
       },
+      plugin: join(import.meta.dirname, "TelemetrySink.java"),
       heap: "768m",
     });
     await using inlet = await startInlet({
@@ -65,46 +79,69 @@ export async function compareBrokers(options: { readonly sequences: number; read
 async function compareAll(
   brokers: Brokers,
   served: ReadonlySet<ApiName>,
-  options: { readonly sequences: number; readonly seed: number },
+  options: CompareOptions,
 ): Promise<Omit<Report, "kafkaVersions">> {
   const runner = new Runner(brokers);
   const counts = new Map<string, number>();
   const listed = new Set<Deviation>();
   let requests = 0;
-  for (let index = 0; index < options.sequences; index += 1) {
-    const sequence = sequenceOf(options.seed + index, served);
-    const result = await runner.run(sequence.steps);
+  const compare = async (seed: number, steps: readonly Step[]): Promise<void> => {
+    const result = await runner.run(steps);
     requests += result.requests;
     for (const deviation of result.listed) listed.add(deviation);
-    if (result.finding === undefined) continue;
+    if (result.finding === undefined) return;
     const name = signature(result.finding);
     const count = counts.get(name);
     if (count !== undefined) counts.set(name, count + 1);
-    else if (await isRepeatable(runner, sequence.steps, name)) {
+    else if (await isRepeatable(runner, steps, name)) {
       counts.set(name, 1);
-      print(sequence.seed, await smallest(runner, sequence.steps.slice(0, result.finding.at + 1), name));
-    } else console.log(`seed ${sequence.seed}: did not come again: ${name}`);
+      print(seed, await smallest(runner, steps.slice(0, result.finding.at + 1), name));
+    } else console.log(`seed ${seed}: did not come again: ${name}`);
+  };
+  let sequences = 0;
+  for (; sequences < options.sequences; sequences += 1) {
+    const { seed, steps } = sequenceOf(options.seed + sequences, served, options.theme);
+    await compare(seed, steps);
+  }
+  // What chance has left out.
+  for (const { api, version } of options.theme === undefined ? missing(runner.sent, served) : []) {
+    for (let tries = 0; tries < fillingTriesMax && !runner.sent.has(`${api} ${version}`); tries += 1) {
+      const seed = options.seed + sequences;
+      await compare(seed, sequenceFor(seed, { api, version }));
+      sequences += 1;
+    }
   }
   for (const [name, count] of [...counts].sort((a, b) => b[1] - a[1])) console.log(`${count} x ${name}`);
-  const missing = printCoverage(runner.sent, served);
+  printCoverage(runner.sent, served);
+  const left = missing(runner.sent, served).map(({ api, version }) => `${api} ${version}`);
+  console.log(`not sent: ${left.join(", ") || "none"}`);
   console.log(
-    `${options.sequences} sequences, ${requests} requests, ${counts.size} differences, ${listed.size} listed ones met`,
+    `${sequences} sequences, ${requests} requests, ${counts.size} differences, ${listed.size} listed ones met`,
   );
-  return { sequences: options.sequences, requests, differences: [...counts.keys()], listed: [...listed], missing };
+  return { sequences, requests, differences: [...counts.keys()], listed: [...listed], missing: left };
+}
+
+/** Generators draw other ways to use an API, too. */
+const fillingTriesMax = 40;
+
+function missing(sent: ReadonlyMap<string, number>, served: ReadonlySet<ApiName>): readonly Asked[] {
+  return [...served]
+    .sort()
+    .flatMap((api) => versionsOf(api).map((version) => ({ api, version })))
+    .filter(({ api, version }) => !sent.has(`${api} ${version}`));
+}
+
+function versionsOf(api: ApiName): readonly number[] {
+  const [min, max] = apis[api].request.versions;
+  return Array.from({ length: max - min + 1 }, (_, at) => min + at);
 }
 
 /** One line an API: how often each version was sent. */
-function printCoverage(sent: ReadonlyMap<string, number>, served: ReadonlySet<ApiName>): readonly string[] {
-  const missing: string[] = [];
+function printCoverage(sent: ReadonlyMap<string, number>, served: ReadonlySet<ApiName>): void {
   for (const api of [...served].sort()) {
-    const [min, max] = apis[api].request.versions;
-    const versions = Array.from({ length: max - min + 1 }, (_, at) => min + at);
-    const counts = versions.map((version) => `v${version} ${sent.get(`${api} ${version}`) ?? 0}`);
+    const counts = versionsOf(api).map((version) => `v${version} ${sent.get(`${api} ${version}`) ?? 0}`);
     console.log(`${api}: ${counts.join(", ")}`);
-    missing.push(...versions.map((version) => `${api} ${version}`).filter((name) => !sent.has(name)));
   }
-  console.log(`not sent: ${missing.join(", ") || "none"}`);
-  return missing;
 }
 
 /** What a slow machine makes differ once is not a difference. */

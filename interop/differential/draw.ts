@@ -4,11 +4,20 @@ import { type ApiName, apis } from "../../src/protocol/api-table.ts";
 import { seededRandom } from "../../test/support/seeded.ts";
 import { fresh, freshChars } from "./step.ts";
 
+/** One version of one API. */
+export interface Asked {
+  readonly api: ApiName;
+  readonly version: number;
+}
+
 export class Draw {
   readonly #random: Random;
+  readonly #asked: Asked | undefined;
 
-  constructor(seed: number) {
+  /** Where an API is to be drawn in one version, it has no other. */
+  constructor(seed: number, asked?: Asked) {
     this.#random = seededRandom(seed);
+    this.#asked = asked;
   }
 
   int(below: number): number {
@@ -40,6 +49,7 @@ export class Draw {
 
   /** The lowest, the highest, or one between. */
   version(api: ApiName): number {
+    if (this.#asked?.api === api) return this.#asked.version;
     const [min, max] = apis[api].request.versions;
     if (this.chance(0.3)) return max;
     return min + this.int(max - min + 1);

@@ -3,6 +3,7 @@ import type { ApiName } from "../../src/protocol/api-table.ts";
 import type { Generators } from "./generator.ts";
 import { alterConfigs } from "./generators/alter-configs.ts";
 import { apiVersions } from "./generators/api-versions.ts";
+import { getTelemetrySubscriptions, pushTelemetry } from "./generators/client-telemetry.ts";
 import {
   addRaftVoter,
   alterClientQuotas,
@@ -26,6 +27,7 @@ import {
   renewDelegationToken,
   saslAuthenticate,
   saslHandshake,
+  unregisterBroker,
   updateFeatures,
 } from "./generators/cluster-admin.ts";
 import { consumerGroupDescribe, consumerGroupHeartbeat } from "./generators/consumer-groups.ts";
@@ -56,11 +58,16 @@ import { produce } from "./generators/produce.ts";
 import {
   alterShareGroupOffsets,
   deleteShareGroupOffsets,
+  deleteShareGroupState,
   describeShareGroupOffsets,
+  initializeShareGroupState,
+  readShareGroupState,
+  readShareGroupStateSummary,
   shareAcknowledge,
   shareFetch,
   shareGroupDescribe,
   shareGroupHeartbeat,
+  writeShareGroupState,
 } from "./generators/share-groups.ts";
 import { streamsGroupDescribe } from "./generators/streams-group-describe.ts";
 import { streamsGroupHeartbeat } from "./generators/streams-group-heartbeat.ts";
@@ -98,6 +105,7 @@ export const generators: Generators = {
   deleteRecords,
   deleteShareGroupOffsets,
   deleteTopics,
+  deleteShareGroupState,
   describeAcls,
   describeClientQuotas,
   describeCluster,
@@ -116,9 +124,11 @@ export const generators: Generators = {
   expireDelegationToken,
   fetch,
   findCoordinator,
+  getTelemetrySubscriptions,
   heartbeat,
   incrementalAlterConfigs,
   initProducerId,
+  initializeShareGroupState,
   joinGroup,
   leaveGroup,
   listConfigResources,
@@ -132,6 +142,9 @@ export const generators: Generators = {
   offsetFetch,
   offsetForLeaderEpoch,
   produce,
+  pushTelemetry,
+  readShareGroupState,
+  readShareGroupStateSummary,
   removeRaftVoter,
   renewDelegationToken,
   saslAuthenticate,
@@ -144,7 +157,9 @@ export const generators: Generators = {
   streamsGroupHeartbeat,
   syncGroup,
   txnOffsetCommit,
+  unregisterBroker,
   updateFeatures,
+  writeShareGroupState,
   writeTxnMarkers,
 };
 
@@ -253,5 +268,18 @@ export const themes = {
     "addRaftVoter",
     "removeRaftVoter",
     "listConfigResources",
+    "unregisterBroker",
+  ],
+  telemetry: ["getTelemetrySubscriptions", "getTelemetrySubscriptions", "pushTelemetry", "pushTelemetry"],
+  states: [
+    "initializeShareGroupState",
+    "initializeShareGroupState",
+    "readShareGroupState",
+    "writeShareGroupState",
+    "writeShareGroupState",
+    "writeShareGroupState",
+    "deleteShareGroupState",
+    "readShareGroupStateSummary",
+    "deleteTopics",
   ],
 } as const satisfies Readonly<Record<string, readonly ApiName[]>>;

@@ -52,6 +52,8 @@ function list(context: Context, key: string, values: readonly unknown[]): Plain 
     return !own || (name ?? groupId ?? transactionalId ?? resourceName ?? "").startsWith(context.target.prefix);
   });
   const made = grouped(kept.map((value) => plain(context, key, value)));
+  // A set, in the order of Kafka's hashes.
+  if (key === "subscribedTopicNames") return [...(made as readonly string[])].sort();
   if (kept.every((value) => typeof value !== "object")) return made;
   return made
     .map((element) => [JSON.stringify(element), element] as const)
@@ -89,6 +91,7 @@ function text({ target }: Context, key: string, value: string): Plain {
   if (key === "host") return value === "" ? "" : "a host";
   if (key === "logDir") return "a directory";
   if (key.endsWith("DirectoryId")) return "an id";
+  if (key === "clientInstanceId") return value === uuidZero ? value : "an id";
   if (key === "topicId") {
     for (const [name, id] of target.topicIds) if (id === value) return `id of ${name.replaceAll(target.prefix, fresh)}`;
     return value === uuidZero || value === unknownId ? value : "another id";
@@ -109,6 +112,7 @@ const placeOnly: ReadonlySet<string> = new Set([
   "lastCaughtUpTimestamp",
   "coordinatorEpoch",
 ]);
+const shareStateApis: ReadonlySet<string> = new Set(["describeShareGroupOffsets", "readShareGroupStateSummary"]);
 const dayMs = 86_400_000;
 /** Long enough for a run, short beside the hours that generated timestamps lie before it. */
 const runMsMax = 600_000;
@@ -118,10 +122,13 @@ function number({ target, step }: Context, key: string, value: number): Plain {
     return errorName(value) ?? value;
   if (key === "port") return value > 0 ? "a port" : value;
   if (step.api === "describeQuorum" && key === "leaderEpoch") return "an epoch";
+  // Of the state of a share-partition: that of the leader that read it last, or 0.
+  if (shareStateApis.has(step.api) && key === "leaderEpoch") return value;
   const isOfLeader = key === "leaderEpoch" || (key === "epoch" && step.api !== "streamsGroupDescribe");
   if (isOfLeader) return value >= 0 ? `epoch ${value - target.firstEpoch}` : value;
   if (placeOnly.has(key)) return value >= 0 ? "a number" : value;
   if (key === "finalizedFeaturesEpoch") return value >= 0 ? "an epoch" : value;
+  if (key === "subscriptionId") return "a subscription";
   if (key === "sessionId") return value > 0 ? "a session" : value;
   if (key === "producerId") {
     return target.producerNames.get(value) ?? value;

@@ -5,6 +5,7 @@ import type { ApiName } from "../../src/protocol/api-table.ts";
 import { type Difference, differences } from "./compare.ts";
 import { type Deviation, deviations } from "./deviations.ts";
 import { normalised, type Plain } from "./normalise.ts";
+import { hasPattern, isHeartbeat, settled } from "./settle.ts";
 import { freshChars, type Step } from "./step.ts";
 import { type Outcome, Target } from "./target.ts";
 
@@ -100,13 +101,17 @@ class Run {
       if (finding !== undefined) return finding;
       if (this.#waiting.has(step.connection)) return undefined; // It waits on both sides: the connection is taken.
     }
+    // Kafka asks which of two was first, in whole milliseconds.
+    if (step.api === "pushTelemetry" || step.api === "getTelemetrySubscriptions") await sleep(apartMs);
     this.requests += 1;
     const sent = `${step.api} ${step.mangle?.kind === "version" ? step.mangle.to : step.version}`;
     this.sent.set(sent, (this.sent.get(sent) ?? 0) + 1);
     const outcomes = [this.#kafka.send(step), this.#inlet.send(step)] as const;
-    const finding = await this.#settle({ step, at, outcomes });
+    const finding = (await this.#settle({ step, at, outcomes })) ?? (await this.#settled(step, at));
     if (finding === undefined) await this.#untilApplied(step);
-    if (step.api === "endTxn") await Promise.all([this.#kafka, this.#inlet].map((target) => untilEnded(target)));
+    // The initialization of a producer ends the transaction that it finds.
+    if (step.api === "endTxn" || step.api === "initProducerId")
+      await Promise.all([this.#kafka, this.#inlet].map((target) => untilEnded(target)));
     return finding;
   }
 
@@ -141,14 +146,39 @@ class Run {
     return unlisted.length === 0 ? undefined : { at, step, differences: unlisted, kafka, inlet };
   }
 
+  /** What one broker tells a member at once and the other at a later heartbeat is the same in the end. */
+  async #settled(step: Step, at: number): Promise<Finding | undefined> {
+    const isEarly = step.api === "shareGroupHeartbeat" && this.isOver;
+    if (!isHeartbeat(step) || !(isEarly || hasPattern(step))) return undefined;
+    this.isOver = true; // From here on their epochs differ.
+    const difference = await settled(this.#kafka, this.#inlet, step);
+    return difference === undefined ? undefined : { at, step, differences: [difference], ...difference };
+  }
+
   /** Kafka answers when its controller knows; its broker knows a moment later. */
   async #untilApplied(step: Step): Promise<void> {
     if (!changing.has(step.api)) return;
     for (let tries = 0; tries < appliedTriesMax; tries += 1) {
       const [kafka, inlet] = await Promise.all([viewOf(this.#kafka), viewOf(this.#inlet)]);
-      if (kafka === inlet) return;
+      if (kafka === inlet) break;
       await sleep(10);
     }
+    if (step.api === "createTopics" || step.api === "deleteTopics") await untilStatesFollow(this.#kafka);
+  }
+}
+
+/** Kafka's coordinator of the states of share-partitions hears later of a topic that was made or deleted. */
+async function untilStatesFollow(target: Target): Promise<void> {
+  const topicId = target.topicIds.get(`${target.prefix}a`);
+  if (topicId === undefined) return;
+  const { topics } = await target.call("metadata", 12, { topics: null, allowAutoTopicCreation: false });
+  const isThere = topics.some((topic) => topic.topicId === topicId);
+  const asked = [{ topicId, partitions: [{ partition: 0, leaderEpoch: 0 }] }];
+  for (let tries = 0; tries < appliedTriesMax * 10; tries += 1) {
+    const groupId = `${target.prefix}w`;
+    const { results } = await target.call("readShareGroupStateSummary", 1, { groupId, topics: asked });
+    if ((results[0]?.partitions[0]?.errorCode === 0) === isThere) return;
+    await sleep(10);
   }
 }
 
@@ -170,6 +200,7 @@ const changing: ReadonlySet<ApiName> = new Set([
   "alterConfigs",
   "incrementalAlterConfigs",
 ]);
+const apartMs = 3;
 const appliedTriesMax = 20;
 const dynamicTopicConfig = 1;
 

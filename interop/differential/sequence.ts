@@ -1,21 +1,27 @@
 /** Sequences from a seed: topics to begin with, then steps that one theme prefers, so that state is reached and matters. */
 import type { ApiName } from "../../src/protocol/api-table.ts";
-import { Draw } from "./draw.ts";
+import { type Asked, Draw } from "./draw.ts";
 import { generators, themes } from "./generators.ts";
 import { fresh, type Step } from "./step.ts";
 
 export interface Sequence {
   readonly seed: number;
-  readonly theme: string;
+  readonly theme: Theme;
   readonly steps: readonly Step[];
 }
 
 const stepsMin = 3;
 const stepsMax = 14;
 
-export function sequenceOf(seed: number, served: ReadonlySet<ApiName>): Sequence {
+export type Theme = keyof typeof themes;
+
+export const themeNames = Object.keys(themes) as readonly Theme[];
+
+/** Of a theme that the seed chooses, unless one is given. */
+export function sequenceOf(seed: number, served: ReadonlySet<ApiName>, only?: Theme): Sequence {
   const draw = new Draw(seed);
-  const theme = draw.of(Object.keys(themes) as (keyof typeof themes)[]);
+  const drawn = draw.of(themeNames);
+  const theme = only ?? drawn;
   const preferred: readonly ApiName[] = themes[theme];
   const all = Object.keys(generators) as ApiName[];
   const steps: Step[] = [...setup(draw)];
@@ -28,9 +34,19 @@ export function sequenceOf(seed: number, served: ReadonlySet<ApiName>): Sequence
   return { seed, theme, steps: steps.filter(({ api }) => served.has(api)) };
 }
 
+/** What it takes to send one API in one version. */
+export function sequenceFor(seed: number, asked: Asked): readonly Step[] {
+  const draw = new Draw(seed, asked);
+  const made = generators[asked.api]?.(draw) ?? [];
+  return [...setup(draw), ...(Array.isArray(made) ? made : [made])];
+}
+
+/** A newer version of ApiVersions is answered; a connection that ends takes what Kafka knows of its client's telemetry with it. */
+const wellFormed: ReadonlySet<ApiName> = new Set(["apiVersions", "getTelemetrySubscriptions", "pushTelemetry"]);
+
 /** Now and then a request is not even a request. */
 function spoiled(draw: Draw, step: Step): Step {
-  if (!draw.chance(0.01) || step.api === "apiVersions") return step;
+  if (!draw.chance(0.01) || wellFormed.has(step.api)) return step;
   const mangle = draw.chance(0.5)
     ? ({ kind: "cut", bytes: 1 + draw.int(6) } as const)
     : ({ kind: "version", to: draw.of([-1, 0, 1, 2, 3, 99]) } as const);

@@ -38,6 +38,8 @@ export class Placeholder {
     | "producerId"
     | "producerEpoch"
     | "session"
+    | "clientInstance"
+    | "subscription"
     | "time"
     | "epoch"
     | "batch";
@@ -67,6 +69,9 @@ export const generationOf = (label: string, delta = 0): number =>
 export const producerIdOf = (label: string): number => new Placeholder("producerId", label) as unknown as number;
 export const producerEpochOf = (label: string, delta = 0): number =>
   new Placeholder("producerEpoch", label, delta) as unknown as number;
+/** The id that the broker gave the client, and that of what it asked the client to push (KIP-714). */
+export const clientInstanceOf = (label: string): Uuid => new Placeholder("clientInstance", label) as unknown as Uuid;
+export const subscriptionOf = (label: string): number => new Placeholder("subscription", label) as unknown as number;
 export const sessionOf = (label: string): number => new Placeholder("session", label) as unknown as number;
 /** The leader epoch with which topics begin, and so many more. */
 export const epochAt = (delta: number): number => new Placeholder("epoch", "", delta) as unknown as number;

@@ -33,6 +33,7 @@ export class Target implements AsyncDisposable {
   readonly memberNames = new Map<string, string>();
   readonly producerNames = new Map<number, string>();
   readonly #sessions = new Map<string, number>();
+  readonly #subscriptions = new Map<string, { readonly id: Uuid; readonly subscription: number }>();
 
   constructor(options: {
     readonly bootstrap: string;
@@ -148,6 +149,9 @@ export class Target implements AsyncDisposable {
       this.#producers.set(label, { id: producerId, epoch: producerEpoch });
       if (!this.producerNames.has(producerId))
         this.producerNames.set(producerId, `producer ${this.producerNames.size}`);
+    } else if (step.api === "getTelemetrySubscriptions") {
+      const { errorCode, clientInstanceId: id, subscriptionId } = body as ResponseOf<"getTelemetrySubscriptions">;
+      if (errorCode === 0) this.#subscriptions.set(label, { id, subscription: subscriptionId });
     } else if (step.api === "fetch") {
       const { sessionId } = body as ResponseOf<"fetch">;
       if (sessionId > 0) this.#sessions.set(label, sessionId);
@@ -170,6 +174,10 @@ export class Target implements AsyncDisposable {
     switch (of.kind) {
       case "topicId":
         return this.#topicIds.get(this.#text(of.name)) ?? unknownId;
+      case "clientInstance":
+        return this.#subscriptions.get(of.name)?.id ?? uuidZero;
+      case "subscription":
+        return this.#subscriptions.get(of.name)?.subscription ?? 0;
       case "member":
         return this.#members.get(of.name) ?? "";
       case "generation":

@@ -50,6 +50,31 @@ export const registry = {
     max: 10_000_000,
     doc: "Most subject versions kept, deleted ones included; registration past it is refused.",
   }),
+  registryExternalKind: setting({
+    key: "registry.external.kind",
+    type: "string",
+    default: "confluent",
+    oneOf: ["confluent", "glue"],
+    doc: "Whose API and framing of records: Confluent's, at registry.external.urls, or AWS Glue's Schema Registry.",
+  }),
+  registryExternalRegion: setting({
+    key: "registry.external.region",
+    type: "string",
+    default: "",
+    doc: "Region of Glue's registry; empty is as the SDK finds it, and so are credentials.",
+  }),
+  registryExternalEndpoint: setting({
+    key: "registry.external.endpoint",
+    type: "string",
+    default: "",
+    doc: "URL of another endpoint of Glue than the region's.",
+  }),
+  registryExternalName: setting({
+    key: "registry.external.name",
+    type: "string",
+    default: "default-registry",
+    doc: "Glue registry of the schemas that decode: latest asks for by name.",
+  }),
   registryExternalUrls: setting({
     key: "registry.external.urls",
     type: "list",

@@ -70,6 +70,13 @@ export const share = {
     max: 10_000,
     doc: "Partitions of __share_group_state, when it is made.",
   }),
+  shareStatesMax: setting({
+    key: "share.states.max",
+    type: "integer",
+    default: 100_000,
+    min: 1,
+    doc: "States of share-partitions in one partition of __share_group_state, past which none is made by InitializeShareGroupState.",
+  }),
   shareStateUpdatesMax: setting({
     key: "share.state.updates.max",
     type: "integer",

@@ -137,10 +137,10 @@ export const stream = {
   uploadPartBytes: setting({
     key: "stream.upload.part.bytes",
     type: "bytes",
-    default: 16 * MiB,
+    default: 32 * MiB,
     min: 5 * MiB,
     max: 512 * MiB,
-    doc: "Objects above twice this size are uploaded in parts of it; S3 wants at least 5 MiB.",
+    doc: "Objects above two and a half times this size are uploaded in parts of it; S3 wants at least 5 MiB.",
   }),
   streamObjectBytesMin: setting({
     key: "stream.object.own.bytes.min",
@@ -266,6 +266,13 @@ export const stream = {
     min: 0,
     doc: "Bytes of objects that are read in a second for readers of the past; 0 is no limit.",
   }),
+  catchupBusyBytesPerSecondMax: setting({
+    key: "stream.catchup.busy.bytes.per.second.max",
+    type: "bytes",
+    default: 64 * MiB,
+    min: 0,
+    doc: "Bytes that all readers of the past are given in a second while records are appended, or twice what is appended if that is more; 0 is no limit. While nothing is appended there is none.",
+  }),
   readCursorsMax: setting({
     key: "stream.read.cursors.max",
     type: "integer",
@@ -297,6 +304,14 @@ export const stream = {
     min: 2,
     max: 1000,
     doc: "Most objects, or ranges of one stream, that are merged into one.",
+  }),
+  mergePieceBytesMin: setting({
+    key: "stream.merge.piece.bytes.min",
+    type: "bytes",
+    default: 1 * MiB,
+    min: 0,
+    max: 1 * GiB,
+    doc: "A stream leaves small objects that it shares with others when it lies in them in pieces of this size on average: each costs a request.",
   }),
   mergeObjectBytesMax: setting({
     key: "stream.merge.object.bytes.max",
@@ -331,7 +346,7 @@ export const stream = {
   mergeMemoryBytesMax: setting({
     key: "stream.merge.memory.bytes.max",
     type: "bytes",
-    default: 32 * MiB,
+    default: 64 * MiB,
     min: 1 * MiB,
     max: 1 * GiB,
     doc: "Memory for what is read of the objects that are merged.",

@@ -9,6 +9,22 @@ export const tableMaintenance = {
     max: 86_400_000,
     doc: "How often each table is looked at for files that are worth rewriting.",
   }),
+  tableMaintenanceTablesMax: setting({
+    key: "table.maintenance.tables.max",
+    type: "integer",
+    default: 4,
+    min: 1,
+    max: 1000,
+    doc: "Tables that are looked after at once; of them one is rewritten, the others wait for their appends and commits.",
+  }),
+  tableMaintenanceAppendWaitMsMax: setting({
+    key: "table.maintenance.append.wait.ms.max",
+    type: "ms",
+    default: 60_000,
+    min: 100,
+    max: 3_600_000,
+    doc: "How long maintenance waits for an append of the table before it gives up until the next time.",
+  }),
   tableMaintenanceBytesPerSecondMax: setting({
     key: "table.maintenance.bytes.per.second.max",
     type: "bytes",

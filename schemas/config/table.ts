@@ -223,6 +223,14 @@ export const table = {
     max: 64 * GiB,
     doc: "Memory of the SQL engine that reads tables back for `inlet table verify`.",
   }),
+  tableVerifyKeysMax: setting({
+    key: "table.verify.keys.max",
+    type: "integer",
+    default: 1_000_000,
+    min: 1000,
+    max: 100_000_000,
+    doc: "Keys of a table that `inlet table verify` holds at once, some 40 bytes each; of more it takes shares, each a pass over log and files, 64 at most.",
+  }),
   tableSqlBytesMax: setting({
     key: "table.sql.bytes.max",
     type: "bytes",

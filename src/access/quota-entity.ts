@@ -50,7 +50,7 @@ export function quotaProblem(entity: QuotaEntity, key: string, value: number): s
   const keys: Readonly<Record<string, "whole" | "any">> = "ip" in entity ? addressKeys : clientKeys;
   const kind = Object.hasOwn(keys, key) ? keys[key] : undefined;
   if (kind === undefined) return `Invalid configuration key ${key}`;
-  if (!Number.isFinite(value) || value < 0) return `Configuration ${key} must be a number that is not negative`;
+  if (!Number.isFinite(value) || value <= 0) return `Quota ${key} must be greater than 0`;
   if (kind === "whole" && Math.abs(Math.round(value) - value) > epsilon)
     return `Configuration ${key} must be a Long value`;
   return undefined;
@@ -76,7 +76,8 @@ export function quotaOf([factKey, text]: readonly [factKey: string, value: strin
   const named = JSON.parse(entityText) as readonly (readonly [string, string | null])[];
   const entity = entityOf(named.map(([entityType, entityName]) => ({ entityType, entityName })));
   const value = Number(text);
-  if (typeof entity === "string" || quotaProblem(entity, key, value) !== undefined) {
+  // A quota of 0 is refused today, and may be kept from before.
+  if (typeof entity === "string" || quotaProblem(entity, key, value === 0 ? 1 : value) !== undefined) {
     throw new CorruptData({
       source: "the fact of a quota",
       position: 0,

@@ -2,7 +2,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { alignBytes, DirectWriter } from "./direct-writes.ts";
+import { alignBytes, DirectReader, DirectWriter } from "./direct-io.ts";
 import { type DirectoryEntry, type Disk, type DiskFile, diskErrorCode } from "./disk.ts";
 import { assert, OperationFailed } from "./errors.ts";
 import { KiB } from "./settings.ts";
@@ -12,12 +12,13 @@ export const systemDisk: Disk = {
     const handle = await open(path, openFlags[mode]);
     switch (mode) {
       case "read":
+        return new ReadFile(handle);
       case "write":
         return new SystemFile(handle);
       case "durable":
-        return new DurableFile(handle, await DirectWriter.open(path, "durable"));
+        return new DurableFile(handle, await DirectWriter.open(handle, "durable"));
       case "create":
-        return new NewFile(handle, path);
+        return new NewFile(handle);
     }
   },
 
@@ -108,6 +109,24 @@ class SystemFile implements DiskFile {
   }
 }
 
+/** Large reads go past the page cache: what reads them caches them itself, or never comes back. */
+class ReadFile extends SystemFile {
+  #direct: Promise<DirectReader | undefined> | undefined;
+
+  override async read(into: Uint8Array, position: number): Promise<number> {
+    if (into.length < directBytesMin) return await super.read(into, position);
+    this.#direct ??= DirectReader.open(this.handle);
+    const direct = await this.#direct;
+    return (await direct?.read(into, position)) ?? (await super.read(into, position));
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    const direct = await this.#direct?.catch(() => undefined); // Its reader was told.
+    await direct?.[Symbol.asyncDispose]();
+    await super[Symbol.asyncDispose]();
+  }
+}
+
 /** Each write is durable when it resolves. */
 class DurableFile extends SystemFile {
   readonly #direct: DirectWriter | undefined;
@@ -131,13 +150,7 @@ class DurableFile extends SystemFile {
 
 /** Large writes go past the page cache, save for the ends that are not aligned. */
 class NewFile extends SystemFile {
-  readonly #path: string;
   #direct: Promise<DirectWriter | undefined> | undefined;
-
-  constructor(handle: FileHandle, path: string) {
-    super(handle);
-    this.#path = path;
-  }
 
   override async write(views: readonly Uint8Array[], position: number): Promise<void> {
     const end = position + views.reduce((sum, view) => sum + view.length, 0);
@@ -149,7 +162,7 @@ class NewFile extends SystemFile {
     }
     const [before, rest] = splitAt(views, from - position);
     const [aligned, after] = splitAt(rest, to - from);
-    this.#direct ??= DirectWriter.open(this.#path, "bulk");
+    this.#direct ??= DirectWriter.open(this.handle, "bulk");
     const direct = await this.#direct;
     if ((await direct?.write(aligned, from)) !== true) {
       await super.write(views, position);

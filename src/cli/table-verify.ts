@@ -7,6 +7,9 @@ export const verifyHelp = `
 Every row of the table's current snapshot is read back and held against digests that were kept when the records were
 translated, so that records which the topic no longer holds are proven too, and so are files that others rewrote.
 
+Of a table with a key the log is read again, folded by key, and each row held against the last record of its key. Rows
+whose record retention has removed are not provable, and counted.
+
 It ends with 0 when nothing is wrong, and with 1 when something is. "unproven": nothing is wrong, but of some rows
 nothing was kept that they could be held against.`;
 
@@ -26,6 +29,13 @@ interface Report {
   }[];
   readonly findingsLeftOut: number;
   readonly deadLetters: Report | null;
+  readonly keyed?: {
+    readonly keys: number;
+    readonly crossingKeys: number;
+    readonly rowsDeleted: number;
+    readonly rowsNotProvable: number;
+    readonly passes: number;
+  };
 }
 
 interface Progress {
@@ -60,6 +70,13 @@ function printReport(terminal: Terminal, report: Report): void {
   terminal.out(
     `${table}, snapshot ${snapshotId ?? "-"}: ${rows} rows in ${files} files, ${rowsProven} of them proven\n\n`,
   );
+  if (report.keyed !== undefined) {
+    const { keys, crossingKeys, rowsDeleted, rowsNotProvable, passes } = report.keyed;
+    terminal.out(
+      `${keys} keys have a row by the log, ${crossingKeys} of them in several partitions; ${rowsDeleted} rows in files are deleted, ` +
+        `${rowsNotProvable} are of records that the log has no more; ${passes} passes\n\n`,
+    );
+  }
   const columns = ["partition", "from", "to", "rows", "others", "rows_found", "state"];
   printRows(
     terminal,
@@ -78,7 +95,7 @@ function printReport(terminal: Terminal, report: Report): void {
 }
 
 const verdicts = {
-  equal: "equal: every row that was translated is there, once, as it was written, and no other",
+  equal: "equal: every row that must be there is there, once, as it was written, and no other",
   unproven: "unproven: nothing is wrong, but not every row could be held against what was written",
   different: "different: the table does not hold what was translated",
 } as const;

@@ -2,6 +2,7 @@
 import type { TableSettings } from "../table/settings.ts";
 import { catalogProblems, nameProblem } from "./catalog-checks.ts";
 import type { CatalogSettings } from "./catalogs.ts";
+import { overrideProblems } from "./column-overrides.ts";
 import { modeProblems } from "./mode-checks.ts";
 import { didYouMean, originText, type Problem } from "./problem.ts";
 import { templateWords, unknownWord } from "./table-name.ts";
@@ -24,7 +25,7 @@ export function checkLake(
     checker.checkNames(table);
     checker.checkPartitions(table);
     checker.checkDeadLetterTopic(table, tables);
-    for (const { at, message, fix } of modeProblems(table))
+    for (const { at, message, fix } of [...modeProblems(table), ...overrideProblems(table)])
       checker.report(["topics", table.topic, ...at], `topics.${table.topic}: ${message}`, fix);
   }
   return checker.problems;
@@ -55,11 +56,13 @@ class Checker {
     this.report(["topics", table.topic], `"${table.topic}" is no name for a topic`, fix);
   }
 
-  checkMessage({ topic, value }: TableSettings): void {
-    const path = ["topics", topic, "value", "message"];
-    if (value.latest !== undefined || !this.#has(path)) return;
-    const message = `topics.${topic}.value.message says nothing to value.decode: ${value.decode}`;
-    this.report(path, message, "say decode: latest, or leave it out: other records name their messages");
+  checkMessage(table: TableSettings): void {
+    for (const part of ["key", "value"] as const) {
+      const path = ["topics", table.topic, part, "message"];
+      if (table[part].latest !== undefined || !this.#has(path)) continue;
+      const message = `${path.join(".")} says nothing to ${part}.decode: ${table[part].decode}`;
+      this.report(path, message, "say decode: latest, or leave it out: other records name their messages");
+    }
   }
 
   checkReference(table: TableSettings, names: readonly string[]): void {
@@ -97,7 +100,10 @@ class Checker {
         "the dead-letter table lives in the table's namespace",
         "write the name without dots",
       );
-    else if (!this.#isMisnamed(table, table.errors.deadLetterTable, deadLetterPath))
+    else if (/__g\d+$/.test(table.errors.deadLetterTable)) {
+      const message = `${table.errors.deadLetterTable} is what the dead-letter table of a recreated topic is called`;
+      this.report(deadLetterPath, message, "give it another name");
+    } else if (!this.#isMisnamed(table, table.errors.deadLetterTable, deadLetterPath))
       this.#take(table, table.errors.deadLetterTable, deadLetterPath);
   }
 

@@ -2,7 +2,9 @@
 import type { MetadataColumn, TableSettings } from "../table/settings.ts";
 import { hasPlainNames } from "./catalog-checks.ts";
 import { type CatalogSettings, catalogShape } from "./catalogs.ts";
+import { overridesOf, overridesShape } from "./column-overrides.ts";
 import { parsePartitionField, partitionPattern, showPartitionField } from "./partition-field.ts";
+import { keySettings, keyShape, valueSettings, valueShape } from "./record-parts.ts";
 import {
   boolean,
   bytes,
@@ -48,57 +50,33 @@ const topicShape = object(
       },
       ["adopt", "on_topic_delete"],
     ),
-    value: object(
-      "How values become columns.",
-      {
-        decode: oneOf(["schema-id", "latest", "json", "raw", "string"], {
-          default: "schema-id",
-          doc: "schema-id reads Confluent's prefix (Avro, JSON Schema, Protobuf), latest takes the subject's latest schema for values without a prefix, json infers columns, string and raw make one column.",
-        }),
-        message: optionalText({
-          doc: "Of latest: full name of the Protobuf message that values are; null is the schema's first.",
-        }),
-        subject: optionalText({ doc: "Subject of the Schema Registry; null is <topic>-value." }),
-        on_type_change: oneOf(["dead-letter", "new-column"], {
-          default: "dead-letter",
-          doc: "What becomes of a field whose new type its column cannot take: dead-letter refuses records of that schema, new-column gives the field a second column, <name>__2.",
-        }),
-      },
-      ["layout", "on_unknown_field"],
-    ),
-    key: object(
-      "How keys become a column.",
-      { decode: oneOf(["schema-id", "string", "raw"], { default: "raw", doc: "As value.decode." }) },
-      ["columns"],
-    ),
+    value: valueShape,
+    key: keyShape,
     headers: object(
       "Record headers.",
       { as: oneOf(["list", "none"], { default: "list", doc: "A list of key and value pairs, or no column." }) },
       ["value"],
     ),
-    columns: object(
-      "Columns that do not come from the value.",
-      {
-        metadata: object("Columns about the record.", {
-          prefix: parsed(
-            {
-              doc: "Begins the name of each; an underscore joins.",
-              typeName: "text",
-              pattern: namePattern(),
-              placeholder: "_kafka",
-              default: "_kafka",
-            },
-            (value) =>
-              new RegExp(namePattern()).test(value)
-                ? { kind: "value", value }
-                : { kind: "refused", mustBe: "letters, digits and underscores, not beginning with a digit" },
-            (value) => value,
-          ),
-          include: list("Which of them.", oneOf(metadataColumns, { doc: "A metadata column." }), metadataColumns),
-        }),
-      },
-      ["overrides"],
-    ),
+    columns: object("Columns that are to be other than they would be.", {
+      metadata: object("Columns about the record.", {
+        prefix: parsed(
+          {
+            doc: "Begins the name of each; an underscore joins.",
+            typeName: "text",
+            pattern: namePattern(),
+            placeholder: "_kafka",
+            default: "_kafka",
+          },
+          (value) =>
+            new RegExp(namePattern()).test(value)
+              ? { kind: "value", value }
+              : { kind: "refused", mustBe: "letters, digits and underscores, not beginning with a digit" },
+          (value) => value,
+        ),
+        include: list("Which of them.", oneOf(metadataColumns, { doc: "A metadata column." }), metadataColumns),
+      }),
+      overrides: overridesShape,
+    }),
     mode: object(
       "What a record does to the table's rows. Fixed once the table is made.",
       {
@@ -205,9 +183,9 @@ const topicShape = object(
           default: "auto",
           doc: "auto: small files are rewritten and deletes resolved in the background. off: others do that, or nobody.",
         }),
-        manifests: oneOf(["auto", "off"], {
-          default: "auto",
-          doc: "auto: manifests are written again, by partition, where commits alone do not keep them few. off: they are not.",
+        manifests: oneOf(["as-compact", "auto", "off"], {
+          default: "as-compact",
+          doc: "auto: manifests are written again, by partition, where commits alone do not keep them few. off: they are not. as-compact: what compact says.",
         }),
         orphans: ms({
           default: 7 * 86_400_000,
@@ -255,6 +233,7 @@ export function tableSettings(
   const included = value.columns.metadata.include.filter(
     (column) => column !== "headers" || value.headers.as === "list",
   );
+  const overrides = overridesOf(value.columns.overrides);
   return {
     topic,
     catalog,
@@ -264,16 +243,12 @@ export function tableSettings(
     ...(value.table.begin === "latest" ? { begin: "latest" as const } : {}),
     location: value.table.location,
     formatVersion: value.table.format_version === 3 ? 3 : 2,
-    value: {
-      decode: value.value.decode === "latest" ? "schema-id" : value.value.decode,
-      subject: value.value.subject,
-      onTypeChange: value.value.on_type_change,
-      ...(value.value.decode === "latest" ? { latest: { message: value.value.message } } : {}),
-    },
-    key: { decode: value.key.decode },
+    value: valueSettings(value.value),
+    key: keySettings(value.key),
     headers: value.headers.as,
     metadataPrefix: value.columns.metadata.prefix,
     metadataColumns: included satisfies readonly MetadataColumn[],
+    ...(overrides === undefined ? {} : { overrides }),
     partitionBy: value.layout.partition_by,
     mode: {
       write: value.mode.write,
@@ -295,7 +270,7 @@ export function tableSettings(
     retention: value.retention.lake,
     maintain: {
       rewrites: value.maintain.compact === "auto",
-      manifests: value.maintain.manifests === "auto",
+      manifests: [value.maintain.manifests, value.maintain.compact].find((word) => word !== "as-compact") === "auto",
       orphansMs: value.maintain.orphans,
     },
   };

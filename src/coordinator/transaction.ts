@@ -163,7 +163,7 @@ function endEmpty(transaction: Transaction, event: EventOf<"end">, now: number):
 }
 
 function endPreparing(transaction: Transaction, event: EventOf<"end">): TransactionStep {
-  const isOwn = transaction.clientVersion >= 2 ? isRetry(transaction, event.by) : isSame(transaction, event.by);
+  const isOwn = event.clientVersion >= 2 ? isRetry(transaction, event.by) : isSame(transaction, event.by);
   if (event.by.producerId !== transaction.producerId) return refused(transaction, "INVALID_PRODUCER_ID_MAPPING");
   if (!isOwn) return refused(transaction, "PRODUCER_FENCED");
   const isRepeated = (event.outcome === "commit") === (transaction.state === "prepare-commit");
@@ -172,7 +172,8 @@ function endPreparing(transaction: Transaction, event: EventOf<"end">): Transact
 
 /**
  * Only the producer that ended the transaction, asking for the same again, hears that it is done. Under version 2 its next
- * transaction has another epoch, so that an answer meant for the last one never decides the next (KAFKA-17754).
+ * transaction has another epoch, so that an answer meant for the last one never decides the next (KAFKA-17754). One whose
+ * transaction timed out, or was fenced, asks for the abort that it got, and goes on under the epoch after it.
  */
 function endComplete(
   was: TransactionOutcome,
@@ -186,7 +187,7 @@ function endComplete(
     if (problem !== undefined) return refused(transaction, problem);
     return outcome === was ? done(transaction) : refused(transaction, "INVALID_TXN_STATE");
   }
-  if (transaction.clientVersion >= 2 && isRetry(transaction, by)) {
+  if (isRetry(transaction, by)) {
     return outcome === was ? done(transaction) : refused(transaction, "INVALID_TXN_STATE");
   }
   const problem = stranger(transaction, by);

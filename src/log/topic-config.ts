@@ -5,7 +5,6 @@ import {
   type ConfigSource,
   type KafkaTopicConfigName,
   retiredTopicConfigs,
-  topicConfigAliases,
   topicConfigs,
 } from "../../schemas/kafka-configs.ts";
 import { assert } from "../base/errors.ts";
@@ -141,24 +140,17 @@ export function checkTopicConfigs(given: ReadonlyMap<string, string | null>): To
   const nulls = [...given].filter(([, value]) => value === null).map(([name]) => name);
   if (nulls.length > 0) return bad(`Null value not supported for topic configs: ${nulls.join(",")}`);
   const configs = new Map<string, string>();
-  for (const [givenName, givenValue] of given) {
-    if (retiredTopicConfigs.has(givenName)) continue;
-    const { name, value } = canonicalTopicConfig(givenName, givenValue ?? "");
+  for (const [name, givenValue] of given) {
+    if (retiredTopicConfigs.has(name)) continue;
+    const value = givenValue ?? "";
     const row = topicConfigs[name];
-    if (row === undefined) return bad(`Unknown topic config name: ${givenName}`);
-    const problem = configProblem(givenName, value, row);
+    if (row === undefined) return bad(`Unknown topic config name: ${name}`);
+    const problem = configProblem(name, value, row);
     if (problem !== undefined) return bad(problem);
     configs.set(name, value);
   }
   const conflict = conflictIn(configs);
   return conflict === undefined ? { kind: "good", configs } : bad(conflict);
-}
-
-/** A config under the name by which it is kept. */
-export function canonicalTopicConfig(name: string, value: string): { readonly name: string; readonly value: string } {
-  const alias = topicConfigAliases[name];
-  if (alias === undefined) return { name, value };
-  return { name: alias.name, value: alias.values?.[value] ?? value };
 }
 
 /** Rules between configs of one topic, over those that are set or else their defaults. */

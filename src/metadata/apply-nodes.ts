@@ -1,4 +1,5 @@
 /** What node events and the giving out of producer ids do to the image. */
+import { assert } from "../base/errors.ts";
 import { type NodeEpoch, uuidZero } from "../base/ids.ts";
 import { type ApplyContext, refuse, type Verdict } from "./apply-context.ts";
 import type { MetadataEvent, NodeEvent } from "./events.ts";
@@ -11,6 +12,8 @@ export function applyNodeEvent(image: ImageState, event: NodeEvent, context: App
     case "set-broker-configs":
       context.undo.set(image.configsOfBrokers, event.nodeId, event.configs);
       return undefined;
+    case "unregister-node":
+      return applyUnregisterNode(image, event, context);
     case "fence-node":
       return applyFenceNode(image, event, context);
     case "open-wal":
@@ -41,6 +44,24 @@ function applyFenceNode(image: ImageState, event: EventOf<"fence-node">, context
   if (node.epoch !== event.epoch) return refuse("stale-epoch", `node ${nodeId} is at epoch ${node.epoch}`);
   const epoch = context.seq as number as NodeEpoch;
   context.undo.set(image.nodeStates, nodeId, { ...node, epoch, incarnation: uuidZero });
+  return undefined;
+}
+
+/** A node that clients are not told of: it went for good, or is known by the objects that it left. */
+const nowhere = { host: "", port: 0, rack: null } as const;
+
+function applyUnregisterNode(image: ImageState, event: EventOf<"unregister-node">, context: ApplyContext): Verdict {
+  const { nodeId, epoch } = event;
+  const before = image.nodeStates.get(nodeId);
+  if (before !== undefined && before.wals.length > 0 && before.incarnation !== uuidZero)
+    return refuse("invalid", `nobody has taken over the WAL of node ${nodeId}`);
+  for (const stream of image.streams())
+    if (stream.node === nodeId) return refuse("invalid", `node ${nodeId} writes stream ${stream.id}`);
+  const refusal = applyFenceNode(image, { kind: "fence-node", nodeId, epoch }, context);
+  if (refusal !== undefined) return refusal;
+  const fenced = image.nodeStates.get(nodeId);
+  assert(fenced !== undefined, "a node that was fenced is known");
+  context.undo.set(image.nodeStates, nodeId, { ...fenced, ...nowhere });
   return undefined;
 }
 

@@ -3,9 +3,11 @@
  *
  *   object committed ──▶ live: streams hold ranges in it ──trim, replace, delete-topic──▶ unreferenced ──objects-deleted──▶ gone
  */
+import { assert } from "../base/errors.ts";
 import { type ApplyContext, refuse, type Verdict } from "./apply-context.ts";
 import type { ObjectRange, ReplacingRange, StreamEvent } from "./events.ts";
-import type { ImageState, ObjectState, StreamState } from "./image-state.ts";
+import type { ImageState, StreamState } from "./image-state.ts";
+import type { RangeRow } from "./packed-range.ts";
 
 export function applyStreamEvent(image: ImageState, event: StreamEvent, context: ApplyContext): Verdict {
   switch (event.kind) {
@@ -41,49 +43,47 @@ function applyCommitObject(image: ImageState, event: EventOf<"commit-object">, c
     const refusal = commitRange(image, object, range, context);
     if (refusal !== undefined) return refusal;
   }
-  if (object.live === 0) context.undo.set(image.unreferencedSince, object.key, context.seq);
+  if (image.objectTable.live(object) === 0) context.undo.set(image.unreferencedSince, object, context.seq);
   return undefined;
 }
 
 function refuseObject(image: ImageState, event: { readonly object: string; readonly bytes: number }): Verdict {
   if (event.object === "") return refuse("invalid", "an object without a key");
-  if (image.objectsByKey.has(event.object)) return refuse("exists", `object ${event.object}`);
+  if (image.objectTable.find(event.object) !== 0) return refuse("exists", `object ${event.object}`);
   return event.bytes < 0 ? refuse("invalid", `an object of ${event.bytes} bytes`) : undefined;
 }
 
-/** Not yet named by any stream. */
+/** Its row in the table. Not yet named by any stream. */
 function addObject(
-  image: ImageState,
+  { objectTable }: ImageState,
   event: EventOf<"commit-object" | "replace-ranges">,
   context: ApplyContext,
-): ObjectState {
-  const object: ObjectState = {
-    key: event.object,
-    bytes: event.bytes,
-    kind: event.objectKind,
-    node: context.nodeId,
-    committedAt: context.seq,
-    number: image.nextObjectNumber,
-    live: 0,
-  };
-  context.undo.assign(image, { nextObjectNumber: object.number + 1 });
-  context.undo.set(image.objectsByKey, object.key, object);
-  context.undo.set(image.objectsByNumber, object.number, object);
+): number {
+  const { object: key, bytes, objectKind: kind } = event;
+  const object = objectTable.add({ key, bytes, kind, node: context.nodeId, committedAt: context.seq });
+  context.undo.step(() => {
+    objectTable.remove(object);
+    objectTable.free(object);
+  });
   return object;
 }
 
-function commitRange(image: ImageState, object: ObjectState, range: ObjectRange, context: ApplyContext): Verdict {
+/** One range more names the object, which is new: it goes itself when the group is refused. */
+function hold({ objectTable }: ImageState, object: number): void {
+  objectTable.setLive(object, objectTable.live(object) + 1);
+}
+
+function commitRange(image: ImageState, object: number, range: ObjectRange, context: ApplyContext): Verdict {
   const stream = image.streamStates.get(range.stream);
   if (stream === undefined) return refuse("missing", `stream ${range.stream}`);
   if (range.epoch !== stream.epoch)
     return refuse("stale-epoch", `stream ${stream.id} is at epoch ${stream.epoch}, not ${range.epoch}`);
   if (range.from < stream.end) return refuse("gap", `stream ${stream.id} ends at ${stream.end}, not ${range.from}`);
-  if (range.to < range.from || range.bytes < 0) return refuse("invalid", `range of stream ${stream.id}`);
+  if (range.to < range.from || !isCountable(range)) return refuse("invalid", `range of stream ${stream.id}`);
   context.undo.assign(stream, { end: range.to });
-  context.undo.step(stream.ranges.remember());
-  stream.ranges.push({ ...range, object: object.number });
-  object.live += 1; // No undo: the object itself goes when the group is refused.
-  dropTrimmed(image, stream, context);
+  stream.ranges.push({ ...range, object }, context.undo);
+  hold(image, object);
+  if (stream.ranges.length === 2) dropTrimmed(image, stream, context); // Only a newest that was alone may lie below the start.
   return undefined;
 }
 
@@ -100,41 +100,44 @@ function applyReplaceRanges(image: ImageState, event: EventOf<"replace-ranges">,
 }
 
 /** Only the stream's writer replaces: what it has in its plans is what the stream then holds. */
-function replaceRange(image: ImageState, object: ObjectState, range: ReplacingRange, context: ApplyContext): Verdict {
+function replaceRange(image: ImageState, object: number, range: ReplacingRange, context: ApplyContext): Verdict {
   const stream = image.streamStates.get(range.stream);
   if (stream === undefined) return refuse("missing", `stream ${range.stream}`);
   if (stream.node !== context.nodeId) return refuse("stale-epoch", `stream ${stream.id} has another writer`);
-  if (range.bytes < 0 || range.replaces.length === 0 || range.replaces.includes(object.key))
+  if (!isCountable(range) || range.replaces.length === 0 || range.replaces.includes(image.objectTable.key(object)))
     return refuse("invalid", `range of stream ${stream.id}`);
-  const first = findReplaced(image, stream, range);
-  if (first === undefined)
+  const found = findReplaced(image, stream, range);
+  if (found === undefined)
     return refuse("stale-version", `stream ${stream.id} holds [${range.from}, ${range.to}) in other objects`);
-  const last = first + range.replaces.length - 1;
-  const { epoch } = stream.ranges.at(last);
-  for (let index = first; index <= last; index++) release(image, stream.ranges.at(index).object, context);
-  context.undo.step(stream.ranges.remember());
-  stream.ranges.replace(first, range.replaces.length, { ...range, epoch, object: object.number });
-  object.live += 1; // No undo: the object itself goes when the group is refused.
+  const { first, rows } = found;
+  const { epoch } = rows.at(-1) as RangeRow;
+  for (const row of rows) release(image, row.object, context);
+  stream.ranges.replace(first, rows.length, { ...range, epoch, object }, context.undo);
+  hold(image, object);
   return undefined;
 }
 
-/** Where in the stream's ranges the replaced ones begin; undefined when they are not there just so. */
+/** The replaced ranges, and how many of the stream stand before them; undefined when they are not there just so. */
 function findReplaced(
   image: ImageState,
   stream: StreamState,
-  range: Pick<ReplacingRange, "from" | "to" | "replaces">,
-): number | undefined {
+  { from, to, replaces }: Pick<ReplacingRange, "from" | "to" | "replaces">,
+): { readonly first: number; readonly rows: readonly RangeRow[] } | undefined {
   const { ranges } = stream;
-  const { from, to, replaces } = range;
-  const isAt = (first: number): boolean =>
-    ranges.at(first).from === from &&
-    first + replaces.length <= ranges.length &&
-    ranges.at(first + replaces.length - 1).to === to &&
-    replaces.every((key, index) => image.objectByNumber(ranges.at(first + index).object).key === key);
+  const cursor = ranges.cursor();
   // Ranges without any offset may stand before another that begins where they do.
-  for (let first = ranges.firstFrom(from); first < ranges.length && ranges.at(first).from === from; first++)
-    if (isAt(first)) return first;
+  for (let has = cursor.seekFrom(from); has && cursor.row.from === from; has = cursor.next()) {
+    const rows = ranges.rows(cursor.index, replaces.length);
+    const isThere = rows.length === replaces.length && rows.at(-1)?.to === to;
+    if (isThere && rows.every(({ object }, index) => image.objectTable.key(object) === replaces[index]))
+      return { first: cursor.index, rows };
+  }
   return undefined;
+}
+
+/** As packed ranges have them: a timestamp of -1 is unknown, and there is nothing below. */
+function isCountable({ bytes, maxTimestamp }: Pick<ObjectRange, "bytes" | "maxTimestamp">): boolean {
+  return bytes >= 0 && maxTimestamp >= -1;
 }
 
 /** Only the stream's writer trims, and never backward. */
@@ -155,32 +158,38 @@ function applyTrimStreams(image: ImageState, event: EventOf<"trim-streams">, con
  * (a partition's producers outlive their records).
  */
 function dropTrimmed(image: ImageState, stream: StreamState, context: ApplyContext): void {
-  const count = Math.min(stream.ranges.firstEndingAfter(stream.start), stream.ranges.length - 1);
+  const count = Math.min(stream.ranges.countEndingBy(stream.start), stream.ranges.length - 1);
   if (count > 0) dropRanges(image, stream, count, context);
 }
 
-function applyObjectsDeleted(image: ImageState, event: EventOf<"objects-deleted">, context: ApplyContext): Verdict {
+function applyObjectsDeleted(
+  { objectTable, unreferencedSince }: ImageState,
+  event: EventOf<"objects-deleted">,
+  { undo }: ApplyContext,
+): Verdict {
   for (const key of event.objects) {
-    const object = image.objectsByKey.get(key);
-    if (object === undefined) continue; // Recorded before: deleting again is no harm.
-    if (object.live > 0) return refuse("invalid", `object ${key} is still named by streams`);
-    context.undo.delete(image.unreferencedSince, key);
-    context.undo.delete(image.objectsByKey, key);
-    context.undo.delete(image.objectsByNumber, object.number);
+    const object = objectTable.find(key);
+    if (object === 0) continue; // Recorded before: deleting again is no harm.
+    if (objectTable.live(object) > 0) return refuse("invalid", `object ${key} is still named by streams`);
+    undo.delete(unreferencedSince, object);
+    objectTable.remove(object);
+    undo.step(() => objectTable.putBack(object));
+    undo.whenAccepted(() => objectTable.free(object));
   }
   return undefined;
 }
 
 /** Forgets the stream's first ranges, and notes the objects that no stream names any more. */
 export function dropRanges(image: ImageState, stream: StreamState, count: number, context: ApplyContext): void {
-  for (let index = 0; index < count; index++) release(image, stream.ranges.at(index).object, context);
-  context.undo.step(stream.ranges.remember());
-  stream.ranges.dropFirst(count);
+  for (const { object } of stream.ranges.rows(0, count)) release(image, object, context);
+  stream.ranges.dropFirst(count, context.undo);
 }
 
 /** One range less names the object. */
-function release(image: ImageState, number: number, context: ApplyContext): void {
-  const object = image.objectByNumber(number);
-  context.undo.assign(object, { live: object.live - 1 });
-  if (object.live === 0) context.undo.set(image.unreferencedSince, object.key, context.seq);
+function release({ objectTable, unreferencedSince }: ImageState, object: number, context: ApplyContext): void {
+  const live = objectTable.live(object);
+  assert(live > 0, "an object knows of every range that names it");
+  objectTable.setLive(object, live - 1);
+  context.undo.step(() => objectTable.setLive(object, live));
+  if (live === 1) context.undo.set(unreferencedSince, object, context.seq);
 }

@@ -5,7 +5,7 @@ import { dropRanges } from "./apply-streams.ts";
 import type { TopicEvent } from "./events.ts";
 import type { Topic } from "./image.ts";
 import type { ImageState } from "./image-state.ts";
-import { RangeColumns } from "./range-columns.ts";
+import { RangeList } from "./range-list.ts";
 
 /** Kafka's own tools stop far below; a typing error must not fill the image. Part of the fold: the same on all nodes. */
 const partitionsOfTopicMax = 100_000;
@@ -84,7 +84,7 @@ function addStreams(
       node: undefined,
       start: 0 as Offset,
       end: 0 as Offset,
-      ranges: new RangeColumns(),
+      ranges: new RangeList(image.rangeCells),
     });
   }
   context.undo.assign(image, {

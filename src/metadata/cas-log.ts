@@ -57,6 +57,8 @@ export interface Checkpoint {
   readonly seq: Seq;
   readonly hash: Uint8Array;
   readonly image: Uint8Array;
+  /** CRC-32C of the image, from who has computed it in turns: at once, a large one takes tens of milliseconds. */
+  readonly imageCrc?: number;
 }
 
 /** Where the log of a rebuilt cluster begins: behind all that any process can have written before. */

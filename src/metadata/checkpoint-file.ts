@@ -12,7 +12,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): readonly Uint8Array[] 
   head.int64(checkpoint.seq);
   head.bytes(checkpoint.hash);
   head.int64(checkpoint.image.length);
-  head.uint32(crc32c(checkpoint.image));
+  head.uint32(checkpoint.imageCrc ?? crc32c(checkpoint.image));
   const bytes = head.toBytes();
   const crc = new ByteWriter(16);
   crc.uint32(crc32c(bytes));

@@ -1,25 +1,17 @@
 /** The image to bytes and back: decode(encode(image)) is the same image, and equal images are equal bytes. */
-import { factTables, objectKinds, refusalReasons, tableStates } from "../../schemas/storage.ts";
+import { factTables, refusalReasons, tableStates } from "../../schemas/storage.ts";
 import { imageFormat, imageHead, imageSchemas } from "../../schemas/storage-image.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import type { Infer, InferInput, Message } from "../base/codec.ts";
+import type { InferInput } from "../base/codec.ts";
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
+import { items, section } from "./checkpoint-pages.ts";
+import { objectAndStreamPages, readObjectsAndStreams } from "./checkpoint-streams.ts";
 import { fromPairs, toPairs } from "./event-codec.ts";
 import type { Refusal } from "./events.ts";
 import type { PendingRound, Topic, WalInfo } from "./image.ts";
-import {
-  type Decision,
-  ImageState,
-  type NodeState,
-  type StreamState,
-  type TableState,
-  tableWith,
-} from "./image-state.ts";
-import { RangeColumns } from "./range-columns.ts";
-import { type Entries, sortedSteps } from "./sorted-steps.ts";
+import { type Decision, ImageState, type NodeState, type TableState, tableWith } from "./image-state.ts";
 
 const version = 0;
-const pageBytes = 64 * 1024;
 /** A checkpoint is our own and checksummed: the bound is only there so that no damage can ask for everything. */
 const elementsMax = 100_000_000;
 
@@ -47,16 +39,7 @@ export function* encodeImage(image: ImageState): Generator<readonly Uint8Array[]
     configs: toPairs(topic.configs),
   }));
   yield* section(imageSchemas.generation, image.topicGenerations, (count, name) => ({ name, count }));
-  yield* section(imageSchemas.object, image.objectsByNumber, (object) => ({
-    ...object,
-    kind: objectKinds.indexOf(object.kind),
-    unreferencedSince: image.unreferencedSince.get(object.key) ?? 0,
-  }));
-  yield* section(imageSchemas.stream, image.streamStates, (stream) => ({
-    ...stream,
-    node: stream.node === undefined ? null : { id: stream.node },
-    ranges: stream.ranges.encode(),
-  }));
+  yield* objectAndStreamPages(image);
   yield* section(imageSchemas.table, image.tableStates, (table) => ({
     ...table,
     state: tableStates.indexOf(table.state),
@@ -96,7 +79,7 @@ export function* decodeImageSteps(bytes: Uint8Array, source: string): Generator<
   yield* readTopics(reader, image);
   yield* readObjectsAndStreams(reader, image);
   yield* readTables(reader, image);
-  for (const { name, properties, tables } of items(reader, imageSchemas.namespace)) {
+  for (const { name, properties, tables } of items(reader, imageSchemas.namespace).each) {
     yield;
     image.namespaceProperties.set(name, fromPairs(properties));
     if (tables.length > 0) image.pointers.set(name, new Map(tables.map(({ table, location }) => [table, location])));
@@ -108,32 +91,32 @@ export function* decodeImageSteps(bytes: Uint8Array, source: string): Generator<
 }
 
 function readFacts(reader: ByteReader, image: ImageState): void {
-  for (const { table, facts } of items(reader, imageSchemas.facts)) {
+  for (const { table, facts } of items(reader, imageSchemas.facts).each) {
     const known = factTables.find((each) => each === table) ?? reader.corrupt("a table of facts", table);
     image.factTables.set(known, new Map(facts.map(({ key, value }) => [key, value])));
   }
 }
 
 function readNodes(reader: ByteReader, image: ImageState): void {
-  for (const node of items(reader, imageSchemas.node)) {
+  for (const node of items(reader, imageSchemas.node).each) {
     const id = node.id as NodeId;
     const epoch = node.epoch as NodeEpoch;
     const wals = node.wals as readonly WalInfo[];
     image.nodeStates.set(id, { ...node, id, epoch, wals } satisfies NodeState);
   }
-  for (const { node, operations } of items(reader, imageSchemas.decisions)) {
+  for (const { node, operations } of items(reader, imageSchemas.decisions).each) {
     const decisions = operations.map(({ opId, seq, refusals }): [Uuid, Decision] => [
       opId,
       { seq: seq as Seq, refusals: refusals.map((refusal) => fromWireRefusal(refusal, reader)) },
     ]);
     image.decisions.set(node as NodeId, new Map(decisions));
   }
-  for (const { node, configs } of items(reader, imageSchemas.brokerConfigs))
+  for (const { node, configs } of items(reader, imageSchemas.brokerConfigs).each)
     image.configsOfBrokers.set(node === null ? null : (node.id as NodeId), fromPairs(configs));
 }
 
 function* readTopics(reader: ByteReader, image: ImageState): Generator<undefined, void> {
-  for (const wire of items(reader, imageSchemas.topic)) {
+  for (const wire of items(reader, imageSchemas.topic).each) {
     const partitions = wire.partitions as readonly StreamId[];
     const topic: Topic = { ...wire, partitions, configs: fromPairs(wire.configs) };
     image.topicsById.set(topic.id, topic);
@@ -141,59 +124,14 @@ function* readTopics(reader: ByteReader, image: ImageState): Generator<undefined
     image.partitionCount += partitions.length;
     yield;
   }
-  for (const { name, count } of items(reader, imageSchemas.generation)) {
+  for (const { name, count } of items(reader, imageSchemas.generation).each) {
     image.topicGenerations.set(name, count);
     yield;
   }
 }
 
-/** What objects say about how many ranges hold them is counted again. */
-function* readObjectsAndStreams(reader: ByteReader, image: ImageState): Generator<undefined, void> {
-  const expectedLive: number[] = [];
-  for (const { number, key, bytes, node, committedAt, ...wire } of items(reader, imageSchemas.object)) {
-    const kind = objectKinds[wire.kind] ?? reader.corrupt("an object kind", `number ${wire.kind}`);
-    const object = { number, key, bytes, kind, node: node as NodeId, committedAt: committedAt as Seq, live: 0 };
-    image.objectsByKey.set(key, object);
-    image.objectsByNumber.set(number, object);
-    if (wire.unreferencedSince > 0) image.unreferencedSince.set(key, wire.unreferencedSince as Seq);
-    expectedLive.push(wire.live);
-    yield;
-  }
-  for (const wire of items(reader, imageSchemas.stream)) {
-    const stream = readStream(wire, reader);
-    image.streamStates.set(stream.id, stream);
-    for (let index = 0; index < stream.ranges.length; index++) {
-      const { object: number } = stream.ranges.at(index);
-      const object = image.objectsByNumber.get(number) ?? reader.corrupt(`object ${number}`, "a range that names it");
-      object.live += 1;
-    }
-    yield;
-  }
-  let next = 0;
-  for (const { key, live } of image.objectsByNumber.values()) {
-    if (live !== expectedLive[next]) reader.corrupt(`${expectedLive[next]} ranges in ${key}`, `${live}`);
-    next += 1;
-    yield;
-  }
-}
-
-function readStream(wire: Infer<typeof imageSchemas.stream>, reader: ByteReader): StreamState {
-  const { topicId, partition, epoch, start, end, ranges } = wire;
-  if (ranges.length % RangeColumns.rowBytes !== 0) reader.corrupt("whole rows", `${ranges.length} bytes`);
-  return {
-    id: wire.id as StreamId,
-    topicId,
-    partition,
-    epoch,
-    node: wire.node === null ? undefined : (wire.node.id as NodeId),
-    start: start as Offset,
-    end: end as Offset,
-    ranges: RangeColumns.decode(ranges),
-  };
-}
-
 function* readTables(reader: ByteReader, image: ImageState): Generator<undefined, void> {
-  for (const wire of items(reader, imageSchemas.table)) {
+  for (const wire of items(reader, imageSchemas.table).each) {
     const table: TableState = {
       ...wire,
       state: tableStates[wire.state] ?? reader.corrupt("a table state", `number ${wire.state}`),
@@ -208,37 +146,6 @@ function* readTables(reader: ByteReader, image: ImageState): Generator<undefined
     image.tableStates.set(table.id, tableWith(table, {}));
     yield;
   }
-}
-
-function* section<T, I, Key extends number | string | null, Value>(
-  schema: Message<T, I>,
-  map: Entries<Key, Value>,
-  toWire: (value: Value, key: Key) => I = (value) => value as unknown as I,
-): Generator<readonly Uint8Array[]> {
-  let page = new ByteWriter();
-  page.uint32(map.size);
-  for (const [key, value] of yield* withoutBytes(sortedSteps(map))) {
-    schema.write(page, version, toWire(value, key));
-    if (page.length < pageBytes) continue;
-    yield page.finish();
-    page = new ByteWriter();
-  }
-  yield page.finish();
-}
-
-/** Steps that give no bytes. */
-function* withoutBytes<T>(steps: Generator<undefined, T>): Generator<readonly Uint8Array[], T> {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    yield [];
-  }
-}
-
-function* items<T, I>(reader: ByteReader, schema: Message<T, I>): Generator<T> {
-  const count = reader.uint32();
-  reader.admit(count, 1);
-  for (let index = 0; index < count; index++) yield schema.read(reader, version);
 }
 
 function sorted<Value>(map: ReadonlyMap<string, Value>): readonly (readonly [string, Value])[];

@@ -32,6 +32,11 @@ export type NodeEvent =
    * acts on it, to be refused if another has fenced it since.
    */
   | { readonly kind: "fence-node"; readonly nodeId: NodeId; readonly epoch: NodeEpoch }
+  /**
+   * The node of this epoch is gone for good: it is fenced, and clients hear of it no more. Refused while it writes streams, or
+   * has a WAL that nobody took over. Its epoch stays, for what it left in the object store, and until it is registered again.
+   */
+  | { readonly kind: "unregister-node"; readonly nodeId: NodeId; readonly epoch: NodeEpoch }
   /** The proposing process has a WAL in the object store from now on: see image.ts. Before this it may ack nothing. */
   | { readonly kind: "open-wal"; readonly slotsInFlightMax: number }
   /** Of the WALs of the node, nothing before this slot is needed any more. Never moves backward. */

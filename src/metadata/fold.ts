@@ -81,6 +81,7 @@ function applyGroup(image: ImageState, entry: StoredEntry, group: readonly Metad
       return refusal;
     }
   }
+  undo.accept();
   return undefined;
 }
 
@@ -88,6 +89,7 @@ function applyEvent(image: ImageState, event: MetadataEvent, context: ApplyConte
   switch (event.kind) {
     case "register-node":
     case "set-broker-configs":
+    case "unregister-node":
     case "fence-node":
     case "open-wal":
     case "advance-wal":

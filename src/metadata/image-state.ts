@@ -1,11 +1,23 @@
 /** The image as the fold keeps it: maps of small records that are replaced, and packed columns where there are many rows. */
-import { assert } from "../base/errors.ts";
 import { type NodeEpoch, type NodeId, type Offset, type Seq, type StreamId, type Uuid, uuidZero } from "../base/ids.ts";
 import { genesisHash } from "./entry-format.ts";
 import type { Configs, FactTable, Refusal } from "./events.ts";
-import type { CommittedRange, Image, NodeInfo, ObjectEntry, StreamInfo, TableInfo, Topic, WalInfo } from "./image.ts";
-import type { RangeColumns } from "./range-columns.ts";
-import { ShardedMap, shardOfNumber, shardOfString } from "./sharded-map.ts";
+import type {
+  CommittedRange,
+  Image,
+  NodeInfo,
+  ObjectEntry,
+  ObjectRows,
+  RangeRows,
+  StreamInfo,
+  TableInfo,
+  Topic,
+  WalInfo,
+} from "./image.ts";
+import { ObjectTable } from "./object-table.ts";
+import { RangeCells } from "./range-cells.ts";
+import { type RangeCursor, RangeList } from "./range-list.ts";
+import { ShardedMap, shardOfNumber } from "./sharded-map.ts";
 
 export interface NodeState extends NodeInfo {
   readonly incarnation: Uuid;
@@ -21,14 +33,7 @@ export interface StreamState {
   node: NodeId | undefined;
   start: Offset;
   end: Offset;
-  readonly ranges: RangeColumns;
-}
-
-export interface ObjectState extends ObjectEntry {
-  /** Stands for the key in range columns; given out in order, never reused. */
-  readonly number: number;
-  /** Ranges that streams still hold in it. At 0 it is unreferenced. */
-  live: number;
+  readonly ranges: RangeList;
 }
 
 export type TableState = TableInfo;
@@ -53,7 +58,6 @@ export class ImageState implements Image {
   /** Seq of the entry that last gave out producer ids. */
   producerIdsAt = 0 as Seq;
   nextStreamId = 1;
-  nextObjectNumber = 1;
   partitionCount = 0;
 
   readonly nodeStates = new Map<NodeId, NodeState>();
@@ -65,9 +69,11 @@ export class ImageState implements Image {
   /** Names of deleted topics too. */
   readonly topicGenerations = new Map<string, number>();
   readonly streamStates = new ShardedMap<StreamId, StreamState>(shardOfNumber);
-  readonly objectsByKey = new ShardedMap<string, ObjectState>(shardOfString);
-  readonly objectsByNumber = new ShardedMap<number, ObjectState>(shardOfNumber);
-  readonly unreferencedSince = new Map<string, Seq>();
+  /** Of all streams. What a range says of its object is the row in the table below. */
+  readonly rangeCells = new RangeCells();
+  readonly objectTable = new ObjectTable();
+  /** By row in the table of objects. */
+  readonly unreferencedSince = new ShardedMap<number, Seq>(shardOfNumber);
   readonly tableStates = new Map<Uuid, TableState>();
   readonly factTables = new Map<FactTable, Map<string, string>>();
   readonly namespaceProperties = new Map<string, Configs>();
@@ -111,26 +117,37 @@ export class ImageState implements Image {
   }
 
   ranges(id: StreamId, after: Offset): readonly CommittedRange[] {
-    const ranges = this.streamStates.get(id)?.ranges;
-    if (ranges === undefined) return [];
+    const cursor = this.streamStates.get(id)?.ranges.cursor();
     const found: CommittedRange[] = [];
-    for (let index = ranges.firstEndingAfter(after); index < ranges.length; index++) {
-      const { from, to, bytes, maxTimestamp, epoch, object } = ranges.at(index); // Named one by one: this is a hot path.
-      found.push({ stream: id, from, to, bytes, maxTimestamp, epoch, object: this.objectByNumber(object).key });
-    }
+    for (let has = cursor?.seekEndAfter(after); cursor !== undefined && has; has = cursor.next())
+      found.push(this.#committedRange(id, cursor));
     return found;
   }
 
-  object(key: string): ObjectEntry | undefined {
-    return this.objectsByKey.get(key);
+  rangeAfter(id: StreamId, after: Offset): CommittedRange | undefined {
+    const cursor = this.streamStates.get(id)?.ranges.cursor();
+    return cursor?.seekEndAfter(after) ? this.#committedRange(id, cursor) : undefined;
   }
 
-  objects(): Iterable<ObjectEntry> {
-    return this.objectsByNumber.values();
+  rangeRows(id: StreamId): RangeRows {
+    return this.streamStates.get(id)?.ranges.cursor() ?? new RangeList(this.rangeCells).cursor();
+  }
+
+  get objectRows(): ObjectRows {
+    return this.objectTable;
+  }
+
+  object(key: string): ObjectEntry | undefined {
+    const row = this.objectTable.find(key);
+    return row === 0 ? undefined : this.objectTable.entry(row);
+  }
+
+  *objects(): Iterable<ObjectEntry> {
+    for (const row of this.objectTable.rows()) yield this.objectTable.entry(row);
   }
 
   *unreferenced(): Iterable<{ readonly object: string; readonly since: Seq }> {
-    for (const [object, since] of this.unreferencedSince) yield { object, since };
+    for (const [row, since] of this.unreferencedSince) yield { object: this.objectTable.key(row), since };
   }
 
   table(id: Uuid): TableInfo | undefined {
@@ -165,19 +182,17 @@ export class ImageState implements Image {
     return this.pointers.get(namespace) ?? [];
   }
 
-  /** Every number in a range column has an object: both change in one group. */
-  objectByNumber(number: number): ObjectState {
-    const object = this.objectsByNumber.get(number);
-    assert(object !== undefined, `no object has number ${number}`);
-    return object;
-  }
-
   decision(node: NodeId, opId: Uuid): Decision | undefined {
     return this.decisions.get(node)?.get(opId);
   }
 
   isCurrent(node: NodeId, epoch: NodeEpoch): boolean {
     return this.nodeStates.get(node)?.epoch === epoch;
+  }
+
+  #committedRange(stream: StreamId, { row }: RangeCursor): CommittedRange {
+    const { from, to, bytes, maxTimestamp, epoch } = row;
+    return { stream, from, to, bytes, maxTimestamp, epoch, object: this.objectTable.key(row.object) };
   }
 }
 

@@ -1,6 +1,7 @@
 /** The fold of the metadata log: what the cluster looks like. This file is its reading surface. */
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../base/ids.ts";
 import type { Configs, FactTable, ObjectRange, RoundManifest, TableRange } from "./events.ts";
+import type { RangeRow } from "./packed-range.ts";
 
 export interface Image {
   readonly clusterId: Uuid;
@@ -22,8 +23,13 @@ export interface Image {
   streams(): Iterable<StreamInfo>;
   /** Committed ranges of the stream that end after `from`, in offset order. */
   ranges(stream: StreamId, from: Offset): readonly CommittedRange[];
+  /** The first of these. */
+  rangeAfter(stream: StreamId, from: Offset): CommittedRange | undefined;
+  /** All ranges of the stream, for who looks at those of many streams. Not to be used after the image has changed. */
+  rangeRows(stream: StreamId): RangeRows;
   object(key: string): ObjectEntry | undefined;
   objects(): Iterable<ObjectEntry>;
+  readonly objectRows: ObjectRows;
   /** Objects that no stream names any more, with the seq at which that became so. */
   unreferenced(): Iterable<{ readonly object: string; readonly since: Seq }>;
 
@@ -46,6 +52,7 @@ export interface NodeInfo {
   readonly id: NodeId;
   readonly epoch: NodeEpoch;
   readonly host: string;
+  /** 0: there is no such node any more, or not yet again. */
   readonly port: number;
   readonly rack: string | null;
 }
@@ -93,6 +100,23 @@ export interface ObjectEntry {
   readonly kind: "stream-set" | "stream";
   readonly node: NodeId;
   readonly committedAt: Seq;
+}
+
+/** Stands before the first range, and goes on to the next. */
+export interface RangeRows {
+  /** Holds the range that it stands on, until it goes on. */
+  readonly row: RangeRow;
+  /** Whether there was a next one. */
+  next(): boolean;
+}
+
+/** Facts of objects by the row that `RangeRows` names them by. Later the row may be another object's: committed at another time. */
+export interface ObjectRows {
+  key(row: number): string;
+  bytes(row: number): number;
+  kind(row: number): ObjectEntry["kind"];
+  /** 0 of a row that is free. */
+  committedAt(row: number): Seq;
 }
 
 export interface TableInfo {

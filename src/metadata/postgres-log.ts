@@ -168,14 +168,14 @@ class PostgresSlots implements Slots {
 
   /** All pages become visible at once. */
   async putCheckpoint(checkpoint: Checkpoint): Promise<void> {
-    const file = joined(encodeCheckpoint(checkpoint));
+    const pages = [...pagesOf(encodeCheckpoint(checkpoint))];
     await this.#transaction(async (client) => {
-      for (let page = 0; page * pageBytes < file.length; page++)
+      for (const [page, bytes] of pages.entries())
         await client.query("INSERT INTO inlet_metadata_checkpoints VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", [
           this.#address.cluster,
           checkpoint.seq,
           page,
-          file.subarray(page * pageBytes, (page + 1) * pageBytes),
+          bytes,
         ]);
     });
   }
@@ -239,4 +239,9 @@ function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const code = "code" in cause && typeof cause.code === "string" ? ` (${cause.code})` : "";
   return `${cause.message}${code}`;
+}
+
+/** Of no more than so many bytes each; none is copied. */
+function* pagesOf(views: readonly Uint8Array[]): Generator<Uint8Array> {
+  for (const view of views) for (let at = 0; at < view.length; at += pageBytes) yield view.subarray(at, at + pageBytes);
 }

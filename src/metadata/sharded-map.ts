@@ -71,12 +71,3 @@ const shardEntries = 1024;
 export function shardOfNumber(key: number): number {
   return Math.floor(key / shardEntries);
 }
-
-/** A prime that is about as many as a million entries need. */
-const stringShards = 1021;
-
-export function shardOfString(key: string): number {
-  let hash = 0;
-  for (let index = 0; index < key.length; index += 1) hash = (Math.imul(hash, 31) + key.charCodeAt(index)) | 0;
-  return Math.abs(hash % stringShards);
-}

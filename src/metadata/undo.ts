@@ -3,6 +3,7 @@ import type { MutableMap } from "./sharded-map.ts";
 
 export class Undo {
   readonly #steps: (() => void)[] = [];
+  readonly #accepted: (() => void)[] = [];
 
   set<Key, Value>(map: MutableMap<Key, Value>, key: Key, value: Value): void {
     this.#remember(map, key);
@@ -26,8 +27,19 @@ export class Undo {
     this.#steps.push(takeBack);
   }
 
+  /** For what nobody needs any more once nothing can be taken back. */
+  whenAccepted(step: () => void): void {
+    this.#accepted.push(step);
+  }
+
+  accept(): void {
+    this.#steps.length = 0;
+    for (const step of this.#accepted.splice(0)) step();
+  }
+
   /** Everything is as it was. */
   rollBack(): void {
+    this.#accepted.length = 0;
     for (const step of this.#steps.splice(0).reverse()) step();
   }
 

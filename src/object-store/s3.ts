@@ -5,8 +5,10 @@
 import type * as S3Sdk from "@aws-sdk/client-s3";
 import type { GetObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import { crc32c } from "@node-rs/crc32";
+import { Slices } from "../base/async.ts";
 import type { Clock } from "../base/runtime.ts";
-import { onePiece } from "./body.ts";
+import { MiB } from "../base/settings.ts";
+import { bodyBytes, viewsOf } from "./body.ts";
 import {
   type Body,
   type ByteRange,
@@ -191,7 +193,7 @@ export class S3ObjectStore implements ObjectStore {
     return {
       part: async (body, number = called + 1) => {
         called += 1;
-        const payload = this.#payload(body);
+        const payload = await this.#payload(body);
         const command = new sdk.UploadPartCommand({ ...upload, ...this.#forReading, ...payload, PartNumber: number });
         const result = await requests.write(`upload part ${number} of ${key}`, (abortSignal) =>
           this.#client.send(command, { abortSignal }),
@@ -235,7 +237,7 @@ export class S3ObjectStore implements ObjectStore {
     const command = new this.#sdk.PutObjectCommand({
       ...this.#at(key),
       ...encryptionOf(this.#options.place.encryption),
-      ...this.#payload(body),
+      ...(await this.#payload(body)),
       ...condition,
     });
     const result = await this.#requests.write(what, (abortSignal) => this.#client.send(command, { abortSignal }));
@@ -261,9 +263,25 @@ export class S3ObjectStore implements ObjectStore {
     return { Bucket: this.#options.place.bucket, Key: `${this.#prefix}${key}` };
   }
 
-  #payload(body: Body): { readonly Body: Uint8Array; readonly ChecksumCRC32C?: string } {
-    const Body = onePiece(body);
-    return this.#options.place.checksum === "none" ? { Body } : { Body, ChecksumCRC32C: checksumOf(Body) };
+  /** In one piece, and its checksum. Others have their turn every few megabytes. */
+  async #payload(body: Body): Promise<{ readonly Body: Uint8Array; readonly ChecksumCRC32C?: string }> {
+    const { clock, place } = this.#options;
+    const slices = new Slices({ clock, sliceMsMax });
+    const bytes = bodyBytes(body);
+    const views = viewsOf(body);
+    const whole = views.length === 1 ? (views[0] as Uint8Array) : new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+    let at = 0;
+    let sum = 0;
+    for (const view of views) {
+      for (let from = 0; from < view.length; from += sliceBytes) {
+        const slice = view.subarray(from, from + sliceBytes);
+        if (views.length > 1) whole.set(slice, at);
+        if (place.checksum !== "none") sum = crc32c(slice, sum);
+        at += slice.length;
+        await slices.pause();
+      }
+    }
+    return place.checksum === "none" ? { Body: whole } : { Body: whole, ChecksumCRC32C: written(sum) };
   }
 
   /** A customer's key goes with every request that touches the bytes. */
@@ -296,11 +314,14 @@ function encryptionOf(
 }
 
 /** CRC-32C as S3 writes it: four bytes, big-endian, in base64. Ours is faster than the SDK's. */
-function checksumOf(bytes: Uint8Array): string {
-  const sum = Buffer.alloc(4);
-  sum.writeUInt32BE(crc32c(bytes));
-  return sum.toString("base64");
+function written(sum: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(sum);
+  return bytes.toString("base64");
 }
+
+const sliceMsMax = 2;
+const sliceBytes = 1 * MiB;
 
 /** The whole body, checked against what was asked and what was announced. */
 async function bodyOf(key: string, range: ByteRange | undefined, result: GetObjectCommandOutput): Promise<Uint8Array> {

@@ -150,6 +150,18 @@ import {
   describeShareGroupOffsetsResponse,
 } from "../../schemas/kafka/share-offsets.ts";
 import {
+  deleteShareGroupStateRequest,
+  deleteShareGroupStateResponse,
+  initializeShareGroupStateRequest,
+  initializeShareGroupStateResponse,
+  readShareGroupStateRequest,
+  readShareGroupStateResponse,
+  readShareGroupStateSummaryRequest,
+  readShareGroupStateSummaryResponse,
+  writeShareGroupStateRequest,
+  writeShareGroupStateResponse,
+} from "../../schemas/kafka/share-state.ts";
+import {
   streamsGroupDescribeRequest,
   streamsGroupDescribeResponse,
   streamsGroupHeartbeatRequest,
@@ -185,6 +197,7 @@ import {
   writeTxnMarkersRequest,
   writeTxnMarkersResponse,
 } from "../../schemas/kafka/transactions.ts";
+import { unregisterBrokerRequest, unregisterBrokerResponse } from "../../schemas/kafka/unregister-broker.ts";
 import type { Infer, InferInput, Message } from "../base/codec.ts";
 import { assert } from "../base/errors.ts";
 
@@ -252,6 +265,7 @@ export const apis = {
   updateFeatures: api(57, updateFeaturesRequest, updateFeaturesResponse),
   describeCluster: api(60, describeClusterRequest, describeClusterResponse),
   describeProducers: api(61, describeProducersRequest, describeProducersResponse),
+  unregisterBroker: api(64, unregisterBrokerRequest, unregisterBrokerResponse),
   describeTransactions: api(65, describeTransactionsRequest, describeTransactionsResponse),
   listTransactions: api(66, listTransactionsRequest, listTransactionsResponse),
   consumerGroupHeartbeat: api(68, consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),
@@ -264,6 +278,11 @@ export const apis = {
   shareGroupDescribe: api(77, shareGroupDescribeRequest, shareGroupDescribeResponse),
   shareFetch: api(78, shareFetchRequest, shareFetchResponse),
   shareAcknowledge: api(79, shareAcknowledgeRequest, shareAcknowledgeResponse),
+  initializeShareGroupState: api(83, initializeShareGroupStateRequest, initializeShareGroupStateResponse),
+  readShareGroupState: api(84, readShareGroupStateRequest, readShareGroupStateResponse),
+  writeShareGroupState: api(85, writeShareGroupStateRequest, writeShareGroupStateResponse),
+  deleteShareGroupState: api(86, deleteShareGroupStateRequest, deleteShareGroupStateResponse),
+  readShareGroupStateSummary: api(87, readShareGroupStateSummaryRequest, readShareGroupStateSummaryResponse),
   streamsGroupHeartbeat: api(88, streamsGroupHeartbeatRequest, streamsGroupHeartbeatResponse),
   streamsGroupDescribe: api(89, streamsGroupDescribeRequest, streamsGroupDescribeResponse),
   describeShareGroupOffsets: api(90, describeShareGroupOffsetsRequest, describeShareGroupOffsetsResponse),

@@ -51,10 +51,11 @@ export class ExternalRegistry {
     this.#options = options;
   }
 
-  /** undefined when there is no such id in the context of the subject. Rejects with OperationFailed when nobody answers. */
-  schemaById(id: number, subject: string): Promise<ExternalSchema | undefined> {
+  /** By number, or by GUID as text. undefined when there is none in the context of the subject. Rejects with OperationFailed when nobody answers. */
+  schemaById(id: number | string, subject: string): Promise<ExternalSchema | undefined> {
     const prefix = contextPrefix(contextOf(canonicalSubject(subject)));
-    const path = `/schemas/ids/${id}${prefix === "" ? "" : `?subject=${encodeURIComponent(prefix)}`}`;
+    const context = prefix === "" ? "" : `?subject=${encodeURIComponent(prefix)}`;
+    const path = typeof id === "number" ? `/schemas/ids/${id}${context}` : `/schemas/guids/${encodeURIComponent(id)}`;
     const known = this.#known.get(path);
     if (known !== undefined) return Promise.resolve(known);
     return this.#flights.run(path, async () => {

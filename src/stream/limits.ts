@@ -1,4 +1,5 @@
 /** Every bound of S3Stream, by name; schemas/config.ts holds the defaults. The WAL's own are in file-wal.ts. */
+import type { CatchupLimits } from "./catchup-share.ts";
 import type { HedgeLimits } from "./hedge.ts";
 import type { PaceLimits } from "./pace.ts";
 
@@ -30,7 +31,7 @@ export interface CacheLimits {
   readonly indexCacheBytesMax: number;
 }
 
-export interface ReadLimits extends PaceLimits {
+export interface ReadLimits extends PaceLimits, CatchupLimits {
   /** Neighbouring blocks are asked for in one request up to this size. */
   readonly readRequestBytesMax: number;
   /** A reader that goes on where it stopped is read ahead of: first by a block, then twice as far each time, up to this. */
@@ -53,6 +54,11 @@ export interface MergeLimits {
   /** Fewer objects, or ranges of a stream, are not worth a merge. */
   readonly mergeSourcesMin: number;
   readonly mergeSourcesMax: number;
+  /**
+   * A stream leaves the small objects that it shares with others when it lies in them in pieces of this size on average. Each is
+   * read by a request of its own, of which a dozen cost as much as sending an object.
+   */
+  readonly mergePieceBytesMin: number;
   /** What is merged into one object is not larger together; an object of more than half of it is not merged with others. */
   readonly mergeObjectBytesMax: number;
   /** Records further apart are not merged: they would go only when the newest of them may. */

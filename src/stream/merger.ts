@@ -10,7 +10,7 @@
  */
 import { Gate, Loop, sleep } from "../base/async.ts";
 import { CorruptData } from "../base/errors.ts";
-import type { Offset, StreamId } from "../base/ids.ts";
+import type { StreamId } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Counter, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
@@ -21,10 +21,9 @@ import {
   type Merge,
   type MergedObject,
   type MergedRange,
-  MergeSurvey,
   type PlanLimits,
+  planMerges,
   replaceEvent,
-  SetMerge,
 } from "./merge-plan.ts";
 import { framedBytes, ObjectEncoder, type ObjectIndex, type ObjectOrigin } from "./object-format.ts";
 import { ObjectIo, type ObjectRef } from "./object-io.ts";
@@ -62,8 +61,9 @@ export class Merger {
   constructor(options: MergerOptions) {
     this.#options = options;
     const { store, runtime, limits, logger } = options;
-    // A merge keeps the indexes that it needs; no other will need them.
-    this.#io = new ObjectIo({ store, indexCacheBytesMax: 0, readsInFlightMax: 1 });
+    // Streams leave the same large objects one after another.
+    const indexCacheBytesMax = limits.mergeMemoryBytesMax / 4;
+    this.#io = new ObjectIo({ store, indexCacheBytesMax, readsInFlightMax: 1 });
     this.#loop = new Loop({
       clock: runtime.clock,
       intervalMs: limits.mergeIntervalMs,
@@ -85,37 +85,17 @@ export class Merger {
     for (const merge of await this.#plan(signal)) await this.#merge(merge, signal);
   }
 
+  /** In short turns with long rests between them. */
   async #plan(signal: AbortSignal): Promise<readonly Merge[]> {
-    const { limits } = this.#options;
-    const survey = new MergeSurvey(limits, this.#damaged);
-    await this.#visitStreams((id) => {
-      const { image } = this.#options.metadata;
-      const ranges = image.ranges(id, 0 as Offset);
-      survey.visit(ranges, image);
-      return ranges.length;
-    }, signal);
-    const sets = survey.chooseSets();
-    if (sets.size === 0) return survey.streams;
-    const merge = new SetMerge(sets, limits);
-    await this.#visitStreams((id) => {
-      const ranges = this.#options.metadata.image.ranges(id, 0 as Offset);
-      merge.visit(ranges);
-      return ranges.length;
-    }, signal);
-    return [...merge.merges(), ...survey.streams];
-  }
-
-  /** All streams that this node writes, in the order of their ids, in short turns with long rests between them. */
-  async #visitStreams(visit: (id: StreamId) => number, signal: AbortSignal): Promise<void> {
-    const { metadata, runtime } = this.#options;
-    const ids: StreamId[] = [];
-    for (const { id, node } of metadata.image.streams()) if (node === metadata.nodeId) ids.push(id);
-    ids.sort((a, b) => a - b);
+    const { metadata, runtime, limits } = this.#options;
     const { clock } = runtime;
+    const streams = ownStreams(metadata);
+    const steps = planMerges({ image: () => metadata.image, streams, limits, excluded: this.#damaged });
     let turnBeganMs = clock.monotonic();
     let turnRanges = 0;
-    for (const id of ids) {
-      turnRanges += 1 + visit(id); // A stream that was deleted since has no ranges.
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) return step.value;
+      turnRanges += step.value;
       if (turnRanges < turnRangesMax) continue;
       await sleep(clock, restTurns * (clock.monotonic() - turnBeganMs), signal);
       turnBeganMs = clock.monotonic();
@@ -137,10 +117,10 @@ export class Merger {
       if (input === undefined) return;
       const ranges: MergedRange[] = [];
       const pieces = this.#pieces(input, ranges, signal);
-      const { uploadPartBytes } = limits;
+      const uploadPartBytes = 2 * limits.uploadPartBytes; // Each is a request; and there is time to send one after another.
       const bytes = await writeObject(
         { key, bytes: merge.bytes, pieces },
-        { store, gate: this.#gate, uploadPartBytes },
+        { store, gate: this.#gate, uploadPartBytes, isUnhurried: true },
       );
       const kind = ranges.length === 1 ? "stream" : "stream-set";
       await this.#commit({ key, bytes, kind, ranges });
@@ -254,6 +234,13 @@ export class Merger {
       throw cause;
     }
   }
+}
+
+/** In the order of their ids. */
+function ownStreams({ image, nodeId }: MetadataClient): readonly StreamId[] {
+  const ids: StreamId[] = [];
+  for (const { id, node } of image.streams()) if (node === nodeId) ids.push(id);
+  return ids.sort((a, b) => a - b);
 }
 
 /** About a millisecond of looking at ranges, and how many times as long nothing is looked at: planning takes a tenth of a core at most. */

@@ -5,6 +5,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { CommittedRange } from "../metadata/image.ts";
 import { ObjectMissing } from "../object-store/object-store.ts";
 import type { BlockCache } from "./block-cache.ts";
+import type { CatchupShare } from "./catchup-share.ts";
 import type { ReadLimits } from "./limits.ts";
 import { firstEndingAfter } from "./log-cache.ts";
 import type { IndexedBlock, ObjectIndex } from "./object-format.ts";
@@ -18,6 +19,7 @@ export class ObjectReader {
   readonly #metadata: MetadataClient;
   readonly #io: ObjectIo;
   readonly #blocks: BlockCache;
+  readonly #share: CatchupShare;
   readonly #limits: ReadLimits;
   readonly #unreadable: (range: RangeUnreadable) => void;
   /** Where sequential readers will go on, and how far ahead to read then. In order of last use. */
@@ -27,6 +29,7 @@ export class ObjectReader {
     readonly metadata: MetadataClient;
     readonly io: ObjectIo;
     readonly blocks: BlockCache;
+    readonly share: CatchupShare;
     readonly limits: ReadLimits;
     /** Told of each read that found an object missing or corrupt. */
     readonly unreadable: (range: RangeUnreadable) => void;
@@ -34,14 +37,28 @@ export class ObjectReader {
     this.#metadata = options.metadata;
     this.#io = options.io;
     this.#blocks = options.blocks;
+    this.#share = options.share;
     this.#limits = options.limits;
     this.#unreadable = options.unreadable;
   }
 
-  /** Batches of one committed range, the one that covers `from`. `next` is at most the range's end. */
+  /** Batches of one committed range, the one that covers `from`. `next` is at most the range's end. Waits for its turn. */
   async read(stream: StreamId, request: PartRequest): Promise<ReadResult> {
+    if (request.mayBeEmpty === true && this.#share.isHeld) return { batches: [], next: request.from };
+    const { bytesMax, took } = await this.#share.turn(request.bytesMax);
+    let bytes = 0;
+    try {
+      const result = await this.#readFirst(stream, { ...request, bytesMax });
+      for (const batch of result.batches) bytes += batch.bytes.length;
+      return result;
+    } finally {
+      took(bytes);
+    }
+  }
+
+  async #readFirst(stream: StreamId, request: PartRequest): Promise<ReadResult> {
     for (let attempt = 1; ; attempt += 1) {
-      const range = this.#metadata.image.ranges(stream, request.from)[0];
+      const range = this.#metadata.image.rangeAfter(stream, request.from);
       if (range === undefined || range.from >= request.to) return { batches: [], next: request.to };
       try {
         return await this.#readRange(stream, range, request);
@@ -78,7 +95,7 @@ export class ObjectReader {
     | { readonly range: undefined; readonly index: undefined }
   > {
     for (let attempt = 1; ; attempt += 1) {
-      const range = this.#metadata.image.ranges(stream, from)[0];
+      const range = this.#metadata.image.rangeAfter(stream, from);
       if (range === undefined) return { range, index: undefined };
       try {
         return { range, index: await this.#io.index(this.#ref(range)) };
@@ -158,7 +175,7 @@ export class ObjectReader {
 
   /** Fetches the beginning of the range at this offset. A failure comes back to whoever reads there. */
   #readAheadIn(stream: StreamId, from: Offset, bytesMax: number): void {
-    const range = this.#metadata.image.ranges(stream, from)[0];
+    const range = this.#metadata.image.rangeAfter(stream, from);
     if (range === undefined) return;
     const object = this.#ref(range);
     const fetch = async (): Promise<void> => {

@@ -59,6 +59,7 @@ export class ObjectWal implements Wal {
   readonly #flights: Flight[] = [];
   #flightBytes = 0;
   #timer: Disposable | undefined;
+  #closedInTime: () => void = () => undefined;
   /** Removals of trimmed slots. */
   #removals: Promise<void> = Promise.resolve();
   #failure: OperationFailed | undefined;
@@ -77,6 +78,9 @@ export class ObjectWal implements Wal {
     this.#pace = new SlotPace(limits, runtime.clock.monotonic());
     this.slots = {
       cut: () => this.#close(),
+      onTimeClose: (listener) => {
+        this.#closedInTime = listener;
+      },
       upTo: (position) => this.#ledger.upTo(position).map(({ object }) => object),
       release: (position) => this.#release(position),
     };
@@ -163,7 +167,10 @@ export class ObjectWal implements Wal {
     if (this.#open.entries.length === 0 || this.#flights.length >= this.#options.limits.walSlotsInFlightMax) return;
     const { clock } = this.#options.runtime;
     const delayMs = this.#pace.delayMs(clock.monotonic(), this.#flights.length === 0);
-    this.#timer = clock.after(delayMs, () => this.#close());
+    this.#timer = clock.after(delayMs, () => {
+      this.#close();
+      this.#closedInTime();
+    });
   }
 
   #close(): void {

@@ -15,6 +15,8 @@ export interface WriteOptions {
   readonly store: ObjectStore;
   readonly gate: Gate;
   readonly uploadPartBytes: number;
+  /** The next part is not begun before this one is there: half the memory, for who has time. */
+  readonly isUnhurried?: boolean;
   /** Sends again what is slow; without it nothing is. */
   readonly hedge?: Hedge;
 }
@@ -24,9 +26,8 @@ export interface WriteOptions {
  * pieces must never be written again: a slow copy may still be on its way when the object is there.
  */
 export async function writeObject(object: ObjectToWrite, options: WriteOptions): Promise<number> {
-  return object.bytes <= 2 * options.uploadPartBytes
-    ? await putWhole(object, options)
-    : await putParts(object, options);
+  const wholeBytesMax = (options.isUnhurried === true ? 1 : 2) * wholeSlack * options.uploadPartBytes;
+  return object.bytes <= wholeBytesMax ? await putWhole(object, options) : await putParts(object, options);
 }
 
 async function putWhole({ key, pieces }: ObjectToWrite, { store, gate, hedge }: WriteOptions): Promise<number> {
@@ -63,6 +64,7 @@ async function putParts({ key, pieces }: ObjectToWrite, options: WriteOptions): 
       parts.push(part);
       views = [];
       viewsBytes = 0;
+      if (options.isUnhurried === true) await part;
     };
     for await (const piece of pieces) {
       views.push(...piece);
@@ -81,3 +83,6 @@ async function putParts({ key, pieces }: ObjectToWrite, options: WriteOptions): 
     throw cause;
   }
 }
+
+/** A generation is cut when it is full, and so is always a little larger than it was to be. In parts it would cost four requests more. */
+const wholeSlack = 1.25;

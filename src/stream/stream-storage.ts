@@ -7,6 +7,7 @@ import type { Counter, Gauge, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { BlockCache } from "./block-cache.ts";
+import { CatchupShare } from "./catchup-share.ts";
 import { GarbageCollector } from "./garbage.ts";
 import { Hedge } from "./hedge.ts";
 import type { StreamLimits } from "./limits.ts";
@@ -20,6 +21,7 @@ import { type StreamDeps, type StreamEnds, WritableStream } from "./opened-strea
 import { Pace } from "./pace.ts";
 import { RangeRewriter } from "./range-rewriter.ts";
 import { judge } from "./recovery.ts";
+import { SidecarDebt } from "./sidecar-debt.ts";
 import type { CachedBatch, SpilledRun } from "./spilled-run.ts";
 import type { Batch, OpenedStream, OpenOptions, StreamStorage } from "./storage.ts";
 import { Uploader } from "./uploader.ts";
@@ -84,8 +86,13 @@ class S3StreamStorage implements StreamStorage {
   readonly #opened = new Map<StreamId, WritableStream>();
   readonly #onChange: Disposable;
   readonly #timer: Loop;
-  /** Bytes at which a generation is cut. A third, so that one fills while one is uploaded and there is room for a wait. */
+  /**
+   * Bytes at which a generation is cut. A third, so that one fills while one is uploaded and there is room for a wait. A half
+   * where the slots of the WAL are committed as they are, which takes no time.
+   */
   readonly #generationBytesMax: number;
+  /** Only where they can be the one thing to upload. */
+  readonly #sidecarDebt: SidecarDebt | undefined;
   readonly #recovered = Promise.withResolvers<void>();
   #admitWaiters: (() => void)[] = [];
   #isCutScheduled = false;
@@ -96,7 +103,12 @@ class S3StreamStorage implements StreamStorage {
   constructor(options: StreamStorageOptions) {
     const { limits, metadata, store, runtime, logger, wal } = options;
     this.#options = options;
-    this.#generationBytesMax = Math.min(limits.uploadBytesMax, limits.logCacheBytesMax / 3);
+    const isInStore = wal.slots !== undefined;
+    this.#generationBytesMax = Math.min(limits.uploadBytesMax, limits.logCacheBytesMax / (isInStore ? 2 : 3));
+    wal.slots?.onTimeClose(() => {
+      if (this.#cache.open.bytes >= earlyShare * this.#generationBytesMax) this.#cut();
+    });
+    this.#sidecarDebt = isInStore ? new SidecarDebt(limits, runtime.clock.monotonic()) : undefined;
     this.#cache = new LogCache({
       bytesMax: limits.logCacheBytesMax,
       open: this.#newGeneration(),
@@ -109,7 +121,8 @@ class S3StreamStorage implements StreamStorage {
     const io = new ObjectIo({ store, pace: new Pace({ clock: runtime.clock, limits }), ...limits });
     const blocks = new BlockCache({ io, ...limits });
     const unreadable = (range: RangeUnreadable): void => this.#alarm(range);
-    this.#reader = new ObjectReader({ metadata, io, limits, blocks, unreadable });
+    const share = new CatchupShare({ clock: runtime.clock, limits, appended: () => this.#cache.bytesAdded });
+    this.#reader = new ObjectReader({ metadata, io, limits, blocks, share, unreadable });
     const fatal = (cause: unknown): void => this.#fail(cause);
     const origin = { cluster: metadata.image.clusterId, node: metadata.nodeId, nodeEpoch: metadata.nodeEpoch };
     const names = new ObjectNames(origin, runtime.random);
@@ -241,7 +254,7 @@ class S3StreamStorage implements StreamStorage {
   }
 
   async flush(): Promise<void> {
-    this.#cut();
+    this.#cut({ mustCarrySidecars: true });
     await this.#uploader.idle;
   }
 
@@ -311,14 +324,20 @@ class S3StreamStorage implements StreamStorage {
   }
 
   /** Closes the open generation with the sidecars of this very moment. No await in here. */
-  #cut(): void {
+  #cut({ mustCarrySidecars = false } = {}): void {
     const generation = this.#cache.open;
     if (generation.runs.size === 0) return;
+    const nowMs = this.#options.runtime.clock.monotonic();
+    const others = this.#sidecarDebt === undefined ? [] : this.#sidecarDebt.cut(generation, nowMs, mustCarrySidecars);
+    for (const id of others ?? []) {
+      const stream = this.#opened.get(id);
+      if (stream !== undefined) this.#cache.join(id, stream.enqueuedEnd);
+    }
     const notes = new Map<StreamId, Notes>();
     for (const id of generation.runs.keys()) {
       const stream = this.#opened.get(id);
       if (stream === undefined) continue;
-      const sidecar = stream.isReplayed ? Uint8Array.from(stream.options.sidecar()) : undefined;
+      const sidecar = others !== undefined && stream.isReplayed ? Uint8Array.from(stream.options.sidecar()) : undefined;
       notes.set(id, { stream, upTo: stream.enqueuedEnd, sidecar });
     }
     this.#options.wal.slots?.cut();
@@ -427,3 +446,6 @@ function kept(run: Run, start: Offset): readonly Batch[] {
   assert(run.spilled === undefined, "what is uploaded is in memory");
   return (run.batches[0]?.from ?? start) >= start ? run.batches : run.batches.filter((batch) => batch.to > start);
 }
+
+/** Of a full generation, from which on it is cut where no slot of the WAL has to be closed for it. */
+const earlyShare = 0.8;

@@ -40,6 +40,8 @@ export interface Wal extends AsyncDisposable {
 export interface WalSlots {
   /** What is appended from now on lies in other slots than what was appended before. */
   cut(): void;
+  /** Calls this whenever a slot was closed because its time had come: a cut costs no slot then. */
+  onTimeClose(listener: () => void): void;
   /** The durable slots that are not trimmed and end at or below the position, in order. */
   upTo(position: WalPosition): readonly UploadedObject[];
   /** What the metadata log must accept before the WAL is trimmed to the position; nothing if it has. */

@@ -2,7 +2,7 @@
  * The compactor: turns topics into tables. One worker a configured topic; each looks at its table on a short beat and acts
  * when time or bytes make a commit due.
  */
-import { Loop } from "../base/async.ts";
+import { Gate, Loop } from "../base/async.ts";
 import { OperationFailed } from "../base/errors.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
@@ -16,6 +16,7 @@ import {
   type MaintainedTable,
   Maintenance,
   type MaintenanceMetrics,
+  type MaintenanceOptions,
   type MaintenanceReport,
   type MaintenanceStatus,
 } from "./maintenance/maintenance.ts";
@@ -69,6 +70,7 @@ export type CompactorLimits = RoundLimits &
   };
 
 export type MaintenanceLimits = TableRewriterLimits &
+  MaintenanceOptions["limits"] &
   ReplaceCommitterDeps["limits"] &
   ManifestRewriterDeps["limits"] &
   OrphanDeps["limits"] & {
@@ -211,12 +213,13 @@ class TopicCompactor implements Compactor {
   #openMaintenance(options: CompactorOptions): Maintenance | undefined {
     const { maintenance, runtime, logger, version } = options;
     if (maintenance === undefined) return undefined;
+    const jobs = new Gate(1);
     const tables = options.tables.flatMap(({ topic, catalog: name, maintain }): readonly MaintainedTable[] => {
       const catalog = options.catalogs.get(name);
       if (catalog === undefined || catalog.isSelfMaintained === true) return [];
       const target = { catalog, turn: () => this.#worker(topic).maintenanceTurn() };
       const committer = new ReplaceCommitter({ ...options, limits: maintenance.limits, engineVersion: version });
-      const deps = { ...options, ...maintenance, committer, engineVersion: version };
+      const deps = { ...options, ...maintenance, committer, jobs, engineVersion: version };
       const rewriter = maintain.rewrites ? new TableRewriter(deps) : undefined;
       const manifests = maintain.manifests ? { ...deps, merge: options.limits.merge } : undefined;
       return [{ topic, target, rewriter, manifests, orphansMs: maintain.orphansMs }];
@@ -225,7 +228,7 @@ class TopicCompactor implements Compactor {
     const { clock } = runtime;
     const intervalMs = limits.orphansIntervalMs;
     const orphans = { warehouse: options.warehouse, clock, limits, intervalMs, startMs: options.limits.expiredGraceMs };
-    return new Maintenance({ tables, clock, logger, metrics, intervalMs: limits.intervalMs, orphans });
+    return new Maintenance({ tables, clock, logger, metrics, limits, intervalMs: limits.intervalMs, orphans });
   }
 
   #replayDeps(topic: string) {

@@ -1,6 +1,8 @@
 /** What a person says about a topic's table, read from YAML by src/config.ts. */
 import type { FormatVersion } from "../../schemas/iceberg.ts";
 import type { Transform } from "./iceberg/types.ts";
+import type { ColumnOverrides } from "./schema/column-overrides.ts";
+import type { FieldLayout } from "./schema/schema-map-shape.ts";
 
 export interface TableSettings {
   readonly topic: string;
@@ -21,16 +23,24 @@ export interface TableSettings {
     /** A field's new type that its column cannot take: a column beside it, or dead letters of the whole schema. */
     readonly onTypeChange: "dead-letter" | "new-column";
     /** Of "schema-id": records have no prefix, and are of the latest version of the subject. Absent: they have one. */
-    readonly latest?: {
-      /** Full name of a Protobuf message; null is the first of the schema. */
-      readonly message: string | null;
-    };
+    readonly latest?: LatestSchema;
+    /** Of records: their fields are columns (so when absent), or the fields of one column. */
+    readonly layout?: FieldLayout;
   };
-  readonly key: { readonly decode: "schema-id" | "string" | "raw" };
+  readonly key: {
+    readonly decode: DecodeMode;
+    /** Absent: `<topic>-key`. */
+    readonly subject?: string;
+    readonly latest?: LatestSchema;
+    /** Absent: nested, unless the Kafka key identifies rows. */
+    readonly columns?: FieldLayout;
+  };
   readonly headers: "list" | "none";
   /** Prefix of the metadata columns, "_kafka" by default: _kafka_partition, _kafka_offset, _kafka_timestamp, ... */
   readonly metadataPrefix: string;
   readonly metadataColumns: readonly MetadataColumn[];
+  /** By the path of the value's field. Absent: none. */
+  readonly overrides?: ColumnOverrides;
   readonly partitionBy: readonly { readonly column: string; readonly transform: Transform }[];
   readonly mode: WriteMode;
   /** Each data file's rows are sorted by these. */
@@ -59,6 +69,11 @@ export interface TableSettings {
   };
 }
 
+export interface LatestSchema {
+  /** Full name of a Protobuf message; null is the first of the schema. */
+  readonly message: string | null;
+}
+
 /** What a record does to the table's rows. */
 export interface WriteMode {
   /** "append": adds a row. "upsert": replaces the row of its key. "cdc": does what its envelope says. */
@@ -85,6 +100,12 @@ export type DecodeMode = "schema-id" | "json" | "raw" | "string";
 export type MetadataColumn = "partition" | "offset" | "timestamp" | "timestamp_type" | "key" | "headers";
 
 /** The subject of a topic's keys or values. */
-export function subjectOf({ topic, value }: TableSettings, part: "key" | "value"): string {
-  return part === "value" && value.subject !== null ? value.subject : `${topic}-${part}`;
+export function subjectOf(settings: TableSettings, part: "key" | "value"): string {
+  return settings[part].subject ?? `${settings.topic}-${part}`;
+}
+
+export type Subjects = Readonly<Record<"key" | "value", string>>;
+
+export function subjectsOf(settings: TableSettings): Subjects {
+  return { key: subjectOf(settings, "key"), value: subjectOf(settings, "value") };
 }

@@ -17,6 +17,7 @@ import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
 import { deliverLetters } from "./commit/letter-topic.ts";
 import { hasDrifted, type SchemaCommitter } from "./commit/schema-committer.ts";
 import type { TableAppender } from "./commit/table-appender.ts";
+import { emptied } from "./lost-round.ts";
 import type { MaintenanceTurn } from "./maintenance/replace-commit.ts";
 import { retranslateRound } from "./retranslate.ts";
 import type { RoundWriter, WrittenRound } from "./round-writer.ts";
@@ -27,6 +28,7 @@ import { reportTable, type TableReport } from "./table-report.ts";
 import { tableName, tableStateOf } from "./table-state.ts";
 import { TableTranslation, type TableTranslationLimits } from "./table-translation.ts";
 import { beginLane } from "./tools/backfill-plan.ts";
+import type { ReplayedStore } from "./tools/replayed.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export interface TableWorkerOptions {
@@ -36,6 +38,7 @@ export interface TableWorkerOptions {
   readonly warehouse: Warehouse;
   readonly appender: TableAppender;
   readonly writer: RoundWriter;
+  readonly replayed: ReplayedStore;
   readonly settings: TableSettings;
   readonly runtime: Runtime;
   readonly logger: Logger;
@@ -151,8 +154,8 @@ export class TableWorker {
   }
 
   /**
-   * The way out of "paused" and "diverged". "accept": the table is right as it is, go on after it. "retranslate": leave it
-   * alone and translate the whole log into a new generation.
+   * The way out of "paused" and "diverged". "accept": the table is right as it is, go on after it, without rounds that are lost for
+   * good. "retranslate": leave it alone and translate the whole log into a new generation.
    */
   resume(how: "accept" | "retranslate"): Promise<void> {
     return this.#lane.run(async () => {
@@ -169,6 +172,10 @@ export class TableWorker {
       if (table.state === "diverged") {
         const report = await this.#committerFor(table).accept(this.#stop.signal);
         if (report.kind !== "committed") throw new TableStuck(this.topic, reasonOf(report));
+      }
+      if (table.state === "paused") {
+        const { report } = await this.#committerFor(table).commitWithoutLost(this.#stop.signal);
+        if (report.kind === "paused" || report.kind === "diverged") throw new TableStuck(this.topic, reasonOf(report));
       }
       await this.#propose([{ kind: "table-state", table: table.id, state: "running", reason: "" }]);
     });
@@ -344,6 +351,7 @@ export class TableWorker {
         ...this.#options,
         table: id,
         retranslate,
+        giveUp: (round) => emptied(round, { ...this.#options, topic: this.topic, table: id }),
         ...(name === undefined ? {} : { deliver }),
       });
       this.#committerOf = table.id;

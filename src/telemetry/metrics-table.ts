@@ -9,6 +9,7 @@ const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 
 const topic = ["topic"] as const;
 const partition = ["topic", "partition"] as const;
+const clientMetric = ["metric", "client_id", "client_instance_id", "attributes"] as const;
 
 export const metricsTable = {
   messagesIn: counter("kafka_server_brokertopicmetrics_messagesin_total", topic, "Records appended by producers."),
@@ -64,8 +65,24 @@ export const metricsTable = {
 
   clientMetric: gauge(
     "inlet_client_metric",
-    ["metric", "client_id", "client_instance_id", "attributes"],
+    clientMetric,
     "What clients pushed last of their own metrics, as far as subscriptions to client metrics ask for them.",
+  ),
+  clientMetricCount: gauge(
+    "inlet_client_metric_count",
+    clientMetric,
+    "The same of histograms and summaries: how many values there were.",
+  ),
+  clientMetricSum: gauge("inlet_client_metric_sum", clientMetric, "The same: the sum of the values."),
+  clientMetricBucket: gauge(
+    "inlet_client_metric_bucket",
+    [...clientMetric, "le"],
+    "The same of histograms: how many values were at most le.",
+  ),
+  clientMetricQuantile: gauge(
+    "inlet_client_metric_quantile",
+    [...clientMetric, "quantile"],
+    "The same of summaries: below it was that part of the values.",
   ),
 
   requestSeconds: histogram(
@@ -75,6 +92,7 @@ export const metricsTable = {
   ),
   requestsInFlight: gauge("inlet_requests_in_flight", [], "Requests that are being answered."),
   requestBytesHeld: gauge("inlet_request_bytes_held", [], "Bytes of request frames in memory."),
+  answerBytesHeld: gauge("inlet_response_bytes_held", [], "Bytes of answers that clients have not read yet."),
 
   throttledRequests: counter(
     "inlet_quota_throttled_total",

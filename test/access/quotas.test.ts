@@ -63,6 +63,7 @@ describe("what can be set", () => {
     expect(quotaProblem({ ip: null }, "producer_byte_rate", 1)).toMatch(/Invalid configuration key/);
     expect(quotaProblem({ user: "a" }, "constructor", 1)).toMatch(/Invalid configuration key/);
     expect(quotaProblem({ user: "a" }, "request_percentage", Number.NaN)).toBeTypeOf("string");
+    expect(quotaProblem({ user: "a" }, "request_percentage", 0)).toMatch(/greater than 0/);
   });
 
   test("a quota survives being a fact", () => {

@@ -98,6 +98,33 @@ export function diskContract(name: string, setUp: () => Promise<DiskUnderTest>):
     );
 
     test(
+      "reads of any length, at any position and many at once, stop where the file does, and go on when it loses its name",
+      inWorld(async (disk, at) => {
+        const whole = Uint8Array.from({ length: 3_000_017 }, (_, i) => (i * 7 + i / 4096) & 255);
+        {
+          await using file = await disk.open(at("a"), "create");
+          await file.write([whole], 0);
+          await file.datasync();
+        }
+        await using file = await disk.open(at("a"), "read");
+        await write(disk, at("b"), "another");
+        await disk.rename(at("b"), at("a"));
+        const starts = [0, 1, 4095, 4096, 999_999, 1_048_576, 2_500_000, 2_995_921, 2_999_999, 3_000_017, 3_000_018];
+        const lengths = [1, 4096, 262_144, 262_145, 1_048_575, 1_048_577, 3_000_017, 4_000_000];
+        await Promise.all(
+          starts.flatMap((start) =>
+            lengths.map(async (length) => {
+              const into = new Uint8Array(length);
+              const expected = whole.subarray(start, start + length);
+              expect(await file.read(into, start)).toBe(expected.length);
+              expect(Buffer.compare(into.subarray(0, expected.length), expected)).toBe(0);
+            }),
+          ),
+        );
+      }),
+    );
+
+    test(
       "create refuses what exists, read and write what does not",
       inWorld(async (disk, at) => {
         await write(disk, at("a"), "x");

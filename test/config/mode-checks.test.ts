@@ -15,6 +15,11 @@ const cdc = { write: "cdc", envelope: "debezium" } as const;
 const json = { value: { decode: "json", subject: null, onTypeChange: "dead-letter" } } as const;
 const text = { value: { decode: "string", subject: null, onTypeChange: "dead-letter" } } as const;
 
+const nested = {
+  value: { decode: "json", subject: null, onTypeChange: "dead-letter", layout: "nested" },
+} as const satisfies Partial<TableSettings>;
+const field = (column: string) => ({ column, transform: "identity" }) as const;
+
 describe("a write mode", () => {
   test.each<[string, Partial<WriteMode>, Partial<TableSettings>]>([
     ["append", {}, {}],
@@ -27,12 +32,18 @@ describe("a write mode", () => {
       { write: "upsert", key: ["a", "b"] },
       { key: { decode: "schema-id" } },
     ],
+    ["upsert by columns that a JSON key has too", { write: "upsert", key: ["a", "b"] }, { key: { decode: "json" } }],
+    ["nested values by the Kafka key", { write: "upsert" }, { ...nested, partitionBy: [field("value.day")] }],
+    ["nested values by metadata", {}, { ...nested, partitionBy: [field("_kafka_timestamp")] }],
     ["upsert by one text", { write: "upsert", key: ["id"] }, { key: { decode: "string" } }],
   ])("passes: %s", (_name, mode, settings) => {
     expect(problems(mode, settings)).toEqual([]);
   });
 
   test.each<[string, Partial<WriteMode>, Partial<TableSettings>, string]>([
+    ["nested keys that identify", { write: "upsert" }, { key: { decode: "json", columns: "nested" } }, "key.columns"],
+    ["columns inside another", { write: "upsert", key: ["id"], tombstone: "ignore" }, nested, "mode.key"],
+    ["a nested column without its path", {}, { ...nested, partitionBy: [field("day")] }, "layout.partition_by"],
     ["append with a key", { key: ["id"] }, {}, "mode.key"],
     ["append with an envelope", { envelope: "debezium" }, {}, "mode.envelope"],
     ["cdc without an envelope", { write: "cdc" }, {}, "mode.envelope"],

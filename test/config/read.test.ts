@@ -267,6 +267,17 @@ describe("tables", () => {
     ]);
   });
 
+  test.each([
+    ["", { rewrites: true, manifests: true }],
+    ['compact: "off"', { rewrites: false, manifests: false }],
+    ['compact: "off", manifests: auto', { rewrites: false, manifests: true }],
+    ['manifests: "off"', { rewrites: true, manifests: false }],
+  ])("maintain: { %s } rewrites manifests as files, unless they are spoken of", (maintain, expected) => {
+    const lake = "lake: { catalogs: { main: { type: rest, uri: http://127.0.0.1:8181, warehouse: w } } }";
+    const text = `${lake}\ntopics:\n  orders: { table: { catalog: main, name: a.b }, maintain: { ${maintain} } }\n`;
+    expect(readConfig(sources(text)).tables[0]?.maintain).toMatchObject(expected);
+  });
+
   test("everything that can be said about a topic arrives", () => {
     const text = `lake:
   catalogs:

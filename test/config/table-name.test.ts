@@ -67,4 +67,7 @@ test("a word that stands for nothing, and the names of recreated topics' tables,
     "{tpoic} stands for nothing in the name of a table",
   ]);
   expect(problemsOf("topics: { a__g2: {} }")).toEqual(["a__g2 is what the table of a recreated topic is called"]);
+  expect(problemsOf("topics: { b: { errors: { dlq: { table: a_dlq__g2 } } } }")).toEqual([
+    "a_dlq__g2 is what the dead-letter table of a recreated topic is called",
+  ]);
 });

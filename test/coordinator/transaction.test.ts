@@ -46,8 +46,9 @@ const preparing: Readonly<Record<Exclude<EventName, "markers-written">, Outcome>
   "add-partitions": "CONCURRENT_TRANSACTIONS",
   "commit v1": "CONCURRENT_TRANSACTIONS",
   "abort v1": "INVALID_TXN_STATE",
-  "commit v2": "CONCURRENT_TRANSACTIONS",
-  "abort v2": "INVALID_TXN_STATE",
+  // What version 2 decided bears the epoch after the one that asked.
+  "commit v2": "PRODUCER_FENCED",
+  "abort v2": "PRODUCER_FENCED",
   "timed-out": "same",
   expired: "same",
 };
@@ -80,8 +81,6 @@ const table: Readonly<Record<TransactionState, Readonly<Record<EventName, Outcom
     ...preparing,
     "commit v1": "INVALID_TXN_STATE",
     "abort v1": "CONCURRENT_TRANSACTIONS",
-    "commit v2": "INVALID_TXN_STATE",
-    "abort v2": "CONCURRENT_TRANSACTIONS",
     "markers-written": "complete-abort 4",
   },
   "complete-commit": {

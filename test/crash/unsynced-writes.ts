@@ -2,7 +2,7 @@
 import { plantMutant } from "../support/mutate.ts";
 
 plantMutant({
-  file: "src/base/direct-writes.ts",
+  file: "src/base/direct-io.ts",
   edits: [{ find: "if (O_DIRECT === undefined ||", put: "if (O_DIRECT !== undefined ||" }],
 });
 plantMutant({

@@ -90,7 +90,7 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
   },
   "bin/inlet table verify orders": async (args) => {
     await inlet(["table", "flush", "orders"]);
-    expect(await inlet(args)).toContain("equal: every row that was translated is there");
+    expect(await inlet(args)).toContain("equal: every row that must be there is there");
   },
   "bin/inlet table at orders --offset 0:2": async (args) => expect(await inlet(args)).toContain("VERSION AS OF"),
   'bin/inlet sql "SELECT count(*) AS orders, max(id) AS last FROM sales.orders"': async () => {

@@ -1,4 +1,4 @@
-/** The admin and group handlers over metadata and a log in memory. Every call goes through the wire format both ways. */
+/** The admin, group and share handlers over metadata and a log in memory. Every call goes through the wire format both ways. */
 import { type Settings, settingsTable } from "../../schemas/config.ts";
 import { type ErrorName, errorName } from "../../schemas/kafka/errors.ts";
 import { LogLevels } from "../../src/base/log-levels.ts";
@@ -6,6 +6,7 @@ import { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
 import { adminHandlers, groupCoordinatorOptions } from "../../src/handlers/admin-handlers.ts";
 import { clusterAdminHandlers } from "../../src/handlers/cluster/cluster-admin-handlers.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
+import { openShare, type ShareParts } from "../../src/handlers/share/share-handlers.ts";
 import { followTopics } from "../../src/handlers/topics/internal-topics.ts";
 import type { MetadataEvent } from "../../src/metadata/events.ts";
 import { type ApiName, apiNames, apis, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
@@ -19,7 +20,9 @@ const defaults = Object.fromEntries(
   Object.entries(settingsTable).map(([name, setting]) => [name, setting.default]),
 ) as unknown as Settings; // The table's own types say what the loop cannot.
 
-type WorldHandlers = ReturnType<typeof adminHandlers> & ReturnType<typeof clusterAdminHandlers>;
+type WorldHandlers = ReturnType<typeof adminHandlers> &
+  ReturnType<typeof clusterAdminHandlers> &
+  ReturnType<ShareParts["handlers"]>;
 
 export class AdminWorld implements AsyncDisposable {
   readonly clock = new SimClock();
@@ -32,6 +35,7 @@ export class AdminWorld implements AsyncDisposable {
   readonly coordinator: GroupCoordinator;
   readonly handlers: WorldHandlers;
   readonly #watch: Disposable;
+  readonly #share: ShareParts;
 
   constructor(overrides: Partial<Settings> = {}) {
     const settings = { ...defaults, groupInitialRebalanceDelayMs: 0, groupOffsetsPartitions: 2, ...overrides };
@@ -40,8 +44,12 @@ export class AdminWorld implements AsyncDisposable {
     this.metadata.log.register(this.metadata.nodeId, { host: "bound", port: 1, rack: "a" });
     this.metadata.onChange((events) => this.#follow(events));
     const common = { settings, metadata: this.metadata, log: this.log, runtime, failed };
-    this.coordinator = new GroupCoordinator(groupCoordinatorOptions(common));
     const advertised = { host: "public", port: 9092 };
+    this.#share = openShare({ ...common, advertised });
+    this.coordinator = new GroupCoordinator({
+      ...groupCoordinatorOptions(common),
+      shareServices: this.#share.services,
+    });
     this.handlers = {
       ...adminHandlers({
         ...common,
@@ -52,6 +60,7 @@ export class AdminWorld implements AsyncDisposable {
         mayCreate: (topic, context) => this.mayCreate(topic, context),
       }),
       ...clusterAdminHandlers({ ...common, advertised }),
+      ...this.#share.handlers(this.coordinator),
     };
     this.#watch = followTopics(this.metadata, this.coordinator, failed);
   }
@@ -124,6 +133,7 @@ export class AdminWorld implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch[Symbol.dispose]();
     await this.coordinator[Symbol.asyncDispose]();
+    await this.#share[Symbol.asyncDispose]();
     if (this.failures.length > 0) throw new AggregateError(this.failures);
   }
 }

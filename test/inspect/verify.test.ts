@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { NodeEpoch, NodeId, Offset, Owned, StreamId, Uuid } from "../../src/base/ids.ts";
 import { type StorageReport, verifyStorage } from "../../src/inspect/verify.ts";
 import type { StreamState } from "../../src/metadata/image-state.ts";
-import { RangeColumns } from "../../src/metadata/range-columns.ts";
+import type { RangeRow } from "../../src/metadata/packed-range.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { patchBatch } from "../../src/protocol/record-batch.ts";
 import { buildBatch } from "../../src/protocol/records.ts";
@@ -226,10 +226,8 @@ describe("damage", () => {
   test("a range that is there twice, in the metadata and within an object", async () => {
     const key = await upload([batch(0, 5)]);
     const state = log.image.streamStates.get(stream) as StreamState;
-    const row = state.ranges.encode();
-    const again = row.slice();
-    new Float64Array(again.buffer)[0] = 3; // Where it begins.
-    Object.assign(state, { ranges: RangeColumns.decode(Buffer.concat([row, again])) }); // As a spoilt checkpoint would say.
+    const [row] = state.ranges.rows() as [RangeRow];
+    state.ranges.append({ ...row, from: 3 as Offset }); // As a spoilt checkpoint would say.
     expect(await problems()).toEqual([
       expect.stringContaining(`doubled-range: orders-0: offsets [3, 5) are there twice, again in ${key}`),
     ]);

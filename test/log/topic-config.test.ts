@@ -1,7 +1,7 @@
 // Proves: every Kafka topic config is known, checked in Kafka's words, and resolved from the nearest layer that speaks.
 import { describe, expect, test } from "vitest";
 import { brokerConfigs } from "../../schemas/kafka-broker-configs.ts";
-import { kafkaTopicConfigs, topicConfigAliases, topicConfigs } from "../../schemas/kafka-configs.ts";
+import { topicConfigs } from "../../schemas/kafka-configs.ts";
 import { configProblem } from "../../src/log/config-check.ts";
 import {
   type ConfigLayers,
@@ -15,7 +15,7 @@ const none: ConfigLayers = { topic: new Map(), broker: new Map(), brokerDefault:
 
 describe("the tables", () => {
   test("hold Kafka's 33 names of 4.3 and the three of 4.4", () => {
-    expect(Object.keys(kafkaTopicConfigs)).toHaveLength(36);
+    expect(Object.keys(topicConfigs)).toHaveLength(36);
   });
 
   test("have defaults that pass their own checks", () => {
@@ -84,7 +84,6 @@ describe("checking", () => {
     ["cleanup.policy", "delete,delete"],
     ["leader.replication.throttled.replicas", "0:1,1:2"],
     ["follower.replication.throttled.replicas", "*"],
-    ["inlet.table.enable", "TRUE"],
   ])("%s=%s is taken", (name, value) => {
     expect(checkTopicConfigs(new Map([[name, value]]))).toEqual({ kind: "good", configs: new Map([[name, value]]) });
   });
@@ -96,17 +95,20 @@ describe("checking", () => {
     });
   });
 
-  test("names that Kafka 4 removed are forgotten, AutoMQ's are translated", () => {
-    const given = new Map([
-      ["message.format.version", "2.8"],
-      ["automq.table.topic.convert.value.type", "by_schema_id"],
-    ]);
-    expect(checkTopicConfigs(given)).toEqual({
+  test("names that Kafka 4 removed are forgotten", () => {
+    expect(checkTopicConfigs(new Map([["message.format.version", "2.8"]]))).toEqual({
       kind: "good",
-      configs: new Map([["inlet.table.value.decode", "schema-id"]]),
+      configs: new Map(),
     });
-    for (const alias of Object.values(topicConfigAliases)) expect(topicConfigs).toHaveProperty([alias.name]);
   });
+
+  test.each(["inlet.table.enable", "automq.table.topic.enable"])(
+    "%s is unknown: nothing here would read it",
+    (name) => {
+      const problem = `Unknown topic config name: ${name}`;
+      expect(checkTopicConfigs(new Map([[name, "true"]]))).toEqual({ kind: "bad", problem });
+    },
+  );
 
   test("the two compaction lags must agree", () => {
     const given = new Map([

@@ -113,6 +113,27 @@ describe("nodes", () => {
     expect(reasonOf(cluster.propose(2, [{ ...fence, nodeId: 9 as NodeId }]))).toBe("missing");
   });
 
+  test("a node that has nothing left is unregistered by another, and registers again under a new epoch", () => {
+    cluster.register(2);
+    const nodeId = 1 as NodeId;
+    const unregister = () => ({ kind: "unregister-node", nodeId, epoch: cluster.epochOf(1) }) as const;
+    expect(propose(unregister())).toBe("invalid"); // Itself.
+    expect(reasonOf(cluster.propose(2, [{ ...unregister(), nodeId: 9 as NodeId }]))).toBe("missing");
+    expect(reasonOf(cluster.propose(2, [{ ...unregister(), epoch: 0 as NodeEpoch }]))).toBe("stale-epoch");
+    expect(propose(createTopic(2, "two", 1))).toBe("ok");
+    const [streamId] = cluster.image.topicByName("two")?.partitions ?? [];
+    expect(propose({ kind: "open-streams", streams: [streamId as StreamId] })).toBe("ok");
+    expect(reasonOf(cluster.propose(2, [unregister()]))).toBe("invalid"); // It writes a stream.
+    expect(propose({ kind: "delete-topic", topicId: uuidOf(2) })).toBe("ok");
+    expect(propose({ kind: "open-wal", slotsInFlightMax: 3 })).toBe("ok");
+    expect(reasonOf(cluster.propose(2, [unregister()]))).toBe("invalid"); // Nobody took over its WAL.
+    expect(reasonOf(cluster.propose(2, [{ kind: "fence-node", nodeId, epoch: cluster.epochOf(1) }]))).toBe("ok");
+    expect(reasonOf(cluster.propose(2, [unregister()]))).toBe("ok");
+    expect(cluster.image.node(nodeId)).toMatchObject({ epoch: cluster.image.seq, host: "", port: 0 });
+    cluster.register(1);
+    expect(cluster.image.node(nodeId)).toMatchObject({ epoch: cluster.image.seq, port: 9092 });
+  });
+
   test("a WAL is opened once a process, and only moves forward; who takes over moves that of a fenced node", () => {
     const nodeId = 1 as NodeId;
     const first = cluster.epochOf(1);

@@ -9,6 +9,7 @@ import { encodeGroups } from "../../src/metadata/event-codec.ts";
 import type { MetadataEvent, ObjectRange, ReplacingRange, TableRange } from "../../src/metadata/events.ts";
 import { type Folded, fold } from "../../src/metadata/fold.ts";
 import { ImageState, type StreamState, type TableState } from "../../src/metadata/image-state.ts";
+import type { RangeRow } from "../../src/metadata/packed-range.ts";
 import type { SimRandom } from "../sim/random.ts";
 
 /** A cluster's log and the image that follows it, driven by hand. */
@@ -87,6 +88,7 @@ function nodeEvent(random: SimRandom, image: ImageState): MetadataEvent | undefi
     { kind: "open-wal", slotsInFlightMax: random.below(4) },
     { kind: "advance-wal", nodeId, epoch: wal?.epoch ?? epoch, slot: (wal?.slot ?? 0) + random.below(5) - 1 },
     // Now and then only: whoever is fenced proposes nothing more.
+    { kind: "unregister-node", nodeId, epoch: random.chance(0.1) ? epoch : ((epoch - 1) as NodeEpoch) },
     { kind: "fence-node", nodeId, epoch: random.chance(0.1) ? epoch : ((epoch - 1) as NodeEpoch) },
   ] as const);
 }
@@ -138,8 +140,8 @@ function streamEvent(random: SimRandom, image: ImageState): MetadataEvent | unde
     case 5:
       return replaceRanges(random, image, some);
     default: {
-      const objects = [...image.unreferencedSince.keys()].filter(() => random.chance(0.7));
-      if (random.chance(0.1)) objects.push([...image.objectsByKey.keys()][0] ?? "none");
+      const objects = [...image.unreferenced()].map(({ object }) => object).filter(() => random.chance(0.7));
+      if (random.chance(0.1)) objects.push([...image.objects()][0]?.key ?? "none");
       return { kind: "objects-deleted", objects };
     }
   }
@@ -156,12 +158,10 @@ function replaceRanges(
     if (ranges.length === 0 || (stream.node !== node && random.chance(0.97))) return [];
     const first = random.below(ranges.length);
     const last = first + random.below(ranges.length - first);
-    const replaces = Array.from({ length: last - first + 1 }, (_, index) => {
-      const object = image.objectByNumber(ranges.at(first + index).object);
-      return random.chance(0.02) ? "objects/other" : object.key;
-    });
-    const { from } = ranges.at(first);
-    const { to } = ranges.at(last);
+    const rows = ranges.rows(first, last - first + 1);
+    const replaces = rows.map(({ object }) => (random.chance(0.02) ? "objects/other" : image.objectTable.key(object)));
+    const { from } = rows[0] as RangeRow;
+    const { to } = rows.at(-1) as RangeRow;
     return [{ stream: id, from, to, bytes: random.below(1000), maxTimestamp: random.below(9), replaces }];
   });
   if (ranges.length === 0) return undefined;

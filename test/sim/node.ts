@@ -96,6 +96,7 @@ const settings: Settings = {
   readRequestBytesMax: 8 * 1024,
   readaheadBytesMax: 16 * 1024,
   mergeIntervalMs: 1_100,
+  mergePieceBytesMin: 0,
   mergeSourcesMin: 3,
   mergeSourcesMax: 6,
   mergeObjectBytesMax: 40 * 1024,

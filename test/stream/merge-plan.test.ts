@@ -2,12 +2,15 @@
 import { describe, expect, test } from "vitest";
 import type { NodeId, Offset, Seq, StreamId } from "../../src/base/ids.ts";
 import type { CommittedRange, Image, ObjectEntry } from "../../src/metadata/image.ts";
-import { chooseRuns, MergeSurvey, type PlanLimits, replaceEvent, SetMerge } from "../../src/stream/merge-plan.ts";
+import { type PlanLimits, planMerges, replaceEvent } from "../../src/stream/merge-plan.ts";
+import { chooseRuns } from "../../src/stream/merge-runs.ts";
 import { SimRandom } from "../sim/random.ts";
+import { objectRowsOf, rangeRowsOf } from "../support/rows.ts";
 import { smallStreams } from "../support/stream-limits.ts";
 
 const limits: PlanLimits = {
   ...smallStreams,
+  mergePieceBytesMin: 0,
   mergeSourcesMin: 3,
   mergeSourcesMax: 6,
   mergeObjectBytesMax: 1000,
@@ -51,7 +54,13 @@ describe("a run", () => {
   test("a stream that grows for long keeps few ranges, and each of its bytes was moved a few times", () => {
     for (let seed = 0; seed < 5; seed += 1) {
       const random = new SimRandom(seed);
-      const some: PlanLimits = { ...limits, mergeSourcesMin: 8, mergeSourcesMax: 64, mergeObjectBytesMax: 1e6 };
+      const some: PlanLimits = {
+        ...limits,
+        mergePieceBytesMin: 0,
+        mergeSourcesMin: 8,
+        mergeSourcesMax: 64,
+        mergeObjectBytesMax: 1e6,
+      };
       let ranges: { bytes: number; maxTimestamp: number }[] = [];
       let moved = 0;
       let written = 0;
@@ -97,19 +106,24 @@ class Held {
       object: (key: string) => this.objects.get(key),
       stream: (id: StreamId) => (this.streams.has(id) ? { node: 1 } : undefined),
       ranges: (id: StreamId, from: Offset) => (this.streams.get(id) ?? []).filter(({ to }) => to > from),
+      rangeRows: (id: StreamId) => rangeRowsOf(this.streams.get(id) ?? [], this.objects),
+      objectRows: objectRowsOf(this.objects),
     } as unknown as Image;
   }
 
   /** What would be made of what. */
   plan(excluded: ReadonlySet<string> = new Set(), change: Partial<PlanLimits> = {}): string[] {
     const own = { ...limits, ...change };
-    const survey = new MergeSurvey(own, excluded);
-    const all = [...this.streams].sort(([a], [b]) => a - b);
-    for (const [, ranges] of all) survey.visit(ranges, this.image);
-    const sets = survey.chooseSets();
-    const merge = new SetMerge(sets, own);
-    for (const [, ranges] of all) merge.visit(ranges);
-    return [...merge.merges(), ...survey.streams].map(({ kind, parts }) => {
+    const { image } = this;
+    return this.planOver(() => image, own, excluded);
+  }
+
+  planOver(image: () => Image, own: PlanLimits = limits, excluded: ReadonlySet<string> = new Set()): string[] {
+    const streams = [...this.streams.keys()].sort((a, b) => a - b);
+    const steps = planMerges({ image, streams, limits: own, excluded });
+    let step = steps.next();
+    while (step.done !== true) step = steps.next();
+    return step.value.map(({ kind, parts }) => {
       const what = parts.map(({ stream, sources }) => `${stream}:${sources.map(({ object }) => object).join("")}`);
       return `${kind} ${what.join(" ")}`;
     });
@@ -130,6 +144,13 @@ describe("a plan", () => {
     const held = new Held();
     for (const key of ["a", "b", "c"]) held.upload(key, { 1: 5, 2: 100, 3: 5 });
     expect(held.plan()).toEqual(["stream-set 1:abc 3:abc", "stream 2:abc"]);
+  });
+
+  test("leaves a stream among the others as long as it lies there in small pieces", () => {
+    const held = new Held();
+    for (const key of ["a", "b", "c"]) held.upload(key, { 1: 5, 2: 100, 3: 5 });
+    expect(held.plan(new Set(), { mergePieceBytesMin: 101 })).toEqual(["stream-set 1:abc 2:abc 3:abc"]);
+    expect(held.plan(new Set(), { mergePieceBytesMin: 100 })).toEqual(["stream-set 1:abc 3:abc", "stream 2:abc"]);
   });
 
   test("takes along what lies between, so that one range comes out", () => {
@@ -180,6 +201,44 @@ describe("a plan", () => {
     expect(held.plan()).toHaveLength(2);
     expect(held.plan(new Set(), { mergeCycleBytesMax: 299 })).toEqual(["stream 1:a1b1c1"]);
     expect(held.plan(new Set(), { mergeCycleRangesMax: 1 })).toEqual(["stream 1:a1b1c1"]);
+  });
+
+  test("comes to the larger objects when thousands of small ones are too far apart to be joined", () => {
+    const held = new Held();
+    for (let i = 0; i < 3000; i += 1) held.upload(`s${i}`, { 1: 1 });
+    for (const [i, range] of (held.streams.get(1 as StreamId) ?? []).entries())
+      Object.assign(range, { maxTimestamp: i * 1000 });
+    for (const key of ["a", "b", "c"]) held.upload(key, { 2: 50 });
+    expect(held.plan()).toEqual(["stream-set 1:s2999 2:abc"]); // Of unknown age, so that the newest goes with them.
+  });
+
+  test("does not take one object for another that has its row since", () => {
+    const held = new Held().upload("a", { 1: 400 }).upload("b", { 1: 5 }).upload("c", { 1: 5 }).upload("d", { 2: 5 });
+    const { image } = held;
+    let steps = 0;
+    const plan = held.planOver(() => {
+      steps += 1;
+      if (steps === 3) {
+        // Between the looks at the two streams.
+        held.streams.get(1 as StreamId)?.shift();
+        const [, ...others] = [...held.objects];
+        held.objects.clear();
+        held.objects.set("x", { key: "x", bytes: 5, kind: "stream-set", node: 1 as NodeId, committedAt: 9 as Seq });
+        for (const [key, entry] of others) held.objects.set(key, entry);
+        const range = { stream: 2 as StreamId, epoch: 1, from: 10 as Offset, to: 20 as Offset, bytes: 5 };
+        held.streams.get(2 as StreamId)?.push({ ...range, maxTimestamp: -1, object: "x" });
+      }
+      return image;
+    });
+    expect(plan).toEqual(held.plan());
+    expect(plan).toEqual(["stream-set 1:bc 2:dx"]);
+  });
+
+  test("is given up when another image comes, from a checkpoint", () => {
+    const held = new Held();
+    for (const key of ["a", "b", "c"]) held.upload(key, { 1: 5, 2: 5 });
+    const images = [held.image, held.image];
+    expect(held.planOver(() => images.shift() ?? held.image)).toEqual([]);
   });
 
   test("leaves out what cannot be read", () => {

@@ -21,6 +21,7 @@ import { smallStreams } from "../support/stream-limits.ts";
 const limits: StreamLimits = {
   ...smallStreams,
   mergeIntervalMs: 10_000,
+  mergePieceBytesMin: 0,
   mergeSourcesMin: 4,
   streamObjectBytesMin: 5000,
   blockBytesMax: 1000,

@@ -7,6 +7,7 @@ import { systemRuntime } from "../../src/base/runtime.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { BlockCache } from "../../src/stream/block-cache.ts";
+import { CatchupShare } from "../../src/stream/catchup-share.ts";
 import { encodeObject } from "../../src/stream/object-format.ts";
 import { ObjectIo } from "../../src/stream/object-io.ts";
 import { ObjectReader } from "../../src/stream/object-reader.ts";
@@ -63,7 +64,13 @@ function reader(limits: { readaheadBytesMax?: number; blockCacheBytesMax?: numbe
     readRequestBytesMax: 6500,
   });
   const client = metadata.register(node, { clock: systemRuntime().clock, delayMs: () => 0 });
+  const share = new CatchupShare({
+    clock: systemRuntime().clock,
+    limits: { catchupBusyBytesPerSecondMax: 0 },
+    appended: () => 0,
+  });
   return new ObjectReader({
+    share,
     unreadable: (range) => alarms.push(range),
     metadata: client,
     io,
@@ -75,6 +82,7 @@ function reader(limits: { readaheadBytesMax?: number; blockCacheBytesMax?: numbe
       readCursorsMax: 2,
       catchupLoopPercentMax: 100,
       catchupBytesPerSecondMax: 0,
+      catchupBusyBytesPerSecondMax: 0,
     },
   });
 }

@@ -5,6 +5,7 @@ import type { Clock } from "../../src/base/runtime.ts";
 import type { MetadataClient, Proposal } from "../../src/metadata/client.ts";
 import type { MetadataEvent, ObjectRange } from "../../src/metadata/events.ts";
 import type { CommittedRange, Image, ObjectEntry, StreamInfo } from "../../src/metadata/image.ts";
+import { objectRowsOf, rangeRowsOf } from "./rows.ts";
 
 type Refused = Extract<Proposal, { kind: "refused" }>;
 type Reason = "missing" | "gap" | "stale-epoch" | "exists";
@@ -146,6 +147,9 @@ export class FakeMetadata {
       stream: (id) => this.streams.get(id),
       streams: () => this.streams.values(),
       ranges: (id, from) => (this.ranges.get(id) ?? []).filter((range) => range.to > from),
+      rangeAfter: (id, from) => this.ranges.get(id)?.find((range) => range.to > from),
+      rangeRows: (id) => rangeRowsOf(this.ranges.get(id) ?? [], this.objects),
+      objectRows: objectRowsOf(this.objects),
       object: (key) => this.objects.get(key),
       objects: () => this.objects.values(),
       unreferenced: () => [...this.unreferenced].map(([object, since]) => ({ object, since })),

@@ -53,6 +53,8 @@ export const maintenanceLimits = {
   commitRetry: lakeLimits.commitRetry,
   targetBytes: 1 << 20,
   intervalMs: 3_600_000_000, // Tests ask for passes; they never wait for one.
+  tablesMax: 4,
+  appendWaitMsMax: 60_000,
   bytesPerSecondMax: Number.POSITIVE_INFINITY,
   filesMin: 5,
   smallRatio: 0.75,
@@ -153,6 +155,10 @@ export class Lake {
     return this.catalog(() => noHooks);
   }
 
+  translator(): InlineTranslator {
+    return new InlineTranslator({ limits: roundLimits, schemaById: (id, subject) => this.schemaById(id, subject) });
+  }
+
   /** A compactor as after a start of the process. */
   open(
     tables: readonly TableSettings[],
@@ -168,10 +174,7 @@ export class Lake {
       runtime: this.runtime,
       logger: silent,
       metrics: noMetrics,
-      translator: new InlineTranslator({
-        limits: roundLimits,
-        schemaById: (id, subject) => this.schemaById(id, subject),
-      }),
+      translator: this.translator(),
       catalogs: new Map([["main", this.catalog()]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
       proofs: new ProofStore(this.store),

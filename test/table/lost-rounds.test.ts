@@ -1,13 +1,23 @@
 /** Proves: a pending round whose files are lost is translated again under its own seq; without its records a person decides. */
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Offset } from "../../src/base/ids.ts";
 import { expiredSnapshots } from "../../src/table/commit/expire.ts";
 import { Lake } from "../support/lake.ts";
+import { verifyReport } from "../support/verified.ts";
 import { emptyTable, snapshot, withSnapshots } from "./iceberg/tables.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
 const json = (id: number) => ({ value: utf8(JSON.stringify({ id })) });
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "inlet-lost-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
 
 /** Two rounds are pending, since the catalog was away, and the first one's manifest is gone. */
 async function withLostRound(seed: number) {
@@ -54,6 +64,21 @@ test("when its records have left the log, the table is paused and says what is m
   await expect(compactor.flush("orders")).rejects.toThrow(/is gone; partition 0 begins at 2 by now/);
   const [table] = compactor.tables();
   expect(table?.table?.state).toBe("paused");
+  await compactor[Symbol.asyncDispose]();
+});
+
+test("a person may let it go on without them; verify counts them as what they are", async () => {
+  const { lake, topic, compactor, metadata } = await withLostRound(3);
+  lake.partition(topic, 0).logStart = 2 as Offset;
+  await expect(compactor.flush("orders")).rejects.toThrow(/is gone; partition 0 begins at 2 by now/);
+  await compactor.resume("orders", "accept");
+  expect([...metadata.image.tables()][0]).toMatchObject({ state: "running", pending: [] });
+  await lake.produce(topic, 0, [json(3)]);
+  await compactor.flush("orders");
+  expect(await lake.places(orders)).toEqual(["0:0", "0:2", "0:3"]);
+  const report = await verifyReport(lake, compactor, { settings: tableSettings("json"), directory });
+  expect(report).toMatchObject({ verdict: "equal", rows: 3 });
+  expect(report.ranges.reduce((sum, { others }) => sum + others, 0)).toBe(1);
   await compactor[Symbol.asyncDispose]();
 });
 

@@ -13,8 +13,8 @@ import { tableSettings, utf8 } from "./translate-fixtures.ts";
 
 const directory = join(import.meta.dirname, "golden");
 
-function golden(name: string, current: unknown): unknown {
-  const path = join(directory, `mapping-rules-${mappingRules}-${name.toLowerCase().replaceAll(" ", "-")}.json`);
+function golden(rules: number, name: string, current: unknown): unknown {
+  const path = join(directory, `mapping-rules-${rules}-${name.toLowerCase().replaceAll(" ", "-")}.json`);
   if (process.env["INLET_WRITE_GOLDEN"] === "1" && !existsSync(path)) {
     mkdirSync(directory, { recursive: true });
     writeFileSync(path, `${JSON.stringify(current, null, 2)}\n`);
@@ -22,19 +22,29 @@ function golden(name: string, current: unknown): unknown {
   return JSON.parse(readFileSync(path, "utf8"));
 }
 
-describe("mapping rules 1", () => {
+describe.each([
+  [1, 2],
+  [2, 3],
+] as const)("mapping rules %i, of format %i", (rules, formatVersion) => {
   test.each(typeSources)("every type of %s is the column that it was, with the ids that it had", (source) => {
-    const mapping = goldenMapping(source);
-    expect(JSON.parse(JSON.stringify(mapping))).toEqual(golden(source, mapping));
+    const mapping = goldenMapping(source, formatVersion);
+    expect(mapping.rules).toBe(rules);
+    expect(JSON.parse(JSON.stringify(mapping))).toEqual(golden(rules, source, mapping));
   });
 
   test.each(["raw", "string", "json", "schema-id"] as const)(
     "a table of %s begins with the columns that it had",
     (decode) => {
-      const mapping = initialMapping(tableSettings(decode));
-      expect(JSON.parse(JSON.stringify(mapping))).toEqual(golden(`begin-${decode}`, mapping));
+      const mapping = initialMapping(tableSettings(decode, { formatVersion }));
+      expect(JSON.parse(JSON.stringify(mapping))).toEqual(golden(rules, `begin-${decode}`, mapping));
     },
   );
+});
+
+describe("the newest rules", () => {
+  test("are the ones that are looked at here", () => {
+    expect(mappingRules).toBe(2);
+  });
 
   test("the table of types has a row for each type, and looked at all sources", () => {
     const rows = typeTable();
@@ -62,7 +72,7 @@ test("a table of rules that we do not know pauses, untouched, and says which", a
   await metadata.propose([{ kind: "table-schema", table: table.id, expectedVersion: table.schemaVersion, schema }]);
   await lake.produce(topic, 0, [{ value: utf8('{"id":2}') }]);
   await expect(compactor.flush("orders")).rejects.toThrow(
-    /a later version of Inlet made the table, under mapping rules 2/,
+    /a later version of Inlet made the table, under mapping rules 3/,
   );
   expect(await lake.places({ namespace: ["sales"], name: "orders" })).toEqual(["0:0"]);
   await compactor[Symbol.asyncDispose]();

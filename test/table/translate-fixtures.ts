@@ -5,6 +5,7 @@ import {
   evolve,
   initialMapping,
   type MappingSource,
+  type SchemaId,
   type SchemaText,
   type TableMapping,
 } from "../../src/table/schema/schema-map.ts";
@@ -90,7 +91,8 @@ export class Registry {
     return this.#schemas.push({ type, text, references });
   }
 
-  readonly schemaById = async (schemaId: number): Promise<SchemaText | undefined> => this.#schemas[schemaId - 1];
+  readonly schemaById = async (schemaId: SchemaId): Promise<SchemaText | undefined> =>
+    this.#schemas[Number(schemaId) - 1];
 }
 
 export function inlineTranslator(registry = new Registry(), limits: Partial<RoundLimits> = {}): Translator {

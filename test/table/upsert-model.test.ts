@@ -3,7 +3,10 @@
  * a change of the partition spec or of the format version, rewrites of files and processes that die at any step, the table as its specification says that readers see
  * it equals the model, with exactly one row a key.
  */
-import { afterAll, describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OperationFailed } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/runtime.ts";
 import { currentSchema } from "../../src/table/commit/table-creation.ts";
@@ -14,6 +17,7 @@ import type { TableSettings, WriteMode } from "../../src/table/settings.ts";
 import { readRows } from "../support/iceberg-reader.ts";
 import { Lake } from "../support/lake.ts";
 import { seededRandom } from "../support/seeded.ts";
+import { verified } from "../support/verified.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
@@ -21,6 +25,12 @@ const orders = { namespace: ["sales"], name: "orders" };
 const histories = Number(process.env["INLET_HISTORIES"] ?? 300);
 const partitions = 3;
 const keysOfPartition = 6;
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "inlet-upsert-model-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
 
 class Crash extends Error {}
 
@@ -88,9 +98,18 @@ class History {
     }
   }
 
-  async finish(): Promise<{ readonly rows: readonly string[]; readonly model: readonly string[] }> {
+  /** `directory`: where verification may write; null does without. */
+  async finish(directory: string | null): Promise<{
+    readonly rows: readonly string[];
+    readonly model: readonly string[];
+    readonly verdict: string;
+  }> {
     await this.#restart();
     await this.#compactor.flush("orders");
+    const isMade = (await this.lake.foreign().load(orders)) !== undefined;
+    const what = { settings: this.#settings, directory: directory ?? "", keysMax: 9 };
+    const isVerified = directory !== null && isMade;
+    const outcome = isVerified ? await verified(this.lake, this.#compactor, what) : "equal";
     await this.#compactor[Symbol.asyncDispose]();
     const loaded = await this.lake.foreign().load(orders);
     const rows = loaded === undefined ? [] : await readRows(this.lake.warehouse, loaded.metadata);
@@ -99,6 +118,7 @@ class History {
     return {
       rows: rows.map(shown).toSorted(compare),
       model: [...this.#model.values()].map((row) => shown({ ...row })).toSorted(compare),
+      verdict: outcome,
     };
   }
 
@@ -252,8 +272,9 @@ describe.each(kinds.flatMap((kind) => [[kind, 2] as const, [kind, 3] as const]))
         for (let seed = group * 10 + 1; seed <= group * 10 + 10; seed += 1) {
           const history = new History(seed, kind, version);
           await history.run(30);
-          const { rows, model } = await history.finish();
+          const { rows, model, verdict } = await history.finish(seed % 5 === 0 ? directory : null);
           expect(rows, `seed ${seed}`).toEqual(model);
+          expect(verdict, `seed ${seed}`).toBe("equal");
           const metadata = (await history.lake.foreign().load(orders))?.metadata;
           if (metadata !== undefined && model.length > 0) requireRules(metadata);
           for (const [name, count] of Object.entries(history.counts)) total[name as keyof typeof total] += count;

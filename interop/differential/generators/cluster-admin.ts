@@ -139,6 +139,13 @@ export const removeRaftVoter: Generator<"removeRaftVoter"> = (draw) => ({
   connection: "main",
   body: { clusterId: draw.of([null, "another"]), voterId: 99, voterDirectoryId: draw.of([strangeId, uuidZero]) },
 });
+/** Brokers that there are not: the one that there is must stay. */
+export const unregisterBroker: Generator<"unregisterBroker"> = (draw) => ({
+  api: "unregisterBroker",
+  version: 0,
+  connection: "main",
+  body: { brokerId: draw.of([2, -1, 0x7fff_ffff]) },
+});
 export const listConfigResources: Generator<"listConfigResources"> = (draw) => {
   const version = draw.version("listConfigResources");
   return {

@@ -78,9 +78,11 @@ const values = {
   "min.compaction.lag.ms": ["0", "-1"],
   "max.compaction.lag.ms": ["1", "0"],
   "follower.replication.throttled.replicas": ["*", "", "0:1", "x"],
-  "remote.storage.enable": ["false"],
+  "remote.storage.enable": ["false", "false", "false", "true"],
   "local.retention.ms": ["-2", "-3", "100"],
   "local.retention.bytes": ["-2", "5"],
+  "message.format.version": ["2.8"],
+  "message.downconversion.enable": ["true"],
   "no.such.config": ["1", "", null],
   "": ["1"],
 } as const;

@@ -3,8 +3,9 @@ import type { Generator } from "../generator.ts";
 import { topicIdOf } from "../step.ts";
 
 export const deleteTopics: Generator<"deleteTopics"> = (draw) => {
+  // Of the internal ones there is only one set.
   const topic = () => {
-    const name = draw.topic();
+    const name = draw.ownTopic();
     return draw.of([
       { name, topicId: uuidZero },
       { name: null, topicId: topicIdOf(name) },
@@ -12,16 +13,14 @@ export const deleteTopics: Generator<"deleteTopics"> = (draw) => {
       { name: null, topicId: draw.mostly(topicIdOf(name), [uuidZero]) },
     ]);
   };
-  // Of the internal ones there is only one set.
-  const isOwn = (name: string | null) => name === null || !name.startsWith("__");
   const version = draw.version("deleteTopics");
   return {
     api: "deleteTopics",
     version,
     connection: "main",
     body: {
-      topics: version < 6 ? [] : draw.some(2, topic).filter(({ name }) => isOwn(name)),
-      topicNames: version < 6 ? draw.some(2, () => draw.topic()).filter(isOwn) : [],
+      topics: version < 6 ? [] : draw.some(2, topic),
+      topicNames: version < 6 ? draw.some(2, () => draw.ownTopic()) : [],
       timeoutMs: 10_000,
     },
   };

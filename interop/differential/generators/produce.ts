@@ -24,10 +24,11 @@ export const produce: Generator<"produce"> = (draw) => {
         2,
         () => {
           const name = draw.topic();
-          const isKnown = name === `${fresh}a` || name === `${fresh}b`;
+          const topicId = version >= 13 ? draw.mostly(topicIdOf(name), [uuidZero], 0.05) : uuidZero;
+          const isKnown = (name === `${fresh}a` || name === `${fresh}b`) && topicId !== uuidZero;
           return {
             name: version >= 13 ? "" : name,
-            topicId: version >= 13 ? draw.mostly(topicIdOf(name), [uuidZero], 0.05) : uuidZero,
+            topicId,
             partitionData: draw
               .some(
                 2,

@@ -1,4 +1,5 @@
 /** Share groups (KIP-932): membership, offsets, and reading in a session. */
+import { uuidZero } from "../../../src/base/ids.ts";
 import type { Draw } from "../draw.ts";
 import type { Generator } from "../generator.ts";
 import { fresh, generationOf, topicIdOf } from "../step.ts";
@@ -109,6 +110,84 @@ export const shareAcknowledge: Generator<"shareAcknowledge"> = (draw) => ({
         },
       ],
     ]),
+  },
+});
+
+/** What brokers ask of each other; groups of their own, since a heartbeat makes states too. */
+const stateGroup = `${fresh}w`;
+
+function stateTopics<Partition>(draw: Draw, partition: () => Partition) {
+  const topicId = draw.mostly(topicIdOf(`${fresh}a`), [topicIdOf(`${fresh}unknown`), uuidZero], 0.08);
+  return draw.mostly([{ topicId, partitions: [partition()] }], [[], [{ topicId, partitions: [] }]], 0.05);
+}
+
+const statePartition = (draw: Draw): number => draw.mostly(draw.of([0, 0, 1]), [2, -1], 0.08);
+
+export const initializeShareGroupState: Generator<"initializeShareGroupState"> = (draw) => ({
+  api: "initializeShareGroupState",
+  version: 0,
+  connection: "main",
+  body: {
+    groupId: draw.mostly(stateGroup, [""], 0.03),
+    topics: stateTopics(draw, () => ({
+      partition: statePartition(draw),
+      stateEpoch: draw.mostly(draw.int(3), [-1], 0.08),
+      startOffset: draw.mostly(draw.int(3), [-1], 0.3),
+    })),
+  },
+});
+
+export const readShareGroupState: Generator<"readShareGroupState"> = (draw) => ({
+  api: "readShareGroupState",
+  version: 0,
+  connection: "main",
+  body: {
+    groupId: draw.mostly(stateGroup, [""], 0.03),
+    topics: stateTopics(draw, () => ({
+      partition: statePartition(draw),
+      leaderEpoch: draw.mostly(draw.int(3), [-1], 0.08),
+    })),
+  },
+});
+
+export const writeShareGroupState: Generator<"writeShareGroupState"> = (draw) => ({
+  api: "writeShareGroupState",
+  version: draw.version("writeShareGroupState"),
+  connection: "main",
+  body: {
+    groupId: draw.mostly(stateGroup, [""], 0.03),
+    topics: stateTopics(draw, () => ({
+      partition: statePartition(draw),
+      stateEpoch: draw.mostly(draw.int(3), [-1], 0.08),
+      leaderEpoch: draw.mostly(draw.int(3), [-1], 0.08),
+      startOffset: draw.mostly(draw.int(6), [-1], 0.2),
+      deliveryCompleteCount: draw.mostly(draw.int(4), [-1], 0.2),
+      stateBatches: draw.some(3, () => {
+        const firstOffset = draw.int(8);
+        const lastOffset = firstOffset + draw.int(4);
+        return { firstOffset, lastOffset, deliveryState: draw.of([0, 2, 4]), deliveryCount: 1 + draw.int(2) };
+      }),
+    })),
+  },
+});
+
+export const deleteShareGroupState: Generator<"deleteShareGroupState"> = (draw) => ({
+  api: "deleteShareGroupState",
+  version: 0,
+  connection: "main",
+  body: {
+    groupId: draw.mostly(stateGroup, [""], 0.03),
+    topics: stateTopics(draw, () => ({ partition: statePartition(draw) })),
+  },
+});
+
+export const readShareGroupStateSummary: Generator<"readShareGroupStateSummary"> = (draw) => ({
+  api: "readShareGroupStateSummary",
+  version: draw.version("readShareGroupStateSummary"),
+  connection: "main",
+  body: {
+    groupId: draw.mostly(stateGroup, [""], 0.03),
+    topics: stateTopics(draw, () => ({ partition: statePartition(draw), leaderEpoch: draw.int(2) })),
   },
 });
 

@@ -47,8 +47,8 @@ export interface ShareHeartbeatReply {
 export interface OffsetTarget {
   readonly topicId: Uuid;
   readonly name: string;
-  readonly partition: number;
-  readonly startOffset: number;
+  /** Those that there are; perhaps none. */
+  readonly partitions: readonly { readonly partition: number; readonly startOffset: number }[];
 }
 
 export class ShareGroups {
@@ -135,17 +135,22 @@ export class ShareGroups {
   async alterOffsets(groupId: string, targets: readonly OffsetTarget[]): Promise<ErrorName> {
     const group = this.#groups.get(groupId) ?? emptyShareGroup;
     if (group.members.size > 0) return "NON_EMPTY_GROUP";
+    if (targets.length === 0) return "NONE"; // As Kafka: nothing is made for topics that there are not.
     if (!(await this.#services.ensureStates())) return "COORDINATOR_NOT_AVAILABLE";
     const current = this.#groups.get(groupId) ?? emptyShareGroup;
     if (current.members.size > 0) return "NON_EMPTY_GROUP";
     const { epoch } = current;
-    const topics = targets.map(({ topicId, name, partition }) => ({ topicId, name, partitions: [partition] }));
+    const topics = targets
+      .filter(({ partitions }) => partitions.length > 0)
+      .map(({ partitions, ...topic }) => ({ ...topic, partitions: partitions.map(({ partition }) => partition) }));
     const written = await this.#become(groupId, withTopics({ ...current, epoch, assignmentEpoch: epoch }, topics));
     if (written !== "NONE") return written;
     this.#services.partitions.forget(groupId);
-    for (const { topicId, partition, startOffset } of targets) {
-      const error = await this.#begin({ groupId, topicId, partition }, { stateEpoch: epoch, startOffset });
-      if (error !== "NONE") return error;
+    for (const { topicId, partitions } of targets) {
+      for (const { partition, startOffset } of partitions) {
+        const error = await this.#begin({ groupId, topicId, partition }, { stateEpoch: epoch, startOffset });
+        if (error !== "NONE") return error;
+      }
     }
     return "NONE";
   }

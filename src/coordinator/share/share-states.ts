@@ -1,6 +1,6 @@
 /** The states of share-partitions that are kept on this node: which shard of __share_group_state a state lives in, and its upkeep. */
 import { Loop } from "../../base/async.ts";
-import { uuidToBytes } from "../../base/ids.ts";
+import { type Uuid, uuidToBytes } from "../../base/ids.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { Log } from "../../log/log.ts";
 import { StateLog, type StateLogLimits } from "../../log/state-log.ts";
@@ -13,6 +13,8 @@ export interface ShareStatesOptions {
   readonly clock: Clock;
   /** __share_group_state, undefined before it exists. */
   readonly topic: () => CoordinatorTopic | undefined;
+  /** Whether there is a topic of this id. */
+  readonly isTopic: (topicId: Uuid) => boolean;
   readonly limits: ShareStateLimits & { readonly loadWaitMs: number; readonly pruneIntervalMs: number };
   readonly stateLog: StateLogLimits;
   readonly failed: (cause: unknown) => void;
@@ -60,10 +62,13 @@ export class ShareStates implements AsyncDisposable {
 
   async #turn(): Promise<void> {
     this.#seats.reconcile();
-    const { clock, limits } = this.#options;
+    const { clock, limits, isTopic } = this.#options;
     if (clock.monotonic() - this.#prunedAt < limits.pruneIntervalMs) return;
     this.#prunedAt = clock.monotonic();
-    for (const shard of this.#seats.loaded().shards) await shard.prune();
+    for (const shard of this.#seats.loaded().shards) {
+      await shard.forget(isTopic);
+      await shard.prune();
+    }
   }
 }
 

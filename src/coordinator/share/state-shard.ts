@@ -7,7 +7,7 @@
  * Memory is changed when a record is handed to the log and answers wait until it is durable; should an append fail, the shard
  * gives up and is loaded again.
  */
-import type { Offset } from "../../base/ids.ts";
+import type { Offset, Uuid } from "../../base/ids.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { StateLog, StateRecord } from "../../log/state-log.ts";
 import type { Shard } from "../seats.ts";
@@ -84,6 +84,11 @@ export class ShareStateShard implements Shard {
     }
   }
 
+  /** How many states there are. */
+  get states(): number {
+    return this.#entries.size;
+  }
+
   get(key: SharePartitionKey): ShareState | undefined {
     return this.#entries.get(idOf(key))?.state;
   }
@@ -124,6 +129,12 @@ export class ShareStateShard implements Shard {
   async remove(key: SharePartitionKey): Promise<StateError> {
     if (!this.#entries.delete(idOf(key))) return "NONE";
     return (await this.#append([snapshotTombstone(key)])) === undefined ? "NOT_COORDINATOR" : "NONE";
+  }
+
+  /** Removes the states of topics that there are no more. */
+  async forget(isTopic: (topicId: Uuid) => boolean): Promise<void> {
+    const gone = Array.from(this.#entries.values(), ({ key }) => key).filter(({ topicId }) => !isTopic(topicId));
+    for (const key of gone) await this.remove(key);
   }
 
   /** Cuts off what no state needs. */

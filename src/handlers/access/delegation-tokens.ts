@@ -1,5 +1,9 @@
-/** Create-, Renew-, Expire- and DescribeDelegationToken (KIP-48, KIP-373): tokens are facts of the metadata, without what proves them. */
+/**
+ * Create-, Renew-, Expire- and DescribeDelegationToken (KIP-48): tokens are facts of the metadata, without what proves them. With
+ * CREATE_TOKENS on a user somebody else makes that user's tokens, with DESCRIBE_TOKENS sees them (KIP-373).
+ */
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import type { Access } from "../../access/authorizer.ts";
 import {
   type DelegationToken,
   decodeDelegationToken,
@@ -16,6 +20,8 @@ import type { HandlerOf } from "../admin-handlers.ts";
 import { code } from "../handler.ts";
 
 export interface DelegationTokensOptions {
+  /** What ACLs allow; undefined where none are enforced, which allows everything, as in Kafka. */
+  readonly access?: ((api: ApiName, context: RequestContext) => Pick<Access, "may" | "could">) | undefined;
   readonly metadata: Pick<MetadataClient, "image" | "propose">;
   readonly runtime: Runtime;
   readonly limits: {
@@ -74,9 +80,11 @@ export function delegationTokenHandlers(options: DelegationTokensOptions) {
     describeDelegationToken: async ({ owners }, context) => {
       const refused = refusedFor(secret, context);
       if (refused !== undefined) return { errorCode: code(refused), tokens: [] };
-      const wanted = owners?.map(({ principalName }) => principalName);
+      const wanted = owners?.filter(isUser).map(({ principalName }) => principalName);
       const tokens = [...tokensOf(metadata)].filter(
-        (token) => (wanted?.includes(token.owner) ?? true) && mayUse(token, context.principal.name),
+        (token) =>
+          // As Kafka: whoever is named may be the token's owner, or one who may use it.
+          (wanted?.some((name) => mayUse(token, name)) ?? true) && maySee(options, token, context),
       );
       return { errorCode: 0, tokens: tokens.map((token) => described(token, tokenHmac(secret, token.id))) };
     },
@@ -91,17 +99,19 @@ function refusedFor(secret: string, { principal }: RequestContext): ErrorName | 
 }
 
 function planToken(
-  { metadata, runtime, limits }: DelegationTokensOptions,
+  { metadata, runtime, limits, access }: DelegationTokensOptions,
   request: RequestOf<"createDelegationToken">,
   context: RequestContext,
 ): DelegationToken | ErrorName {
   const refused = refusedFor(limits.delegationTokenSecret, context);
   if (refused !== undefined) return refused;
   const requester = context.principal.name;
-  const owner = ownerOf(request, context);
-  if (owner !== requester) return "DELEGATION_TOKEN_AUTHORIZATION_FAILED"; // Acting for others takes an ACL (KIP-373).
+  const { type, name: owner } = ownerOf(request, context);
+  const isOwn = type === context.principal.type && owner === requester;
+  const mayFor = access?.("createDelegationToken", context).may("createTokens", "user", `${type}:${owner}`) ?? true;
+  if (!isOwn && !mayFor) return "DELEGATION_TOKEN_AUTHORIZATION_FAILED";
   const renewers = request.renewers.map(({ principalName }) => principalName);
-  if (request.renewers.some(({ principalType }) => principalType !== "User")) return "INVALID_PRINCIPAL_TYPE";
+  if (type !== userType || !request.renewers.every(isUser)) return "INVALID_PRINCIPAL_TYPE";
   if (renewers.length > renewersMax) return "INVALID_REQUEST";
   if (metadata.image.facts("delegation-tokens").size >= limits.delegationTokensMax) return "INVALID_REQUEST";
   const issuedMs = runtime.clock.now();
@@ -118,10 +128,18 @@ function planToken(
   };
 }
 
-function ownerOf(request: RequestOf<"createDelegationToken">, { principal }: RequestContext): string {
-  return request.ownerPrincipalName === null || request.ownerPrincipalName === ""
-    ? principal.name
-    : request.ownerPrincipalName;
+function ownerOf(
+  { ownerPrincipalType, ownerPrincipalName }: RequestOf<"createDelegationToken">,
+  { principal }: RequestContext,
+): { readonly type: string; readonly name: string } {
+  if (ownerPrincipalName === null || ownerPrincipalName === "") return principal;
+  return { type: ownerPrincipalType ?? "", name: ownerPrincipalName };
+}
+
+const userType = "User";
+
+function isUser({ principalType }: { readonly principalType: string }): boolean {
+  return principalType === userType;
 }
 
 /** The token of the HMAC, when the principal may renew it. */
@@ -139,6 +157,15 @@ function findOwn(
 
 function mayUse({ owner, requester, renewers }: DelegationToken, name: string): boolean {
   return owner === name || requester === name || renewers.includes(name);
+}
+
+function maySee({ access }: DelegationTokensOptions, token: DelegationToken, context: RequestContext): boolean {
+  if (mayUse(token, context.principal.name) || access === undefined) return true;
+  const asked = access("describeDelegationToken", context);
+  return (
+    asked.could("describe", "delegationToken", token.id) ||
+    asked.could("describeTokens", "user", `${userType}:${token.owner}`)
+  );
 }
 
 function* tokensOf({ image }: DelegationTokensOptions["metadata"]): Iterable<DelegationToken> {
@@ -161,10 +188,11 @@ function createAnswer(
   token?: DelegationToken & { readonly hmac: Uint8Array },
 ): ResponseInputOf<"createDelegationToken"> {
   const made = error === "NONE" ? token : undefined;
+  const owner = ownerOf(request, context);
   return {
     errorCode: code(error),
-    principalType: "User",
-    principalName: ownerOf(request, context),
+    principalType: owner.type,
+    principalName: owner.name,
     tokenRequesterPrincipalType: "User",
     tokenRequesterPrincipalName: context.principal.name,
     issueTimestampMs: made?.issuedMs ?? -1,

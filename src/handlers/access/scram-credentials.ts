@@ -46,11 +46,12 @@ export function scramCredentialsHandlers({ metadata }: ScramCredentialsOptions) 
       const names = isAll ? [...known.keys()] : users.map(({ name }) => name);
       return {
         errorCode: 0,
-        errorMessage: "", // As Kafka.
+        errorMessage: "", // As Kafka, here and below.
         results: [...new Set(names)].map((user) => {
           const isTwice = !isAll && names.indexOf(user) !== names.lastIndexOf(user);
           const error = isTwice ? twice(user) : known.has(user) ? undefined : unknown(user);
-          return { user, ...wire(error), credentialInfos: error === undefined ? (known.get(user) ?? []) : [] };
+          if (error !== undefined) return { user, ...wire(error), credentialInfos: [] };
+          return { user, errorCode: 0, errorMessage: "", credentialInfos: known.get(user) ?? [] };
         }),
       };
     },
@@ -91,24 +92,29 @@ function planChange({ image }: ScramCredentialsOptions["metadata"], request: Alt
     return { error: "UNACCEPTABLE_CREDENTIAL", message: `A user's name has 1 to ${userBytesMax} bytes.` };
   }
   const facts: Facts[number][] = [];
-  const seen = new Set<number>(); // As Kafka: one after another, and each is looked at before it is found to be named twice.
-  for (const { mechanism: type } of deletions) {
-    const mechanism = mechanismTypes[type];
-    if (mechanism === undefined) return unknownMechanism;
-    const key = scramKey(mechanism, user);
-    if (image.fact("scram-credentials", key) === undefined) return unknown(user);
-    if (seen.has(type)) return twice(user);
-    seen.add(type);
-    facts.push({ table: "scram-credentials", key, value: null });
+  // As Kafka: one after another, and of a user whose first change is right there is none more, of another mechanism neither.
+  for (const deletion of deletions) {
+    const fact = facts.length > 0 ? twice(user) : deletionFact(image, deletion);
+    if ("error" in fact) return fact;
+    facts.push(fact);
   }
   for (const upsertion of upsertions) {
-    const fact = upsertionFact(upsertion);
+    const fact = facts.length > 0 ? twice(user) : upsertionFact(upsertion);
     if ("error" in fact) return fact;
-    if (seen.has(upsertion.mechanism)) return twice(user);
-    seen.add(upsertion.mechanism);
     facts.push(fact);
   }
   return facts;
+}
+
+function deletionFact(
+  image: ScramCredentialsOptions["metadata"]["image"],
+  { name, mechanism: type }: Alter["deletions"][number],
+): Facts[number] | Problem {
+  const mechanism = mechanismTypes[type];
+  if (mechanism === undefined) return unknownMechanism;
+  const key = scramKey(mechanism, name);
+  if (image.fact("scram-credentials", key) === undefined) return unknown(name);
+  return { table: "scram-credentials", key, value: null };
 }
 
 function upsertionFact(upsertion: Alter["upsertions"][number]): Facts[number] | Problem {

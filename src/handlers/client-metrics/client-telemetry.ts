@@ -23,12 +23,9 @@ export interface ClientTelemetryLimits {
 }
 
 /** A metric of a client, as it was pushed last. */
-export interface ClientSample {
+export interface ClientSample extends Omit<ClientMetricPoint, "isDelta"> {
   readonly clientInstanceId: Uuid;
   readonly clientId: string;
-  readonly metric: string;
-  readonly attributes: string;
-  readonly value: number;
 }
 
 interface Instance {
@@ -86,8 +83,8 @@ export class ClientTelemetry implements Disposable {
         continue;
       }
       const { clientId } = instance;
-      for (const { metric, attributes, value } of instance.points.values()) {
-        yield { clientInstanceId: id, clientId, metric, attributes, value };
+      for (const { isDelta: _, ...point } of instance.points.values()) {
+        yield { clientInstanceId: id, clientId, ...point };
       }
     }
   }
@@ -104,21 +101,20 @@ export class ClientTelemetry implements Disposable {
     const id = clientInstanceId === uuidZero ? uuidRandom(this.#random) : clientInstanceId;
     const instance = this.#instance(id, context);
     const error = subscribeError(instance, now);
-    if (error === undefined) {
-      instance.lastGetMs = now;
-      instance.lastError = "NONE";
-      instance.subscription = this.#subscriptions.of(traits(id, context));
-    }
+    if (error !== undefined) return { ...nothing, errorCode: code(error) };
+    instance.lastGetMs = now;
+    instance.lastError = "NONE";
+    instance.subscription = this.#subscriptions.of(traits(id, context));
     const { subscription } = instance;
     return {
-      errorCode: code(error),
+      errorCode: 0,
       clientInstanceId: id,
       subscriptionId: subscription.id,
       acceptedCompressionTypes: accepted,
       pushIntervalMs: subscription.intervalMs,
       telemetryMaxBytes: this.#limits.pushBytesMax,
       deltaTemporality: false, // A lost push then loses nothing: the next one tells the whole sum again.
-      requestedMetrics: error === undefined ? subscription.metrics : [],
+      requestedMetrics: subscription.metrics,
     };
   }
 
@@ -129,8 +125,8 @@ export class ClientTelemetry implements Disposable {
     const current = this.#subscriptions.of(traits(id, context));
     const error = pushError(instance, request, { current, now: this.#clock.monotonic(), limits: this.#limits });
     instance.lastError = error ?? "NONE";
+    instance.isTerminating = request.terminating; // As Kafka: what the last push said, refused or not.
     if (error !== undefined) return { errorCode: code(error) };
-    instance.isTerminating = request.terminating;
     const points = await this.#read(request);
     if (points === undefined) return { errorCode: code("INVALID_RECORD") };
     keep(instance, points, this.#limits.pointsMax);
@@ -169,6 +165,17 @@ export class ClientTelemetry implements Disposable {
     return instance;
   }
 }
+
+/** As Kafka: with an error a client is told nothing. */
+const nothing = {
+  clientInstanceId: uuidZero,
+  subscriptionId: 0,
+  acceptedCompressionTypes: [],
+  pushIntervalMs: 0,
+  telemetryMaxBytes: 0,
+  deltaTemporality: false,
+  requestedMetrics: [],
+} as const;
 
 function traits(id: Uuid, { clientId, clientHost, client }: RequestContext): ClientTraits {
   return {
@@ -210,7 +217,7 @@ function keep(instance: Instance, points: readonly ClientMetricPoint[], pointsMa
   const before = new Map(instance.points);
   instance.points.clear();
   for (const point of points) {
-    const key = `${point.metric} ${point.attributes}`;
+    const key = [point.metric, point.part, point.at, point.attributes].join(" ");
     const value = point.isDelta ? (before.get(key)?.value ?? 0) + point.value : point.value;
     if (instance.points.size < pointsMax) instance.points.set(key, { ...point, value });
   }

@@ -2,28 +2,62 @@
  * Reads what clients push (KIP-714): OpenTelemetry's MetricsData, a protobuf message, as far as clients use it. Pure.
  *
  *   MetricsData 1* ResourceMetrics 2* ScopeMetrics 2* Metric
- *   Metric      1 name · 5 Gauge · 7 Sum          (histograms, 9 and up, are left out)
- *   Gauge, Sum  1* NumberDataPoint · 2 temporality (1: since the last push, 2: since the start)
- *   NumberDataPoint  4 double · 6 sfixed64 · 7* KeyValue
- *   KeyValue    1 key · 2 AnyValue (1 string · 2 bool · 3 int · 4 double)
+ *   Metric      1 name · 5 Gauge · 7 Sum · 9 Histogram · 10 ExponentialHistogram · 11 Summary
+ *   each        1* data point · 2 temporality (1: since the last push, 2: since the start; gauges and summaries have none)
+ *
+ *   NumberDataPoint       4 double · 6 sfixed64 · 7* KeyValue
+ *   HistogramDataPoint    4 count · 5 sum · 6* bucket counts · 7* bounds, one fewer · 9* KeyValue
+ *   ExponentialHistogram… 1* KeyValue · 4 count · 5 sum          (its buckets are left out: no client of Kafka has them)
+ *   SummaryDataPoint      4 count · 5 sum · 6* ValueAtQuantile (1 quantile · 2 value) · 7* KeyValue
+ *   KeyValue              1 key · 2 AnyValue (1 string · 2 bool · 3 int · 4 double)
  */
-import { ByteReader } from "../../base/bytes.ts";
+import {
+  corrupt,
+  double,
+  eights,
+  fieldsOf,
+  fixed64,
+  messages,
+  type ProtobufField,
+  text,
+  textCharactersMax,
+  view,
+} from "./protobuf-fields.ts";
+
+/** What a number says of its metric: of a histogram or a summary there are several. */
+export type ClientMetricPart = "value" | "count" | "sum" | "bucket" | "quantile";
 
 export interface ClientMetricPoint {
   readonly metric: string;
+  readonly part: ClientMetricPart;
+  /** A bucket's upper bound, as Prometheus writes it, or a quantile; else empty. */
+  readonly at: string;
   /** `key=value`, sorted, with commas between. */
   readonly attributes: string;
   readonly value: number;
-  /** A sum's growth since the last push, not its value. */
+  /** A growth since the last push, not the whole. */
   readonly isDelta: boolean;
 }
 
-const source = "pushed client metrics";
-/** Longer names and attributes are cut: they become labels. */
-const labelCharactersMax = 200;
+type Reading = Pick<ClientMetricPoint, "part" | "at" | "value">;
+
+interface PointFormat {
+  readonly attributes: number;
+  readonly readings: (fields: readonly ProtobufField[]) => Iterable<Reading>;
+}
+
+const number: PointFormat = { attributes: 7, readings: (fields) => [reading("value", numberOf(fields))] };
+/** By the field of Metric that has them. */
+const formats: ReadonlyMap<number, PointFormat> = new Map([
+  [5, number],
+  [7, number],
+  [9, { attributes: 9, readings: ofHistogram }],
+  [10, { attributes: 1, readings: countAndSum }],
+  [11, { attributes: 7, readings: ofSummary }],
+]);
 const temporalityDelta = 1n;
 
-/** Throws CorruptData. Points past `pointsMax` are left out. */
+/** Throws CorruptData. Points past `pointsMax` are left out; each bucket and quantile is one. */
 export function readClientMetrics(
   bytes: Uint8Array,
   limits: { readonly pointsMax: number },
@@ -43,30 +77,76 @@ export function readClientMetrics(
 }
 
 function* metricPoints(bytes: Uint8Array): Iterable<ClientMetricPoint> {
-  let metric = "";
-  const sets: Uint8Array[] = [];
-  for (const field of fieldsOf(bytes)) {
-    if (field.number === 1) metric = text(field.bytes);
-    else if (field.number === 5 || field.number === 7) sets.push(field.bytes);
+  const fields = [...fieldsOf(bytes)];
+  const metric = fields.findLast((field) => field.number === 1)?.bytes;
+  const name = metric === undefined ? "" : text(metric);
+  for (const { number, bytes: set } of fields) {
+    const format = formats.get(number);
+    if (format !== undefined) yield* pointsOf(name, [...fieldsOf(set)], format);
   }
-  for (const set of sets) {
-    const fields = [...fieldsOf(set)];
-    const isDelta = fields.some(({ number, integer }) => number === 2 && integer === temporalityDelta);
-    for (const { number, bytes: point } of fields) {
-      if (number === 1) yield { metric, isDelta, ...numberPoint(point) };
+}
+
+function* pointsOf(
+  metric: string,
+  set: readonly ProtobufField[],
+  { attributes: attributesField, readings }: PointFormat,
+): Iterable<ClientMetricPoint> {
+  const isDeltaSet = set.some((field) => field.number === 2 && field.integer === temporalityDelta);
+  for (const { number, bytes } of set) {
+    if (number !== 1) continue;
+    const fields = [...fieldsOf(bytes)];
+    const pairs = fields.filter((field) => field.number === attributesField).map((field) => attribute(field.bytes));
+    const attributes = pairs.sort().join(",").slice(0, textCharactersMax);
+    for (const each of readings(fields)) {
+      yield { metric, attributes, ...each, isDelta: isDeltaSet && each.part !== "quantile" };
     }
   }
 }
 
-function numberPoint(bytes: Uint8Array): Pick<ClientMetricPoint, "value" | "attributes"> {
-  let value = 0;
-  const attributes: string[] = [];
-  for (const field of fieldsOf(bytes)) {
-    if (field.number === 4) value = double(field.bytes);
-    else if (field.number === 6) value = Number(view(field.bytes, 8).getBigInt64(0, true));
-    else if (field.number === 7) attributes.push(attribute(field.bytes));
+function numberOf(fields: readonly ProtobufField[]): number {
+  const last = fields.findLast((field) => field.number === 4 || field.number === 6);
+  if (last === undefined) return 0;
+  return last.number === 4 ? double(last.bytes) : Number(view(last.bytes, 8).getBigInt64(0, true));
+}
+
+/** A sum is left out where values may be negative. */
+function* countAndSum(fields: readonly ProtobufField[]): Iterable<Reading> {
+  const count = fields.findLast((field) => field.number === 4);
+  const sum = fields.findLast((field) => field.number === 5);
+  yield reading("count", count === undefined ? 0 : fixed64(count.bytes));
+  if (sum !== undefined) yield reading("sum", double(sum.bytes));
+}
+
+/** As Prometheus counts: a bucket has what is at most its bound, so what the ones before it have, too. */
+function* ofHistogram(fields: readonly ProtobufField[]): Iterable<Reading> {
+  yield* countAndSum(fields);
+  const counts = packed(fields, 6);
+  const bounds = packed(fields, 7);
+  if (counts.length === 0 && bounds.length === 0) return;
+  if (counts.length !== bounds.length + 1) corrupt(`${bounds.length + 1} buckets`, String(counts.length));
+  let total = 0;
+  for (const [index, count] of counts.entries()) {
+    total += Number(count.getBigUint64(0, true));
+    const bound = bounds[index]?.getFloat64(0, true);
+    yield reading("bucket", total, bound === undefined ? "+Inf" : String(bound));
   }
-  return { value, attributes: attributes.sort().join(",").slice(0, labelCharactersMax) };
+}
+
+function* ofSummary(fields: readonly ProtobufField[]): Iterable<Reading> {
+  yield* countAndSum(fields);
+  for (const { number, bytes } of fields) {
+    if (number !== 6) continue;
+    const of = new Map(Array.from(fieldsOf(bytes), (field) => [field.number, double(field.bytes)]));
+    yield reading("quantile", of.get(2) ?? 0, String(of.get(1) ?? 0));
+  }
+}
+
+function packed(fields: readonly ProtobufField[], wanted: number): readonly DataView[] {
+  return fields.filter(({ number }) => number === wanted).flatMap(({ bytes }) => [...eights(bytes)]);
+}
+
+function reading(part: ClientMetricPart, value: number, at = ""): Reading {
+  return { part, at, value };
 }
 
 function attribute(bytes: Uint8Array): string {
@@ -88,56 +168,4 @@ function anyValue(bytes: Uint8Array): string {
     else if (number === 4) value = String(double(content));
   }
   return value;
-}
-
-function* messages(bytes: Uint8Array, wanted: number): Iterable<Uint8Array> {
-  for (const { number, bytes: content } of fieldsOf(bytes)) if (number === wanted) yield content;
-}
-
-interface ProtobufField {
-  readonly number: number;
-  /** Of a varint; else 0. */
-  readonly integer: bigint;
-  /** Of everything else; else none. */
-  readonly bytes: Uint8Array;
-}
-
-const none = new Uint8Array();
-
-function* fieldsOf(bytes: Uint8Array): Iterable<ProtobufField> {
-  const reader = new ByteReader(bytes, { source });
-  while (reader.remaining > 0) {
-    const tag = reader.uvarint();
-    const number = tag >>> 3;
-    const wire = tag & 7;
-    if (wire === 0) yield { number, integer: varint(reader), bytes: none };
-    else if (wire === 1) yield { number, integer: 0n, bytes: reader.view(8) };
-    else if (wire === 2) yield { number, integer: 0n, bytes: reader.view(reader.uvarint()) };
-    else if (wire === 5) yield { number, integer: 0n, bytes: reader.view(4) };
-    else reader.corrupt("a wire type of protobuf", String(wire));
-  }
-}
-
-/** Ten bytes at most hold 64 bits. */
-function varint(reader: ByteReader): bigint {
-  let value = 0n;
-  for (let shift = 0n; shift < 70n; shift += 7n) {
-    const byte = reader.uint8();
-    value |= BigInt(byte & 0x7f) << shift;
-    if (byte < 0x80) return BigInt.asUintN(64, value);
-  }
-  return reader.corrupt("a varint of at most 10 bytes", "more");
-}
-
-function double(bytes: Uint8Array): number {
-  return view(bytes, 8).getFloat64(0, true);
-}
-
-function view(bytes: Uint8Array, length: number): DataView {
-  if (bytes.length !== length) new ByteReader(bytes, { source }).corrupt(`${length} bytes`, String(bytes.length));
-  return new DataView(bytes.buffer, bytes.byteOffset, length);
-}
-
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString().slice(0, labelCharactersMax);
 }

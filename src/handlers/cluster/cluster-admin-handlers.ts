@@ -12,6 +12,7 @@ import {
 } from "../topics/partition-reassignments.ts";
 import { alterReplicaLogDirsHandler, describeLogDirsHandler } from "./log-dirs.ts";
 import { addRaftVoterHandler, describeQuorumHandler, removeRaftVoterHandler } from "./quorum.ts";
+import { unregisterBrokerHandler } from "./unregister-broker.ts";
 import { updateFeaturesHandler } from "./update-features.ts";
 
 export interface ClusterAdminOptions {
@@ -37,5 +38,6 @@ export function clusterAdminHandlers(options: ClusterAdminOptions) {
     listConfigResources: listConfigResourcesHandler(view),
     addRaftVoter: addRaftVoterHandler(view),
     removeRaftVoter: removeRaftVoterHandler(view),
+    unregisterBroker: unregisterBrokerHandler(view),
   } satisfies Handlers;
 }

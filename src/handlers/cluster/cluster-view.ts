@@ -2,7 +2,7 @@
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import { type Uuid, uuidToBytes } from "../../base/ids.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
-import type { Image, Topic } from "../../metadata/image.ts";
+import type { Image, NodeInfo, Topic } from "../../metadata/image.ts";
 
 export interface ClusterView {
   readonly metadata: Pick<MetadataClient, "image" | "nodeId" | "propose">;
@@ -28,8 +28,14 @@ export function brokers({ metadata, advertised, endpoints }: ClusterView, listen
     port,
     rack: metadata.image.node(metadata.nodeId)?.rack ?? null,
   };
-  const others = Array.from(metadata.image.nodes(), ({ id, host, port, rack }) => ({ nodeId: id, host, port, rack }));
-  return [own, ...others.filter(({ nodeId }) => nodeId !== own.nodeId)].sort((a, b) => a.nodeId - b.nodeId);
+  const nodes = registeredNodes(metadata.image).filter(({ id }) => id !== own.nodeId);
+  const others = nodes.map(({ id, host, port, rack }) => ({ nodeId: id, host, port, rack }));
+  return [own, ...others].sort((a, b) => a.nodeId - b.nodeId);
+}
+
+/** Those that clients are told of, this one among them once it is registered. */
+export function registeredNodes(image: Image): readonly NodeInfo[] {
+  return [...image.nodes()].filter(({ port }) => port > 0);
 }
 
 /** Every broker takes admin requests, and this one is certainly alive. */
@@ -64,7 +70,7 @@ export function partitionView({ metadata }: ClusterView, topic: Topic, index: nu
 }
 
 export function replicationFactorMax({ metadata }: ClusterView): number {
-  return Math.max(1, Array.from(metadata.image.nodes()).length);
+  return Math.max(1, registeredNodes(metadata.image).length);
 }
 
 export function topicsByName(image: Image): readonly Topic[] {

@@ -2,10 +2,8 @@
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import type { Log, Partition } from "../../log/log.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
-import type { Topic } from "../../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { code, type Handler } from "../handler.ts";
-import { topicNameProblem } from "../topics/topic-names.ts";
 
 export interface LogDirsOptions {
   readonly log: Log;
@@ -70,25 +68,26 @@ export function alterReplicaLogDirsHandler(
         topicName,
         partitions: ofTopic.map(({ path, index }) => ({
           partitionIndex: index,
-          errorCode: code(
-            topicNameProblem(topicName) === undefined
-              ? moveError(options, path, options.metadata.image.topicByName(topicName), index)
-              : "INVALID_TOPIC_EXCEPTION",
-          ),
+          errorCode: code(moveError(options, path, topicName, index)),
         })),
       })),
     };
   };
 }
 
+/** Kafka's directory of a partition that moves is named `<topic>-<partition>.<32 digits>-future`, in 255 characters at most. */
+const movedNameCharsMax = 255 - 1 - 32 - "-future".length;
+
 /** Undefined: the partition is where it was to go. */
 function moveError(
-  { log, dataDirectory }: LogDirsOptions,
+  { log, metadata, dataDirectory }: LogDirsOptions,
   path: string,
-  topic: Topic | undefined,
+  name: string,
   index: number,
 ): ErrorName | undefined {
+  if (`${name}-${index}`.length > movedNameCharsMax) return "INVALID_TOPIC_EXCEPTION";
   if (path !== dataDirectory) return "LOG_DIR_NOT_FOUND";
+  const topic = metadata.image.topicByName(name);
   const lookup = topic === undefined ? undefined : log.partition(topic.id, index);
   switch (lookup?.kind) {
     case "here":

@@ -3,7 +3,7 @@ import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import { brokerConfigs } from "../../../schemas/kafka-broker-configs.ts";
 import { type ConfigRow, retiredTopicConfigs, topicConfigs } from "../../../schemas/kafka-configs.ts";
 import { configProblem, listItems } from "../../log/config-check.ts";
-import { canonicalTopicConfig, checkTopicConfigs } from "../../log/topic-config.ts";
+import { checkTopicConfigs } from "../../log/topic-config.ts";
 
 export type Texts = ReadonlyMap<string, string>;
 
@@ -100,7 +100,8 @@ function apply(
   table: Readonly<Record<string, ConfigRow>>,
 ): ConfigProblem | undefined {
   if (table === topicConfigs && retiredTopicConfigs.has(operation.name)) return undefined;
-  const { name, value } = canonicalTopicConfig(operation.name, operation.value ?? "");
+  const { name } = operation;
+  const value = operation.value ?? "";
   if (operation.configOperation === configOperations.delete) {
     next.delete(name);
     return undefined;

@@ -159,7 +159,8 @@ async function producePartition(
     const outcome = await partition.append(data.records, { ...plain, whileOpen });
     const pass = outcome.kind === "rejected" && outcome.reason === "invalid-transaction-state" && (await admission);
     if (pass === false || pass.kind === "open") return answer(data.index, outcome);
-    return failed(data.index, produceError(pass.error, apiVersion));
+    const message = `the coordinator of the transaction refused the partition: ${pass.error}`;
+    return failed(data.index, produceError(pass.error, apiVersion), message);
   } catch (cause) {
     // The log has reported the cause and the node is stopping; a wrong program is not this handler's to soften.
     if (!(cause instanceof OperationFailed)) throw cause;

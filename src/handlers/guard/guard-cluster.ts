@@ -18,6 +18,7 @@ export const guardCluster = {
   updateFeatures: onCluster("alter", { ...denied, results: [] }),
   addRaftVoter: onCluster("alter", denied),
   removeRaftVoter: onCluster("alter", denied),
+  unregisterBroker: onCluster("alter", denied),
   alterReplicaLogDirs: async ({ request, access, next }) => {
     if (access.mayOnCluster("alter")) return await next(request);
     const topics = request.dirs.flatMap((dir) => dir.topics);

@@ -9,6 +9,7 @@ import { guardData } from "./guard-data.ts";
 import { guardGroups } from "./guard-groups.ts";
 import { guardMetadata } from "./guard-metadata.ts";
 import { guardShare } from "./guard-share.ts";
+import { guardShareState } from "./guard-share-state.ts";
 import { guardStreamsGroups } from "./guard-streams-groups.ts";
 import { guardTransactions } from "./guard-transactions.ts";
 
@@ -20,6 +21,7 @@ export const guardRules: Rules = {
   ...guardCluster,
   ...guardTransactions,
   ...guardShare,
+  ...guardShareState,
   ...guardConsumerGroups,
   ...guardStreamsGroups,
   ...guardCredentials,

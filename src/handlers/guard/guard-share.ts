@@ -28,7 +28,7 @@ export const guardShare = {
       const topics = group.members.flatMap(({ subscribedTopicNames }) => subscribedTopicNames);
       const isSeen = topics.every((name) => access.could("describe", "topic", name));
       const shown = isSeen ? group : { ...group, ...nothing, ...topicDenied };
-      if (!request.includeAuthorizedOperations) return shown;
+      if (!request.includeAuthorizedOperations || (shown.errorCode ?? 0) !== 0) return shown;
       return { ...shown, authorizedOperations: access.operationsOn("group", group.groupId) };
     });
     return { ...answer, groups: [...groups, ...denied.map((groupId) => ({ ...groupDenied, groupId, ...nothing }))] };

@@ -145,8 +145,8 @@ function plan(
   const twice = keys.find((key, at) => keys.indexOf(key) !== at);
   if (twice !== undefined) return `Duplicate quota key ${twice} not updating quota for this entity ${name}`;
   for (const { key, value, remove } of ops) {
-    const problem = quotaProblem(entity, key, remove ? 0 : value);
-    if (problem !== undefined && !remove) return problem;
+    const problem = remove ? undefined : quotaProblem(entity, key, value);
+    if (problem !== undefined) return problem;
   }
   for (const { key, value, remove } of ops) facts.set(quotaFactKey(entity, key), remove ? null : String(value));
   return undefined;

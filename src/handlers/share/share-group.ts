@@ -95,11 +95,10 @@ export function shareGroupDescribeHandler(
       groupIds.map(async (groupId): Promise<DescribedGroup> => {
         const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
         const shard = groupId === "" ? "INVALID_GROUP_ID" : await options.coordinator.shard(groupId);
-        if (!(shard instanceof GroupShard)) return { ...absent(groupId, shard), authorizedOperations };
+        if (!(shard instanceof GroupShard)) return absent(groupId, shard);
         const group = shard.shares?.get(groupId);
         if (group !== undefined) return { ...described(options, groupId, group), authorizedOperations };
-        const errorMessage = clipped(`Group ${groupId} not found.`);
-        return { ...absent(groupId, "GROUP_ID_NOT_FOUND"), errorMessage, authorizedOperations: operationsNotAsked };
+        return { ...absent(groupId, "GROUP_ID_NOT_FOUND"), errorMessage: clipped(`Group ${groupId} not found.`) };
       }),
     ),
   });
@@ -143,5 +142,6 @@ function absent(groupId: string, error: ErrorName): DescribedGroup {
     assignmentEpoch: 0,
     assignorName: "",
     members: [],
+    authorizedOperations: operationsNotAsked,
   };
 }

@@ -20,6 +20,7 @@ import {
   describeShareGroupOffsetsHandler,
 } from "./share-offsets.ts";
 import { ShareSessions } from "./share-session.ts";
+import { shareStateHandlers } from "./share-state.ts";
 
 export interface ShareParts extends AsyncDisposable {
   /** What the coordinator of groups needs to keep share groups. */
@@ -37,6 +38,11 @@ type ShareHandlers = Required<
     | "describeShareGroupOffsets"
     | "alterShareGroupOffsets"
     | "deleteShareGroupOffsets"
+    | "initializeShareGroupState"
+    | "readShareGroupState"
+    | "writeShareGroupState"
+    | "deleteShareGroupState"
+    | "readShareGroupStateSummary"
   >
 >;
 
@@ -89,6 +95,7 @@ export function openShare(options: SharePartsOptions): ShareParts {
       describeShareGroupOffsets: describeShareGroupOffsetsHandler(offsets),
       alterShareGroupOffsets: alterShareGroupOffsetsHandler(offsets),
       deleteShareGroupOffsets: deleteShareGroupOffsetsHandler(offsets),
+      ...shareStateHandlers({ metadata, states, limits: settings }),
     };
   };
   return {
@@ -111,6 +118,7 @@ function openStates({ settings, metadata, log, runtime, failed }: SharePartsOpti
       const topic = metadata.image.topicByName(name);
       return topic === undefined ? undefined : { topicId: topic.id, partitions: topic.partitions.length };
     },
+    isTopic: (topicId) => metadata.image.topic(topicId) !== undefined,
     limits: {
       updatesPerSnapshotMax: settings.shareStateUpdatesMax,
       loadWaitMs: settings.groupLoadWaitMs,

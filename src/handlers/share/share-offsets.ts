@@ -3,7 +3,6 @@ import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import { type Uuid, uuidZero } from "../../base/ids.ts";
 import type { GroupCoordinator } from "../../coordinator/group-coordinator.ts";
 import { GroupShard } from "../../coordinator/group-shard.ts";
-import type { ShareGroup } from "../../coordinator/share/share-group.ts";
 import type { OffsetTarget, ShareGroups } from "../../coordinator/share/share-groups.ts";
 import type { ShareStates } from "../../coordinator/share/share-states.ts";
 import type { Log } from "../../log/log.ts";
@@ -36,38 +35,47 @@ export function describeShareGroupOffsetsHandler(
   return async ({ groups }) => ({
     groups: await Promise.all(
       groups.map(async ({ groupId, topics }): Promise<DescribedGroup> => {
-        const shares = await sharesOf(options.coordinator, groupId);
-        const group = "error" in shares ? undefined : shares.get(groupId);
-        if ("error" in shares || group === undefined) {
-          const failure = "error" in shares ? shares : notFound(groupId);
-          return { groupId, topics: [], errorCode: code(failure.error), errorMessage: failure.message };
-        }
-        const wanted =
-          topics ?? Array.from(group.topics.values(), ({ name, partitions }) => ({ topicName: name, partitions }));
-        return {
-          groupId,
-          topics: await Promise.all(wanted.map((each) => describedTopic(options, groupId, group, each))),
-        };
+        const failed = (error: ErrorName, errorMessage: string | null) =>
+          ({ groupId, topics: [], errorCode: code(error), errorMessage }) as const;
+        // As Kafka: the states of topics that are named are looked up whether there is such a group or not.
+        const wanted = topics ?? (await topicsOf(options.coordinator, groupId));
+        if ("error" in wanted) return failed(wanted.error, wanted.message);
+        const isKnown = ({ topicName }: WantedTopic) => options.metadata.image.topicByName(topicName) !== undefined;
+        if (groupId === "" && wanted.some(isKnown)) return failed("INVALID_GROUP_ID", "A group has a name.");
+        return { groupId, topics: await Promise.all(wanted.map((each) => describedTopic(options, groupId, each))) };
       }),
     ),
   });
 }
 
+interface WantedTopic {
+  readonly topicName: string;
+  readonly partitions: readonly number[];
+}
+
+/** What the group reads; of one that there is not: nothing. */
+async function topicsOf(coordinator: GroupCoordinator, groupId: string): Promise<readonly WantedTopic[] | Failure> {
+  if (groupId === "") return [];
+  const shares = await sharesOf(coordinator, groupId);
+  if ("error" in shares) return shares.error === "GROUP_ID_NOT_FOUND" ? [] : shares;
+  const topics = shares.get(groupId)?.topics.values() ?? [];
+  return Array.from(topics, ({ name, partitions }) => ({ topicName: name, partitions }));
+}
+
 async function describedTopic(
   options: ShareOffsetsOptions,
   groupId: string,
-  group: ShareGroup,
-  wanted: { readonly topicName: string; readonly partitions: readonly number[] },
+  { topicName, partitions }: WantedTopic,
 ): Promise<DescribedTopic> {
-  const { topicName, partitions } = wanted;
-  const topicId = options.metadata.image.topicByName(topicName)?.id ?? uuidZero;
-  const known = new Set(group.topics.get(topicId)?.partitions ?? []);
+  const topic = options.metadata.image.topicByName(topicName);
+  const topicId = topic?.id ?? uuidZero;
+  const isKnown = (partition: number) => partition >= 0 && partition < (topic?.partitions.length ?? 0);
   return {
     topicName,
     topicId,
     partitions: await Promise.all(
       partitions.map(async (partition) =>
-        known.has(partition)
+        isKnown(partition)
           ? await describedPartition(options, { groupId, topicId, partition })
           : { partitionIndex: partition, startOffset: -1, leaderEpoch: 0 },
       ),
@@ -86,14 +94,10 @@ async function describedPartition(
   const startOffset = state?.startOffset ?? -1;
   const leaderEpoch = Math.max(0, state?.leaderEpoch ?? 0);
   const lookup = log.partition(key.topicId, key.partition);
-  if (startOffset < 0 || lookup.kind !== "here") return { partitionIndex, startOffset, leaderEpoch };
-  const complete = Math.max(0, state?.deliveryCompleteCount ?? 0);
-  return {
-    partitionIndex,
-    startOffset,
-    leaderEpoch,
-    lag: Math.max(0, lookup.partition.highWatermark - startOffset - complete),
-  };
+  const complete = state?.deliveryCompleteCount ?? -1;
+  if (startOffset < 0 || complete < 0 || lookup.kind !== "here") return { partitionIndex, startOffset, leaderEpoch };
+  // As Kafka: of a group that was moved past the end it is below 0.
+  return { partitionIndex, startOffset, leaderEpoch, lag: lookup.partition.highWatermark - startOffset - complete };
 }
 
 const noSuchPartition = "There is no such topic or partition.";
@@ -109,15 +113,19 @@ export function alterShareGroupOffsetsHandler(options: ShareOffsetsOptions): Han
     const targets: OffsetTarget[] = [];
     const responses = topics.map(({ topicName, partitions }) => {
       const topic = image.topicByName(topicName);
+      const { known = [], unknown = [] } = Object.groupBy(partitions, ({ partitionIndex: index }) =>
+        topic !== undefined && index >= 0 && index < topic.partitions.length ? "known" : "unknown",
+      );
+      const moved = known.map(({ partitionIndex: partition, startOffset }) => ({ partition, startOffset }));
+      if (topic !== undefined) targets.push({ topicId: topic.id, name: topicName, partitions: moved });
+      const errorCode = code("UNKNOWN_TOPIC_OR_PARTITION");
       return {
         topicName,
         topicId: topic?.id ?? uuidZero,
-        partitions: partitions.map(({ partitionIndex, startOffset }) => {
-          const isKnown = topic !== undefined && partitionIndex >= 0 && partitionIndex < topic.partitions.length;
-          if (isKnown) targets.push({ topicId: topic.id, name: topicName, partition: partitionIndex, startOffset });
-          if (isKnown) return { partitionIndex, errorCode: 0 };
-          return { partitionIndex, errorCode: code("UNKNOWN_TOPIC_OR_PARTITION"), errorMessage: noSuchPartition };
-        }),
+        partitions: [
+          ...known.map(({ partitionIndex }) => ({ partitionIndex, errorCode: 0 })),
+          ...unknown.map(({ partitionIndex }) => ({ partitionIndex, errorCode, errorMessage: noSuchPartition })),
+        ],
       };
     });
     const error = await shares.alterOffsets(groupId, targets);

@@ -20,15 +20,22 @@ export function electLeadersHandler(view: ClusterView): Handler<Request, Respons
         return { partitionId, errorCode: code(error), errorMessage: clipped(message) };
       }),
     }));
-    if (topicPartitions !== null) return { errorCode: 0, replicaElectionResults: results };
+    // As Kafka: of no partitions nothing is wrong.
+    const isFine = isKnown(electionType) || topicPartitions?.length === 0;
+    const errorCode = code(isFine ? "NONE" : "INVALID_REQUEST");
+    if (topicPartitions !== null) return { errorCode, replicaElectionResults: results };
     // Who asks for all is told of those that have no leader only.
     const unneeded = code("ELECTION_NOT_NEEDED");
     const told = results.map(({ topic, partitionResult }) => ({
       topic,
       partitionResult: partitionResult.filter(({ errorCode }) => errorCode !== unneeded),
     }));
-    return { errorCode: 0, replicaElectionResults: told.filter(({ partitionResult }) => partitionResult.length > 0) };
+    return { errorCode, replicaElectionResults: told.filter(({ partitionResult }) => partitionResult.length > 0) };
   };
+}
+
+function isKnown(electionType: number): boolean {
+  return electionType === electionTypes.preferred || electionType === electionTypes.unclean;
 }
 
 function everyPartition({ metadata }: ClusterView): NonNullable<Request["topicPartitions"]> {
@@ -44,8 +51,7 @@ function election(
   name: string,
   index: number,
 ): { readonly error: ErrorName; readonly message: string } {
-  const isKnown = electionType === electionTypes.preferred || electionType === electionTypes.unclean;
-  if (!isKnown) return { error: "INVALID_REQUEST", message: `Unknown election type ${electionType}` };
+  if (!isKnown(electionType)) return { error: "INVALID_REQUEST", message: `Unknown election type ${electionType}` };
   const topic = view.metadata.image.topicByName(name);
   if (topic === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `No such topic as ${name}` };
   if (topic.partitions[index] === undefined) {

@@ -3,7 +3,7 @@ import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import { type Uuid, uuidRandom } from "../../base/ids.ts";
 import type { Clock, Random } from "../../base/runtime.ts";
 import { checkTopicConfigs } from "../../log/topic-config.ts";
-import { type ClusterView, replicationFactorMax } from "../cluster/cluster-view.ts";
+import { type ClusterView, registeredNodes, replicationFactorMax } from "../cluster/cluster-view.ts";
 import type { LeaderWait } from "../data/leader-wait.ts";
 import { clipped } from "../error-text.ts";
 import { collidingTopic, topicNameProblem } from "./topic-names.ts";
@@ -135,7 +135,7 @@ function assignedPartitions(options: TopicCreationOptions, wish: TopicWish): num
 /** Any registered broker may be named; which one leads is placement's to decide, since all of them reach the objects. */
 export function assignmentProblem(view: ClusterView, assignments: readonly (readonly number[])[]): Refused | undefined {
   const { image, nodeId: own } = view.metadata;
-  const known = new Set<number>([own, ...Array.from(image.nodes(), ({ id }) => id)]);
+  const known = new Set<number>([own, ...registeredNodes(image).map(({ id }) => id)]);
   const factor = assignments[0]?.length ?? 0;
   for (const replicas of assignments) {
     const stranger = replicas.find((id) => !known.has(id));

@@ -168,10 +168,11 @@ export function txnOffsetCommitHandler(
     return {
       topics: asked.map(({ name, problems }) => ({
         name,
-        partitions: problems.map(([partitionIndex, problem]) => ({
-          partitionIndex,
-          errorCode: code(problem ?? answer),
-        })),
+        partitions: problems.map(([partitionIndex, problem]) => {
+          // As Kafka: notes are looked at last.
+          const isOwn = problem !== "OFFSET_METADATA_TOO_LARGE" || answer === "NONE";
+          return { partitionIndex, errorCode: code(isOwn ? (problem ?? answer) : answer) };
+        }),
       })),
     };
   };
@@ -179,7 +180,7 @@ export function txnOffsetCommitHandler(
 
 interface AskedOffsets {
   readonly name: string;
-  /** What each partition is told whatever the group says. */
+  /** What is wrong with each partition by itself. */
   readonly problems: readonly (readonly [partition: number, problem: ErrorName | undefined])[];
   readonly offsets: readonly (TopicPartition & { readonly value: CommittedOffset })[];
 }

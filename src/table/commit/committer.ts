@@ -5,6 +5,7 @@
  */
 import type { Offset, Seq, Uuid } from "../../base/ids.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
+import type { MetadataEvent } from "../../metadata/events.ts";
 import type { PendingRound, TableInfo } from "../../metadata/image.ts";
 import type { TableMetadata } from "../iceberg/metadata.ts";
 import { type CommitMark, offsetsAfter, planCommit } from "../rounds.ts";
@@ -24,6 +25,11 @@ export interface CommitterOptions {
   readonly settings: TableSettings;
   /** Translates a pending round's ranges again; the reason when it cannot be done. */
   readonly retranslate: (round: PendingRound) => Promise<Retranslated>;
+  /**
+   * What the log is told so that a pending round brings nothing, after a person has said so: its files are lost, and its records
+   * cannot become rows again. The reason when that cannot be said.
+   */
+  readonly giveUp: (round: PendingRound) => Promise<readonly MetadataEvent[] | string>;
   /** Brings the rounds' dead letters into their topic, each once; absent: there is no such topic. */
   readonly deliver?: (rounds: readonly PendingRound[]) => Promise<Delivery>;
   readonly limits: {
@@ -62,6 +68,8 @@ export class TableCommitter {
   /** The seq at which we took the table. */
   #epoch: Seq | undefined;
   #isSuperseded = false;
+  /** A person has said that what is lost for good may be missing. */
+  #givesUp = false;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -103,6 +111,26 @@ export class TableCommitter {
     const outcome = await this.#append({ ...this.#rows(epoch, []), accept: true }, signal);
     if (outcome.kind !== "appended") return await this.#stop(outcome);
     return await this.#record(outcome, outcome.seq);
+  }
+
+  /**
+   * A person's word after a pause: commits what is pending, without the rounds whose files are lost and whose records cannot
+   * become rows again. Their seqs; or what still stands in the way.
+   */
+  async commitWithoutLost(
+    signal: AbortSignal,
+  ): Promise<{ readonly lost: readonly Seq[]; readonly report: CommitReport }> {
+    const lost: Seq[] = [];
+    this.#givesUp = true;
+    try {
+      for (;;) {
+        const report = await this.commit(signal);
+        if (report.kind === "replaced") lost.push(report.seq);
+        else if (report.kind !== "committed") return { lost, report };
+      }
+    } finally {
+      this.#givesUp = false;
+    }
   }
 
   /** For who else changes the table in our name; undefined when another committer has taken it. Never beside a commit. */
@@ -215,14 +243,23 @@ export class TableCommitter {
     const { metadata, table } = this.#options;
     const round = this.#table().pending.find((each) => each.seq === seq);
     if (round === undefined) return { kind: "unavailable", cause: `round ${seq} is pending no more` };
-    if (this.#replaced.has(seq)) return await this.#stop({ kind: "paused", reason });
+    if (this.#replaced.has(seq)) return await this.#pauseAt(round, reason);
     const again = await this.#options.retranslate(round);
     if (again.kind === "unavailable") return again;
-    if (again.kind === "impossible") return await this.#stop({ kind: "paused", reason: `${reason}; ${again.reason}` });
+    if (again.kind === "impossible") return await this.#pauseAt(round, `${reason}; ${again.reason}`);
     const answer = await metadata.propose([{ kind: "replace-table-round", table, seq, ...again.round }]);
     if (answer.kind === "refused") return { kind: "unavailable", cause: answer.refusal };
     this.#replaced.add(seq);
     return { kind: "replaced", seq, reason };
+  }
+
+  /** Of a round that cannot be brought back. */
+  async #pauseAt(round: PendingRound, reason: string): Promise<CommitReport> {
+    const events = this.#givesUp ? await this.#options.giveUp(round) : reason;
+    if (typeof events === "string") return await this.#stop({ kind: "paused", reason: events });
+    const answer = await this.#options.metadata.propose(events);
+    if (answer.kind === "refused") return { kind: "unavailable", cause: answer.refusal };
+    return { kind: "replaced", seq: round.seq, reason };
   }
 
   /** Says again what the log already says of the table: the seq of that is our epoch, greater than every earlier one's. */

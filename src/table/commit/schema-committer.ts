@@ -23,6 +23,7 @@ import {
   unsorted,
   wantedLayout,
 } from "../layout.ts";
+import { overridesMismatch, withOverrides } from "../schema/column-overrides.ts";
 import { ownColumnsMisfit, schemaMisfit } from "../schema/schema-fit.ts";
 import {
   evolve,
@@ -34,6 +35,7 @@ import {
   withoutRefusals,
 } from "../schema/schema-map.ts";
 import { rowKeyMismatch } from "../schema/schema-map-keys.ts";
+import { shapeMismatch } from "../schema/schema-map-shape.ts";
 import type { TableSettings } from "../settings.ts";
 import {
   deadLetterName,
@@ -145,18 +147,19 @@ export class SchemaCommitter {
         reason: `a later version of Inlet made the table, under mapping rules ${state?.mapping.rules}`,
       };
     }
-    const mismatch = state === undefined ? undefined : rowKeyMismatch(state.mapping, settings.mode);
+    const mismatch = state === undefined ? undefined : settingsMismatch(state.mapping, settings);
     if (mismatch !== undefined) return { kind: "paused", reason: mismatch };
     if (state?.next) return await this.#finish(state, state.next);
     if (state !== undefined && this.#wantsDeadLetters(state)) return await this.#addDeadLetters(state);
     const isVersion = (state?.formatVersion ?? 2) >= settings.formatVersion;
-    const isApplied = isVersion && state?.layout?.key === layoutKey(settings);
+    const isOverridden = state !== undefined && withOverrides(state.mapping, settings) === state.mapping;
+    const isApplied = isVersion && isOverridden && state.layout?.key === layoutKey(settings);
     if (state !== undefined && isApplied && look === undefined && sources.length === 0) return { kind: "ready", state };
     const base = state === undefined ? undefined : (await this.#load())?.metadata;
     if (state !== undefined && base === undefined) return { kind: "paused", reason: notInCatalog };
     const misfit = state === undefined || base === undefined ? undefined : misfitOf(state, base);
     if (misfit !== undefined) return { kind: "paused", reason: misfit };
-    const known = state === undefined ? initialMapping(settings) : onBase(state, base);
+    const known = state === undefined ? initialMapping(settings) : withOverrides(onBase(state, base), settings);
     const before = look === undefined ? known : look(known);
     const mapping = sources.reduce((grown, source) => evolve(grown, source, settings).mapping, before);
     const lost = rowKeyMismatch(mapping, settings.mode);
@@ -339,6 +342,13 @@ export class SchemaCommitter {
 
 const notInCatalog =
   "the table is not in its catalog any more: put it back, or write a new one with inlet table resume --retranslate";
+
+/** What the settings say of is fixed with the table. */
+function settingsMismatch(mapping: TableMapping, settings: TableSettings): string | undefined {
+  return (
+    rowKeyMismatch(mapping, settings.mode) ?? shapeMismatch(mapping, settings) ?? overridesMismatch(mapping, settings)
+  );
+}
 
 /** Why rows of ours must not go into the table as others have left it. */
 function misfitOf(state: TableState, base: TableMetadata): string | undefined {

@@ -67,6 +67,7 @@ function compileLong(logical: AvroLogical | undefined, leaf: Int64Leaf): AvroPut
       };
     case "timestamp-nanos":
     case "local-timestamp-nanos":
+      if (leaf.shape.type.endsWith("_ns")) return putLong(leaf);
       return (cursor, rep) => {
         cursor.readLong();
         const nanos = cursor.long;
@@ -82,11 +83,15 @@ function compileLong(logical: AvroLogical | undefined, leaf: Int64Leaf): AvroPut
     case "timestamp-micros":
     case "uuid":
     default:
-      return (cursor, rep) => {
-        cursor.readLong();
-        leaf.put(rep, cursor.low, cursor.high);
-      };
+      return putLong(leaf);
   }
+}
+
+function putLong(leaf: Int64Leaf): AvroPut {
+  return (cursor, rep) => {
+    cursor.readLong();
+    leaf.put(rep, cursor.low, cursor.high);
+  };
 }
 
 /** 2^53 / 1000 / 2^32, rounded down: below it, milliseconds times 1000 are exact as a double. */
@@ -166,7 +171,7 @@ export function unscaledAt(bytes: Uint8Array, start: number, length: number): bi
 }
 
 /** Into a decimal column of the scale, or into text when no decimal column is wide enough. */
-function putUnscaled(leaf: Leaf, scale: number): (rep: number, unscaled: bigint) => void {
+export function putUnscaled(leaf: Leaf, scale: number): (rep: number, unscaled: bigint) => void {
   switch (leaf.kind) {
     case "int32":
       return (rep, unscaled) => leaf.put(rep, Number(unscaled));

@@ -2,7 +2,7 @@
  * Avro's binary encoding straight into columns: one closure a type, compiled once for a writer's schema and the columns
  * that its fields are bound to. Bytes of strings are copied and never become JavaScript strings; longs stay exact.
  *
- * Stated outcomes (rule M12): nanoseconds floor to microseconds; a millisecond timestamp beyond 64 bits of microseconds, and
+ * Stated outcomes (rule M12): nanoseconds floor where the column has microseconds; a millisecond timestamp beyond 64 bits of microseconds, and
  * a decimal with more digits than its type says, are bad records; NaN and infinities are kept.
  */
 import { assert } from "../../base/errors.ts";
@@ -16,12 +16,14 @@ import {
   type StructNode,
 } from "../parquet/columns.ts";
 import { avroPrimitive } from "../schema/schema-map-avro.ts";
-import type { BytesLeaf } from "../translate/leaf.ts";
+import { widenedType } from "../schema/schema-map-merge.ts";
+import type { BytesLeaf, Leaf } from "../translate/leaf.ts";
 import { avroJson, skipAvro } from "./avro-json.ts";
 import { compileScalar } from "./avro-scalar.ts";
-import { type AvroRecord, type AvroType, unionBranchNames } from "./avro-schema.ts";
+import { type AvroRecord, type AvroScalar, type AvroType, unionBranchNames } from "./avro-schema.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
+import { castable, compileCast, floatText } from "./cast.ts";
 import type { AvroPut, Cursor } from "./cursor.ts";
 import { putUtf8 } from "./put-text.ts";
 
@@ -50,9 +52,18 @@ function compileLeaf(type: Exclude<AvroType, { readonly kind: "null" | "union" }
     assert(leaf.kind === "bytes", `a ${leaf.shape.type} column cannot hold JSON text`);
     return asJson(type, leaf);
   }
-  const isText = leaf.kind === "bytes" && leaf.shape.type === "string";
-  const isUuid = "logical" in type && type.logical?.name === "uuid";
-  return isText && !isUuid && avroPrimitive(type) !== "string" ? asJson(type, leaf) : compileScalar(type, leaf);
+  const isNatural = widenedType(leaf.shape.type, avroPrimitive(type)) === leaf.shape.type;
+  return isNatural ? compileScalar(type, leaf) : asCast(type, leaf);
+}
+
+/** Into a column whose type a person gave. */
+function asCast(type: AvroScalar, leaf: Leaf): AvroPut {
+  const put = compileCast(leaf);
+  if (type.kind === "float") {
+    return (cursor, rep) => put({ text: floatText(cursor.readFloat()), isText: false }, rep);
+  }
+  const isText = type.kind === "string" || type.kind === "enum";
+  return (cursor, rep) => put(castable(avroJson(type, cursor), isText), rep);
 }
 
 /** Where recursion was cut: the rest as JSON text. */

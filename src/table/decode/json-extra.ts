@@ -9,7 +9,7 @@
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { Bound } from "./bound.ts";
-import { inferType, mergeInferred } from "./json-infer.ts";
+import { type Infer, inferType, mergeInferred } from "./json-infer.ts";
 import { isRawNumber } from "./json-text.ts";
 
 export interface Leftovers {
@@ -24,13 +24,29 @@ export interface LeftoverRules {
   readonly mayGrow: boolean;
   /** Values of columns are known to fit, since a schema was declared and held. */
   readonly isStrict: boolean;
+  /** Absent: as values of records do. */
+  readonly infer?: Infer;
+  /** What a column that somebody dropped had is not kept. */
+  readonly forgetsDropped?: boolean;
+  readonly excluded: ReadonlySet<string>;
 }
 
 export function findLeftovers(value: unknown, root: StructNode, bound: Bound, rules: LeftoverRules): Leftovers {
   const finder = new Finder(bound, rules);
-  const wanted = finder.look(value, root, "");
+  const wanted = finder.look(rules.excluded.size === 0 ? value : without(value, rules.excluded, ""), root, "");
   const extra = finder.found.size === 0 ? undefined : JSON.stringify(Object.fromEntries(finder.found));
   return { extra, wanted };
+}
+
+/** The value without what is not wanted, in objects that no column knows yet too. */
+function without(value: unknown, excluded: ReadonlySet<string>, path: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => without(item, excluded, path));
+  if (!isObject(value)) return value;
+  const fields = Object.entries(value).flatMap(([name, item]) => {
+    const below = path === "" ? name : `${path}.${name}`;
+    return excluded.has(below) ? [] : [[name, without(item, excluded, below)]];
+  });
+  return Object.fromEntries(fields) as unknown;
 }
 
 class Finder {
@@ -70,7 +86,10 @@ class Finder {
     const fields = Object.entries(value).flatMap(([name, item]) => {
       const below = `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
       const column = this.#bound(node, name);
-      const mayGrow = this.#rules.mayGrow && !this.#bound.isDropped(node, name);
+      if (this.#bound.isCast(node, name)) return []; // What is not in its column has made the record bad.
+      const isDropped = this.#bound.isDropped(node, name);
+      if (isDropped && this.#rules.forgetsDropped === true) return [];
+      const mayGrow = this.#rules.mayGrow && !isDropped;
       const type = column === undefined ? this.#unknown(item, below, mayGrow) : this.look(item, column, below);
       return isNothing(type) ? [] : [{ name, type }];
     });
@@ -88,7 +107,7 @@ class Finder {
 
   #unknown(item: unknown, pointer: string, mayGrow: boolean): SourceType {
     if (item === null) return nothing;
-    const type = inferType(item);
+    const type = (this.#rules.infer ?? inferType)(item);
     if (mayGrow && !isNothing(type)) return type;
     this.found.set(pointer, item); // An empty list or object has no type yet, and is kept all the same.
     return nothing;
@@ -108,10 +127,11 @@ function fits(value: unknown, node: ColumnNode): boolean {
       return typeof value === "number";
     case "boolean":
       return typeof value === "boolean";
+    case "int64":
+      return isRawNumber(value) || Number.isInteger(value);
     case "fixed":
     case "float":
     case "int32":
-    case "int64":
     default:
       return false;
   }

@@ -1,23 +1,35 @@
-/** What columns a schemaless value asks for: every number is a double, every string a string, the first type seen wins. */
+/** What columns a schemaless value asks for: a number is a double, a string a string, and the first type seen wins. */
 import { nestingMax, nothing, type SourceField, type SourceType } from "../schema/schema-map-types.ts";
 import { isRawNumber } from "./json-text.ts";
 
 /** Types that infer needs not look into again. */
 const double: SourceType = { kind: "primitive", type: "double" };
+const long: SourceType = { kind: "primitive", type: "long" };
 const string: SourceType = { kind: "primitive", type: "string" };
 const boolean: SourceType = { kind: "primitive", type: "boolean" };
 
-export function inferType(value: unknown, depth = 0): SourceType {
+export type Infer = (value: unknown) => SourceType;
+
+export const inferType: Infer = (value) => infer(value, () => double, 0);
+
+/** In keys, which are ids more often than measures, a whole number is a long. */
+export const inferKeyType: Infer = (value) =>
+  infer(value, (number) => (isRawNumber(number) || Number.isInteger(number) ? long : double), 0);
+
+type InferNumber = (value: unknown) => SourceType;
+
+function infer(value: unknown, number: InferNumber, depth: number): SourceType {
   if (typeof value === "string") return string;
-  if (typeof value === "number" || isRawNumber(value)) return double;
+  if (typeof value === "number" || isRawNumber(value)) return number(value);
   if (typeof value === "boolean") return boolean;
   if (typeof value !== "object" || value === null || depth >= nestingMax) return nothing;
   if (Array.isArray(value)) {
-    const element = value.reduce<SourceType>((type, item) => mergeInferred(type, inferType(item, depth + 1)), nothing);
+    const items = value.map((item) => infer(item, number, depth + 1));
+    const element = items.reduce(mergeInferred, nothing);
     return element.kind === "nothing" ? nothing : { kind: "list", element };
   }
   const fields = Object.entries(value)
-    .map(([name, item]) => ({ name, type: inferType(item, depth + 1) }))
+    .map(([name, item]) => ({ name, type: infer(item, number, depth + 1) }))
     .filter((field) => field.type.kind !== "nothing");
   return fields.length === 0 ? nothing : { kind: "struct", fields };
 }

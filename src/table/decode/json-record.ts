@@ -1,5 +1,6 @@
 /** One JSON text into one row: parsed, put into its columns, and what is left over into the extra column. */
 import { isAscii, isUtf8 } from "node:buffer";
+import { decimalShape } from "../iceberg/primitive.ts";
 import type { ColumnNode } from "../parquet/columns.ts";
 import { nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { BytesLeaf } from "../translate/leaf.ts";
@@ -7,7 +8,7 @@ import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { compileJson } from "./json.ts";
 import { findLeftovers } from "./json-extra.ts";
-import { parseJson } from "./json-text.ts";
+import { type NumberCare, parseJson } from "./json-text.ts";
 
 /** Gives the type of fields that ask for a column; nothing when the row is whole. */
 export type JsonRecordPut = (text: Uint8Array, start: number) => SourceType;
@@ -25,6 +26,8 @@ export interface JsonRules {
   readonly source: SourceType | undefined;
   readonly isStrict: boolean;
   readonly mayGrow: boolean;
+  /** Paths of fields whose values are not wanted. */
+  readonly excluded: ReadonlySet<string>;
 }
 
 /** The extra column's def when it is absent: it is optional and stands at the top. */
@@ -32,7 +35,14 @@ const absentDef = 0;
 
 export function compileJsonRecord(target: JsonTarget, rules: JsonRules): JsonRecordPut {
   const put = compileJsonValue(target, rules);
-  return (text, start) => put(readJson(text, start));
+  const care = careOf(target);
+  return (text, start) => put(readJson(text, start, care));
+}
+
+/** What columns can hold of numbers beyond integers is kept when there is such a column. */
+export function careOf({ node, bound }: Pick<JsonTarget, "node" | "bound">): NumberCare {
+  const isExact = bound.hasCasts || node.leaves.some((leaf) => decimalShape(leaf.shape.type) !== undefined);
+  return isExact ? "all" : "integers";
 }
 
 /** Of a value that was parsed before. */
@@ -54,8 +64,8 @@ export function compileJsonValue(target: JsonTarget, rules: JsonRules): (value: 
   };
 }
 
-export function readJson(text: Uint8Array, start: number): unknown {
-  return parseJson(decodeText(text, start));
+export function readJson(text: Uint8Array, start: number, care?: NumberCare): unknown {
+  return parseJson(decodeText(text, start), care);
 }
 
 function decodeText(bytes: Uint8Array, start: number): string {

@@ -6,6 +6,10 @@ import type { SourceType } from "../schema/schema-map-types.ts";
 import { compileJsonRecord, type JsonRecordPut, type JsonTarget } from "./json-record.ts";
 
 /** `source` is what jsonSchemaSourceType made of the schema that the mapping accepted. */
-export function compileJsonSchema(source: SourceType, target: JsonTarget): JsonRecordPut {
-  return compileJsonRecord(target, { source, isStrict: true, mayGrow: false });
+export function compileJsonSchema(
+  source: SourceType,
+  target: JsonTarget,
+  excluded: ReadonlySet<string>,
+): JsonRecordPut {
+  return compileJsonRecord(target, { source, isStrict: true, mayGrow: false, excluded });
 }

@@ -1,4 +1,4 @@
-/** JSON text to values in which no integer has lost digits: one beyond 2^53 stays as it is written (rule M12). */
+/** JSON text to values in which no number has lost what its column could hold: it stays as it is written (rule M12). */
 import { BadRecord } from "./bad-record.ts";
 
 /** What JSON.rawJSON makes: a number as text, which JSON.stringify writes as it was. */
@@ -14,21 +14,44 @@ interface JsonWithSource {
 }
 const json = JSON as unknown as JsonWithSource;
 
-/** 2^53 has sixteen digits: a text without so long a run has no integer that a number cannot hold. */
-const longRun = /\d{16}/;
+/** How numbers are read: such that no integer loses digits, or such that no number does. */
+export type NumberCare = "integers" | "all";
+
+/** 2^53 has sixteen digits, and 10^309 is no double: a text without either has no integer that a number cannot hold. */
+const longRun = /\d(?:\d{15}|[eE]\+?\d{3})/;
+/** A double holds any fifteen digits; small exponents are looked at too, since they may come to nothing. */
+const manyDigits = /\d(?:(?:\.?\d){15}|[eE][+-]?\d{3})/;
 const integer = /^-?\d+$/;
 
-export function parseJson(text: string): unknown {
+export function parseJson(text: string, care: NumberCare = "integers"): unknown {
   try {
+    if (care === "all") return manyDigits.test(text) ? json.parse(text, keepAllDigits) : JSON.parse(text);
     return longRun.test(text) ? json.parse(text, keepLongIntegers) : JSON.parse(text);
   } catch (cause) {
     throw new BadRecord("malformed", cause instanceof Error ? cause.message : String(cause));
   }
 }
 
-function keepLongIntegers(_key: string, value: unknown, context: { readonly source?: string }): unknown {
-  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  return context.source !== undefined && integer.test(context.source) ? json.rawJSON(context.source) : value;
+/** An integer beyond 2^53, and a number beyond what doubles reach, stay as they are written. */
+function keepLongIntegers(_key: string, value: unknown, { source }: { readonly source?: string }): unknown {
+  if (typeof value !== "number" || source === undefined || Number.isSafeInteger(value)) return value;
+  return !Number.isFinite(value) || integer.test(source) ? json.rawJSON(source) : value;
+}
+
+function keepAllDigits(_key: string, value: unknown, { source }: { readonly source?: string }): unknown {
+  if (typeof value !== "number" || source === undefined) return value;
+  return digitsOf(source) === digitsOf(String(value)) ? value : json.rawJSON(source);
+}
+
+/** Significant digits and where the point stands among them: equal for texts of one number. */
+function digitsOf(text: string): string {
+  const [mantissa = "", exponent = "0"] = text.toLowerCase().split("e");
+  const [whole = "", fraction = ""] = mantissa.replace("-", "").split(".");
+  const digits = (whole + fraction).replace(/^0+/, "");
+  const significant = digits.replace(/0+$/, "");
+  return significant === ""
+    ? "0"
+    : `${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
 }
 
 export function isRawNumber(value: unknown): value is RawNumber {

@@ -5,6 +5,7 @@
  * here; json-extra.ts then looks at the record again and keeps it as text, or finds the fields that deserve a column.
  */
 import { assert } from "../../base/errors.ts";
+import { decimalShape } from "../iceberg/primitive.ts";
 import {
   type ColumnNode,
   type LeafNode,
@@ -18,7 +19,8 @@ import type { SourceType } from "../schema/schema-map-types.ts";
 import type { BytesLeaf, DoubleLeaf, FixedLeaf, Int32Leaf, Int64Leaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
-import { isRawNumber } from "./json-text.ts";
+import { compileCast } from "./cast.ts";
+import { isRawNumber, type RawNumber } from "./json-text.ts";
 import { putUuidText } from "./put-text.ts";
 import { parseDate, parseDateTime } from "./time-text.ts";
 
@@ -31,6 +33,8 @@ export interface JsonSite {
   readonly misfits: { count: number };
   /** A schema was declared: a value of another type is a bad record, not a misfit. */
   readonly isStrict: boolean;
+  /** A person gave the type of the column: values are brought to it. */
+  readonly isCast?: boolean;
 }
 
 /** `source` is what a JSON Schema says; undefined for inferred columns, where the column says all. */
@@ -73,14 +77,18 @@ function compileStruct(node: StructNode, source: SourceType | undefined, site: J
   const places = new Map<string, { readonly at: number; readonly put: JsonPut } | undefined>();
   const placeOf = (name: string): { readonly at: number; readonly put: JsonPut } | undefined => {
     const column = site.bound(node, name);
+    const below = site.bound.isCast(node, name) ? { ...site, isCast: true } : site;
     const place =
-      column === undefined
-        ? undefined
-        : { at: columns.indexOf(column), put: compileJson(column, sources.get(name), site) };
+      column !== undefined
+        ? { at: columns.indexOf(column), put: compileJson(column, sources.get(name), below) }
+        : site.bound.isExcluded(node, name)
+          ? excluded
+          : undefined;
     if (place !== undefined || places.size < placesMax) places.set(name, place);
     return place;
   };
-  const writtenAt = new Float64Array(columns.length); // By which call; a double counts further than any process runs.
+  const excluded = { at: columns.length, put: () => {} }; // Behind the columns, where nobody looks.
+  const writtenAt = new Float64Array(columns.length + 1); // By which call; a double counts further than any process runs.
   let call = 0;
   return (value, rep) => {
     if (typeof value !== "object" || Array.isArray(value) || isRawNumber(value)) {
@@ -146,6 +154,7 @@ function wellFormed(text: string): string {
 
 function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonSite): JsonPut {
   const leaf = node.leaf;
+  if (site.isCast === true || decimalShape(leaf.shape.type) !== undefined) return compileJsonCast(leaf);
   const wrong = (expected: string, value: unknown, rep: number): void => misfit(node, expected, value, rep, site);
   switch (leaf.shape.type) {
     case "string":
@@ -157,7 +166,7 @@ function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonS
     case "double":
       return (value, rep) => {
         if (typeof value === "number") (leaf as DoubleLeaf).put(rep, value);
-        else if (site.isStrict && isRawNumber(value)) (leaf as DoubleLeaf).put(rep, Number(value.rawJSON));
+        else if (site.isStrict && isRawNumber(value)) (leaf as DoubleLeaf).put(rep, nearest(value));
         else wrong("a number", value, rep);
       };
     case "long":
@@ -178,6 +187,8 @@ function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonS
     case "time":
     case "timestamp":
     case "timestamptz":
+    case "timestamp_ns":
+    case "timestamptz_ns":
     case "uuid":
     default:
       return compileFormatted(leaf, wrong);
@@ -214,6 +225,8 @@ function compileFormatted(
       case "string":
       case "time":
       case "timestamp":
+      case "timestamp_ns":
+      case "timestamptz_ns":
       default:
         return wrong(leaf.shape.type, value, rep);
     }
@@ -221,9 +234,32 @@ function compileFormatted(
 }
 
 function putBigInteger(leaf: Int64Leaf, value: unknown, rep: number, wrong: () => void): void {
-  const isWhole = typeof value === "number" && Number.isInteger(value);
-  if (!isWhole && !isRawNumber(value)) return wrong();
-  const whole = BigInt(isRawNumber(value) ? value.rawJSON : value);
-  if (BigInt.asIntN(64, whole) !== whole) throw new BadRecord("out-of-range", "an integer is wider than 64 bits");
+  const text = isRawNumber(value) ? value.rawJSON : Number.isInteger(value) ? BigInt(value as number).toString() : "";
+  if (!/^-?\d+$/.test(text)) return wrong();
+  const whole = text.length > wholeTextMax ? undefined : BigInt(text);
+  if (whole === undefined || BigInt.asIntN(64, whole) !== whole)
+    throw new BadRecord("out-of-range", "an integer is wider than 64 bits");
   leaf.putBigInt(rep, whole);
+}
+
+/** Longer than any integer of 64 bits that does not begin with zeros, which JSON does not allow. */
+const wholeTextMax = 20;
+
+function nearest({ rawJSON }: RawNumber): number {
+  const value = Number(rawJSON);
+  if (!Number.isFinite(value)) throw new BadRecord("out-of-range", `${rawJSON.slice(0, 60)} is beyond double`);
+  return value;
+}
+
+function compileJsonCast(leaf: LeafNode["leaf"]): JsonPut {
+  const put = compileCast(leaf);
+  const isText = leaf.shape.type === "string";
+  return (value, rep) => {
+    if (typeof value === "object" && !isRawNumber(value) && !isText)
+      throw new BadRecord("type-mismatch", `a ${leaf.shape.type} expected, ${typeOf(value)} found`);
+    put(
+      typeof value === "string" ? { text: value, isText: true } : { text: JSON.stringify(value), isText: false },
+      rep,
+    );
+  };
 }

@@ -23,6 +23,12 @@ export function protobufJson(
   return new JsonWriter(budget).message(message, reader, start, end);
 }
 
+/** Of one field, however often it is there. */
+export function protobufFieldJson(places: FieldPlaces, reader: ProtobufReader, budget: CellBudget): string {
+  if (places.count === 0) return places.field.label === "map" ? "{}" : "[]";
+  return new JsonWriter(budget).field(places, reader);
+}
+
 /** A map's key as text, at the reader; the default when it is not on the wire. */
 export function protobufKeyText(scalar: ProtobufScalar, reader: ProtobufReader, isThere: boolean): string {
   switch (scalar) {
@@ -70,7 +76,7 @@ class JsonWriter {
   }
 
   #object(present: readonly FieldPlaces[], reader: ProtobufReader): string {
-    return `{${present.map((places) => `${JSON.stringify(places.field.name)}:${this.#field(places, reader)}`).join(",")}}`;
+    return `{${present.map((places) => `${JSON.stringify(places.field.name)}:${this.field(places, reader)}`).join(",")}}`;
   }
 
   /** Of messages that have a form of their own in JSON. */
@@ -79,21 +85,21 @@ class JsonWriter {
     const only = present[0];
     const kind = message.name.slice("google.protobuf.".length);
     const special = protobufSpecial(message);
-    if (special?.kind === "wrapper") return only === undefined ? zeroJson(special.scalar) : this.#field(only, reader);
-    if (kind === "Struct") return only === undefined ? "{}" : this.#field(only, reader);
-    if (kind === "ListValue") return only === undefined ? "[]" : this.#field(only, reader);
+    if (special?.kind === "wrapper") return only === undefined ? zeroJson(special.scalar) : this.field(only, reader);
+    if (kind === "Struct") return only === undefined ? "{}" : this.field(only, reader);
+    if (kind === "ListValue") return only === undefined ? "[]" : this.field(only, reader);
     if (kind === "Value")
-      return only === undefined || only.field.name === "null_value" ? "null" : this.#field(only, reader);
+      return only === undefined || only.field.name === "null_value" ? "null" : this.field(only, reader);
     return undefined;
   }
 
-  #field(places: FieldPlaces, reader: ProtobufReader): string {
+  field(places: FieldPlaces, reader: ProtobufReader): string {
     const { field } = places;
     if (field.label === "map") return this.#map(places, reader);
     if (field.label === "repeated") return `[${this.#items(places, reader).join(",")}]`;
     if (field.type.kind === "message") return this.#merged(field.type, places, reader);
     reader.at = places.starts[0] as number;
-    return scalarJson(field.type, reader);
+    return protobufScalarJson(field.type, reader);
   }
 
   #merged(message: ProtobufMessage, places: FieldPlaces, reader: ProtobufReader): string {
@@ -112,7 +118,7 @@ class JsonWriter {
         const outer = reader.end;
         reader.at = start < 0 ? ~start : start;
         reader.end = end;
-        while (reader.at < end) items.push(scalarJson(type, reader));
+        while (reader.at < end) items.push(protobufScalarJson(type, reader));
         reader.end = outer;
       }
     }
@@ -128,7 +134,7 @@ class JsonWriter {
       entry.read(reader, starts[at] as number, ends[at] as number);
       if (keys.count > 0) reader.at = keys.starts[0] as number;
       const key = protobufKeyText(field.key, reader, keys.count > 0);
-      items.set(key, values.count > 0 ? this.#field(values, reader) : this.#zero(values.field, reader));
+      items.set(key, values.count > 0 ? this.field(values, reader) : this.#zero(values.field, reader));
     }
     return `{${[...items].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`;
   }
@@ -145,7 +151,7 @@ function zeroJson(scalar: ProtobufScalar): string {
   return isText ? (scalar.endsWith("64") ? '"0"' : '""') : "0";
 }
 
-function scalarJson(type: Exclude<ProtobufType, ProtobufMessage>, reader: ProtobufReader): string {
+export function protobufScalarJson(type: Exclude<ProtobufType, ProtobufMessage>, reader: ProtobufReader): string {
   if (type.kind === "enum") {
     reader.readVarint();
     const name = enumNames(type).get(reader.low);

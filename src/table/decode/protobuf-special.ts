@@ -4,7 +4,7 @@ import type { ProtobufSpecial } from "../schema/schema-map-protobuf.ts";
 import type { Leaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import { type ProtobufReader, wire } from "./protobuf-reader.ts";
-import { compileProtobufScalar } from "./protobuf-scalar.ts";
+import { compileProtobufScalar, type ScalarPut } from "./protobuf-scalar.ts";
 import { daysFromCivil } from "./time-text.ts";
 
 /** Writes a message's content, [start, end) of the reader's bytes. */
@@ -13,7 +13,7 @@ export interface ContentPut {
 }
 
 export function compileSpecial(special: Exclude<ProtobufSpecial, { readonly kind: "json" }>, leaf: Leaf): ContentPut {
-  if (special.kind === "wrapper") return compileWrapper(special.scalar, leaf);
+  if (special.kind === "wrapper") return compileWrapper(compileProtobufScalar(special.scalar, leaf));
   switch (special.type) {
     case "timestamptz":
       return compileTimestamp(leaf);
@@ -24,8 +24,8 @@ export function compileSpecial(special: Exclude<ProtobufSpecial, { readonly kind
   }
 }
 
-function compileWrapper(scalar: Parameters<typeof compileProtobufScalar>[0], leaf: Leaf): ContentPut {
-  const scalarPut = compileProtobufScalar(scalar, leaf);
+/** Of a message that wraps the scalar. */
+export function compileWrapper(scalarPut: ScalarPut): ContentPut {
   return {
     put(reader, start, end, rep) {
       let found = -1;

@@ -18,14 +18,17 @@ import {
   putEmpty,
   type StructNode,
 } from "../parquet/columns.ts";
-import { protobufKey, protobufSpecial } from "../schema/schema-map-protobuf.ts";
+import { widenedType } from "../schema/schema-map-merge.ts";
+import { protobufKey, protobufPrimitive, protobufSpecial } from "../schema/schema-map-protobuf.ts";
+import type { Leaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
-import { protobufJson, protobufKeyText } from "./protobuf-json.ts";
+import { compileProtobufCast } from "./protobuf-cast.ts";
+import { protobufFieldJson, protobufJson, protobufKeyText } from "./protobuf-json.ts";
 import { ProtobufReader } from "./protobuf-reader.ts";
 import { compileProtobufEnum, compileProtobufScalar, type ScalarPut } from "./protobuf-scalar.ts";
 import { CellBudget, entryFields, type FieldPlaces, joinedContent, Scan } from "./protobuf-scan.ts";
-import { type ContentPut, compileSpecial } from "./protobuf-special.ts";
+import { type ContentPut, compileSpecial, compileWrapper } from "./protobuf-special.ts";
 
 /** Indexes of a record: more than messages can nest is no path. */
 const pathLengthMax = 32;
@@ -112,6 +115,11 @@ class MessagePut implements ContentPut {
 
 function compileField(places: FieldPlaces, column: ColumnNode, bound: Bound, budget: CellBudget): Step {
   const { field } = places;
+  if (column.kind === "leaf" && (field.label === "map" || field.label === "repeated")) {
+    const { leaf } = column;
+    assert(leaf.kind === "bytes", "JSON text goes to a string column");
+    return (reader, rep) => leaf.putString(rep, protobufFieldJson(places, reader, budget));
+  }
   if (field.label === "map") {
     assert(column.kind === "map" && field.key !== undefined, "a map column takes a map");
     return compileMap(places, field.key, column, bound, budget);
@@ -140,9 +148,15 @@ function compileField(places: FieldPlaces, column: ColumnNode, bound: Bound, bud
 
 function compileSingle(type: Exclude<ProtobufType, ProtobufMessage>, column: ColumnNode): ScalarPut {
   assert(column.kind === "leaf", "a scalar goes to a primitive column");
-  return type.kind === "enum"
-    ? compileProtobufEnum(type, column.leaf)
-    : compileProtobufScalar(type.scalar, column.leaf);
+  const { leaf } = column;
+  if (!isNatural(type, leaf)) return compileProtobufCast(type, leaf);
+  return type.kind === "enum" ? compileProtobufEnum(type, leaf) : compileProtobufScalar(type.scalar, leaf);
+}
+
+/** Whether the column is what the type becomes when nobody says otherwise. */
+function isNatural(type: Exclude<ProtobufType, ProtobufMessage>, leaf: Leaf): boolean {
+  const source = type.kind === "enum" ? "string" : protobufPrimitive(type.scalar);
+  return widenedType(leaf.shape.type, source) === leaf.shape.type;
 }
 
 function compileContent(message: ProtobufMessage, column: ColumnNode, bound: Bound, budget: CellBudget): ContentPut {
@@ -150,7 +164,11 @@ function compileContent(message: ProtobufMessage, column: ColumnNode, bound: Bou
   assert(column.kind === "leaf", "a message goes to a struct or to a primitive column");
   const { leaf } = column;
   const special = protobufSpecial(message);
-  if (special !== undefined && special.kind !== "json") return compileSpecial(special, leaf);
+  if (special?.kind === "wrapper") {
+    const scalar = { kind: "scalar", scalar: special.scalar } as const;
+    return isNatural(scalar, leaf) ? compileSpecial(special, leaf) : compileWrapper(compileProtobufCast(scalar, leaf));
+  }
+  if (special?.kind === "primitive" && special.type === leaf.shape.type) return compileSpecial(special, leaf);
   assert(leaf.kind === "bytes", "JSON text goes to a string column");
   return { put: (reader, start, end, rep) => leaf.putString(rep, protobufJson(message, reader, start, end, budget)) };
 }

@@ -5,6 +5,23 @@ const date = /^(\d{4})-(\d\d)-(\d\d)$/;
 
 /** Microseconds since the epoch, cut below a microsecond; undefined when the text is no RFC 3339 time with an offset. */
 export function parseDateTime(text: string): bigint | undefined {
+  return microsOf(text);
+}
+
+/** The same of a time without an offset. */
+export function parseLocalDateTime(text: string): bigint | undefined {
+  return isLocal.test(text) ? microsOf(`${text}Z`) : undefined;
+}
+
+/** Microseconds since midnight, cut below one. */
+export function parseTime(text: string): bigint | undefined {
+  return isTime.test(text) ? microsOf(`1970-01-01T${text}Z`) : undefined;
+}
+
+const isLocal = /^[^Zz+]{11,}$/;
+const isTime = /^\d\d:\d\d:\d\d(\.\d+)?$/;
+
+function microsOf(text: string): bigint | undefined {
   const match = dateTime.exec(text);
   if (match === null) return undefined;
   const [, year, month, day, hour, minute, second, fraction, zone] = match;

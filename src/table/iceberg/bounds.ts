@@ -46,6 +46,8 @@ export function deserializeValue(type: PrimitiveType, bytes: Uint8Array): Primit
     case "time":
     case "timestamp":
     case "timestamptz":
+    case "timestamp_ns":
+    case "timestamptz_ns":
       return bytes.length === 4 ? BigInt(view.getInt32(0, true)) : view.getBigInt64(0, true);
     case "float":
       return view.getFloat32(0, true);

@@ -67,7 +67,14 @@ export function fromAvro(type: PrimitiveType, value: AvroValue | undefined, sour
   throw new CorruptData({ source, position: 0, expected: `a partition value of type ${type}`, found: "a nested one" });
 }
 
-const wide: ReadonlySet<string> = new Set(["long", "time", "timestamp", "timestamptz"]);
+const wide: ReadonlySet<string> = new Set([
+  "long",
+  "time",
+  "timestamp",
+  "timestamptz",
+  "timestamp_ns",
+  "timestamptz_ns",
+]);
 
 /** The reference's way: what Avro does not allow becomes _x and its code in hex, a leading digit gets an underscore. */
 function avroName(name: string): string {
@@ -107,6 +114,9 @@ function avroType(type: PrimitiveType, defined: Set<string>): AvroSchema {
     case "timestamp":
     case "timestamptz":
       return { type: "long", logicalType: "timestamp-micros", "adjust-to-utc": type === "timestamptz" };
+    case "timestamp_ns":
+    case "timestamptz_ns":
+      return { type: "long", logicalType: "timestamp-nanos", "adjust-to-utc": type === "timestamptz_ns" };
     case "uuid":
       return named("uuid_fixed", { type: "fixed", name: "uuid_fixed", size: 16, logicalType: "uuid" });
     case "binary":

@@ -51,6 +51,8 @@ export function layoutOf(type: PrimitiveType): Layout {
     case "time":
     case "timestamp":
     case "timestamptz":
+    case "timestamp_ns":
+    case "timestamptz_ns":
       return { kind: "int64" };
     case "string":
     case "binary":

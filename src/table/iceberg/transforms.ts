@@ -52,17 +52,27 @@ function applyOf(
   if (width !== undefined) {
     if (width < 1) return undefined;
     if (transform.startsWith("truncate")) return (value) => truncateValue(value, width);
-    return (value) => (hashValue(value, source) & 0x7fffffff) % width;
+    // Nanoseconds fall into the bucket of their microsecond.
+    const hashed = isNanos(source)
+      ? (value: PrimitiveValue) => microsOf(value as bigint)
+      : (value: PrimitiveValue) => value;
+    return (value) => (hashValue(hashed(value), source) & 0x7fffffff) % width;
   }
-  const days = source === "date" ? (value: PrimitiveValue) => value as number : daysOf;
+  const unit = isNanos(source) ? 1000n : 1n;
+  const days =
+    source === "date" ? (value: PrimitiveValue) => value as number : (value: PrimitiveValue) => daysOf(value, unit);
   if (transform === "year") return (value) => yearOf(days(value)) - 1970;
   if (transform === "month") return (value) => monthsOf(days(value));
   if (transform === "day") return days;
-  return (value) => floorDivide(value as bigint, microsPerHour);
+  return (value) => floorDivide(value as bigint, microsPerHour * unit);
 }
 
 function isTimestamp(type: PrimitiveType): boolean {
-  return type === "timestamp" || type === "timestamptz";
+  return type === "timestamp" || type === "timestamptz" || isNanos(type);
+}
+
+function isNanos(type: PrimitiveType): boolean {
+  return type === "timestamp_ns" || type === "timestamptz_ns";
 }
 
 function canBucket(type: PrimitiveType): boolean {
@@ -84,8 +94,12 @@ function floorDivide(value: bigint, by: bigint): number {
   return Number(value % by < 0n ? quotient - 1n : quotient);
 }
 
-function daysOf(micros: PrimitiveValue): number {
-  return floorDivide(micros as bigint, microsPerDay);
+function daysOf(value: PrimitiveValue, unit: bigint): number {
+  return floorDivide(value as bigint, microsPerDay * unit);
+}
+
+function microsOf(nanos: bigint): bigint {
+  return (nanos - (((nanos % 1000n) + 1000n) % 1000n)) / 1000n;
 }
 
 /** Civil year and month of a day since 1970-01-01 in the proleptic Gregorian calendar (Hinnant, "days_from_civil" inverted). */

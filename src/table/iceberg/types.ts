@@ -10,6 +10,8 @@ export type PrimitiveType =
   | "time"
   | "timestamp"
   | "timestamptz"
+  | "timestamp_ns"
+  | "timestamptz_ns"
   | "string"
   | "uuid"
   | "binary"
@@ -76,7 +78,7 @@ export interface PartitionSpec {
 
 /**
  * A value of a primitive type, as the table side holds it: boolean; number for int, float, double and date (days);
- * bigint for long, time, timestamp and timestamptz (microseconds) and for decimal (unscaled); string; Uint8Array for
+ * bigint for long, time, timestamp and timestamptz (microseconds), their _ns forms of format 3 (nanoseconds) and for decimal (unscaled); string; Uint8Array for
  * binary, fixed and uuid.
  */
 export type PrimitiveValue = boolean | number | bigint | string | Uint8Array;

@@ -1,9 +1,10 @@
 /**
- * Looks after all tables of this node on a budget: one table at a time, one pass a turn, at a pace (table-rewriter.ts). A pass
+ * Looks after all tables of this node on a budget: some tables at once, one rewrite at a time, at a pace (table-rewriter.ts). A
+ * pass waits for appends of its own table, and gives up when they take too long, so that it never keeps the others waiting. One
  * that fails is counted and said, and the next table has its turn: nothing here ever stops an append.
  */
-import { Lane, Loop } from "../../base/async.ts";
-import { CorruptData, OperationFailed } from "../../base/errors.ts";
+import { Lane, Loop, sleep } from "../../base/async.ts";
+import { assert, Closed, CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { Counter, Histogram, Logger } from "../../base/telemetry.ts";
 import type { ManifestReport } from "./manifest-plan.ts";
@@ -19,6 +20,12 @@ export interface MaintenanceOptions {
   readonly metrics: MaintenanceMetrics;
   /** From one pass over a table to the next. */
   readonly intervalMs: number;
+  readonly limits: {
+    /** Passes that are under way at once, most of them waiting. */
+    readonly tablesMax: number;
+    /** For an append of the table. */
+    readonly appendWaitMsMax: number;
+  };
   readonly orphans: OrphanDeps & { readonly intervalMs: number; readonly startMs: number };
 }
 
@@ -52,6 +59,9 @@ export interface MaintenanceStatus {
   readonly failure: string;
 }
 
+/** The table's appends take their time: it is looked after another time. */
+class AppendsFirst extends OperationFailed {}
+
 export class Maintenance implements AsyncDisposable {
   readonly #options: MaintenanceOptions;
   readonly #due = new Map<MaintainedTable, number>();
@@ -59,20 +69,24 @@ export class Maintenance implements AsyncDisposable {
   readonly #status = new Map<string, MaintenanceStatus>();
   readonly #stop = new AbortController();
   readonly #loop: Loop;
-  /** One pass at a time, whoever asks for it. */
-  readonly #lane = new Lane();
+  /** One pass over a table at a time, whoever asks for it. */
+  readonly #lanes = new Map<MaintainedTable, Lane>();
+  /** One at a time: names of files take memory. */
+  readonly #sweeps = new Lane();
+  readonly #underWay = new Map<MaintainedTable, Promise<void>>();
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
     const { clock, logger, intervalMs, tables } = options;
     // Not all at once, and not in the first moments after a start.
     for (const [index, table] of tables.entries()) {
+      this.#lanes.set(table, new Lane());
       this.#due.set(table, clock.monotonic() + (intervalMs * (index + 1)) / tables.length);
       // Files of expired snapshots are in use for a while, and after a restart nobody knows which: not before that.
       this.#orphansDue.set(table, clock.monotonic() + options.orphans.startMs * (index + 1));
     }
     const failed = (error: unknown): void => logger.error("maintenance of tables failed", { error });
-    this.#loop = new Loop({ clock, intervalMs: Math.min(intervalMs, beatMs), turn: () => this.#turn(), failed });
+    this.#loop = new Loop({ clock, intervalMs: Math.min(intervalMs, beatMs), turn: async () => this.#turn(), failed });
   }
 
   statusOf(topic: string): MaintenanceStatus | undefined {
@@ -84,7 +98,7 @@ export class Maintenance implements AsyncDisposable {
     const table = this.#options.tables.find((each) => each.topic === topic);
     if (table === undefined)
       throw new OperationFailed(`the table of ${topic} is looked after by its catalog`, { happened: "no" });
-    return this.#lane.run(() => this.#pass(table));
+    return this.#laneOf(table).run(() => this.#pass(table));
   }
 
   /** Throws OperationFailed, and CorruptData where something that names files cannot be read. */
@@ -95,12 +109,14 @@ export class Maintenance implements AsyncDisposable {
     const table = this.#options.tables.find((each) => each.topic === topic);
     if (table === undefined)
       throw new OperationFailed(`the table of ${topic} is looked after by its catalog`, { happened: "no" });
-    return this.#lane.run(() => this.#sweep(table, options));
+    return this.#laneOf(table).run(() => this.#sweeps.run(() => this.#sweep(table, options)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new OperationFailed("maintenance stops", { happened: "maybe" }));
-    await Promise.all([this.#loop[Symbol.asyncDispose](), this.#lane.close()]);
+    await this.#loop[Symbol.asyncDispose]();
+    const lanes = [...this.#lanes.values(), this.#sweeps].map((lane) => lane.close());
+    await Promise.all([...lanes, ...this.#underWay.values()]);
   }
 
   async #pass({ topic, target, rewriter, manifests }: MaintainedTable): Promise<MaintenanceReport> {
@@ -108,9 +124,10 @@ export class Maintenance implements AsyncDisposable {
     if (rewriter === undefined && manifests === undefined)
       throw new OperationFailed(`the table of ${topic} is rewritten by others`, { happened: "no" });
     const began = clock.monotonic();
-    const files = (await rewriter?.run(target, this.#stop.signal)) ?? noRewrite;
+    const own = this.#patient(target);
+    const files = (await rewriter?.run(own, this.#stop.signal)) ?? noRewrite;
     // Of the table as the first has left it.
-    const listed = manifests === undefined ? undefined : await rewriteManifests(target, manifests, this.#stop.signal);
+    const listed = manifests === undefined ? undefined : await rewriteManifests(own, manifests, this.#stop.signal);
     const { manifestsIn = 0, manifestsOut = 0, held = "" } = listed ?? {};
     const report = { ...files, manifestsIn, manifestsOut, held: files.held === "" ? held : files.held };
     this.#count(topic, report, (clock.monotonic() - began) / 1000);
@@ -118,26 +135,72 @@ export class Maintenance implements AsyncDisposable {
     return report;
   }
 
-  async #turn(): Promise<void> {
-    const { clock, logger, metrics, intervalMs } = this.#options;
+  #patient(target: RewriteTarget): RewriteTarget {
+    return { ...target, turn: () => this.#turnOf(target) };
+  }
+
+  /** When no append of the table is under way; not for ever. */
+  async #turnOf(target: RewriteTarget): ReturnType<RewriteTarget["turn"]> {
+    const { clock, limits } = this.#options;
+    const enough = new AbortController();
+    const tooLong = sleep(clock, limits.appendWaitMsMax, AbortSignal.any([enough.signal, this.#stop.signal])).then(
+      () => {
+        throw new AppendsFirst("an append of the table is under way for too long", { happened: "no" });
+      },
+    );
+    try {
+      return await Promise.race([target.turn(), tooLong]);
+    } finally {
+      enough.abort(new Closed("wait"));
+      await tooLong.catch(() => undefined); // It has said what it had to say.
+    }
+  }
+
+  /** Starts what is due, the longest waiting first, as far as there is room. */
+  #turn(): void {
+    const { clock, limits } = this.#options;
     const due = [...this.#due].filter(([, at]) => at <= clock.monotonic()).sort(([, a], [, b]) => a - b);
     for (const [table] of due) {
-      if (this.#stop.signal.aborted) return;
-      const { topic } = table;
-      metrics.tableMaintenanceFailures.add(0, { topic }); // They are there before they are wanted.
-      metrics.tableMaintenanceOrphans.add(0, { topic });
-      try {
-        if (table.rewriter !== undefined || table.manifests !== undefined) await this.run(topic);
-        await this.#sweepIfDue(table);
-      } catch (cause) {
-        if (!(cause instanceof OperationFailed) && !(cause instanceof CorruptData)) throw cause;
-        if (this.#stop.signal.aborted) return;
-        metrics.tableMaintenanceFailures.add(1, { topic });
-        this.#status.set(topic, { endedMs: clock.now(), report: undefined, failure: cause.message });
-        logger.warn("a table could not be looked after", { topic, error: cause });
-      }
-      this.#due.set(table, clock.monotonic() + intervalMs);
+      if (this.#stop.signal.aborted || this.#underWay.size >= limits.tablesMax) return;
+      if (this.#underWay.has(table)) continue;
+      const pass = this.#lookAfter(table)
+        .catch((error: unknown) =>
+          this.#options.logger.error("maintenance of a table failed", { topic: table.topic, error }),
+        )
+        .finally(() => {
+          this.#underWay.delete(table);
+          this.#due.set(table, clock.monotonic() + this.#options.intervalMs);
+          this.#loop.wake();
+        });
+      this.#underWay.set(table, pass);
     }
+  }
+
+  async #lookAfter(table: MaintainedTable): Promise<void> {
+    const { clock, logger, metrics } = this.#options;
+    const { topic } = table;
+    metrics.tableMaintenanceFailures.add(0, { topic }); // They are there before they are wanted.
+    metrics.tableMaintenanceOrphans.add(0, { topic });
+    try {
+      if (table.rewriter !== undefined || table.manifests !== undefined) await this.run(topic);
+      await this.#sweepIfDue(table);
+    } catch (cause) {
+      if (this.#stop.signal.aborted) return;
+      if (!(cause instanceof OperationFailed) && !(cause instanceof CorruptData)) throw cause;
+      this.#status.set(topic, { endedMs: clock.now(), report: undefined, failure: cause.message });
+      if (cause instanceof AppendsFirst) {
+        logger.debug("a table was not rewritten", { topic, held: cause.message });
+        return;
+      }
+      metrics.tableMaintenanceFailures.add(1, { topic });
+      logger.warn("a table could not be looked after", { topic, error: cause });
+    }
+  }
+
+  #laneOf(table: MaintainedTable): Lane {
+    const lane = this.#lanes.get(table);
+    assert(lane !== undefined, "a table has its lane from the start");
+    return lane;
   }
 
   async #sweepIfDue(table: MaintainedTable): Promise<void> {
@@ -152,7 +215,7 @@ export class Maintenance implements AsyncDisposable {
     options: { readonly olderThanMs: number; readonly isDryRun: boolean },
   ): Promise<OrphanReport> {
     const { orphans, metrics, logger } = this.#options;
-    const report = await removeOrphans(target, orphans, { ...options, signal: this.#stop.signal });
+    const report = await removeOrphans(this.#patient(target), orphans, { ...options, signal: this.#stop.signal });
     if (!options.isDryRun) metrics.tableMaintenanceOrphans.add(report.orphans, { topic });
     if (report.orphans > 0) logger.info("files that nothing names", { topic, ...options, ...report });
     else if (report.held !== "") logger.warn("orphans were not looked for", { topic, held: report.held });

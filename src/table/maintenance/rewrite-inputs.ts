@@ -11,7 +11,12 @@ import type { TableRewriterDeps } from "./table-rewriter.ts";
 export interface Reading extends Pick<TableRewriterDeps, "warehouse" | "runtime" | "limits"> {
   readonly target: RewriteTarget;
   readonly signal: AbortSignal;
+  /** Bytes that were read since appends were last let past. */
+  readonly unasked: { bytes: number };
 }
+
+/** Read before appends are let past again: many small files are one step, or the waiting costs more than they do. */
+const stepBytes = 4 * 1024 * 1024;
 
 /** Why the job cannot go on; undefined: it has all deletes. `inputs`: what they will be asked about. */
 export async function addDeletes(
@@ -54,13 +59,17 @@ async function deleteInput(
 async function read(
   path: string,
   place: VectorPlace | null,
-  { target, warehouse, runtime, limits, signal }: Reading,
+  { target, warehouse, runtime, limits, signal, unasked }: Reading,
 ): Promise<Uint8Array> {
-  await target.turn(); // Appends first.
+  if (unasked.bytes >= stepBytes) {
+    await target.turn(); // Appends first.
+    unasked.bytes = 0;
+  }
   const bytes =
     place === null
       ? await warehouse.read(path)
       : await warehouse.readRange(path, { start: place.offset, end: place.offset + place.bytes });
+  unasked.bytes += bytes.length;
   await sleep(runtime.clock, (bytes.length * 1000) / limits.bytesPerSecondMax, signal);
   return bytes;
 }

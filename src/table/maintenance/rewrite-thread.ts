@@ -1,6 +1,7 @@
 /**
- * A rewriter in a thread of its own, so that neither the event loop nor a translation ever waits behind a rewrite. The thread
- * starts with a job and ends with it: maintenance is rare, and an idle thread would keep its memory.
+ * A rewriter in a thread of its own, so that neither the event loop nor a translation ever waits behind a rewrite. A thread
+ * that has done its job waits a while for the next one, since starting one costs a tenth of a second of processor time, which is
+ * more than most rewrites; then it ends, and its memory with it.
  *
  *   this thread                        worker (rewrite-worker.ts)
  *   begin {plan, limits}          ──▶
@@ -10,9 +11,11 @@
  *                                 ◀──  rows
  *   finish                        ──▶
  *                                 ◀──  result
+ *   end                           ──▶
  */
 import { Worker } from "node:worker_threads";
 import { Closed, OperationFailed } from "../../base/errors.ts";
+import type { Clock } from "../../base/runtime.ts";
 import type { DeleteInput } from "./delete-filter.ts";
 import type {
   RewriteAnswer,
@@ -29,7 +32,8 @@ export type ToRewriteWorker =
   | { readonly kind: "delete"; readonly input: DeleteInput }
   | { readonly kind: "file"; readonly input: RewriteInput }
   | { readonly kind: "taken"; readonly input: RewriteInput }
-  | { readonly kind: "finish" };
+  | { readonly kind: "finish" }
+  | { readonly kind: "end" };
 
 export type FromRewriteWorker =
   | { readonly kind: "answer"; readonly answer: RewriteAnswer }
@@ -37,18 +41,29 @@ export type FromRewriteWorker =
   | { readonly kind: "result"; readonly result: RewriteResult }
   | { readonly kind: "failed"; readonly error: unknown };
 
+/** How long a thread waits for its next job. */
+const threadIdleMs = 30_000;
+
 export class ThreadRewriter implements Rewriter {
   readonly #limits: RewriteLimits;
+  readonly #clock: Clock;
   readonly #jobs = new Set<ThreadJob>();
+  /** The thread that waits for a job, one at most. */
+  #idle: { readonly worker: Worker; readonly forget: () => void; readonly timer: Disposable } | undefined;
   #isClosed = false;
 
-  constructor(limits: RewriteLimits) {
+  constructor(limits: RewriteLimits, clock: Clock) {
     this.#limits = limits;
+    this.#clock = clock;
   }
 
   begin(plan: RewritePlan): RewriteJob {
     if (this.#isClosed) throw new Closed("rewriter");
-    const job = new ThreadJob(plan, this.#limits, () => this.#jobs.delete(job));
+    const worker = this.#takeIdle() ?? new Worker(new URL(workerFile, import.meta.url));
+    const job = new ThreadJob(worker, { plan, limits: this.#limits }, (isUsable) => {
+      this.#jobs.delete(job);
+      return isUsable && this.#keep(worker);
+    });
     this.#jobs.add(job);
     return job;
   }
@@ -56,7 +71,31 @@ export class ThreadRewriter implements Rewriter {
   /** Jobs that are not finished fail. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
+    await this.#takeIdle()?.terminate();
     await Promise.all([...this.#jobs].map((job) => job[Symbol.asyncDispose]()));
+  }
+
+  #takeIdle(): Worker | undefined {
+    const idle = this.#idle;
+    this.#idle = undefined;
+    idle?.timer[Symbol.dispose]();
+    idle?.worker.off("error", idle.forget).off("exit", idle.forget);
+    return idle?.worker;
+  }
+
+  /** Whether the thread stays. */
+  #keep(worker: Worker): boolean {
+    if (this.#isClosed || this.#idle !== undefined) return false;
+    const timer = this.#clock.after(threadIdleMs, () => {
+      this.#idle = undefined;
+      void worker.terminate();
+    });
+    const forget = (): void => {
+      if (this.#idle?.worker === worker) this.#takeIdle();
+    };
+    this.#idle = { worker, forget, timer };
+    worker.on("error", forget).on("exit", forget); // A thread that died idle is not given to anybody.
+    return true;
   }
 }
 
@@ -64,19 +103,26 @@ export class ThreadRewriter implements Rewriter {
 const workerFile = import.meta.url.endsWith(".ts") ? "./rewrite-worker.ts" : "./rewrite-worker.js";
 
 class ThreadJob implements RewriteJob {
-  readonly #worker = new Worker(new URL(workerFile, import.meta.url));
-  readonly #ended: () => void;
+  readonly #worker: Worker;
+  /** Told whether the thread could do another job; says whether it stays. */
+  readonly #ended: (isUsable: boolean) => boolean;
+  readonly #onMessage = (reply: FromRewriteWorker): void => this.#waiting.shift()?.resolve(reply);
+  readonly #onError = (cause: unknown): void => this.#die(cause);
+  readonly #onExit = (code: number): void => this.#die(new Error(`the rewrite worker ended with code ${code}`));
   #waiting: { readonly resolve: (reply: FromRewriteWorker) => void; readonly reject: (cause: unknown) => void }[] = [];
   #death: unknown;
 
-  constructor(plan: RewritePlan, limits: RewriteLimits, ended: () => void) {
+  constructor(
+    worker: Worker,
+    job: { readonly plan: RewritePlan; readonly limits: RewriteLimits },
+    ended: (isUsable: boolean) => boolean,
+  ) {
+    this.#worker = worker;
     this.#ended = ended;
-    this.#worker.on("message", (reply: FromRewriteWorker) => this.#waiting.shift()?.resolve(reply));
-    this.#worker.on("error", (cause) => this.#die(cause));
-    this.#worker.on("exit", (code) => this.#die(new Error(`the rewrite worker ended with code ${code}`)));
+    this.#worker.on("message", this.#onMessage).on("error", this.#onError).on("exit", this.#onExit);
     // Its reply is awaited by nobody: a failure here makes the next call fail.
     this.#waiting.push({ resolve: () => {}, reject: () => {} });
-    this.#worker.postMessage({ kind: "begin", plan, limits } satisfies ToRewriteWorker);
+    this.#worker.postMessage({ kind: "begin", ...job } satisfies ToRewriteWorker);
   }
 
   async addDelete(input: DeleteInput): Promise<RewriteAnswer> {
@@ -100,9 +146,15 @@ class ThreadJob implements RewriteJob {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended();
+    const isUsable = this.#death === undefined && this.#waiting.length === 0;
     this.#die(new Closed("rewriter"));
-    await this.#worker.terminate();
+    if (isUsable) this.#worker.postMessage({ kind: "end" } satisfies ToRewriteWorker);
+    if (!this.#ended(isUsable)) {
+      await this.#worker.terminate();
+      return;
+    }
+    // These only: a worker hears nothing any more when all are taken away.
+    this.#worker.off("message", this.#onMessage).off("error", this.#onError).off("exit", this.#onExit);
   }
 
   #call(message: ToRewriteWorker): Promise<FromRewriteWorker> {

@@ -9,12 +9,16 @@ assert(port !== null, "this file runs as a worker");
 let job: RewriteCore | undefined;
 
 port.on("message", (message: ToRewriteWorker) => {
+  if (message.kind === "end") {
+    job = undefined; // The thread may wait for its next job: nothing of this one stays in memory.
+    return;
+  }
   const reply = answer(message);
   const buffers = reply.kind === "result" ? reply.result.files.map(({ bytes }) => bytes.buffer as ArrayBuffer) : [];
   port.postMessage(reply, buffers);
 });
 
-function answer(message: ToRewriteWorker): FromRewriteWorker {
+function answer(message: Exclude<ToRewriteWorker, { readonly kind: "end" }>): FromRewriteWorker {
   try {
     switch (message.kind) {
       case "begin":

@@ -6,6 +6,7 @@
  * Nothing is deleted here. What a dropped group or a lost commit has uploaded is named by nothing, and an orphan; what a commit
  * replaced goes with the expiry of the snapshots that still read it.
  */
+import type { Gate } from "../../base/async.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import { liveFiles } from "../commit/live-entries.ts";
 import { currentSchema } from "../commit/table-creation.ts";
@@ -29,6 +30,8 @@ export interface TableRewriterDeps {
   readonly runtime: Runtime;
   readonly limits: TableRewriterLimits;
   readonly committer: ReplaceCommitter;
+  /** One job at a time has the thread, the memory and the budget of bytes, over all tables of the node. */
+  readonly jobs: Gate;
   /** Of Inlet, for the files of vectors. */
   readonly engineVersion: string;
 }
@@ -156,8 +159,9 @@ export class TableRewriter {
     const { partition } = (group.inputs[0] as RewriteGroup["inputs"][number]).entry.file;
     const schema = currentSchema(metadata);
     const written = metadata["format-version"] === 3 ? withLineage(schema) : schema;
+    using _place = await this.#deps.jobs.enter();
     await using job = rewriter.begin({ schema: written, partition, targetFileBytes: limits.targetBytes });
-    const reading: Reading = { ...this.#deps, target, signal };
+    const reading: Reading = { ...this.#deps, target, signal, unasked: { bytes: Number.POSITIVE_INFINITY } };
     const held = await addDeletes(job, group.deletes, group.inputs, reading);
     if (held !== undefined) return held;
     for (const input of group.inputs) {

@@ -29,7 +29,12 @@ export class VectorWriter {
     const { metadata } = base.table;
     const plan = planVectors(liveFiles(base.manifests), this.#deps.limits);
     if (plan === undefined) return [];
-    const taken = await this.#taken(plan, metadata, { ...this.#deps, target, signal });
+    const taken = await this.#taken(plan, metadata, {
+      ...this.#deps,
+      target,
+      signal,
+      unasked: { bytes: Number.POSITIVE_INFINITY },
+    });
     if (typeof taken === "string") return taken;
     const puffin = await this.#upload(taken.filter(wantsVector), metadata);
     const sequence = base.snapshot["sequence-number"];
@@ -48,6 +53,7 @@ export class VectorWriter {
   async #taken(plan: VectorPlan, metadata: TableMetadata, reading: Reading): Promise<readonly Taken[] | string> {
     const { rewriter, limits } = this.#deps;
     const schema = currentSchema(metadata);
+    using _place = await this.#deps.jobs.enter();
     await using job = rewriter.begin({ schema, partition: [], targetFileBytes: limits.targetBytes });
     const files = plan.inputs.map(({ file }) => file);
     const held = await addDeletes(job, plan.deletes, files, reading);

@@ -138,11 +138,15 @@ function annotationOf(type: Element["type"]): Annotation | undefined {
     case "date":
       return { converted: 6, logical: 6 };
     case "time":
-      return { converted: 8, logical: 7, parameters: micros(false) };
+      return { converted: 8, logical: 7, parameters: timeUnit(false, unitMicros) };
     case "timestamp":
-      return { converted: 10, logical: 8, parameters: micros(false) };
+      return { converted: 10, logical: 8, parameters: timeUnit(false, unitMicros) };
     case "timestamptz":
-      return { converted: 10, logical: 8, parameters: micros(true) };
+      return { converted: 10, logical: 8, parameters: timeUnit(true, unitMicros) };
+    case "timestamp_ns":
+      return { logical: 8, parameters: timeUnit(false, unitNanos) };
+    case "timestamptz_ns":
+      return { logical: 8, parameters: timeUnit(true, unitNanos) };
     case "uuid":
       return { logical: 14 };
     case "binary":
@@ -167,10 +171,14 @@ function annotationOf(type: Element["type"]): Annotation | undefined {
   }
 }
 
-function micros(isAdjustedToUtc: boolean): (out: ThriftWriter) => void {
+/** parquet.thrift, union TimeUnit. */
+const unitMicros = 2;
+const unitNanos = 3;
+
+function timeUnit(isAdjustedToUtc: boolean, unit: number): (out: ThriftWriter) => void {
   return (out) => {
     out.boolean(1, isAdjustedToUtc);
-    out.struct(2, () => out.struct(2, () => {}));
+    out.struct(2, () => out.struct(unit, () => {}));
   };
 }
 

@@ -60,10 +60,12 @@ function ofWidth(bytes: Uint8Array, width: number): Uint8Array {
 
 /** A time in another unit would need another number: such a file is left as it is. */
 function hasUnit(type: string, element: Element): boolean {
+  const isNanos = type === "timestamp_ns" || type === "timestamptz_ns";
   const isTime = type === "time" || type === "timestamp" || type === "timestamptz";
-  if (!isTime) return true;
+  if (!isTime && !isNanos) return true;
   const logical = element.logical_type;
-  if (logical !== undefined && "unit" in logical) return logical.unit === "MICROS";
+  if (logical !== undefined && "unit" in logical) return logical.unit === (isNanos ? "NANOS" : "MICROS");
+  if (isNanos) return false; // Converted types know none.
   return element.converted_type === undefined || element.converted_type.endsWith("_MICROS");
 }
 

@@ -16,6 +16,9 @@ import type { Warehouse } from "../warehouse.ts";
 /** Parts of a namespace's name are joined by the unit separator, as the REST specification does in paths. */
 export const namespaceSeparator = "\u001f";
 
+/** Before the location in a pointer that is a view's: no URI of a table's metadata begins so. */
+export const viewPrefix = "view:";
+
 export interface TableKey {
   readonly namespace: string;
   readonly name: string;
@@ -58,8 +61,28 @@ export class CatalogPointers {
     this.#files = new MetadataFiles({ warehouse, random: runtime.random, logger, cacheEntriesMax });
   }
 
+  /** Of a table. */
   pointer(table: TableKey): string | undefined {
-    return this.#options.metadata.image.tablePointer(table.namespace, table.name);
+    const pointer = this.#pointer(table);
+    return pointer?.startsWith(viewPrefix) === true ? undefined : pointer;
+  }
+
+  /** Of a view: where its metadata file is. */
+  view(view: TableKey): string | undefined {
+    const pointer = this.#pointer(view);
+    return pointer?.startsWith(viewPrefix) === true ? pointer.slice(viewPrefix.length) : undefined;
+  }
+
+  /** In order. */
+  names(namespace: string, kind: "table" | "view"): readonly string[] {
+    return [...this.#options.metadata.image.tablePointers(namespace)]
+      .filter(([, pointer]) => pointer.startsWith(viewPrefix) === (kind === "view"))
+      .map(([name]) => name)
+      .sort();
+  }
+
+  #pointer({ namespace, name }: TableKey): string | undefined {
+    return this.#options.metadata.image.tablePointer(namespace, name);
   }
 
   async load(table: TableKey): Promise<StoredTable | undefined> {

@@ -21,8 +21,14 @@ export const noSuchNamespace = (name: string): HttpResponse =>
 export const noSuchTable = (namespace: string, name: string): HttpResponse =>
   failure(404, "NoSuchTableException", `Table does not exist: ${shown(namespace)}.${name}`);
 
+export const noSuchView = (namespace: string, name: string): HttpResponse =>
+  failure(404, "NoSuchViewException", `View does not exist: ${shown(namespace)}.${name}`);
+
 export const alreadyExists = (what: string, name: string): HttpResponse =>
   failure(409, "AlreadyExistsException", `${what} already exists: ${name}`);
+
+export const cannotRename = (from: string, to: string, what: "Table" | "View"): HttpResponse =>
+  failure(409, "AlreadyExistsException", `Cannot rename ${from} to ${to}. ${what} already exists`);
 
 export const commitFailed = (detail: string): HttpResponse => failure(409, "CommitFailedException", detail);
 

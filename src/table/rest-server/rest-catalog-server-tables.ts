@@ -15,6 +15,7 @@ import { type CatalogPointers, type PointerAnswer, type TableChange, type TableK
 import {
   alreadyExists,
   bodyOf,
+  cannotRename,
   commitFailed,
   failure,
   json,
@@ -46,10 +47,9 @@ export class TableHandlers {
 
   list(request: HttpRequest): HttpResponse {
     const namespace = namespaceOf(request);
-    const { image } = this.#options.metadata;
-    if (image.namespace(namespace) === undefined) return noSuchNamespace(namespace);
-    const names = [...image.tablePointers(namespace)].map(([name]) => name).sort();
-    const identifiers = names.map((name) => ({ namespace: partsOf(namespace), name }));
+    const { metadata, pointers } = this.#options;
+    if (metadata.image.namespace(namespace) === undefined) return noSuchNamespace(namespace);
+    const identifiers = pointers.names(namespace, "table").map((name) => ({ namespace: partsOf(namespace), name }));
     return json(200, { identifiers, "next-page-token": null });
   }
 
@@ -59,7 +59,8 @@ export class TableHandlers {
     if (metadata.image.namespace(namespace) === undefined) return noSuchNamespace(namespace);
     const body = bodyOf(request);
     const table = { namespace, name: tableName(stringAt(body, "name")) };
-    if (pointers.pointer(table) !== undefined) return alreadyExists("Table", tableText(table));
+    const taken = this.#taken(table);
+    if (taken !== undefined) return taken;
     const uuid = uuidRandom(this.#options.random);
     const updates = creationOf(body, uuid, this.#place(table, body["location"], uuid));
     if (body["stage-create"] === true) {
@@ -95,6 +96,8 @@ export class TableHandlers {
     if (creates && this.#options.metadata.image.namespace(table.namespace) === undefined) {
       return noSuchNamespace(table.namespace);
     }
+    if (creates && this.#options.pointers.view(table) !== undefined)
+      return alreadyExists("View with same name", tableText(table));
     const answer = await this.#options.pointers.commit([change]);
     return this.#answer(answer, ([stored]) => {
       const { location, metadata } = stored as StoredTable;
@@ -139,7 +142,9 @@ export class TableHandlers {
     const location = pointers.pointer(source);
     if (location === undefined) return noSuchTable(source.namespace, source.name);
     if (metadata.image.namespace(destination.namespace) === undefined) return noSuchNamespace(destination.namespace);
-    if (pointers.pointer(destination) !== undefined) return alreadyExists("Table", tableText(destination));
+    const isView = pointers.view(destination) !== undefined;
+    if (isView || pointers.pointer(destination) !== undefined)
+      return cannotRename(tableText(source), tableText(destination), isView ? "View" : "Table");
     const answer = await pointers.move([
       { table: source, expected: location, location: null },
       { table: destination, expected: null, location },
@@ -154,10 +159,18 @@ export class TableHandlers {
     const body = bodyOf(request);
     const table = { namespace, name: tableName(stringAt(body, "name")) };
     const present = pointers.pointer(table);
-    if (present !== undefined && body["overwrite"] !== true) return alreadyExists("Table", tableText(table));
+    const taken = present !== undefined && body["overwrite"] === true ? undefined : this.#taken(table);
+    if (taken !== undefined) return taken;
     const stored = await readMetadata(pointers, stringAt(body, "metadata-location"));
     const answer = await pointers.move([{ table, expected: present ?? null, location: stored.location }]);
     return answer === "accepted" ? this.#loaded(stored) : alreadyExists("Table", tableText(table));
+  }
+
+  /** The answer when there is something of that name. */
+  #taken(table: TableKey): HttpResponse | undefined {
+    const { pointers } = this.#options;
+    if (pointers.pointer(table) !== undefined) return alreadyExists("Table", tableText(table));
+    return pointers.view(table) === undefined ? undefined : alreadyExists("View with same name", tableText(table));
   }
 
   #answer(answer: PointerAnswer, done: (tables: readonly StoredTable[]) => HttpResponse): HttpResponse {

@@ -12,6 +12,7 @@ import { CatalogPointers, type CatalogPointersOptions } from "./catalog-pointers
 import { answering, json, noContent, notAuthorized } from "./rest-catalog-server-answers.ts";
 import { NamespaceHandlers } from "./rest-catalog-server-namespaces.ts";
 import { TableHandlers } from "./rest-catalog-server-tables.ts";
+import { ViewHandlers } from "./rest-catalog-server-views.ts";
 
 export { restCatalogErrorWords } from "./rest-catalog-server-answers.ts";
 
@@ -37,12 +38,15 @@ export interface RestCatalogOptions {
 export function restCatalogRoutes(options: RestCatalogOptions): readonly HttpRoute[] {
   const { metadata, root, runtime } = options;
   const namespaces = new NamespaceHandlers(metadata);
+  const pointers = new CatalogPointers(options);
+  const { clock, random } = runtime;
+  const views = new ViewHandlers({ ...options, pointers, clock, random });
   const tables = new TableHandlers({
     metadata,
-    pointers: new CatalogPointers(options),
+    pointers,
     root,
-    clock: runtime.clock,
-    random: runtime.random,
+    clock,
+    random,
     tableConfig: new Map([...options.fileAccess, ...(options.vendedCredentials ?? [])]),
   });
   const endpoints: readonly Endpoint[] = [
@@ -60,6 +64,14 @@ export function restCatalogRoutes(options: RestCatalogOptions): readonly HttpRou
     ["POST", "/namespaces/:namespace/tables/:table", (request) => tables.commit(request)],
     ["DELETE", "/namespaces/:namespace/tables/:table", (request) => tables.drop(request)],
     ["POST", "/namespaces/:namespace/tables/:table/metrics", () => noContent],
+    ["GET", "/namespaces/:namespace/views", (request) => views.list(request)],
+    ["POST", "/namespaces/:namespace/views", (request) => views.create(request)],
+    ["GET", "/namespaces/:namespace/views/:view", (request) => views.load(request)],
+    ["HEAD", "/namespaces/:namespace/views/:view", (request) => views.head(request)],
+    ["POST", "/namespaces/:namespace/views/:view", (request) => views.replace(request)],
+    ["DELETE", "/namespaces/:namespace/views/:view", (request) => views.drop(request)],
+    ["POST", "/namespaces/:namespace/register-view", (request) => views.register(request)],
+    ["POST", "/views/rename", (request) => views.rename(request)],
     ["POST", "/tables/rename", (request) => tables.rename(request)],
     ["POST", "/transactions/commit", (request) => tables.commitAll(request)],
   ];

@@ -3,7 +3,8 @@
  *
  *   int, long, float, double, boolean, bytes → binary, string, fixed → fixed[n], enum → string
  *   decimal(P, S) → the same up to 38 digits, beyond them string · uuid → uuid · date → date · time-* → time
- *   timestamp-* → timestamptz · local-timestamp-* → timestamp (nanoseconds floor to micros) · duration → fixed[12]
+ *   timestamp-* → timestamptz · local-timestamp-* → timestamp · duration → fixed[12]
+ *   timestamp-nanos → timestamptz_ns · local-timestamp-nanos → timestamp_ns, under rules 1 floored to microseconds
  *   [null, T] → T · [A, B] → struct of A and B by type name · record → struct · array → list · map → map
  */
 import { type AvroLogical, type AvroScalar, type AvroType, unionBranchNames } from "../decode/avro-schema.ts";
@@ -11,21 +12,22 @@ import { decimalPrecisionMax } from "../iceberg/primitive.ts";
 import type { PrimitiveType } from "../iceberg/types.ts";
 import { isNothing, json, nestingMax, nothing, recursionMax, type SourceType, TypeBudget } from "./schema-map-types.ts";
 
-/** Throws CorruptData when it would come to more columns than anybody can want. */
-export function avroSourceType(type: AvroType): SourceType {
-  return convert(type, { above: [], budget: new TypeBudget() });
+/** Throws CorruptData when it would come to more columns than anybody can want. Rules 1: as tables of format 2 have types. */
+export function avroSourceType(type: AvroType, rules = 1): SourceType {
+  return convert(type, { above: [], budget: new TypeBudget(), rules });
 }
 
 interface Site {
   /** Types on the way down, to see recursion and depth. */
   readonly above: readonly AvroType[];
   readonly budget: TypeBudget;
+  readonly rules: number;
 }
 
-function convert(type: AvroType, { above, budget }: Site): SourceType {
+function convert(type: AvroType, { above, budget, rules }: Site): SourceType {
   if (above.length >= nestingMax || above.filter((other) => other === type).length > recursionMax) return json;
   budget.take("Avro schema");
-  const below: Site = { above: [...above, type], budget };
+  const below: Site = { above: [...above, type], budget, rules };
   switch (type.kind) {
     case "null":
       return nothing;
@@ -49,8 +51,15 @@ function convert(type: AvroType, { above, budget }: Site): SourceType {
     case "long":
     case "string":
     default:
-      return { kind: "primitive", type: avroPrimitive(type) };
+      return { kind: "primitive", type: underRules(avroPrimitive(type), rules) };
   }
+}
+
+/** The types of nanoseconds came with rules 2. */
+function underRules(type: PrimitiveType, rules: number): PrimitiveType {
+  if (rules >= 2) return type;
+  if (type === "timestamptz_ns") return "timestamptz";
+  return type === "timestamp_ns" ? "timestamp" : type;
 }
 
 function convertUnion(branches: readonly AvroType[], below: Site): SourceType {
@@ -101,12 +110,14 @@ function logicalPrimitive(logical: AvroLogical): PrimitiveType {
       return "time";
     case "timestamp-millis":
     case "timestamp-micros":
-    case "timestamp-nanos":
       return "timestamptz";
+    case "timestamp-nanos":
+      return "timestamptz_ns";
     case "local-timestamp-millis":
     case "local-timestamp-micros":
-    case "local-timestamp-nanos":
       return "timestamp";
+    case "local-timestamp-nanos":
+      return "timestamp_ns";
     case "duration":
       return "fixed[12]";
   }

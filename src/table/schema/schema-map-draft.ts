@@ -71,13 +71,13 @@ export class Draft {
     return this.#ids.get(bindingKey(parent, key));
   }
 
-  bind(parent: number, key: string, id: number): void {
+  bind(parent: number, key: string, id: number, isCast = false): void {
     const isRebound = this.#ids.has(bindingKey(parent, key));
     const others = isRebound
       ? this.bindings.filter((each) => each.parent !== parent || each.name !== key || each.variant !== undefined)
       : this.bindings;
     this.#ids.set(bindingKey(parent, key), id);
-    this.bindings = [...others, { parent, name: key, id }];
+    this.bindings = [...others, { parent, name: key, id, ...(isCast ? { isCast } : {}) }];
   }
 
   variants(parent: number, key: string): readonly Binding[] {

@@ -6,6 +6,7 @@
 import type { NestedField, PrimitiveType, Schema } from "../iceberg/types.ts";
 import type { TableSettings, WriteMode } from "../settings.ts";
 import type { RecordPart, TableMapping } from "./schema-map.ts";
+import { shapeOf } from "./schema-map-shape.ts";
 import { type Binding, nothing, type SourceField, type SourceType } from "./schema-map-types.ts";
 
 export interface RowKey {
@@ -63,10 +64,15 @@ export function keyRefusal(
   if (mapping.rowKey?.part !== part) return undefined;
   if (part === "value") return valueKeyRefusal(type, mode);
   if (type.kind === "nothing") return "the key has no columns";
-  const names = type.kind === "struct" ? type.fields.map(({ name }) => name) : [];
+  const names = type.kind === "struct" ? type.fields.map((field) => field.key ?? field.name) : [];
   const known = mapping.bindings.filter(isKeyField).map(({ name }) => name);
   if (mapping.rowKey.ids.length > 0 && !isSameSet(names, known))
     return `the key has ${listed(names)}, rows are identified by ${listed(known)}`;
+  return keyTypeRefusal(type);
+}
+
+/** Why Kafka keys of the type could not tell rows apart. */
+export function keyTypeRefusal(type: SourceType): string | undefined {
   return type.kind === "struct" ? firstRefusal(type.fields) : columnRefusal("the key", type);
 }
 
@@ -155,13 +161,18 @@ function keyOfField(type: SourceType, name: string): string {
 }
 
 function boundAtTop(bindings: readonly Binding[], key: string): number | undefined {
-  return bindings.findLast(({ parent, name, variant }) => parent === 0 && name === key && variant === undefined)?.id;
+  return boundAt(bindings, 0, key);
+}
+
+function boundAt(bindings: readonly Binding[], at: number | undefined, key: string): number | undefined {
+  return bindings.findLast(({ parent, name, variant }) => parent === at && name === key && variant === undefined)?.id;
 }
 
 /** Remembers which column the op field of the value's type is. */
 export function withOpField(mapping: TableMapping, value: SourceType, mode: WriteMode): TableMapping {
   const { rowKey, bindings } = mapping;
-  const id = mode.envelope === "op-field" ? boundAtTop(bindings, keyOfField(value, mode.opField)) : undefined;
+  const parent = shapeOf(mapping).value === "nested" ? mapping.own.value : 0;
+  const id = mode.envelope === "op-field" ? boundAt(bindings, parent, keyOfField(value, mode.opField)) : undefined;
   if (rowKey === undefined || id === undefined || rowKey.opIds?.includes(id) === true) return mapping;
   return { ...mapping, rowKey: { ...rowKey, opIds: [...(rowKey.opIds ?? []), id] } };
 }
@@ -194,7 +205,7 @@ export function deleteSchema({ schema }: TableMapping, rowKey: RowKey): Schema {
 export function keyFields(type: SourceType, settings: TableSettings): readonly SourceField[] {
   if (type.kind !== "struct") return [];
   return type.fields.map((field) => ({
-    key: field.name,
+    key: field.key ?? field.name,
     name: `${settings.metadataPrefix}_key_${field.name}`,
     type: field.type,
   }));

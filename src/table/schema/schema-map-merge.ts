@@ -2,7 +2,7 @@
 import { decimalShape } from "../iceberg/primitive.ts";
 import type { IcebergType, NestedField, PrimitiveType } from "../iceberg/types.ts";
 import { type Draft, freeName } from "./schema-map-draft.ts";
-import { isNothing, type SourceField, type SourceType } from "./schema-map-types.ts";
+import { isNothing, nowhere, type SourceField, type SourceType } from "./schema-map-types.ts";
 
 export type Merged<T extends IcebergType = IcebergType> =
   | { readonly kind: "ok"; readonly type: T }
@@ -86,6 +86,8 @@ export function widenedType(column: PrimitiveType, source: PrimitiveType): Primi
   if (pair === "int→long" || pair === "float→double" || pair === "int→double") return column;
   if (pair === "long→int" || pair === "double→float") return source;
   if (pair === "uuid→string") return column; // As text, which is what came.
+  // Floored: a table of format 2 has no finer type.
+  if (pair === "timestamptz_ns→timestamptz" || pair === "timestamp_ns→timestamp") return column;
   const wide = decimalShape(column);
   const other = decimalShape(source);
   if (wide === undefined || other === undefined || wide.scale !== other.scale) return undefined;
@@ -105,7 +107,7 @@ function mergeFields(
   let fields = existing;
   const keys = new Set(sources.map(keyOf));
   for (const source of sources) {
-    if (isNothing(source.type)) continue;
+    if (isNothing(source.type) && source.isExcluded !== true) continue;
     const site: FieldSite = { parent, source, key: keyOf(source), siblings: keys, draft };
     const merged = mergeField(fields, site);
     if (merged.kind === "refused") return merged;
@@ -130,6 +132,10 @@ function keyOf(source: SourceField): string {
 /** Into the column that the field has had, under whatever name; into one that people made for it; or into a new one. */
 function mergeField(present: readonly NestedField[], site: FieldSite): MergedFields {
   const { parent, source, key, draft } = site;
+  if (source.isExcluded === true) {
+    if (draft.bound(parent, key) !== nowhere) draft.bind(parent, key, nowhere);
+    return { kind: "ok", fields: present };
+  }
   const fields = draft.bound(parent, key) === undefined ? renamed(present, site) : present;
   const id = draft.bound(parent, key);
   const field = fields.find((each) => each.id === id);
@@ -198,14 +204,16 @@ function addColumn(fields: readonly NestedField[], site: FieldSite): MergedField
   bindAll(id, site);
   draft.take(id);
   const name = freeName(source.name, fields, parent === 0);
-  return { kind: "ok", fields: [...fields, { id, name, required: false, type: assignIds(source.type, id, draft) }] };
+  const doc = source.comment === undefined ? {} : { doc: source.comment };
+  const type = assignIds(source.type, id, draft);
+  return { kind: "ok", fields: [...fields, { id, name, required: false, type, ...doc }] };
 }
 
 const idsAreOut = { kind: "refused", reason: "the table has given out all field ids" } as const;
 
 /** Under its name and the names it went by, so that a producer of an older schema who comes later finds the column too. */
 function bindAll(id: number, { parent, source, key, siblings, draft }: FieldSite): void {
-  draft.bind(parent, key, id);
+  draft.bind(parent, key, id, source.isCast);
   for (const alias of source.aliases ?? []) {
     if (!siblings.has(alias) && draft.bound(parent, alias) === undefined) draft.bind(parent, alias, id);
   }

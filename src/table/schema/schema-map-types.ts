@@ -21,6 +21,12 @@ export interface SourceField {
   /** Keys by which the field went before, as the source itself says: it keeps their column. */
   readonly aliases?: readonly string[];
   readonly type: SourceType;
+  /** Of the column, when it is made. */
+  readonly comment?: string;
+  /** A person wants no column of it. */
+  readonly isExcluded?: true;
+  /** A person gave the type: values are brought to it. */
+  readonly isCast?: true;
 }
 
 /** Which column a field of a source goes to. */
@@ -32,7 +38,12 @@ export interface Binding {
   readonly id: number;
   /** 2, 3, ...: a further column of the same field, for values whose type the first one cannot take. */
   readonly variant?: number;
+  /** Values are brought to the column's type; those that cannot be make their record bad. */
+  readonly isCast?: true;
 }
+
+/** Id in the binding of a field whose values are not wanted. */
+export const nowhere = 0;
 
 export const nothing: SourceType = { kind: "nothing" };
 export const json: SourceType = { kind: "json" };
@@ -43,7 +54,7 @@ export function isNothing(type: SourceType): boolean {
     case "nothing":
       return true;
     case "struct":
-      return type.fields.every((field) => isNothing(field.type));
+      return type.fields.every((field) => field.isExcluded === true || isNothing(field.type));
     case "list":
       return isNothing(type.element);
     case "map":

@@ -7,12 +7,14 @@
  * Ids are given once, from lastColumnId on, and never again (rules G1, G7). All columns but partition and offset are optional
  * (A8), so every evolution is an added optional column or a widened type (G2-G4).
  */
+import { isDeepStrictEqual } from "node:util";
 import { assert, CorruptData } from "../../base/errors.ts";
 import { protobufMessageAt } from "../../registry/protobuf-schema.ts";
 import type { PlaceColumns } from "../commit/live-files.ts";
 import { parseAvroSchema } from "../decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "../iceberg/types.ts";
 import type { MetadataColumn, TableSettings } from "../settings.ts";
+import { type ColumnOverrides, type Overridden, overridden } from "./column-overrides.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
@@ -30,6 +32,7 @@ import {
 } from "./schema-map-keys.ts";
 import { assignIds, mergeType } from "./schema-map-merge.ts";
 import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
+import { shapeOf, type TableShape, wantedShape } from "./schema-map-shape.ts";
 import type { Binding, SourceType } from "./schema-map-types.ts";
 
 export interface TableMapping {
@@ -47,6 +50,10 @@ export interface TableMapping {
   readonly sources: Readonly<Record<string, SourceState>>;
   /** What identifies a row; undefined in a table that is only appended to. */
   readonly rowKey?: RowKey | undefined;
+  /** Absent: values lie flat, keys as shapeOf says. */
+  readonly shape?: TableShape;
+  /** What the settings said of single columns. */
+  readonly overrides?: ColumnOverrides;
   /** Inferred columns reached their bound: what is new goes to the extra column. */
   readonly isFull: boolean;
 }
@@ -64,19 +71,22 @@ export type SourceState =
 
 export type RecordPart = "key" | "value";
 
+/** Confluent's number, or the GUID or UUID of a schema as text. */
+export type SchemaId = number | string;
+
 export type MappingSource =
   | {
       readonly kind: "schema-id";
       readonly part: RecordPart;
-      readonly schemaId: number;
+      readonly schemaId: SchemaId;
       readonly schema: SchemaText;
       /** Of a Protobuf schema: which of its messages the records are; undefined when they do not say so readably. */
       readonly message?: MessagePath | undefined;
     }
   /** The registry says that there is no such id. */
-  | { readonly kind: "missing"; readonly part: RecordPart; readonly schemaId: number }
+  | { readonly kind: "missing"; readonly part: RecordPart; readonly schemaId: SchemaId }
   /** Fields that schemaless records have and the table has not. */
-  | { readonly kind: "inferred"; readonly type: SourceType };
+  | { readonly kind: "inferred"; readonly part: RecordPart; readonly type: SourceType };
 
 /** Indexes of a message among its file's, then among that one's own: [1, 0] is the first inside the second. */
 export type MessagePath = readonly number[];
@@ -94,16 +104,21 @@ export type Evolution =
   | { readonly kind: "refused"; readonly reason: string; readonly mapping: TableMapping };
 
 /**
- * The rules that new tables get. Who changes what a source type becomes adds rules 2 beside these, and the golden mappings of
- * rules 1 stay as they are: no upgrade changes the types of a table that is there.
+ * The newest rules that there are. Who changes what a source type becomes adds rules beside these, and the golden mappings of
+ * the earlier ones stay as they are: no upgrade changes the types of a table that is there.
  */
-export const mappingRules = 1;
+export const mappingRules = 2;
+
+/** Rules 2 are those of format 3, which has types for nanoseconds; a table that is upgraded to it keeps the rules that it was made under. */
+export function newRules({ formatVersion }: Pick<TableSettings, "formatVersion">): number {
+  return formatVersion >= 3 ? 2 : 1;
+}
 
 /** Beyond it, new fields of schemaless JSON go to the extra column. */
 export const inferredColumnsMax = 500;
 
 /** A Protobuf schema is known under its id, and each of its messages under its path too. */
-export function sourceKey(part: RecordPart, schemaId: number, message?: MessagePath): string {
+export function sourceKey(part: RecordPart, schemaId: SchemaId, message?: MessagePath): string {
   return message === undefined ? `${part}:${schemaId}` : `${part}:${schemaId}/${message.join(".")}`;
 }
 
@@ -123,18 +138,19 @@ export function initialMapping(settings: TableSettings): TableMapping {
   add("offset", `${prefix}_offset`, "long", true);
   if (wants("timestamp")) add("timestamp", `${prefix}_timestamp`, "timestamptz", false);
   if (wants("timestamp_type")) add("timestamp_type", `${prefix}_timestamp_type`, "string", false);
-  const keyIsTyped = settings.key.decode === "schema-id"; // Its type comes with its first schema.
-  if (wants("key") && !keyIsTyped) {
-    add("key", `${prefix}_key`, settings.key.decode === "raw" ? "binary" : "string", false);
-  }
+  // The type of any other comes with the first key.
+  if (wants("key") && settings.key.decode === "raw") add("key", `${prefix}_key`, "binary", false);
+  if (wants("key") && settings.key.decode === "string") add("key", `${prefix}_key`, "string", false);
   if (wants("headers") && settings.headers === "list") add("headers", `${prefix}_headers`, headersType, false);
   const { decode } = settings.value;
   if (decode === "raw") add("value", "value", "binary", false);
   if (decode === "string") add("value", "value", "string", false);
   if (decode === "json") add("extra", "_extra", "string", false);
   const rowKey = newRowKey(settings.mode);
+  const shape = wantedShape(settings);
+  const isUsual = isDeepStrictEqual(shape, shapeOf({ rowKey }));
   return withRowKey({
-    rules: mappingRules,
+    rules: newRules(settings),
     version: 1,
     schema: { type: "struct", "schema-id": 0, fields },
     lastColumnId: draft.lastColumnId,
@@ -142,6 +158,8 @@ export function initialMapping(settings: TableSettings): TableMapping {
     bindings: draft.bindings,
     sources: {},
     ...(rowKey === undefined ? {} : { rowKey }),
+    ...(isUsual ? {} : { shape }),
+    ...(settings.overrides === undefined ? {} : { overrides: settings.overrides }),
     isFull: false,
   });
 }
@@ -171,14 +189,14 @@ export function placeColumns({ own }: TableMapping): PlaceColumns {
 
 /** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */
 export function evolve(mapping: TableMapping, source: MappingSource, settings: TableSettings): Evolution {
-  if (source.kind === "inferred") return evolveInferred(mapping, withWholeKeys(source.type, settings.mode));
+  if (source.kind === "inferred") return evolveInferred(mapping, source, settings);
   const known = mapping.sources[sourceKey(source.part, source.schemaId)];
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
   if (source.kind === "missing") return refuse(mapping, source, "the registry has no such schema");
   try {
     return source.schema.type === "PROTOBUF"
       ? evolveProtobuf(mapping, source, settings)
-      : evolveTyped(mapping, { ...source, message: undefined }, typeOf(source.schema), settings);
+      : evolveTyped(mapping, { ...source, message: undefined }, typeOf(source.schema, mapping.rules), settings);
   } catch (cause) {
     if (!(cause instanceof CorruptData)) throw cause;
     return refuse(mapping, { ...source, message: undefined }, cause.message);
@@ -189,9 +207,9 @@ type SchemaIdSource = Extract<MappingSource, { readonly kind: "schema-id" }>;
 
 const sourceKinds = { AVRO: "avro", JSON: "json-schema", PROTOBUF: "protobuf" } as const;
 
-function typeOf(schema: SchemaText): SourceType {
+function typeOf(schema: SchemaText, rules: number | undefined): SourceType {
   const { type, text, references } = schema;
-  return type === "AVRO" ? avroSourceType(parseAvroSchema(text, references)) : jsonSchemaSourceType(schema);
+  return type === "AVRO" ? avroSourceType(parseAvroSchema(text, references), rules) : jsonSchemaSourceType(schema);
 }
 
 /** The id is known from then on, whatever comes of this one of its messages. */
@@ -217,7 +235,7 @@ function evolveTyped(
   settings: TableSettings,
 ): Evolution {
   const key = sourceKey(source.part, source.schemaId, source.message);
-  const row = rowOf(source, type, settings);
+  const row = rowOf(mapping, source, type, settings);
   if (row.kind === "refused") return refuse(mapping, source, row.reason);
   const refusal = keyRefusal(mapping, source.part, row.type, settings.mode);
   if (refusal !== undefined) return refuse(mapping, source, refusal);
@@ -256,19 +274,16 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
   };
 }
 
-type RowType =
-  | { readonly kind: "ok"; readonly type: SourceType }
-  | { readonly kind: "refused"; readonly reason: string };
-
-/** What becomes columns of a source: the row inside its envelope, when values have one. */
-function rowOf(source: SchemaIdSource, type: SourceType, { mode }: TableSettings): RowType {
-  if (source.part === "key" || mode.envelope !== "debezium") return { kind: "ok", type };
+/** What becomes columns of a source: the row inside its envelope, when values have one, with the types that people want. */
+function rowOf(mapping: TableMapping, source: SchemaIdSource, type: SourceType, { mode }: TableSettings): Overridden {
+  if (source.part === "key") return { kind: "ok", type };
+  if (mode.envelope !== "debezium") return overridden(type, mapping.overrides, { isKnown: true });
   if (source.schema.type !== "AVRO")
     return { kind: "refused", reason: "envelopes are read in Avro and in JSON without a schema id" };
   const row = envelopeRow(type);
   return row === undefined
     ? { kind: "refused", reason: "the schema is no Debezium envelope with op and after" }
-    : { kind: "ok", type: row };
+    : overridden(row, mapping.overrides, { isKnown: true });
 }
 
 /** Schemas that were refused are asked about again: the table, or what its settings want, may be another now. */
@@ -280,7 +295,7 @@ export function withoutRefusals(mapping: TableMapping): TableMapping {
 
 function refuse(
   mapping: TableMapping,
-  source: { readonly part: RecordPart; readonly schemaId: number; readonly message?: MessagePath | undefined },
+  source: { readonly part: RecordPart; readonly schemaId: SchemaId; readonly message?: MessagePath | undefined },
   reason: string,
 ): Evolution {
   const key = sourceKey(source.part, source.schemaId, source.message);
@@ -299,14 +314,15 @@ type MergedMapping =
   | { readonly kind: "ok"; readonly mapping: TableMapping }
   | { readonly kind: "refused"; readonly reason: string };
 
-/** Records lie flat at the top; any other value has the column `value`. */
+/** Records lie flat at the top, unless the table is to nest them; any other value has the column `value`. */
 function mergeValue(mapping: TableMapping, type: SourceType, draft: Draft, hasExtra: boolean): MergedMapping {
   let start = mapping;
   if (hasExtra && mapping.own.extra === undefined) {
     start = withOwnColumn(mapping, "extra", freeName("_extra", mapping.schema.fields), "string", draft);
   }
   if (type.kind === "nothing") return { kind: "ok", mapping: start };
-  if (type.kind !== "struct") return mergeOwnColumn(start, "value", "value", type, draft);
+  if (type.kind !== "struct" || shapeOf(mapping).value === "nested")
+    return mergeOwnColumn(start, "value", "value", type, draft);
   const merged = mergeType(start.schema, type, 0, draft);
   if (merged.kind === "refused") return merged;
   return { kind: "ok", mapping: withSchema(start, merged.type, draft) };
@@ -314,7 +330,7 @@ function mergeValue(mapping: TableMapping, type: SourceType, draft: Draft, hasEx
 
 function mergeKey(mapping: TableMapping, type: SourceType, draft: Draft, settings: TableSettings): MergedMapping {
   if (type.kind === "nothing" || !settings.metadataColumns.includes("key")) return { kind: "ok", mapping };
-  if (mapping.rowKey?.part === "key" && type.kind === "struct") {
+  if (type.kind === "struct" && shapeOf(mapping).key === "flat") {
     const flat = { kind: "struct", fields: keyFields(type, settings) } as const;
     const merged = mergeType(mapping.schema, flat, keyParent, draft);
     return merged.kind === "refused" ? merged : { kind: "ok", mapping: withSchema(mapping, merged.type, draft) };
@@ -332,6 +348,7 @@ function mergeOwnColumn(
 ): MergedMapping {
   const id = mapping.own[role];
   const field = mapping.schema.fields.find((each) => each.id === id);
+  if (field === undefined && draft.isLenient && !draft.admits(type)) return { kind: "ok", mapping };
   if (field === undefined) {
     const fieldId = draft.nextId();
     const added = assignIds(type, fieldId, draft);
@@ -365,12 +382,21 @@ function withSchema(mapping: TableMapping, type: IcebergType, draft: Draft): Tab
   return { ...mapping, schema, lastColumnId: draft.lastColumnId, bindings: draft.bindings };
 }
 
-/** Schemaless JSON never refuses: what fits no column has the extra column. */
-function evolveInferred(mapping: TableMapping, type: SourceType): Evolution {
+/** Schemaless JSON never refuses: what fits no column has the extra column, or is a dead letter in a key, which has none. */
+function evolveInferred(
+  mapping: TableMapping,
+  { part, type }: Extract<MappingSource, { readonly kind: "inferred" }>,
+  settings: TableSettings,
+): Evolution {
   if (mapping.isFull) return { kind: "unchanged", mapping };
   const draft = draftOf(mapping, { columnsMax: inferredColumnsMax });
-  const merged = mergeType(mapping.schema, type, 0, draft);
+  const wanted =
+    part === "key" ? { kind: "ok" as const, type } : overridden(type, mapping.overrides, { isKnown: false });
+  assert(wanted.kind === "ok", "of types that nobody declared none is refused");
+  const merged =
+    part === "key"
+      ? mergeKey(mapping, type, draft, settings)
+      : mergeValue(mapping, withWholeKeys(wanted.type, settings.mode), draft, false);
   assert(merged.kind === "ok", "a lenient merge refuses nothing");
-  const after = { ...withSchema(mapping, merged.type, draft), isFull: draft.isFull };
-  return finish(mapping, after, true);
+  return finish(mapping, { ...merged.mapping, isFull: draft.isFull }, true);
 }

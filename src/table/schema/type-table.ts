@@ -2,9 +2,10 @@
  * Every source type, and the column that comes of it: asked of the mapping itself, so that what docs/types.md says, and what
  * the golden mappings hold, is what tables get.
  */
+import type { FormatVersion } from "../../../schemas/iceberg.ts";
 import { assert } from "../../base/errors.ts";
 import { inferType } from "../decode/json-infer.ts";
-import type { IcebergType, NestedField } from "../iceberg/types.ts";
+import type { IcebergType, NestedField, Schema } from "../iceberg/types.ts";
 import type { DecodeMode, TableSettings } from "../settings.ts";
 import { evolve, initialMapping, type MappingSource, type SchemaText, type TableMapping } from "./schema-map.ts";
 
@@ -19,6 +20,8 @@ export interface TypeRow {
   readonly field: string;
   /** Spelled without ids; "no column" when there is none. */
   readonly column: string;
+  /** The same in tables of format 3. */
+  readonly column3: string;
 }
 
 /** Declared types: the source's own JSON for Avro and JSON Schema, a field for Protobuf, a value for JSON. */
@@ -162,11 +165,14 @@ message Tree { Tree left = 1; int32 v = 2; }
 
 export function typeTable(): readonly TypeRow[] {
   return typeSources.flatMap((source) => {
-    const { schema } = goldenMapping(source);
+    const [second, third] = [goldenMapping(source).schema, goldenMapping(source, 3).schema];
+    const columnOf = ({ fields }: Schema, field: string): string => {
+      const column = fields.find((each) => each.name === field);
+      return column === undefined ? "no column" : spelled(column.type);
+    };
     return declared[source].map(([type], at) => {
       const field = fieldName(at);
-      const column = schema.fields.find((each) => each.name === field);
-      return { source, type, field, column: column === undefined ? "no column" : spelled(column.type) };
+      return { source, type, field, column: columnOf(second, field), column3: columnOf(third, field) };
     });
   });
 }
@@ -181,8 +187,9 @@ export function typeSchema(
 }
 
 /** The mapping of a topic whose one schema has every type of the source. */
-export function goldenMapping(source: TypeSource): TableMapping {
-  const settings = plainSettings(source === "JSON without a schema" ? "json" : "schema-id");
+export function goldenMapping(source: TypeSource, formatVersion: FormatVersion = 2): TableMapping {
+  const decode = source === "JSON without a schema" ? "json" : "schema-id";
+  const settings = { ...plainSettings(decode), formatVersion };
   const evolution = evolve(initialMapping(settings), sourceOf(source, declared[source]), settings);
   assert(evolution.kind === "changed", "every type that is declared here has a place in a table");
   return evolution.mapping;
@@ -236,7 +243,7 @@ function sourceOf(
       return byId("PROTOBUF", `${protobufHead}message All {\n${body.join("\n")}\n}${protobufTail}`);
     }
     case "JSON without a schema":
-      return { kind: "inferred", type: inferType(Object.fromEntries(fields)) };
+      return { kind: "inferred", part: "value", type: inferType(Object.fromEntries(fields)) };
   }
 }
 

@@ -62,7 +62,9 @@ export class Backfiller {
       const { table, state } = this.#known(turn);
       const before = state.backfill;
       if (state.mapping.rowKey !== undefined)
-        throw this.#stuck("old records would take the place of later ones in a table with a key");
+        throw this.#stuck(
+          "old records would take the place of later ones in a table with a key; inlet table resume --retranslate builds it again beside this one, from the topic's start",
+        );
       if (!table.lanes.has(beginLane))
         throw this.#stuck("the table began with the topic's start: nothing lies behind it");
       const isRunning = before !== undefined && backfillReport(before, table).state === "running";

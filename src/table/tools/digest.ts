@@ -9,6 +9,7 @@
  * older rows), a renamed or moved field keeps its id, a widened number has the same value.
  */
 
+import { assert } from "../../base/errors.ts";
 import type { PlaceColumns } from "../commit/live-files.ts";
 import { decimalShape } from "../iceberg/primitive.ts";
 import type { ColumnNode, Columns } from "../parquet/columns.ts";
@@ -79,6 +80,43 @@ export class BinnedDigests {
     this.#sums.set(id, known);
     return known;
   }
+}
+
+/** Two words for each row: the sum of its digests over all columns. */
+export function rowDigests(columns: Columns, place: PlaceColumns): Uint32Array {
+  const seeds = placeSeeds(columns, 0, place);
+  const binOf = Uint32Array.from({ length: columns.rows }, (_, row) => row);
+  const sums = seeds.slice();
+  const absences = absencesOf(columns.root);
+  for (const leaf of columns.leaves) {
+    if (leaf.shape.id === place.partition || leaf.shape.id === place.offset) continue;
+    addLeaf(leaf, 0, absences.get(leaf) as Int32Array, { seeds, binOf, sums });
+  }
+  return sums;
+}
+
+/** Two words for each row: a hash of its values in these columns, which lie outside of lists. Widening leaves it alone. */
+export function keyHashes(columns: Columns, ids: readonly number[]): Uint32Array {
+  const cursors = ids.map((id) => {
+    const leaf = columns.leaves.find(({ shape }) => shape.id === id);
+    assert(leaf !== undefined, `the columns hold field ${id}`);
+    return { leaf, hashValue: valueHasher(leaf), value: 0 };
+  });
+  const hashes = new Uint32Array(columns.rows * 2);
+  for (let row = 0; row < columns.rows; row += 1) {
+    start(0x2545f491, 0x6c078965);
+    for (const cursor of cursors) {
+      const isPresent = cursor.leaf.defs[row] === cursor.leaf.maxDef;
+      word(isPresent ? 1 : 0);
+      if (!isPresent) continue;
+      cursor.hashValue(cursor.value);
+      cursor.value += 1;
+    }
+    finish();
+    hashes[row * 2] = a;
+    hashes[row * 2 + 1] = b;
+  }
+  return hashes;
 }
 
 /** Two words for each row. */
@@ -274,10 +312,11 @@ function finish(): void {
   b = mixed(b);
 }
 
+/** Signed, as V8 keeps such a number in place; an unsigned one above 2^31 would be an object a hash. */
 function mixed(hash: number): number {
   let mixing = hash ^ (hash >>> 16);
   mixing = Math.imul(mixing, 0x85ebca6b);
   mixing ^= mixing >>> 13;
   mixing = Math.imul(mixing, 0xc2b2ae35);
-  return (mixing ^ (mixing >>> 16)) >>> 0;
+  return mixing ^ (mixing >>> 16);
 }

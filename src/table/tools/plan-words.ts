@@ -32,12 +32,14 @@ const sparkPrimitives: Readonly<Record<string, string>> = {
   long: "BIGINT",
   timestamp: "TIMESTAMP_NTZ",
   timestamptz: "TIMESTAMP",
+  timestamp_ns: "TIMESTAMP_NTZ",
+  timestamptz_ns: "TIMESTAMP",
   uuid: "STRING",
   time: "BIGINT",
 };
 
 function isForeignToSpark(type: string): boolean {
-  return type === "uuid" || type === "time" || type.startsWith("fixed");
+  return type === "uuid" || type === "time" || type.endsWith("_ns") || type.startsWith("fixed");
 }
 
 function sparkTransform(transform: Transform, path: readonly string[]): string {

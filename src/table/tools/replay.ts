@@ -176,7 +176,7 @@ class ReplayRun {
     const { id, schemaVersion, generation } = written.table;
     const known = this.#known.with(rows);
     if (known.ranges > rangesMax) throw this.#stuck(`more than ${rangesMax} ranges of letters were replayed`);
-    const key = await replayed.write(id, known);
+    const key = await replayed.write(id, known, rows);
     const { round, state } = written;
     const answer = await metadata.propose([
       {

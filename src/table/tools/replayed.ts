@@ -3,13 +3,16 @@
  * object, named by the state of the table (table-state.ts) in the very entry of the metadata log that adds the round, so
  * that the two are true together or not at all.
  *
- *   tables/<table>/replayed/<uuid>      {"version":1,"partitions":{"0":[[12,13],[40,44]]}}     ranges [from, to), in order
+ *   tables/<table>/replayed/<uuid>      {"version":1,"partitions":{"0":[[12,13],[40,44]]},"last":{"0":[[12,13]]}}
+ *
+ * Ranges are [from, to), in order. "last" is what the newest round brought: should its files be lost before they are
+ * committed, a person may take it back.
  */
 import { CorruptData } from "../../base/errors.ts";
 import { type Uuid, uuidRandom } from "../../base/ids.ts";
 import type { Random } from "../../base/runtime.ts";
 import type { ObjectStore } from "../../object-store/object-store.ts";
-import { isJsonObject, type Json, parseJsonObject, renderJson } from "../iceberg/json.ts";
+import { isJsonObject, type Json, type JsonObject, parseJsonObject, renderJson } from "../iceberg/json.ts";
 
 export interface Place {
   readonly partition: number;
@@ -41,6 +44,30 @@ export class OffsetSet {
     return false;
   }
 
+  /** What the range has of it, in order. */
+  within({ partition, from, to }: { readonly partition: number; readonly from: number; readonly to: number }) {
+    return (this.#ranges.get(partition) ?? [])
+      .filter(([first, end]) => first < to && end > from)
+      .map(([first, end]) => ({ from: Math.max(first, from), to: Math.min(end, to) }));
+  }
+
+  without(other: OffsetSet): OffsetSet {
+    const left = new Map<number, (readonly [number, number])[]>();
+    for (const [partition, ranges] of this.#ranges) {
+      const kept: (readonly [number, number])[] = [];
+      for (const [from, to] of ranges) {
+        let begin = from;
+        for (const taken of other.within({ partition, from, to })) {
+          if (begin < taken.from) kept.push([begin, taken.from]);
+          begin = taken.to;
+        }
+        if (begin < to) kept.push([begin, to]);
+      }
+      left.set(partition, kept);
+    }
+    return new OffsetSet(left);
+  }
+
   with(places: readonly Place[]): OffsetSet {
     const grown = new Map(this.#ranges);
     for (const [partition, own] of Map.groupBy(places, (place) => place.partition)) {
@@ -50,18 +77,25 @@ export class OffsetSet {
     return new OffsetSet(grown);
   }
 
-  render(): string {
-    return renderJson({ version: 1, partitions: Object.fromEntries(this.#ranges) as unknown as Json });
+  /** `last`: of these, what came last. */
+  render(last: OffsetSet): string {
+    const json = (set: OffsetSet): Json => Object.fromEntries(set.#ranges) as Json;
+    return renderJson({ version: 1, partitions: json(this), last: json(last) });
   }
 
-  static parse(text: string, source: string): OffsetSet {
-    const { version, partitions } = parseJsonObject(text, source);
+  /** "last" is undefined in sets of earlier versions. */
+  static parse(text: string, source: string): { readonly all: OffsetSet; readonly last: OffsetSet | undefined } {
+    const { version, partitions, last } = parseJsonObject(text, source);
     const found = renderJson(version ?? null);
-    if (version !== 1 || !isJsonObject(partitions))
+    if (version !== 1 || !isJsonObject(partitions) || (last !== undefined && !isJsonObject(last)))
       throw new CorruptData({ source, position: 0, expected: "offsets of version 1", found });
-    return new OffsetSet(
-      new Map(Object.entries(partitions).map(([partition, ranges]) => [Number(partition), rangesOf(ranges, source)])),
-    );
+    const setOf = (ofPartitions: JsonObject): OffsetSet =>
+      new OffsetSet(
+        new Map(
+          Object.entries(ofPartitions).map(([partition, ranges]) => [Number(partition), rangesOf(ranges, source)]),
+        ),
+      );
+    return { all: setOf(partitions), last: last === undefined ? undefined : setOf(last) };
   }
 }
 
@@ -98,15 +132,24 @@ export class ReplayedStore {
 
   /** Of undefined: nothing was replayed yet. Throws ObjectMissing when it is lost: then nobody knows what was. */
   async read(key: string | undefined): Promise<OffsetSet> {
-    if (key === undefined) return new OffsetSet();
-    return OffsetSet.parse(Buffer.from(await this.#store.get(key)).toString("utf8"), key);
+    return key === undefined ? new OffsetSet() : (await this.#parsed(key)).all;
+  }
+
+  /** The set without what came last, which then is in no row; undefined: nobody knows any more what that was. */
+  async before(key: string): Promise<OffsetSet | undefined> {
+    const { all, last } = await this.#parsed(key);
+    return last === undefined ? undefined : all.without(last);
   }
 
   /** Its key. */
-  async write(table: Uuid, set: OffsetSet): Promise<string> {
+  async write(table: Uuid, set: OffsetSet, last: readonly Place[]): Promise<string> {
     const key = `${directoryOf(table)}${uuidRandom(this.#random)}`;
-    await this.#store.put(key, Buffer.from(set.render()));
+    await this.#store.put(key, Buffer.from(set.render(new OffsetSet().with(last))));
     return key;
+  }
+
+  async #parsed(key: string): Promise<ReturnType<typeof OffsetSet.parse>> {
+    return OffsetSet.parse(Buffer.from(await this.#store.get(key)).toString("utf8"), key);
   }
 
   /** All but the one that the table's state names, after it does. */

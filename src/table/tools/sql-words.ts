@@ -40,6 +40,8 @@ const primitives: Readonly<Record<string, string>> = {
   time: "TIME",
   timestamp: "TIMESTAMP",
   timestamptz: "TIMESTAMP WITH TIME ZONE",
+  timestamp_ns: "TIMESTAMP_NS",
+  timestamptz_ns: "TIMESTAMP WITH TIME ZONE", // DuckDB has none of nanoseconds.
   string: "VARCHAR",
   uuid: "UUID",
   binary: "BLOB",

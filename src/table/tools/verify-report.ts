@@ -11,6 +11,7 @@ export interface Finding {
     | "doubled"
     | "altered"
     | "foreign"
+    | "stale"
     | "path-twice"
     | "file-unreadable"
     | "miscounted"

@@ -8,25 +8,27 @@ import type { Clock } from "../../base/runtime.ts";
 import type { TableInfo } from "../../metadata/image.ts";
 import type { Catalog, TableName } from "../catalog.ts";
 import type { PlaceColumns } from "../commit/live-files.ts";
-import { ancestryOf } from "../commit/settle.ts";
 import { currentSchema } from "../commit/table-creation.ts";
 import { entriesOf, manifestsOf } from "../commit/table-files.ts";
 import type { ManifestEntry } from "../iceberg/manifest.ts";
 import type { TableMetadata } from "../iceberg/metadata.ts";
 import { Columns } from "../parquet/columns.ts";
 import { type EngineLimits, ParquetRows } from "../parquet/parquet-rows.ts";
-import { type CommitMark, markName, parseMark } from "../rounds.ts";
+import type { CommitMark } from "../rounds.ts";
 import { placeColumns } from "../schema/schema-map.ts";
 import type { TableSettings } from "../settings.ts";
 import { deadLetterName, tableName, tableStateOf } from "../table-state.ts";
 import { letterPlace } from "../translate/dead-letters.ts";
 import { canonicalUri, type Warehouse } from "../warehouse.ts";
 import { beginLane } from "./backfill-plan.ts";
+import type { KeyedCounts } from "./keyed-run.ts";
 import { forgotten, noRows, type TableProof } from "./proof.ts";
 import type { ProofName, ProofStore } from "./proof-store.ts";
 import type { Scratch } from "./scratch.ts";
+import { type KeyedDeps, verifyKeyed } from "./verify-keyed.ts";
 import { compareRange, type Finding, type RangeReport } from "./verify-report.ts";
 import { RowsFound, samplesMax } from "./verify-rows.ts";
+import { Findings, markOf, requirePlace } from "./verify-snapshot.ts";
 
 export interface VerifyDeps {
   readonly catalog: Catalog;
@@ -35,6 +37,8 @@ export interface VerifyDeps {
   readonly scratch: Scratch;
   readonly clock: Clock;
   readonly limits: EngineLimits;
+  /** Of tables with a key. */
+  readonly keyed: KeyedDeps;
   /** Told after each file. */
   readonly progress?: (done: VerifyProgress) => void;
 }
@@ -60,9 +64,9 @@ export interface VerifyReport {
   readonly findingsLeftOut: number;
   /** Of the table of dead letters, when there is one. */
   readonly deadLetters: VerifyReport | null;
+  /** Of a table with a key. */
+  readonly keyed?: KeyedCounts;
 }
-
-const findingsMax = 200;
 
 /** The table and that of its dead letters. Throws OperationFailed when it is not there or cannot be read at all. */
 export async function verifyTable(
@@ -73,22 +77,21 @@ export async function verifyTable(
 ): Promise<VerifyReport> {
   const state = tableStateOf(table);
   if (state === undefined) throw new OperationFailed("the table has not been made yet", { happened: "no" });
-  if (state.mapping.rowKey !== undefined) {
-    const reason = "later records replace rows of a table with a key: no digest of what was read proves what it holds";
-    throw new OperationFailed(reason, { happened: "no" });
-  }
   const { generation, committedTo } = table;
-  const rows = await verifyOne(
-    {
-      name: tableName(settings, generation),
-      proof: { table: table.id, of: "rows" },
-      place: placeColumns(state.mapping),
-      committedTo,
-      begin: table.lanes.get(beginLane),
-    },
-    deps,
-    signal,
-  );
+  const rows =
+    state.mapping.rowKey === undefined
+      ? await verifyOne(
+          {
+            name: tableName(settings, generation),
+            proof: { table: table.id, of: "rows" },
+            place: placeColumns(state.mapping),
+            committedTo,
+            begin: table.lanes.get(beginLane),
+          },
+          deps,
+          signal,
+        )
+      : await verifyKeyed(settings, table, deps, signal);
   if (state.deadLetterPlaces === null) return rows;
   const letters = await verifyOne(
     {
@@ -151,63 +154,10 @@ async function verifyOne(subject: Subject, deps: VerifyDeps, signal: AbortSignal
   };
 }
 
-function requirePlace(metadata: TableMetadata, { place, name }: Subject): void {
-  const ids = new Set(currentSchema(metadata).fields.map(({ id }) => id));
-  if (ids.has(place.offset) && ids.has(place.partition)) return;
-  throw new OperationFailed(`${name.name} has lost its columns of partition and offset: nothing can be proven of it`, {
-    happened: "no",
-  });
-}
-
 /** Of a mark without one only the offsets are known. */
 async function proofOf(mark: CommitMark | undefined, { proof }: Subject, { proofs }: VerifyDeps): Promise<TableProof> {
   if (mark === undefined) return new Map();
   return (await proofs.read(proof, mark)) ?? forgotten(typeof mark.offsets === "string" ? new Map() : mark.offsets);
-}
-
-class Findings {
-  readonly all: Finding[] = [];
-  leftOut = 0;
-
-  add(finding: Finding): void {
-    if (this.all.length < findingsMax) this.all.push(finding);
-    else this.leftOut += 1;
-  }
-}
-
-/** Our newest mark on the way to `main`; undefined when there is none to be found. */
-async function markOf(
-  metadata: TableMetadata,
-  warehouse: Warehouse,
-  findings: Findings,
-): Promise<CommitMark | undefined> {
-  const ancestry = ancestryOf(metadata);
-  switch (ancestry.kind) {
-    case "mark":
-      return await withOffsets(ancestry.mark, warehouse);
-    case "whole":
-      if (metadata["current-snapshot-id"] !== -1n) notOurs(findings, "no snapshot on the way to main is ours");
-      return undefined;
-    case "unreadable":
-      notOurs(findings, `the mark of snapshot ${ancestry.snapshot} cannot be read`);
-      return undefined;
-    case "cut": {
-      // Somebody expired our snapshots: the property says what they held.
-      const text = metadata.properties[markName];
-      const mark = text === undefined ? undefined : parseMark(text);
-      if (mark === undefined) notOurs(findings, "the history is cut, and the table's property holds no mark");
-      return mark === undefined ? undefined : await withOffsets(mark, warehouse);
-    }
-  }
-}
-
-function notOurs(findings: Findings, detail: string): void {
-  findings.add({ kind: "not-ours", where: "main", detail, sample: [] });
-}
-
-async function withOffsets(mark: CommitMark, warehouse: Warehouse): Promise<CommitMark> {
-  if (typeof mark.offsets !== "string") return mark;
-  return parseMark(await warehouse.readText(mark.offsets)) ?? mark;
 }
 
 /** Data files of the current snapshot, each once. */

@@ -14,21 +14,12 @@ import { primitiveAt } from "../row-values.ts";
 import { decodingSchema, deleteSchema, type RowKey } from "../schema/schema-map-keys.ts";
 import { lastPerKey } from "./last-per-key.ts";
 import type { Leaf } from "./leaf.ts";
+import { keyNodes, putAllAbsent, structOf, valueNodes } from "./part-nodes.ts";
 import type { RoundPlan, TranslatedFile } from "./translate.ts";
 import { type ChangeReader, compileChanges } from "./translate-envelopes.ts";
 import { compileMetadata, type MetadataPut, type RecordPlace } from "./translate-metadata.ts";
 import { keyOf, type Partitions } from "./translate-partitions.ts";
-import {
-  compileKey,
-  keyNodes,
-  type PartContext,
-  type PartPut,
-  type PutOutcome,
-  putAllAbsent,
-  type RecordOutcome,
-  structOf,
-  valueNodes,
-} from "./translate-parts.ts";
+import { compileKey, type PartContext, type PartPut, type PutOutcome, type RecordOutcome } from "./translate-parts.ts";
 
 const done: RecordOutcome = { kind: "row" };
 const nothing: RecordOutcome = { kind: "nothing" };
@@ -63,12 +54,12 @@ export class Changes {
     this.columns = new Columns(decodingSchema(mapping));
     const context: PartContext = { columns: this.columns, mapping, settings, ...schemas };
     this.#keyLeaves = rowKey.ids.flatMap((id) => this.columns.leaves.filter((leaf) => leaf.shape.id === id));
-    const { record, whole, extra } = valueNodes(context);
+    const { record, all } = valueNodes(context);
     const ids = new Set(rowKey.ids);
     const others = record.fields.map((field) => field.node.id).filter((id) => !ids.has(id));
     this.#valueKey = structOf(record, ids);
-    this.#valueRest = [structOf(record, new Set(others)), whole, extra].filter((node) => node !== undefined);
-    this.#keyColumns = keyNodes(context);
+    this.#valueRest = [structOf(record, new Set(others)), ...all.filter((node) => node !== record)];
+    this.#keyColumns = keyNodes(context).all;
     this.#putMetadata = compileMetadata(this.columns, mapping.own);
     this.#putKey = compileKey(context);
     this.#reader = compileChanges(context, this.#valueKey);

@@ -1,32 +1,22 @@
 /** What a value says of its row: by a Debezium envelope, by a field of its own, or simply by being there. */
 
-import { compileAvro } from "../decode/avro.ts";
-import { type AvroType, parseAvroSchema } from "../decode/avro-schema.ts";
+import { parseAvroSchema } from "../decode/avro-schema.ts";
 import { BadRecord } from "../decode/bad-record.ts";
 import { makeBound } from "../decode/bound.ts";
-import { Cursor } from "../decode/cursor.ts";
 import { type Change, opFieldChange } from "../decode/debezium.ts";
 import { type AvroEnvelope, compileAvroEnvelope } from "../decode/debezium-avro.ts";
 import { type JsonEnvelope, readJsonEnvelope } from "../decode/debezium-json.ts";
 import { compileJson } from "../decode/json.ts";
-import { compileJsonValue, readJson } from "../decode/json-record.ts";
+import { careOf, compileJsonValue, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
-import { putText } from "../decode/string.ts";
-import type { ColumnNode, StructNode } from "../parquet/columns.ts";
-import type { SchemaText, TableMapping } from "../schema/schema-map.ts";
-import { avroSourceType } from "../schema/schema-map-avro.ts";
-import { widenedType } from "../schema/schema-map-merge.ts";
+import type { StructNode } from "../parquet/columns.ts";
+import { excludedPaths } from "../schema/column-overrides.ts";
+import type { SchemaText } from "../schema/schema-map.ts";
 import { nothing } from "../schema/schema-map-types.ts";
-import type { BytesLeaf, Leaf } from "./leaf.ts";
-import {
-  boundOf,
-  compileOnce,
-  compileValue,
-  type PartContext,
-  type PutOutcome,
-  putAllAbsent,
-  valueNodes,
-} from "./translate-parts.ts";
+import type { BytesLeaf } from "./leaf.ts";
+import { putAllAbsent, valueNodes } from "./part-nodes.ts";
+import { compileTombstoneKey, type TombstonePut } from "./tombstone-key.ts";
+import { boundOf, compileOnce, compileValue, type PartContext, type PutOutcome } from "./translate-parts.ts";
 
 /** One value at a time: open says what it does, the puts write what it holds. All throw BadRecord. */
 export interface ChangeReader {
@@ -55,8 +45,6 @@ export function compileChanges(context: PartContext, key: StructNode): ChangeRea
     ? jsonReader(context, key, putTombstoneKey)
     : avroReader(context, key, putTombstoneKey);
 }
-
-type TombstonePut = ChangeReader["putTombstoneKey"];
 
 function plainReader(context: PartContext, putTombstoneKey: TombstonePut): ChangeReader {
   const { mode } = context.settings;
@@ -97,8 +85,8 @@ function opLeavesOf(context: PartContext): readonly BytesLeaf[] {
 }
 
 function avroReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
-  const { record, whole, extra } = valueNodes(context);
-  const others = [whole, extra].filter((node) => node !== undefined);
+  const { record, all } = valueNodes(context);
+  const others = all.filter((node) => node !== record);
   const { bindings, sources } = context.mapping;
   const keyOfRow = context.settings.mode.key.length > 0 ? key : undefined;
   const compiled = compileOnce(context, "value", ({ text, references }: SchemaText, schemaId) => {
@@ -111,7 +99,7 @@ function avroReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
       const found = compiled(value);
       if (found.kind !== "compiled") return found;
       envelope = found.it;
-      const change = envelope.open(value, context.framings.value.dataAt);
+      const change = envelope.open(context.framings.value.data, context.framings.value.dataAt);
       if (change === "upsert" && !envelope.hasAfter)
         throw new BadRecord("bad-envelope", "an upsert has no row after it");
       return change;
@@ -132,16 +120,19 @@ function avroReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
 
 function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
   const { mapping, settings } = context;
-  const { record, extra } = valueNodes(context);
+  const { record, extra, isDropped } = valueNodes(context);
   const bound = makeBound(mapping.bindings);
   const target = { node: record, bound, extra: extra?.leaves[0] as BytesLeaf };
-  const put = compileJsonValue(target, { source: undefined, isStrict: false, mayGrow: !mapping.isFull });
+  const excluded = excludedPaths(mapping);
+  const mayGrow = !mapping.isFull && !isDropped;
+  const put = compileJsonValue(target, { source: undefined, isStrict: false, mayGrow, excluded });
+  const care = careOf(target);
   // The other fields of a row that goes are misfits to nobody.
   const putKey = compileJson(key, undefined, { bound, misfits: { count: 0 }, isStrict: false });
   let envelope: JsonEnvelope | undefined;
   return {
     open(value) {
-      envelope = readJsonEnvelope(readJson(value, 0));
+      envelope = readJsonEnvelope(readJson(value, 0, care));
       if (envelope.change === "upsert" && envelope.after === undefined) {
         throw new BadRecord("bad-envelope", "an upsert has no row after it");
       }
@@ -170,57 +161,4 @@ function requireSingleKeys(row: unknown, names: readonly string[]): void {
       throw new BadRecord("no-key", `${name} is no single value`);
     }
   }
-}
-
-/** Which of the value's key columns a Kafka key holds: by the names of its fields, or all of it where there is one column. */
-function compileTombstoneKey(context: PartContext, key: StructNode): TombstonePut {
-  const { settings, mapping } = context;
-  if (settings.mode.key.length === 0 || settings.mode.tombstone === "ignore") return () => ok;
-  const [only] = key.leaves;
-  if (settings.key.decode !== "schema-id") {
-    return (bytes) => {
-      if (only?.kind !== "bytes" || only.shape.type !== "string" || key.leaves.length !== 1) {
-        throw new BadRecord("no-key", "a tombstone's key is text, and the row's key is not");
-      }
-      putText(only, bytes);
-      return ok;
-    };
-  }
-  const bound = makeBound(mapping.bindings);
-  const cursor = new Cursor();
-  const compiled = compileOnce(context, "key", (schema) => {
-    const { type, node } = tombstoneKey(schema, key, mapping);
-    return compileAvro(type, node, bound);
-  });
-  return (bytes) => {
-    const found = compiled(bytes);
-    if (found.kind !== "compiled") return found;
-    cursor.reset(bytes, context.framings.key.dataAt);
-    found.it(cursor, 0);
-    return ok;
-  };
-}
-
-/** The key's type and the columns that it goes to, when each column can hold what comes. */
-function tombstoneKey(
-  { type: kind, text, references }: SchemaText,
-  key: StructNode,
-  { rowKey }: TableMapping,
-): { readonly type: AvroType; readonly node: ColumnNode } {
-  if (kind !== "AVRO") throw new BadRecord("no-key", "keys of tombstones are read in Avro only");
-  const type = parseAvroSchema(text, references);
-  const source = avroSourceType(type);
-  const nameOf = (leaf: Leaf): string => rowKey?.columns[rowKey.ids.indexOf(leaf.shape.id)] ?? "";
-  const fields =
-    source.kind === "struct" ? source.fields : key.leaves.map((leaf) => ({ name: nameOf(leaf), type: source }));
-  for (const leaf of key.leaves) {
-    const found = fields.find((field) => field.name === nameOf(leaf))?.type;
-    const fits = found?.kind === "primitive" && widenedType(leaf.shape.type, found.type) === leaf.shape.type;
-    if (!fits) throw new BadRecord("no-key", `the Kafka key does not hold ${nameOf(leaf)} as a ${leaf.shape.type}`);
-  }
-  const [first, ...others] = key.fields;
-  if (first === undefined || (source.kind !== "struct" && others.length > 0)) {
-    throw new BadRecord("no-key", "the Kafka key is one value, and several columns identify a row");
-  }
-  return { type, node: source.kind === "struct" ? key : first.node };
 }

@@ -1,5 +1,5 @@
 /** A translator in the caller's own thread: for simulations and tests, where everything happens in one order. */
-import { subjectOf } from "../settings.ts";
+import { type Subjects, subjectsOf } from "../settings.ts";
 import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, Translator } from "./translate.ts";
 import { answer, type Schemas } from "./translate-answer.ts";
 import { RoundCore, type RoundLimits } from "./translate-round.ts";
@@ -14,7 +14,7 @@ export class InlineTranslator implements Translator {
   }
 
   beginRound(plan: RoundPlan): Round {
-    return new InlineRound(new RoundCore(plan, this.#limits), this.#schemas, subjectOf(plan.settings, "value"));
+    return new InlineRound(new RoundCore(plan, this.#limits), this.#schemas, subjectsOf(plan.settings));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -23,16 +23,16 @@ export class InlineTranslator implements Translator {
 class InlineRound implements Round {
   readonly #core: RoundCore;
   readonly #schemas: Schemas;
-  readonly #subject: string;
+  readonly #subjects: Subjects;
 
-  constructor(core: RoundCore, schemas: Schemas, subject: string) {
+  constructor(core: RoundCore, schemas: Schemas, subjects: Subjects) {
     this.#core = core;
     this.#schemas = schemas;
-    this.#subject = subject;
+    this.#subjects = subjects;
   }
 
   add(range: RangeInput): Promise<AddOutcome> {
-    return answer(this.#schemas, this.#subject, async (brought) => {
+    return answer(this.#schemas, this.#subjects, async (brought) => {
       this.#core.learn(brought);
       return this.#core.add(range);
     });

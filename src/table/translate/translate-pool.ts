@@ -15,7 +15,7 @@ import { Worker } from "node:worker_threads";
 import { sleep } from "../../base/async.ts";
 import { Closed, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
-import { subjectOf } from "../settings.ts";
+import { type Subjects, subjectsOf } from "../settings.ts";
 import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, Translator } from "./translate.ts";
 import { answer, type Brought, type Schemas } from "./translate-answer.ts";
 import type { CoreOutcome, RoundLimits } from "./translate-round.ts";
@@ -60,7 +60,7 @@ export class PoolTranslator implements Translator {
     this.#rounds += 1;
     const thread = this.#thread();
     thread.send({ kind: "begin", round: this.#rounds, plan, limits: this.#options.limits }, []);
-    return new PoolRound(thread, this.#rounds, { ...this.#options, subject: subjectOf(plan.settings, "value") });
+    return new PoolRound(thread, this.#rounds, { ...this.#options, subjects: subjectsOf(plan.settings) });
   }
 
   /** Rounds that are not finished fail. */
@@ -150,10 +150,10 @@ function failure(cause: unknown): OperationFailed {
 class PoolRound implements Round {
   readonly #thread: Thread;
   readonly #round: number;
-  readonly #options: PoolOptions & { readonly subject: string };
+  readonly #options: PoolOptions & { readonly subjects: Subjects };
   #isEnded = false;
 
-  constructor(thread: Thread, round: number, options: PoolOptions & { readonly subject: string }) {
+  constructor(thread: Thread, round: number, options: PoolOptions & { readonly subjects: Subjects }) {
     this.#thread = thread;
     this.#round = round;
     this.#options = options;
@@ -164,7 +164,7 @@ class PoolRound implements Round {
     const round = this.#round;
     const { batches, buffers } = await copied(range.batches, this.#options.clock);
     let isSent = false;
-    return await answer(this.#options, this.#options.subject, async (brought): Promise<CoreOutcome> => {
+    return await answer(this.#options, this.#options.subjects, async (brought): Promise<CoreOutcome> => {
       const reply = isSent
         ? await this.#thread.call((call) => ({ kind: "texts", round, call, brought }))
         : await this.#thread.call((call) => ({ kind: "add", round, call, range: { ...range, batches } }), buffers);

@@ -9,11 +9,25 @@ import { RecordCursor, readMarker } from "../../protocol/records.ts";
 import { BadRecord } from "../decode/bad-record.ts";
 import { mergeInferred } from "../decode/json-infer.ts";
 import type { Mark } from "../parquet/columns.ts";
-import { type MessagePath, placeColumns, type RecordPart, type SchemaText, sourceKey } from "../schema/schema-map.ts";
+import {
+  type MessagePath,
+  placeColumns,
+  type RecordPart,
+  type SchemaId,
+  type SchemaText,
+  sourceKey,
+} from "../schema/schema-map.ts";
 import { nothing, type SourceType } from "../schema/schema-map-types.ts";
 import { digestRows, noDigests } from "../tools/digest.ts";
 import { type DeadLetter, DeadLetters, letterPlace } from "./dead-letters.ts";
-import { latestFraming, prefixFraming } from "./framing.ts";
+import {
+  ConfluentFraming,
+  type Framing,
+  GlueFraming,
+  LatestFraming,
+  readSchemaHeaders,
+  type SchemaHeader,
+} from "./framing.ts";
 import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult } from "./translate.ts";
 import type { Brought } from "./translate-answer.ts";
 import { Changes } from "./translate-changes.ts";
@@ -30,7 +44,11 @@ import {
 
 export interface RoundLimits extends Omit<PartitionLimits, "targetFileBytes" | "sortOrder"> {
   readonly inflateBytesMax: number;
+  /** Of the registry that schemas come from. Absent: Confluent's. */
+  readonly framing?: "glue";
 }
+
+const recordParts = ["key", "value"] as const;
 
 /** Letters are read back in the main thread, a row group at a time: for their topic, and to be translated again. */
 const letterGroupBytesMax = 1024 * 1024;
@@ -38,14 +56,20 @@ const letterGroupBytesMax = 1024 * 1024;
 export type CoreOutcome =
   | Exclude<AddOutcome, { readonly kind: "needs-schema" }>
   /** Texts of ids that the mapping knows. */
-  | { readonly kind: "needs-texts"; readonly schemaIds: readonly number[] }
-  /** The id of the subject's latest version, before any record is read. */
-  | { readonly kind: "needs-latest" }
-  | { readonly kind: "needs-schema"; readonly unknown: readonly UnknownSchema[]; readonly inferred: SourceType };
+  | { readonly kind: "needs-texts"; readonly schemas: readonly SchemaPlace[] }
+  /** The ids of subjects' latest versions, before any record is read. */
+  | { readonly kind: "needs-latest"; readonly parts: readonly RecordPart[] }
+  | { readonly kind: "needs-schema"; readonly unknown: readonly UnknownSchema[]; readonly inferred: Inferred };
 
-export interface UnknownSchema {
+/** Types of fields that schemaless records have and the table has not. */
+export type Inferred = Readonly<Record<RecordPart, SourceType>>;
+
+export interface SchemaPlace {
   readonly part: RecordPart;
-  readonly schemaId: number;
+  readonly schemaId: SchemaId;
+}
+
+export interface UnknownSchema extends SchemaPlace {
   /** What the record names, should the schema be Protobuf. */
   readonly message: MessagePath | undefined;
 }
@@ -56,9 +80,12 @@ export class RoundCore {
   readonly #partitions: Partitions;
   readonly #deadLetters = new DeadLetters();
   readonly #deadLetterFiles: PartitionFiles;
-  readonly #texts = new Map<number, SchemaText>();
-  readonly #latest: { schemaId: number | undefined } = { schemaId: undefined };
+  /** By sourceKey of the id. */
+  readonly #texts = new Map<string, SchemaText>();
+  readonly #latest: Partial<Record<RecordPart, { schemaId: SchemaId | undefined }>>;
   readonly #framings: PartContext["framings"];
+  /** Empty where no header says what a schema is. */
+  readonly #schemaHeaders: readonly (SchemaHeader | undefined)[];
   /** Of a table whose rows change; undefined where each record is a row. */
   readonly #changes: Changes | undefined;
   readonly #putMetadata: MetadataPut;
@@ -73,10 +100,14 @@ export class RoundCore {
     this.#plan = plan;
     this.#limits = limits;
     const { mapping, settings } = plan;
-    this.#framings = {
-      key: prefixFraming,
-      value: settings.value.latest === undefined ? prefixFraming : latestFraming(this.#latest),
+    const { key, value } = settings;
+    this.#latest = {
+      ...(key.latest === undefined ? {} : { key: { schemaId: undefined } }),
+      ...(value.latest === undefined ? {} : { value: { schemaId: undefined } }),
     };
+    this.#framings = { key: this.#framingOf("key"), value: this.#framingOf("value") };
+    const byId = recordParts.filter((part) => settings[part].decode === "schema-id");
+    this.#schemaHeaders = byId.flatMap((part) => this.#framings[part].header ?? []);
     const partitionLimits = { ...limits, targetFileBytes: plan.targetFileBytes };
     this.#changes =
       mapping.rowKey === undefined
@@ -103,15 +134,25 @@ export class RoundCore {
     this.#putValue = compileValue(context);
   }
 
+  #framingOf(part: RecordPart): Framing {
+    const latest = this.#latest[part];
+    if (latest !== undefined) return new LatestFraming(latest);
+    return this.#limits.framing === "glue" ? new GlueFraming(this.#limits.inflateBytesMax) : new ConfluentFraming(part);
+  }
+
   /** What was asked for. The latest version stays the round's, should a newer one come meanwhile. */
-  learn({ texts, latestId }: Brought): void {
-    this.#latest.schemaId ??= latestId;
-    for (const [schemaId, text] of texts) this.#texts.set(schemaId, text);
+  learn({ texts, latest }: Brought): void {
+    for (const part of recordParts) {
+      const mine = this.#latest[part];
+      if (mine !== undefined) mine.schemaId ??= latest?.[part];
+    }
+    for (const [key, text] of texts) this.#texts.set(key, text);
   }
 
   add(range: RangeInput): CoreOutcome {
-    const { settings } = this.#plan;
-    if (settings.value.latest !== undefined && this.#latest.schemaId === undefined) return { kind: "needs-latest" };
+    const parts = recordParts.filter((part) => this.#latest[part] !== undefined);
+    const unmet = parts.filter((part) => this.#latest[part]?.schemaId === undefined);
+    if (unmet.length > 0) return { kind: "needs-latest", parts: unmet };
     const before: Before = [this.#partitions.columns.mark(), this.#deadLetters.columns.mark()];
     this.#range = freshRange();
     try {
@@ -154,10 +195,10 @@ export class RoundCore {
 
   #outcome({ from, to }: RangeInput, [rowsFrom, lettersFrom]: Before): CoreOutcome {
     const { rows, deadLetters, dropped, timestampsOutOfRange, unknown, wanted, inferred } = this.#range;
-    if (unknown.size > 0 || inferred !== nothing) {
+    if (unknown.size > 0 || inferred.key !== nothing || inferred.value !== nothing) {
       return { kind: "needs-schema", unknown: [...unknown.values()], inferred };
     }
-    if (wanted.size > 0) return { kind: "needs-texts", schemaIds: [...wanted] };
+    if (wanted.size > 0) return { kind: "needs-texts", schemas: [...wanted.values()] };
     const skips = to - from - rows - deadLetters;
     // Rows that change wait until the round ends: the last of a key is known only then.
     const isFull = this.#changes !== undefined && this.#changes.bytes >= this.#limits.openBytesMax;
@@ -215,6 +256,7 @@ export class RoundCore {
   #addRecord(record: RecordCursor, place: RecordPlace): CoreOutcome | undefined {
     const { columns } = this.#partitions;
     try {
+      if (this.#schemaHeaders.length > 0) readSchemaHeaders(this.#schemaHeaders, record);
       const outcome = this.#changes === undefined ? this.#putRow(record, place) : this.#changes.put(record, place);
       if (outcome.kind === "row") {
         this.#range.rows += 1;
@@ -233,12 +275,18 @@ export class RoundCore {
         key: record.key,
         value: record.value,
         headers: record.headers(),
-        schemaId:
-          this.#plan.settings.value.decode === "schema-id" ? this.#framings.value.schemaId(record.value) : undefined,
+        schemaId: this.#schemaIdOf(record.value),
         reason: cause.reason,
         detail: cause.message,
       });
     }
+  }
+
+  /** Letters have a column for Confluent's numbers; what else names a schema is in the record itself. */
+  #schemaIdOf(value: Uint8Array | null): number | undefined {
+    if (this.#plan.settings.value.decode !== "schema-id" || this.#limits.framing === "glue") return undefined;
+    const id = this.#framings.value.schemaId(value);
+    return typeof id === "number" ? id : undefined;
   }
 
   #putRow(record: RecordCursor, place: RecordPlace): RecordOutcome {
@@ -259,11 +307,18 @@ export class RoundCore {
         this.#wantSchema({ part, schemaId: outcome.schemaId, message: outcome.message });
         return;
       case "no-text":
-        this.#range.wanted.add(outcome.schemaId);
+        this.#range.wanted.set(sourceKey(part, outcome.schemaId), { part, schemaId: outcome.schemaId });
         return;
       case "new-fields":
-        this.#range.inferred = mergeInferred(this.#range.inferred, outcome.type);
+        this.#range.inferred[part] = this.#withInferred(part, outcome.type);
     }
+  }
+
+  #withInferred(part: RecordPart, type: SourceType): SourceType {
+    const known = this.#range.inferred[part];
+    // Which columns identify rows is for the first key to say.
+    const isFixed = part === "key" && this.#plan.mapping.rowKey?.part === "key" && known !== nothing;
+    return isFixed ? known : mergeInferred(known, type);
   }
 
   /** Of an id that nobody knows yet, one record speaks for all: only its schema says whether there are messages to tell apart. */
@@ -322,8 +377,8 @@ interface RangeState {
   dropped: number;
   timestampsOutOfRange: number;
   readonly unknown: Map<string, UnknownSchema>;
-  readonly wanted: Set<number>;
-  inferred: SourceType;
+  readonly wanted: Map<string, SchemaPlace>;
+  readonly inferred: Record<RecordPart, SourceType>;
 }
 
 function freshRange(): RangeState {
@@ -333,8 +388,8 @@ function freshRange(): RangeState {
     dropped: 0,
     timestampsOutOfRange: 0,
     unknown: new Map(),
-    wanted: new Set(),
-    inferred: nothing,
+    wanted: new Map(),
+    inferred: { key: nothing, value: nothing },
   };
 }
 

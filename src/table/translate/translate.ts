@@ -9,12 +9,14 @@
  * Stated outcomes for values that some types cannot hold (rule M12):
  *
  *   JSON integer beyond 2^53     inferred: null in its column, exact text in _extra · integer column: exact up to 64 bits,
- *                                beyond them a dead letter · number column: the nearest double
+ *                                beyond them a dead letter · number column: the nearest double · decimal: exact
+ *   JSON number beyond doubles   inferred: null in its column, exact text in _extra · else a dead letter
+ *   any value of a cast column   exact, or a dead letter
  *   JSON value of another type   inferred: null, kept in _extra · with a JSON Schema: a dead letter
  *   Avro long                    exact · NaN, Infinity: kept, outside of bounds
  *   Protobuf enum of no name     its number as text · Timestamp, Date, TimeOfDay that no calendar or clock has: a dead letter
  *   decimal beyond its precision a dead letter · a decimal type beyond 38 digits: text
- *   timestamp in nanoseconds     floored to microseconds · in milliseconds beyond 64 bits of microseconds: a dead letter
+ *   timestamp in nanoseconds     exact in columns of them, else floored to microseconds · in milliseconds beyond 64 bits of microseconds: a dead letter
  *   Kafka's own timestamp        -1: null · outside of the years 1 to 9999: null, and counted
  *   text that is not UTF-8       a dead letter
  */
@@ -22,7 +24,7 @@
 import type { SortOrder } from "../iceberg/metadata.ts";
 import type { PartitionSpec, PrimitiveValue } from "../iceberg/types.ts";
 import type { FileDescription } from "../parquet/parquet.ts";
-import type { MappingSource, SchemaText, TableMapping } from "../schema/schema-map.ts";
+import type { MappingSource, SchemaId, SchemaText, TableMapping } from "../schema/schema-map.ts";
 import type { TableSettings } from "../settings.ts";
 import type { Digests } from "../tools/digest.ts";
 
@@ -102,7 +104,7 @@ export interface TranslatedFile {
 }
 
 /** The id of a subject's latest version; undefined when it has none. A rejection fails the add, which may be repeated. */
-export type LatestId = (subject: string) => Promise<number | undefined>;
+export type LatestId = (subject: string) => Promise<SchemaId | undefined>;
 
 /** Brings a schema's text; the topic's subject says of which context the id is. undefined when the registry has no such id. A rejection fails the add, which may be repeated. */
-export type SchemaById = (schemaId: number, subject: string) => Promise<SchemaText | undefined>;
+export type SchemaById = (schemaId: SchemaId, subject: string) => Promise<SchemaText | undefined>;

@@ -33,6 +33,7 @@ class World {
       log: this.log,
       clock: this.clock,
       topic: () => ({ topicId: stateTopicId, partitions: 1 }),
+      isTopic: () => true,
       limits: { updatesPerSnapshotMax: 4, loadWaitMs: 500, pruneIntervalMs: 10_000 },
       stateLog: stateLogLimits,
       failed: (cause) => this.failures.push(cause),

@@ -41,3 +41,22 @@ test("what is kept proves a password, and cannot be used as one", async () => {
   for (const encoding of ["base64", "hex", "latin1"] as const)
     expect(kept).not.toContain(saltedPassword.toString(encoding));
 });
+
+test("as in Kafka a description without an error has an empty message", async () => {
+  const metadata = new MemoryMetadata();
+  await alter(metadata, usual);
+  const { describeUserScramCredentials } = scramCredentialsHandlers({ metadata });
+  expect((await describeUserScramCredentials({ users: [{ name: "bob" }] })).results).toEqual([
+    { user: "bob", errorCode: 0, errorMessage: "", credentialInfos: [{ mechanism: 1, iterations: 4096 }] },
+  ]);
+});
+
+test.each([
+  ["both mechanisms", [usual, { ...usual, mechanism: 2, saltedPassword: Buffer.alloc(64, 1) }], "DUPLICATE_RESOURCE"],
+  ["a change that is right, then one that is not", [usual, { ...usual, mechanism: 0 }], "DUPLICATE_RESOURCE"],
+  ["a change that is wrong, then one that is not", [{ ...usual, mechanism: 0 }, usual], "UNSUPPORTED_SASL_MECHANISM"],
+])("as in Kafka a request changes a user once: %s", async (_, upsertions, expected) => {
+  const metadata = new MemoryMetadata();
+  expect(await alter(metadata, ...upsertions)).toEqual([expected]);
+  expect(metadata.image.facts("scram-credentials").size).toBe(0);
+});

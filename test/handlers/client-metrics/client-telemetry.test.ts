@@ -36,6 +36,34 @@ const sum = (name: string, temporality: number, value: number): Buffer =>
     2,
     Buffer.concat([field(1, name), field(7, Buffer.concat([point(value), Buffer.from([2 << 3, temporality])]))]),
   );
+/** Field 9 is an OpenTelemetry histogram, 10 an exponential one, 11 a summary. */
+const metric = (kind: 9 | 10 | 11, temporality: number, ...fields: Buffer[]): Buffer => {
+  const data = Buffer.concat([field(1, Buffer.concat(fields)), Buffer.from([2 << 3, temporality])]);
+  return field(2, Buffer.concat([field(1, "m"), field(kind, data)]));
+};
+const fixed = (number: number, bytes: Buffer): Buffer => Buffer.concat([Buffer.from([(number << 3) | 1]), bytes]);
+const counted = (value: number): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+};
+const real = (value: number): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
+  return bytes;
+};
+const countAndSum = (count: number, total: number): Buffer[] => [fixed(4, counted(count)), fixed(5, real(total))];
+const buckets = (...counts: number[]): Buffer => field(6, Buffer.concat(counts.map(counted)));
+const histogram = (temporality: number, attributes: Buffer[] = []): Buffer =>
+  metric(
+    9,
+    temporality,
+    ...countAndSum(6, 4.5),
+    buckets(1, 2, 3),
+    fixed(7, real(0.5)),
+    fixed(7, real(2)),
+    ...attributes,
+  );
 const metricsData = (...metrics: Buffer[]): Buffer => field(1, field(2, Buffer.concat(metrics)));
 
 class TelemetryWorld implements Disposable {
@@ -73,7 +101,10 @@ class TelemetryWorld implements Disposable {
   }
 
   get values(): readonly (readonly [string, number])[] {
-    return Array.from(this.telemetry.samples(), ({ metric, attributes, value }) => [`${metric}{${attributes}}`, value]);
+    return Array.from(this.telemetry.samples(), ({ metric, part, at, attributes, value }) => {
+      const suffix = part === "value" ? "" : ` ${part}${at === "" ? "" : ` ${at}`}`;
+      return [`${metric}{${attributes}}${suffix}`, value];
+    });
   }
 
   [Symbol.dispose](): void {
@@ -115,7 +146,12 @@ describe("what a client is asked for", () => {
     const first = await world.subscribe();
     expect(first.clientInstanceId).not.toBe(uuidZero);
     expect(first).toMatchObject({ acceptedCompressionTypes: [4, 3, 1, 2], telemetryMaxBytes: 1000 });
-    expect((await world.subscribe(first.clientInstanceId)).error).toBe("THROTTLING_QUOTA_EXCEEDED");
+    expect(await world.subscribe(first.clientInstanceId)).toMatchObject({
+      error: "THROTTLING_QUOTA_EXCEEDED",
+      clientInstanceId: uuidZero,
+      acceptedCompressionTypes: [],
+      pushIntervalMs: 0,
+    });
     await world.passes(300_000);
     expect(await world.subscribe(first.clientInstanceId)).toMatchObject({
       error: "NONE",
@@ -150,6 +186,8 @@ describe("a push", () => {
     expect(await world.push(to, data)).toBe("THROTTLING_QUOTA_EXCEEDED");
     expect(await world.push(to, data, { terminating: true })).toBe("NONE");
     expect(await world.push(to, data, { terminating: true })).toBe("INVALID_REQUEST");
+    expect(await world.push(to, data)).toBe("INVALID_REQUEST");
+    expect(await world.push(to, data)).toBe("THROTTLING_QUOTA_EXCEEDED"); // It took its goodbye back.
   });
 
   test("under a subscription that changed sends the client to ask again, at once", async () => {
@@ -185,6 +223,60 @@ describe("a push", () => {
   });
 });
 
+describe("a histogram", () => {
+  test("has as many values at most a bound as Prometheus counts", async () => {
+    using world = new TelemetryWorld({ pointsMax: 10 });
+    const named = field(9, Buffer.concat([field(1, "topic"), field(2, field(1, "t"))]));
+    expect(await world.push(await world.subscribe(), metricsData(histogram(2, [named])))).toBe("NONE");
+    expect(world.values).toEqual([
+      ["m{topic=t} count", 6],
+      ["m{topic=t} sum", 4.5],
+      ["m{topic=t} bucket 0.5", 1],
+      ["m{topic=t} bucket 2", 3],
+      ["m{topic=t} bucket +Inf", 6],
+    ]);
+  });
+
+  test("that is pushed as its growth adds up in all its parts", async () => {
+    using world = new TelemetryWorld({ pointsMax: 10 });
+    const to = await world.subscribe();
+    for (let push = 0; push < 2; push += 1) {
+      expect(await world.push(to, metricsData(histogram(1)))).toBe("NONE");
+      await world.passes(300_000);
+    }
+    expect(world.values.map(([, value]) => value)).toEqual([12, 9, 2, 6, 12]);
+  });
+
+  test("has buckets that count as metrics, and one more than bounds", async () => {
+    using world = new TelemetryWorld({ pointsMax: 3 });
+    expect(await world.push(await world.subscribe(), metricsData(histogram(2)))).toBe("NONE");
+    expect(world.values).toHaveLength(3);
+    const unequal = metric(9, 2, ...countAndSum(1, 1), buckets(1), fixed(7, real(0.5)));
+    expect(await world.push(await world.subscribe(), metricsData(unequal))).toBe("INVALID_RECORD");
+  });
+
+  test("that is exponential has its count and sum", async () => {
+    using world = new TelemetryWorld();
+    expect(await world.push(await world.subscribe(), metricsData(metric(10, 2, ...countAndSum(2, 3))))).toBe("NONE");
+    expect(world.values).toEqual([
+      ["m{} count", 2],
+      ["m{} sum", 3],
+    ]);
+  });
+});
+
+test("a summary has its quantiles as they were pushed", async () => {
+  using world = new TelemetryWorld();
+  const quantile = field(6, Buffer.concat([fixed(1, real(0.99)), fixed(2, real(12))]));
+  const summary = metric(11, 0, ...countAndSum(2, 13), quantile, attribute("node", "1"));
+  expect(await world.push(await world.subscribe(), metricsData(summary))).toBe("NONE");
+  expect(world.values).toEqual([
+    ["m{node=1} count", 2],
+    ["m{node=1} sum", 13],
+    ["m{node=1} quantile 0.99", 12],
+  ]);
+});
+
 test("clients that are silent for three intervals, or one too many, are forgotten, and a client has so many metrics", async () => {
   using world = new TelemetryWorld({ clientsMax: 2, pointsMax: 1 });
   const data = metricsData(gauge("a", point(1)), gauge("b", point(2)));
@@ -198,7 +290,7 @@ test("clients that are silent for three intervals, or one too many, are forgotte
 });
 
 test("bytes that are no metrics give metrics or CorruptData, nothing else", () => {
-  const data = metricsData(gauge("g", point(1.5, attribute("topic", "t"))), sum("s", 2, 7));
+  const data = metricsData(gauge("g", point(1.5, attribute("topic", "t"))), sum("s", 2, 7), histogram(2));
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(data.length - 1), fc.nat(255)), { maxLength: 4 }),

@@ -58,6 +58,10 @@ test("AlterReplicaLogDirs accepts the one directory, for partitions that are her
   };
   expect(await move(dataDirectory, "t", 0)).toBe("NONE");
   expect(await move("/elsewhere", "t", 0)).toBe("LOG_DIR_NOT_FOUND");
+  // As Kafka: only the directory that it would make while it moves a partition bounds the name.
+  expect(await move("/elsewhere", "..", 0)).toBe("LOG_DIR_NOT_FOUND");
+  expect(await move("/elsewhere", "x".repeat(213), 0)).toBe("LOG_DIR_NOT_FOUND");
+  expect(await move("/elsewhere", "x".repeat(214), 0)).toBe("INVALID_TOPIC_EXCEPTION");
   expect(await move(dataDirectory, "t", 1)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
   expect(await move(dataDirectory, "absent", 0)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
   world.log.otherwise = { kind: "elsewhere", node: other, leaderEpoch: 3 };
@@ -78,6 +82,8 @@ describe("ElectLeaders", () => {
     expect(await elect(world, 0, "t", 1)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
     expect(await elect(world, 0, "absent", 0)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
     expect(await elect(world, 2, "t", 0)).toBe("INVALID_REQUEST");
+    expect(error(await world.call("electLeaders", { electionType: 2, topicPartitions: null }))).toBe("INVALID_REQUEST");
+    expect(error(await world.call("electLeaders", { electionType: 2, topicPartitions: [] }))).toBe("NONE");
   });
 
   test("of all partitions tells only those without a leader", async () => {
@@ -172,6 +178,22 @@ test("voters are the nodes that are registered: none is added or removed by a re
     error(await world.call("removeRaftVoter", { ...voter, clusterId: own, voterId }));
   expect(await remove(1)).toBe("INVALID_REQUEST");
   expect(await remove(7)).toBe("VOTER_NOT_FOUND");
+});
+
+test("a broker that went for good is unregistered, unless it writes a stream; nobody unregisters the one that is asked", async () => {
+  await using world = await worldWithTopic(1);
+  const unregister = async (brokerId: number) => error(await world.call("unregisterBroker", { brokerId }));
+  expect(await unregister(other)).toBe("BROKER_ID_NOT_REGISTERED");
+  expect(await unregister(1)).toBe("INVALID_REQUEST");
+  world.metadata.log.register(other, { host: "gone", port: 2, rack: null });
+  const brokers = async () => {
+    const asked = { includeClusterAuthorizedOperations: false };
+    return (await world.call("describeCluster", asked)).brokers.map(({ brokerId }) => brokerId);
+  };
+  expect(await brokers()).toEqual([1, other]);
+  expect(await unregister(other)).toBe("NONE");
+  expect(await brokers()).toEqual([1]);
+  expect(await unregister(other)).toBe("BROKER_ID_NOT_REGISTERED");
 });
 
 test("ListConfigResources names topics, brokers and loggers, and in version 0 client metrics alone", async () => {

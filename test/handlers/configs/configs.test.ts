@@ -200,9 +200,10 @@ describe("IncrementalAlterConfigs", () => {
 
   test("bounds a list that grows, and its own answers", async () => {
     await using world = new AdminWorld();
-    await world.topic("t", 1, { "inlet.table.partition.by": "x".repeat(20_000) });
-    expect(await alter(world, [["inlet.table.partition.by", "append", "y".repeat(20_000)]])).toBe(
-      "INVALID_CONFIG: The configuration value of inlet.table.partition.by cannot be added because it exceeds the maximum value size of 32767 bytes.",
+    const replicas = (broker: number): string => Array.from({ length: 4000 }, (_, at) => `${at}:${broker}`).join();
+    await world.topic("t", 1, { "leader.replication.throttled.replicas": replicas(1) });
+    expect(await alter(world, [["leader.replication.throttled.replicas", "append", replicas(2)]])).toBe(
+      "INVALID_CONFIG: The configuration value of leader.replication.throttled.replicas cannot be added because it exceeds the maximum value size of 32767 bytes.",
     );
     const long = "9".repeat(32_767);
     expect((await alter(world, [["retention.ms", "set", long]])).length).toBeLessThan(1100);

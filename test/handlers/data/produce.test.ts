@@ -4,6 +4,7 @@ import type { NodeId, StreamId, Uuid } from "../../../src/base/ids.ts";
 import { uuidZero } from "../../../src/base/ids.ts";
 import { produceHandler, throttleMs } from "../../../src/handlers/data/produce.ts";
 import { appendErrors } from "../../../src/handlers/handler.ts";
+import type { TransactionGate } from "../../../src/handlers/transactions/transaction-gate.ts";
 import { apis, type RequestOf } from "../../../src/protocol/api-table.ts";
 import type { RequestContext } from "../../../src/protocol/dispatch.ts";
 import { answered, context, LogWorld, named } from "../../support/log-world.ts";
@@ -19,9 +20,10 @@ function request(data: Data, fields: Partial<RequestOf<"produce">> = {}): Reques
   return { transactionalId: null, acks: -1, timeoutMs: 1000, topicData, ...fields };
 }
 
-function handlerOf(world: LogWorld, throttle = 0): ReturnType<typeof produceHandler> {
+const openToAll: TransactionGate = { admit: () => Promise.resolve({ kind: "open", isOpen: () => true }) };
+
+function handlerOf(world: LogWorld, throttle = 0, transactions = openToAll): ReturnType<typeof produceHandler> {
   const { log, metadata, clock } = world;
-  const transactions = { admit: () => Promise.resolve({ kind: "open", isOpen: () => true } as const) };
   return produceHandler({ log, metadata, clock, throttleMs: () => throttle, transactions });
 }
 
@@ -86,6 +88,19 @@ describe("produce", () => {
     const body = request({ a: { 0: world.batch(), 1: transactional } });
     const error = "TRANSACTIONAL_ID_AUTHORIZATION_FAILED";
     expect(await produce(world, body)).toEqual({ "a-0": error, "a-1": error });
+  });
+
+  test("a partition that the transaction does not have is refused, and told why", async () => {
+    const world = new LogWorld();
+    await world.topic("a");
+    const batch = world.batch(1, { isTransactional: true, producerId: 1, producerEpoch: 0, baseSequence: 0 });
+    const admit = () => Promise.resolve({ kind: "refused", error: "INVALID_TXN_STATE" } as const);
+    const handler = handlerOf(world, 0, { admit });
+    const body = request({ a: { 0: batch } }, { transactionalId: "x" });
+    const response = answered(await handler(body, context({ apiVersion: 12 })));
+    const { errorCode, errorMessage } = response.responses[0]?.partitionResponses[0] ?? {};
+    expect(named(errorCode)).toBe("INVALID_TXN_STATE");
+    expect(errorMessage).toMatch(/transaction/);
   });
 
   test("from version 13 on topics go by id", async () => {

@@ -53,6 +53,11 @@ function need(operation: Need["operation"], kind: ResourceKind, name: string): N
 
 const onCluster = (operation: Need["operation"]): Need => need(operation, "cluster", "kafka-cluster");
 const itself = (answer: Coded): readonly Coded[] => [answer];
+const stateResults = ({
+  results,
+}: {
+  readonly results: readonly { readonly partitions: readonly Coded[] }[];
+}): readonly Coded[] => results.flatMap(({ partitions }) => partitions);
 const none = new Uint8Array(0);
 const partitions = [{ partitionIndex: 0 }];
 const readGroup = need("read", "group", "g");
@@ -764,6 +769,69 @@ export const rows: Rows = {
       request: () => ({ clusterId: null, voterId: 1, voterDirectoryId: uuidZero }),
       needs: [onCluster("alter")],
       errors: itself,
+    },
+  ],
+  unregisterBroker: [
+    { kind: "guarded", request: () => ({ brokerId: 9 }), needs: [onCluster("alter")], errors: itself },
+  ],
+  initializeShareGroupState: [
+    {
+      kind: "guarded",
+      request: (topicId) => ({
+        groupId: "g",
+        topics: [{ topicId, partitions: [{ partition: 0, stateEpoch: 0, startOffset: 0 }] }],
+      }),
+      needs: [onCluster("clusterAction")],
+      errors: stateResults,
+    },
+  ],
+  readShareGroupState: [
+    {
+      kind: "guarded",
+      request: (topicId) => ({ groupId: "g", topics: [{ topicId, partitions: [{ partition: 0, leaderEpoch: 0 }] }] }),
+      needs: [onCluster("clusterAction")],
+      errors: stateResults,
+    },
+  ],
+  writeShareGroupState: [
+    {
+      kind: "guarded",
+      request: (topicId) => ({
+        groupId: "g",
+        topics: [
+          {
+            topicId,
+            partitions: [
+              {
+                partition: 0,
+                stateEpoch: 0,
+                leaderEpoch: 0,
+                startOffset: 0,
+                deliveryCompleteCount: 0,
+                stateBatches: [],
+              },
+            ],
+          },
+        ],
+      }),
+      needs: [onCluster("clusterAction")],
+      errors: stateResults,
+    },
+  ],
+  deleteShareGroupState: [
+    {
+      kind: "guarded",
+      request: (topicId) => ({ groupId: "g", topics: [{ topicId, partitions: [{ partition: 0 }] }] }),
+      needs: [onCluster("clusterAction")],
+      errors: stateResults,
+    },
+  ],
+  readShareGroupStateSummary: [
+    {
+      kind: "guarded",
+      request: (topicId) => ({ groupId: "g", topics: [{ topicId, partitions: [{ partition: 0, leaderEpoch: 0 }] }] }),
+      needs: [onCluster("clusterAction")],
+      errors: stateResults,
     },
   ],
   streamsGroupHeartbeat: [

@@ -145,7 +145,7 @@ describe("instances of a producer", () => {
     expect(errorName((await world.call("initProducerId", asked, 3)).errorCode)).toBe("INVALID_PRODUCER_EPOCH");
   });
 
-  test("a transaction that takes too long is aborted, and its producer fenced", async () => {
+  test("a transaction that takes too long is aborted, and its producer fenced until it asks for the abort", async () => {
     await using world = await TransactionWorld.open();
     const by = await world.init();
     await world.produce(by);
@@ -154,8 +154,10 @@ describe("instances of a producer", () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(await world.settled()).toBe("CompleteAbort");
-    expect((await world.end(by, true)).error).toBe("PRODUCER_FENCED");
     expect(await world.produce(by, { baseSequence: 1 })).toBe("INVALID_PRODUCER_EPOCH");
+    expect((await world.end(by, true, 4)).error).toBe("PRODUCER_FENCED");
+    expect((await world.end(by, true)).error).toBe("INVALID_TXN_STATE");
+    expect((await world.end(by, false)).error).toBe("NONE");
     expect(await world.committed()).toBe(0);
   });
 
@@ -198,6 +200,15 @@ describe("offsets in a transaction", () => {
     expect((await world.end(by, true, 3)).error).toBe("NONE");
     await world.settled();
     expect(await world.fetchOffset()).toBe(5);
+  });
+
+  test("a note that is too long is told of last, after what is wrong with the producer", async () => {
+    await using world = await TransactionWorld.open();
+    const by = await world.init();
+    const partitions = [{ partitionIndex: 0, committedOffset: 5, committedMetadata: "x".repeat(4097) }];
+    const topics = [{ name: "orders", partitions }];
+    expect(await world.commitOffset({ ...by, producerId: 12_345 }, 5, { topics })).toBe("INVALID_PRODUCER_ID_MAPPING");
+    expect(await world.commitOffset(by, 5, { topics })).toBe("OFFSET_METADATA_TOO_LARGE");
   });
 
   test("a commit outside of it wins over what was pending before", async () => {

@@ -69,6 +69,21 @@ describe("G10 year, month, day, hour", () => {
   test("before 1970 values floor", () => {
     expect(apply("hour", "timestamp", -1n)).toBe(-1);
     expect(apply("day", "timestamp", -1n)).toBe(-1);
+  });
+
+  // What Iceberg 1.10's Transforms answer for Types.TimestampNanoType.
+  test.each([
+    [0n, 676, 0, 0, 0, 0],
+    [1n, 676, 0, 0, 0, 0],
+    [-1n, 712, -1, -1, -1, -1],
+    [1510871468000001001n, 838, 47, 574, 17486, 419686],
+    [-1510871468000001001n, 712, -48, -575, -17487, -419687],
+    [1700000000123456789n, 971, 53, 646, 19675, 472222],
+  ])("of %d nanoseconds", (nanos, ...expected) => {
+    const transforms = ["bucket[1000]", "year", "month", "day", "hour"] as const;
+    for (const type of ["timestamptz_ns", "timestamp_ns"] as const) {
+      expect(transforms.map((transform) => apply(transform, type, nanos))).toEqual(expected);
+    }
     expect(apply("month", "timestamp", -1n)).toBe(-1);
     expect(apply("year", "timestamp", -1n)).toBe(-1);
     expect(apply("year", "date", -366)).toBe(-2);

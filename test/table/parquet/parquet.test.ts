@@ -124,6 +124,8 @@ test("A4 A5 A6 physical types and annotations", () => {
     ["decimal(19, 2)", "FIXED_LEN_BYTE_ARRAY", { type: "DECIMAL", precision: 19, scale: 2 }],
     ["timestamp", "INT64", { type: "TIMESTAMP", isAdjustedToUTC: false, unit: "MICROS" }],
     ["timestamptz", "INT64", { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "MICROS" }],
+    ["timestamp_ns", "INT64", { type: "TIMESTAMP", isAdjustedToUTC: false, unit: "NANOS" }],
+    ["timestamptz_ns", "INT64", { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "NANOS" }],
     ["time", "INT64", { type: "TIME", isAdjustedToUTC: false, unit: "MICROS" }],
     ["date", "INT32", { type: "DATE" }],
     ["uuid", "FIXED_LEN_BYTE_ARRAY", { type: "UUID" }],
@@ -138,7 +140,7 @@ test("A4 A5 A6 physical types and annotations", () => {
     else expect(footer.schema[at + 1]?.logical_type).toMatchObject(logical);
   });
   expect(footer.schema[3]?.type_length).toBe(9);
-  expect(footer.schema[8]?.type_length).toBe(16);
+  expect(footer.schema[10]?.type_length).toBe(16);
 });
 
 test("A10 split offsets, file size and record count are exact", () => {

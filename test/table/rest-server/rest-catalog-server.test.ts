@@ -37,7 +37,7 @@ test("config lists what works, and nothing else", async () => {
   expect([defaults, overrides]).toEqual([{ warehouse: catalog.root }, {}]);
   expect(endpoints).toContain("HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}");
   expect(endpoints).toContain("POST /v1/{prefix}/transactions/commit");
-  expect(endpoints).toHaveLength(16);
+  expect(endpoints).toHaveLength(24);
   for (const endpoint of endpoints) {
     const [method = "", path = ""] = endpoint.split(" ");
     const { status, body: answer } = await call(

@@ -299,7 +299,7 @@ describe("inferred JSON", () => {
   const jsonSettings = tableSettings("json", { metadataColumns: [] });
   const empty = initialMapping(jsonSettings);
   const infer = (mapping: TableMapping, value: unknown) =>
-    evolve(mapping, { kind: "inferred", type: inferType(value) }, jsonSettings);
+    evolve(mapping, { kind: "inferred", part: "value", type: inferType(value) }, jsonSettings);
 
   test("numbers are doubles, strings strings, empty things nothing yet", () => {
     const { mapping } = infer(empty, { n: 2, s: "2018-02-07", o: { x: [1, "a"] }, e: [], z: null, q: {} });
@@ -317,7 +317,7 @@ describe("inferred JSON", () => {
         type: { kind: "primitive", type: "double" },
       })),
     };
-    const grown = evolve(empty, { kind: "inferred", type: wide }, jsonSettings);
+    const grown = evolve(empty, { kind: "inferred", part: "value", type: wide }, jsonSettings);
     expect(grown.mapping.isFull).toBe(true);
     expect(columnsOf(grown.mapping)).toHaveLength(inferredColumnsMax);
     expect(infer(grown.mapping, { another: 1 }).kind).toBe("unchanged");

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemRuntime } from "../../../src/base/runtime.ts";
 import type { Compactor } from "../../../src/table/compactor.ts";
 import { retentionHold } from "../../../src/table/retention-hold.ts";
+import { readRows } from "../../support/iceberg-reader.ts";
 import { Lake } from "../../support/lake.ts";
 import { Steps } from "../../support/steps.ts";
 import { verified } from "../../support/verified.ts";
@@ -176,6 +177,35 @@ describe("a backfill", () => {
     await expect(keyed.compactor.startBackfill("orders", all)).rejects.toThrow(/take the place of later ones/);
     await plain.compactor[Symbol.asyncDispose]();
     await keyed.compactor[Symbol.asyncDispose]();
+  });
+
+  test("of a table with a key is a table beside it, in the order of the log", async () => {
+    const lake = new Lake(10);
+    const topic = lake.topic("orders", 1);
+    const upsert = { ...settings.mode, write: "upsert", key: ["id"] } as const;
+    const keyed = tableSettings("json", { begin: "latest", mode: upsert });
+    const row = (id: string, v: number) => ({ value: utf8(JSON.stringify({ id, v })) });
+    await lake.produce(topic, 0, [row("a", 1), row("b", 1)]);
+    const { compactor } = lake.open([keyed]);
+    await compactor.flush("orders");
+    await lake.produce(topic, 0, [row("a", 2)]);
+    await compactor.flush("orders");
+    await expect(compactor.startBackfill("orders", all)).rejects.toThrow(/inlet table resume --retranslate/);
+    await compactor.resume("orders", "retranslate");
+    await lake.produce(topic, 0, [row("c", 3)]);
+    await compactor.flush("orders");
+    const beside = { namespace: ["sales"], name: "orders__g2" };
+    const metadata = (await lake.foreign().load(beside))?.metadata;
+    const rows = metadata === undefined ? [] : await readRows(lake.warehouse, metadata);
+    expect(new Map(rows.map((each) => [each["id"], each["v"]]))).toEqual(
+      new Map([
+        ["a", 2],
+        ["b", 1],
+        ["c", 3],
+      ]),
+    );
+    expect(await verified(lake, compactor, { settings: keyed, directory })).toBe("equal");
+    await compactor[Symbol.asyncDispose]();
   });
 
   test("holds the log that it still needs, and counts what is gone all the same", async () => {

@@ -172,6 +172,36 @@ describe("a replay", () => {
     await compactor[Symbol.asyncDispose]();
   });
 
+  test("whose files are lost pauses the table; accepted so, its letters are letters again", async () => {
+    const { lake, topic, record, repair } = world(8);
+    const once = { commitRetry: { delayMsMin: 0, delayMsMax: 1, attemptsMax: 1 } };
+    const { compactor, metadata } = lake.open([settings], once);
+    await lake.produce(topic, 0, [record(1, { id: 1 }), record(2, { id: 2, place: "here" })]);
+    await compactor.flush("orders");
+    repair();
+    expect(await replay(compactor)).toMatchObject({ rows: 1 });
+    await lake.produce(topic, 0, [record(3, { id: 3 }), record(2, { id: 4, place: "there" })]);
+    await compactor.flush("orders");
+    repair();
+    const { hooks } = lake;
+    const away = async (method: string, path: string) => {
+      if (method === "POST" && path.endsWith("/orders")) throw new TypeError("connection refused");
+    };
+    lake.hooks = { ...hooks, request: away };
+    await expect(replay(compactor)).rejects.toThrow("what was replayed waits for it");
+    lake.hooks = hooks;
+    const pending = () => [...metadata.image.tables()][0]?.pending ?? [];
+    await lake.warehouse.remove([pending()[0]?.main?.location ?? ""]);
+    await expect(compactor.flush("orders")).rejects.toThrow(/is gone; its records were picked from dead letters/);
+    await compactor.resume("orders", "accept");
+    expect(pending()).toEqual([]);
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "0:3"]);
+    expect(await replay(compactor)).toMatchObject({ letters: 2, rows: 1, rowsBefore: 1 });
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "0:2", "0:3"]);
+    expect(await verdict(lake, compactor)).toBe("equal");
+    await compactor[Symbol.asyncDispose]();
+  });
+
   test("before there is a table, or while it is paused, says so", async () => {
     const { lake, topic } = world(7);
     const suspend = tableSettings("schema-id", { errors: { policy: "suspend", deadLetterTable: "orders_dlq" } });

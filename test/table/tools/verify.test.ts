@@ -1,22 +1,15 @@
 /** Proves: verify is satisfied with a table that holds what was translated, whoever rewrote it, and finds each way in which it may not. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { systemRuntime } from "../../../src/base/runtime.ts";
-import { systemDisk } from "../../../src/base/system-disk.ts";
-import type { TableInfo } from "../../../src/metadata/image.ts";
-import type { TableName } from "../../../src/table/catalog.ts";
-import { currentSchema, defaultSpec } from "../../../src/table/commit/table-creation.ts";
 import type { Compactor } from "../../../src/table/compactor.ts";
-import { addedFile, type ManifestEntry, writeManifest } from "../../../src/table/iceberg/manifest.ts";
-import { newManifestFile, writeManifestList } from "../../../src/table/iceberg/manifest-list.ts";
+import type { ManifestEntry } from "../../../src/table/iceberg/manifest.ts";
 import type { TableSettings } from "../../../src/table/settings.ts";
-import { ProofStore } from "../../../src/table/tools/proof-store.ts";
-import { Scratch } from "../../../src/table/tools/scratch.ts";
-import { type VerifyReport, verifyTable } from "../../../src/table/tools/verify.ts";
+import type { VerifyReport } from "../../../src/table/tools/verify.ts";
+import { replaceFiles, rewriteBySql } from "../../support/foreign-rewrite.ts";
 import { Lake } from "../../support/lake.ts";
+import { verifyReport } from "../../support/verified.ts";
 import { tableSettings, utf8 } from "../translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
@@ -29,112 +22,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 async function verify(lake: Lake, compactor: Compactor, settings: TableSettings): Promise<VerifyReport> {
-  const { clock } = systemRuntime();
-  const [only] = compactor.tables();
-  return await verifyTable(
-    settings,
-    only?.table as TableInfo,
-    {
-      catalog: lake.foreign(),
-      warehouse: lake.warehouse,
-      proofs: new ProofStore(lake.store),
-      scratch: new Scratch({ disk: systemDisk, directory: join(directory, "scratch"), random: lake.runtime.random }),
-      clock,
-      limits: { engineBytesMax: 256 * 2 ** 20, engineThreads: 1 },
-    },
-    new AbortController().signal,
-  );
-}
-
-/** The whole table in one new file that SQL made of its files, as somebody's rewrite: `$rows` are the rows. */
-async function rewrite(lake: Lake, sql: string, options = "COMPRESSION snappy"): Promise<void> {
-  const duckdb = await DuckDBInstance.create();
-  const connection = await duckdb.connect();
-  const paths: string[] = [];
-  for (const [index, { file }] of (await lake.files(orders)).entries()) {
-    const path = join(directory, `in-${index}.parquet`);
-    writeFileSync(path, await lake.warehouse.read(file.path));
-    paths.push(`'${path}'`);
-  }
-  const out = join(directory, "out.parquet");
-  const rows = `read_parquet([${paths.join()}], union_by_name = true)`;
-  await connection.run(`COPY (${sql.replaceAll("$rows", rows)}) TO '${out}' (FORMAT parquet, ${options})`);
-  const [[count]] = (await connection.runAndReadAll(`SELECT count(*) FROM '${out}'`)).getRows() as [[bigint]];
-  connection.closeSync();
-  duckdb.closeSync();
-  const bytes = readFileSync(out);
-  const path = `${lake.root}/theirs-${Math.floor(lake.runtime.random.unit() * 2 ** 30)}.parquet`;
-  await lake.warehouse.create(path, bytes);
-  const none = new Map<number, never>();
-  const metrics = { columnSizes: none, valueCounts: none, nullValueCounts: none, nanValueCounts: none };
-  const bounds = { lowerBounds: none, upperBounds: none, splitOffsets: [] };
-  await replaceFiles(lake, orders, [
-    addedFile({
-      path,
-      format: "PARQUET",
-      partition: [],
-      recordCount: Number(count),
-      bytes: bytes.length,
-      ...metrics,
-      ...bounds,
-    }),
-  ]);
-}
-
-/** Commits a snapshot of exactly these files, as another writer would: without a mark of ours. */
-async function replaceFiles(lake: Lake, name: TableName, entries: readonly ManifestEntry[]): Promise<void> {
-  const catalog = lake.foreign();
-  const table = await catalog.load(name);
-  if (table === undefined) throw new Error("no table");
-  const { metadata } = table;
-  const [schema, spec] = [currentSchema(metadata), defaultSpec(metadata)];
-  const snapshotId = BigInt(Math.floor(lake.runtime.random.unit() * 2 ** 40)) + 1n;
-  const sequenceNumber = metadata["last-sequence-number"] + 1;
-  const parent = metadata["current-snapshot-id"];
-  const added = entries.map((entry) => ({
-    ...entry,
-    status: "added" as const,
-    sequenceNumber: null,
-    snapshotId: null,
-    fileSequenceNumber: null,
-  }));
-  const manifest = writeManifest({ schema, spec, content: "data", entries: added });
-  const path = `${lake.root}/m-${snapshotId}.avro`;
-  await lake.warehouse.create(path, manifest);
-  const file = newManifestFile({
-    path,
-    bytes: manifest.length,
-    schema,
-    spec,
-    entries: added,
-    snapshotId,
-    sequenceNumber,
-  });
-  const list = `${lake.root}/l-${snapshotId}.avro`;
-  await lake.warehouse.create(
-    list,
-    writeManifestList({ snapshotId, parentSnapshotId: parent, sequenceNumber, manifests: [file] }),
-  );
-  const outcome = await catalog.commit(
-    name,
-    [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parent }],
-    [
-      {
-        action: "add-snapshot",
-        snapshot: {
-          "snapshot-id": snapshotId,
-          "parent-snapshot-id": parent,
-          "sequence-number": sequenceNumber,
-          "timestamp-ms": metadata["last-updated-ms"],
-          "manifest-list": list,
-          summary: { operation: "replace" },
-          "schema-id": metadata["current-schema-id"],
-        },
-      },
-      { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": snapshotId },
-    ],
-  );
-  if (outcome.kind !== "committed") throw new Error(outcome.kind);
+  return await verifyReport(lake, compactor, { settings, directory });
 }
 
 /** 20 records in 2 partitions, one of them no JSON, in three commits. */
@@ -180,7 +68,7 @@ describe("a table that holds its log", () => {
       lake.partition(topic, partition).logStart = lake.partition(topic, partition).lastStable;
     await compactor[Symbol.asyncDispose]();
     const again = lake.open([settings]).compactor;
-    await rewrite(lake, "SELECT * FROM $rows ORDER BY id DESC");
+    await rewriteBySql(lake, "SELECT * FROM $rows ORDER BY id DESC", { directory });
     expect(await verify(lake, again, settings)).toMatchObject({ verdict: "equal", files: 1, rowsProven: 19 });
     await lake.produce(topic, 0, [json({ id: 99 })]);
     await again.flush("orders");
@@ -258,7 +146,7 @@ describe("what is wrong is found, and where", () => {
   ];
   test.each(cases)("%s", async (_name, sql, finding) => {
     const { lake, compactor } = await filled(5, settings);
-    await rewrite(lake, `SELECT * FROM (${sql}) ORDER BY _kafka_offset, _kafka_partition`);
+    await rewriteBySql(lake, `SELECT * FROM (${sql}) ORDER BY _kafka_offset, _kafka_partition`, { directory });
     const report = await verify(lake, compactor, settings);
     expect(report.verdict).toBe("different");
     expect(report.findings).toEqual(expect.arrayContaining([expect.objectContaining(finding)]));

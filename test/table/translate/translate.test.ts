@@ -5,7 +5,7 @@ import type { Offset } from "../../../src/base/ids.ts";
 import { systemRuntime } from "../../../src/base/runtime.ts";
 import { buildMarker, type NewRecord } from "../../../src/protocol/records.ts";
 import type { PartitionSpec, Transform } from "../../../src/table/iceberg/types.ts";
-import { evolve, initialMapping } from "../../../src/table/schema/schema-map.ts";
+import { evolve, initialMapping, type SchemaId } from "../../../src/table/schema/schema-map.ts";
 import { deadLetterSchema } from "../../../src/table/translate/dead-letters.ts";
 import type { RangeInput, Translator } from "../../../src/table/translate/translate.ts";
 import { InlineTranslator } from "../../../src/table/translate/translate-inline.ts";
@@ -340,7 +340,7 @@ test("a registry that fails fails the add, which succeeds when it is repeated", 
   const working = registry.schemaById;
   let isDown = true;
   const flaky = Object.assign(new Registry(), {
-    schemaById: (id: number) => (isDown ? Promise.reject(new Error("registry is down")) : working(id)),
+    schemaById: (id: SchemaId) => (isDown ? Promise.reject(new Error("registry is down")) : working(id)),
   });
   await using round = inlineTranslator(flaky).beginRound({
     mapping,

@@ -1,0 +1,152 @@
+/**
+ * What a person says of single columns of the value: another type, another name, a comment, or that there is to be none.
+ * Paths are those of the source's fields, joined by dots; a list or a map is passed through ("lines.price"). Pure.
+ */
+import { visitFields } from "../iceberg/schema-ids.ts";
+import type { PrimitiveType } from "../iceberg/types.ts";
+import type { TableSettings } from "../settings.ts";
+import type { TableMapping } from "./schema-map.ts";
+import { widenedType } from "./schema-map-merge.ts";
+import { shapeOf } from "./schema-map-shape.ts";
+import { type Binding, json, nowhere, type SourceField, type SourceType } from "./schema-map-types.ts";
+
+export interface ColumnOverride {
+  readonly type?: PrimitiveType;
+  /** Counts when the column is made, as the comment does. */
+  readonly name?: string;
+  readonly comment?: string;
+  /** Its values go nowhere, not into the extra column either. */
+  readonly isExcluded?: true;
+}
+
+export type ColumnOverrides = Readonly<Record<string, ColumnOverride>>;
+
+export type Overridden =
+  | { readonly kind: "ok"; readonly type: SourceType }
+  | { readonly kind: "refused"; readonly reason: string };
+
+/** The source's type as the overrides want it. `isKnown`: the source says its types, so that what can never be cast is refused. */
+export function overridden(
+  type: SourceType,
+  overrides: ColumnOverrides | undefined,
+  { isKnown }: { readonly isKnown: boolean },
+): Overridden {
+  if (overrides === undefined) return { kind: "ok", type };
+  const refusals: string[] = [];
+  const convert = (of: SourceType, path: string): SourceType => {
+    switch (of.kind) {
+      case "struct":
+        return { kind: "struct", fields: of.fields.map((field) => convertField(field, path)) };
+      case "list":
+        return { kind: "list", element: convert(of.element, path) };
+      case "map":
+        return { kind: "map", value: convert(of.value, path) };
+      case "json":
+      case "nothing":
+      case "primitive":
+        return of;
+    }
+  };
+  const convertField = (field: SourceField, above: string): SourceField => {
+    const path = above === "" ? field.name : `${above}.${field.name}`;
+    const said = Object.hasOwn(overrides, path) ? overrides[path] : undefined;
+    if (said === undefined) return { ...field, type: convert(field.type, path) };
+    if (said.type !== undefined && isKnown) {
+      const refusal = castRefusal(field.type, said.type);
+      if (refusal !== undefined) refusals.push(`columns.overrides.${path}: ${refusal}`);
+    }
+    return {
+      ...field,
+      key: field.key ?? field.name,
+      ...(said.name === undefined ? {} : { name: said.name }),
+      ...(said.comment === undefined ? {} : { comment: said.comment }),
+      ...(said.isExcluded === true ? { isExcluded: true } : {}),
+      ...(said.type === undefined
+        ? { type: convert(field.type, path) }
+        : { type: cast(field.type, said.type), isCast: true }),
+    };
+  };
+  const converted = convert(type, "");
+  const [reason] = refusals;
+  return reason === undefined ? { kind: "ok", type: converted } : { kind: "refused", reason };
+}
+
+/** Into a string column goes text as it is, and anything else as JSON. */
+function cast(from: SourceType, to: PrimitiveType): SourceType {
+  return to === "string" && from.kind !== "primitive" ? json : { kind: "primitive", type: to };
+}
+
+const numbers = ["int", "long", "float", "double", "decimal"];
+
+/** Why no value of the one type could become one of the other. */
+function castRefusal(from: SourceType, to: PrimitiveType): string | undefined {
+  if (to === "string" || from.kind === "nothing") return undefined;
+  if (from.kind !== "primitive")
+    return `${from.kind === "json" ? "JSON text" : `a ${from.kind}`} cannot become a ${to}`;
+  if (from.type === "string" || widenedType(to, from.type) === to) return undefined;
+  const isNumber = (type: string): boolean => numbers.includes(type.replace(/\(.*/, ""));
+  if (isNumber(from.type) && isNumber(to)) return undefined;
+  return `a ${from.type} cannot become a ${to}`;
+}
+
+/** Why the table's columns are not what the settings say of them now. */
+export function overridesMismatch(mapping: TableMapping, { overrides = {} }: TableSettings): string | undefined {
+  const before = mapping.overrides ?? {};
+  for (const path of new Set([...Object.keys(before), ...Object.keys(overrides)])) {
+    const [was, now] = [before[path]?.type, overrides[path]?.type];
+    if (was === now || bindingAt(mapping, path) === undefined) continue;
+    const words = `columns.overrides.${path}.type was ${was ?? "not said"} when the column was made, and is now ${now ?? "not said"}`;
+    return `${words}: put it back, or write a new table with inlet table resume --retranslate`;
+  }
+  return undefined;
+}
+
+/** The mapping under the overrides of the settings; the same object when it has them. */
+export function withOverrides(mapping: TableMapping, { overrides }: TableSettings): TableMapping {
+  if (JSON.stringify(mapping.overrides ?? {}) === JSON.stringify(overrides ?? {})) return mapping;
+  const excluded = Object.entries(overrides ?? {}).flatMap(([path, { isExcluded }]) =>
+    isExcluded === true ? (bindingAt(mapping, path) ?? []) : [],
+  );
+  // What goes nowhere is asked about again: it may be wanted now.
+  const bindings = mapping.bindings
+    .filter(({ id }) => id !== nowhere)
+    .map((binding) => (excluded.includes(binding) ? { ...binding, id: nowhere } : binding));
+  const { overrides: _before, ...rest } = mapping;
+  const more = overrides === undefined ? {} : { overrides };
+  return { ...rest, ...more, version: mapping.version + 1, bindings, sources: {} };
+}
+
+/** The column that the field at the path goes to. Protobuf's fields are bound by number: their sources are asked again. */
+function bindingAt(mapping: TableMapping, path: string): Binding | undefined {
+  const top = shapeOf(mapping).value === "nested" ? (mapping.own.value ?? 0) : 0;
+  const find = (parent: number, rest: string): Binding | undefined => {
+    const at = mapping.bindings.filter(
+      (each) => each.parent === parent && each.variant === undefined && each.id !== nowhere,
+    );
+    const exact = at.find(({ name }) => name === rest);
+    if (exact !== undefined) return exact;
+    for (const each of at) {
+      if (!rest.startsWith(`${each.name}.`)) continue;
+      const below = find(holderOf(mapping, each.id), rest.slice(each.name.length + 1));
+      if (below !== undefined) return below;
+    }
+    return undefined;
+  };
+  return find(top, path);
+}
+
+/** What the fields inside a column are bound below: itself, or what a list or a map holds. */
+function holderOf({ schema }: TableMapping, id: number): number {
+  let holder = id;
+  visitFields(schema, (each, type) => {
+    if (each !== holder || typeof type === "string") return;
+    if (type.type === "list") holder = type["element-id"];
+    if (type.type === "map") holder = type["value-id"];
+  });
+  return holder;
+}
+
+/** Paths whose values go nowhere. */
+export function excludedPaths({ overrides = {} }: Pick<TableMapping, "overrides">): ReadonlySet<string> {
+  return new Set(Object.keys(overrides).filter((path) => overrides[path]?.isExcluded === true));
+}

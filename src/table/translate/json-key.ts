@@ -1,0 +1,75 @@
+/**
+ * Keys of JSON without a schema. A key has no extra column: what its columns cannot take makes the record bad, and nothing
+ * of a key is lost. Whole numbers are longs, since most keys are ids.
+ */
+import { BadRecord } from "../decode/bad-record.ts";
+import { makeBound } from "../decode/bound.ts";
+import { compileJson } from "../decode/json.ts";
+import { findLeftovers } from "../decode/json-extra.ts";
+import { inferKeyType } from "../decode/json-infer.ts";
+import { readJson } from "../decode/json-record.ts";
+import { isRawNumber } from "../decode/json-text.ts";
+import type { ColumnNode } from "../parquet/columns.ts";
+import type { TableMapping } from "../schema/schema-map.ts";
+import { keyTypeRefusal } from "../schema/schema-map-keys.ts";
+import { shapeOf } from "../schema/schema-map-shape.ts";
+import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.ts";
+import { type KeyNodes, putAllAbsent } from "./part-nodes.ts";
+import type { PartPut, PutOutcome } from "./translate-parts.ts";
+
+const ok: PutOutcome = { kind: "ok" };
+const rules = { isStrict: true, forgetsDropped: true, infer: inferKeyType, excluded: new Set<string>() } as const;
+
+/** Throws BadRecord. */
+export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes): PartPut {
+  const { rowKey, isFull } = mapping;
+  const identifies = rowKey?.part === "key";
+  const mayGrow = !isFull && !nodes.isDropped && !(identifies && rowKey.ids.length > 0);
+  const bound = makeBound(mapping.bindings);
+  const misfits = { count: 0 };
+  const site = { bound, misfits, isStrict: true };
+  const isFlat = shapeOf(mapping).key === "flat";
+  const { record, whole } = nodes;
+  const putRecord = compileJson(record, undefined, site);
+  const putWhole = whole === undefined ? undefined : compileJson(whole, undefined, site);
+
+  const fieldsWanted = (value: unknown): SourceType => {
+    misfits.count = 0;
+    putRecord(value, 0);
+    if (misfits.count === 0) return nothing;
+    const { extra, wanted } = findLeftovers(value, record, bound, { ...rules, mayGrow });
+    if (extra !== undefined) throw new BadRecord("type-mismatch", `the key has ${extra}, which no column takes`);
+    return wanted;
+  };
+  const wholeWanted = (value: unknown): SourceType => {
+    if (putWhole !== undefined) putWhole(value, 0);
+    else if (mayGrow && (isFlat || record.fields.length === 0)) return inferKeyType(value);
+    else if (!nodes.isDropped) throw new BadRecord("type-mismatch", "the key is one value, and keys have fields");
+    return nothing;
+  };
+  return (bytes) => {
+    const value = bytes === null ? null : readJson(bytes, 0);
+    if (value === null) {
+      putAllAbsent(nodes.all);
+      return ok;
+    }
+    // A struct that is to nest has no column yet, or one of another type, which refuses it.
+    const isRecord = isObject(value) && (isFlat || record.fields.length > 0);
+    const wanted = isRecord ? fieldsWanted(value) : wholeWanted(value);
+    if (isNothing(wanted)) {
+      absentBut(nodes.all, isRecord ? record : whole);
+      return ok;
+    }
+    const refusal = identifies ? keyTypeRefusal(wanted) : undefined;
+    if (refusal !== undefined) throw new BadRecord("no-key", refusal);
+    return { kind: "new-fields", type: wanted };
+  };
+}
+
+function absentBut(all: readonly ColumnNode[], written: ColumnNode | undefined): void {
+  for (const node of all) if (node !== written) putAllAbsent([node]);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
+}

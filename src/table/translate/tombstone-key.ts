@@ -1,0 +1,174 @@
+/**
+ * Which row a record without a value means, where columns of the value identify rows: the Kafka key holds them, by the names
+ * of its fields, or is all of the one column that there is.
+ */
+import { protobufMessageAt } from "../../registry/protobuf-schema.ts";
+import { compileAvro } from "../decode/avro.ts";
+import { parseAvroSchema } from "../decode/avro-schema.ts";
+import { BadRecord } from "../decode/bad-record.ts";
+import type { Bound } from "../decode/bound.ts";
+import { Cursor } from "../decode/cursor.ts";
+import { compileJson } from "../decode/json.ts";
+import { readJson } from "../decode/json-record.ts";
+import { isRawNumber } from "../decode/json-text.ts";
+import { compileProtobuf } from "../decode/protobuf.ts";
+import type { ProtobufReader } from "../decode/protobuf-reader.ts";
+import { putText } from "../decode/string.ts";
+import type { ColumnNode, StructNode } from "../parquet/columns.ts";
+import type { SchemaText, TableMapping } from "../schema/schema-map.ts";
+import { avroSourceType } from "../schema/schema-map-avro.ts";
+import { jsonSchemaSourceType } from "../schema/schema-map-json-schema.ts";
+import { widenedType } from "../schema/schema-map-merge.ts";
+import { protobufFile, protobufSourceType } from "../schema/schema-map-protobuf.ts";
+import type { SourceType } from "../schema/schema-map-types.ts";
+import type { Framing } from "./framing.ts";
+import type { Leaf } from "./leaf.ts";
+import { compileMessageName } from "./message-path.ts";
+import { compileOnce, type PartContext, type PutOutcome } from "./translate-parts.ts";
+
+/** The value's key columns, from the Kafka key of a record without a value. Throws BadRecord. */
+export type TombstonePut = (key: Uint8Array) => PutOutcome;
+
+const ok: PutOutcome = { kind: "ok" };
+
+/** `key`: the value's key columns, none when the Kafka key identifies rows. */
+export function compileTombstoneKey(context: PartContext, key: StructNode): TombstonePut {
+  const { settings, mapping } = context;
+  if (settings.mode.key.length === 0 || settings.mode.tombstone === "ignore") return () => ok;
+  switch (settings.key.decode) {
+    case "raw":
+    case "string":
+      return textKey(key);
+    case "json":
+      return jsonKey({ key, mapping });
+    case "schema-id": {
+      const compiled = compileOnce(context, "key", (schema) =>
+        typedKey(schema, { key, mapping }, settings.key.latest?.message),
+      );
+      return (bytes) => {
+        const found = compiled(bytes);
+        if (found.kind !== "compiled") return found;
+        found.it(context.framings.key);
+        return ok;
+      };
+    }
+  }
+}
+
+interface Target {
+  readonly key: StructNode;
+  readonly mapping: TableMapping;
+}
+
+function textKey(key: StructNode): TombstonePut {
+  const [only] = key.leaves;
+  return (bytes) => {
+    if (only?.kind !== "bytes" || only.shape.type !== "string" || key.leaves.length !== 1) {
+      throw new BadRecord("no-key", "a tombstone's key is text, and the row's key is not");
+    }
+    putText(only, bytes);
+    return ok;
+  };
+}
+
+/** Of JSON without a schema: each column says what it takes. */
+function jsonKey(target: Target): TombstonePut {
+  const { key } = target;
+  const putRecord = compileJson(key, undefined, strict(boundByName(target)));
+  const [only, ...others] = key.fields;
+  const putOnly = only === undefined ? undefined : compileJson(only.node, undefined, strict(boundByName(target)));
+  return (bytes) => {
+    const value = readJson(bytes, 0);
+    const isRecord = typeof value === "object" && !Array.isArray(value) && !isRawNumber(value);
+    if (isRecord) putRecord(value ?? {}, 0);
+    else if (putOnly !== undefined && others.length === 0) putOnly(value, 0);
+    else throw new BadRecord("no-key", severalColumns);
+    return ok;
+  };
+}
+
+const severalColumns = "the Kafka key is one value, and several columns identify a row";
+
+function strict(bound: Bound) {
+  return { bound, misfits: { count: 0 }, isStrict: true };
+}
+
+type Put = (framing: Framing) => void;
+
+function typedKey(schema: SchemaText, target: Target, message: string | null | undefined): Put {
+  switch (schema.type) {
+    case "AVRO":
+      return avroKey(schema, target);
+    case "JSON": {
+      const source = jsonSchemaSourceType(schema);
+      const put = compileJson(keyNode(source, target), source, strict(boundByName(target)));
+      return ({ data, dataAt }) => put(readJson(data, dataAt), 0);
+    }
+    case "PROTOBUF":
+      return protobufKeys(schema, target, message);
+  }
+}
+
+function avroKey({ text, references }: SchemaText, target: Target): Put {
+  const type = parseAvroSchema(text, references);
+  const put = compileAvro(type, keyNode(avroSourceType(type, target.mapping.rules), target), boundByName(target));
+  const cursor = new Cursor();
+  return ({ data, dataAt }) => {
+    cursor.reset(data, dataAt);
+    put(cursor, 0);
+  };
+}
+
+function protobufKeys(schema: SchemaText, target: Target, latest: string | null | undefined): Put {
+  const file = protobufFile(schema);
+  const puts = new Map<string, (reader: ProtobufReader) => void>();
+  const nameMessage = compileMessageName(file, latest);
+  return (framing) => {
+    const { path, reader } = nameMessage(framing);
+    const name = path.join(".");
+    let put = puts.get(name);
+    if (put === undefined) {
+      const message = protobufMessageAt(file, path);
+      if (message === undefined) throw new BadRecord("malformed", `the key's schema has no message [${name}]`);
+      const source = protobufSourceType(message);
+      keyNode(source, target); // Refuses what the columns cannot take.
+      put = compileProtobuf(message, target.key, boundByName(target, source));
+      puts.set(name, put);
+    }
+    put(reader);
+  };
+}
+
+/** The name that a person gave to the column. */
+function nameOf({ mapping: { rowKey } }: Target, id: number): string {
+  return rowKey?.columns[rowKey.ids.indexOf(id)] ?? "";
+}
+
+/** The key's fields by their names, whatever the value's source binds its own by. */
+function boundByName(target: Target, source?: SourceType): Bound {
+  const fields = source?.kind === "struct" ? source.fields : [];
+  const names = new Map(fields.map((field) => [field.key ?? field.name, field.name]));
+  const find = (parent: StructNode, key: string): ColumnNode | undefined => {
+    const name = names.get(key) ?? key;
+    return parent.fields.find(({ node }) => nameOf(target, node.id) === name)?.node;
+  };
+  return Object.assign(find, { isDropped: () => false, isExcluded: () => false, isCast: () => false, hasCasts: false });
+}
+
+/** Where the key goes, when each column can hold what comes. */
+function keyNode(source: SourceType, target: Target): ColumnNode {
+  const { key } = target;
+  const columnName = (leaf: Leaf): string => nameOf(target, leaf.shape.id);
+  const fields =
+    source.kind === "struct" ? source.fields : key.leaves.map((leaf) => ({ name: columnName(leaf), type: source }));
+  for (const leaf of key.leaves) {
+    const found = fields.find((field) => field.name === columnName(leaf))?.type;
+    const fits = found?.kind === "primitive" && widenedType(leaf.shape.type, found.type) === leaf.shape.type;
+    if (!fits) throw new BadRecord("no-key", `the Kafka key does not hold ${columnName(leaf)} as a ${leaf.shape.type}`);
+  }
+  const [first, ...others] = key.fields;
+  if (first === undefined || (source.kind !== "struct" && others.length > 0)) {
+    throw new BadRecord("no-key", severalColumns);
+  }
+  return source.kind === "struct" ? key : first.node;
+}

@@ -1,0 +1,78 @@
+/** Proves: share groups are made, described and moved as a Kafka does it, wrong requests included. */
+import { expect, test } from "vitest";
+import { operationsNotAsked } from "../../../src/handlers/cluster/cluster-view.ts";
+import { AdminWorld, error } from "../admin-world.ts";
+
+const groupId = "q";
+
+/** In which the coordinator has been asked for, so that there is one. */
+async function worldOfGroups(): Promise<AdminWorld> {
+  const world = new AdminWorld();
+  await world.call("findCoordinator", { keyType: 0, coordinatorKeys: [groupId] });
+  return world;
+}
+
+async function listed(world: AdminWorld): Promise<readonly string[]> {
+  return (await world.call("listGroups", {})).groups.map((group) => group.groupId);
+}
+
+test("moving offsets of topics that there are not makes no group", async () => {
+  await using world = await worldOfGroups();
+  const topics = [{ topicName: "absent", partitions: [{ partitionIndex: 0, startOffset: 0 }] }];
+  const altered = await world.call("alterShareGroupOffsets", { groupId, topics });
+  expect(error(altered)).toBe("NONE");
+  expect(error(altered.responses[0]?.partitions[0])).toBe("UNKNOWN_TOPIC_OR_PARTITION");
+  expect(await listed(world)).toEqual([]);
+  expect(error(await world.call("deleteShareGroupOffsets", { groupId, topics: [] }))).toBe("GROUP_ID_NOT_FOUND");
+});
+
+test("moving offsets of a topic makes the group", async () => {
+  await using world = await worldOfGroups();
+  await world.topic("t");
+  const topics = [{ topicName: "t", partitions: [{ partitionIndex: 0, startOffset: 0 }] }];
+  expect(await world.call("alterShareGroupOffsets", { groupId, topics })).toMatchObject({ errorCode: 0 });
+  expect(await listed(world)).toEqual([groupId]);
+});
+
+test("moving offsets of partitions that a topic has not makes the group, too", async () => {
+  await using world = await worldOfGroups();
+  await world.topic("t");
+  const topics = [{ topicName: "t", partitions: [{ partitionIndex: 7, startOffset: 0 }] }];
+  const { responses } = await world.call("alterShareGroupOffsets", { groupId, topics });
+  expect(error(responses[0]?.partitions[0])).toBe("UNKNOWN_TOPIC_OR_PARTITION");
+  expect(await listed(world)).toEqual([groupId]);
+  const deleted = await world.call("deleteShareGroupOffsets", { groupId, topics: [{ topicName: "t" }] });
+  expect(deleted.responses.map((each) => error(each))).toEqual(["UNKNOWN_TOPIC_OR_PARTITION"]);
+});
+
+test("offsets are described of topics that are named, whoever reads them, and else of those that the group reads", async () => {
+  await using world = await worldOfGroups();
+  await world.topic("t");
+  const described = async (topics: readonly { topicName: string; partitions: number[] }[] | null) => {
+    const { groups } = await world.call("describeShareGroupOffsets", { groups: [{ groupId, topics }] });
+    expect(groups.map((group) => error(group))).toEqual(["NONE"]);
+    return groups[0]?.topics.flatMap(({ topicName, partitions }) =>
+      partitions.map(({ partitionIndex, startOffset }) => `${topicName} ${partitionIndex} ${startOffset}`),
+    );
+  };
+  const named = ["t", "absent"].map((topicName) => ({ topicName, partitions: [0, 7] }));
+  expect(await described(named)).toEqual(["t 0 -1", "t 7 -1", "absent 0 -1", "absent 7 -1"]);
+  expect(await described([])).toEqual([]);
+  expect(await described(null)).toEqual([]);
+  const topics = [{ topicName: "t", partitions: [{ partitionIndex: 0, startOffset: 5 }] }];
+  await world.call("alterShareGroupOffsets", { groupId, topics });
+  expect(await described(null)).toEqual(["t 0 5"]);
+  const { groups } = await world.call("describeShareGroupOffsets", { groups: [{ groupId, topics: null }] });
+  expect(groups[0]?.topics[0]?.partitions[0]?.lag).toBe(-5); // Nothing is in the topic yet.
+  const nameless = (of: typeof named | null) =>
+    world.call("describeShareGroupOffsets", { groups: [{ groupId: "", topics: of }] });
+  expect(error((await nameless(named)).groups[0])).toBe("INVALID_GROUP_ID");
+  expect(error((await nameless(null)).groups[0])).toBe("NONE");
+});
+
+test("of a group that there is not nobody may do anything", async () => {
+  await using world = await worldOfGroups();
+  const { groups } = await world.call("shareGroupDescribe", { groupIds: ["", "g"], includeAuthorizedOperations: true });
+  expect(groups.map((group) => error(group))).toEqual(["INVALID_GROUP_ID", "GROUP_ID_NOT_FOUND"]);
+  expect(groups.map((group) => group.authorizedOperations)).toEqual([operationsNotAsked, operationsNotAsked]);
+});
