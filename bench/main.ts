@@ -8,6 +8,7 @@ import { benchSink } from "./sink.ts";
 import { benchTail } from "./tail.ts";
 import { benchTranslate } from "./translate.ts";
 import { benchWal } from "./wal.ts";
+import { benchWalKinds } from "./wal-kinds.ts";
 
 const { values, positionals } = parseArgs({
   options: {
@@ -27,7 +28,13 @@ const number = (at: number, byDefault: number): number => Number(args[at] ?? byD
 const benchmarks: Readonly<Record<string, { readonly usage: string; readonly run: () => Promise<void> }>> = {
   translate: { usage: "translate [rows]", run: () => benchTranslate(number(0, 400_000)) },
   sink: { usage: "sink [rows] [format…]", run: () => benchSink(number(0, 300_000), args.slice(1)) },
-  wal: { usage: "wal [directory]", run: () => benchWal(args[0]) },
+  wal: {
+    usage: "wal [directory]",
+    run: async () => {
+      await benchWalKinds();
+      await benchWal(args[0]);
+    },
+  },
   tail: { usage: "tail [pairs]", run: () => benchTail(number(0, 3)) },
   image: {
     usage: "image [partitions] [objects]",

@@ -100,6 +100,8 @@ export function kafkaLimits(settings: Settings): KafkaListenerLimits {
     smallRequestBytesMax: settings.smallRequestBytesMax,
     requestElementsMax: settings.requestElementsMax,
     requestsInFlightMax: settings.requestsInFlightMax,
+    connectionBytesMax: settings.connectionBytesMax,
+    answerMemoryBytesMax: settings.answerMemoryBytesMax,
     requestMemoryBytesMax: settings.requestMemoryBytesMax,
     smallRequestMemoryBytesMax: settings.smallRequestMemoryBytesMax,
     connectionsMax: settings.kafkaConnectionsMax,

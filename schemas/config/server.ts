@@ -77,6 +77,22 @@ export const server = {
     max: 10_000,
     doc: "Requests of one connection that may wait or be answered at once; beyond it, the connection is not read.",
   }),
+  connectionBytesMax: setting({
+    key: "kafka.connection.bytes.max",
+    type: "bytes",
+    default: 64 * MiB,
+    min: 1 * MiB,
+    max: 4 * GiB,
+    doc: "Bytes of one connection's requests that are not answered and answers that are not read; beyond it, the connection is not read. One request may be larger.",
+  }),
+  answerMemoryBytesMax: setting({
+    key: "kafka.response.memory.bytes.max",
+    type: "bytes",
+    default: 512 * MiB,
+    min: 1 * MiB,
+    max: 64 * GiB,
+    doc: "Memory of answers that clients have not read; beyond it, fetches are answered with 128 KiB, or with one batch.",
+  }),
   kafkaConnectionsMax: setting({
     key: "kafka.connections.max",
     type: "integer",

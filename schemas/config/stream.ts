@@ -140,7 +140,7 @@ export const stream = {
     default: 32 * MiB,
     min: 5 * MiB,
     max: 512 * MiB,
-    doc: "Objects above twice this size are uploaded in parts of it; S3 wants at least 5 MiB.",
+    doc: "Objects above two and a half times this size are uploaded in parts of it; S3 wants at least 5 MiB.",
   }),
   streamObjectBytesMin: setting({
     key: "stream.object.own.bytes.min",

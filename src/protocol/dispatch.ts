@@ -29,6 +29,8 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** After the answers that are on their way, nothing more is read or begun for this long (KIP-219). */
   readonly pause?: (ms: number) => void;
+  /** How many of these bytes the answer may have. Asked right before they are read: until it is written they count as memory. */
+  readonly grantAnswer?: (bytes: number) => number;
 }
 
 /** "no-response" is for acks=0; "close" for what Kafka answers by closing, after the answers to earlier requests. */

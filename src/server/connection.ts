@@ -6,7 +6,7 @@
  *
  * A connection that must authenticate first has one request at a time, of few kinds and small, until it has.
  *
- * Reading stops while a budget is used up and while too many requests wait; nothing starts while the peer leaves its answers
+ * Reading stops while a budget is used up, its own or that of all, and while too many requests wait; nothing starts while the peer leaves its answers
  * unread. Whatever is not a request ends the connection, after the answers to what came before it.
  */
 import type { Duplex } from "node:stream";
@@ -18,13 +18,14 @@ import type { ApiName } from "../protocol/api-table.ts";
 import type { Dispatcher, Principal, RequestContext } from "../protocol/dispatch.ts";
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
 import { type Authenticator, strangerApis } from "./authenticator.ts";
+import { type AnswerMemory, ConnectionBytes, type ConnectionBytesLimits } from "./connection-bytes.ts";
 import type { CloseReason, Reply } from "./connection-reply.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
 import type { FrameBudget, FrameReader } from "./frame-budget.ts";
 import { ResponseQueue, type Slot } from "./response-queue.ts";
 import { answerSasl } from "./sasl-replies.ts";
 
-export interface ConnectionLimits {
+export interface ConnectionLimits extends ConnectionBytesLimits {
   readonly requestBytesMax: number;
   /** The same for who has not authenticated, where that is asked for. */
   readonly strangerRequestBytesMax: number;
@@ -65,6 +66,7 @@ export interface ConnectionOptions {
   readonly metrics: ConnectionMetrics;
   /** Requests being answered on all connections, for the gauge. */
   readonly inFlight: { count: number };
+  readonly answers: AnswerMemory;
   /** A handler threw, which none should: the connection closes, and the owner decides about the process. */
   readonly failed: (cause: unknown, api: ApiName) => void;
   /** `cause` tells what was wrong with the peer's bytes. */
@@ -97,6 +99,7 @@ export class Connection implements FrameReader {
   #client: NonNullable<RequestContext["client"]>;
   readonly #queue = new ResponseQueue<Work, Reply>();
   readonly #gone = new AbortController();
+  readonly #bytes: ConnectionBytes;
   /** Charged for the frame that is not complete, and for what was read but not decoded. */
   #charged = 0;
   #chargedTo: FrameBudget;
@@ -123,11 +126,13 @@ export class Connection implements FrameReader {
     this.#authenticator = options.authenticator?.(this.#gone.signal);
     this.#frames = new FrameAssembler({ frameBytesMax: this.#frameBytesMax, memory: options.frames });
     this.#chargedTo = options.budgets.small;
+    this.#bytes = new ConnectionBytes(options.limits, options.answers);
     this.#openedMs = options.clock.monotonic();
     this.#lastActiveMs = this.#openedMs;
     options.socket.on("data", (chunk: Uint8Array) => this.#receive(chunk));
     options.socket.on("drain", () => {
       this.#lastActiveMs = options.clock.monotonic();
+      this.#bytes.unread(options.socket.writableLength);
       this.#advance();
     });
     options.socket.on("error", () => options.socket.destroy()); // "close" follows; a lost peer is nobody's failure.
@@ -201,7 +206,7 @@ export class Connection implements FrameReader {
   #decode(): void {
     const nowMs = this.#options.clock.monotonic();
     try {
-      while (!this.#isDeaf && this.#queue.length < this.#requestsInFlightMax) {
+      while (!this.#isDeaf && this.#queue.length < this.#requestsInFlightMax && !this.#bytes.isFull) {
         const frame = this.#frames.next();
         if (frame === undefined) break;
         this.#accept(frame, nowMs);
@@ -258,9 +263,11 @@ export class Connection implements FrameReader {
     const { limits, budgets, frames } = this.#options;
     const budget = frame.length > limits.smallRequestBytesMax ? budgets.large : budgets.small;
     const place = budget.hold(frame.length);
+    this.#bytes.request(frame.length);
     return {
       [Symbol.dispose]: () => {
         place[Symbol.dispose]();
+        this.#bytes.request(-frame.length);
         frames.release(frame);
       },
     };
@@ -343,13 +350,23 @@ export class Connection implements FrameReader {
   }
 
   async #dispatch(request: DecodedRequest): Promise<Reply> {
-    const answer = await this.#options.dispatcher.dispatch(request, this.#context(request));
-    if (answer === "no-response") return { kind: "nothing" };
-    if (answer === "close") return { kind: "close", reason: "refused" };
-    return { kind: "views", views: encodeResponse<ApiName>(request, answer) };
+    let granted = 0;
+    const grantAnswer = (bytes: number): number => {
+      const more = this.#bytes.grant(bytes);
+      granted += more;
+      return more;
+    };
+    try {
+      const answer = await this.#options.dispatcher.dispatch(request, this.#context(request, grantAnswer));
+      if (answer === "no-response") return { kind: "nothing" };
+      if (answer === "close") return { kind: "close", reason: "refused" };
+      return { kind: "views", views: encodeResponse<ApiName>(request, answer) };
+    } finally {
+      this.#bytes.takeBack(granted); // It is written in this turn, and counts as not read then.
+    }
   }
 
-  #context(request: DecodedRequest): RequestContext {
+  #context(request: DecodedRequest, grantAnswer: (bytes: number) => number): RequestContext {
     if (request.api === "apiVersions") {
       const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } = request.body;
       this.#client = { ...this.#client, softwareName, softwareVersion };
@@ -364,6 +381,7 @@ export class Connection implements FrameReader {
       principal: this.#authenticator?.principal ?? this.#options.principal,
       signal: this.#gone.signal,
       pause: (ms) => this.#throttle(ms),
+      grantAnswer,
     };
   }
 
@@ -397,6 +415,7 @@ export class Connection implements FrameReader {
       break;
     }
     socket.uncork();
+    this.#bytes.unread(socket.writableLength);
   }
 
   /** Reads on or stops reading, as the limits have it. */
@@ -407,6 +426,7 @@ export class Connection implements FrameReader {
       this.#throttled === undefined &&
       this.#frames.unread === 0 &&
       this.#queue.length < this.#requestsInFlightMax &&
+      !this.#bytes.isFull &&
       this.#chargedTo.mayRead(this, this.#frames.arrived > 0);
     if (!mayRead) this.#pause();
     else if (this.#pausedSinceMs !== undefined) {
@@ -455,6 +475,7 @@ export class Connection implements FrameReader {
     this.#nextTurn?.[Symbol.dispose]();
     this.#throttled?.[Symbol.dispose]();
     this.#refundHalf();
+    this.#bytes.unread(0);
     this.#frames.drop();
     // Running handlers still look at their frames, and release them when they settle.
     for (const work of this.#queue.dropWaiting()) if (work.kind !== "answered") work.frame[Symbol.dispose]();

@@ -14,6 +14,7 @@ import { anonymous, type Dispatcher, type Principal } from "../protocol/dispatch
 import { Authenticator, type AuthenticatorLimits } from "./authenticator.ts";
 import { Connection, type ConnectionLimits, type ConnectionMetrics } from "./connection.ts";
 import { ConnectionAdmission } from "./connection-admission.ts";
+import type { AnswerMemory } from "./connection-bytes.ts";
 import type { CloseReason } from "./connection-reply.ts";
 import type { FrameMemory } from "./frame-assembler.ts";
 import { FrameBudget } from "./frame-budget.ts";
@@ -32,6 +33,7 @@ export interface KafkaListenerLimits extends ConnectionLimits {
 export interface KafkaListenerMetrics extends ConnectionMetrics {
   readonly connections: Gauge;
   readonly requestBytesHeld: Gauge;
+  readonly answerBytesHeld: Gauge;
 }
 
 export interface KafkaListenerOptions {
@@ -70,6 +72,8 @@ export interface KafkaListener extends AsyncDisposable {
   readonly connections: number;
   /** Memory of request frames now. */
   readonly requestBytesHeld: number;
+  /** Of answers that were not read yet. */
+  readonly answerBytesHeld: number;
 }
 
 /** Resolves when it listens. Disposing stops accepting, answers the requests that have come, then closes. */
@@ -93,6 +97,7 @@ class Listener implements KafkaListener {
   readonly #admission: ConnectionAdmission;
   readonly #budgets: { readonly small: FrameBudget; readonly large: FrameBudget };
   readonly #inFlight = { count: 0 };
+  readonly #answers: AnswerMemory = { bytes: 0 };
   readonly #frames: FrameMemory;
   /** Of all connections: what a read brings is copied before the next read begins. */
   readonly #readMemory = new Uint8Array(readBytes);
@@ -139,6 +144,10 @@ class Listener implements KafkaListener {
 
   get requestBytesHeld(): number {
     return this.#budgets.small.used + this.#budgets.large.used;
+  }
+
+  get answerBytesHeld(): number {
+    return this.#answers.bytes;
   }
 
   listen(): Promise<void> {
@@ -226,6 +235,7 @@ class Listener implements KafkaListener {
       clock,
       metrics,
       inFlight: this.#inFlight,
+      answers: this.#answers,
       failed,
       closed: (gone, reason, cause) => this.#forget(gone, clientHost, { reason, cause }),
     });
@@ -249,5 +259,6 @@ class Listener implements KafkaListener {
     const nowMs = this.#options.clock.monotonic();
     for (const connection of this.#connections) connection.sweep(nowMs);
     this.#options.metrics.requestBytesHeld.set(this.requestBytesHeld);
+    this.#options.metrics.answerBytesHeld.set(this.answerBytesHeld);
   }
 }

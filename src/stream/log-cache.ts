@@ -105,6 +105,7 @@ export class LogCache {
   /** Each stream's runs, oldest first. */
   readonly #runs = new Map<StreamId, Run[]>();
   #bytes = 0;
+  #bytesAdded = 0;
   #bytesCommitted = 0;
   /** What could be let go of at once: committed generations, and the bytes of those that may be spilled. */
   #bytesIdle = 0;
@@ -124,6 +125,11 @@ export class LogCache {
 
   get open(): Generation {
     return this.#generations.at(-1) as Generation;
+  }
+
+  /** Of all batches that were ever added. */
+  get bytesAdded(): number {
+    return this.#bytesAdded;
   }
 
   get bytes(): number {
@@ -152,6 +158,7 @@ export class LogCache {
     generation.bytes += batchOverheadBytes + batch.bytes.length;
     generation.bytesHeld += batch.bytes.length;
     this.#bytes += batchOverheadBytes + batch.bytes.length;
+    this.#bytesAdded += batch.bytes.length;
     this.#makeRoom();
   }
 

@@ -26,7 +26,7 @@ export interface WriteOptions {
  * pieces must never be written again: a slow copy may still be on its way when the object is there.
  */
 export async function writeObject(object: ObjectToWrite, options: WriteOptions): Promise<number> {
-  const wholeBytesMax = (options.isUnhurried === true ? 1 : 2) * options.uploadPartBytes;
+  const wholeBytesMax = (options.isUnhurried === true ? 1 : 2) * wholeSlack * options.uploadPartBytes;
   return object.bytes <= wholeBytesMax ? await putWhole(object, options) : await putParts(object, options);
 }
 
@@ -83,3 +83,6 @@ async function putParts({ key, pieces }: ObjectToWrite, options: WriteOptions): 
     throw cause;
   }
 }
+
+/** A generation is cut when it is full, and so is always a little larger than it was to be. In parts it would cost four requests more. */
+const wholeSlack = 1.25;

@@ -121,7 +121,7 @@ class S3StreamStorage implements StreamStorage {
     const io = new ObjectIo({ store, pace: new Pace({ clock: runtime.clock, limits }), ...limits });
     const blocks = new BlockCache({ io, ...limits });
     const unreadable = (range: RangeUnreadable): void => this.#alarm(range);
-    const share = new CatchupShare({ clock: runtime.clock, limits, appended: () => wal.durable });
+    const share = new CatchupShare({ clock: runtime.clock, limits, appended: () => this.#cache.bytesAdded });
     this.#reader = new ObjectReader({ metadata, io, limits, blocks, share, unreadable });
     const fatal = (cause: unknown): void => this.#fail(cause);
     const origin = { cluster: metadata.image.clusterId, node: metadata.nodeId, nodeEpoch: metadata.nodeEpoch };

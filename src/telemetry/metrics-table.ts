@@ -92,6 +92,7 @@ export const metricsTable = {
   ),
   requestsInFlight: gauge("inlet_requests_in_flight", [], "Requests that are being answered."),
   requestBytesHeld: gauge("inlet_request_bytes_held", [], "Bytes of request frames in memory."),
+  answerBytesHeld: gauge("inlet_response_bytes_held", [], "Bytes of answers that clients have not read yet."),
 
   throttledRequests: counter(
     "inlet_quota_throttled_total",

@@ -172,8 +172,9 @@ describe("what a handler is given", () => {
     });
     const kafka = await client(listener);
     kafka.request("heartbeat", 4, heartbeatBody);
-    const { signal, pause, ...context } = await seen.promise;
+    const { signal, pause, grantAnswer, ...context } = await seen.promise;
     expect(pause).toBeTypeOf("function");
+    expect(grantAnswer?.(1)).toBe(1);
     expect(context).toEqual({
       apiVersion: 4,
       correlationId: 1,

@@ -20,6 +20,8 @@ export const testLimits: KafkaListenerLimits = {
   smallRequestBytesMax: 65_536,
   smallRequestMemoryBytesMax: 8 * MiB,
   requestsInFlightMax: 10,
+  connectionBytesMax: 64 * MiB,
+  answerMemoryBytesMax: 64 * MiB,
   connectionsMax: 3000,
   connectionsPerHostMax: 3000,
   connectionsPerSecondMax: 10_000,
@@ -51,7 +53,13 @@ export async function openTestListener(options: {
     slabs: new Slabs(),
     clock: options.clock,
     logger: silent,
-    metrics: { requestSeconds: ignored, requestsInFlight: ignored, connections: ignored, requestBytesHeld: ignored },
+    metrics: {
+      requestSeconds: ignored,
+      requestsInFlight: ignored,
+      connections: ignored,
+      requestBytesHeld: ignored,
+      answerBytesHeld: ignored,
+    },
     failed: (cause) => failures.push(cause),
   });
   return Object.assign(listener, { failures });

@@ -73,9 +73,10 @@ export function fetchHandler(all: FetchOptions): Handler<Request, Response> {
     if (context.signal.aborted) return "no-response";
     // Looked up again after the wait: ownership may have moved meanwhile.
     const found = wanted.map((each) => findPartition(options, request, context, each));
+    const bytesWanted = Math.max(0, Math.min(request.maxBytes, options.limits.fetchBytesMax));
     const answers = await readAll(wanted, found, {
       isolation,
-      bytesMax: Math.min(request.maxBytes, options.limits.fetchBytesMax),
+      bytesMax: context.grantAnswer?.(bytesWanted) ?? bytesWanted,
       apiVersion: context.apiVersion,
     });
     return response(options, request, context, session, wanted, answers);
