@@ -14,6 +14,7 @@ import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { RetryingObjectStore } from "../../src/object-store/retrying.ts";
 import { FileWal } from "../../src/stream/file-wal.ts";
 import { ObjectWal } from "../../src/stream/object-wal.ts";
+import { ReplicatedWal } from "../../src/stream/replicated-wal.ts";
 import type { OpenedStream, StreamStorage } from "../../src/stream/storage.ts";
 import { openStreamStorage } from "../../src/stream/stream-storage.ts";
 import { type Takeover, takeOver } from "../../src/stream/takeover.ts";
@@ -64,7 +65,7 @@ interface World {
   readonly walKind: WalKind;
 }
 
-type WalKind = "file" | "object";
+type WalKind = "file" | "object" | "replicated";
 
 const fileLimits = {
   walBytesMax: 300_000,
@@ -130,6 +131,13 @@ class Node {
         return file();
       case "object":
         return object();
+      case "replicated":
+        return new ReplicatedWal({
+          halves: [file(), object()],
+          onLoss: "stop",
+          logger: silent,
+          isAlone: noMetrics.walIsAlone,
+        });
     }
   }
 
@@ -290,6 +298,12 @@ describe("a takeover", () => {
     expect(sum.acked).toBeGreaterThan(1000);
     expect(sum.outrun).toBeGreaterThan(3);
     expect(sum.slots).toBeGreaterThan(100);
+  });
+
+  test("does so where each record is on a disk of its own too", { timeout: 120_000 }, async () => {
+    let acked = 0;
+    for (let seed = 1; seed <= 20; seed += 1) acked += (await run(seed, { walKind: "replicated" })).acked;
+    expect(acked).toBeGreaterThan(200);
   });
 
   test("leaves a node alone whose WAL is on its disk only: it is neither fenced nor ended", async () => {
