@@ -347,5 +347,14 @@ describe("engines", () => {
     checkExamples(answer);
     const plan = await trino.query(`EXPLAIN ANALYZE SELECT count(*) FROM lake.lake.flights WHERE ${prunedDay.where}`);
     expect(String(plan[0]?.[0])).toMatch(/constraint on \[date\]|ScanFilter|TableScan/);
+    // The catalog keeps the engine's views, in all their versions.
+    await trino.query("CREATE VIEW lake.lake.some_flights AS SELECT * FROM lake.lake.flights LIMIT 3");
+    expect(await trino.query("SELECT count(*) FROM lake.lake.some_flights")).toEqual([[3]]);
+    await trino.query("CREATE OR REPLACE VIEW lake.lake.some_flights AS SELECT * FROM lake.lake.flights LIMIT 2");
+    expect(await trino.query("SELECT count(*) FROM lake.lake.some_flights")).toEqual([[2]]);
+    expect(await (await fetch(`${broker.catalog}/v1/namespaces/lake/views/some_flights`)).json()).toMatchObject({
+      metadata: { versions: [{ "version-id": 1 }, { "version-id": 2 }], "current-version-id": 2 },
+    });
+    await trino.query("DROP VIEW lake.lake.some_flights");
   });
 });

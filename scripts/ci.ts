@@ -26,10 +26,6 @@ const vitest = (name: string, ...args: readonly string[]): Step => {
 };
 const freshSeed = String(process.hrtime.bigint() % 1_000_000_000n);
 
-const killCycles = (wal: "file" | "object" | "replicated", cycles: number): Step => ({
-  name: `kill -9, WAL ${wal}`,
-  command: ["node", "test/crash/kill-cycles.ts", "--cycles", String(cycles), "--wal", wal, "--seed", freshSeed],
-});
 const crashImages = (wal: string, images: number): Step => ({
   name: `crash images, WAL ${wal}`,
   command: ["node", "test/crash/wal-images.ts", "--wal", wal, "--images", String(images), "--seed", freshSeed],
@@ -47,10 +43,11 @@ const byHand = ["librdkafka-tests", "franz-go-tests", "foreign-maintenance"].fla
 const steps: readonly Step[] = [
   { name: "static checks", command: ["npm", "run", "check"] },
   vitest("tests"),
-  { name: "simulation", command: ["npm", "run", "sim", "--", "--seeds", "500", "--seed", freshSeed] },
-  killCycles("file", 50),
-  killCycles("object", 25),
-  killCycles("replicated", 10),
+  { name: "simulation", command: ["npm", "run", "sim", "--", "--seeds", "2000", "--jobs", "2", "--seed", freshSeed] },
+  {
+    name: "kill -9, all kinds of WAL",
+    command: ["node", "test/crash/kill-cycles.ts", "--cycles", "50", "--wal", "all", "--seed", freshSeed],
+  },
   {
     name: "tables under fire",
     command: ["node", "test/crash/table-fire.ts", "--cycles", "100", "--seed", freshSeed],

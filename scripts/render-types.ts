@@ -37,7 +37,7 @@ one with a schema has its type. Topics that are \`raw\` or \`string\` have one m
 `;
 
 const notes = {
-  Avro: "A field that no record fills, `null` or a record without fields, has no column until it gets a type. A union of several types is a\nstruct of them by type name, of which one is not null.\nWhere a column has no nanoseconds, they are floored to microseconds; some engines read none (\`columns.overrides\` can ask for\n\`timestamptz\` in format 3 too).",
+  Avro: "A field that no record fills, `null` or a record without fields, has no column until it gets a type. A union of several types is a\nstruct of them by type name, of which one is not null.\nWhere a column has no nanoseconds, they are floored to microseconds; some engines read none (`columns.overrides` can ask for\n`timestamptz` in format 3 too).",
   Protobuf:
     "Fields are bound by number. What is not on the wire is the type's zero, or null where the field has presence\n([protobuf.md](protobuf.md)). Map keys are text.",
   "JSON Schema": "What the schema does not name goes to `_extra`. What has several types, or none, is JSON text.",

@@ -64,6 +64,8 @@ const suites: Readonly<Record<string, readonly ApiName[]>> = {
     "createTopics",
     "describeUserScramCredentials",
     "alterUserScramCredentials",
+    "createDelegationToken",
+    "describeDelegationToken",
     "initProducerId",
   ],
   "consumer-groups": [...modernGroups, "listGroups", "offsetCommit", "offsetFetch", "deleteGroups"],

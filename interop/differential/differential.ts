@@ -46,6 +46,10 @@ export async function compareBrokers(options: CompareOptions): Promise<Report> {
         "group.streams.assignment.interval.ms": "0",
         "group.consumer.assignment.interval.ms": "0",
         "group.share.assignment.interval.ms": "0",
+        // Who is answered before the assignment is made depends on its threads.
+        "group.consumer.assignor.offload.enable": "false",
+        "group.share.assignor.offload.enable": "false",
+        "group.streams.assignor.offload.enable": "false",
         "auto.create.topics.enable": "false",
         "metric.reporters": "TelemetrySink",
       },

@@ -5,7 +5,7 @@ import type { ApiName } from "../../src/protocol/api-table.ts";
 import { type Difference, differences } from "./compare.ts";
 import { type Deviation, deviations } from "./deviations.ts";
 import { normalised, type Plain } from "./normalise.ts";
-import { isHeartbeat, settled } from "./settle.ts";
+import { hasPattern, isHeartbeat, settled } from "./settle.ts";
 import { freshChars, type Step } from "./step.ts";
 import { type Outcome, Target } from "./target.ts";
 
@@ -148,7 +148,9 @@ class Run {
 
   /** What one broker tells a member at once and the other at a later heartbeat is the same in the end. */
   async #settled(step: Step, at: number): Promise<Finding | undefined> {
-    if (!this.isOver || !isHeartbeat(step)) return undefined;
+    const isEarly = step.api === "shareGroupHeartbeat" && this.isOver;
+    if (!isHeartbeat(step) || !(isEarly || hasPattern(step))) return undefined;
+    this.isOver = true; // From here on their epochs differ.
     const difference = await settled(this.#kafka, this.#inlet, step);
     return difference === undefined ? undefined : { at, step, differences: [difference], ...difference };
   }

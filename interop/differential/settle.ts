@@ -13,6 +13,11 @@ export function isHeartbeat(step: Step): step is Heartbeat {
   return step.api === "shareGroupHeartbeat" || step.api === "consumerGroupHeartbeat";
 }
 
+/** Kafka resolves a regular expression after its answer, whatever that says. */
+export function hasPattern({ body }: Heartbeat): boolean {
+  return "subscribedTopicRegex" in body && (body.subscribedTopicRegex ?? "") !== "";
+}
+
 /** What they have after all this time, where it is not the same. */
 export async function settled(
   kafka: Target,

@@ -47,6 +47,8 @@ export interface ConsumerHeartbeat {
   readonly rebalanceTimeoutMs: number;
   readonly topics: readonly string[] | null;
   readonly pattern: string | null;
+  /** Why it is no regular expression; null when it is one, or none is given. */
+  readonly patternProblem: string | null;
   readonly assignor: string | null;
   readonly owned: Owned;
   readonly clientId: string;
@@ -72,6 +74,8 @@ export function heartbeat(
   if (request.epoch < 0) return leave(group, request, context);
   const found = request.epoch === 0 ? admitted(group, request, context.limits) : known(group, request);
   if ("error" in found) return { kind: "refused", ...found };
+  if (request.patternProblem !== null)
+    return { kind: "refused", error: "INVALID_REGULAR_EXPRESSION", detail: request.patternProblem };
   const before = found.member;
   const metadata = updated(before.metadata, request);
   const next = advance(found.group, { before, metadata, owned: request.owned }, context);

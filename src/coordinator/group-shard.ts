@@ -142,7 +142,7 @@ export class GroupShard {
   /** Makes the group when a client without a member id is the first to ask for it. */
   async join(groupId: string, event: Omit<JoinEvent, "kind" | "ticket" | "memberIdFresh">): Promise<JoinReply> {
     if (!this.#isOpen) return joinRefusal("NOT_COORDINATOR", event.memberId);
-    if (this.shares?.get(groupId) !== undefined) return joinRefusal("INCONSISTENT_GROUP_PROTOCOL", event.memberId);
+    if (this.shares?.get(groupId) !== undefined) return joinRefusal("INCONSISTENT_GROUP_PROTOCOL", "");
     const known = this.#groups.get(groupId);
     if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
     if (known === undefined && this.#isFull) return joinRefusal("GROUP_MAX_SIZE_REACHED", event.memberId);
@@ -155,14 +155,15 @@ export class GroupShard {
   }
 
   /** Makes the group when a member joins that there is not yet. */
-  async consumerHeartbeat(groupId: string, request: ConsumerHeartbeat): Promise<ConsumerHeartbeatReply> {
-    const asked = request.pattern === null || request.pattern === "" ? [] : [request.pattern];
+  async consumerHeartbeat(
+    groupId: string,
+    beat: Omit<ConsumerHeartbeat, "patternProblem">,
+  ): Promise<ConsumerHeartbeatReply> {
+    const asked = beat.pattern === null || beat.pattern === "" ? [] : [beat.pattern];
     const used = Array.from(this.#groups.get(groupId)?.consumer?.patterns.keys() ?? []);
     const problem = asked.map((pattern) => this.#patterns.problem(pattern)).find((detail) => detail !== undefined);
-    if (problem !== undefined) {
-      return heartbeatRefusal(request, { error: "INVALID_REGULAR_EXPRESSION", detail: problem });
-    }
-    const all = [...asked, ...used];
+    const request: ConsumerHeartbeat = { ...beat, patternProblem: problem ?? null };
+    const all = problem === undefined ? [...asked, ...used] : used;
     const matches = all.length === 0 ? new Map() : await this.#patterns.matches(all);
     if (!this.#isOpen) return heartbeatRefusal(request, { error: "NOT_COORDINATOR" });
     const refuse = (detail: string) => heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail });

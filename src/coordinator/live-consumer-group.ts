@@ -101,7 +101,7 @@ export class LiveConsumerGroup implements Disposable {
     const isUnnamed = event.memberId === "" && event.instanceId === null;
     if (isUnnamed && event.mustKnowId) return joinRefusal("MEMBER_ID_REQUIRED", event.memberIdFresh);
     const step = joinAsClassic(this.#group, event, this.#context(new Map()));
-    if (step.kind === "refused") return joinRefusal(step.error, event.memberId);
+    if (step.kind === "refused") return joinRefusal(step.error, ""); // As Kafka: a group of another kind knows nobody by it.
     const { memberId, generation, protocolName } = step.answer;
     this.#timers.cancel(`join ${memberId}`);
     const written = this.#become(step.group, memberId);

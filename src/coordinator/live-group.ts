@@ -217,7 +217,7 @@ export class LiveGroup {
       this.#streams[Symbol.dispose]();
       this.#streams = null;
     }
-    if (this.#streams !== null) return Promise.resolve(joinRefusal("INCONSISTENT_GROUP_PROTOCOL", event.memberId));
+    if (this.#streams !== null) return Promise.resolve(joinRefusal("INCONSISTENT_GROUP_PROTOCOL", ""));
     if (this.#consumer !== null) return this.#consumer.join(event);
     return this.#ask((ticket) => ({ kind: "join", ticket, ...event }));
   }

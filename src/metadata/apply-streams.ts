@@ -83,7 +83,7 @@ function commitRange(image: ImageState, object: number, range: ObjectRange, cont
   context.undo.assign(stream, { end: range.to });
   stream.ranges.push({ ...range, object }, context.undo);
   hold(image, object);
-  dropTrimmed(image, stream, context);
+  if (stream.ranges.length === 2) dropTrimmed(image, stream, context); // Only a newest that was alone may lie below the start.
   return undefined;
 }
 

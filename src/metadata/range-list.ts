@@ -49,12 +49,19 @@ export class RangeList {
 
   push(row: RangeRow, undo: Undo): void {
     assert(row.from >= this.#end(), "ranges in offset order");
-    const takeBack = this.#remembered();
+    const cells = this.#cells;
     const tail = this.#tail;
+    const rows = cells.rows(tail);
+    const used = cells.used(tail);
     this.append(row);
     undo.step(() => {
-      if (this.#tail !== tail) this.#cells.free(this.#tail);
-      takeBack();
+      this.#length -= 1;
+      if (this.#tail === tail) cells.cutBack(tail, rows, used);
+      else {
+        cells.free(this.#tail);
+        this.#tail = tail;
+        if (this.#length === 0) this.#setOnly(0);
+      }
     });
   }
 
@@ -165,13 +172,11 @@ export class RangeList {
   /** Puts back, when called, what is here now. */
   #remembered(): () => void {
     const [head, tail, skip, length] = [this.#head, this.#tail, this.#skip, this.#length];
-    const [rows, used] = [this.#cells.rows(tail), this.#cells.used(tail)];
     return () => {
       this.#head = head;
       this.#tail = tail;
       this.#skip = skip;
       this.#length = length;
-      if (tail !== 0) this.#cells.cutBack(tail, rows, used);
     };
   }
 

@@ -69,6 +69,7 @@ class World {
       rebalanceTimeoutMs: -1,
       topics: null,
       pattern: null,
+      patternProblem: null,
       assignor: null,
       owned,
       clientId: "client",

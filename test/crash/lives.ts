@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { Kafka, logLevel } from "kafkajs";
-import { startInlet } from "../support/inlet-process.ts";
+import { quickStart, startInlet } from "../support/inlet-process.ts";
 import { checkout, freePort } from "../support/processes.ts";
 import { check, connectProducers, load, partitions, readAll, topic } from "./kill-cycles.ts";
 
@@ -67,7 +67,11 @@ export async function runLives(options: {
     const command = [process.execPath, join(checkout, "bin/inlet"), "start", "-c", join(directory, "inlet.yaml")];
     await options.lives((below, environment) => {
       const [file, ...args] = [...below, ...command] as [string, ...string[]];
-      return spawn(file, args, { stdio: "ignore", detached: true, env: { ...process.env, ...environment } });
+      return spawn(file, args, {
+        stdio: "ignore",
+        detached: true,
+        env: { ...process.env, ...quickStart, ...environment },
+      });
     }, acks);
     broker = await startWhole();
     stop.abort();

@@ -11,6 +11,14 @@ test("the page is rendered from the tables", () => {
   expect(readFileSync(join(checkout, "docs/compatibility.md"), "utf8")).toBe(renderCompatibility());
 });
 
+test("every API that Kafka has for clients is there in all its versions", () => {
+  const served = new Map(apiNames.map((name) => [apis[name].key, apis[name].advertised]));
+  const missing = Object.entries(kafkaVersions).filter(
+    ([key, [, min, max]]) => served.get(Number(key))?.join() !== [min, max].join(),
+  );
+  expect(missing).toEqual([]);
+});
+
 test("no API has versions that Kafka does not have", () => {
   const beyond = apiNames.filter((name) => {
     const [, min, max] = kafkaVersions[apis[name].key] ?? ["", Number.POSITIVE_INFINITY, -1];

@@ -2,11 +2,14 @@
  * Whole brokers in simulated worlds, one a seed, under everything that the nemesis knows; then the same with bugs planted,
  * which must be found.
  *
- *   npm run sim -- [--seeds 500] [--seed N] [--plant NAME | --mutants]
+ *   npm run sim -- [--seeds 500] [--seed N] [--jobs 1] [--plant NAME | --mutants]
  *
- * Without --seed the seeds are fresh. `--seed N --seeds 1` shows again what a line of a failed run speaks of.
+ * Without --seed the seeds are fresh. `--seed N --seeds 1` shows again what a line of a failed run speaks of. Each job is a
+ * process with a part of the seeds.
  */
+import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { runWorld, type WorldReport } from "./broker-world.ts";
 import { type Plant, type PlantName, plants } from "./plants.ts";
@@ -20,7 +23,10 @@ const { values } = parseArgs({
     seeds: { type: "string" },
     seed: { type: "string" },
     plant: { type: "string" },
+    jobs: { type: "string", default: "1" },
     mutants: { type: "boolean" },
+    /** A part of another run, which looks for the planted bugs itself. */
+    part: { type: "boolean", default: false },
   },
 });
 
@@ -72,6 +78,17 @@ async function runSeeds(base: number, seeds: number): Promise<number> {
   return sum.violations;
 }
 
+/** Side by side, each process its own part of the seeds. Whether all is well in all of them. */
+async function runJobs(base: number, seeds: number, jobs: number): Promise<boolean> {
+  const parts = Array.from({ length: jobs }, async (_, job) => {
+    const [from, to] = [job, job + 1].map((at) => Math.floor((at * seeds) / jobs)) as [number, number];
+    const args = [import.meta.filename, "--part", "--seed", String(base + from), "--seeds", String(to - from)];
+    const [status] = (await once(spawn(process.execPath, args, { stdio: "inherit" }), "exit")) as [number | null];
+    return status === 0;
+  });
+  return (await Promise.all(parts)).every(Boolean);
+}
+
 /** Whether the planted bug is found soon enough. */
 async function isFound(name: PlantName, base: number): Promise<boolean> {
   for (let index = 0; index < plantSeedsMax; index += 1) {
@@ -100,7 +117,10 @@ async function main(): Promise<boolean> {
     if (!Object.hasOwn(plants, values.plant)) throw new Error(`plants: ${Object.keys(plants).join(", ")}`);
     return await isFound(values.plant as PlantName, base);
   }
-  const isGood = values.mutants === true || (await runSeeds(base, Number(values.seeds ?? 500))) === 0;
+  const [seeds, jobs] = [Number(values.seeds ?? 500), Number(values.jobs)];
+  if (values.part) return (await runSeeds(base, seeds)) === 0;
+  const isGood =
+    values.mutants === true || (jobs > 1 ? await runJobs(base, seeds, jobs) : (await runSeeds(base, seeds)) === 0);
   return (await areAllFound(base)) && isGood;
 }
 

@@ -12,6 +12,9 @@ export interface InletBroker extends AsyncDisposable {
   readonly running: Running;
 }
 
+/** Two thirds of a start are spent on compiling; what one process compiled, the next ones find. Written by those that end well. */
+export const quickStart = { NODE_COMPILE_CACHE: join(checkout, ".cache/compile") };
+
 /** `config` is merged, section by section, over a file that takes free ports on loopback; the data live in `directory`. */
 export async function startInlet(options: {
   readonly directory: string;
@@ -48,7 +51,7 @@ export async function startInlet(options: {
     {
       ready: () => answers(`http://127.0.0.1:${httpPort}/health/ready`),
       timeoutMs: 60_000,
-      ...(options.env === undefined ? {} : { env: options.env }),
+      env: { ...quickStart, ...options.env },
     },
   );
   return {

@@ -1,10 +1,20 @@
-/** Proves: nanoseconds of Avro are kept in tables made in format 3, through partitions and rewrites, and floored where the column has none. */
-import { expect, test } from "vitest";
+/** Proves: nanoseconds of Avro are kept in tables made in format 3, through partitions, rewrites and verification, and floored where the column has none. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import { deserializeValue } from "../../src/table/iceberg/bounds.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
 import { Lake } from "../support/lake.ts";
+import { verifyReport } from "../support/verified.ts";
 import { Registry, tableSettings, withSchemaId } from "./translate-fixtures.ts";
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "inlet-nanoseconds-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
 
 const orders = { namespace: ["sales"], name: "orders" };
 /** 1700000000123456789 and -1 nanoseconds, as Avro's zigzag varints. */
@@ -33,6 +43,8 @@ async function tableOf(changes: Partial<TableSettings>, then: Partial<TableSetti
       await compactor.flush("orders");
     }
     expect(await compactor.maintain("orders")).toMatchObject({ rowsDropped: 0, held: "" });
+    const settings = tableSettings("schema-id", at === 0 ? changes : then);
+    expect(await verifyReport(lake, compactor, { settings, directory })).toMatchObject({ verdict: "equal" });
     await compactor[Symbol.asyncDispose]();
   }
   const loaded = await lake.foreign().load(orders);

@@ -113,6 +113,8 @@ function primitiveValue(type: PrimitiveType): fc.Arbitrary<Value> {
       return fc.bigInt({ min: 0n, max: 86_399_999_999n });
     case "timestamp":
     case "timestamptz":
+    case "timestamp_ns":
+    case "timestamptz_ns":
       return micros;
     case "string":
       return fc.oneof(fc.constantFrom("a", "bb", "ü😀"), fc.string({ unit: "grapheme", maxLength: 90 }));

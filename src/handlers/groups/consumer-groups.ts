@@ -5,6 +5,7 @@ import { assignors } from "../../coordinator/consumer-assignors.ts";
 import {
   type ConsumerGroup,
   type ConsumerGroupState,
+  type CurrentAssignment,
   chosenAssignor,
   consumerGroupState,
   leavingEpoch,
@@ -108,7 +109,7 @@ function requestProblem(request: HeartbeatRequest, apiVersion: number): string |
 }
 
 function heldPartitions(held: PartitionEpochs) {
-  return Array.from(held, ([topicId, epochs]) => ({ topicId, partitions: [...epochs.keys()] }));
+  return Array.from(held, ([topicId, epochs]) => ({ topicId, partitions: [...epochs.keys()].sort((a, b) => a - b) }));
 }
 
 export const consumerStateNames: Readonly<Record<ConsumerGroupState, string>> = {
@@ -177,7 +178,7 @@ function described(groupId: string, group: ConsumerGroup, nameOf: NameOf): Descr
       clientHost: metadata.clientHost,
       subscribedTopicNames: metadata.topics,
       subscribedTopicRegex: metadata.pattern,
-      assignment: named(heldPartitions(current.assigned), nameOf),
+      assignment: named(heldPartitions(stillHeld(current)), nameOf),
       targetAssignment: named(
         Array.from(group.targets.get(id) ?? [], ([topicId, partitions]) => ({ topicId, partitions })),
         nameOf,
@@ -185,6 +186,14 @@ function described(groupId: string, group: ConsumerGroup, nameOf: NameOf): Descr
       memberType: metadata.classic === null ? memberTypes.consumer : memberTypes.classic,
     })),
   };
+}
+
+/** What a member was asked to give up is its own until it has done so. */
+function stillHeld({ assigned, revoking }: Pick<CurrentAssignment, "assigned" | "revoking">): PartitionEpochs {
+  const held = new Map(assigned);
+  for (const [topicId, partitions] of revoking)
+    held.set(topicId, new Map([...(held.get(topicId) ?? []), ...partitions]));
+  return held;
 }
 
 /** Topics that were deleted meanwhile have no name any more and are left out. */

@@ -94,14 +94,10 @@ async function describedPartition(
   const startOffset = state?.startOffset ?? -1;
   const leaderEpoch = Math.max(0, state?.leaderEpoch ?? 0);
   const lookup = log.partition(key.topicId, key.partition);
-  if (startOffset < 0 || lookup.kind !== "here") return { partitionIndex, startOffset, leaderEpoch };
-  const complete = Math.max(0, state?.deliveryCompleteCount ?? 0);
-  return {
-    partitionIndex,
-    startOffset,
-    leaderEpoch,
-    lag: Math.max(0, lookup.partition.highWatermark - startOffset - complete),
-  };
+  const complete = state?.deliveryCompleteCount ?? -1;
+  if (startOffset < 0 || complete < 0 || lookup.kind !== "here") return { partitionIndex, startOffset, leaderEpoch };
+  // As Kafka: of a group that was moved past the end it is below 0.
+  return { partitionIndex, startOffset, leaderEpoch, lag: lookup.partition.highWatermark - startOffset - complete };
 }
 
 const noSuchPartition = "There is no such topic or partition.";

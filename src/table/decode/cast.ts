@@ -60,6 +60,8 @@ export function compileCast(leaf: Leaf): CastPut {
     case "time":
     case "timestamp":
     case "timestamptz":
+    case "timestamp_ns":
+    case "timestamptz_ns":
     case "uuid":
     default:
       return compileFromText(leaf);
@@ -126,6 +128,8 @@ function fromText(leaf: Leaf): (text: string, rep: number) => boolean {
     case "int":
     case "long":
     case "string":
+    case "timestamp_ns":
+    case "timestamptz_ns":
     default:
       return () => false;
   }

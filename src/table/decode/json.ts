@@ -187,6 +187,8 @@ function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonS
     case "time":
     case "timestamp":
     case "timestamptz":
+    case "timestamp_ns":
+    case "timestamptz_ns":
     case "uuid":
     default:
       return compileFormatted(leaf, wrong);
@@ -223,6 +225,8 @@ function compileFormatted(
       case "string":
       case "time":
       case "timestamp":
+      case "timestamp_ns":
+      case "timestamptz_ns":
       default:
         return wrong(leaf.shape.type, value, rep);
     }

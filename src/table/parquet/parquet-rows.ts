@@ -3,6 +3,7 @@
  * keeps every value exact and streams. Columns are found by field id at every level, as Iceberg wants it, so that names
  * do not matter; a file without ids is read by names.
  */
+import { readFile } from "node:fs/promises";
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from "@duckdb/node-api";
 import { sleep } from "../../base/async.ts";
 import { CorruptData } from "../../base/errors.ts";
@@ -12,6 +13,22 @@ import type { Schema } from "../iceberg/types.ts";
 import { quoted, sqlType, text } from "../tools/sql-words.ts";
 import type { Leaf } from "../translate/leaf.ts";
 import { type ColumnNode, Columns, putAbsent, putEmpty, type StructNode } from "./columns.ts";
+import { ParquetReader, UnfitFile } from "./parquet-reader.ts";
+
+/** DuckDB would floor an instant of nanoseconds: such a file is read by our own reader, which wants field ids. */
+async function* nanosecondRows(path: string, columns: Columns, source: string): AsyncIterable<Columns> {
+  const reader = new ParquetReader(await readFile(path), source);
+  for (let group = 0; group < reader.rowGroups; group += 1) {
+    columns.clear();
+    try {
+      reader.readInto(columns, group);
+    } catch (cause) {
+      if (!(cause instanceof UnfitFile)) throw cause;
+      throw new CorruptData({ source, position: 0, expected: "a file of the table's schema", found: cause.message });
+    }
+    yield columns;
+  }
+}
 
 export interface EngineLimits {
   readonly engineBytesMax: number;
@@ -50,6 +67,10 @@ export class ParquetRows implements AsyncDisposable {
    */
   async *read(path: string, schema: Schema, source: string): AsyncIterable<Columns> {
     const columns = new Columns(schema);
+    if (columns.leaves.some(({ shape }) => shape.type.endsWith("_ns"))) {
+      yield* nanosecondRows(path, columns, source);
+      return;
+    }
     const file = await this.#guard(source, () => this.#fileSchema(path));
     const puts = columns.root.fields.map((field) => topLevelPut(field, file, source));
     const names = puts.flatMap(({ name }) => (name === undefined ? [] : [name]));

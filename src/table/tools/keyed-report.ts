@@ -19,12 +19,13 @@ export interface FoldRange {
 const piecesMax = 16;
 const samplesMax = 10;
 
+/** After "1 row is", or "2 rows are". */
 const words: Readonly<Record<RowTrouble, string>> = {
-  lost: "are the last of their keys in the log and not in the table",
-  doubled: "have a key that has a row already",
-  altered: "have other values than their record",
-  foreign: "come from no record of the log",
-  stale: "are still there though a later record replaced or deleted them",
+  lost: "not in the table, and the last of its key in the log",
+  doubled: "there beside another row of the same key",
+  altered: "there with other values than its record has",
+  foreign: "there without a record in the log",
+  stale: "there though a later record replaced or deleted it",
 };
 
 interface Piece {
@@ -88,7 +89,7 @@ export class KeyedReport {
           each === this.#outside
             ? "beyond the table's mark"
             : `partition ${each.partition} offsets ${each.from} to ${each.to - 1}`,
-        detail: `${count} ${count === 1 ? "row" : "rows"}: they ${words[kind]}`,
+        detail: `${count === 1 ? "1 row is" : `${count} rows are`} ${words[kind]}`,
         sample: samples,
       })),
     );

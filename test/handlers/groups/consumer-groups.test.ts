@@ -1,5 +1,6 @@
 // Proves: heartbeats of the consumer protocol are answered as Kafka does, sessions end, groups change protocols, and tools see it.
 import { describe, expect, test } from "vitest";
+import type { Uuid } from "../../../src/base/ids.ts";
 import type { RequestInputOf } from "../../../src/protocol/api-table.ts";
 import { AdminWorld, error } from "../admin-world.ts";
 
@@ -82,6 +83,37 @@ describe("ConsumerGroupHeartbeat", () => {
     expect(error(await join(world, broken))).toBe("INVALID_REGULAR_EXPRESSION");
     expect(error(await beat(world))).toBe("GROUP_ID_NOT_FOUND");
     expect((await world.call("listGroups", {})).groups).toEqual([]);
+  });
+
+  test("is told of an expression that is none after who owns its instance id", async () => {
+    await using world = await ready();
+    await join(world, { instanceId: "i" });
+    const another = { memberId: "another", instanceId: "i", subscribedTopicRegex: "a([" };
+    expect(error(await join(world, another))).toBe("UNRELEASED_INSTANCE_ID");
+  });
+
+  test("is described with what it was asked to give up until it has", async () => {
+    await using world = await ready();
+    const { memberId } = await join(world);
+    await join(world, { memberId: "another" });
+    const topicId = world.metadata.image.topicByName("t")?.id as Uuid;
+    await beat(world, { memberEpoch: 2, topicPartitions: [{ topicId, partitions: [0, 1] }] });
+    const { members } = await described(world);
+    const own = members.find((member) => member.memberId === memberId);
+    expect(own?.assignment.topicPartitions.flatMap(({ partitions }) => partitions).sort()).toEqual([0, 1]);
+  });
+
+  test("of the classic protocol that is refused hears of no member id", async () => {
+    await using world = await ready();
+    await join(world);
+    const classic = { groupId: "g", sessionTimeoutMs: 10_000, memberId: "stranger", protocolType: "connect" };
+    const refused = await world.call(
+      "joinGroup",
+      { ...classic, protocols: [{ name: "v", metadata: Buffer.of(1) }] },
+      8,
+    );
+    expect(refused).toMatchObject({ memberId: "", generationId: -1 });
+    expect(refused.errorCode).not.toBe(0);
   });
 
   test("gives a member of version 0 an id, and everybody the interval and the whole topic", async () => {

@@ -62,6 +62,8 @@ test("offsets are described of topics that are named, whoever reads them, and el
   const topics = [{ topicName: "t", partitions: [{ partitionIndex: 0, startOffset: 5 }] }];
   await world.call("alterShareGroupOffsets", { groupId, topics });
   expect(await described(null)).toEqual(["t 0 5"]);
+  const { groups } = await world.call("describeShareGroupOffsets", { groups: [{ groupId, topics: null }] });
+  expect(groups[0]?.topics[0]?.partitions[0]?.lag).toBe(-5); // Nothing is in the topic yet.
   const nameless = (of: typeof named | null) =>
     world.call("describeShareGroupOffsets", { groups: [{ groupId: "", topics: of }] });
   expect(error((await nameless(named)).groups[0])).toBe("INVALID_GROUP_ID");
