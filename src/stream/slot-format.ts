@@ -105,6 +105,7 @@ export interface DecodedSlot {
   readonly head: SlotHead;
   readonly object: UploadedObject;
   /** Sorted by stream, as views of the slot's bytes; of one stream in the order in which they were appended. */
+  readonly parts: readonly StreamPart[];
   readonly records: readonly WalRecord[];
 }
 
@@ -119,7 +120,7 @@ export function decodeSlot(bytes: Uint8Array, name: SlotName): DecodedSlot {
   const head = headOf(values, bytes);
   const parts = head.kind === "seal" ? [] : partsOf(bytes, key);
   const object = { key, bytes: bytes.length, kind: "stream-set", ranges: parts.map(rangeOf) } as const;
-  return { head, object, records: parts.flatMap(recordsOf) };
+  return { head, object, parts, records: parts.flatMap(recordsOf) };
 }
 
 type Head = Values<typeof slotHeader>;

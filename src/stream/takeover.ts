@@ -13,12 +13,15 @@ import { assert, OperationFailed } from "../base/errors.ts";
 import type { NodeEpoch, NodeId, Offset, StreamId } from "../base/ids.ts";
 import type { MetadataClient, Proposal } from "../metadata/client.ts";
 import type { MetadataEvent } from "../metadata/events.ts";
-import type { WalInfo } from "../metadata/image.ts";
+import type { Image, WalInfo } from "../metadata/image.ts";
+import { bodyBytes } from "../object-store/body.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
-import type { PersistOptions } from "./persist.ts";
+import { encodeObject, type StreamPart } from "./object-format.ts";
+import { ObjectNames } from "./object-name.ts";
+import { type PersistOptions, persist } from "./persist.ts";
 import { judge } from "./recovery.ts";
 import { recoverSlots } from "./slot-recovery.ts";
-import { commitEvents, type UploadedObject } from "./upload-plan.ts";
+import { commitEvents, rangeOf, type UploadedObject } from "./upload-plan.ts";
 
 export interface TakeoverOptions extends PersistOptions {
   /** Whose streams are taken. */
@@ -28,6 +31,7 @@ export interface TakeoverOptions extends PersistOptions {
   readonly limits: PersistOptions["limits"] & {
     /** Ranges that are committed in one group. */
     readonly takeoverRangesMax: number;
+    readonly blockBytesMax: number;
   };
 }
 
@@ -81,21 +85,57 @@ async function sealAll(
   const { clusterId: cluster } = metadata.image;
   const origin = { cluster, node: metadata.nodeId, nodeEpoch: metadata.nodeEpoch };
   const slots: CommittableSlot[] = [];
+  const begun: { readonly at: number; readonly parts: readonly StreamPart[] }[] = [];
   const ends = new Map<StreamId, Offset>();
   let end: WalMark | undefined;
   const wals: readonly WalInfo[] = metadata.image.wals(node);
   for (const wal of wals) {
-    const { sealedAt } = await recoverSlots({ ...options, origin, wal }, ({ head, object, records }) => {
+    const { sealedAt } = await recoverSlots({ ...options, origin, wal }, ({ head, object, parts, records }) => {
       for (const record of records) {
         const verdict = judge(record, metadata.image.stream(record.stream), node, ends.get(record.stream));
         if (verdict.kind === "keep") ends.set(record.stream, record.to);
       }
+      const left = parts.map((part) => leftOf(part, metadata.image));
+      if (parts.some(({ from }, i) => left[i] !== undefined && left[i]?.from !== from))
+        begun.push({ at: slots.length, parts: left.filter((part) => part !== undefined) });
       slots.push({ object, next: { epoch: head.epoch, slot: head.seq + 1 } });
     });
     end = { epoch: wal.epoch, slot: sealedAt };
   }
   assert(end !== undefined, "a node with a WAL has an end of it");
+  const names = new ObjectNames(origin, options.runtime.random);
+  for (const { at, parts } of begun) {
+    const object = await upload(
+      options,
+      names.next(),
+      encodeObject(origin, parts, options.limits.blockBytesMax),
+      parts,
+    );
+    slots[at] = { ...(slots[at] as CommittableSlot), object };
+  }
   return { slots, end };
+}
+
+/**
+ * What no object holds of the part; undefined when that is nothing. Where the WAL is one of two, uploads end where they like, and
+ * may end within a slot: then its rest becomes an object of its own.
+ */
+function leftOf(part: StreamPart, image: Image): StreamPart | undefined {
+  const end = image.stream(part.stream)?.end;
+  if (end === undefined || part.to <= end) return undefined;
+  if (part.from >= end) return part;
+  return { ...part, from: end, batches: part.batches.filter(({ to }) => to > end) };
+}
+
+async function upload(
+  options: TakeoverOptions,
+  key: string,
+  pieces: Iterable<readonly Uint8Array[]>,
+  parts: readonly StreamPart[],
+): Promise<UploadedObject> {
+  const views = [...pieces].flat();
+  await persist(`upload ${key}`, () => options.store.putIfAbsent(key, views), options); // "exists" is this same call, heard late.
+  return { key, bytes: bodyBytes(views), kind: "stream-set", ranges: parts.map(rangeOf) };
 }
 
 /** Commits in groups, each of which stands only while nobody else has fenced the node. */

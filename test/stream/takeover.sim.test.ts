@@ -12,11 +12,15 @@ import { openMetadata } from "../../src/metadata/metadata-client.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { RetryingObjectStore } from "../../src/object-store/retrying.ts";
+import { FileWal } from "../../src/stream/file-wal.ts";
 import { ObjectWal } from "../../src/stream/object-wal.ts";
+import { ReplicatedWal } from "../../src/stream/replicated-wal.ts";
 import type { OpenedStream, StreamStorage } from "../../src/stream/storage.ts";
 import { openStreamStorage } from "../../src/stream/stream-storage.ts";
 import { type Takeover, takeOver } from "../../src/stream/takeover.ts";
+import type { Wal } from "../../src/stream/wal.ts";
 import { NodeClock, SimClock } from "../sim/clock.ts";
+import { SimDisk } from "../sim/disk.ts";
 import { calmStore, FaultyStore, type StoreFaults } from "../sim/object-store.ts";
 import { SimRandom } from "../sim/random.ts";
 import { noMetrics } from "../support/no-metrics.ts";
@@ -58,7 +62,19 @@ interface World {
   /** Values acked, by stream, in the order of the acks. */
   readonly acked: Map<StreamId, number[]>;
   values: number;
+  readonly walKind: WalKind;
 }
+
+type WalKind = "file" | "object" | "replicated";
+
+const fileLimits = {
+  walBytesMax: 300_000,
+  walSegmentBytes: 64 * 1024,
+  walGroupBytesMax: 16 * 1024,
+  walGroupsInFlightMax: 2,
+  walLingerMs: 0,
+  walIdleMs: 1_000,
+};
 
 /** One life of a node. */
 class Node {
@@ -98,10 +114,31 @@ class Node {
     });
     const retry = { delayMsMin: 5, delayMsMax: 50, attemptsMax: 30 };
     this.#store = new RetryingObjectStore(faulty, { runtime: this.#runtime, limits: retry });
-    const wal = new ObjectWal({ ...parts, store: this.#store, metadata: this.metadata, limits });
     const { metadata } = this;
+    const wal = this.#makeWal(new SimDisk({ clock: this.#world.clock, random: own.fork("disk") }));
     const metrics = noMetrics;
     this.#storage = await openStreamStorage({ ...parts, wal, store: this.#store, metadata, limits, metrics, fatal });
+  }
+
+  /** Each life has a disk of its own, that nobody else reads. */
+  #makeWal(disk: SimDisk): Wal {
+    const parts = { runtime: this.#runtime, logger: silent };
+    const object = (): Wal => new ObjectWal({ ...parts, store: this.#store, metadata: this.metadata, limits });
+    const file = (): Wal =>
+      new FileWal({ ...parts, disk, directory: "wal", nodeEpoch: this.metadata.nodeEpoch, limits: fileLimits });
+    switch (this.#world.walKind) {
+      case "file":
+        return file();
+      case "object":
+        return object();
+      case "replicated":
+        return new ReplicatedWal({
+          halves: [file(), object()],
+          onLoss: "stop",
+          logger: silent,
+          isAlone: noMetrics.walIsAlone,
+        });
+    }
   }
 
   async openAll(): Promise<void> {
@@ -175,11 +212,17 @@ class CarelessStore extends MemoryObjectStore {
   }
 }
 
-async function run(seed: number, Store = MemoryObjectStore): Promise<Counts> {
+interface Variant {
+  readonly Store?: typeof MemoryObjectStore;
+  readonly walKind?: WalKind;
+}
+
+function makeWorld(seed: number, { Store = MemoryObjectStore, walKind = "object" }: Variant): World {
   const clock = new SimClock();
   const random = new SimRandom(seed);
   const stormy = { ...calmStore, refused: 0.1, lost: 0.1, unheard: 0.1, ghost: 0.1, ghostMsMax: 3_000, delayMsMax: 60 };
-  const world: World = {
+  return {
+    walKind,
     clock,
     random,
     log: new MemoryLog(),
@@ -188,7 +231,11 @@ async function run(seed: number, Store = MemoryObjectStore): Promise<Counts> {
     acked: new Map(streams.map((id) => [id, []])),
     values: 0,
   };
-  return await clock.until(live(world)).catch((cause: unknown) => {
+}
+
+async function run(seed: number, variant: Variant = {}): Promise<Counts> {
+  const world = makeWorld(seed, variant);
+  return await world.clock.until(live(world)).catch((cause: unknown) => {
     throw new Error(`seed ${seed}: ${String(cause)}`, { cause });
   });
 }
@@ -253,9 +300,34 @@ describe("a takeover", () => {
     expect(sum.slots).toBeGreaterThan(100);
   });
 
+  test("does so where each record is on a disk of its own too", { timeout: 120_000 }, async () => {
+    let acked = 0;
+    for (let seed = 1; seed <= 20; seed += 1) acked += (await run(seed, { walKind: "replicated" })).acked;
+    expect(acked).toBeGreaterThan(200);
+  });
+
+  test("leaves a node alone whose WAL is on its disk only: it is neither fenced nor ended", async () => {
+    const world = makeWorld(1, { walKind: "file" });
+    const living = async (): Promise<void> => {
+      const [owner, taker] = [new Node(world, 1), new Node(world, 2)];
+      await owner.start();
+      const topic = { topicId, name: "t", partitions: streams.length, configs: new Map<string, string>() };
+      await owner.metadata.propose([{ kind: "create-topic", ...topic }]);
+      await owner.metadata.propose([{ kind: "open-streams", streams }]);
+      await owner.openAll();
+      await taker.start();
+      expect(await taker.takeOver(owner.id)).toEqual({ kind: "out-of-reach" });
+      await work(world, owner, 20);
+      await sleep(world.clock, 1_000);
+      expect(owner.fatal).toBeUndefined();
+      expect([...world.acked.values()].flat().length).toBe(world.values);
+    };
+    await world.clock.until(living());
+  });
+
   test("planted bug: with a store that ignores conditions acked records are lost, and this test sees it", async () => {
     for (let seed = 1; seed <= 40; seed += 1) {
-      const failure: unknown = await run(seed, CarelessStore).then(
+      const failure: unknown = await run(seed, { Store: CarelessStore }).then(
         () => undefined,
         (cause: unknown) => cause,
       );
