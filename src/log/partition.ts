@@ -401,7 +401,8 @@ export class OwnedPartition implements Partition {
 
   #refuseRead(from: Offset): PartitionReadResult | undefined {
     if (this.#state === "closed") return { kind: "closed" };
-    return from < this.#logStart || from > this.#end ? { kind: "out-of-range" } : undefined;
+    const start = Math.max(this.#logStart, this.#stream.start); // A stream is trimmed a moment before its mover hears of it.
+    return from < start || from > this.#end ? { kind: "out-of-range" } : undefined;
   }
 
   /** undefined when the stream was given up meanwhile. */

@@ -227,6 +227,23 @@ describe("deleting records", () => {
     expect(await world.append(world.batch())).toMatchObject({ baseOffset: 20 });
   });
 
+  test("is told by a read that comes before the mover hears of it, instead of passing over what is gone", async () => {
+    const world = await PartitionWorld.open();
+    for (let i = 0; i < 3; i += 1) await world.append(world.batch(10));
+    const heard = Promise.withResolvers<void>();
+    world.streams.trim = async (id, to) => {
+      world.streams.stream(id).trim(to);
+      await heard.promise;
+    };
+    world.stream.isCold = true;
+    const moving = world.partition.deleteRecords(at(10));
+    await settle();
+    expect(await read(world, 5)).toEqual({ kind: "out-of-range" });
+    expect(offsets(await read(world, 10))).toEqual([10, 20]);
+    heard.resolve();
+    expect(await moving).toEqual({ kind: "moved", logStart: 10 });
+  });
+
   test("ends as a closed partition when the topic goes meanwhile, and fails only where nobody let go", async () => {
     const refusal = new OperationFailed("trim refused: the stream is gone", { happened: "no" });
     const world = await PartitionWorld.open();
