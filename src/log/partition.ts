@@ -6,6 +6,7 @@ import type { Slabs } from "../base/slabs.ts";
 import { BatchView, patchBatch } from "../protocol/record-batch.ts";
 import type { OpenedStream, ReadRequest, ReadResult } from "../stream/storage.ts";
 import { Advance } from "./advance.ts";
+import { busyOutcome, closedOutcome, fullOutcome, rejectedBy } from "./append-refusals.ts";
 import { Backlog } from "./backlog.ts";
 import { type BatchPreparer, type Prepared, transactionOver } from "./batch-preparer.ts";
 import { cleanPartition, type PassOptions, type PassOutcome } from "./cleaning/cleaning-pass.ts";
@@ -25,7 +26,7 @@ import type {
   ProducerInfo,
 } from "./log.ts";
 import { searchOffset, type TimeQuery } from "./offset-search.ts";
-import type { ProducerRefusal, ProducerState } from "./producer-state.ts";
+import type { ProducerState } from "./producer-state.ts";
 import { type Held, planRetention, type RetentionHold } from "./retention.ts";
 import { encodeSidecar } from "./sidecar.ts";
 import type { TopicConfig } from "./topic-config.ts";
@@ -451,25 +452,3 @@ function viewOf(bytes: Uint8Array): BatchView {
 }
 
 const noBatches: Pick<ReadResult, "batches"> = { batches: [] };
-
-const closedOutcome = {
-  kind: "rejected",
-  reason: "closed",
-  detail: "the partition is no longer owned by this node",
-} as const;
-
-const busyOutcome = {
-  kind: "rejected",
-  reason: "busy",
-  detail: "too many batches wait for this partition",
-} as const;
-
-const fullOutcome = {
-  kind: "rejected",
-  reason: "busy",
-  detail: "the WAL, or the memory for what is not uploaded, is full: the object store does not keep up",
-} as const;
-
-function rejectedBy(refusal: ProducerRefusal): AppendOutcome & { readonly kind: "rejected" } {
-  return { kind: "rejected", reason: refusal.reason, detail: refusal.detail };
-}
