@@ -1,5 +1,5 @@
 /** Settings from flags, INLET_* variables, a YAML file and defaults, in that order of strength. The only reader of the environment. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import type { Settings } from "../schemas/config.ts";
 import { type CatalogSettings, catalogSettings } from "./config/catalogs.ts";
 import { fileShape, flagOf, settingRows, shapeOf, variableOf } from "./config/file-shape.ts";
@@ -42,6 +42,8 @@ export interface ConfigSources {
   readonly flags: ReadonlyMap<string, string>;
   /** The text of a file that ${file:/path} names; undefined when it cannot be read. */
   readFile(path: string): string | undefined;
+  /** Whether everybody on the machine may read it. Left out where files are not on a disk. */
+  isOpenToAll?(path: string): boolean;
 }
 
 /** Far above any real file; a bound against a mistake, not a quota. */
@@ -61,20 +63,25 @@ export function loadConfig(options: {
     environment: process.env,
     flags: options.flags,
     readFile: readText,
+    isOpenToAll,
   });
 }
 
 /** Throws ConfigRefused with everything that is wrong. */
 export function readConfig(sources: ConfigSources): Config {
   const problems: Problem[] = [];
+  const secretFiles = new Set<string>();
   const substitutions: Substitutions = {
     environment: (name) => (Object.hasOwn(sources.environment, name) ? sources.environment[name] : undefined),
-    file: (path) => sources.readFile(path)?.replace(/\r?\n$/, ""), // Editors and `kubectl create secret` end files with a line break.
+    file: (path) => {
+      secretFiles.add(path);
+      return sources.readFile(path)?.replace(/\r?\n$/, ""); // Editors and `kubectl create secret` end files with a line break.
+    },
   };
   const parsed = parseTree(sources.file?.text ?? "", sources.file?.name ?? "inlet.yaml", substitutions, treeLimits);
   problems.push(...parsed.problems);
   const tree = parsed.tree;
-  const warnings = overlay(tree, sources, substitutions, problems);
+  const unknown = overlay(tree, sources, substitutions, problems);
 
   readShape(fileShape, tree, "", problems);
   const lake = readLake(tree);
@@ -88,6 +95,9 @@ export function readConfig(sources: ConfigSources): Config {
   const sasl = saslSettings(readShape(saslShape, childOrEmpty(tree, "sasl"), "sasl", []));
   problems.push(...checkSecurity(listeners, sasl, tree));
   if (problems.length > 0) throw new ConfigRefused(sortProblems(problems));
+  for (const { tls } of listeners) if (tls.key !== "") secretFiles.add(tls.key);
+  if (sasl.usersFile !== null) secretFiles.add(sasl.usersFile);
+  const warnings = [...unknown, ...openFiles(secretFiles, sources)];
   return { settings, catalogs, tables, listeners, sasl, warnings, shown: showShape(fileShape, tree) };
 }
 
@@ -123,6 +133,13 @@ function unknownVariables(environment: ConfigSources["environment"], known: read
   return Object.keys(environment)
     .filter((name) => /^INLET_(?!CONFIG$|SERVICE_|PORT(_|$))/.test(name) && !known.includes(name))
     .map((name) => `${name} is no setting; ${didYouMean(name, known) ?? "it is ignored"}`);
+}
+
+/** Only a warning: Kubernetes mounts secrets so, unless it is told otherwise, where nobody else looks. */
+function openFiles(secretFiles: ReadonlySet<string>, sources: ConfigSources): readonly string[] {
+  return [...secretFiles]
+    .filter((path) => sources.isOpenToAll?.(path) === true)
+    .map((path) => `everybody on this machine may read ${path}, which holds a secret: chmod 600 ${path}`);
 }
 
 function putAt(map: MapTree, path: readonly string[], value: Tree): void {
@@ -186,6 +203,16 @@ function readText(path: string): string | undefined {
   } catch (cause) {
     // Absence, a directory, missing rights: for the caller all are one answer, and the message names the path.
     if (cause instanceof Error && "code" in cause) return undefined;
+    throw cause;
+  }
+}
+
+function isOpenToAll(path: string): boolean {
+  if (process.platform === "win32") return false; // Its rights are not in the mode.
+  try {
+    return (statSync(path).mode & 0o004) !== 0;
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause) return false; // Whoever reads it says why it cannot be.
     throw cause;
   }
 }

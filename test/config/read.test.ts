@@ -1,7 +1,10 @@
 /** Proves: configuration comes from flags over variables over the file over defaults, and everything wrong is said at once, with its place and its fix. */
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ConfigRefused } from "../../src/config/problem.ts";
-import { type ConfigSources, readConfig } from "../../src/config.ts";
+import { type ConfigSources, loadConfig, readConfig } from "../../src/config.ts";
 
 function sources(text: string, extra: Partial<ConfigSources> = {}): ConfigSources {
   return {
@@ -199,6 +202,29 @@ lake: { catalogs: { main: { type: rest, uri: "http://c:1", auth: { token: "\${fi
     expect(config.settings.nodeId).toBe(7);
     expect(config.settings.dataDirectory).toBe("/data/${env:ID}/${plain}");
     expect(config.catalogs.get("main")).toMatchObject({ auth: { kind: "bearer", token: "s3cret" } });
+  });
+
+  test("files with secrets that everybody may read are warned of", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "inlet-config-"));
+    const [token, users, key] = ["token", "users", "key.pem"].map((name) => join(directory, name));
+    for (const path of [token, users, key]) await writeFile(path as string, "s3cret");
+    const listener = `{ port: 9093, protocol: SASL_SSL, mechanisms: [PLAIN], tls: { certificate: c.pem, key: ${key} } }`;
+    const file = join(directory, "inlet.yaml");
+    const main = `{ type: rest, uri: "http://c:1", auth: { token: "\${file:${token}}" } }`;
+    await writeFile(
+      file,
+      `lake: { catalogs: { main: ${main} } }\nsasl: { users_file: ${users} }\nlisteners: { all: ${listener} }\n`,
+    );
+    const warnings = () => loadConfig({ file, flags: new Map() }).warnings.filter((text) => text.includes(directory));
+    for (const path of [token, users, key]) await chmod(path as string, 0o644);
+    expect(warnings()).toEqual(
+      [token, key, users].map(
+        (path) => `everybody on this machine may read ${path}, which holds a secret: chmod 600 ${path}`,
+      ),
+    );
+    for (const path of [token, users, key]) await chmod(path as string, 0o640);
+    expect(warnings()).toEqual([]);
+    await rm(directory, { recursive: true });
   });
 
   test("what cannot be filled in is said", () => {
