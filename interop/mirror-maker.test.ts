@@ -146,7 +146,7 @@ async function ends(topic: string): Promise<number> {
   const admin = client(target.bootstrap).admin();
   await admin.connect();
   try {
-    const topics = await admin.listTopics().catch((cause: unknown) => {
+    const topics: readonly string[] = await admin.listTopics().catch((cause: unknown) => {
       if (cause instanceof TypeError) return []; // kafkajs 2.2.4 stumbles over a topic that has no leader yet.
       throw cause;
     });
