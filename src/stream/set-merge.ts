@@ -49,25 +49,32 @@ export class SetMerge {
    * are read side by side, the smaller are the requests.
    */
   #runsOf(stream: StreamId, image: Image): { readonly ranges: number; readonly runs: RangeRow[][] } {
+    const { mergeSourcesMax, mergeObjectBytesMax } = this.#limits;
     const runs: RangeRow[][] = [];
+    let runBytes = 0;
     let between: RangeRow[] = [];
+    let betweenBytes = 0;
     let ranges = 0;
     for (const cursor = image.rangeRows(stream); cursor.next(); ranges += 1) {
       const run = runs.at(-1);
       if (!this.#isChosen(cursor.row.object, image.objectRows)) {
         if (run !== undefined) between.push(copyRange(cursor.row));
+        betweenBytes += cursor.row.bytes;
         continue;
       }
       const row = copyRange(cursor.row);
-      if (run === undefined || !this.#hasRoom([...run, ...between], row)) runs.push([row]);
-      else run.push(...between, row);
+      const bytes = runBytes + betweenBytes + row.bytes;
+      if (run !== undefined && run.length + between.length < mergeSourcesMax && bytes <= mergeObjectBytesMax) {
+        run.push(...between, row);
+        runBytes = bytes;
+      } else {
+        runs.push([row]);
+        runBytes = row.bytes;
+      }
       between = [];
+      betweenBytes = 0;
     }
     return { ranges, runs };
-  }
-
-  #hasRoom(run: readonly RangeRow[], row: RangeRow): boolean {
-    return run.length < this.#limits.mergeSourcesMax && bytesOf(run) + row.bytes <= this.#limits.mergeObjectBytesMax;
   }
 
   #isChosen(row: number, objectRows: ObjectRows): boolean {

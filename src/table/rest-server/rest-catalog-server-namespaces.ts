@@ -2,7 +2,7 @@
 import type { HttpRequest, HttpResponse } from "../../base/http.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import { BadRequest, propertiesAt, stringsAt } from "../catalog-wire.ts";
-import { namespaceSeparator } from "./catalog-pointers.ts";
+import { type CatalogPointers, namespaceSeparator } from "./catalog-pointers.ts";
 import {
   alreadyExists,
   bodyOf,
@@ -102,6 +102,18 @@ export class NamespaceHandlers {
 
 export function namespaceOf(request: HttpRequest): string {
   return request.params["namespace"] as string;
+}
+
+/** The tables or the views of the namespace that the request names. */
+export function listOf(
+  request: HttpRequest,
+  { metadata, pointers }: { readonly metadata: MetadataClient; readonly pointers: CatalogPointers },
+  kind: "table" | "view",
+): HttpResponse {
+  const namespace = namespaceOf(request);
+  if (metadata.image.namespace(namespace) === undefined) return noSuchNamespace(namespace);
+  const identifiers = pointers.names(namespace, kind).map((name) => ({ namespace: partsOf(namespace), name }));
+  return json(200, { identifiers, "next-page-token": null });
 }
 
 export function partsOf(namespace: string): readonly string[] {

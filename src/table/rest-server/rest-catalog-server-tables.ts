@@ -25,7 +25,7 @@ import {
   shown,
 } from "./rest-catalog-server-answers.ts";
 import { creationOf } from "./rest-catalog-server-create.ts";
-import { joined, namespaceOf, partsOf } from "./rest-catalog-server-namespaces.ts";
+import { joined, listOf, namespaceOf, partsOf } from "./rest-catalog-server-namespaces.ts";
 
 export interface TableHandlersOptions {
   readonly metadata: MetadataClient;
@@ -46,11 +46,7 @@ export class TableHandlers {
   }
 
   list(request: HttpRequest): HttpResponse {
-    const namespace = namespaceOf(request);
-    const { metadata, pointers } = this.#options;
-    if (metadata.image.namespace(namespace) === undefined) return noSuchNamespace(namespace);
-    const identifiers = pointers.names(namespace, "table").map((name) => ({ namespace: partsOf(namespace), name }));
-    return json(200, { identifiers, "next-page-token": null });
+    return listOf(request, this.#options, "table");
   }
 
   async create(request: HttpRequest): Promise<HttpResponse> {

@@ -32,7 +32,7 @@ import {
   noSuchView,
   shown,
 } from "./rest-catalog-server-answers.ts";
-import { joined, namespaceOf, partsOf } from "./rest-catalog-server-namespaces.ts";
+import { joined, listOf, namespaceOf, partsOf } from "./rest-catalog-server-namespaces.ts";
 import { assertedUuid, viewUpdatesOf, viewVersionOf } from "./view-wire.ts";
 
 export interface ViewHandlersOptions {
@@ -62,11 +62,7 @@ export class ViewHandlers {
   }
 
   list(request: HttpRequest): HttpResponse {
-    const namespace = namespaceOf(request);
-    const { metadata, pointers } = this.#options;
-    if (metadata.image.namespace(namespace) === undefined) return noSuchNamespace(namespace);
-    const identifiers = pointers.names(namespace, "view").map((name) => ({ namespace: partsOf(namespace), name }));
-    return json(200, { identifiers, "next-page-token": null });
+    return listOf(request, this.#options, "view");
   }
 
   async create(request: HttpRequest): Promise<HttpResponse> {
