@@ -52,6 +52,7 @@ import { Mirror } from "./metadata/mirror.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
 import type { ApiName } from "./protocol/api-table.ts";
 import type { Handlers, RequestContext } from "./protocol/dispatch.ts";
+import type { BlockMemory } from "./stream/block-memory.ts";
 import type { StreamStorage } from "./stream/storage.ts";
 import { openStreamStorage, type StreamMetrics, type StreamStorageOptions } from "./stream/stream-storage.ts";
 import type { Wal } from "./stream/wal.ts";
@@ -79,6 +80,8 @@ export interface CoreOptions {
   readonly fatal: (cause: unknown) => void;
   /** Lets a simulation plant a fault below everything else. */
   readonly wrapWal?: (wal: Wal) => Wal;
+  /** For blocks that are read back; a simulation overwrites what is given up. */
+  readonly blockMemory?: BlockMemory;
   /** The same for what merges copy. */
   readonly wrapMerged?: StreamStorageOptions["wrapMerged"];
   /** What retention makes of records that a topic's table does not hold yet; undefined for topics that become none. */
@@ -136,6 +139,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const storage = opened.use(
     await openStreamStorage({
       wal: options.wrapWal?.(wal) ?? wal,
+      ...(options.blockMemory === undefined ? {} : { blockMemory: options.blockMemory }),
       store: options.store,
       metadata,
       runtime,

@@ -216,7 +216,7 @@ export const stream = {
   blockCacheBytesMax: setting({
     key: "stream.block.cache.bytes.max",
     type: "bytes",
-    default: 64 * MiB,
+    default: 96 * MiB,
     min: 1 * MiB,
     doc: "Memory for blocks read back from objects.",
   }),

@@ -6,19 +6,14 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { diskErrorCode } from "./disk.ts";
 import { OperationFailed } from "./errors.ts";
-import { KiB, MiB } from "./settings.ts";
+import { isPageAligned, pageAligned, pageBytes } from "./page-memory.ts";
+import { MiB } from "./settings.ts";
 
 /** Of memory, position and length. Disks want 512 or 4096. */
-export const alignBytes = 4 * KiB;
+export const alignBytes = pageBytes;
 const slotBytes = 1 * MiB;
-const wasmPageBytes = 64 * KiB;
 
-/** TypeScript knows it only together with browsers. */
-declare const WebAssembly: {
-  readonly Memory: new (size: { readonly initial: number }) => { readonly buffer: ArrayBuffer };
-};
-
-/** Page-aligned memory, the only that JavaScript has: what WebAssembly's memories are made of. Made when first needed. */
+/** Made when first needed. */
 class AlignedSlots {
   readonly #count: number;
   #free: Uint8Array[] | undefined;
@@ -45,8 +40,8 @@ class AlignedSlots {
   }
 
   #make(): Uint8Array[] {
-    const { buffer } = new WebAssembly.Memory({ initial: (this.#count * slotBytes) / wasmPageBytes });
-    return Array.from({ length: this.#count }, (_, index) => new Uint8Array(buffer, index * slotBytes, slotBytes));
+    const all = pageAligned(this.#count * slotBytes);
+    return Array.from({ length: this.#count }, (_, index) => all.subarray(index * slotBytes, (index + 1) * slotBytes));
   }
 }
 
@@ -158,8 +153,27 @@ export class DirectReader {
   }
 
   /** As DiskFile.read; undefined, and nothing was read: it cannot be done this way. */
-  async read(into: Uint8Array, position: number): Promise<number | undefined> {
+  async read(into: Uint8Array, position: number, room?: Uint8Array): Promise<number | undefined> {
     if (this.#isRefused) return undefined;
+    try {
+      const around = room && aroundIn(room, into, position);
+      return await (around === undefined
+        ? this.#readThroughSlot(into, position)
+        : this.#readInto(around, into, position));
+    } catch (cause) {
+      if (diskErrorCode(cause) !== "EINVAL") throw cause;
+      this.#isRefused = true;
+      return undefined;
+    }
+  }
+
+  async #readInto(around: Uint8Array, into: Uint8Array, position: number): Promise<number> {
+    const before = position % alignBytes;
+    const { bytesRead } = await this.#handle.read(around, 0, around.length, position - before);
+    return Math.min(Math.max(0, bytesRead - before), into.length);
+  }
+
+  async #readThroughSlot(into: Uint8Array, position: number): Promise<number> {
     const slot = await slotsForReads.wait();
     try {
       const end = position + into.length;
@@ -173,10 +187,6 @@ export class DirectReader {
         at = found;
       }
       return into.length;
-    } catch (cause) {
-      if (diskErrorCode(cause) !== "EINVAL") throw cause;
-      this.#isRefused = true;
-      return undefined;
     } finally {
       slotsForReads.give(slot);
     }
@@ -185,4 +195,13 @@ export class DirectReader {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#handle.close();
   }
+}
+
+/** The whole pages of the room that `into` lies in, when they can be read at once: `into` begins where its position has it in a page. */
+function aroundIn(room: Uint8Array, into: Uint8Array, position: number): Uint8Array | undefined {
+  if (!isPageAligned(room) || into.buffer !== room.buffer) return undefined;
+  const before = position % alignBytes;
+  const from = into.byteOffset - before - room.byteOffset;
+  const to = from + Math.ceil((before + into.length) / alignBytes) * alignBytes;
+  return from < 0 || from % alignBytes !== 0 || to > room.length ? undefined : room.subarray(from, to);
 }

@@ -28,8 +28,11 @@ export interface DirectoryEntry {
 }
 
 export interface DiskFile extends AsyncDisposable {
-  /** Reads up to `into.length` bytes at the position; returns how many were read, less only at the end of the file. */
-  read(into: Uint8Array, position: number): Promise<number>;
+  /**
+   * Reads up to `into.length` bytes at the position; returns how many were read, less only at the end of the file. `into` may be
+   * part of a `room`, of which anything may be written then.
+   */
+  read(into: Uint8Array, position: number, room?: Uint8Array): Promise<number>;
   /** Writes all views one after another at the position. Durable only after datasync, unless opened as "durable". */
   write(views: readonly Uint8Array[], position: number): Promise<void>;
   /** Makes written bytes durable. After an error the file must not be written again: what it lost is unknown. */

@@ -113,11 +113,11 @@ class SystemFile implements DiskFile {
 class ReadFile extends SystemFile {
   #direct: Promise<DirectReader | undefined> | undefined;
 
-  override async read(into: Uint8Array, position: number): Promise<number> {
+  override async read(into: Uint8Array, position: number, room?: Uint8Array): Promise<number> {
     if (into.length < directBytesMin) return await super.read(into, position);
     this.#direct ??= DirectReader.open(this.handle);
     const direct = await this.#direct;
-    return (await direct?.read(into, position)) ?? (await super.read(into, position));
+    return (await direct?.read(into, position, room)) ?? (await super.read(into, position));
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {

@@ -127,6 +127,8 @@ export interface PartitionRead {
   /** Return the first batch even when it is larger than bytesMax (KIP-74). */
   readonly atLeastOne: boolean;
   readonly isolation: Isolation;
+  /** As in ReadRequest of src/stream/storage.ts: without it the batches are the caller's for good. */
+  readonly borrow?: DisposableStack | undefined;
 }
 
 export type PartitionReadResult =

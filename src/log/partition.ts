@@ -169,7 +169,7 @@ export class OwnedPartition implements Partition {
       const to = this.#readableEnd(request.isolation);
       const { forgotten } = this.#producers;
       if (from >= to) return this.#batches(request, noBatches);
-      const found = await this.#readStream({ from, to, bytesMax: request.bytesMax });
+      const found = await this.#readStream({ from, to, bytesMax: request.bytesMax, borrow: request.borrow });
       if (found === undefined) return { kind: "closed" };
       // Asked again after the await: the topic may have been deleted, or the start have moved, during the read.
       const late = this.#refuseRead(request.from);

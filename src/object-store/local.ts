@@ -11,6 +11,7 @@ import { basename, dirname, join } from "node:path";
 import { Lane, sleep } from "../base/async.ts";
 import { type Disk, type DiskFile, diskErrorCode } from "../base/disk.ts";
 import { uuidRandom } from "../base/ids.ts";
+import { pageBytes } from "../base/page-memory.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { bodyBytes, viewsOf } from "./body.ts";
 import { attempt, etagOf, type Staged } from "./local-files.ts";
@@ -99,11 +100,11 @@ class LocalObjectStore implements ObjectStore {
     });
   }
 
-  async get(key: string, range?: ByteRange): Promise<Uint8Array> {
+  async get(key: string, range?: ByteRange, room?: Uint8Array): Promise<Uint8Array> {
     return await attempt(`read ${key}`, "no", async () => {
       try {
         const path = this.#path(key);
-        if (range !== undefined) return await this.#openFiles.read(path, (file) => readRange(key, file, range));
+        if (range !== undefined) return await this.#openFiles.read(path, (file) => readRange(key, file, range, room));
         await using file = await this.#disk.open(path, "read");
         return await readRange(key, file, { start: 0, end: await file.size() });
       } catch (cause) {
@@ -242,10 +243,17 @@ class LocalObjectStore implements ObjectStore {
   }
 }
 
-async function readRange(key: string, file: DiskFile, { start, end }: ByteRange): Promise<Uint8Array> {
+async function readRange(
+  key: string,
+  file: DiskFile,
+  { start, end }: ByteRange,
+  room?: Uint8Array,
+): Promise<Uint8Array> {
+  const length = Math.max(0, end - start);
   // Not zeroed, as requireRange sees to it that all of it is read.
-  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(0, end - start)).buffer);
-  requireRange(key, { start, end }, await file.read(bytes, start));
+  const bytes =
+    room?.subarray(start % pageBytes).subarray(0, length) ?? new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+  requireRange(key, { start, end }, await file.read(bytes, start, room));
   return bytes;
 }
 

@@ -61,8 +61,8 @@ export function measured(store: ObjectStore, clock: Clock, metrics: ObjectStoreM
       moved("in", bodyBytes(body));
       return result;
     },
-    get: async (key, range) => {
-      const bytes = await timed("get", () => store.get(key, range));
+    get: async (key, range, room) => {
+      const bytes = await timed("get", () => store.get(key, range, room));
       moved("out", bytes.length);
       return bytes;
     },

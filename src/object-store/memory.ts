@@ -44,12 +44,15 @@ export class MemoryObjectStore implements ObjectStore {
     return { kind: "replaced", ...this.#store(key, copyOf(body)) };
   }
 
-  async get(key: string, range?: ByteRange): Promise<Uint8Array> {
+  async get(key: string, range?: ByteRange, room?: Uint8Array): Promise<Uint8Array> {
     const stored = this.#objects.get(key);
     if (stored === undefined) throw new ObjectMissing(key);
     const { start, end } = range ?? { start: 0, end: stored.bytes.length };
     requireRange(key, { start, end }, Math.max(0, Math.min(end, stored.bytes.length) - start));
-    return stored.bytes.slice(start, end);
+    const found = stored.bytes.subarray(start, end);
+    if (room === undefined) return found.slice();
+    room.set(found);
+    return room.subarray(0, found.length);
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {

@@ -15,8 +15,11 @@ export interface ObjectStore extends AsyncDisposable {
   putIfAbsent(key: string, body: Body): Promise<Created>;
   /** Replaces the object only if its ETag is `etag`; a missing object is a mismatch. */
   putIfMatch(key: string, body: Body, etag: string): Promise<Replaced>;
-  /** The whole object, or bytes [start, end) of it. Throws ObjectMissing; throws CorruptData when fewer bytes come than asked. */
-  get(key: string, range?: ByteRange): Promise<Uint8Array>;
+  /**
+   * The whole object, or bytes [start, end) of it. Throws ObjectMissing; throws CorruptData when fewer bytes come than asked.
+   * In a `room`, larger than the range by a page, anything may be written until it settles; the answer is a view of it or memory of its own.
+   */
+  get(key: string, range?: ByteRange, room?: Uint8Array): Promise<Uint8Array>;
   /** undefined when there is no such object. */
   head(key: string): Promise<ObjectInfo | undefined>;
   /**

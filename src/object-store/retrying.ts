@@ -69,8 +69,8 @@ export class RetryingObjectStore implements ObjectStore {
     });
   }
 
-  get(key: string, range?: ByteRange): Promise<Uint8Array> {
-    return this.#repeat(() => this.#inner.get(key, range));
+  get(key: string, range?: ByteRange, room?: Uint8Array): Promise<Uint8Array> {
+    return this.#repeat(() => this.#inner.get(key, range, room));
   }
 
   head(key: string): Promise<ObjectInfo | undefined> {

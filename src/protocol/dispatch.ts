@@ -31,6 +31,8 @@ export interface RequestContext {
   readonly pause?: (ms: number) => void;
   /** How many of these bytes the answer may have. Asked right before they are read: until it is written they count as memory. */
   readonly grantAnswer?: (bytes: number) => number;
+  /** Disposed of when the answer is written, or will not be: what its byte strings were borrowed from. */
+  readonly borrow?: DisposableStack;
 }
 
 /** "no-response" is for acks=0; "close" for what Kafka answers by closing, after the answers to earlier requests. */

@@ -19,7 +19,7 @@ import type { Dispatcher, Principal, RequestContext } from "../protocol/dispatch
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
 import { type Authenticator, strangerApis } from "./authenticator.ts";
 import { type AnswerMemory, ConnectionBytes, type ConnectionBytesLimits } from "./connection-bytes.ts";
-import type { CloseReason, Reply } from "./connection-reply.ts";
+import { type CloseReason, discard, type Reply } from "./connection-reply.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
 import type { FrameBudget, FrameReader } from "./frame-budget.ts";
 import { ResponseQueue, type Slot } from "./response-queue.ts";
@@ -89,6 +89,8 @@ const overlapping: ReadonlySet<ApiName> = new Set<ApiName>(["produce"]);
  * handlers answer at once all of them would run before the event loop goes on.
  */
 const requestsPerTurnMax = 16;
+
+const nothing = new Uint8Array();
 
 export class Connection implements FrameReader {
   readonly #options: ConnectionOptions;
@@ -332,6 +334,7 @@ export class Connection implements FrameReader {
       metrics.requestsInFlight.set(inFlight.count);
       metrics.requestSeconds.observe((this.#options.clock.monotonic() - work.since) / 1000, { api });
       work.frame[Symbol.dispose]();
+      if (this.#options.socket.destroyed) discard(answer);
       this.#queue.finish(slot, answer);
       this.#advanceSoon();
     };
@@ -356,17 +359,19 @@ export class Connection implements FrameReader {
       granted += more;
       return more;
     };
+    using borrow = new DisposableStack();
     try {
-      const answer = await this.#options.dispatcher.dispatch(request, this.#context(request, grantAnswer));
+      const context = { ...this.#context(request), grantAnswer, borrow };
+      const answer = await this.#options.dispatcher.dispatch(request, context);
       if (answer === "no-response") return { kind: "nothing" };
       if (answer === "close") return { kind: "close", reason: "refused" };
-      return { kind: "views", views: encodeResponse<ApiName>(request, answer) };
+      return { kind: "views", views: encodeResponse<ApiName>(request, answer), borrowed: borrow.move() };
     } finally {
       this.#bytes.takeBack(granted); // It is written in this turn, and counts as not read then.
     }
   }
 
-  #context(request: DecodedRequest, grantAnswer: (bytes: number) => number): RequestContext {
+  #context(request: DecodedRequest): RequestContext {
     if (request.api === "apiVersions") {
       const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } = request.body;
       this.#client = { ...this.#client, softwareName, softwareVersion };
@@ -381,7 +386,6 @@ export class Connection implements FrameReader {
       principal: this.#authenticator?.principal ?? this.#options.principal,
       signal: this.#gone.signal,
       pause: (ms) => this.#throttle(ms),
-      grantAnswer,
     };
   }
 
@@ -408,7 +412,7 @@ export class Connection implements FrameReader {
         break;
       }
       if (reply.kind !== "views") continue;
-      for (const view of joinNeighbours(reply.views)) socket.write(view);
+      this.#write(reply.views, reply.borrowed);
       if (reply.thenCloses === undefined) continue;
       this.#isDeaf = true;
       this.#close(reply.thenCloses, undefined);
@@ -416,6 +420,16 @@ export class Connection implements FrameReader {
     }
     socket.uncork();
     this.#bytes.unread(socket.writableLength);
+  }
+
+  #write(views: readonly Uint8Array[], borrowed: Disposable | undefined): void {
+    const { socket } = this.#options;
+    let last: Uint8Array = nothing;
+    for (const view of joinNeighbours(views)) {
+      if (last.length > 0) socket.write(last);
+      last = view;
+    }
+    socket.write(last, () => borrowed?.[Symbol.dispose]()); // Called for what a connection that ends leaves behind, too.
   }
 
   /** Reads on or stops reading, as the limits have it. */
@@ -478,7 +492,9 @@ export class Connection implements FrameReader {
     this.#bytes.unread(0);
     this.#frames.drop();
     // Running handlers still look at their frames, and release them when they settle.
-    for (const work of this.#queue.dropWaiting()) if (work.kind !== "answered") work.frame[Symbol.dispose]();
+    const { waiting, answers } = this.#queue.drop();
+    for (const work of waiting) if (work.kind !== "answered") work.frame[Symbol.dispose]();
+    for (const answer of answers) discard(answer);
     this.#gone.abort();
     this.#options.closed(this, this.#closing.reason, this.#closing.cause);
   }

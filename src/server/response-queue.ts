@@ -48,11 +48,12 @@ export class ResponseQueue<Work, Answer> {
     return undefined;
   }
 
-  /** Forgets everything; gives the work that was never started. */
-  dropWaiting(): readonly Work[] {
-    const waiting = this.#slots.filter((slot) => slot.state === "waiting").map((slot) => slot.work);
-    this.#slots.length = 0;
-    return waiting;
+  /** Forgets everything; gives the work that was never started, and the answers that were never taken. */
+  drop(): { readonly waiting: readonly Work[]; readonly answers: readonly Answer[] } {
+    const slots = this.#slots.splice(0);
+    const waiting = slots.filter((slot) => slot.state === "waiting").map((slot) => slot.work);
+    const answers = slots.map((slot) => slot.answer).filter((answer) => answer !== undefined);
+    return { waiting, answers };
   }
 
   /** The next answer in order, which then leaves the queue. */

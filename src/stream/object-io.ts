@@ -52,18 +52,22 @@ export class ObjectIo {
     return cached;
   }
 
-  /** Each of these neighbouring blocks, in one request, at the pace of those who catch up. Checked when it is decoded. */
+  /**
+   * Each of these neighbouring blocks, in one request, at the pace of those who catch up. Checked when it is decoded. They may
+   * come to lie in the `room`.
+   */
   async blocks(
     object: ObjectRef,
     stream: StreamId,
     blocks: readonly IndexedBlock[],
+    room?: Uint8Array,
   ): Promise<readonly { decode(): Promise<readonly Batch[]> }[]> {
     const [first, last] = [blocks[0], blocks.at(-1)];
     if (first === undefined || last === undefined) return [];
     const start = first.position;
     const end = last.position + last.bytes;
     await this.#pace?.bytes(end - start);
-    const bytes = await this.#get(object.key, start, end);
+    const bytes = await this.#get(object.key, start, end, room);
     return blocks.map(({ position, bytes: length }) => {
       const block = bytes.subarray(position - start, position - start + length);
       const decoded = (): readonly Batch[] => decodeBlock(block, { stream, position }, object.key);
@@ -104,8 +108,8 @@ export class ObjectIo {
     }
   }
 
-  #get(key: string, start: number, end: number): Promise<Uint8Array> {
-    return this.#gate.run(() => this.#store.get(key, { start, end }));
+  #get(key: string, start: number, end: number, room?: Uint8Array): Promise<Uint8Array> {
+    return this.#gate.run(() => this.#store.get(key, { start, end }, room));
   }
 }
 

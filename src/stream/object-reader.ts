@@ -15,6 +15,8 @@ import type { Batch, RangeSummary, ReadRequest, ReadResult } from "./storage.ts"
 /** Part of a read. One that comes after others gives nothing rather than more than was asked for. */
 export type PartRequest = ReadRequest & { readonly mayBeEmpty?: boolean };
 
+type BorrowingRequest = PartRequest & { readonly borrow: DisposableStack };
+
 export class ObjectReader {
   readonly #metadata: MetadataClient;
   readonly #io: ObjectIo;
@@ -47,16 +49,19 @@ export class ObjectReader {
     if (request.mayBeEmpty === true && this.#share.isHeld) return { batches: [], next: request.from };
     const { bytesMax, took } = await this.#share.turn(request.bytesMax);
     let bytes = 0;
+    // Who does not borrow keeps what it gets.
+    using own = new DisposableStack();
     try {
-      const result = await this.#readFirst(stream, { ...request, bytesMax });
+      const borrow = request.borrow ?? own;
+      const result = await this.#readFirst(stream, { ...request, bytesMax, borrow });
       for (const batch of result.batches) bytes += batch.bytes.length;
-      return result;
+      return borrow === own ? { ...result, batches: result.batches.map(copied) } : result;
     } finally {
       took(bytes);
     }
   }
 
-  async #readFirst(stream: StreamId, request: PartRequest): Promise<ReadResult> {
+  async #readFirst(stream: StreamId, request: BorrowingRequest): Promise<ReadResult> {
     for (let attempt = 1; ; attempt += 1) {
       const range = this.#metadata.image.rangeAfter(stream, request.from);
       if (range === undefined || range.from >= request.to) return { batches: [], next: request.to };
@@ -117,7 +122,7 @@ export class ObjectReader {
     return unreadable;
   }
 
-  async #readRange(stream: StreamId, range: CommittedRange, request: PartRequest): Promise<ReadResult> {
+  async #readRange(stream: StreamId, range: CommittedRange, request: BorrowingRequest): Promise<ReadResult> {
     const object = this.#ref(range);
     const { mayBeEmpty = false } = request;
     const from = Math.max(request.from, range.from) as Offset;
@@ -143,7 +148,7 @@ export class ObjectReader {
     }
     // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
     const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
-    const answers = this.#blocks.blocks(object, stream, wanted, isAheadDue ? ahead : []);
+    const answers = this.#blocks.blocks(object, stream, wanted, request.borrow, isAheadDue ? ahead : []);
     // The next object is opened before its reader is there.
     if (aheadBytes < aheadBytesMax / 2) this.#readAheadIn(stream, range.to, aheadBytesMax - aheadBytes);
     const batches: Batch[] = [];
@@ -187,7 +192,7 @@ export class ObjectReader {
         ahead.push(block);
         bytes += block.bytes;
       }
-      void this.#blocks.blocks(object, stream, [], ahead);
+      this.#blocks.fetchAhead(object, stream, ahead);
     };
     fetch().catch(() => undefined);
   }
@@ -234,6 +239,11 @@ export class ObjectReader {
     }
     return undefined;
   }
+}
+
+function copied(batch: ReadResult["batches"][number]): ReadResult["batches"][number] {
+  const { from, to, bytes } = batch;
+  return { from, to, bytes: bytes.slice() };
 }
 
 /** About how much of the block lies at or after the offset. */

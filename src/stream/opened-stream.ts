@@ -140,7 +140,8 @@ export class WritableStream implements OpenedStream {
       this.#refuseWhenClosed();
       const to = Math.min(request.to, this.#ends.durable) as Offset;
       if (next >= to) return { batches, next };
-      const rest = { from: next, to, bytesMax: request.bytesMax - bytes, mayBeEmpty: batches.length > 0 };
+      const bytesMax = request.bytesMax - bytes;
+      const rest = { from: next, to, bytesMax, borrow: request.borrow, mayBeEmpty: batches.length > 0 };
       const part = await this.#readPart(rest).catch((cause: unknown) => {
         // There is something to give out before what cannot be read; who reads on is told.
         if (batches.length > 0 && cause instanceof OperationFailed) return undefined;

@@ -52,7 +52,8 @@ export interface OpenedStream {
   admitted(): Promise<void>;
   /**
    * Durable batches that cover [from, to), the first of which may begin before `from`; at least one batch if any is
-   * there, then no more than `bytesMax`. The views are never written again, so they may be kept for as long as needed.
+   * there, then no more than `bytesMax`. The views are never written again, so they may be kept for as long as needed, save
+   * for those who `borrow`.
    * Rejects only when the first batch cannot be given: with RangeUnreadable when asking again is in vain, else with the
    * store's own failure.
    */
@@ -100,6 +101,8 @@ export interface ReadRequest {
   /** Batches that begin at or after this are not returned. */
   readonly to: Offset;
   readonly bytesMax: number;
+  /** Spares a copy: the views are true until it is disposed of, and then others' bytes may come to lie there. */
+  readonly borrow?: DisposableStack | undefined;
 }
 
 export interface ReadResult {

@@ -7,6 +7,7 @@ import type { Counter, Gauge, Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { BlockCache } from "./block-cache.ts";
+import { BlockMemory } from "./block-memory.ts";
 import { CatchupShare } from "./catchup-share.ts";
 import { GarbageCollector } from "./garbage.ts";
 import { Hedge } from "./hedge.ts";
@@ -41,6 +42,8 @@ export interface StreamStorageOptions {
   readonly fatal: (cause: unknown) => void;
   /** Told of each appended batch's bytes when no cache holds them any more. */
   readonly released?: (bytes: Owned) => void;
+  /** For blocks that are read back; without it as much as the limits say. */
+  readonly blockMemory?: BlockMemory;
   /** Lets a simulation plant a fault in what merges copy. */
   readonly wrapMerged?: (batches: readonly Batch[]) => readonly Batch[];
 }
@@ -119,7 +122,8 @@ class S3StreamStorage implements StreamStorage {
     });
     this.#walGroups = new WalGroups(wal);
     const io = new ObjectIo({ store, pace: new Pace({ clock: runtime.clock, limits }), ...limits });
-    const blocks = new BlockCache({ io, ...limits });
+    const memory = options.blockMemory ?? new BlockMemory(limits.blockCacheBytesMax);
+    const blocks = new BlockCache({ io, memory, ...limits });
     const unreadable = (range: RangeUnreadable): void => this.#alarm(range);
     const share = new CatchupShare({ clock: runtime.clock, limits, appended: () => this.#cache.bytesAdded });
     this.#reader = new ObjectReader({ metadata, io, limits, blocks, share, unreadable });

@@ -172,8 +172,9 @@ describe("what a handler is given", () => {
     });
     const kafka = await client(listener);
     kafka.request("heartbeat", 4, heartbeatBody);
-    const { signal, pause, grantAnswer, ...context } = await seen.promise;
+    const { signal, pause, grantAnswer, borrow, ...context } = await seen.promise;
     expect(pause).toBeTypeOf("function");
+    expect(borrow?.disposed).toBe(false);
     expect(grantAnswer?.(1)).toBe(1);
     expect(context).toEqual({
       apiVersion: 4,
@@ -219,6 +220,87 @@ describe("what a handler is given", () => {
     const fetched = await kafka.call("fetch", 12, { maxWaitMs: 1, minBytes: 1, topics: [] });
     expect(fetched.responses[0]?.partitions[0]?.records?.[0]).toHaveLength(6 * MiB);
     expect(listener.requestBytesHeld).toBe(0);
+  });
+});
+
+describe("what an answer borrows", () => {
+  const bytes = 32 * MiB;
+  const fetchBody = { maxWaitMs: 1, minBytes: 1, topics: [] };
+
+  /** Answers fetches with more than the sockets on the way take, out of what it borrowed. */
+  function lender(): { readonly handlers: Handlers; readonly lent: { isBack: boolean }[] } {
+    const lent: { isBack: boolean }[] = [];
+    const lend = (to: DisposableStack | undefined): void => {
+      const loan = { isBack: false };
+      lent.push(loan);
+      to?.defer(() => {
+        loan.isBack = true;
+      });
+    };
+    const partition = { partitionIndex: 0, errorCode: 0, highWatermark: 1, abortedTransactions: null };
+    const partitions = [{ ...partition, records: [new Uint8Array(bytes)] }];
+    const handlers: Handlers = {
+      fetch: async (_request, context) => {
+        lend(context.borrow);
+        return { responses: [{ topic: "t", partitions }] };
+      },
+      heartbeat: async (_request, context) => {
+        lend(context.borrow);
+        throw new Error("planted");
+      },
+    };
+    return { handlers, lent };
+  }
+
+  test("is given back when the answer is out, not before", async () => {
+    const { handlers, lent } = lender();
+    const kafka = await client(await open(handlers));
+    kafka.socket.pause();
+    kafka.request("fetch", 12, fetchBody);
+    await expect.poll(() => lent.length).toBe(1);
+    for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+    expect(lent[0]?.isBack).toBe(false);
+    kafka.socket.resume();
+    expect((await kafka.frame()).length).toBeGreaterThan(bytes);
+    await expect.poll(() => lent[0]?.isBack).toBe(true);
+  });
+
+  test("is given back when nobody is there to read it any more", async () => {
+    const { handlers, lent } = lender();
+    const kafka = await client(await open(handlers));
+    kafka.socket.pause();
+    for (let i = 0; i < 2; i += 1) kafka.request("fetch", 12, fetchBody);
+    await expect.poll(() => lent.length).toBe(1);
+    kafka.socket.destroy();
+    await expect.poll(() => lent.every((each) => each.isBack)).toBe(true);
+  });
+
+  test("is given back when the handler is done only after the client is gone", async () => {
+    const { handlers, lent } = lender();
+    const finish = Promise.withResolvers<void>();
+    const listener = await open({
+      fetch: async (request, context) => {
+        const answer = await handlers.fetch?.(request, context);
+        await finish.promise;
+        return answer ?? "close";
+      },
+    });
+    const kafka = await client(listener);
+    kafka.request("fetch", 12, fetchBody);
+    await expect.poll(() => lent.length).toBe(1);
+    kafka.socket.destroy();
+    await expect.poll(() => listener.connections).toBe(0);
+    expect(lent[0]?.isBack).toBe(false);
+    finish.resolve();
+    await expect.poll(() => lent[0]?.isBack).toBe(true);
+  });
+
+  test("is given back when the handler fails", async () => {
+    const { handlers, lent } = lender();
+    const kafka = await client(await open(handlers));
+    kafka.request("heartbeat", 4, heartbeatBody);
+    await kafka.closed;
+    expect(lent.map((each) => each.isBack)).toEqual([true]);
   });
 });
 

@@ -38,6 +38,6 @@ test("dropping gives back what was never started", () => {
   const queue = new ResponseQueue<number, number>();
   for (const n of [1, 2, 3]) queue.add(n, false);
   queue.start();
-  expect(queue.dropWaiting()).toEqual([2, 3]);
+  expect(queue.drop()).toEqual({ waiting: [2, 3], answers: [] });
   expect(queue.length).toBe(0);
 });

@@ -89,13 +89,26 @@ export class Client {
     context: RequestContext,
   ): Promise<Reply<Name>> {
     const handler = node.handlers[name] as Handler<Name>;
+    using borrow = new DisposableStack();
     try {
-      const body = (await handler(request as never, context)) as ResponseInputOf<Name> | "no-response" | "close";
-      return body === "no-response" || body === "close" ? { kind: "lost" } : { kind: "answer", body };
+      const answer = await handler(request as never, { ...context, borrow });
+      const body = answer as ResponseInputOf<Name> | "no-response" | "close";
+      if (body === "no-response" || body === "close") return { kind: "lost" };
+      if (name !== "fetch") return { kind: "answer", body };
+      await this.pause(2); // On its way out for a while.
+      return { kind: "answer", body: arrived(body) };
     } catch (cause) {
       // The listener would close the connection. A node that is going down may; one that serves on has a bug.
       if (node.isUp) this.#world.violated(`${name} threw ${reasons(cause)}`);
       return { kind: "lost" };
     }
   }
+}
+
+/** As it arrives elsewhere: views of the one side's memory become the other side's bytes. */
+function arrived<T>(value: T): T {
+  if (value instanceof Uint8Array) return value.slice() as T;
+  if (Array.isArray(value)) return value.map(arrived) as T;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, arrived(each)])) as T;
 }

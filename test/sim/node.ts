@@ -28,6 +28,7 @@ import { Warehouse } from "../../src/table/warehouse.ts";
 import { openTables, type Tables } from "../../src/tables.ts";
 import { noMetrics } from "../support/no-metrics.ts";
 import { type RouteFaults, routesFetch } from "../support/routes-fetch.ts";
+import { wipingMemory } from "../support/wiping-memory.ts";
 import { NodeClock, type SimClock } from "./clock.ts";
 import type { SimDisk } from "./disk.ts";
 import { ghostMsMax } from "./nemesis.ts";
@@ -250,6 +251,7 @@ export class SimNode {
         fatal: (cause) => this.#ended(cause),
         ...(plant.wrapWal === undefined ? {} : { wrapWal: plant.wrapWal }),
         ...(plant.wrapMerged === undefined ? {} : { wrapMerged: plant.wrapMerged }),
+        blockMemory: wipingMemory(settings.blockCacheBytesMax),
         lakeRetention: retentionPolicies(config.tables),
       }),
     );

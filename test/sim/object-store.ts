@@ -134,9 +134,9 @@ export class FaultyStore implements ObjectStore {
     return this.#write(request, () => this.#inner.putIfMatch(key, bytes, etag));
   }
 
-  get(key: string, range?: ByteRange): ReturnType<ObjectStore["get"]> {
+  get(key: string, range?: ByteRange, room?: Uint8Array): ReturnType<ObjectStore["get"]> {
     const operation = range === undefined ? "get" : "get-range";
-    return this.#read({ operation, what: `get ${key}` }, () => this.#inner.get(key, range), {
+    return this.#read({ operation, what: `get ${key}` }, () => this.#inner.get(key, range, room), {
       "bit-flipped": (bytes) => flipped(bytes),
       "fresh-key-missing": () => {
         throw new ObjectMissing(key);

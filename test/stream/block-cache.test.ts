@@ -4,6 +4,7 @@ import type { Offset, StreamId } from "../../src/base/ids.ts";
 import { BlockCache } from "../../src/stream/block-cache.ts";
 import type { IndexedBlock } from "../../src/stream/object-format.ts";
 import type { ObjectIo } from "../../src/stream/object-io.ts";
+import { wipingMemory } from "../support/wiping-memory.ts";
 
 const object = { key: "object", bytes: 1_000_000 };
 const blockBytes = 100;
@@ -24,13 +25,16 @@ function cache(blockCacheBytesMax: number): BlockCache {
   const io: Pick<ObjectIo, "blocks"> = {
     blocks: (_object, _stream, blocks) => Promise.resolve(blocks.map(() => ({ decode: () => Promise.resolve([]) }))),
   };
-  return new BlockCache({ io: io as ObjectIo, blockCacheBytesMax, readRequestBytesMax: 1000 });
+  const memory = wipingMemory(100_000);
+  return new BlockCache({ io: io as ObjectIo, memory, blockCacheBytesMax, readRequestBytesMax: 1000 });
 }
+
+const borrow = new DisposableStack();
 
 /** Reads the first of the blocks, and ahead for the others. */
 async function readOn(blocks: BlockCache, stream: number, count: number): Promise<void> {
   const [wanted, ...ahead] = blocksOf(stream, count);
-  await Promise.all(blocks.blocks(object, stream as StreamId, wanted === undefined ? [] : [wanted], ahead));
+  await Promise.all(blocks.blocks(object, stream as StreamId, wanted === undefined ? [] : [wanted], borrow, ahead));
   await Promise.resolve();
 }
 
@@ -51,7 +55,7 @@ describe("block cache", () => {
       for (const stream of [20, 21]) {
         const [, next] = blocksOf(stream, 2);
         await readOn(blocks, stream, 20);
-        if (next !== undefined) await Promise.all(blocks.blocks(object, stream as StreamId, [next]));
+        if (next !== undefined) await Promise.all(blocks.blocks(object, stream as StreamId, [next], borrow));
       }
     }
     expect(here(blocks, 20)).toBeGreaterThan(4);
@@ -65,7 +69,23 @@ describe("block cache", () => {
     await readOn(blocks, 2, 7);
     await readOn(blocks, 3, 5);
     const oldest = blocksOf(1, 5).find((block) => block.position > 10_000 && blocks.has(object, block)) as IndexedBlock;
-    const answers = blocks.blocks(object, 1 as StreamId, [oldest], blocksOf(1, 20).slice(5));
+    const answers = blocks.blocks(object, 1 as StreamId, [oldest], borrow, blocksOf(1, 20).slice(5));
     expect(await Promise.all(answers)).toEqual([[]]);
+  });
+
+  test("what nobody came for makes way for who reads the same stream again", async () => {
+    const blocks = cache(4000);
+    // Read ahead of the last reader, who found the rest elsewhere.
+    for (const stream of [1, 2]) await readOn(blocks, stream, 20);
+    const again = blocksOf(1, 200).slice(50);
+    let ahead = 0;
+    for (let i = 0; i < 100; i += 1) {
+      const [wanted, ...next] = again.slice(i, i + 6);
+      if (wanted === undefined) break;
+      ahead += Number(blocks.has(object, wanted));
+      await Promise.all(blocks.blocks(object, 1 as StreamId, [wanted], borrow, next));
+      await Promise.resolve();
+    }
+    expect(ahead).toBeGreaterThan(50);
   });
 });

@@ -7,6 +7,7 @@ import { systemRuntime } from "../../src/base/runtime.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { BlockCache } from "../../src/stream/block-cache.ts";
+import type { BlockMemory } from "../../src/stream/block-memory.ts";
 import { CatchupShare } from "../../src/stream/catchup-share.ts";
 import { encodeObject } from "../../src/stream/object-format.ts";
 import { ObjectIo } from "../../src/stream/object-io.ts";
@@ -14,6 +15,7 @@ import { ObjectReader } from "../../src/stream/object-reader.ts";
 import { Pace } from "../../src/stream/pace.ts";
 import type { Batch } from "../../src/stream/storage.ts";
 import { FakeMetadata } from "../support/fake-metadata.ts";
+import { wipingMemory } from "../support/wiping-memory.ts";
 
 const stream = 5 as StreamId;
 const node = 1 as NodeId;
@@ -46,11 +48,13 @@ async function commit(key: string, from: number, to: number, batches = offsets(f
   );
 }
 
-function reader(limits: { readaheadBytesMax?: number; blockCacheBytesMax?: number } = {}): ObjectReader {
+function reader(
+  limits: { readaheadBytesMax?: number; blockCacheBytesMax?: number; memory?: BlockMemory } = {},
+): ObjectReader {
   const counting: ObjectStore = Object.assign(Object.create(store) as ObjectStore, {
-    get: (key: string, range: { start: number; end: number }) => {
+    get: (key: string, range: { start: number; end: number }, room?: Uint8Array) => {
       gets.push({ key, bytes: range.end - range.start });
-      return store.get(key, range);
+      return store.get(key, range, room);
     },
   });
   const pace = new Pace({
@@ -60,6 +64,7 @@ function reader(limits: { readaheadBytesMax?: number; blockCacheBytesMax?: numbe
   const io = new ObjectIo({ store: counting, pace, indexCacheBytesMax: 10_000, readsInFlightMax: 4 });
   const blocks = new BlockCache({
     io,
+    memory: limits.memory ?? wipingMemory(100_000),
     blockCacheBytesMax: limits.blockCacheBytesMax ?? 100_000,
     readRequestBytesMax: 6500,
   });
@@ -178,6 +183,27 @@ describe("object reader", () => {
         expect((await read(cold, at, at + 10, 9999)).found).toEqual(offsets(at, at + 10));
     }
     expect(gets.length).toBe(1 + 2 * 20);
+  });
+
+  test("what is borrowed stays for as long as it is borrowed, and its place is used again then", async () => {
+    await commit("a", 0, 200);
+    const memory = wipingMemory(40_000);
+    const small = reader({ blockCacheBytesMax: 20_000, memory });
+    const { bytesFree } = memory;
+    const borrow = new DisposableStack();
+    const request = { from: 0 as Offset, to: 100 as Offset, bytesMax: 2000 };
+    const lent = await small.read(stream, { ...request, borrow });
+    const kept = await small.read(stream, request);
+    expect(kept.batches.map(({ bytes }) => bytes)).toEqual(lent.batches.map(({ bytes }) => bytes));
+    expect(kept.batches[0]?.bytes.buffer).not.toBe(lent.batches[0]?.bytes.buffer);
+    const before = lent.batches.map(({ bytes }) => bytes.slice());
+    for (let at = 0; at < 100; at += 5) await read(small, at, 100, 500);
+    expect(lent.batches.map(({ bytes }) => bytes)).toEqual(before);
+    borrow.dispose();
+    for (let at = 0; at < 100; at += 5) await read(small, at, 100, 500);
+    expect(lent.batches.map(({ bytes }) => bytes)).not.toEqual(before);
+    expect(kept.batches.map(({ bytes }) => bytes)).toEqual(before);
+    expect(memory.bytesFree).toBeLessThan(bytesFree);
   });
 
   test("an object that was replaced meanwhile is looked up again; one that is gone is an error", async () => {

@@ -25,6 +25,7 @@ import { SimRandom } from "../sim/random.ts";
 import { noMetrics } from "../support/no-metrics.ts";
 import { silent } from "../support/seeded.ts";
 import { TroubledStore } from "../support/troubled-store.ts";
+import { wipingMemory } from "../support/wiping-memory.ts";
 
 const node = 1 as NodeId;
 const topicId = "00000000-0000-4000-8000-000000000001" as Uuid;
@@ -179,6 +180,7 @@ class World {
     this.storage = await openStreamStorage({
       wal: this.plant.wrapWal?.(wal) ?? wal,
       store: this.store,
+      blockMemory: wipingMemory(limits.blockCacheBytesMax),
       metadata,
       runtime,
       limits,
@@ -303,9 +305,12 @@ class World {
     const first = this.random.below(visible.length);
     const from = (visible[first] as Appended).from;
     const bytesMax = this.random.below(6000);
-    const request = { from, to: end, bytesMax };
+    using borrow = this.random.chance(0.5) ? new DisposableStack() : undefined;
+    const request = { from, to: end, bytesMax, borrow };
     const result = this.random.chance(0.3) ? stream.readCached(request) : await stream.read(request);
     if (result === undefined) return;
+    // What is borrowed stays as it is while others read; what is not, for good.
+    if (this.random.chance(0.5)) await sleep(this.nodeClock, 5);
     expect(result.batches.map(plain)).toEqual(visible.slice(first, first + result.batches.length).map(plain));
     expect(result.batches.length).toBeGreaterThan(0);
     expect(result.next).toBeGreaterThanOrEqual((result.batches.at(-1) as Appended).to);

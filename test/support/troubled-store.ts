@@ -34,9 +34,9 @@ export class TroubledStore implements ObjectStore {
     return this.#call("maybe", () => this.#inner.putIfMatch(key, body, etag));
   }
 
-  get(key: string, range?: { readonly start: number; readonly end: number }): Promise<Uint8Array> {
+  get(key: string, range?: { readonly start: number; readonly end: number }, room?: Uint8Array): Promise<Uint8Array> {
     this.gets += 1;
-    return this.#call("no", () => this.#inner.get(key, range), 0);
+    return this.#call("no", () => this.#inner.get(key, range, room), 0);
   }
 
   head(key: string): Promise<ObjectInfo | undefined> {

@@ -27,6 +27,8 @@ export interface ReadLimits {
   readonly isolation: Isolation;
   readonly bytesMax: number;
   readonly apiVersion: number;
+  /** Disposed of when the answer is sent. */
+  readonly borrow: DisposableStack | undefined;
 }
 
 /** Clients that speak an older version cannot decompress zstd (KIP-110). */
@@ -96,6 +98,7 @@ async function readOne(
     bytesMax: Math.max(0, Math.min(wanted.bytesMax, bytesLeft)),
     atLeastOne: mayExceed,
     isolation: limits.isolation,
+    borrow: limits.borrow,
   };
   let result: PartitionReadResult;
   try {
