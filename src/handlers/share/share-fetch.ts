@@ -138,9 +138,12 @@ async function fetchAll(
       // Listening begins before it is looked, so that nothing that comes meanwhile is missed.
       const watch = new Watch(clock, Math.max(0, endMs - clock.monotonic()), context.signal);
       using _watch = watch;
-      const fetched = await fetchOnce(options, request, member, partitions, watch);
+      const bytesWanted = Math.min(request.maxBytes, limits.fetchBytesMax);
+      const bytesMax = context.grantAnswer?.(bytesWanted) ?? bytesWanted;
+      const fetched = await fetchOnce(options, request, member, partitions, { watch, bytesMax });
       const isTold = fetched.some(({ error, taken }) => error !== "NONE" || (taken?.records ?? 0) > 0);
       if (isTold || isCrowded || context.signal.aborted || clock.monotonic() >= endMs) return fetched;
+      context.grantAnswer?.(0); // Whoever waits holds no memory meanwhile.
       await watch.end;
     }
   } finally {
@@ -153,11 +156,11 @@ async function fetchOnce(
   request: Request,
   member: Member,
   partitions: readonly SessionPartition[],
-  watch: Watch,
+  { watch, bytesMax }: { readonly watch: Watch; readonly bytesMax: number },
 ): Promise<readonly Fetched[]> {
   const fetched: Fetched[] = [];
   let recordsLeft = request.maxRecords;
-  let bytesLeft = Math.min(request.maxBytes, options.limits.fetchBytesMax);
+  let bytesLeft = bytesMax;
   for (const at of partitions) {
     const each = await fetchOne(options, member, at, watch, {
       recordsMax: recordsLeft,
