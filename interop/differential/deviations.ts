@@ -25,7 +25,7 @@ export const deviations: readonly Deviation[] = [
     apis: ["createTopics", "describeConfigs"],
     what: "A few topic configs that Kafka has after 4.3 are listed too.",
     why: "They are accepted so that newer tools can set them.",
-    matches: ({ path, kafka }) => kafka === undefined && /configs\[(remote\.copy|errors\.dead)[^\]]*\]$/.test(path),
+    matches: ({ path, kafka }) => kafka === undefined && /configs\[remote\.copy[^\]]*\]$/.test(path),
   },
   {
     apis: ["createTopics", "describeConfigs"],
