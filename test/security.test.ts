@@ -26,7 +26,7 @@ beforeAll(async () => {
     authority = new Authority(directory, "root");
     authority.issue("server", "/CN=localhost");
     alice = authority.issue("alice", "/O=Example/OU=Data/CN=Alice");
-    stranger = new Authority(directory, "elsewhere").issue("mallory", "/CN=Alice");
+    stranger = new Authority(directory, "elsewhere").issue("mallory", "/O=Example/OU=Data/CN=Alice");
   }
   const jwk = { ...publicKey.export({ format: "jwk" }), kid: "one", use: "sig" };
   writeFileSync(path("jwks.json"), JSON.stringify({ keys: [jwk] }));
