@@ -57,7 +57,8 @@ export function delegationTokenHandlers(options: DelegationTokensOptions) {
       if (typeof found === "string") return expiryAnswer(found);
       const nowMs = runtime.clock.now();
       if (found.expiresMs <= nowMs) return expiryAnswer("DELEGATION_TOKEN_EXPIRED");
-      const periodMs = renewPeriodMs < 0 ? limits.delegationTokenExpiryMs : renewPeriodMs;
+      const longestMs = limits.delegationTokenExpiryMs;
+      const periodMs = renewPeriodMs > 0 ? Math.min(renewPeriodMs, longestMs) : longestMs;
       const renewed = { ...found, expiresMs: Math.min(found.maxMs, nowMs + periodMs) };
       const error = await change(found, encodeDelegationToken(renewed));
       return error === "NONE" ? expiryAnswer(error, renewed.expiresMs) : expiryAnswer(error);

@@ -13,6 +13,7 @@ import { code, endpointsOf, type Handler, type LeaderHint, leaderHint, lookupErr
 import {
   type Acknowledged,
   acknowledgeAll,
+  acknowledgeText,
   byTopic,
   isMemberId,
   renewVersionMin,
@@ -236,7 +237,7 @@ function response(
   for (const { topicId, partition, error } of told.acknowledged) {
     const id = partitionId({ topicId, partition });
     const answer = answers.get(id)?.answer ?? fetchAnswer(partition, "NONE", undefined, undefined);
-    answers.set(id, { topicId, partition, answer: { ...answer, acknowledgeErrorCode: code(error) } });
+    answers.set(id, { topicId, partition, answer: { ...answer, ...acknowledgement(error) } });
   }
   return {
     errorCode: 0,
@@ -244,6 +245,12 @@ function response(
     responses: byTopic([...answers.values()], ({ answer }) => answer),
     nodeEndpoints: hints.length === 0 ? [] : endpointsOf(options.metadata.image, hints),
   };
+}
+
+function acknowledgement(
+  error: ErrorName,
+): Pick<PartitionResponse, "acknowledgeErrorCode" | "acknowledgeErrorMessage"> {
+  return { acknowledgeErrorCode: code(error), acknowledgeErrorMessage: acknowledgeText(error) };
 }
 
 function fetchAnswer(
