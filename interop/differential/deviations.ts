@@ -348,7 +348,7 @@ export const deviations: readonly Deviation[] = [
       [kafka, inlet].includes("INVALID_REQUEST"),
   },
   {
-    apis: ["shareAcknowledge"],
+    apis: ["shareFetch", "shareAcknowledge"],
     what: "Answers about offsets beyond all that were given out are refused for their partition.",
     why: "Kafka fails on some of them, and answers the request with `UNKNOWN_SERVER_ERROR`.",
     matches: (_, __, { kafka }) => text(kafka).startsWith('{"errorCode":"UNKNOWN_SERVER_ERROR"'),
