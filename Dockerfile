@@ -2,7 +2,7 @@
 FROM node:24-bookworm-slim
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev && mkdir /data && chown node:node /data
+RUN npm ci --ignore-scripts --omit=dev && mkdir /data && chown node:node /data
 COPY bin ./bin
 COPY schemas ./schemas
 COPY catalogs ./catalogs

@@ -17,20 +17,25 @@ export async function startKafka(options: {
   readonly heap?: string;
   /** A Java source file with a class that the broker is to know beside its own. */
   readonly plugin?: string;
+  /** One more listener, where users authenticate by PLAIN, without TLS. */
+  readonly sasl?: { readonly port: number; readonly users: ReadonlyMap<string, string> };
 }): Promise<KafkaBroker> {
   const jars = join(await kafkaJars(), "*");
   const plugins = join(options.directory, "plugins");
   const classPath = options.plugin === undefined ? jars : [jars, plugins].join(delimiter);
   const [port, controllerPort] = [await freePort(), await freePort()];
   mkdirSync(options.directory, { recursive: true });
+  const { sasl } = options;
+  const more = sasl === undefined ? "" : `,SASL_PLAINTEXT://127.0.0.1:${sasl.port}`;
   const properties = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.quorum.bootstrap.servers": `127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${more}`,
+    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${more}`,
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT",
+    ...(sasl === undefined ? {} : plainListener(sasl.users)),
     "log.dirs": join(options.directory, "logs"),
     "offsets.topic.replication.factor": "1",
     "share.coordinator.state.topic.replication.factor": "1",
@@ -88,6 +93,15 @@ export async function startKafka(options: {
     },
   );
   return { bootstrap: `127.0.0.1:${port}`, running, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+function plainListener(users: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
+  const module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+  const passwords = Array.from(users, ([user, password]) => `user_${user}="${password}"`).join(" ");
+  return {
+    "sasl.enabled.mechanisms": "PLAIN",
+    "listener.name.sasl_plaintext.plain.sasl.jaas.config": `${module} required ${passwords};`,
+  };
 }
 
 /** Runs one of Kafka's Java tools to its end, e.g. kafkaTool("org.apache.kafka.tools.TopicCommand", ["--list", ...]). */

@@ -127,11 +127,6 @@ const kafkaTopicConfigs = {
     atLeast(0),
     ["log.cleaner.delete.retention.ms"],
   ),
-  "errors.deadletterqueue.group.enable": row(
-    "boolean",
-    "false",
-    "Whether share groups may use this topic as their dead letter queue.",
-  ),
   "file.delete.delay.ms": row("long", "60000", noLocalFiles, atLeast(0), ["log.segment.delete.delay.ms"]),
   "flush.messages": row(
     "long",

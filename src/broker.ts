@@ -120,6 +120,7 @@ export async function openBroker(config: Config): Promise<Broker> {
   const registry = settings.registryEnabled
     ? opened.use(
         await openSurface("registry", settings.registryHost, settings.registryPort, {
+          ...tokenOf(settings.registryToken),
           routes: registryRoutes({
             registry: schemas,
             clusterId: clusterIdText(core.metadata.image.clusterId),
@@ -185,6 +186,7 @@ export async function openBroker(config: Config): Promise<Broker> {
   };
   const admin = opened.use(
     await openSurface("http", settings.httpHost, settings.httpPort, {
+      ...tokenOf(settings.httpToken),
       routes: [
         ...adminRoutes(surface),
         ...tableStateRoutes(tables),
@@ -222,8 +224,12 @@ type OpenSurface = (
   name: string,
   host: string,
   port: number,
-  what: Pick<Parameters<typeof openHttpServer>[0], "routes" | "errorWords">,
+  what: Pick<Parameters<typeof openHttpServer>[0], "routes" | "errorWords" | "token">,
 ) => Promise<HttpServer>;
+
+function tokenOf(setting: string): { readonly token?: string } {
+  return setting === "" ? {} : { token: setting };
+}
 
 /** All HTTP surfaces have the same limits. */
 function surfaceOpener(

@@ -3,6 +3,7 @@ import type { Settings } from "../schemas/config.ts";
 import { AuditLog } from "./access/audit-log.ts";
 import { Authorizer } from "./access/authorizer.ts";
 import { ClientQuotas, type QuotaMetrics } from "./access/client-quotas.ts";
+import type { LogLevels } from "./base/log-levels.ts";
 import type { Runtime } from "./base/runtime.ts";
 import type { Counter, Logger } from "./base/telemetry.ts";
 import { audited } from "./handlers/access/audited.ts";
@@ -19,9 +20,10 @@ export function openAuthorizer(options: {
   readonly runtime: Runtime;
   readonly metadata: MetadataClient;
   readonly logger: Logger;
+  readonly logLevels: LogLevels;
   readonly denials: Counter;
 }): Authorizer | undefined {
-  const { settings, runtime, metadata, logger, denials } = options;
+  const { settings, runtime, metadata, logger, logLevels, denials } = options;
   if (!settings.authorizerEnabled) return undefined;
   const denialsPerSecondMax = settings.auditDenialsPerSecondMax;
   const audit = new AuditLog({
@@ -29,6 +31,7 @@ export function openAuthorizer(options: {
     clock: runtime.clock,
     denialsPerSecondMax,
     denials,
+    tellsAllowed: () => logLevels.isLogged(undefined, "debug"),
   });
   const { superUsers, allowsWithoutAcl } = settings;
   return new Authorizer({ metadata, superUsers, allowsWithoutAcl, audit });

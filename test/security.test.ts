@@ -26,7 +26,7 @@ beforeAll(async () => {
     authority = new Authority(directory, "root");
     authority.issue("server", "/CN=localhost");
     alice = authority.issue("alice", "/O=Example/OU=Data/CN=Alice");
-    stranger = new Authority(directory, "elsewhere").issue("mallory", "/CN=Alice");
+    stranger = new Authority(directory, "elsewhere").issue("mallory", "/O=Example/OU=Data/CN=Alice");
   }
   const jwk = { ...publicKey.export({ format: "jwk" }), kid: "one", use: "sig" };
   writeFileSync(path("jwks.json"), JSON.stringify({ keys: [jwk] }));
@@ -52,6 +52,10 @@ function config(): string {
   const tls = `certificate: ${path("server.crt")}, key: ${path("server.key")}`;
   const encrypted = `
   encrypted: { port: 0, protocol: SASL_SSL, mechanisms: [PLAIN], tls: { ${tls} } }
+  asking:
+    port: 0
+    protocol: SSL
+    tls: { ${tls}, client_auth: requested, client_ca: ${path("root.crt")}, principal_rules: ["RULE:CN=Alice,.*/alice/"] }
   mutual:
     port: 0
     protocol: SSL
@@ -233,6 +237,12 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
     await expect(ask("mutual", { ssl: { ca: readFileSync(authority.certificate) } })).rejects.toThrow();
     // A name that no rule fits.
     await expect(ask("mutual", client(authority.issue("other", "/CN=Other")))).rejects.toThrow();
+  });
+
+  test("mTLS that is requested takes who has no certificate, and nobody with one that we do not trust", async () => {
+    expect(await ask("asking", { ssl: { ca: readFileSync(authority.certificate) } })).toEqual([address("asking")]);
+    expect(await ask("asking", client(alice))).toEqual([address("asking")]);
+    await expect(ask("asking", client(stranger))).rejects.toThrow();
   });
 
   test.each([

@@ -109,6 +109,12 @@ ${rows.join("\n")}
 ## Deviations
 
 ${notes.join("\n")}
+
+## Not in Kafka ${kafkaRelease} either
+
+| what | what its jars hold | here |
+| --- | --- | --- |
+| Dead-letter queues of share groups (KIP-1191) | an interface, \`ShareGroupDLQ\`, and one implementation, which does nothing; no class refers to either, and there are no configs of topics or groups for it | the configs (\`errors.deadletterqueue.*\`) are refused as unknown: what a group rejects, or gave out too often, is archived |
 `;
 }
 

@@ -25,7 +25,7 @@ export const deviations: readonly Deviation[] = [
     apis: ["createTopics", "describeConfigs"],
     what: "A few topic configs that Kafka has after 4.3 are listed too.",
     why: "They are accepted so that newer tools can set them.",
-    matches: ({ path, kafka }) => kafka === undefined && /configs\[(remote\.copy|errors\.dead)[^\]]*\]$/.test(path),
+    matches: ({ path, kafka }) => kafka === undefined && /configs\[remote\.copy[^\]]*\]$/.test(path),
   },
   {
     apis: ["createTopics", "describeConfigs"],
@@ -324,7 +324,80 @@ export const deviations: readonly Deviation[] = [
     matches: ({ inlet }, { body }) =>
       (inlet === "NONE" || inlet === null) && JSON.stringify(body).includes('"value":"","configOperation":2'),
   },
+  {
+    apis: ["shareFetch", "shareAcknowledge"],
+    what: "Where nothing has to be said of the leader it is -1.",
+    why: "Kafka says that it is 0; clients look at it with the errors that come with a leader.",
+    matches: ({ path, kafka, inlet }) =>
+      /currentLeader\.leader(Id|Epoch)$/.test(path) && (kafka === 0 || kafka === "epoch 0") && inlet === -1,
+  },
+  {
+    apis: ["shareFetch"],
+    what: "Acquired offsets that follow each other are one range, whoever had those before them.",
+    why: "Kafka cuts ranges where those of others were cut; clients take them apart into records.",
+    matches: ({ path }, _, { kafka, inlet }) =>
+      path.includes(".acquiredRecords[") && acquiredOffsets(kafka) === acquiredOffsets(inlet),
+  },
+  {
+    apis: ["shareFetch", "shareAcknowledge"],
+    what: "Offsets that were never given out are `INVALID_REQUEST`, those that somebody has had `INVALID_RECORD_STATE`.",
+    why: "Kafka goes by the batches that it holds: it says either of both.",
+    matches: ({ path, kafka, inlet }) =>
+      /\.(e|acknowledgeE)rrorCode$/.test(path) &&
+      [kafka, inlet].includes("INVALID_RECORD_STATE") &&
+      [kafka, inlet].includes("INVALID_REQUEST"),
+  },
+  {
+    apis: ["shareFetch", "shareAcknowledge"],
+    what: "Answers about offsets beyond all that were given out are refused for their partition.",
+    why: "Kafka fails on some of them, and answers the request with `UNKNOWN_SERVER_ERROR`.",
+    matches: (_, __, { kafka }) => text(kafka).startsWith('{"errorCode":"UNKNOWN_SERVER_ERROR"'),
+    isLasting: true,
+  },
+  {
+    apis: ["shareFetch"],
+    what: "Markers of transactions are given to nobody.",
+    why: "Kafka gives them out, and clients answer that there is nothing to process.",
+    matches: (_, __, { kafka }) => /"flags":(32|48)/.test(text(kafka)),
+    isLasting: true,
+  },
+  {
+    apis: ["shareFetch"],
+    what: "A topic id that nobody has is `UNKNOWN_TOPIC_ID`.",
+    why: "Kafka leaves the partition out, and answers without any where it is the only one.",
+    matches: ({ kafka }, _, { inlet }) =>
+      (kafka === undefined || kafka === 0) && text(inlet).includes('"UNKNOWN_TOPIC_ID"'),
+  },
+  {
+    apis: ["shareFetch"],
+    what: "A group that no coordinator has told of its partitions reads all the same, from where its config says.",
+    why: "Kafka fails on it (`UNKNOWN_SERVER_ERROR`). Clients join before they read.",
+    matches: ({ kafka, inlet }) => kafka === "UNKNOWN_SERVER_ERROR" && inlet === "NONE",
+    isLasting: true,
+  },
 ];
+
+/** Each offset with how often it was delivered, in order. */
+function acquiredOffsets(answer: Plain): string {
+  const { responses = [] } = answer as unknown as RequestedRecords;
+  const ranges = responses.flatMap(({ partitions }) => partitions.flatMap(({ acquiredRecords }) => acquiredRecords));
+  const offsets = ranges.flatMap(({ firstOffset, lastOffset, deliveryCount }) =>
+    Array.from({ length: lastOffset - firstOffset + 1 }, (_, at) => `${firstOffset + at} ${deliveryCount}`),
+  );
+  return offsets.sort().join();
+}
+
+interface RequestedRecords {
+  readonly responses?: readonly {
+    readonly partitions: readonly {
+      readonly acquiredRecords: readonly {
+        readonly firstOffset: number;
+        readonly lastOffset: number;
+        readonly deliveryCount: number;
+      }[];
+    }[];
+  }[];
+}
 
 /** What Kafka cannot be asked for, or is made to do as Inlet. */
 function notSent(): boolean {

@@ -7,13 +7,14 @@ import { inspect } from "node:util";
 import { uuidZero } from "../../src/base/ids.ts";
 import { type ApiName, apiNameOf, apis } from "../../src/protocol/api-table.ts";
 import { startInlet } from "../../test/support/inlet-process.ts";
+import { freePort } from "../../test/support/processes.ts";
 import { startKafka } from "../kafka.ts";
 import type { Deviation } from "./deviations.ts";
 import type { Asked } from "./draw.ts";
 import { type Broker, type Brokers, type Finding, Runner } from "./runner.ts";
 import { sequenceFor, sequenceOf, type Theme } from "./sequence.ts";
 import { shrink, signature } from "./shrink.ts";
-import { fresh, type Step } from "./step.ts";
+import { fresh, password, type Step, users } from "./step.ts";
 import { Target } from "./target.ts";
 
 export interface Report {
@@ -36,6 +37,7 @@ export interface CompareOptions {
 
 export async function compareBrokers(options: CompareOptions): Promise<Report> {
   const directory = mkdtempSync(join(tmpdir(), "inlet-differential-"));
+  const ports = { kafka: await freePort(), open: await freePort(), sasl: await freePort() };
   console.log(`${options.sequences} sequences from seed ${options.seed}`);
   try {
     await using kafka = await startKafka({
@@ -52,11 +54,13 @@ export async function compareBrokers(options: CompareOptions): Promise<Report> {
         "group.streams.assignor.offload.enable": "false",
         "auto.create.topics.enable": "false",
         "metric.reporters": "TelemetrySink",
+        "delegation.token.secret.key": "of the test",
       },
+      sasl: { port: ports.kafka, users: new Map(users.map((user) => [user, password])) },
       plugin: join(import.meta.dirname, "TelemetrySink.java"),
       heap: "768m",
     });
-    await using inlet = await startInlet({
+    await using _inlet = await startInlet({
       directory: join(directory, "inlet"),
       config: {
         node: { id: 1 },
@@ -66,9 +70,18 @@ export async function compareBrokers(options: CompareOptions): Promise<Report> {
           streams: { initial: { rebalance: { delay: { ms: 0 } } }, assignment: { interval: { ms: 0 } } },
         },
         topic: { auto: { create: false } },
+        listeners: {
+          open: { port: ports.open },
+          sasl: { port: ports.sasl, protocol: "SASL_PLAINTEXT", mechanisms: ["PLAIN"], allow_plain_without_tls: true },
+        },
+        sasl: { users: Object.fromEntries(users.map((user) => [user, { password }])) },
+        delegation: { token: { secret: "of the test" } },
       },
     });
-    const brokers = { kafka: await prepared(kafka.bootstrap), inlet: await prepared(inlet.bootstrap) };
+    const brokers = {
+      kafka: await prepared(kafka.bootstrap, `127.0.0.1:${ports.kafka}`),
+      inlet: await prepared(`127.0.0.1:${ports.open}`, `127.0.0.1:${ports.sasl}`),
+    };
     const served = new Set(brokers.inlet.versions.keys());
     return { ...(await compareAll(brokers, served, options)), kafkaVersions: brokers.kafka.versions };
   } finally {
@@ -184,9 +197,9 @@ interface Prepared extends Broker {
 }
 
 /** Waits until the broker serves groups and producers, and learns what it speaks. */
-async function prepared(bootstrap: string): Promise<Prepared> {
+async function prepared(bootstrap: string, sasl: string): Promise<Prepared> {
   const name = "prepare";
-  await using target = new Target({ bootstrap, prefix: `${name}-`, startMs: Date.now(), firstEpoch: 0 });
+  await using target = new Target({ bootstrap, sasl, prefix: `${name}-`, startMs: Date.now(), firstEpoch: 0 });
   for (;;) {
     const { coordinators } = await target.call("findCoordinator", 4, { keyType: 0, coordinatorKeys: [name] });
     const { groups } = await target.call("describeGroups", 5, { groups: [name] });
@@ -206,7 +219,7 @@ async function prepared(bootstrap: string): Promise<Prepared> {
     const api = apiNameOf(apiKey);
     return api === undefined ? [] : [[api, [minVersion, maxVersion] as const] as const];
   });
-  return { bootstrap, firstEpoch: await firstEpoch(target, name), versions: new Map(versions) };
+  return { bootstrap, sasl, firstEpoch: await firstEpoch(target, name), versions: new Map(versions) };
 }
 
 async function firstEpoch(target: Target, topic: string): Promise<number> {

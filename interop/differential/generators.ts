@@ -11,20 +11,16 @@ import {
   alterReplicaLogDirs,
   alterUserScramCredentials,
   createAcls,
-  createDelegationToken,
   deleteAcls,
   describeAcls,
   describeClientQuotas,
-  describeDelegationToken,
   describeLogDirs,
   describeQuorum,
   describeUserScramCredentials,
   electLeaders,
-  expireDelegationToken,
   listConfigResources,
   listPartitionReassignments,
   removeRaftVoter,
-  renewDelegationToken,
   saslAuthenticate,
   saslHandshake,
   unregisterBroker,
@@ -33,6 +29,12 @@ import {
 import { consumerGroupDescribe, consumerGroupHeartbeat } from "./generators/consumer-groups.ts";
 import { createPartitions } from "./generators/create-partitions.ts";
 import { createTopics } from "./generators/create-topics.ts";
+import {
+  createDelegationToken,
+  describeDelegationToken,
+  expireDelegationToken,
+  renewDelegationToken,
+} from "./generators/delegation-tokens.ts";
 import { deleteGroups } from "./generators/delete-groups.ts";
 import { deleteRecords } from "./generators/delete-records.ts";
 import { deleteTopics } from "./generators/delete-topics.ts";
@@ -242,6 +244,14 @@ export const themes = {
     "deleteGroups",
     "listGroups",
   ],
+  tokens: [
+    "createDelegationToken",
+    "createDelegationToken",
+    "renewDelegationToken",
+    "expireDelegationToken",
+    "describeDelegationToken",
+  ],
+  shareSessions: ["shareFetch", "shareFetch", "shareAcknowledge"],
   limits: [
     "alterClientQuotas",
     "describeClientQuotas",

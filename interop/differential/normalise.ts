@@ -38,6 +38,7 @@ function plain(context: Context, key: string, value: unknown): Plain {
   if (typeof value === "number") return number(context, key, value);
   if (typeof value === "boolean") return value;
   if (typeof value === "bigint") return value.toString();
+  if (key === "hmac") return (value as Uint8Array).length > 0 ? "a proof" : "";
   if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
   if (key === "records") return batches(context, value as readonly Uint8Array[]);
   if (Array.isArray(value)) return list(context, key, value);
@@ -48,6 +49,8 @@ function plain(context: Context, key: string, value: unknown): Plain {
 function list(context: Context, key: string, values: readonly unknown[]): Plain {
   const own = context.own && ["topics", "groups", "transactionStates", "configResources"].includes(key);
   const kept = values.filter((value) => {
+    // Those that other runs left.
+    if (key === "tokens") return context.target.tokenNames.has((value as { readonly tokenId: string }).tokenId);
     const { name, groupId, transactionalId, resourceName } = value as Readonly<Record<string, string | undefined>>;
     return !own || (name ?? groupId ?? transactionalId ?? resourceName ?? "").startsWith(context.target.prefix);
   });
@@ -86,7 +89,7 @@ function byText(a: readonly [string, Plain], b: readonly [string, Plain]): numbe
 }
 
 function text({ target }: Context, key: string, value: string): Plain {
-  if (key === "errorMessage" || key === "batchIndexErrorMessage") return value === "" ? "" : "a text";
+  if (/^(error|batchIndexError|acknowledgeError)Message$/.test(key)) return value === "" ? "" : "a text";
   if (key === "clusterId") return "a cluster";
   if (key === "host") return value === "" ? "" : "a host";
   if (key === "logDir") return "a directory";
@@ -96,6 +99,7 @@ function text({ target }: Context, key: string, value: string): Plain {
     for (const [name, id] of target.topicIds) if (id === value) return `id of ${name.replaceAll(target.prefix, fresh)}`;
     return value === uuidZero || value === unknownId ? value : "another id";
   }
+  if (key === "tokenId") return target.tokenNames.get(value) ?? value;
   const member = target.memberNames.get(value);
   if (member !== undefined) return member;
   return value.replaceAll(target.prefix, fresh).replace(/[0-9a-f]{8}-[0-9a-f-]{27}|[A-Za-z0-9_-]{22}$/, "an id");
@@ -114,12 +118,14 @@ const placeOnly: ReadonlySet<string> = new Set([
 ]);
 const shareStateApis: ReadonlySet<string> = new Set(["describeShareGroupOffsets", "readShareGroupStateSummary"]);
 const dayMs = 86_400_000;
+/** Fields of delegation tokens. */
+const ofToken = /^(issueTimestamp|expiryTimestamp|maxTimestamp)(Ms)?$/;
+const tokenMs = 600_000;
 /** Long enough for a run, short beside the hours that generated timestamps lie before it. */
 const runMsMax = 600_000;
 
 function number({ target, step }: Context, key: string, value: number): Plain {
-  if (key === "errorCode" || key === "topicConfigErrorCode" || key === "partitionErrorCode")
-    return errorName(value) ?? value;
+  if (/^(error|topicConfigError|partitionError|acknowledgeError)Code$/.test(key)) return errorName(value) ?? value;
   if (key === "port") return value > 0 ? "a port" : value;
   if (step.api === "describeQuorum" && key === "leaderEpoch") return "an epoch";
   // Of the state of a share-partition: that of the leader that read it last, or 0.
@@ -134,6 +140,8 @@ function number({ target, step }: Context, key: string, value: number): Plain {
     return target.producerNames.get(value) ?? value;
   }
   const sinceStart = value - target.startMs;
+  // Counted from the request.
+  if (ofToken.test(key) && sinceStart > runMsMax) return `in ${Math.round(sinceStart / tokenMs)} times ten minutes`;
   if (sinceStart >= 0 && sinceStart < runMsMax) return "now";
   return Math.abs(sinceStart) < 1000 * dayMs ? `start ${sinceStart}` : value;
 }

@@ -32,6 +32,8 @@ const hangingMs = 5_000;
 
 export interface Broker {
   readonly bootstrap: string;
+  /** Where users authenticate. */
+  readonly sasl: string;
   /** Of leaders: where a new topic begins. */
   readonly firstEpoch: number;
 }
@@ -157,6 +159,7 @@ class Run {
 
   /** Kafka answers when its controller knows; its broker knows a moment later. */
   async #untilApplied(step: Step): Promise<void> {
+    if (changingTokens.has(step.api)) await sleep(tokensFollowMs);
     if (!changing.has(step.api)) return;
     for (let tries = 0; tries < appliedTriesMax; tries += 1) {
       const [kafka, inlet] = await Promise.all([viewOf(this.#kafka), viewOf(this.#inlet)]);
@@ -200,6 +203,13 @@ const changing: ReadonlySet<ApiName> = new Set([
   "alterConfigs",
   "incrementalAlterConfigs",
 ]);
+const changingTokens: ReadonlySet<ApiName> = new Set([
+  "createDelegationToken",
+  "renewDelegationToken",
+  "expireDelegationToken",
+]);
+/** Kafka's broker hears of its controller's tokens a moment later. */
+const tokensFollowMs = 100;
 const apartMs = 3;
 const appliedTriesMax = 20;
 const dynamicTopicConfig = 1;

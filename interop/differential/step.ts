@@ -25,6 +25,12 @@ export type Mangle =
   /** The last bytes of the body are missing; the frame's length says so. */
   { readonly kind: "cut"; readonly bytes: number } | { readonly kind: "version"; readonly to: number };
 
+/** Connections that begin so are those of a user who has authenticated: `as alice`. */
+export const userPrefix = "as ";
+/** Of every user. */
+export const password = "a-password";
+export const users = ["alice", "bob"] as const;
+
 /** Stands for this run's prefix, so that every run has topics and groups of its own. */
 export const fresh = "%";
 /** What `fresh` becomes is this long: names at the limit of a length need to know. */
@@ -40,6 +46,7 @@ export class Placeholder {
     | "session"
     | "clientInstance"
     | "subscription"
+    | "token"
     | "time"
     | "epoch"
     | "batch";
@@ -72,6 +79,8 @@ export const producerEpochOf = (label: string, delta = 0): number =>
 /** The id that the broker gave the client, and that of what it asked the client to push (KIP-714). */
 export const clientInstanceOf = (label: string): Uuid => new Placeholder("clientInstance", label) as unknown as Uuid;
 export const subscriptionOf = (label: string): number => new Placeholder("subscription", label) as unknown as number;
+/** What proves that one has the delegation token of that label. */
+export const tokenOf = (label: string): Uint8Array => new Placeholder("token", label) as unknown as Uint8Array;
 export const sessionOf = (label: string): number => new Placeholder("session", label) as unknown as number;
 /** The leader epoch with which topics begin, and so many more. */
 export const epochAt = (delta: number): number => new Placeholder("epoch", "", delta) as unknown as number;

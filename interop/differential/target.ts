@@ -5,8 +5,9 @@ import { type Uuid, uuidZero } from "../../src/base/ids.ts";
 import { type ApiName, type RequestInputOf, type ResponseOf } from "../../src/protocol/api-table.ts";
 import { decodeResponse, encodeRequest } from "../../src/protocol/frame.ts";
 import { buildBatch } from "../../src/protocol/records.ts";
-import { RawClient } from "../../test/support/raw-client.ts";
-import { type BatchFault, type BatchSpec, fresh, Placeholder, type Step } from "./step.ts";
+import type { RawClient } from "../../test/support/raw-client.ts";
+import { authenticatePlain, connectTo } from "../../test/support/sasl-client.ts";
+import { type BatchFault, type BatchSpec, fresh, Placeholder, password, type Step, userPrefix } from "./step.ts";
 
 /** What a broker did with a request. */
 export type Outcome =
@@ -23,7 +24,9 @@ export class Target implements AsyncDisposable {
   readonly startMs: number;
   /** Of leaders: where a new topic begins. */
   readonly firstEpoch: number;
-  readonly #address: { readonly host: string; readonly port: number };
+  readonly #bootstrap: string;
+  /** Where users authenticate. */
+  readonly #sasl: string;
   readonly #connections = new Map<string, RawClient>();
   readonly #topicIds = new Map<string, Uuid>();
   readonly #members = new Map<string, string>();
@@ -33,19 +36,23 @@ export class Target implements AsyncDisposable {
   readonly memberNames = new Map<string, string>();
   readonly producerNames = new Map<number, string>();
   readonly #sessions = new Map<string, number>();
+  readonly #tokens = new Map<string, Uint8Array>();
+  /** By their ids, in the order in which the broker gave them out. */
+  readonly tokenNames = new Map<string, string>();
   readonly #subscriptions = new Map<string, { readonly id: Uuid; readonly subscription: number }>();
 
   constructor(options: {
     readonly bootstrap: string;
+    readonly sasl: string;
     readonly prefix: string;
     readonly startMs: number;
     readonly firstEpoch: number;
   }) {
-    const [host, port] = options.bootstrap.split(":");
     this.prefix = options.prefix;
     this.startMs = options.startMs;
     this.firstEpoch = options.firstEpoch;
-    this.#address = { host: host as string, port: Number(port) };
+    this.#bootstrap = options.bootstrap;
+    this.#sasl = options.sasl;
   }
 
   get topicIds(): ReadonlyMap<string, Uuid> {
@@ -99,7 +106,9 @@ export class Target implements AsyncDisposable {
   async #connection(name: string): Promise<RawClient> {
     const known = this.#connections.get(name);
     if (known !== undefined) return known;
-    const client = await RawClient.open(this.#address);
+    const isUser = name.startsWith(userPrefix);
+    const client = await connectTo(isUser ? this.#sasl : this.#bootstrap);
+    if (isUser) await authenticatePlain(client, name.slice(userPrefix.length).split(" ")[0] as string, password);
     this.#connections.set(name, client);
     return client;
   }
@@ -152,6 +161,11 @@ export class Target implements AsyncDisposable {
     } else if (step.api === "getTelemetrySubscriptions") {
       const { errorCode, clientInstanceId: id, subscriptionId } = body as ResponseOf<"getTelemetrySubscriptions">;
       if (errorCode === 0) this.#subscriptions.set(label, { id, subscription: subscriptionId });
+    } else if (step.api === "createDelegationToken") {
+      const { errorCode, tokenId, hmac } = body as ResponseOf<"createDelegationToken">;
+      if (errorCode !== 0) return;
+      this.#tokens.set(label, Uint8Array.from(hmac));
+      this.tokenNames.set(tokenId, `token ${this.tokenNames.size}`);
     } else if (step.api === "fetch") {
       const { sessionId } = body as ResponseOf<"fetch">;
       if (sessionId > 0) this.#sessions.set(label, sessionId);
@@ -186,6 +200,8 @@ export class Target implements AsyncDisposable {
         return this.#producers.get(of.name)?.id ?? -1;
       case "producerEpoch":
         return (this.#producers.get(of.name)?.epoch ?? -1) + of.delta;
+      case "token":
+        return this.#tokens.get(of.name) ?? Uint8Array.of(1);
       case "session":
         return this.#sessions.get(of.name) ?? 0;
       case "time":

@@ -198,6 +198,14 @@ export const coordinator = {
     max: 100_000,
     doc: "Partitions that a topic may have.",
   }),
+  partitionsMax: setting({
+    key: "partitions.max",
+    type: "integer",
+    default: 100_000,
+    min: 1,
+    max: 1_000_000,
+    doc: "Partitions that the cluster may have; beyond it, topics are not made and do not grow.",
+  }),
   topicLeaderWaitMs: setting({
     key: "topic.leader.wait.ms",
     type: "ms",

@@ -21,6 +21,13 @@ export const registry = {
     max: 65535,
     doc: "Port of the Schema Registry; 0 takes a free one.",
   }),
+  registryToken: setting({
+    key: "registry.token",
+    type: "string",
+    default: "",
+    secret: true,
+    doc: "Token that requests to the Schema Registry must show, as a bearer or as a password of any user; empty lets in whoever reaches the port.",
+  }),
   registryCompatibility: setting({
     key: "registry.compatibility",
     type: "string",

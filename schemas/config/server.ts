@@ -169,6 +169,13 @@ export const server = {
     default: [],
     doc: 'Host names, beside localhost and IP addresses, under which clients may call the HTTP surfaces; "*" allows all.',
   }),
+  httpToken: setting({
+    key: "http.token",
+    type: "string",
+    default: "",
+    secret: true,
+    doc: "Token that requests for metrics and administration must show, as a bearer or as a password; empty lets in whoever reaches the port. Health needs none.",
+  }),
   httpBodyBytesMax: setting({
     key: "http.body.bytes.max",
     type: "bytes",

@@ -1,6 +1,6 @@
 /**
- * The audit log: one line of the broker's log for each denial and for each change of an ACL. Denials are what an attacker can
- * cause, so their rate is bounded; what was left out is counted in the next line. Names are fields of a JSON line, never part of
+ * The audit log: one line of the broker's log for each denial, for each change of an ACL, and at level debug for what is allowed.
+ * Denials are what an attacker can cause, so their rate is bounded; what was left out is counted in the next line. Names are fields of a JSON line, never part of
  * its text: nothing that a client sends makes a second line.
  */
 import type { Clock } from "../base/runtime.ts";
@@ -14,16 +14,19 @@ export interface AuditLogOptions {
   /** Lines of denials in a second. */
   readonly denialsPerSecondMax: number;
   readonly denials: Counter;
+  /** Whether what is allowed is told too, which is a line for each topic of each request. */
+  readonly tellsAllowed: () => boolean;
 }
 
-export interface Denial {
+/** What was asked for, and what came of it. */
+export interface Decision {
   readonly principal: string;
   readonly host: string;
   readonly api: string;
   readonly operation: string;
   readonly kind: string;
   readonly name: string;
-  readonly verdict: Verdict;
+  readonly verdict: Verdict | "super-user";
 }
 
 export class AuditLog {
@@ -36,9 +39,14 @@ export class AuditLog {
     this.#options = options;
   }
 
-  denied({ principal, host, api, operation, kind, name, verdict }: Denial): void {
+  allowed(decision: Decision): void {
+    const { logger, tellsAllowed } = this.#options;
+    if (tellsAllowed()) logger.debug("access allowed", fieldsOf(decision));
+  }
+
+  denied(decision: Decision): void {
     const { logger, clock, denials, denialsPerSecondMax } = this.#options;
-    denials.add(1, { api });
+    denials.add(1, { api: decision.api });
     const nowMs = clock.monotonic();
     if (nowMs - this.#secondSinceMs >= 1_000) {
       this.#secondSinceMs = nowMs;
@@ -49,10 +57,9 @@ export class AuditLog {
       return;
     }
     this.#inSecond += 1;
-    const rule = typeof verdict.by === "string" ? verdict.by : describeAcl(verdict.by);
     const leftOut = this.#leftOut === 0 ? {} : { leftOut: this.#leftOut };
     this.#leftOut = 0;
-    logger.info("access denied", { principal, host, api, operation, resource: kind, name, rule, ...leftOut });
+    logger.info("access denied", { ...fieldsOf(decision), ...leftOut });
   }
 
   aclsChanged(
@@ -64,6 +71,23 @@ export class AuditLog {
     for (const acl of change.removed)
       this.#options.logger.info("ACL removed", { principal, host, acl: describeAcl(acl) });
   }
+}
+
+function fieldsOf({
+  principal,
+  host,
+  api,
+  operation,
+  kind,
+  name,
+  verdict,
+}: Decision): Readonly<Record<string, unknown>> {
+  return { principal, host, api, operation, resource: kind, name, rule: ruleOf(verdict) };
+}
+
+function ruleOf(verdict: Decision["verdict"]): string | Readonly<Record<string, string>> {
+  if (verdict === "super-user") return verdict;
+  return typeof verdict.by === "string" ? verdict.by : describeAcl(verdict.by);
 }
 
 function describeAcl(acl: Acl): Readonly<Record<string, string>> {

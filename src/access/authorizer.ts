@@ -81,12 +81,14 @@ export class Access {
     this.#asker = asker;
   }
 
-  /** For what the request asks for by name: a denial goes into the audit log. */
+  /** For what the request asks for by name: the answer goes into the audit log. */
   may(operation: OperationName, kind: ResourceKind, name: string): boolean {
     const verdict = this.#authorizer.authorize(this.#asker, operations[operation], resourceTypes[kind], name);
-    if (verdict === "super-user" || verdict.isAllowed) return true;
-    this.#authorizer.audit.denied({ ...this.#asker, api: this.#api, operation, kind, name, verdict });
-    return false;
+    const isAllowed = verdict === "super-user" || verdict.isAllowed;
+    const decision = { ...this.#asker, api: this.#api, operation, kind, name, verdict };
+    if (isAllowed) this.#authorizer.audit.allowed(decision);
+    else this.#authorizer.audit.denied(decision);
+    return isAllowed;
   }
 
   mayOnCluster(operation: OperationName): boolean {

@@ -4,6 +4,8 @@ export interface HttpRoute {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   /** Segments begin with ":" where they stand for a value: "/subjects/:subject/versions". */
   readonly path: string;
+  /** Answered without a token, also where the server wants one. */
+  readonly isOpen?: boolean;
   handle(request: HttpRequest): HttpResponse | Promise<HttpResponse>;
 }
 

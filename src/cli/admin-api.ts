@@ -3,8 +3,12 @@ import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes } from "./output.ts";
 
 export async function callAdmin(context: Context, method: string, path: string, body?: unknown): Promise<unknown> {
-  const init =
-    body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  const { adminToken } = context;
+  const headers = {
+    ...(body === undefined ? {} : { "content-type": "application/json" }),
+    ...(adminToken === undefined ? {} : { authorization: `Bearer ${adminToken}` }),
+  };
+  const init = { headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
   const response = await fetch(`${context.admin}${path}`, { method, signal: context.signal, ...init }).catch(
     (cause: unknown) => {
       throw new CommandFailed(

@@ -10,6 +10,8 @@ export interface Context {
   readonly brokers: string;
   /** Base URL of the admin API. */
   readonly admin: string;
+  /** What the admin API wants to be shown; undefined where it wants nothing. */
+  readonly adminToken: string | undefined;
   /** Aborts at the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
   /** Short, and not given twice. */

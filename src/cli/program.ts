@@ -57,6 +57,7 @@ function programOf(options: CliOptions): Command {
     .option("--json", "the same as --format json")
     .option("-b, --brokers <list>", "host:port of brokers, joined by commas", "127.0.0.1:9092")
     .option("--admin <url>", "the broker's admin API", "http://127.0.0.1:8080")
+    .addOption(new Option("--admin-token <token>", "what the admin API wants to be shown").env("INLET_HTTP_TOKEN"))
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.error(text) })
     .showHelpAfterError("(add --help for what can be said)")
@@ -75,6 +76,9 @@ function programOf(options: CliOptions): Command {
     },
     get admin() {
       return program.opts<{ readonly admin: string }>().admin.replace(/\/+$/, "");
+    },
+    get adminToken() {
+      return program.opts<{ readonly adminToken?: string }>().adminToken;
     },
   };
   addServerCommands(program, context, options.server);

@@ -56,6 +56,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
     limits: {
       partitionsByDefault: settings.topicPartitionsDefault,
       partitionsPerTopicMax: settings.topicPartitionsMax,
+      partitionsMax: settings.partitionsMax,
       leaderWaitMs: settings.topicLeaderWaitMs,
     },
   };

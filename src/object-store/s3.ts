@@ -24,8 +24,9 @@ import {
 } from "./object-store.ts";
 import { answerOf, Requests, type RequestsOptions } from "./requests.ts";
 import { connectS3, credentialsRenewal, type S3Connection } from "./s3-client.ts";
+import { encryptionOf, isEncrypted } from "./s3-encryption.ts";
 import { s3Trouble } from "./s3-errors.ts";
-import type { S3Encryption, S3Place } from "./store-url.ts";
+import type { S3Place } from "./store-url.ts";
 
 /** S3's own limit on DeleteObjects. */
 const deleteKeysMax = 1000;
@@ -56,6 +57,8 @@ export class S3ObjectStore implements ObjectStore {
   readonly #requests: Requests;
   readonly #options: S3StoreOptions;
   readonly #prefix: string;
+  /** Or nothing was asked for. */
+  #isKnownToEncrypt: boolean;
 
   constructor({ sdk, client, renewal }: S3Connection, options: S3StoreOptions) {
     const { place, clock, limits } = options;
@@ -68,6 +71,7 @@ export class S3ObjectStore implements ObjectStore {
       ...(renewal ?? credentialsRenewal(client)),
     });
     this.#options = options;
+    this.#isKnownToEncrypt = options.place.encryption.kind === "bucket";
     this.#prefix = place.prefix === "" ? "" : `${place.prefix}/`;
     this.url = place.url;
   }
@@ -241,7 +245,22 @@ export class S3ObjectStore implements ObjectStore {
       ...condition,
     });
     const result = await this.#requests.write(what, (abortSignal) => this.#client.send(command, { abortSignal }));
+    if (!this.#isKnownToEncrypt) await this.#requireEncrypted(key);
     return { etag: requireEtag(key, result.ETag) };
+  }
+
+  /** Once, of the first object: nothing may be written for years by a store that takes the headers and does nothing. */
+  async #requireEncrypted(key: string): Promise<void> {
+    const command = new this.#sdk.HeadObjectCommand({ ...this.#at(key), ...this.#forReading });
+    const found = await this.#requests.read(`look at ${key}`, (abortSignal) =>
+      this.#client.send(command, { abortSignal }),
+    );
+    if (!isEncrypted(found, this.#options.place.encryption))
+      throw new StoreFailed(`${key} is not encrypted as the URL of the store asks for (sse)`, {
+        happened: "maybe",
+        retriable: false,
+      });
+    this.#isKnownToEncrypt = true;
   }
 
   #infoOf(found: S3Sdk._Object): ObjectInfo {
@@ -288,28 +307,6 @@ export class S3ObjectStore implements ObjectStore {
   get #forReading(): { readonly SSECustomerAlgorithm?: string; readonly SSECustomerKey?: string } {
     const { encryption } = this.#options.place;
     return encryption.kind === "customer" ? { SSECustomerAlgorithm: "AES256", SSECustomerKey: encryption.key } : {};
-  }
-}
-
-/** Of what makes an object. */
-function encryptionOf(
-  encryption: S3Encryption,
-): Pick<
-  S3Sdk.PutObjectCommandInput,
-  "ServerSideEncryption" | "SSEKMSKeyId" | "SSECustomerAlgorithm" | "SSECustomerKey"
-> {
-  switch (encryption.kind) {
-    case "bucket":
-      return {};
-    case "s3":
-      return { ServerSideEncryption: "AES256" };
-    case "kms":
-      return {
-        ServerSideEncryption: "aws:kms",
-        ...(encryption.keyId === undefined ? {} : { SSEKMSKeyId: encryption.keyId }),
-      };
-    case "customer":
-      return { SSECustomerAlgorithm: "AES256", SSECustomerKey: encryption.key };
   }
 }
 

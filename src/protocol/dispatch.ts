@@ -29,7 +29,10 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** After the answers that are on their way, nothing more is read or begun for this long (KIP-219). */
   readonly pause?: (ms: number) => void;
-  /** How many of these bytes the answer may have. Asked right before they are read: until it is written they count as memory. */
+  /**
+   * How many of these bytes the answer may have. Asked right before they are read: until it is written they count as memory. Who asks
+   * again asks for something else instead, for nothing when it waits first.
+   */
   readonly grantAnswer?: (bytes: number) => number;
   /** Disposed of when the answer is written, or will not be: what its byte strings were borrowed from. */
   readonly borrow?: DisposableStack;

@@ -36,8 +36,8 @@ export function adminRoutes(surface: AdminSurface): readonly HttpRoute[] {
       handle: () => ({ status: 200, headers: { "content-type": surface.metricsContentType }, body: surface.metrics() }),
     },
     // It answers, so it lives; a broker that cannot go on stops its process instead of saying so here.
-    { method: "GET", path: "/health/live", handle: () => jsonResponse(200, { status: "live" }) },
-    { method: "GET", path: "/health/ready", handle: () => readiness(surface.unreadyBecause()) },
+    { method: "GET", path: "/health/live", isOpen: true, handle: () => jsonResponse(200, { status: "live" }) },
+    { method: "GET", path: "/health/ready", isOpen: true, handle: () => readiness(surface.unreadyBecause()) },
     { method: "GET", path: "/v1/status", handle: () => jsonResponse(200, surface.status()) },
     { method: "GET", path: "/v1/tables", handle: () => jsonResponse(200, { tables: surface.tables() }) },
     {

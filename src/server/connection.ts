@@ -355,9 +355,9 @@ export class Connection implements FrameReader {
   async #dispatch(request: DecodedRequest): Promise<Reply> {
     let granted = 0;
     const grantAnswer = (bytes: number): number => {
-      const more = this.#bytes.grant(bytes);
-      granted += more;
-      return more;
+      this.#bytes.takeBack(granted);
+      granted = this.#bytes.grant(bytes);
+      return granted;
     };
     using borrow = new DisposableStack();
     try {

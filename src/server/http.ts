@@ -11,6 +11,7 @@ import { jsonResponse } from "../base/http.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import { type Match, Router } from "./http-router.ts";
+import { showsToken } from "./http-token.ts";
 
 export interface HttpServerOptions {
   /** For messages: "registry". */
@@ -21,6 +22,8 @@ export interface HttpServerOptions {
   readonly routes: readonly HttpRoute[];
   /** Names, beside localhost, `host` and IP addresses, that Host may hold; "*" allows all. */
   readonly hostsAllowed: readonly string[];
+  /** What requests must show, but for routes that are open to all; left out where whoever reaches the port may ask. */
+  readonly token?: string;
   readonly bodyBytesMax: number;
   readonly connectionsMax: number;
   readonly requestMsMax: number;
@@ -117,7 +120,7 @@ class HttpService {
     response.on("close", () => gone.abort());
     this.#respond(message, AbortSignal.any([gone.signal, this.#stop.signal]))
       .catch((cause: unknown) => {
-        if (cause instanceof HttpRefusal) return this.#words(cause.status, cause.message);
+        if (cause instanceof HttpRefusal) return this.#refusal(cause);
         const request = `${message.method} ${message.url?.split("?")[0]}`;
         this.#options.logger.error("an HTTP request failed", { server: this.#options.name, request, error: cause });
         return this.#words(500, "internal error");
@@ -132,7 +135,7 @@ class HttpService {
   async #respond(message: IncomingMessage, signal: AbortSignal): Promise<HttpResponse> {
     this.#guard(message);
     const [path, query] = splitTarget(message.url ?? "/");
-    const match = this.#match(message.method ?? "GET", path);
+    const match = this.#match(message, path);
     const request: HttpRequest = {
       method: message.method ?? "GET",
       params: match.params,
@@ -144,8 +147,22 @@ class HttpService {
     return await match.route.handle(request);
   }
 
-  #match(method: string, path: string): Match {
+  #refusal({ status, message }: HttpRefusal): HttpResponse {
+    const answer = this.#words(status, message);
+    if (status !== 401) return answer;
+    const { name } = this.#options;
+    return {
+      ...answer,
+      headers: { ...answer.headers, "www-authenticate": `Bearer realm="${name}", Basic realm="${name}"` },
+    };
+  }
+
+  /** Which paths there are is for those who show the token. */
+  #match({ method = "GET", headers }: IncomingMessage, path: string): Match {
     const answer = this.#router.match(method, path);
+    const { token } = this.#options;
+    const isOpen = token === undefined || (answer.kind === "match" && answer.route.isOpen === true);
+    if (!isOpen && !showsToken(headers.authorization ?? "", token)) throw new HttpRefusal(401, "a token is wanted");
     switch (answer.kind) {
       case "match":
         return answer;

@@ -115,6 +115,24 @@ describe("one rule at a time", () => {
     expect(may([acl({ principal: "User:bob" })], operations.read, "t", true)).toBe(false);
   });
 
+  test("one entry for all operations, all names that begin so, everybody or everywhere", () => {
+    expect(may([acl({ operation: operations.all })], operations.delete)).toBe(true);
+    expect(may([acl({})], operations.delete)).toBe(false);
+    const prefixed = (resourceName: string): Acl => acl({ resourceName, patternType: patternTypes.prefixed });
+    expect([may([prefixed("or")], operations.read, "orders"), may([prefixed("or")], operations.read, "o")]).toEqual([
+      true,
+      false,
+    ]);
+    expect(may([acl({ resourceName: "or" })], operations.read, "orders")).toBe(false);
+    expect(may([acl({ resourceName: "*" })], operations.read, "orders")).toBe(true);
+    expect(may([prefixed("*")], operations.read, "orders")).toBe(false);
+    expect(may([acl({ host: "10.0.0.1" })], operations.read)).toBe(true);
+    expect(may([acl({ host: "10.0.0.2" })], operations.read)).toBe(false);
+    expect(may([acl({ host: "10.0.0.*" })], operations.read)).toBe(false);
+    expect(may([acl({ principal: "User:*" })], operations.read)).toBe(true);
+    expect(may([acl({ principal: "User:al*" })], operations.read)).toBe(false);
+  });
+
   test("what is denied is denied, whichever comes first", () => {
     const deny = acl({ permissionType: permissions.deny, resourceName: "*" });
     expect(may([deny, acl({})], operations.read)).toBe(false);

@@ -81,6 +81,20 @@ test.each(Object.entries(mechanisms))(
   60_000,
 );
 
+test("PLAIN takes as long for a name that nobody has as for one with a password in clear", async () => {
+  const known = { kind: "clear", password: Buffer.from("pencil") } as const;
+  const mechanism = plain({ lookup: (name) => (name === "user" ? known : undefined), gate: new Gate(1) });
+  const attempt = async (name: string): Promise<number> => {
+    const before = process.cpuUsage();
+    expect(await mechanism.begin().step(Buffer.from(`\0${name}\0wrong`))).toMatchObject({ kind: "refused" });
+    const { user, system } = process.cpuUsage(before);
+    return user + system;
+  };
+  await attempt("user");
+  // Both make the same hash; without it there would be less than a hundredth.
+  expect((await attempt("nobody")) / (await attempt("user"))).toBeGreaterThan(0.25);
+});
+
 describe("SCRAM", () => {
   /** RFC 7677, section 3. */
   test("signs as the RFC's example", () => {

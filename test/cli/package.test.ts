@@ -14,12 +14,38 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, { recursive: true }));
 
-test("the compiled package starts, takes records and commits them", { timeout: 120_000 }, async () => {
+/** What would be published, without the packages that it needs. */
+function compiled(directory: string): void {
   const tsc = join(checkout, "node_modules/typescript/bin/tsc");
-  execFileSync(process.execPath, [tsc, "-p", join(checkout, "tsconfig.build.json"), "--outDir", join(home, "dist")]);
+  execFileSync(process.execPath, [
+    tsc,
+    "-p",
+    join(checkout, "tsconfig.build.json"),
+    "--outDir",
+    join(directory, "dist"),
+  ]);
   for (const name of [...packageJson.files, "package.json"]) {
-    if (name !== "dist") cpSync(join(checkout, name), join(home, name), { recursive: true });
+    if (name !== "dist") cpSync(join(checkout, name), join(directory, name), { recursive: true });
   }
+}
+
+test("two builds at two places make the same tarball, with what is to be in it", { timeout: 120_000 }, () => {
+  const packed = ["one", "other"].map((name) => {
+    const directory = join(home, name);
+    compiled(directory);
+    const args = ["pack", "--json", "--ignore-scripts"];
+    const [told] = JSON.parse(execFileSync("npm", args, { cwd: directory, encoding: "utf8", stdio: "pipe" })) as [
+      { readonly integrity: string; readonly files: readonly { readonly path: string }[] },
+    ];
+    return told;
+  });
+  expect(packed[0]?.files.length).toBeGreaterThan(500);
+  expect(packed[0]?.files.filter(({ path }) => !/^(bin|dist)\/|^package\.json$/.test(path))).toEqual([]);
+  expect(packed[0]?.integrity).toBe(packed[1]?.integrity);
+});
+
+test("the compiled package starts, takes records and commits them", { timeout: 120_000 }, async () => {
+  compiled(home);
   symlinkSync(join(checkout, "node_modules"), join(home, "node_modules")); // Stands for its `npm ci`.
   expect(existsSync(join(home, "src"))).toBe(false);
 

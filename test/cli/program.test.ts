@@ -196,7 +196,7 @@ describe("start and demo", () => {
 });
 
 describe("tables", () => {
-  async function withAdminApi(args: readonly string[]) {
+  async function withAdminApi(args: readonly string[], token?: string) {
     const { clock } = systemRuntime();
     await using server = await openHttpServer({
       name: "admin",
@@ -223,6 +223,7 @@ describe("tables", () => {
         { method: "GET", path: "/other", handle: () => jsonResponse(200, {}) },
       ],
       hostsAllowed: [],
+      ...(token === undefined ? {} : { token }),
       bodyBytesMax: 1000,
       connectionsMax: 5,
       requestMsMax: 1000,
@@ -238,6 +239,11 @@ describe("tables", () => {
       "TOPIC   TABLE         CATALOG  STATE    ROWS\norders  sales.orders  main     running  7\n",
     );
     expect(JSON.parse((await withAdminApi(["list", "--format", "json"])).out)).toMatchObject([{ topic: "orders" }]);
+  });
+
+  test("the token that the admin API wants is shown to it", async () => {
+    expect(await withAdminApi(["list"], "s3cret")).toMatchObject({ code: 1, error: "inlet: a token is wanted\n" });
+    expect(await withAdminApi(["list", "--admin-token", "s3cret"], "s3cret")).toMatchObject({ code: 0 });
   });
 
   test("flush reports, and a topic without a table is 4", async () => {

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { Ajv } from "ajv";
 import { describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
+import { KiB, MiB } from "../../src/base/settings.ts";
 import { flagOf, settingRows, variableOf } from "../../src/config/file-shape.ts";
 import { renderDocs, renderJsonSchema, renderStarterYaml } from "../../src/config/render.ts";
 import { readConfig } from "../../src/config.ts";
@@ -45,6 +46,24 @@ describe("rendered files", () => {
       if (typeof value === "number") expect(value).toBeLessThanOrEqual(max ?? Infinity);
       if (type === "string" && oneOf !== undefined) expect(oneOf).toContain(value);
     }
+  });
+});
+
+describe("what nobody has set", () => {
+  test("limits that keep a broker alive are finite by default", () => {
+    const { settings } = read("");
+    const { kafkaConnectionsMax, kafkaConnectionsPerHostMax, kafkaConnectionsPerSecondMax } = settings;
+    expect([kafkaConnectionsMax, kafkaConnectionsPerHostMax, kafkaConnectionsPerSecondMax]).toEqual([2000, 1000, 500]);
+    expect([settings.requestBytesMax, settings.strangerRequestBytesMax]).toEqual([100 * MiB, 512 * KiB]);
+    const bounds = settingRows.filter(([name, { type }]) => name.endsWith("Max") && type !== "boolean");
+    expect(bounds.length).toBeGreaterThan(100);
+    expect(bounds.filter(([, { default: value }]) => typeof value === "number" && value >= 2 ** 53)).toEqual([]);
+  });
+
+  test("nothing listens beyond loopback unless it is told to", () => {
+    const { settings, listeners } = read("");
+    expect([settings.httpHost, settings.registryHost, settings.catalogHost]).toEqual(Array(3).fill("127.0.0.1"));
+    expect(listeners.map(({ host }) => host)).toEqual(["127.0.0.1"]);
   });
 });
 

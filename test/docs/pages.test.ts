@@ -124,6 +124,19 @@ test("docs/security.md names tests that are there, and each vulnerability's test
   expect(unnamed.map(([row]) => row)).toEqual([]);
 });
 
+test("docs/security.md has each item of its checklist once, with tests that are there", () => {
+  const rows = [...page("docs/security.md").matchAll(/^\| +(\d+) +\| ([^|]+) \| (.+?) +\|$/gm)];
+  expect(rows.map(([, number]) => Number(number))).toEqual(Array.from({ length: 51 }, (_, index) => index + 1));
+  const named = rows.flatMap(([, , , tests = ""]) =>
+    tests.split("; `").map((text) => /^`?((?:test|interop)\/[^`]+)`: (.+)$/.exec(text) ?? [text]),
+  );
+  const missing = named.filter(([, file, title]) => {
+    if (file === undefined || title === undefined || !existsSync(join(checkout, file))) return true;
+    return !readFileSync(join(checkout, file), "utf8").includes(`${title}`);
+  });
+  expect(missing.map(([text]) => text)).toEqual([]);
+});
+
 test("the glossary has each word once, and the code uses it", () => {
   const glossary = page("ARCHITECTURE.md").split("## Words")[1]?.split("\n## ")[0] ?? "";
   const words = [...glossary.matchAll(/^\| ([^|]+) \|/gm)]

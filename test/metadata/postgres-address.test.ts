@@ -1,4 +1,6 @@
 /** Proves: a PostgreSQL URL is read as libpq's users expect, TLS is on beyond this machine, and no refusal repeats the URL. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { OperationFailed } from "../../src/base/errors.ts";
 import { isPostgresUrl, postgresAddress } from "../../src/metadata/postgres-address.ts";
@@ -61,4 +63,14 @@ describe("a PostgreSQL URL", () => {
       false,
     ]);
   });
+});
+
+test("no statement is made of values", () => {
+  const source = readFileSync(join(import.meta.dirname, "../../src/metadata/postgres-log.ts"), "utf8");
+  const statements = source.match(/\bquery(?:<[^(]*)?\(\s*(?:`[^`]*`|"[^"]*"|\w+)/g) ?? [];
+  expect(statements.length).toBeGreaterThan(10);
+  const constants = new Set(["makingLock", "makeTables"]);
+  const made = statements.flatMap((text) => [...text.matchAll(/\$\{([^}]*)\}/g)].map((match) => match[1] as string));
+  expect(made.filter((name) => !constants.has(name))).toEqual([]);
+  for (const name of constants) expect(source).toMatch(new RegExp(`^const ${name} = [\`\\d]`, "m"));
 });

@@ -88,6 +88,23 @@ describe("encryption", () => {
     expect(["complete", "delete"].map(keyOf)).toEqual([undefined, undefined]);
     expect(sent["put"]?.[`${encryption}-customer-key-md5`]).toBeTypeOf("string");
   });
+  test.each([
+    { sse: "s3" },
+    { sse: "kms" },
+    { sse: "customer", sseCustomerKey: Buffer.alloc(32, 7).toString("base64") },
+  ])("of a store that takes %o and does not do it no broker makes use", async (parameters) => {
+    const probed = async (more: Partial<BucketServerOptions>): Promise<void> => {
+      await using server = await bucketServer(more);
+      await using store = await openObjectStore(url(server.endpoint, { ...keys, ...parameters }), storeDeps());
+      await store.put("k", new Uint8Array(1));
+      await store.put("k", new Uint8Array(2));
+      expect(server.requests.map(({ method }) => method)).toEqual(["PUT", "HEAD", "PUT"]); // Looked at once.
+    };
+    await probed({});
+    const refused = probed({ ignoresEncryption: true });
+    await expect(refused).rejects.toThrow("is not encrypted as the URL of the store asks for");
+    await expect(refused).rejects.toMatchObject({ happened: "maybe", retriable: false });
+  });
 });
 
 describe("checksums", () => {

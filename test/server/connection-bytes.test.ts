@@ -131,6 +131,26 @@ test("one that begins to read is answered on, and what clients leave behind is g
   expect(answers.bytes).toBe(0);
 });
 
+test("who asks again for memory gives back what it had", async () => {
+  const gate = Promise.withResolvers<void>();
+  const waiter: Handlers = {
+    fetch: async (_, { grantAnswer }) => {
+      grantAnswer?.(4 * MiB);
+      grantAnswer?.(3 * MiB);
+      await gate.promise;
+      grantAnswer?.(0);
+      return "no-response";
+    },
+  };
+  const { connect, answers } = world(waiter, { connectionBytesMax: 16 * MiB, answerMemoryBytesMax: 64 * MiB });
+  connect().push(fetchFrame(1));
+  await settled();
+  expect(answers.bytes).toBe(3 * MiB);
+  gate.resolve();
+  await settled();
+  expect(answers.bytes).toBe(0);
+});
+
 test("1,000 clients that pipeline produce requests are read up to their budget, and on when they were answered", async () => {
   const gate = Promise.withResolvers<void>();
   let answered = 0;

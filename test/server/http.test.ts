@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { type HttpRoute, jsonResponse } from "../../src/base/http.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import type { Logger } from "../../src/base/telemetry.ts";
-import { adminRoutes, type FlushOutcome } from "../../src/server/admin-routes.ts";
+import { type AdminSurface, adminRoutes, type FlushOutcome } from "../../src/server/admin-routes.ts";
 import { type HttpServerOptions, openHttpServer } from "../../src/server/http.ts";
 import { type TableAnswer, type TableStateSurface, tableStateRoutes } from "../../src/server/table-state-routes.ts";
 
@@ -135,6 +135,55 @@ describe("the guard", () => {
   });
 });
 
+describe("a token", () => {
+  const routes: readonly HttpRoute[] = [
+    { method: "GET", path: "/x", handle: () => ({ status: 200 }) },
+    { method: "GET", path: "/v1/things/:name", handle: () => ({ status: 200 }) },
+    { method: "GET", path: "/health/live", isOpen: true, handle: () => ({ status: 200 }) },
+  ];
+  const basic = (text: string): string => `Basic ${Buffer.from(text).toString("base64")}`;
+
+  test.each([
+    [{}, 401],
+    [{ authorization: "Bearer s3cret" }, 200],
+    [{ authorization: "bearer s3cret" }, 200],
+    [{ authorization: "Bearer s3cre" }, 401],
+    [{ authorization: "Bearer s3crets" }, 401],
+    [{ authorization: "Bearer " }, 401],
+    [{ authorization: "s3cret" }, 401],
+    [{ authorization: basic("anybody:s3cret") }, 200],
+    [{ authorization: basic(":s3cret") }, 200],
+    [{ authorization: basic("s3cret") }, 401],
+    [{ authorization: basic("s3cret:") }, 401],
+    [{ authorization: basic("s3cret:wrong") }, 401],
+  ])("with %o is %i", async (headers, expected) => {
+    await using server = await open(routes, { token: "s3cret" });
+    expect(await statusWith(server.url, headers as Record<string, string>)).toBe(expected);
+  });
+
+  test("is wanted however a path is written, and tells nothing of which paths there are", async () => {
+    await using server = await open(routes, { token: "s3cret" });
+    for (const path of [
+      "/x/",
+      "//x",
+      "/%78",
+      "/v1/things/a",
+      "/v1/things/..%2Fx",
+      "/health/live/../../x",
+      "/nowhere",
+    ]) {
+      const socket = connect(server.port, "127.0.0.1");
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      const [chunk] = (await once(socket, "data")) as [Buffer];
+      expect([path, chunk.toString().split("\r\n")[0]]).toEqual([path, "HTTP/1.1 401 Unauthorized"]);
+      socket.destroy();
+    }
+    const asked = await fetch(`${server.url}/x`);
+    expect(asked.headers.get("www-authenticate")).toBe('Bearer realm="test", Basic realm="test"');
+    expect((await fetch(`${server.url}/health/live`)).status).toBe(200);
+  });
+});
+
 describe("closing", () => {
   test("lets a running request end, then no longer listens", async () => {
     const started = Promise.withResolvers<void>();
@@ -193,17 +242,17 @@ describe("the admin API", () => {
     paused: { kind: "refused", reason: "the table is paused: diverged" },
   };
 
+  const surfaceOf = (reasons: readonly string[]): AdminSurface => ({
+    metrics: () => "up 1\n",
+    metricsContentType: "text/plain",
+    unreadyBecause: () => reasons,
+    status: () => ({ node: 1 }),
+    tables: () => [{ topic: "orders", catalog: "main", table: "a.b", state: "running" }],
+    flushTable: (topic) => Promise.resolve(outcomes[topic] ?? { kind: "no-table" }),
+  });
+
   async function get(path: string, init: RequestInit = {}, reasons: readonly string[] = []) {
-    await using server = await open(
-      adminRoutes({
-        metrics: () => "up 1\n",
-        metricsContentType: "text/plain",
-        unreadyBecause: () => reasons,
-        status: () => ({ node: 1 }),
-        tables: () => [{ topic: "orders", catalog: "main", table: "a.b", state: "running" }],
-        flushTable: (topic) => Promise.resolve(outcomes[topic] ?? { kind: "no-table" }),
-      }),
-    );
+    await using server = await open(adminRoutes(surfaceOf(reasons)));
     const response = await fetch(server.url + path, init);
     return [response.status, await response.text()];
   }
@@ -221,6 +270,15 @@ describe("the admin API", () => {
     expect(await get("/v1/tables/orders/flush", { method: "POST" })).toEqual([200, '{"rows":3}']);
     expect((await get("/v1/tables/paused/flush", { method: "POST" }))[0]).toBe(409);
     expect((await get("/v1/tables/none/flush", { method: "POST" }))[0]).toBe(404);
+  });
+
+  test("is for those who show the token; who watches over the process needs none", async () => {
+    await using server = await open(adminRoutes(surfaceOf([])), { token: "s3cret" });
+    const status = async (path: string, headers = {}) => (await fetch(server.url + path, { headers })).status;
+    for (const path of ["/metrics", "/v1/status", "/v1/tables"])
+      expect([path, await status(path)]).toEqual([path, 401]);
+    expect(await status("/v1/status", { authorization: "Bearer s3cret" })).toBe(200);
+    expect([await status("/health/live"), await status("/health/ready")]).toEqual([200, 200]);
   });
 
   test("says how a table stands, and resumes it in one of two ways only", async () => {

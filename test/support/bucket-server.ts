@@ -30,6 +30,8 @@ export interface BucketServerOptions {
   /** Google's signatures are verified with it. */
   readonly secretKey?: string;
   readonly pageKeys?: number;
+  /** As gateways that do not know the headers. */
+  readonly ignoresEncryption?: boolean;
   /** An error instead of the answer. */
   readonly refuse?: (request: BucketRequest) => { readonly status: number; readonly code: string } | undefined;
 }
@@ -39,6 +41,8 @@ interface Stored {
   readonly etag: string;
   readonly generation: string;
   readonly modified: Date;
+  /** Headers that say how it is encrypted. */
+  readonly encryption: Readonly<Record<string, string>>;
 }
 
 class Refusal extends Error {
@@ -69,6 +73,7 @@ class Bucket {
   readonly requests: BucketRequest[] = [];
   readonly uploads = new Map<string, Map<number, Stored>>();
   readonly #options: BucketServerOptions;
+  readonly #begun = new Map<string, BucketRequest["headers"]>();
   readonly #objects = new Map<string, Stored>();
   #writes = 0;
 
@@ -117,7 +122,7 @@ class Bucket {
   #answer(request: BucketRequest, response: ServerResponse): void {
     const { method, key, query, body } = request;
     const uploadId = query.get("uploadId");
-    if (method === "POST" && query.has("uploads")) return this.#begin(response);
+    if (method === "POST" && query.has("uploads")) return this.#begin(request, response);
     if (method === "POST" && query.has("delete")) return this.#deleteMany(body.toString(), response);
     if (uploadId !== null) return this.#upload(uploadId, request, response);
     if (method === "GET" && key === "") return this.#list(query, response);
@@ -140,7 +145,7 @@ class Bucket {
       if (match !== undefined && present === undefined) throw new Refusal(404, "NoSuchKey");
       if (match !== undefined && match !== present?.etag) throw new Refusal(412, "PreconditionFailed");
     }
-    response.writeHead(200, this.#describe(this.#store(key, body))).end();
+    response.writeHead(200, this.#describe(this.#store(key, body, headers))).end();
   }
 
   #get({ method, key, headers }: BucketRequest, response: ServerResponse): void {
@@ -181,10 +186,11 @@ class Bucket {
     answerXml(response, "<DeleteResult></DeleteResult>");
   }
 
-  #begin(response: ServerResponse): void {
+  #begin({ headers }: BucketRequest, response: ServerResponse): void {
     this.#writes += 1;
     const id = `upload-${this.#writes}`;
     this.uploads.set(id, new Map());
+    this.#begun.set(id, headers);
     answerXml(response, `<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`);
   }
 
@@ -192,33 +198,43 @@ class Bucket {
     const parts = this.uploads.get(id);
     if (parts === undefined) throw new Refusal(404, "NoSuchUpload");
     if (method === "PUT") {
-      const part = this.#describedBytes(body);
+      const part = this.#describedBytes(body, {});
       parts.set(Number(query.get("partNumber")), part);
       return void response.writeHead(200, { etag: part.etag }).end();
     }
     this.uploads.delete(id);
     if (method === "DELETE") return void response.writeHead(204).end();
     const listed = [...body.toString().matchAll(/<PartNumber>(\d+)<\/PartNumber>/g)].map((match) => Number(match[1]));
-    const { etag } = this.#store(key, Buffer.concat(listed.map((number) => parts.get(number)?.bytes ?? Buffer.of())));
+    const bytes = Buffer.concat(listed.map((number) => parts.get(number)?.bytes ?? Buffer.of()));
+    const { etag } = this.#store(key, bytes, this.#begun.get(id) ?? {});
     answerXml(response, `<CompleteMultipartUploadResult><ETag>${xml(etag)}</ETag></CompleteMultipartUploadResult>`);
   }
 
-  #store(key: string, bytes: Buffer): Stored {
-    const stored = this.#describedBytes(bytes);
+  #store(key: string, bytes: Buffer, headers: BucketRequest["headers"]): Stored {
+    const stored = this.#describedBytes(bytes, this.#options.ignoresEncryption === true ? {} : encryptionIn(headers));
     this.#objects.set(key, stored);
     return stored;
   }
 
-  #describedBytes(bytes: Buffer): Stored {
+  #describedBytes(bytes: Buffer, encryption: Stored["encryption"]): Stored {
     this.#writes += 1;
     const etag = `"${createHash("md5").update(bytes).digest("hex")}"`;
-    return { bytes, etag, generation: String(1_700_000_000_000_000 + this.#writes), modified: new Date() };
+    return { bytes, etag, generation: String(1_700_000_000_000_000 + this.#writes), modified: new Date(), encryption };
   }
 
-  #describe({ etag, generation, modified }: Stored): Record<string, string> {
+  #describe({ etag, generation, modified, encryption }: Stored): Record<string, string> {
     const generationOf = this.#options.dialect === "gcs" ? { "x-goog-generation": generation } : {};
-    return { etag, "last-modified": modified.toUTCString(), ...generationOf };
+    return { etag, "last-modified": modified.toUTCString(), ...generationOf, ...encryption };
   }
+}
+
+/** What S3 tells again of it; a customer's key is not among that. */
+function encryptionIn(headers: BucketRequest["headers"]): Stored["encryption"] {
+  const prefix = "x-amz-server-side-encryption";
+  const told = ["", "-aws-kms-key-id", "-customer-algorithm", "-customer-key-md5"].map((name) => `${prefix}${name}`);
+  return Object.fromEntries(
+    told.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])),
+  );
 }
 
 function answerXml(response: ServerResponse, text: string): void {

@@ -302,31 +302,6 @@ export const deleteAcls: Generator<"deleteAcls"> = (draw) => ({
   body: { filters: draw.some(2, () => anyAcl) },
 });
 
-export const createDelegationToken: Generator<"createDelegationToken"> = (draw) => ({
-  api: "createDelegationToken",
-  version: draw.version("createDelegationToken"),
-  connection: "main",
-  body: { renewers: [], maxLifetimeMs: 1000 },
-});
-export const renewDelegationToken: Generator<"renewDelegationToken"> = (draw) => ({
-  api: "renewDelegationToken",
-  version: draw.version("renewDelegationToken"),
-  connection: "main",
-  body: { hmac: Uint8Array.of(1), renewPeriodMs: 1000 },
-});
-export const expireDelegationToken: Generator<"expireDelegationToken"> = (draw) => ({
-  api: "expireDelegationToken",
-  version: draw.version("expireDelegationToken"),
-  connection: "main",
-  body: { hmac: Uint8Array.of(1), expiryTimePeriodMs: 1000 },
-});
-export const describeDelegationToken: Generator<"describeDelegationToken"> = (draw) => ({
-  api: "describeDelegationToken",
-  version: draw.version("describeDelegationToken"),
-  connection: "main",
-  body: { owners: null },
-});
-
 /** On a listener that asks nobody who it is. */
 export const saslHandshake: Generator<"saslHandshake"> = (draw) => ({
   api: "saslHandshake",

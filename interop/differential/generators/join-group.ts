@@ -17,7 +17,7 @@ export const joinGroup: Generator<"joinGroup"> = (draw) => {
     body: {
       groupId: group,
       sessionTimeoutMs: 30_000,
-      rebalanceTimeoutMs: 30_000,
+      rebalanceTimeoutMs: version === 0 ? -1 : 30_000,
       memberId,
       groupInstanceId: null,
       protocolType: "consumer",
@@ -41,7 +41,8 @@ function join(draw: Draw, member: string, version: number): StepOf<"joinGroup"> 
     body: {
       groupId: draw.group(),
       sessionTimeoutMs: draw.mostly(30_000, [0, -1, 5_999, 6_000, 1_800_000, 1_800_001], 0.12),
-      rebalanceTimeoutMs: draw.mostly(30_000, [60_000], 0.05),
+      // In version 0 nobody says one, which is read as -1.
+      rebalanceTimeoutMs: version === 0 ? -1 : draw.mostly(30_000, [60_000], 0.05),
       memberId: draw.mostly(memberOf(member), ["", "stranger"], 0.4),
       groupInstanceId: version >= 5 ? draw.mostly(null, [`i-${member}`, "i-shared"], 0.35) : null,
       protocolType: draw.mostly("consumer", ["connect"], 0.1),

@@ -2,7 +2,8 @@
 import { uuidZero } from "../../../src/base/ids.ts";
 import type { Draw } from "../draw.ts";
 import type { Generator } from "../generator.ts";
-import { fresh, generationOf, topicIdOf } from "../step.ts";
+import { fresh, generationOf, type StepOf, topicIdOf } from "../step.ts";
+import { shareSession } from "./share-sessions.ts";
 
 const group = `${fresh}q`;
 /** Member ids of share groups are made by clients; sessions want them to be ids. */
@@ -78,8 +79,11 @@ export const deleteShareGroupOffsets: Generator<"deleteShareGroupOffsets"> = (dr
   },
 });
 
-/** Requests that no session is behind; what a session reads and when is each broker's own. */
-export const shareFetch: Generator<"shareFetch"> = (draw) => ({
+/** A session that reads, or a request that no session is behind. */
+export const shareFetch: Generator<"shareFetch"> = (draw) =>
+  draw.chance(0.7) ? shareSession(draw) : withoutSession(draw);
+
+const withoutSession = (draw: Draw): StepOf<"shareFetch"> => ({
   api: "shareFetch",
   version: draw.version("shareFetch"),
   connection: "main",

@@ -14,7 +14,7 @@ export interface AcquireRequest {
   readonly from: number;
   readonly batches: readonly ReadBatch[];
   readonly recordsMax: number;
-  /** Acquired ranges are cut at the first batch of the log at which they hold this many records. */
+  /** Acquired ranges are cut at the first batch of the log at which they hold this many records, unless records are counted. */
   readonly batchSize: number;
   /** False: whole batches of the log are given, so that the limits may be exceeded to the end of one. */
   readonly isRecordLimited: boolean;
@@ -140,7 +140,8 @@ function addRange(taking: Taking, request: AcquireRequest, range: AcquiredRange,
   taking.records += lengthOf(range);
   const before = taking.ranges.at(-1);
   const continues = before?.last === range.first - 1 && before.deliveryCount === range.deliveryCount;
-  if (before !== undefined && continues && !(isFirstOfBatch && lengthOf(before) >= request.batchSize)) {
+  const mayCut = isFirstOfBatch && !request.isRecordLimited;
+  if (before !== undefined && continues && !(mayCut && lengthOf(before) >= request.batchSize)) {
     taking.ranges[taking.ranges.length - 1] = { ...before, last: range.last };
   } else taking.ranges.push({ ...range });
 }

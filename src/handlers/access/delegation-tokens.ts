@@ -54,28 +54,27 @@ export function delegationTokenHandlers(options: DelegationTokensOptions) {
     },
     renewDelegationToken: async ({ hmac, renewPeriodMs }, context) => {
       const found = findOwn(options, hmac, context);
-      const answer = (error: ErrorName, expiryTimestampMs = -1) => ({ errorCode: code(error), expiryTimestampMs });
-      if (typeof found === "string") return answer(found);
+      if (typeof found === "string") return expiryAnswer(found);
       const nowMs = runtime.clock.now();
-      if (found.expiresMs <= nowMs) return answer("DELEGATION_TOKEN_EXPIRED");
-      const periodMs = renewPeriodMs < 0 ? limits.delegationTokenExpiryMs : renewPeriodMs;
+      if (found.expiresMs <= nowMs) return expiryAnswer("DELEGATION_TOKEN_EXPIRED");
+      const longestMs = limits.delegationTokenExpiryMs;
+      const periodMs = renewPeriodMs > 0 ? Math.min(renewPeriodMs, longestMs) : longestMs;
       const renewed = { ...found, expiresMs: Math.min(found.maxMs, nowMs + periodMs) };
       const error = await change(found, encodeDelegationToken(renewed));
-      return error === "NONE" ? answer(error, renewed.expiresMs) : answer(error);
+      return error === "NONE" ? expiryAnswer(error, renewed.expiresMs) : expiryAnswer(error);
     },
     expireDelegationToken: async ({ hmac, expiryTimePeriodMs }, context) => {
       const found = findOwn(options, hmac, context);
-      const answer = (error: ErrorName, expiryTimestampMs = -1) => ({ errorCode: code(error), expiryTimestampMs });
-      if (typeof found === "string") return answer(found);
+      if (typeof found === "string") return expiryAnswer(found);
       const nowMs = runtime.clock.now();
       if (expiryTimePeriodMs < 0) {
         const error = await change(found, null);
-        return error === "NONE" ? answer(error, nowMs) : answer(error);
+        return error === "NONE" ? expiryAnswer(error, nowMs) : expiryAnswer(error);
       }
-      if (found.expiresMs <= nowMs) return answer("DELEGATION_TOKEN_EXPIRED");
+      if (found.expiresMs <= nowMs) return expiryAnswer("DELEGATION_TOKEN_EXPIRED");
       const expiring = { ...found, expiresMs: Math.min(found.maxMs, nowMs + expiryTimePeriodMs) };
       const error = await change(found, encodeDelegationToken(expiring));
-      return error === "NONE" ? answer(error, expiring.expiresMs) : answer(error);
+      return error === "NONE" ? expiryAnswer(error, expiring.expiresMs) : expiryAnswer(error);
     },
     describeDelegationToken: async ({ owners }, context) => {
       const refused = refusedFor(secret, context);
@@ -179,6 +178,14 @@ async function forgetExpired({ metadata, runtime }: DelegationTokensOptions): Pr
     .filter(({ expiresMs }) => expiresMs <= nowMs)
     .map(({ id }) => ({ table: "delegation-tokens" as const, key: id, value: null }));
   if (facts.length > 0) await metadata.propose([{ kind: "set-facts", facts }]);
+}
+
+/** As Kafka's broker says it where it refuses by itself, and as its controller does. */
+function expiryAnswer(
+  error: ErrorName,
+  expiryTimestampMs = error === "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED" ? -1 : 0,
+): { readonly errorCode: number; readonly expiryTimestampMs: number } {
+  return { errorCode: code(error), expiryTimestampMs };
 }
 
 function createAnswer(

@@ -54,7 +54,11 @@ export function shareAcknowledgeHandler(
     return {
       errorCode: 0,
       acquisitionLockTimeoutMs: options.configOf(groupId).lockDurationMs,
-      responses: byTopic(answers, ({ partition, error }) => ({ partitionIndex: partition, errorCode: code(error) })),
+      responses: byTopic(answers, ({ partition, error }) => ({
+        partitionIndex: partition,
+        errorCode: code(error),
+        errorMessage: acknowledgeText(error),
+      })),
     };
   };
 }
@@ -125,6 +129,16 @@ const answerErrors: Readonly<Record<AcknowledgeAnswer, ErrorName>> = {
   FENCED_STATE_EPOCH: "NOT_LEADER_OR_FOLLOWER",
   FENCED_LEADER_EPOCH: "NOT_LEADER_OR_FOLLOWER",
   NOT_COORDINATOR: "NOT_LEADER_OR_FOLLOWER",
+};
+
+/** What a person is told beside the error. */
+export function acknowledgeText(error: ErrorName): string | null {
+  return texts[error] ?? null;
+}
+
+const texts: Partial<Record<ErrorName, string>> = {
+  INVALID_REQUEST: "The offsets are not among those that were given out, or contradict each other.",
+  INVALID_RECORD_STATE: "The member does not hold these records, or not any more.",
 };
 
 /** Partitions under their topics, in order of appearance. */

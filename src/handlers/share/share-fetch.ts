@@ -13,6 +13,7 @@ import { code, endpointsOf, type Handler, type LeaderHint, leaderHint, lookupErr
 import {
   type Acknowledged,
   acknowledgeAll,
+  acknowledgeText,
   byTopic,
   isMemberId,
   renewVersionMin,
@@ -138,9 +139,12 @@ async function fetchAll(
       // Listening begins before it is looked, so that nothing that comes meanwhile is missed.
       const watch = new Watch(clock, Math.max(0, endMs - clock.monotonic()), context.signal);
       using _watch = watch;
-      const fetched = await fetchOnce(options, request, member, partitions, watch);
+      const bytesWanted = Math.min(request.maxBytes, limits.fetchBytesMax);
+      const bytesMax = context.grantAnswer?.(bytesWanted) ?? bytesWanted;
+      const fetched = await fetchOnce(options, request, member, partitions, { watch, bytesMax });
       const isTold = fetched.some(({ error, taken }) => error !== "NONE" || (taken?.records ?? 0) > 0);
       if (isTold || isCrowded || context.signal.aborted || clock.monotonic() >= endMs) return fetched;
+      context.grantAnswer?.(0); // Whoever waits holds no memory meanwhile.
       await watch.end;
     }
   } finally {
@@ -153,11 +157,11 @@ async function fetchOnce(
   request: Request,
   member: Member,
   partitions: readonly SessionPartition[],
-  watch: Watch,
+  { watch, bytesMax }: { readonly watch: Watch; readonly bytesMax: number },
 ): Promise<readonly Fetched[]> {
   const fetched: Fetched[] = [];
   let recordsLeft = request.maxRecords;
-  let bytesLeft = Math.min(request.maxBytes, options.limits.fetchBytesMax);
+  let bytesLeft = bytesMax;
   for (const at of partitions) {
     const each = await fetchOne(options, member, at, watch, {
       recordsMax: recordsLeft,
@@ -233,7 +237,7 @@ function response(
   for (const { topicId, partition, error } of told.acknowledged) {
     const id = partitionId({ topicId, partition });
     const answer = answers.get(id)?.answer ?? fetchAnswer(partition, "NONE", undefined, undefined);
-    answers.set(id, { topicId, partition, answer: { ...answer, acknowledgeErrorCode: code(error) } });
+    answers.set(id, { topicId, partition, answer: { ...answer, ...acknowledgement(error) } });
   }
   return {
     errorCode: 0,
@@ -241,6 +245,12 @@ function response(
     responses: byTopic([...answers.values()], ({ answer }) => answer),
     nodeEndpoints: hints.length === 0 ? [] : endpointsOf(options.metadata.image, hints),
   };
+}
+
+function acknowledgement(
+  error: ErrorName,
+): Pick<PartitionResponse, "acknowledgeErrorCode" | "acknowledgeErrorMessage"> {
+  return { acknowledgeErrorCode: code(error), acknowledgeErrorMessage: acknowledgeText(error) };
 }
 
 function fetchAnswer(

@@ -144,6 +144,7 @@ function shareServices(
     limits: {
       partitionsByDefault: settings.topicPartitionsDefault,
       partitionsPerTopicMax: settings.topicPartitionsMax,
+      partitionsMax: settings.partitionsMax,
       leaderWaitMs: settings.topicLeaderWaitMs,
     },
   });

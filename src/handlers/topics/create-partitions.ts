@@ -2,7 +2,13 @@
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { untilLed } from "../data/leader-wait.ts";
 import { code, type Handler } from "../handler.ts";
-import { assignmentProblem, type Refused, refused, type TopicCreationOptions } from "./topic-creation.ts";
+import {
+  assignmentProblem,
+  clusterExcess,
+  type Refused,
+  refused,
+  type TopicCreationOptions,
+} from "./topic-creation.ts";
 
 type Request = RequestOf<"createPartitions">;
 type Response = ResponseInputOf<"createPartitions">;
@@ -56,6 +62,8 @@ async function grow(
   if (asked.count > options.limits.partitionsPerTopicMax) {
     return refused("POLICY_VIOLATION", "Excessively large number of partitions per request.");
   }
+  const excess = clusterExcess(options, asked.count - now);
+  if (excess !== undefined) return excess;
   if (validateOnly) return undefined;
   const proposal = await options.metadata.propose([
     { kind: "create-partitions", topicId: topic.id, partitions: asked.count },

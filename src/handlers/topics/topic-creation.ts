@@ -15,6 +15,8 @@ export interface TopicCreationOptions extends ClusterView {
   readonly limits: {
     readonly partitionsByDefault: number;
     readonly partitionsPerTopicMax: number;
+    /** In the cluster; internal topics count, too. */
+    readonly partitionsMax: number;
     readonly leaderWaitMs: number;
   };
 }
@@ -70,7 +72,20 @@ export function planTopic(options: TopicCreationOptions, wish: TopicWish): Topic
   if (partitions > options.limits.partitionsPerTopicMax) {
     return refused("POLICY_VIOLATION", "Excessively large number of partitions per request.");
   }
+  const excess = clusterExcess(options, partitions);
+  if (excess !== undefined) return excess;
   return { kind: "planned", name: wish.name, partitions, configs: configs.configs };
+}
+
+/** So many more partitions would be more than the cluster may have. Requests that are decided at the same moment may go a little beyond. */
+export function clusterExcess(
+  { metadata, limits }: Pick<TopicCreationOptions, "metadata" | "limits">,
+  more: number,
+): Refused | undefined {
+  let count = more;
+  for (const { partitions } of metadata.image.topics()) count += partitions.length;
+  if (count <= limits.partitionsMax) return undefined;
+  return refused("POLICY_VIOLATION", `There may be ${limits.partitionsMax} partitions in this cluster.`);
 }
 
 /** Does not wait for leaders: who makes many topics does so once, with `untilLed`. */

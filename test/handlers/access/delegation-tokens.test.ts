@@ -95,3 +95,15 @@ test("tokens are asked for by their owners, or by who may use them", async () =>
   expect(await of({ ...bob, principalType: "Robot" })).toBe(0);
   expect(await of()).toBe(0);
 });
+
+test("a token is renewed for as long as one lives without it at most, whatever is asked for", async () => {
+  const { createDelegationToken: create, renewDelegationToken: renew } = world();
+  const { hmac, issueTimestampMs } = (await create(request(), as("alice"))) as {
+    hmac: Uint8Array;
+    issueTimestampMs: number;
+  };
+  const until = async (renewPeriodMs: number) =>
+    ((await renew({ hmac, renewPeriodMs }, as("alice"))) as { expiryTimestampMs: number }).expiryTimestampMs -
+    issueTimestampMs;
+  expect([await until(500), await until(-1), await until(0), await until(500_000)]).toEqual([500, 1000, 1000, 1000]);
+});

@@ -134,6 +134,19 @@ describe("groups", () => {
   });
 });
 
+test("dead-letter queues of share groups are refused, as by Kafka 4.3.1, which has none yet (KIP-1191)", async () => {
+  await using world = new AdminWorld();
+  await world.topic("t");
+  const queue: Change[] = [
+    ["errors.deadletterqueue.topic.name", "set", "t"],
+    ["errors.deadletterqueue.copy.record.enable", "set", "true"],
+  ];
+  for (const change of queue)
+    expect([change, await alter(world, "group", "g", [change])]).toEqual([change, "INVALID_CONFIG"]);
+  const enable: Change = ["errors.deadletterqueue.group.enable", "set", "true"];
+  expect(await alter(world, "topic", "t", [enable])).toBe("INVALID_CONFIG");
+});
+
 describe("subscriptions to client metrics", () => {
   test("are kept, shown and listed", async () => {
     await using world = new AdminWorld();

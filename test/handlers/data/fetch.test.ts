@@ -44,6 +44,8 @@ const request: Request = {
 };
 
 class FetchWorld extends LogWorld {
+  /** Whose right to read was taken away. */
+  readonly unreadable = new Set<string>();
   readonly #handler = fetchHandler({
     log: this.log,
     metadata: this.metadata,
@@ -54,6 +56,7 @@ class FetchWorld extends LogWorld {
     }),
     wait: new FetchWait({ clock: this.clock, limits: { fetchesWaitingMax: 10 } }),
     limits: { fetchBytesMax: 1_000_000 },
+    mayRead: (topic) => !this.unreadable.has(topic),
   });
 
   async fetch(wanted: readonly Wanted[], fields: Partial<Request> = {}, apiVersion = 12): Promise<Response> {
@@ -272,6 +275,17 @@ describe("sessions", () => {
     const forgottenTopicsData = [{ topic: "a", topicId: uuidZero, partitions: [2] }];
     await world.fill(id, 0, 1);
     expect(indexes(await world.fetch([], { sessionId, sessionEpoch: 3, forgottenTopicsData }))).toEqual([0]);
+  });
+
+  test("a session goes on without what its user may not read any more", async () => {
+    const world = new FetchWorld();
+    const [a, b] = [await world.topic("a"), await world.topic("b")];
+    for (const id of [a, b]) await world.fill(id, 0, 1);
+    const { sessionId = 0 } = await world.fetch([{ topic: "a" }, { topic: "b" }], { sessionEpoch: 0 });
+    for (const id of [a, b]) await world.fill(id, 0, 1);
+    world.unreadable.add("a");
+    const next = await world.fetch([], { sessionId, sessionEpoch: 1 });
+    expect(summary(next)).toEqual(["TOPIC_AUTHORIZATION_FAILED", [0, 1]]);
   });
 
   test("a full partition does not starve those behind it", async () => {

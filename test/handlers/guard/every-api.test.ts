@@ -14,6 +14,8 @@ import { MemoryMetadata } from "../../support/memory-metadata.ts";
 import { noMetrics } from "../../support/no-metrics.ts";
 import { type Need, type Row, rows } from "./guard-rows.ts";
 
+const tellsAllowed = (): boolean => false;
+
 interface Denial {
   readonly operation: string;
   readonly principal: string;
@@ -40,7 +42,13 @@ class OneApi implements Disposable {
     };
     const logger = { debug: log, info: log, warn: log, error: log, child: () => logger };
     const clock = new ManualClock();
-    const audit = new AuditLog({ logger, clock, denialsPerSecondMax: 100, denials: noMetrics.accessDenied });
+    const audit = new AuditLog({
+      logger,
+      clock,
+      denialsPerSecondMax: 100,
+      denials: noMetrics.accessDenied,
+      tellsAllowed,
+    });
     const metadata = this.#metadata;
     this.#authorizer = new Authorizer({ metadata, superUsers: ["User:root"], allowsWithoutAcl: false, audit });
   }

@@ -27,6 +27,8 @@ interface Line {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+const tellsAllowed = (): boolean => false;
+
 /** An admin's world in which alice may do what the test allows. */
 class GuardedWorld extends AdminWorld {
   readonly lines: Line[] = [];
@@ -40,7 +42,13 @@ class GuardedWorld extends AdminWorld {
     const log = (message: string, fields: Line["fields"] = {}): void => void this.lines.push({ message, fields });
     const logger = { debug: log, info: log, warn: log, error: log, child: () => logger };
     const clock = new ManualClock();
-    const audit = new AuditLog({ logger, clock, denialsPerSecondMax: 100, denials: noMetrics.accessDenied });
+    const audit = new AuditLog({
+      logger,
+      clock,
+      denialsPerSecondMax: 100,
+      denials: noMetrics.accessDenied,
+      tellsAllowed,
+    });
     const { metadata } = this;
     this.#authorizer = new Authorizer({ metadata, superUsers: ["User:root"], allowsWithoutAcl: false, audit });
     const all = { ...this.handlers, ...aclHandlers({ metadata, audit, limits: { aclsMax: 5 } }) };
@@ -283,12 +291,37 @@ describe("ACLs themselves", () => {
   });
 });
 
+test("what is allowed is told where the log is that chatty, with the rule that allowed it", () => {
+  const lines: Line[] = [];
+  const log = (message: string, fields: Line["fields"] = {}): void => void lines.push({ message, fields });
+  const logger = { debug: log, info: log, warn: log, error: log, child: () => logger };
+  const told = { tells: false };
+  const options = { logger, clock: new ManualClock(), denialsPerSecondMax: 2, denials: noMetrics.accessDenied };
+  const audit = new AuditLog({ ...options, tellsAllowed: () => told.tells });
+  const world = new AdminWorld();
+  const { metadata } = world;
+  using authorizer = new Authorizer({ metadata, superUsers: ["User:root"], allowsWithoutAcl: true, audit });
+  const may = (name: string): boolean => {
+    const principal = { type: "User", name, isTokenAuthenticated: false } as const;
+    return authorizer.access("fetch", context({ apiVersion: 1, principal })).may("read", "topic", "t");
+  };
+  expect([may("root"), may("alice")]).toEqual([true, true]);
+  expect(lines).toEqual([]);
+  told.tells = true;
+  expect([may("root"), may("alice")]).toEqual([true, true]);
+  const same = { host: "127.0.0.1", api: "fetch", operation: "read", resource: "topic", name: "t" };
+  expect(lines).toEqual([
+    { message: "access allowed", fields: { principal: "User:root", ...same, rule: "super-user" } },
+    { message: "access allowed", fields: { principal: "User:alice", ...same, rule: "none" } },
+  ]);
+});
+
 test("an attacker does not fill the disk with denials, and what was left out is counted", () => {
   const lines: Line[] = [];
   const log = (message: string, fields: Line["fields"] = {}): void => void lines.push({ message, fields });
   const logger = { debug: log, info: log, warn: log, error: log, child: () => logger };
   const clock = new ManualClock();
-  const audit = new AuditLog({ logger, clock, denialsPerSecondMax: 2, denials: noMetrics.accessDenied });
+  const audit = new AuditLog({ logger, clock, denialsPerSecondMax: 2, denials: noMetrics.accessDenied, tellsAllowed });
   const denial = {
     principal: "User:a\nb",
     host: "h",
