@@ -9,7 +9,7 @@ For a table that began with what was new (table.begin: latest). From the topic's
 table or the backfill before began. It goes on by itself, after a restart too, and live records wait for one round of it at
 most; "inlet table status" says how far it is. Said again while it runs, it changes the rate.
 
-Not for tables with a key, where an old record would take the place of later ones.`;
+Into a table with a key come rows, and deletions, of keys that no later record touches.`;
 
 export interface BackfillOptions {
   readonly fromOffset?: string;

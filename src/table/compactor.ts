@@ -67,6 +67,8 @@ export type CompactorLimits = RoundLimits &
   TableWorkerLimits & {
     /** How often each table is looked at. */
     readonly beatMs: number;
+    /** That a backfill of a table with a key remembers. */
+    readonly backfillKeysMax: number;
   };
 
 export type MaintenanceLimits = TableRewriterLimits &
@@ -130,10 +132,10 @@ class TopicCompactor implements Compactor {
     }
     this.#maintenance = this.#openMaintenance(options);
     for (const [topic, worker] of this.#workers) {
-      const { pendingRoundsMax, outageRetryMs: retryMs } = limits;
+      const { pendingRoundsMax, backfillKeysMax, outageRetryMs: retryMs } = limits;
       this.#backfillers.set(
         topic,
-        new Backfiller({ ...options, ...this.#replayDeps(topic), worker, pendingRoundsMax, retryMs }),
+        new Backfiller({ ...options, ...this.#replayDeps(topic), worker, pendingRoundsMax, backfillKeysMax, retryMs }),
       );
     }
     this.#loops = [...this.#workers.values()].flatMap((worker) => {

@@ -6,8 +6,8 @@
  *
  * "gone": the log does not hold the record any more, so that nobody knows what else of its key is gone with it.
  */
-import { keyDigestBytes } from "../translate/key-digest.ts";
 import type { Touches } from "../translate/translate.ts";
+import { eachTouch, type Touch } from "./touches.ts";
 
 export type Standing = "last" | "superseded" | "gone";
 
@@ -47,24 +47,5 @@ export class LastRecords {
       if (last.timestamp > timestamp || other > partition) return "superseded";
     }
     return own === offset ? "last" : "gone";
-  }
-}
-
-interface Touch {
-  readonly key: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly timestamp: number;
-}
-
-function* eachTouch({ keys, partitions, offsets, timestamps }: Touches): Iterable<Touch> {
-  const bytes = Buffer.from(keys.buffer, keys.byteOffset, keys.length);
-  for (let at = 0; at < partitions.length; at += 1) {
-    yield {
-      key: bytes.toString("latin1", at * keyDigestBytes, (at + 1) * keyDigestBytes),
-      partition: partitions[at] as number,
-      offset: offsets[at] as number,
-      timestamp: timestamps[at] as number,
-    };
   }
 }

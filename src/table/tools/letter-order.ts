@@ -8,7 +8,9 @@
  * An update that moves a row to another key concerns two keys, each of which decides for itself.
  */
 
+import type { Log } from "../../log/log.ts";
 import { TableStuck } from "../advance.ts";
+import type { TableSettings } from "../settings.ts";
 import type { WorkerTurn } from "../table-worker.ts";
 import type { DeadLetter } from "../translate/dead-letters.ts";
 import type { Touches } from "../translate/translate.ts";
@@ -34,7 +36,7 @@ export class LetterOrder {
     letters: readonly DeadLetter[],
     touches: Touches,
     turn: WorkerTurn,
-    deps: LogTouchesDeps,
+    deps: LogTouchesDeps & { readonly log: Log },
   ): Promise<LetterOrder> {
     return new LetterOrder(deps, await beginnings(letters, turn, deps), touches);
   }
@@ -74,7 +76,7 @@ function fateOf(standings: readonly Standing[]): LetterFate {
 async function beginnings(
   letters: readonly DeadLetter[],
   turn: WorkerTurn,
-  { log, settings }: LogTouchesDeps,
+  { log, settings }: { readonly log: Log; readonly settings: TableSettings },
 ): Promise<ReadonlyMap<number, number>> {
   const own = Map.groupBy(letters, ({ partition }) => partition);
   const timestamp = least(letters.map((letter) => letter.timestamp));

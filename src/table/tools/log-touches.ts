@@ -5,7 +5,6 @@
  */
 import { OperationFailed } from "../../base/errors.ts";
 import type { Offset } from "../../base/ids.ts";
-import type { Log } from "../../log/log.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import { TableStuck } from "../advance.ts";
 import { RoundWriter, type RoundWriterDeps, type WrittenRound } from "../round-writer.ts";
@@ -15,15 +14,18 @@ import type { TableSettings } from "../settings.ts";
 import { tableStateOf } from "../table-state.ts";
 import type { WorkerTurn } from "../table-worker.ts";
 import type { Touches } from "../translate/translate.ts";
+import { OffsetSet } from "./replayed.ts";
+import type { TailRange } from "./tail.ts";
 
 export interface LogTouchesDeps extends RoundWriterDeps {
-  readonly log: Log;
   readonly metadata: MetadataClient;
   readonly settings: TableSettings;
 }
 
 /** Of record batches at once: the answer is a few ten thousand keys, which the event loop bears. */
 const pieceBytes = 1024 * 1024;
+/** Between dead letters, looked at in one go. */
+const piecesMax = 100;
 /** Each question of the records is asked once; a table knows almost all of them already. */
 const questionsMax = 100;
 
@@ -36,6 +38,9 @@ export class LogTouches {
   /** With what the records asked for, as long as the table's own is the same: nobody writes rows with it. */
   #grown: { readonly version: number; readonly mapping: TableMapping } | undefined;
   #questions = 0;
+  #leftOut = new OffsetSet();
+  /** Of record batches, so far. */
+  bytesRead = 0;
 
   constructor(deps: LogTouchesDeps, from: ReadonlyMap<number, number>, note: (touches: Touches) => void) {
     this.#deps = deps;
@@ -46,12 +51,21 @@ export class LogTouches {
     this.#writer = new RoundWriter({ ...deps, limits: { ...limits, roundBytesMax } });
   }
 
+  /** Records that are no rows, and touch nothing. */
+  leaveOut(places: OffsetSet): void {
+    this.#leftOut = places;
+  }
+
+  isAtEnd(turn: WorkerTurn): boolean {
+    return this.#ranges(turn).length === 0;
+  }
+
   /** As much as a round may read. True: it has got to the end of what is translated. */
   async read(turn: WorkerTurn): Promise<boolean> {
-    for (let left = this.#deps.limits.roundBytesMax; left > 0; ) {
+    for (const end = this.bytesRead + this.#deps.limits.roundBytesMax; this.bytesRead < end; ) {
       const ranges = this.#ranges(turn);
       if (ranges.length === 0) return true;
-      left -= await this.#piece(turn, ranges);
+      await this.#piece(turn, ranges);
     }
     return false;
   }
@@ -64,13 +78,33 @@ export class LogTouches {
       if (from >= to) return [];
       const view = views.get(partition);
       if (view === undefined) throw this.#stuck(`partition ${partition} is not here: ask the broker that has it`);
-      const readFrom = Math.min(to, Math.max(from, view.logStart));
-      return [{ partition, from: from as Offset, readFrom: readFrom as Offset, to: to as Offset }];
+      return [...this.#without({ partition, from, to })].map((piece) => {
+        const readFrom = Math.min(piece.to, Math.max(piece.from, view.logStart));
+        return { partition, from: piece.from as Offset, readFrom: readFrom as Offset, to: piece.to as Offset };
+      });
     });
   }
 
-  /** Bytes read. */
-  async #piece(turn: WorkerTurn, ranges: readonly NextRange[]): Promise<number> {
+  /** The first pieces of the range between what is left out. */
+  *#without({
+    partition,
+    from,
+    to,
+  }: Pick<TailRange, "partition" | "from" | "to">): Iterable<{ readonly from: number; readonly to: number }> {
+    let begin = from;
+    let pieces = 0;
+    for (const left of this.#leftOut.within({ partition, from, to })) {
+      if (begin < left.from) {
+        yield { from: begin, to: left.from };
+        pieces += 1;
+        if (pieces === piecesMax) return;
+      }
+      begin = left.to;
+    }
+    if (begin < to) yield { from: begin, to };
+  }
+
+  async #piece(turn: WorkerTurn, ranges: readonly NextRange[]): Promise<void> {
     const { metadata, settings } = this.#deps;
     const table = metadata.image.table(turn.table.id);
     const state = table === undefined ? undefined : tableStateOf(table);
@@ -94,7 +128,7 @@ export class LogTouches {
       const grown = round.stop.sources.reduce((all, source) => evolve(all, source, settings).mapping, mapping);
       this.#grown = { version, mapping: grown };
     } else this.#requireProgress(round);
-    return round.counts.bytesRead;
+    this.bytesRead += round.counts.bytesRead;
   }
 
   #requireProgress({ stop, ranges }: WrittenRound): void {

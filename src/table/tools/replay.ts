@@ -18,18 +18,18 @@ import type { MetadataClient } from "../../metadata/client.ts";
 import type { TableInfo, Topic } from "../../metadata/image.ts";
 import { TableStuck, troubleOf, unready } from "../advance.ts";
 import type { Catalog } from "../catalog.ts";
-import { entriesOf, manifestsOf } from "../commit/table-files.ts";
 import { UnfitFile } from "../parquet/parquet-reader.ts";
 import { RoundWriter, type RoundWriterDeps, type WrittenRound } from "../round-writer.ts";
 import { replayLane } from "../rounds.ts";
 import type { TableSettings } from "../settings.ts";
-import { deadLetterName, encodeTableState, type TableState, tableStateOf } from "../table-state.ts";
+import { encodeTableState, type TableState, tableStateOf } from "../table-state.ts";
 import type { WorkerTurn } from "../table-worker.ts";
 import type { DeadLetter } from "../translate/dead-letters.ts";
 import { lettersOf } from "../translate/letter-rows.ts";
 import type { Touches } from "../translate/translate.ts";
 import type { Warehouse } from "../warehouse.ts";
 import { type LetterFate, LetterOrder } from "./letter-order.ts";
+import { letterFiles } from "./letter-places.ts";
 import { letterRanges, letterSource } from "./letter-source.ts";
 import { OffsetSet, type ReplayedStore } from "./replayed.ts";
 
@@ -109,7 +109,7 @@ class ReplayRun {
     if (outcome.kind !== "ready") throw this.#stuck(troubleOf(unready(outcome)));
     this.#isKeyed = outcome.state.mapping.rowKey !== undefined;
     this.#known = await this.#deps.replayed.read(outcome.state.replayed);
-    return await this.#files(table);
+    return await letterFiles(table, this.#deps);
   }
 
   async replayFile(path: string): Promise<void> {
@@ -164,24 +164,6 @@ class ReplayRun {
     const known = this.#failing.get(letter.reason) ?? { records: 0, samples: [] };
     this.#failing.set(letter.reason, known);
     note(known, letter, ` ${letter.detail}`);
-  }
-
-  async #files(table: TableInfo): Promise<readonly string[]> {
-    const { catalog, warehouse, settings } = this.#deps;
-    const loaded = await catalog.load(deadLetterName(settings, table.generation));
-    if (loaded === undefined) return [];
-    const { metadata } = loaded;
-    const snapshot = metadata.snapshots.find((each) => each["snapshot-id"] === metadata["current-snapshot-id"]);
-    const files: string[] = [];
-    for (const manifest of await manifestsOf(warehouse, snapshot)) {
-      for (const entry of await entriesOf(warehouse, manifest, metadata)) {
-        if (entry.status === "deleted") continue;
-        // Somebody has taken letters out, and these files still hold them.
-        if (entry.content !== "data") throw this.#stuck("files of deletes are in force in the table of dead letters");
-        files.push(entry.file.path);
-      }
-    }
-    return files;
   }
 
   /** What the log says of the letters' keys, but for its newest end: read in turns of its own, between those of the table. */
