@@ -124,7 +124,7 @@ type PayloadPut = (framing: Framing) => MessagePath | undefined;
 
 /** Columns of the part that a schema does not fill are absent. */
 function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | ValueNodes): PartPut {
-  const { bindings, sources } = context.mapping;
+  const { bindings, sources, rules = 1 } = context.mapping;
   const excluded = part === "value" ? excludedPaths(context.mapping) : new Set<string>();
   const compiled = compileOnce(context, part, (text, schemaId) =>
     compilePayload(text, {
@@ -133,6 +133,7 @@ function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | V
       bindings,
       schemaId,
       sources,
+      rules,
       latest: context.settings[part].latest,
       excluded,
     }),
@@ -183,6 +184,7 @@ interface PayloadTarget {
   readonly bindings: readonly Binding[];
   readonly schemaId: SchemaId;
   readonly sources: TableMapping["sources"];
+  readonly rules: number;
   readonly latest: TableSettings["value"]["latest"];
   readonly excluded: ReadonlySet<string>;
 }
@@ -276,7 +278,7 @@ function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget,
 }
 
 function compileJsonPayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
-  const source = jsonSchemaSourceType(schema);
+  const source = jsonSchemaSourceType(schema, target.rules);
   const node = nodeFor(source, target);
   if (node === undefined) {
     return () => {
