@@ -32,6 +32,8 @@ export interface SourceField {
   readonly isExcluded?: true;
   /** A person gave the type: values are brought to it. */
   readonly isCast?: true;
+  /** A person gave the name. */
+  readonly isNamed?: true;
 }
 
 /** Which column a field of a source goes to. */

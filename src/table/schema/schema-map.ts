@@ -14,7 +14,7 @@ import type { PlaceColumns } from "../commit/live-files.ts";
 import { parseAvroSchema } from "../decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "../iceberg/types.ts";
 import type { MetadataColumn, TableSettings } from "../settings.ts";
-import { type ColumnOverrides, type Overridden, overridden } from "./column-overrides.ts";
+import { type ColumnOverrides, keyPath, type Overridden, overridden, overridesOf } from "./column-overrides.ts";
 import { newRules } from "./mapping-rules.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
@@ -267,15 +267,16 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
 }
 
 /** What becomes columns of a source: the row inside its envelope, when values have one, with the types that people want. */
-function rowOf(mapping: TableMapping, source: SchemaIdSource, type: SourceType, { mode }: TableSettings): Overridden {
-  if (source.part === "key") return { kind: "ok", type };
-  if (mode.envelope !== "debezium") return overridden(type, mapping.overrides, { isKnown: true });
+function rowOf(mapping: TableMapping, source: SchemaIdSource, type: SourceType, settings: TableSettings): Overridden {
+  const overrides = overridesOf(source.part, mapping.overrides, settings);
+  if (source.part === "key") return overridden(type, overrides, { isKnown: true, at: keyPath(settings) });
+  if (settings.mode.envelope !== "debezium") return overridden(type, overrides, { isKnown: true });
   if (source.schema.type !== "AVRO")
     return { kind: "refused", reason: "envelopes are read in Avro and in JSON without a schema id" };
   const row = envelopeRow(type);
   return row === undefined
     ? { kind: "refused", reason: "the schema is no Debezium envelope with op and after" }
-    : overridden(row, mapping.overrides, { isKnown: true });
+    : overridden(row, overrides, { isKnown: true });
 }
 
 /** Schemas that were refused are asked about again: the table, or what its settings want, may be another now. */
@@ -382,12 +383,11 @@ function evolveInferred(
 ): Evolution {
   if (mapping.isFull) return { kind: "unchanged", mapping };
   const draft = draftOf(mapping, { columnsMax: inferredColumnsMax });
-  const wanted =
-    part === "key" ? { kind: "ok" as const, type } : overridden(type, mapping.overrides, { isKnown: false });
+  const wanted = overridden(type, overridesOf(part, mapping.overrides, settings), { isKnown: false });
   assert(wanted.kind === "ok", "of types that nobody declared none is refused");
   const merged =
     part === "key"
-      ? mergeKey(mapping, type, draft, settings)
+      ? mergeKey(mapping, wanted.type, draft, settings)
       : mergeValue(mapping, withWholeKeys(wanted.type, settings.mode), draft, false);
   assert(merged.kind === "ok", "a lenient merge refuses nothing");
   return finish(mapping, { ...merged.mapping, isFull: draft.isFull }, true);
