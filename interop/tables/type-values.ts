@@ -284,10 +284,10 @@ const jsonSchema: Readonly<Record<string, readonly Value[]>> = {
   anything: asText('{"a":1}', "12345678901234567890", '"s"'),
   nothing: [],
   "Connect's `Decimal`, of scale 2": [
-    ['"AA=="', decimal("0.00")],
+    ['"AA=="', decimal("0")],
     [`"${unscaled(-12345n).toString("base64")}"`, decimal("-123.45")],
     [`"${unscaled(10n ** 38n - 1n).toString("base64")}"`, decimal("999999999999999999999999999999999999.99")],
-    ["1.5", decimal("1.50")],
+    ["1.5", decimal("1.5")],
   ],
   "Connect's `Decimal`, of precision 9": [
     [`"${unscaled(-999_999_999n).toString("base64")}"`, decimal("-9999999.99")],
