@@ -139,6 +139,7 @@ export function compactorLimits(settings: Settings): CompactorLimits {
     targetFileBytes: settings.tableFileBytesTarget,
     commitRoundsMax: settings.tableCommitRoundsMax,
     pendingRoundsMax: settings.tablePendingRoundsMax,
+    backfillKeysMax: settings.tableBackfillKeysMax,
     outageRetryMs: settings.tableOutageRetryMs,
     commitRetry: {
       attemptsMax: settings.tableCommitAttemptsMax,

@@ -7,7 +7,10 @@ import { parsePlaces } from "./table/tools/at-offset.ts";
 import type { BackfillRequest } from "./table/tools/backfill.ts";
 import { type AtDeps, timestampOf } from "./table-at.ts";
 
-/** JSON as it came: fromOffset "partition:offset,…", fromTimestamp as milliseconds or RFC 3339, bytesPerSecond. */
+/**
+ * JSON as it came: fromOffset "partition:offset,…", fromTimestamp as milliseconds or RFC 3339, bytesPerSecond; `into` names a
+ * table to build beside the topic's own, and `stop` ends that.
+ */
 export type BackfillBody = Readonly<Record<string, unknown>>;
 
 /** A round of less would be nothing but overhead. */
@@ -22,11 +25,17 @@ export async function answerBackfill(
   const isRate = bytesPerSecond === null || (Number.isSafeInteger(bytesPerSecond) && Number(bytesPerSecond) > 0);
   if (!isRate || (bytesPerSecond !== null && Number(bytesPerSecond) < bytesPerSecondMin))
     return { kind: "invalid", reason: `the rate is at least ${bytesPerSecondMin} bytes a second` };
+  const into = textOf(body["into"]);
   try {
+    if (body["stop"] === true) {
+      if (into === undefined) return invalid("only a table that is built beside the topic's own can be stopped");
+      await deps.compactor.stopBeside(topic, into);
+      return { kind: "ok", detail: { topic, into, state: "stopped" } };
+    }
     const from = await fromOf(body, deps);
     if ("kind" in from) return from;
     const request = { from: from.places, bytesPerSecond: bytesPerSecond as number | null };
-    return { kind: "ok", detail: { topic, ...(await deps.compactor.startBackfill(topic, request)) } };
+    return { kind: "ok", detail: { topic, ...(await deps.compactor.startBackfill(topic, request, into)) } };
   } catch (cause) {
     if (cause instanceof OperationFailed) return { kind: "refused", reason: cause.message };
     throw cause;

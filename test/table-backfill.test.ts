@@ -65,5 +65,15 @@ test("a table on a topic with a history", async () => {
   );
   expect(await count()).toMatch(/6\s+1/);
   expect(await run(broker, "table", "verify", "orders")).toContain("equal: every row");
+  const beside = await run(broker, "table", "backfill", "orders", "--into", "kafka.second", "--rate", "1MiB/s");
+  expect(beside).toBe("running, 0 of 7 records in the table (0 %), 1048576 bytes a second at most\n");
+  await vi.waitFor(
+    async () => expect(await run(broker, "table", "status", "orders")).toContain("kafka.second: done, 7 of 7 records"),
+    { timeout: 20_000, interval: 50 },
+  );
+  expect(await run(broker, "table", "backfill", "orders", "--into", "second", "--stop")).toBe(
+    "second is built no further\n",
+  );
+  expect(await run(broker, "table", "status", "orders")).toContain("kafka.second: paused, a person stopped it; done");
   await broker[Symbol.asyncDispose]();
 }, 60_000);

@@ -210,6 +210,8 @@ describe("inlet table replay-dlq", () => {
       letters: 2,
       rows: 1,
       rowsBefore: 0,
+      superseded: 0,
+      undecided: { records: 0, samples: [] },
       failing: [{ reason: "no-schema-id", records: 1, samples: [expect.stringMatching(/^0:0 /)] }],
     });
     const { out, code } = await run("table", "replay-dlq", "trades");

@@ -48,8 +48,8 @@ interface ColumnLimit {
 const columnLimits: readonly ColumnLimit[] = [
   {
     engine: "Flink",
-    // `time-millis` has nothing to lose.
-    is: ({ column, type }) => column === "time" && !type.includes("millis"),
+    // Of milliseconds there is nothing to lose.
+    is: ({ column, type }) => column === "time" && !/millis|Connect/.test(type),
     what: "times of day to milliseconds",
   },
 ];

@@ -283,6 +283,30 @@ const jsonSchema: Readonly<Record<string, readonly Value[]>> = {
   tuple: asText('["a",1]', "[]"),
   anything: asText('{"a":1}', "12345678901234567890", '"s"'),
   nothing: [],
+  "Connect's `Decimal`, of scale 2": [
+    ['"AA=="', decimal("0")],
+    [`"${unscaled(-12345n).toString("base64")}"`, decimal("-123.45")],
+    [`"${unscaled(10n ** 38n - 1n).toString("base64")}"`, decimal("999999999999999999999999999999999999.99")],
+    ["1.5", decimal("1.5")],
+  ],
+  "Connect's `Decimal`, of precision 9": [
+    [`"${unscaled(-999_999_999n).toString("base64")}"`, decimal("-9999999.99")],
+    ["9999999.99", decimal("9999999.99")],
+  ],
+  "Connect's `Date`": [
+    [String(yearOneDay), days(yearOneDay)],
+    ["-1", days(-1)],
+    [String(lastDay), days(lastDay)],
+  ],
+  "Connect's `Time`": [
+    ["0", time(0)],
+    ["86399999", time(86_399_999_000)],
+  ],
+  "Connect's `Timestamp`": [
+    [String(yearOneMs), micros(BigInt(yearOneMs) * 1000n)],
+    ["-1", micros(-1000)],
+    [String(lastMs), micros(BigInt(lastMs) * 1000n)],
+  ],
 };
 
 const inferred: Readonly<Record<string, readonly Value[]>> = {

@@ -231,6 +231,14 @@ export const table = {
     max: 100_000_000,
     doc: "Keys of a table that `inlet table verify` holds at once, some 40 bytes each; of more it takes shares, each a pass over log and files, 64 at most.",
   }),
+  tableBackfillKeysMax: setting({
+    key: "table.backfill.keys.max",
+    type: "integer",
+    default: 2_000_000,
+    min: 1000,
+    max: 100_000_000,
+    doc: "Keys with records behind the history that a backfill of a table with a key brings, some 100 bytes of memory each: with more it stops and says so.",
+  }),
   tableSqlBytesMax: setting({
     key: "table.sql.bytes.max",
     type: "bytes",

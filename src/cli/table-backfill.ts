@@ -9,12 +9,17 @@ For a table that began with what was new (table.begin: latest). From the topic's
 table or the backfill before began. It goes on by itself, after a restart too, and live records wait for one round of it at
 most; "inlet table status" says how far it is. Said again while it runs, it changes the rate.
 
-Not for tables with a key, where an old record would take the place of later ones.`;
+With --into it builds a second table, in the namespace of the first unless it names one, from the topic's start up to where the
+topic is now, and no further, while the first goes on. --stop leaves it as far as it has got.
+
+Into a table with a key come rows, and deletions, of keys that no later record touches.`;
 
 export interface BackfillOptions {
   readonly fromOffset?: string;
   readonly fromTimestamp?: string;
   readonly rate?: string;
+  readonly into?: string;
+  readonly stop?: boolean;
 }
 
 export interface BackfillStatus {
@@ -27,13 +32,22 @@ export interface BackfillStatus {
 }
 
 export async function backfillTopic(context: Context, topic: string, options: BackfillOptions): Promise<void> {
-  const { fromOffset, fromTimestamp, rate } = options;
+  const { fromOffset, fromTimestamp, rate, into, stop } = options;
+  if (stop === true && into === undefined)
+    throw new CommandFailed("--stop goes with --into: say which table", exitCodes.usage);
   const bytesPerSecond = rate === undefined ? undefined : parseBytes(rate.replace(/\/s$/, ""));
   if (rate !== undefined && bytesPerSecond === undefined)
     throw new CommandFailed(`"${rate}" is no rate: write 50MiB/s`, exitCodes.usage);
   const path = `/v1/tables/${encodeURIComponent(topic)}/backfill`;
-  const answer = await callAdmin(context, "POST", path, { fromOffset, fromTimestamp, bytesPerSecond });
+  const answer = await callAdmin(context, "POST", path, {
+    fromOffset,
+    fromTimestamp,
+    bytesPerSecond,
+    into,
+    stop,
+  });
   if (context.format === "json") printJson(context.terminal, answer);
+  else if (stop === true) context.terminal.out(`${into} is built no further\n`);
   else context.terminal.out(`${backfillWords(answer as BackfillStatus)}\n`);
 }
 

@@ -77,6 +77,8 @@ export function addTableCommands(program: Command, context: Context): void {
     )
     .option("--from-timestamp <time>", "begin with records of this time")
     .option("--rate <bytes>", "of records a second, such as 50MiB/s (default: as fast as it goes)")
+    .option("--into <table>", "build a table of this name beside the topic's own")
+    .option("--stop", "end that")
     .addHelpText("after", backfillHelp)
     .action((topic: string, options: BackfillOptions) => backfillTopic(context, topic, options));
   table

@@ -38,7 +38,15 @@ function pathOf(topic: string): string {
 interface Status {
   readonly partitions: readonly Row[];
   readonly backfill?: BackfillStatus | null;
-  readonly [figure: string]: Row[string] | readonly Row[] | BackfillStatus | undefined;
+  readonly beside?: readonly BesideStatus[];
+  readonly [figure: string]: Row[string] | readonly Row[] | BackfillStatus | readonly BesideStatus[] | undefined;
+}
+
+interface BesideStatus {
+  readonly table: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly backfill: BackfillStatus | null;
 }
 
 function print(context: Context, status: Status): void {
@@ -46,12 +54,16 @@ function print(context: Context, status: Status): void {
     printJson(context.terminal, status);
     return;
   }
-  const { partitions, backfill, ...figures } = status;
+  const { partitions, backfill, beside = [], ...figures } = status;
   for (const [name, value] of Object.entries(figures)) {
     if (value === null || value === "" || typeof value === "object" || value === undefined) continue;
     context.terminal.out(`${`${words(name)}:`.padEnd(15)} ${value}\n`);
   }
   if (backfill !== null && backfill !== undefined) context.terminal.out(`backfill:       ${backfillWords(backfill)}\n`);
+  for (const { table, state, reason, backfill: own } of beside) {
+    const how = own === null ? "not begun" : backfillWords(own);
+    context.terminal.out(`beside:         ${table}: ${state === "running" ? how : `${state}, ${reason}; ${how}`}\n`);
+  }
   context.terminal.out("\n");
   const columns = ["partition", "end", "translated_to", "committed_to", "translation_lag", "commit_lag"];
   const rows = partitions.map((row) =>

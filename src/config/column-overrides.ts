@@ -1,7 +1,7 @@
 /** The block `columns.overrides` of a topic: what is said of single columns, and what cannot be meant. */
 import { decimalPrecisionMax, decimalShape } from "../table/iceberg/primitive.ts";
 import type { PrimitiveType } from "../table/iceberg/types.ts";
-import type { ColumnOverride, ColumnOverrides } from "../table/schema/column-overrides.ts";
+import { type ColumnOverride, type ColumnOverrides, keyPath } from "../table/schema/column-overrides.ts";
 import type { TableSettings } from "../table/settings.ts";
 import type { ModeProblem } from "./mode-checks.ts";
 import { boolean, object, optionalText, type Parsed, parsed, record, type ValueOf } from "./shape.ts";
@@ -25,24 +25,27 @@ const plainTypes = [
 const typePattern = `^(${plainTypes.join("|")}|decimal\\(\\s*\\d+\\s*,\\s*\\d+\\s*\\))$`;
 
 export const overridesShape = record(
-  "Columns of the value that are to be other than their source makes them.",
+  "Columns that are to be other than their source makes them.",
   "field",
-  object("A field of the value by its path, joined by dots; lists and maps are passed through.", {
-    type: parsed<PrimitiveType | null>(
-      {
-        doc: "Type of the column: values are brought to it, and one that cannot be makes its record bad. Into string goes text as it is, anything else as JSON. Fixed once the column is made.",
-        typeName: "type",
-        pattern: typePattern,
-        placeholder: null,
-        default: null,
-      },
-      parseType,
-      (type) => type ?? "null",
-    ),
-    name: optionalText({ doc: "Name of the column, when it is made; null is the field's." }),
-    comment: optionalText({ doc: "Comment of the column, when it is made." }),
-    exclude: boolean({ default: false, doc: "Whether the field's values go nowhere." }),
-  }),
+  object(
+    "A field of the value by its path, joined by dots, or of the key: _kafka_key.<path>. Lists and maps are passed through.",
+    {
+      type: parsed<PrimitiveType | null>(
+        {
+          doc: "Type of the column: values are brought to it, and one that cannot be makes its record bad. Into string goes text as it is, anything else as JSON. Fixed once the column is made.",
+          typeName: "type",
+          pattern: typePattern,
+          placeholder: null,
+          default: null,
+        },
+        parseType,
+        (type) => type ?? "null",
+      ),
+      name: optionalText({ doc: "Name of the column, when it is made; null is the field's." }),
+      comment: optionalText({ doc: "Comment of the column, when it is made." }),
+      exclude: boolean({ default: false, doc: "Whether the field's values go nowhere." }),
+    },
+  ),
 );
 
 function parseType(written: string): Parsed<PrimitiveType | null> {
@@ -80,9 +83,14 @@ export function overrideProblems(table: TableSettings): readonly ModeProblem[] {
     problems.push({ at: ["columns", "overrides", ...path], message, fix });
   };
   const { overrides = {}, value, mode } = table;
-  const paths = Object.keys(overrides);
-  if (paths.length > 0 && (value.decode === "raw" || value.decode === "string"))
+  const ofKey = new Set(Object.keys(overrides).filter((path) => `${path}.`.startsWith(keyPath(table))));
+  const ofValue = Object.keys(overrides).filter((path) => !ofKey.has(path));
+  if (ofValue.length > 0 && (value.decode === "raw" || value.decode === "string"))
     report([], `value.decode: ${value.decode} has no fields`, "remove it, or say json, schema-id or latest");
+  for (const path of ofKey) {
+    const problem = keyProblem(path, table);
+    if (problem !== undefined) report([path], ...problem);
+  }
   const names = new Map<string, string>();
   for (const [path, { type, name, comment, isExcluded }] of Object.entries(overrides)) {
     const isSaid = type !== undefined || name !== undefined || comment !== undefined;
@@ -91,8 +99,9 @@ export function overrideProblems(table: TableSettings): readonly ModeProblem[] {
     if (isExcluded !== true && !isSaid)
       report([path], `nothing is said of ${path}`, "say type, name, comment or exclude");
     if (name === "") report([path, "name"], "a column has a name", "write one, or leave name out");
-    if (isExcluded === true && mode.write !== "append" && mode.key.includes(path))
-      report([path, "exclude"], `${path} identifies rows (mode.key)`, "keep its column");
+    const isOfRowKey = mode.key.length === 0 ? ofKey.has(path) : mode.key.includes(path);
+    if (isExcluded === true && mode.write !== "append" && isOfRowKey)
+      report([path, "exclude"], `${path} identifies rows`, "keep its column");
     if (
       mode.envelope === "op-field" &&
       mode.opField === path &&
@@ -106,4 +115,16 @@ export function overrideProblems(table: TableSettings): readonly ModeProblem[] {
     names.set(full, path);
   }
   return problems;
+}
+
+/** What is wrong with the override of a key's field, and what to do. */
+function keyProblem(path: string, table: TableSettings): readonly [message: string, fix: string] | undefined {
+  const { key, metadataColumns } = table;
+  if (key.decode === "raw" || key.decode === "string")
+    return [`key.decode: ${key.decode} has no fields`, "remove it, or say json, schema-id or latest"];
+  if (!metadataColumns.includes("key"))
+    return ["the table has no columns of keys", "remove it, or have key in columns.metadata.include"];
+  if (path.length < keyPath(table).length)
+    return [`${path} is the whole key`, `say it of its fields: ${keyPath(table)}<field>`];
+  return undefined;
 }

@@ -10,6 +10,7 @@ import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { TableInfo } from "../metadata/image.ts";
 import { TableStuck } from "./advance.ts";
+import { BesideTables, type OpenTable } from "./beside.ts";
 import type { Catalog } from "./catalog.ts";
 import { type AppenderLimits, TableAppender } from "./commit/table-appender.ts";
 import {
@@ -67,6 +68,8 @@ export type CompactorLimits = RoundLimits &
   TableWorkerLimits & {
     /** How often each table is looked at. */
     readonly beatMs: number;
+    /** That a backfill of a table with a key remembers. */
+    readonly backfillKeysMax: number;
   };
 
 export type MaintenanceLimits = TableRewriterLimits &
@@ -85,9 +88,14 @@ export interface Compactor extends AsyncDisposable {
   /** Throws TableStuck, with the reason, when the table cannot go on. */
   resume(topic: string, how: "accept" | "retranslate"): Promise<void>;
   report(topic: string): Promise<TableReport>;
-  /** Begins to bring the topic's history into a table that began behind it, or changes the rate. Throws TableStuck. */
-  startBackfill(topic: string, request: BackfillRequest): Promise<BackfillReport>;
-  /** One round of the backfill, if there is one and its rate allows it. Done on each beat. */
+  /**
+   * Begins to bring the topic's history into a table that began behind it, or into a new one beside it, or changes the rate.
+   * Throws TableStuck.
+   */
+  startBackfill(topic: string, request: BackfillRequest, into?: string): Promise<BackfillReport>;
+  /** One that fills a table beside the topic's own. Throws TableStuck. */
+  stopBeside(topic: string, into: string): Promise<void>;
+  /** One round of each backfill of the topic, if its rate allows it. Done on each beat. */
   advanceBackfill(topic: string): Promise<void>;
   /** Dead letters that can be rows by now become rows. Throws OperationFailed, TableStuck among them, where it cannot go on. */
   replay(topic: string, signal: AbortSignal, progress?: (done: ReplayProgress) => void): Promise<ReplayReport>;
@@ -111,6 +119,7 @@ class TopicCompactor implements Compactor {
   readonly #options: CompactorOptions;
   readonly #workers = new Map<string, TableWorker>();
   readonly #backfillers = new Map<string, Backfiller>();
+  readonly #beside: BesideTables;
   readonly #loops: readonly Loop[];
   readonly #catalogs: ReadonlyMap<string, Catalog>;
   readonly #maintenance: Maintenance | undefined;
@@ -120,22 +129,16 @@ class TopicCompactor implements Compactor {
     this.#catalogs = options.catalogs;
     requireOwnTables(options.tables);
     const { runtime, logger, limits } = options;
-    const writer = new RoundWriter({ ...options, random: runtime.random });
     for (const settings of options.tables) {
-      const catalog = options.catalogs.get(settings.catalog);
-      if (catalog === undefined)
-        throw wrongSettings(`topic ${settings.topic} names the unknown catalog ${settings.catalog}`);
-      const appender = new TableAppender({ ...options, catalog, engineVersion: options.version });
-      this.#workers.set(settings.topic, new TableWorker({ ...options, catalog, appender, writer, settings }));
+      const { worker, backfiller } = this.#openTable(settings, false);
+      this.#workers.set(settings.topic, worker);
+      this.#backfillers.set(settings.topic, backfiller);
     }
     this.#maintenance = this.#openMaintenance(options);
-    for (const [topic, worker] of this.#workers) {
-      const { pendingRoundsMax, outageRetryMs: retryMs } = limits;
-      this.#backfillers.set(
-        topic,
-        new Backfiller({ ...options, ...this.#replayDeps(topic), worker, pendingRoundsMax, retryMs }),
-      );
-    }
+    const { pendingRoundsMax, outageRetryMs: retryMs } = limits;
+    const { clock } = runtime;
+    const open = (settings: TableSettings): OpenTable => this.#openTable(settings, true);
+    this.#beside = new BesideTables({ ...options, pendingRoundsMax, retryMs, clock, open });
     this.#loops = [...this.#workers.values()].flatMap((worker) => {
       const failed = (error: unknown): void => logger.error("a table's turn failed", { topic: worker.topic, error });
       return [() => worker.turn(), () => this.advanceBackfill(worker.topic)].map(
@@ -180,13 +183,19 @@ class TopicCompactor implements Compactor {
     });
   }
 
-  async startBackfill(topic: string, request: BackfillRequest): Promise<BackfillReport> {
+  async startBackfill(topic: string, request: BackfillRequest, into?: string): Promise<BackfillReport> {
+    if (into !== undefined) return await this.#beside.start(topic, into, request);
     await this.#worker(topic).flush(); // Which makes the table, if need be.
     return await this.#backfiller(topic).start(request);
   }
 
   async advanceBackfill(topic: string): Promise<void> {
     await this.#backfiller(topic).turn();
+    await this.#beside.turn(topic);
+  }
+
+  async stopBeside(topic: string, into: string): Promise<void> {
+    await this.#beside.stop(topic, into);
   }
 
   async report(topic: string): Promise<TableReport> {
@@ -194,7 +203,8 @@ class TopicCompactor implements Compactor {
     const backfiller = this.#backfiller(topic);
     const backfill = backfiller.report();
     const { trouble } = backfiller;
-    return { ...report, backfill: backfill === undefined ? null : { ...backfill, trouble } };
+    const beside = this.#beside.reports(topic);
+    return { ...report, backfill: backfill === undefined ? null : { ...backfill, trouble }, beside };
   }
 
   *tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }> {
@@ -205,9 +215,23 @@ class TopicCompactor implements Compactor {
     for (const backfiller of this.#backfillers.values()) backfiller[Symbol.dispose]();
     await this.#maintenance?.[Symbol.asyncDispose](); // Before the lanes that it asks.
     const loops = this.#loops.map((loop) => loop[Symbol.asyncDispose]()); // First: their turns would meet closed lanes.
-    const workers = [...this.#workers.values()].map((worker) => worker[Symbol.asyncDispose]());
+    const workers = [...this.#workers.values(), this.#beside].map((worker) => worker[Symbol.asyncDispose]());
     await Promise.all([...loops, ...workers]);
     for (const catalog of this.#catalogs.values()) await catalog[Symbol.asyncDispose]();
+  }
+
+  #openTable(settings: TableSettings, isBeside: boolean): OpenTable {
+    const options = this.#options;
+    const catalog = options.catalogs.get(settings.catalog);
+    if (catalog === undefined)
+      throw wrongSettings(`topic ${settings.topic} names the unknown catalog ${settings.catalog}`);
+    const { clock, random } = options.runtime;
+    const appender = new TableAppender({ ...options, catalog, engineVersion: options.version });
+    const writer = new RoundWriter({ ...options, random });
+    const worker = new TableWorker({ ...options, catalog, appender, writer, settings, isBeside });
+    const { pendingRoundsMax, backfillKeysMax, outageRetryMs: retryMs } = options.limits;
+    const limits = { pendingRoundsMax, backfillKeysMax, retryMs };
+    return { worker, backfiller: new Backfiller({ ...options, ...limits, settings, catalog, clock, random, worker }) };
   }
 
   #openMaintenance(options: CompactorOptions): Maintenance | undefined {

@@ -5,6 +5,7 @@ import type { Image, TableInfo } from "../metadata/image.ts";
 import type { TableSettings } from "./settings.ts";
 import { tableStateOf } from "./table-state.ts";
 import { backfillHold, beginLane } from "./tools/backfill-plan.ts";
+import { besideTables, ownTable } from "./topic-table.ts";
 
 /** By the topic's name; undefined when it becomes no table. */
 export function retentionPolicies(tables: readonly TableSettings[]): (topic: string) => LakeRetention | undefined {
@@ -17,7 +18,7 @@ export type LakeRetention = TableSettings["retention"];
 /**
  * From the first offset of the partition that is not in the topic's table; undefined when nobody waits for one. Before its
  * table exists a topic has nothing in it; history that a backfill still has to bring is not there either. Of several
- * generations the newest counts: it may be translated anew from the start.
+ * generations the newest counts: it may be translated anew from the start. Tables that are built beside it count while they run.
  */
 export function retentionHold(
   image: Image,
@@ -27,12 +28,16 @@ export function retentionHold(
   const topic = image.topic(at.topicId);
   const policy = topic === undefined ? undefined : policyOf(topic.name);
   if (policy === undefined || policy === "off") return undefined;
-  let newest: TableInfo | undefined;
-  for (const table of image.tables()) {
-    if (table.topicId === at.topicId && table.generation > (newest?.generation ?? 0)) newest = table;
-  }
-  const backfill = newest === undefined || !newest.lanes.has(beginLane) ? undefined : tableStateOf(newest)?.backfill;
-  const history = backfill === undefined ? undefined : backfillHold(backfill, newest as TableInfo, at.partition);
-  const upTo = history ?? newest?.committedTo.get(at.partition) ?? (0 as Offset);
+  const own = ownTable(image.tables(), at.topicId);
+  const needed = (own && historyHold(own, at.partition)) ?? own?.committedTo.get(at.partition) ?? (0 as Offset);
+  const beside = besideTables(image.tables(), at.topicId)
+    .filter(({ state }) => state === "running")
+    .flatMap((table) => historyHold(table, at.partition) ?? []);
+  const upTo = Math.min(needed, ...beside) as Offset;
   return { upTo, waits: policy === "wait" };
+}
+
+function historyHold(table: TableInfo, partition: number): Offset | undefined {
+  const backfill = table.lanes.has(beginLane) ? tableStateOf(table)?.backfill : undefined;
+  return backfill === undefined ? undefined : backfillHold(backfill, table, partition);
 }

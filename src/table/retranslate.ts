@@ -5,7 +5,7 @@ import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound } from "../metadata/image.ts";
 import type { Retranslated } from "./commit/committer.ts";
 import type { RoundWriter } from "./round-writer.ts";
-import { replayLane } from "./rounds.ts";
+import { liveLane, replayLane } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { tableStateOf } from "./table-state.ts";
 
@@ -25,6 +25,8 @@ export async function retranslateRound(
   const state = table === undefined ? undefined : tableStateOf(table);
   if (state === undefined) return { kind: "unavailable", cause: "the table has no mapping yet" };
   if (round.lane === replayLane) return { kind: "impossible", reason: "its records were picked from dead letters" };
+  if (state.mapping.rowKey !== undefined && round.lane !== liveLane)
+    return { kind: "impossible", reason: "which of its rows have no later record was known only when it was made" };
   for (const { partition, from } of round.ranges) {
     const lookup = log.partition(topicId, partition);
     if (lookup.kind !== "here") return { kind: "unavailable", cause: `partition ${partition} is not here` };

@@ -16,7 +16,7 @@ import type { TableSettings } from "./settings.ts";
 import type { Places, TableState } from "./table-state.ts";
 import { addProofs, noRows, proofName, type RoundProof, type RowProof, renderRoundProof } from "./tools/proof.ts";
 import { deadLetterSchema } from "./translate/dead-letters.ts";
-import type { Round, TranslatedFile, Translator } from "./translate/translate.ts";
+import type { Round, Touches, TranslatedFile, Translator } from "./translate/translate.ts";
 import { uniqueUri, type Warehouse } from "./warehouse.ts";
 
 /** Where a round's records come from: the log, or dead letters. */
@@ -112,6 +112,8 @@ export class RoundWriter {
     readonly isWhole?: boolean;
     /** Gets the file of dead letters, which then goes nowhere: they are letters already. */
     readonly takeLetters?: (file: Uint8Array) => void;
+    /** Of a table with a key: which of the records' touches are not to be, because others came later. */
+    readonly choose?: (touches: Touches) => Promise<Uint8Array>;
   }): Promise<WrittenRound> {
     const { state, settings } = request;
     const { targetFileBytes } = this.#deps.limits;
@@ -125,8 +127,10 @@ export class RoundWriter {
     if (ranges.length === 0) {
       return { ranges: [], main: null, deadLetters: null, deletes: null, counts: noCounts, stop };
     }
-    const { files, deadLetterFile, deleteFile, crossingKeys } = await round.finish();
-    const { takeLetters } = request;
+    const { takeLetters, choose } = request;
+    const isChosen = choose !== undefined && mapping.rowKey !== undefined;
+    const leaveOut = isChosen ? await choose(await round.touches()) : undefined;
+    const { files, deadLetterFile, deleteFile, crossingKeys } = await round.finish(leaveOut);
     if (deadLetterFile !== undefined) takeLetters?.(deadLetterFile.bytes);
     const letters = deadLetterFile === undefined || takeLetters !== undefined ? [] : [deadLetterFile];
     const deletes = deleteFile === undefined ? [] : [deleteFile];

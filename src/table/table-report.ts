@@ -2,6 +2,7 @@
 
 import { OperationFailed } from "../base/errors.ts";
 import type { TableInfo } from "../metadata/image.ts";
+import type { BesideReport } from "./beside.ts";
 import type { Catalog, TableName } from "./catalog.ts";
 import type { PartitionView } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
@@ -22,6 +23,8 @@ export interface TableReport {
   readonly pendingRounds: number;
   /** The newest; null when there was none. */
   readonly backfill: (BackfillReport & { readonly trouble: string | null }) | null;
+  /** Tables that were built beside it, or still are. */
+  readonly beside: readonly BesideReport[];
   /** Partitions that this node owns. */
   readonly partitions: readonly PartitionReport[];
   /** null: the catalog has no such table, or cannot be reached. */
@@ -69,6 +72,7 @@ export async function reportTable(
     trouble: table === undefined || table.state === "running" ? trouble : null,
     pendingRounds: table?.pending.length ?? 0,
     backfill: null,
+    beside: [],
     partitions: views.map((view) => partitionReport(view, table)),
     ...(await catalogFigures(catalog, name, letters)),
   };

@@ -29,6 +29,7 @@ import { tableName, tableStateOf } from "./table-state.ts";
 import { TableTranslation, type TableTranslationLimits } from "./table-translation.ts";
 import { beginLane } from "./tools/backfill-plan.ts";
 import type { ReplayedStore } from "./tools/replayed.ts";
+import { besideLane, besideTables, ownTable } from "./topic-table.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export interface TableWorkerOptions {
@@ -44,6 +45,8 @@ export interface TableWorkerOptions {
   readonly logger: Logger;
   readonly metrics: CompactorMetrics;
   readonly limits: TableWorkerLimits;
+  /** The table is built beside the topic's own (beside.ts), and of no record that comes after it was asked for. */
+  readonly isBeside?: boolean;
 }
 
 export type TableWorkerLimits = CommitterOptions["limits"] &
@@ -86,7 +89,8 @@ export class TableWorker {
   constructor(options: TableWorkerOptions) {
     this.#options = options;
     this.#dueAt = options.runtime.clock.monotonic() + options.settings.commit.everyMs;
-    this.#meter = new TableMeter(options.settings.topic, options.metrics);
+    const { topic, table } = options.settings;
+    this.#meter = new TableMeter(options.isBeside === true ? `${topic} into ${table}` : topic, options.metrics);
     this.#translation = new TableTranslation({ ...options, meter: this.#meter, signal: this.#stop.signal });
   }
 
@@ -266,9 +270,13 @@ export class TableWorker {
   async #startTable(topic: Topic): Promise<TableInfo> {
     const creation = this.#creation(topic);
     const events: Parameters<MetadataClient["propose"]>[0][number][] = [creation];
-    if (this.#options.settings.begin === "latest") {
-      const ranges = this.#views(topic).map(({ partition, lastStable }) => emptyRange(partition, lastStable));
-      events.push(emptyRound(creation.table, creation.generation, beginLane, ranges));
+    const { settings, isBeside = false } = this.#options;
+    if (settings.begin === "latest") {
+      const views = this.#views(topic);
+      if (isBeside && views.length < topic.partitions.length)
+        throw new TableStuck(this.topic, "not all partitions are here");
+      const ranges = views.map(({ partition, lastStable }) => emptyRange(partition, lastStable));
+      events.push(emptyRound(creation.table, creation.generation, isBeside ? besideLane : beginLane, ranges));
     }
     await this.#propose(events);
     const table = this.#tableOf(topic);
@@ -278,6 +286,11 @@ export class TableWorker {
 
   /** A table that begins with what is new has its live lane begin there, in an entry of its own: a crash may lie between. */
   async #begun(topic: Topic, table: TableInfo): Promise<TableInfo> {
+    const beside = [...(table.lanes.get(besideLane) ?? [])].map(([partition, at]) => emptyRange(partition, at));
+    if (beside.length > 0 && !table.lanes.has(beginLane)) {
+      await this.#propose([emptyRound(table.id, table.generation, beginLane, beside)]);
+      return await this.#begun(topic, this.#tableOf(topic) as TableInfo);
+    }
     const begin = [...(table.lanes.get(beginLane) ?? [])];
     const ranges = begin.flatMap(([partition, at]) =>
       table.translatedTo.has(partition) ? [] : [emptyRange(partition, at)],
@@ -364,20 +377,21 @@ export class TableWorker {
   }
 
   #tableOf(topic: Topic): TableInfo | undefined {
-    let newest: TableInfo | undefined;
-    for (const table of this.#options.metadata.image.tables()) {
-      if (table.topicId === topic.id && table.generation > (newest?.generation ?? 0)) newest = table;
-    }
-    return newest;
+    const { metadata, settings, isBeside } = this.#options;
+    const tables = metadata.image.tables();
+    if (isBeside !== true) return ownTable(tables, topic.id);
+    const name = qualified(settings, 1);
+    return besideTables(tables, topic.id).find((table) => table.catalog === settings.catalog && table.name === name);
   }
 
   /** Partitions of this node; new ones are there as soon as the topic has them. */
   #views(topic: Topic): readonly PartitionView[] {
+    const ends = this.#options.isBeside === true ? this.#tableOf(topic)?.lanes.get(besideLane) : undefined;
     return topic.partitions.flatMap((_stream, partition) => {
       const lookup = this.#options.log.partition(topic.id, partition);
       if (lookup.kind !== "here") return [];
       const { logStart, lastStable } = lookup.partition;
-      return [{ partition, logStart, lastStable }];
+      return [{ partition, logStart, lastStable: ends === undefined ? lastStable : (ends.get(partition) ?? logStart) }];
     });
   }
 

@@ -36,6 +36,15 @@ test.each([
   expect(refusal(overrides)).toMatch(expected);
 });
 
+test("a key's fields are said after the name of its column, where keys have fields", () => {
+  const key = "    key: { decode: json }\n";
+  expect(refusal("        _kafka_key.id: { type: string }", key)).toBe("");
+  expect(refusal("        _kafka_key.id: { type: string }")).toMatch(/inlet.yaml:6:\d+.*key.decode: raw has no fields/);
+  expect(refusal("        _kafka_key: { type: string }", key)).toMatch(/inlet.yaml:7:\d+.*_kafka_key is the whole key/);
+  const upsert = `${key}    mode: { write: upsert }\n`;
+  expect(refusal("        _kafka_key.id: { exclude: true }", upsert)).toMatch(/_kafka_key.id identifies rows/);
+});
+
 test("a column that identifies rows, or says what becomes of them, stays", () => {
   const upsert = "    mode: { write: upsert, key: [id], tombstone: ignore }\n";
   expect(refusal("        id: { exclude: true }", upsert)).toMatch(/id identifies rows/);

@@ -88,6 +88,8 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
     // The docs' own table began with the topic's start.
     await expect(inlet(args)).rejects.toThrow(/nothing lies behind it/);
   },
+  "bin/inlet table backfill orders --into orders_v2 --rate 20MiB/s": async (args) =>
+    expect(await inlet(args)).toMatch(/^(running|done), \d+ of \d+ records in the table/),
   "bin/inlet table verify orders": async (args) => {
     await inlet(["table", "flush", "orders"]);
     expect(await inlet(args)).toContain("equal: every row that must be there is there");

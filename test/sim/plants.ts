@@ -123,8 +123,8 @@ function withFiles(translator: Translator, change: (files: Files) => Files): Tra
       const round = translator.beginRound(plan);
       if (rounds % 3 !== 0) return round;
       return wrapped(round, {
-        finish: async () => {
-          const finished = await round.finish();
+        finish: async (leaveOut) => {
+          const finished = await round.finish(leaveOut);
           return { ...finished, files: change(finished.files) };
         },
       });

@@ -89,8 +89,12 @@ export class FakePartition implements Partition {
     return { [Symbol.dispose]: () => undefined };
   }
 
+  /** By timestamp: of the first batch that has one so great, which may begin a little earlier. */
   offsetFor(query: OffsetQuery): Promise<OffsetAnswer> {
-    const offset = query.kind === "earliest" ? this.logStart : -1;
+    const views = this.batches.map((batch) => new BatchView(batch));
+    const found =
+      query.kind === "at-or-after" ? views.find(({ maxTimestamp }) => maxTimestamp >= query.timestamp) : undefined;
+    const offset = query.kind === "earliest" ? this.logStart : (found?.baseOffset ?? -1);
     return Promise.resolve({ offset, timestamp: -1, leaderEpoch: -1 });
   }
 

@@ -45,6 +45,7 @@ export const lakeLimits: CompactorLimits = {
   expiredListsMax: 1000,
   commitRoundsMax: 100,
   pendingRoundsMax: 50,
+  backfillKeysMax: 1000,
   outageRetryMs: 1000,
   beatMs: 3_600_000, // Tests flush; they never wait for a beat.
 };

@@ -431,6 +431,7 @@ describe("a report", () => {
       topic: "orders",
       catalog: "main",
       backfill: null,
+      beside: [],
       table: "sales.orders",
       generation: 1,
       state: "running",

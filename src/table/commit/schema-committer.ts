@@ -24,12 +24,12 @@ import {
   wantedLayout,
 } from "../layout.ts";
 import { overridesMismatch, withOverrides } from "../schema/column-overrides.ts";
+import { mappingRules } from "../schema/mapping-rules.ts";
 import { ownColumnsMisfit, schemaMisfit } from "../schema/schema-fit.ts";
 import {
   evolve,
   initialMapping,
   type MappingSource,
-  mappingRules,
   rebase,
   type TableMapping,
   withoutRefusals,

@@ -20,6 +20,7 @@ import type { BytesLeaf, DoubleLeaf, FixedLeaf, Int32Leaf, Int64Leaf } from "../
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { compileCast } from "./cast.ts";
+import { compileConnect } from "./connect.ts";
 import { isRawNumber, type RawNumber } from "./json-text.ts";
 import { putUuidText } from "./put-text.ts";
 import { parseDate, parseDateTime } from "./time-text.ts";
@@ -154,6 +155,9 @@ function wellFormed(text: string): string {
 
 function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonSite): JsonPut {
   const leaf = node.leaf;
+  const connect = source?.kind === "primitive" && source.isConnect === true ? source : undefined;
+  const putConnect = connect && compileConnect(leaf, connect.type);
+  if (putConnect !== undefined) return putConnect;
   if (site.isCast === true || decimalShape(leaf.shape.type) !== undefined) return compileJsonCast(leaf);
   const wrong = (expected: string, value: unknown, rep: number): void => misfit(node, expected, value, rep, site);
   switch (leaf.shape.type) {

@@ -1,11 +1,13 @@
 /**
- * What a person says of single columns of the value: another type, another name, a comment, or that there is to be none.
- * Paths are those of the source's fields, joined by dots; a list or a map is passed through ("lines.price"). Pure.
+ * What a person says of single columns: another type, another name, a comment, or that there is to be none. Paths are those of
+ * the value's fields, joined by dots; a list or a map is passed through ("lines.price"). Those of the key's fields come after
+ * the name of the key's column ("_kafka_key.id"), whether they lie inside it or beside it. Pure.
  */
 import { visitFields } from "../iceberg/schema-ids.ts";
 import type { PrimitiveType } from "../iceberg/types.ts";
 import type { TableSettings } from "../settings.ts";
-import type { TableMapping } from "./schema-map.ts";
+import type { RecordPart, TableMapping } from "./schema-map.ts";
+import { keyParent } from "./schema-map-keys.ts";
 import { widenedType } from "./schema-map-merge.ts";
 import { shapeOf } from "./schema-map-shape.ts";
 import { type Binding, json, nowhere, type SourceField, type SourceType } from "./schema-map-types.ts";
@@ -21,6 +23,25 @@ export interface ColumnOverride {
 
 export type ColumnOverrides = Readonly<Record<string, ColumnOverride>>;
 
+/** Of the part's own paths. undefined: nothing is said of it. */
+export function overridesOf(
+  part: RecordPart,
+  overrides: ColumnOverrides | undefined,
+  settings: Pick<TableSettings, "metadataPrefix">,
+): ColumnOverrides | undefined {
+  const prefix = keyPath(settings);
+  const own = Object.entries(overrides ?? {}).flatMap(([path, said]): readonly [string, ColumnOverride][] => {
+    if (part === "value") return path.startsWith(prefix) ? [] : [[path, said]];
+    return path.startsWith(prefix) ? [[path.slice(prefix.length), said]] : [];
+  });
+  return own.length === 0 ? undefined : Object.fromEntries(own);
+}
+
+/** What the paths of the key's fields begin with. */
+export function keyPath({ metadataPrefix }: Pick<TableSettings, "metadataPrefix">): string {
+  return `${metadataPrefix}_key.`;
+}
+
 export type Overridden =
   | { readonly kind: "ok"; readonly type: SourceType }
   | { readonly kind: "refused"; readonly reason: string };
@@ -29,7 +50,7 @@ export type Overridden =
 export function overridden(
   type: SourceType,
   overrides: ColumnOverrides | undefined,
-  { isKnown }: { readonly isKnown: boolean },
+  { isKnown, at = "" }: { readonly isKnown: boolean; readonly at?: string },
 ): Overridden {
   if (overrides === undefined) return { kind: "ok", type };
   const refusals: string[] = [];
@@ -53,12 +74,12 @@ export function overridden(
     if (said === undefined) return { ...field, type: convert(field.type, path) };
     if (said.type !== undefined && isKnown) {
       const refusal = castRefusal(field.type, said.type);
-      if (refusal !== undefined) refusals.push(`columns.overrides.${path}: ${refusal}`);
+      if (refusal !== undefined) refusals.push(`columns.overrides.${at}${path}: ${refusal}`);
     }
     return {
       ...field,
       key: field.key ?? field.name,
-      ...(said.name === undefined ? {} : { name: said.name }),
+      ...(said.name === undefined ? {} : { name: said.name, isNamed: true }),
       ...(said.comment === undefined ? {} : { comment: said.comment }),
       ...(said.isExcluded === true ? { isExcluded: true } : {}),
       ...(said.type === undefined
@@ -90,11 +111,12 @@ function castRefusal(from: SourceType, to: PrimitiveType): string | undefined {
 }
 
 /** Why the table's columns are not what the settings say of them now. */
-export function overridesMismatch(mapping: TableMapping, { overrides = {} }: TableSettings): string | undefined {
+export function overridesMismatch(mapping: TableMapping, settings: TableSettings): string | undefined {
+  const { overrides = {} } = settings;
   const before = mapping.overrides ?? {};
   for (const path of new Set([...Object.keys(before), ...Object.keys(overrides)])) {
     const [was, now] = [before[path]?.type, overrides[path]?.type];
-    if (was === now || bindingAt(mapping, path) === undefined) continue;
+    if (was === now || bindingAt(mapping, path, settings) === undefined) continue;
     const words = `columns.overrides.${path}.type was ${was ?? "not said"} when the column was made, and is now ${now ?? "not said"}`;
     return `${words}: put it back, or write a new table with inlet table resume --retranslate`;
   }
@@ -102,10 +124,11 @@ export function overridesMismatch(mapping: TableMapping, { overrides = {} }: Tab
 }
 
 /** The mapping under the overrides of the settings; the same object when it has them. */
-export function withOverrides(mapping: TableMapping, { overrides }: TableSettings): TableMapping {
+export function withOverrides(mapping: TableMapping, settings: TableSettings): TableMapping {
+  const { overrides } = settings;
   if (JSON.stringify(mapping.overrides ?? {}) === JSON.stringify(overrides ?? {})) return mapping;
   const excluded = Object.entries(overrides ?? {}).flatMap(([path, { isExcluded }]) =>
-    isExcluded === true ? (bindingAt(mapping, path) ?? []) : [],
+    isExcluded === true ? (bindingAt(mapping, path, settings) ?? []) : [],
   );
   // What goes nowhere is asked about again: it may be wanted now.
   const bindings = mapping.bindings
@@ -117,8 +140,17 @@ export function withOverrides(mapping: TableMapping, { overrides }: TableSetting
 }
 
 /** The column that the field at the path goes to. Protobuf's fields are bound by number: their sources are asked again. */
-function bindingAt(mapping: TableMapping, path: string): Binding | undefined {
-  const top = shapeOf(mapping).value === "nested" ? (mapping.own.value ?? 0) : 0;
+function bindingAt(mapping: TableMapping, path: string, settings: TableSettings): Binding | undefined {
+  const prefix = keyPath(settings);
+  const isKey = path.startsWith(prefix);
+  const { key, value } = shapeOf(mapping);
+  const top = isKey
+    ? key === "nested"
+      ? (mapping.own.key ?? keyParent)
+      : keyParent
+    : value === "nested"
+      ? (mapping.own.value ?? 0)
+      : 0;
   const find = (parent: number, rest: string): Binding | undefined => {
     const at = mapping.bindings.filter(
       (each) => each.parent === parent && each.variant === undefined && each.id !== nowhere,
@@ -132,7 +164,7 @@ function bindingAt(mapping: TableMapping, path: string): Binding | undefined {
     }
     return undefined;
   };
-  return find(top, path);
+  return find(top, isKey ? path.slice(prefix.length) : path);
 }
 
 /** What the fields inside a column are bound below: itself, or what a list or a map holds. */
@@ -147,6 +179,6 @@ function holderOf({ schema }: TableMapping, id: number): number {
 }
 
 /** Paths whose values go nowhere. */
-export function excludedPaths({ overrides = {} }: Pick<TableMapping, "overrides">): ReadonlySet<string> {
+export function excludedPaths(overrides: ColumnOverrides = {}): ReadonlySet<string> {
   return new Set(Object.keys(overrides).filter((path) => overrides[path]?.isExcluded === true));
 }

@@ -4,12 +4,13 @@
  *   int, long, float, double, boolean, bytes → binary, string, fixed → fixed[n], enum → string
  *   decimal(P, S) → the same up to 38 digits, beyond them string · uuid → uuid · date → date · time-* → time
  *   timestamp-* → timestamptz · local-timestamp-* → timestamp · duration → fixed[12]
- *   timestamp-nanos → timestamptz_ns · local-timestamp-nanos → timestamp_ns, under rules 1 floored to microseconds
+ *   timestamp-nanos → timestamptz_ns · local-timestamp-nanos → timestamp_ns, under rules 1 and 3 floored to microseconds
  *   [null, T] → T · [A, B] → struct of A and B by type name · record → struct · array → list · map → map
  */
 import { type AvroLogical, type AvroScalar, type AvroType, unionBranchNames } from "../decode/avro-schema.ts";
 import { decimalPrecisionMax } from "../iceberg/primitive.ts";
 import type { PrimitiveType } from "../iceberg/types.ts";
+import { keepsNanoseconds } from "./mapping-rules.ts";
 import { isNothing, json, nestingMax, nothing, recursionMax, type SourceType, TypeBudget } from "./schema-map-types.ts";
 
 /** Throws CorruptData when it would come to more columns than anybody can want. Rules 1: as tables of format 2 have types. */
@@ -55,9 +56,8 @@ function convert(type: AvroType, { above, budget, rules }: Site): SourceType {
   }
 }
 
-/** The types of nanoseconds came with rules 2. */
 function underRules(type: PrimitiveType, rules: number): PrimitiveType {
-  if (rules >= 2) return type;
+  if (keepsNanoseconds(rules)) return type;
   if (type === "timestamptz_ns") return "timestamptz";
   return type === "timestamp_ns" ? "timestamp" : type;
 }

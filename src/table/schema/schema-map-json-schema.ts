@@ -5,10 +5,13 @@
  *   integer → long · number → double · boolean · string, by format: date-time → timestamptz, date → date, uuid → uuid
  *   [T, null], anyOf/oneOf with null → T · allOf → the fields of all · enum, const → the type of their values
  *   several types, no type, recursion, tuples → JSON text
+ *   Kafka Connect's Decimal, Date, Time, Timestamp → decimal, date, time, timestamptz (connect-types.ts), from rules 3 on
  *
  * A `$ref` points into the document or into one that it refers to in the registry: nothing is fetched.
  */
+import { connectType } from "./connect-types.ts";
 import { type Json, type JsonDocument, JsonSchemaDocuments, wrong } from "./json-schema-documents.ts";
+import { knowsConnectTypes } from "./mapping-rules.ts";
 import type { SchemaText } from "./schema-map.ts";
 import {
   json,
@@ -21,13 +24,17 @@ import {
 } from "./schema-map-types.ts";
 
 /** Throws CorruptData when the text is no JSON Schema, or refers to what is not there. */
-export function jsonSchemaSourceType({ text, references = [] }: Pick<SchemaText, "text" | "references">): SourceType {
+export function jsonSchemaSourceType(
+  { text, references = [] }: Pick<SchemaText, "text" | "references">,
+  rules = 1,
+): SourceType {
   const documents = new JsonSchemaDocuments(text, references);
   return convert(documents.root.schema, {
     documents,
     document: documents.root.document,
     above: [],
     budget: new TypeBudget(),
+    rules,
   });
 }
 
@@ -38,6 +45,7 @@ interface Site {
   /** Schemas on the way down. */
   readonly above: readonly unknown[];
   readonly budget: TypeBudget;
+  readonly rules: number;
 }
 
 function convert(schema: unknown, site: Site): SourceType {
@@ -60,6 +68,8 @@ function convert(schema: unknown, site: Site): SourceType {
 }
 
 function convertTyped(node: Json, below: Site): SourceType {
+  const connect = knowsConnectTypes(below.rules) ? connectType(node) : undefined;
+  if (connect !== undefined) return connect;
   const types = typesOf(node).filter((type) => type !== "null");
   const [type] = types;
   if (type === undefined) return typesOf(node).length > 0 ? nothing : json;

@@ -205,8 +205,9 @@ export function deleteSchema({ schema }: TableMapping, rowKey: RowKey): Schema {
 export function keyFields(type: SourceType, settings: TableSettings): readonly SourceField[] {
   if (type.kind !== "struct") return [];
   return type.fields.map((field) => ({
+    ...field,
+    aliases: [], // Their columns are called otherwise.
     key: field.key ?? field.name,
-    name: `${settings.metadataPrefix}_key_${field.name}`,
-    type: field.type,
+    name: field.isNamed === true ? field.name : `${settings.metadataPrefix}_key_${field.name}`,
   }));
 }

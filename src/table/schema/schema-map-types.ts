@@ -5,7 +5,12 @@ import type { PrimitiveType } from "../iceberg/types.ts";
 export type SourceType =
   /** Absent in all rows: gets no column (format 2 has no type for it). */
   | { readonly kind: "nothing" }
-  | { readonly kind: "primitive"; readonly type: PrimitiveType }
+  | {
+      readonly kind: "primitive";
+      readonly type: PrimitiveType;
+      /** Written as Kafka Connect does (connect-types.ts), not as the type is elsewhere. */
+      readonly isConnect?: true;
+    }
   /** Anything at all, kept as JSON text in a string column. */
   | { readonly kind: "json" }
   | { readonly kind: "struct"; readonly fields: readonly SourceField[] }
@@ -27,6 +32,8 @@ export interface SourceField {
   readonly isExcluded?: true;
   /** A person gave the type: values are brought to it. */
   readonly isCast?: true;
+  /** A person gave the name. */
+  readonly isNamed?: true;
 }
 
 /** Which column a field of a source goes to. */

@@ -14,7 +14,8 @@ import type { PlaceColumns } from "../commit/live-files.ts";
 import { parseAvroSchema } from "../decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "../iceberg/types.ts";
 import type { MetadataColumn, TableSettings } from "../settings.ts";
-import { type ColumnOverrides, type Overridden, overridden } from "./column-overrides.ts";
+import { type ColumnOverrides, keyPath, type Overridden, overridden, overridesOf } from "./column-overrides.ts";
+import { newRules } from "./mapping-rules.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
 import { jsonSchemaSourceType } from "./schema-map-json-schema.ts";
@@ -36,7 +37,7 @@ import { shapeOf, type TableShape, wantedShape } from "./schema-map-shape.ts";
 import type { Binding, SourceType } from "./schema-map-types.ts";
 
 export interface TableMapping {
-  /** Which types source types become (mappingRules), for as long as the table lives. Absent in states of earlier versions: 1. */
+  /** Which types source types become (mapping-rules.ts), for as long as the table lives. Absent in states of earlier versions: 1. */
   readonly rules?: number;
   /** Grows by one with each change. Same records and same version give the same rows (rule M11). */
   readonly version: number;
@@ -102,17 +103,6 @@ export type Evolution =
   | { readonly kind: "unchanged" | "changed"; readonly mapping: TableMapping }
   /** Records of the source are dead letters from now on: the mapping remembers why, so that nobody asks again. */
   | { readonly kind: "refused"; readonly reason: string; readonly mapping: TableMapping };
-
-/**
- * The newest rules that there are. Who changes what a source type becomes adds rules beside these, and the golden mappings of
- * the earlier ones stay as they are: no upgrade changes the types of a table that is there.
- */
-export const mappingRules = 2;
-
-/** Rules 2 are those of format 3, which has types for nanoseconds; a table that is upgraded to it keeps the rules that it was made under. */
-export function newRules({ formatVersion }: Pick<TableSettings, "formatVersion">): number {
-  return formatVersion >= 3 ? 2 : 1;
-}
 
 /** Beyond it, new fields of schemaless JSON go to the extra column. */
 export const inferredColumnsMax = 500;
@@ -207,9 +197,11 @@ type SchemaIdSource = Extract<MappingSource, { readonly kind: "schema-id" }>;
 
 const sourceKinds = { AVRO: "avro", JSON: "json-schema", PROTOBUF: "protobuf" } as const;
 
-function typeOf(schema: SchemaText, rules: number | undefined): SourceType {
+function typeOf(schema: SchemaText, rules = 1): SourceType {
   const { type, text, references } = schema;
-  return type === "AVRO" ? avroSourceType(parseAvroSchema(text, references), rules) : jsonSchemaSourceType(schema);
+  return type === "AVRO"
+    ? avroSourceType(parseAvroSchema(text, references), rules)
+    : jsonSchemaSourceType(schema, rules);
 }
 
 /** The id is known from then on, whatever comes of this one of its messages. */
@@ -275,15 +267,16 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
 }
 
 /** What becomes columns of a source: the row inside its envelope, when values have one, with the types that people want. */
-function rowOf(mapping: TableMapping, source: SchemaIdSource, type: SourceType, { mode }: TableSettings): Overridden {
-  if (source.part === "key") return { kind: "ok", type };
-  if (mode.envelope !== "debezium") return overridden(type, mapping.overrides, { isKnown: true });
+function rowOf(mapping: TableMapping, source: SchemaIdSource, type: SourceType, settings: TableSettings): Overridden {
+  const overrides = overridesOf(source.part, mapping.overrides, settings);
+  if (source.part === "key") return overridden(type, overrides, { isKnown: true, at: keyPath(settings) });
+  if (settings.mode.envelope !== "debezium") return overridden(type, overrides, { isKnown: true });
   if (source.schema.type !== "AVRO")
     return { kind: "refused", reason: "envelopes are read in Avro and in JSON without a schema id" };
   const row = envelopeRow(type);
   return row === undefined
     ? { kind: "refused", reason: "the schema is no Debezium envelope with op and after" }
-    : overridden(row, mapping.overrides, { isKnown: true });
+    : overridden(row, overrides, { isKnown: true });
 }
 
 /** Schemas that were refused are asked about again: the table, or what its settings want, may be another now. */
@@ -390,12 +383,11 @@ function evolveInferred(
 ): Evolution {
   if (mapping.isFull) return { kind: "unchanged", mapping };
   const draft = draftOf(mapping, { columnsMax: inferredColumnsMax });
-  const wanted =
-    part === "key" ? { kind: "ok" as const, type } : overridden(type, mapping.overrides, { isKnown: false });
+  const wanted = overridden(type, overridesOf(part, mapping.overrides, settings), { isKnown: false });
   assert(wanted.kind === "ok", "of types that nobody declared none is refused");
   const merged =
     part === "key"
-      ? mergeKey(mapping, type, draft, settings)
+      ? mergeKey(mapping, wanted.type, draft, settings)
       : mergeValue(mapping, withWholeKeys(wanted.type, settings.mode), draft, false);
   assert(merged.kind === "ok", "a lenient merge refuses nothing");
   return finish(mapping, { ...merged.mapping, isFull: draft.isFull }, true);

@@ -7,6 +7,7 @@ import { assert } from "../../base/errors.ts";
 import { inferType } from "../decode/json-infer.ts";
 import type { IcebergType, NestedField, Schema } from "../iceberg/types.ts";
 import type { DecodeMode, TableSettings } from "../settings.ts";
+import { newRules } from "./mapping-rules.ts";
 import { evolve, initialMapping, type MappingSource, type SchemaText, type TableMapping } from "./schema-map.ts";
 
 export const typeSources = ["Avro", "Protobuf", "JSON Schema", "JSON without a schema"] as const;
@@ -24,11 +25,21 @@ export interface TypeRow {
   readonly column3: string;
 }
 
-/** Declared types: the source's own JSON for Avro and JSON Schema, a field for Protobuf, a value for JSON. */
-type Declared = readonly (readonly [type: string, declaration: unknown])[];
+/**
+ * Declared types: the source's own JSON for Avro and JSON Schema, a field for Protobuf, a value for JSON; `since`, the rules that
+ * first know it. New ones come last, so that the golden mappings of earlier rules stay as they are.
+ */
+type Declared = readonly (readonly [type: string, declaration: unknown, since?: number])[];
 
 const logical = (type: string, logicalType: string, more: object = {}) => ({ type, logicalType, ...more });
 const fixed = (name: string, size: number, more: object = {}) => ({ type: "fixed", name, size, ...more });
+
+const connect = (name: string, type: string, carrier: string, parameters?: Readonly<Record<string, string>>) => ({
+  type,
+  title: `org.apache.kafka.connect.data.${name}`,
+  "connect.type": carrier,
+  ...(parameters === undefined ? {} : { "connect.parameters": parameters }),
+});
 
 const avro: Declared = [
   ["`null`", "null"],
@@ -128,6 +139,15 @@ const jsonSchema: Declared = [
   ["tuple", { type: "array", prefixItems: [{ type: "string" }] }],
   ["anything", {}],
   ["nothing", false],
+  ["Connect's `Decimal`, of scale 2", connect("Decimal", "number", "bytes", { scale: "2" }), 3],
+  [
+    "Connect's `Decimal`, of precision 9",
+    connect("Decimal", "number", "bytes", { scale: "2", "connect.decimal.precision": "9" }),
+    3,
+  ],
+  ["Connect's `Date`", connect("Date", "integer", "int32"), 3],
+  ["Connect's `Time`", connect("Time", "integer", "int32"), 3],
+  ["Connect's `Timestamp`", connect("Timestamp", "integer", "int64"), 3],
 ];
 
 const inferred: Declared = [
@@ -187,10 +207,15 @@ export function typeSchema(
 }
 
 /** The mapping of a topic whose one schema has every type of the source. */
-export function goldenMapping(source: TypeSource, formatVersion: FormatVersion = 2): TableMapping {
+export function goldenMapping(
+  source: TypeSource,
+  formatVersion: FormatVersion = 2,
+  rules = newRules({ formatVersion }),
+): TableMapping {
   const decode = source === "JSON without a schema" ? "json" : "schema-id";
   const settings = { ...plainSettings(decode), formatVersion };
-  const evolution = evolve(initialMapping(settings), sourceOf(source, declared[source]), settings);
+  const known = declared[source].filter(([, , since = 1]) => rules >= since);
+  const evolution = evolve({ ...initialMapping(settings), rules }, sourceOf(source, known), settings);
   assert(evolution.kind === "changed", "every type that is declared here has a place in a table");
   return evolution.mapping;
 }

@@ -4,6 +4,9 @@
  *
  * Crash anywhere: what was uploaded and is named by nothing is an orphan; a round that the metadata log has is committed;
  * the next round begins where the lane ends.
+ *
+ * In a table with a key, rows are brought of keys that nothing behind the history touches (later-keys.ts): the table is as if
+ * the history had come first.
  */
 import { OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
@@ -11,7 +14,7 @@ import type { Logger } from "../../base/telemetry.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { TableInfo } from "../../metadata/image.ts";
 import { TableStuck, troubleOf, unready } from "../advance.ts";
-import { RoundWriter, type RoundWriterDeps, type WrittenRound } from "../round-writer.ts";
+import { RoundWriter, type WrittenRound } from "../round-writer.ts";
 import type { TableSettings } from "../settings.ts";
 import { encodeTableState, type TableState, tableStateOf } from "../table-state.ts";
 import type { TableWorker, WorkerTurn } from "../table-worker.ts";
@@ -23,8 +26,9 @@ import {
   beginLane,
   planBackfill,
 } from "./backfill-plan.ts";
+import { LaterKeys, type LaterKeysDeps } from "./later-keys.ts";
 
-export interface BackfillDeps extends RoundWriterDeps {
+export interface BackfillDeps extends LaterKeysDeps {
   readonly metadata: MetadataClient;
   readonly worker: TableWorker;
   readonly settings: TableSettings;
@@ -50,6 +54,8 @@ export class Backfiller {
   #asked = "";
   #trouble: string | null = null;
   /** Decoding the state is not for every beat. */
+  /** Of a table with a key. */
+  #later: LaterKeys | undefined;
   #seen: { readonly schema: Uint8Array; readonly backfill: Backfill | undefined } | undefined;
 
   constructor(deps: BackfillDeps) {
@@ -61,10 +67,6 @@ export class Backfiller {
     await this.#deps.worker.exclusively(async (turn) => {
       const { table, state } = this.#known(turn);
       const before = state.backfill;
-      if (state.mapping.rowKey !== undefined)
-        throw this.#stuck(
-          "old records would take the place of later ones in a table with a key; inlet table resume --retranslate builds it again beside this one, from the topic's start",
-        );
       if (!table.lanes.has(beginLane))
         throw this.#stuck("the table began with the topic's start: nothing lies behind it");
       const isRunning = before !== undefined && backfillReport(before, table).state === "running";
@@ -111,7 +113,10 @@ export class Backfiller {
     const { table } = worker;
     const backfill = this.#backfill(table);
     if (clock.monotonic() < this.#nextAt || table?.state !== "running" || backfill === undefined) return;
-    if (backfillRanges(backfill, table, []).length === 0) return;
+    if (backfillRanges(backfill, table, []).length === 0) {
+      this.#later = undefined;
+      return;
+    }
     try {
       await worker.exclusively((turn) => this.#round(turn));
       this.#trouble = null;
@@ -136,17 +141,37 @@ export class Backfiller {
     if (backfill === undefined || table.pending.length * 2 >= this.#deps.pendingRoundsMax) return;
     const ranges = backfillRanges(backfill, table, turn.views());
     if (ranges.length === 0) return;
+    const later = state.mapping.rowKey === undefined ? undefined : this.#laterKeys(backfill, state);
+    if (later !== undefined && !(await this.#learn(later, backfill, turn))) return;
     const round = await this.#writer(backfill).write({
       topicId: turn.topic.id,
       state,
       settings: this.#deps.settings,
       ranges,
+      ...(later === undefined ? {} : { choose: (touches) => later.choose(touches) }),
     });
     if (round.ranges.length > 0) await this.#add(round, { table, state, lane: backfill.lane }, turn);
-    const { bytesPerSecond } = backfill;
-    if (bytesPerSecond !== null)
-      this.#nextAt = this.#deps.clock.monotonic() + (round.counts.bytesRead / bytesPerSecond) * 1000;
+    this.#wait(backfill, round.counts.bytesRead);
     await this.#after(round, table, turn);
+  }
+
+  /** Dead letters that became rows since then are among what came later. */
+  #laterKeys(backfill: Backfill, state: TableState): LaterKeys {
+    if (this.#later?.isFor(backfill.lane, state.replayed) !== true)
+      this.#later = new LaterKeys(backfill, state.replayed, this.#deps);
+    return this.#later;
+  }
+
+  /** True: it knows everything that came later; else the next turn goes on. */
+  async #learn(later: LaterKeys, backfill: Backfill, turn: WorkerTurn): Promise<boolean> {
+    const before = later.bytesRead;
+    const isDone = await later.read(turn);
+    if (!isDone) this.#wait(backfill, later.bytesRead - before);
+    return isDone;
+  }
+
+  #wait({ bytesPerSecond }: Backfill, bytes: number): void {
+    if (bytesPerSecond !== null) this.#nextAt = this.#deps.clock.monotonic() + (bytes / bytesPerSecond) * 1000;
   }
 
   #writer({ bytesPerSecond }: Backfill): RoundWriter {

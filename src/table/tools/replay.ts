@@ -6,28 +6,35 @@
  *
  * Crash before the entry: files that nobody names. After it: a pending round, which the table's next turn commits. A run
  * after that, of this node or another, leaves out what the set holds; one at the same time is refused with its entry.
+ *
+ * In a table with a key a letter becomes a row only while it is the last of its key (letter-order.ts). Letters that are not
+ * stay letters, and are asked about again by the next run.
  */
 import { sleep } from "../../base/async.ts";
 import { CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
+import type { Log } from "../../log/log.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { TableInfo, Topic } from "../../metadata/image.ts";
 import { TableStuck, troubleOf, unready } from "../advance.ts";
 import type { Catalog } from "../catalog.ts";
-import { entriesOf, manifestsOf } from "../commit/table-files.ts";
 import { UnfitFile } from "../parquet/parquet-reader.ts";
 import { RoundWriter, type RoundWriterDeps, type WrittenRound } from "../round-writer.ts";
 import { replayLane } from "../rounds.ts";
 import type { TableSettings } from "../settings.ts";
-import { deadLetterName, encodeTableState, type TableState, tableStateOf } from "../table-state.ts";
+import { encodeTableState, type TableState, tableStateOf } from "../table-state.ts";
 import type { WorkerTurn } from "../table-worker.ts";
 import type { DeadLetter } from "../translate/dead-letters.ts";
 import { lettersOf } from "../translate/letter-rows.ts";
+import type { Touches } from "../translate/translate.ts";
 import type { Warehouse } from "../warehouse.ts";
+import { type LetterFate, LetterOrder } from "./letter-order.ts";
+import { letterFiles } from "./letter-places.ts";
 import { letterRanges, letterSource } from "./letter-source.ts";
 import { OffsetSet, type ReplayedStore } from "./replayed.ts";
 
 export interface ReplayDeps extends RoundWriterDeps {
+  readonly log: Log;
   readonly metadata: MetadataClient;
   readonly catalog: Catalog;
   readonly warehouse: Warehouse;
@@ -52,6 +59,10 @@ export interface ReplayReport {
   /** Became rows in this run, and in runs before. */
   readonly rows: number;
   readonly rowsBefore: number;
+  /** In a table with a key: letters whose key has a later record. */
+  readonly superseded: number;
+  /** In a table with a key: letters that the log has let go of, with whatever came after them. */
+  readonly undecided: { readonly records: number; readonly samples: readonly string[] };
   /** Letters that still can be no rows, by reason. */
   readonly failing: readonly {
     readonly reason: string;
@@ -84,6 +95,9 @@ class ReplayRun {
   #letters = 0;
   #rows = 0;
   #rowsBefore = 0;
+  #isKeyed = false;
+  #superseded = 0;
+  readonly #undecided: { records: number; samples: string[] } = { records: 0, samples: [] };
 
   constructor(deps: ReplayDeps) {
     this.#deps = deps;
@@ -93,13 +107,9 @@ class ReplayRun {
   async begin({ table, schemas }: WorkerTurn): Promise<readonly string[]> {
     const outcome = await schemas.accept(this.#deps.signal);
     if (outcome.kind !== "ready") throw this.#stuck(troubleOf(unready(outcome)));
-    if (outcome.state.mapping.rowKey !== undefined) {
-      throw this.#stuck(
-        "later records may have replaced the rows of a table with a key: --retranslate keeps their order",
-      );
-    }
+    this.#isKeyed = outcome.state.mapping.rowKey !== undefined;
     this.#known = await this.#deps.replayed.read(outcome.state.replayed);
-    return await this.#files(table);
+    return await letterFiles(table, this.#deps);
   }
 
   async replayFile(path: string): Promise<void> {
@@ -118,14 +128,24 @@ class ReplayRun {
     const letters = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    if (letters.length > 0) await this.#deps.exclusively((turn) => this.#replay(letters, turn));
+    if (letters.length > 0) {
+      const order = this.#isKeyed ? await this.#orderOf(letters) : undefined;
+      await this.#deps.exclusively((turn) => this.#replay(letters, turn, order));
+    }
     this.#deps.progress?.({ letters: this.#letters, rows: this.#rows });
   }
 
   report(): ReplayReport {
     const failing = [...this.#failing].map(([reason, found]) => ({ reason, ...found }));
     failing.sort((a, b) => b.records - a.records);
-    return { letters: this.#letters, rows: this.#rows, rowsBefore: this.#rowsBefore, failing };
+    return {
+      letters: this.#letters,
+      rows: this.#rows,
+      rowsBefore: this.#rowsBefore,
+      superseded: this.#superseded,
+      undecided: this.#undecided,
+      failing,
+    };
   }
 
   #take(letter: DeadLetter): void {
@@ -140,38 +160,40 @@ class ReplayRun {
     }
   }
 
-  #fail({ reason, partition, offset, detail }: DeadLetter): void {
-    const known = this.#failing.get(reason) ?? { records: 0, samples: [] };
-    this.#failing.set(reason, known);
-    known.records += 1;
-    if (known.samples.length < samplesMax) known.samples.push(`${partition}:${offset} ${detail}`);
+  #fail(letter: DeadLetter): void {
+    const known = this.#failing.get(letter.reason) ?? { records: 0, samples: [] };
+    this.#failing.set(letter.reason, known);
+    note(known, letter, ` ${letter.detail}`);
   }
 
-  async #files(table: TableInfo): Promise<readonly string[]> {
-    const { catalog, warehouse, settings } = this.#deps;
-    const loaded = await catalog.load(deadLetterName(settings, table.generation));
-    if (loaded === undefined) return [];
-    const { metadata } = loaded;
-    const snapshot = metadata.snapshots.find((each) => each["snapshot-id"] === metadata["current-snapshot-id"]);
-    const files: string[] = [];
-    for (const manifest of await manifestsOf(warehouse, snapshot)) {
-      for (const entry of await entriesOf(warehouse, manifest, metadata)) {
-        if (entry.status === "deleted") continue;
-        // Somebody has taken letters out, and these files still hold them.
-        if (entry.content !== "data") throw this.#stuck("files of deletes are in force in the table of dead letters");
-        files.push(entry.file.path);
-      }
-    }
-    return files;
+  /** What the log says of the letters' keys, but for its newest end: read in turns of its own, between those of the table. */
+  async #orderOf(letters: readonly DeadLetter[]): Promise<LetterOrder | undefined> {
+    const { exclusively, signal, clock } = this.#deps;
+    const order = await exclusively(async (turn) => {
+      let found: Touches | undefined;
+      await this.#translate(letters, turn, (touches) => {
+        found = touches;
+        return new Uint8Array(touches.offsets.length).fill(1);
+      });
+      return found === undefined ? undefined : await LetterOrder.begin(letters, found, turn, this.#deps);
+    });
+    while (order !== undefined && !(await exclusively((turn) => order.read(turn)))) await sleep(clock, 0, signal);
+    return order;
   }
 
-  async #replay(letters: readonly DeadLetter[], turn: WorkerTurn): Promise<void> {
+  async #replay(letters: readonly DeadLetter[], turn: WorkerTurn, order: LetterOrder | undefined): Promise<void> {
     const { metadata, replayed } = this.#deps;
-    const written = await this.#translate(letters, turn);
+    // What came since the last look is in no other turn's hands now.
+    while (order !== undefined && !(await order.read(turn))) this.#deps.signal.throwIfAborted();
+    const written = await this.#translate(letters, turn, order && ((touches) => order.choose(touches)));
     const failing = written.failing.map((letter) => [`${letter.partition}:${letter.offset}`, letter] as const);
     const stillDead = new Map(failing);
-    const rows = letters.filter(({ partition, offset }) => !stillDead.has(`${partition}:${offset}`));
+    const alive = letters.filter(({ partition, offset }) => !stillDead.has(`${partition}:${offset}`));
+    const fates = Map.groupBy(alive, (letter): LetterFate => order?.fateOf(letter) ?? "row");
+    const rows = fates.get("row") ?? [];
     for (const letter of stillDead.values()) this.#fail(letter);
+    this.#superseded += fates.get("superseded")?.length ?? 0;
+    for (const letter of fates.get("undecided") ?? []) note(this.#undecided, letter, "");
     if (rows.length === 0) return;
     const { id, schemaVersion, generation } = written.table;
     const known = this.#known.with(rows);
@@ -196,7 +218,7 @@ class ReplayRun {
         ranges: round.ranges,
         main: round.main,
         deadLetters: null,
-        deletes: null,
+        deletes: round.deletes,
       },
     ]);
     if (answer.kind === "refused") throw this.#stuck(`the table has changed meanwhile: ${answer.refusal.reason}`);
@@ -209,7 +231,11 @@ class ReplayRun {
   }
 
   /** Until the mapping knows everything that the letters ask for. */
-  async #translate(letters: readonly DeadLetter[], turn: WorkerTurn): Promise<Translated> {
+  async #translate(
+    letters: readonly DeadLetter[],
+    turn: WorkerTurn,
+    choose: ((touches: Touches) => Uint8Array) | undefined,
+  ): Promise<Translated> {
     const { settings, metadata } = this.#deps;
     const lenient: TableSettings = { ...settings, errors: { ...settings.errors, policy: "dlq" } };
     const log = letterSource(letters, timestampTypeOf(turn.topic));
@@ -229,6 +255,7 @@ class ReplayRun {
         ranges,
         isWhole: true,
         takeLetters: (file) => failing.push(...[...lettersOf(file, "dead letters")].flat()),
+        ...(choose === undefined ? {} : { choose: async (touches) => choose(touches) }),
       });
       if (round.stop.kind === "done") return { table, state, round, failing };
       if (round.stop.kind === "failed")
@@ -252,6 +279,15 @@ interface Translated {
   readonly state: TableState;
   readonly round: WrittenRound;
   readonly failing: readonly DeadLetter[];
+}
+
+function note(
+  counted: { records: number; readonly samples: string[] },
+  { partition, offset }: DeadLetter,
+  detail: string,
+): void {
+  counted.records += 1;
+  if (counted.samples.length < samplesMax) counted.samples.push(`${partition}:${offset}${detail}`);
 }
 
 /** Letters do not say it: as the topic has it now. */

@@ -19,11 +19,13 @@ export interface Place {
   readonly offset: number;
 }
 
+type Range = readonly [from: number, to: number];
+
 /** By partition: disjoint ranges in order, none beside the next. */
 export class OffsetSet {
-  readonly #ranges: ReadonlyMap<number, readonly (readonly [from: number, to: number])[]>;
+  readonly #ranges: ReadonlyMap<number, readonly Range[]>;
 
-  constructor(ranges: ReadonlyMap<number, readonly (readonly [from: number, to: number])[]> = new Map()) {
+  constructor(ranges: ReadonlyMap<number, readonly Range[]> = new Map()) {
     this.#ranges = ranges;
   }
 
@@ -33,22 +35,18 @@ export class OffsetSet {
 
   has({ partition, offset }: Place): boolean {
     const ranges = this.#ranges.get(partition) ?? [];
-    let [low, high] = [0, ranges.length - 1];
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const [from, to] = ranges[middle] as readonly [number, number];
-      if (offset < from) high = middle - 1;
-      else if (offset >= to) low = middle + 1;
-      else return true;
-    }
-    return false;
+    const range = ranges[firstBehind(ranges, offset)];
+    return range !== undefined && range[0] <= offset;
   }
 
   /** What the range has of it, in order. */
-  within({ partition, from, to }: { readonly partition: number; readonly from: number; readonly to: number }) {
-    return (this.#ranges.get(partition) ?? [])
-      .filter(([first, end]) => first < to && end > from)
-      .map(([first, end]) => ({ from: Math.max(first, from), to: Math.min(end, to) }));
+  *within({ partition, from, to }: { readonly partition: number; readonly from: number; readonly to: number }) {
+    const ranges = this.#ranges.get(partition) ?? [];
+    for (let at = firstBehind(ranges, from); at < ranges.length; at += 1) {
+      const [first, end] = ranges[at] as Range;
+      if (first >= to) return;
+      yield { from: Math.max(first, from), to: Math.min(end, to) };
+    }
   }
 
   without(other: OffsetSet): OffsetSet {
@@ -97,6 +95,17 @@ export class OffsetSet {
       );
     return { all: setOf(partitions), last: last === undefined ? undefined : setOf(last) };
   }
+}
+
+/** The first range that ends behind the offset. */
+function firstBehind(ranges: readonly Range[], offset: number): number {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ranges[middle] as Range)[1] > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function joined(ranges: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {

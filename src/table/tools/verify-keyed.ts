@@ -21,7 +21,7 @@ import { deadLetterName, tableName, tableStateOf } from "../table-state.ts";
 import { deadLetterSchema, letterPlace } from "../translate/dead-letters.ts";
 import type { BytesLeaf, Int32Leaf, Int64Leaf } from "../translate/leaf.ts";
 import type { Translator } from "../translate/translate.ts";
-import { beginLane } from "./backfill-plan.ts";
+import { type Backfill, backfillReport, beginLane } from "./backfill-plan.ts";
 import { type KeyedFiles, keyedFiles } from "./keyed-files.ts";
 import { KeyedRun, type KeyedSubject } from "./keyed-run.ts";
 import { OffsetSet, type Place, type ReplayedStore } from "./replayed.ts";
@@ -81,9 +81,18 @@ async function subjectOf(
   requirePlace(metadata, { place, name });
   const findings = new Findings();
   const mark = await markOf(metadata, warehouse, findings);
-  const begin = table.lanes.get(beginLane) ?? new Map<number, number>();
+  const begin = beginnings(table, state.backfill);
   const { topicId } = table;
   return { name, settings, topicId, metadata, mapping, rowKey, place, mark, begin, findings };
+}
+
+/** Where each partition's rows begin: at the history that a backfill has brought whole, or where the table began. */
+function beginnings(table: TableInfo, backfill: Backfill | undefined): ReadonlyMap<number, number> {
+  const begin = new Map<number, number>(table.lanes.get(beginLane) ?? []);
+  for (const [partition, to] of Object.entries(backfill?.to ?? {})) begin.set(Number(partition), to);
+  if (backfill !== undefined && backfillReport(backfill, table).state === "done")
+    for (const { partition, from } of backfillReport(backfill, table).partitions) begin.set(partition, from);
+  return begin;
 }
 
 /** The mark in the table must not be behind our log; one that is ahead is settled by the next turn. */

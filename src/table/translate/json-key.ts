@@ -7,9 +7,10 @@ import { makeBound } from "../decode/bound.ts";
 import { compileJson } from "../decode/json.ts";
 import { findLeftovers } from "../decode/json-extra.ts";
 import { inferKeyType } from "../decode/json-infer.ts";
-import { readJson } from "../decode/json-record.ts";
+import { careOf, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
 import type { ColumnNode } from "../parquet/columns.ts";
+import { type ColumnOverrides, excludedPaths, overridden } from "../schema/column-overrides.ts";
 import type { TableMapping } from "../schema/schema-map.ts";
 import { keyTypeRefusal } from "../schema/schema-map-keys.ts";
 import { shapeOf } from "../schema/schema-map-shape.ts";
@@ -18,26 +19,32 @@ import { type KeyNodes, putAllAbsent } from "./part-nodes.ts";
 import type { PartPut, PutOutcome } from "./translate-parts.ts";
 
 const ok: PutOutcome = { kind: "ok" };
-const rules = { isStrict: true, forgetsDropped: true, infer: inferKeyType, excluded: new Set<string>() } as const;
+const rules = { isStrict: true, forgetsDropped: true, infer: inferKeyType } as const;
 
-/** Throws BadRecord. */
-export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes): PartPut {
+/** `overrides`: of the key's fields. Throws BadRecord. */
+export function compileJsonKey(
+  mapping: TableMapping,
+  nodes: KeyNodes,
+  overrides: ColumnOverrides | undefined,
+): PartPut {
   const { rowKey, isFull } = mapping;
   const identifies = rowKey?.part === "key";
   const mayGrow = !isFull && !nodes.isDropped && !(identifies && rowKey.ids.length > 0);
   const bound = makeBound(mapping.bindings);
+  const excluded = excludedPaths(overrides);
   const misfits = { count: 0 };
   const site = { bound, misfits, isStrict: true };
   const isFlat = shapeOf(mapping).key === "flat";
   const { record, whole } = nodes;
   const putRecord = compileJson(record, undefined, site);
+  const care = careOf({ node: record, bound });
   const putWhole = whole === undefined ? undefined : compileJson(whole, undefined, site);
 
   const fieldsWanted = (value: unknown): SourceType => {
     misfits.count = 0;
     putRecord(value, 0);
     if (misfits.count === 0) return nothing;
-    const { extra, wanted } = findLeftovers(value, record, bound, { ...rules, mayGrow });
+    const { extra, wanted } = findLeftovers(value, record, bound, { ...rules, excluded, mayGrow });
     if (extra !== undefined) throw new BadRecord("type-mismatch", `the key has ${extra}, which no column takes`);
     return wanted;
   };
@@ -48,7 +55,7 @@ export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes): PartPut 
     return nothing;
   };
   return (bytes) => {
-    const value = bytes === null ? null : readJson(bytes, 0);
+    const value = bytes === null ? null : readJson(bytes, 0, care);
     if (value === null) {
       putAllAbsent(nodes.all);
       return ok;
@@ -60,7 +67,8 @@ export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes): PartPut 
       absentBut(nodes.all, isRecord ? record : whole);
       return ok;
     }
-    const refusal = identifies ? keyTypeRefusal(wanted) : undefined;
+    const become = overridden(wanted, overrides, { isKnown: false });
+    const refusal = identifies && become.kind === "ok" ? keyTypeRefusal(become.type) : undefined;
     if (refusal !== undefined) throw new BadRecord("no-key", refusal);
     return { kind: "new-fields", type: wanted };
   };

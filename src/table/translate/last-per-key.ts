@@ -9,6 +9,8 @@ export interface KeyedRows {
   readonly partitions: readonly number[];
   /** Milliseconds. */
   readonly timestamps: readonly number[];
+  /** 1: as if the row were not there. Absent: all of them count. */
+  readonly leaveOut?: Uint8Array | undefined;
 }
 
 export interface LastRows {
@@ -18,10 +20,11 @@ export interface LastRows {
   readonly crossingKeys: number;
 }
 
-export function lastPerKey({ keys, partitions, timestamps }: KeyedRows): LastRows {
+export function lastPerKey({ keys, partitions, timestamps, leaveOut }: KeyedRows): LastRows {
   /** The only row of a key, or one a topic partition. */
   const last = new Map<string, number | Map<number, number>>();
   for (const [row, key] of keys.entries()) {
+    if (leaveOut?.[row] === 1) continue;
     const before = last.get(key);
     const partition = partitions[row] as number;
     if (typeof before === "object") before.set(partition, row);

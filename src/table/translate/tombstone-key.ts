@@ -100,7 +100,7 @@ function typedKey(schema: SchemaText, target: Target, message: string | null | u
     case "AVRO":
       return avroKey(schema, target);
     case "JSON": {
-      const source = jsonSchemaSourceType(schema);
+      const source = jsonSchemaSourceType(schema, target.mapping.rules ?? 1);
       const put = compileJson(keyNode(source, target), source, strict(boundByName(target)));
       return ({ data, dataAt }) => put(readJson(data, dataAt), 0);
     }

@@ -12,10 +12,11 @@ import { type ColumnNode, Columns, type Mark, putAbsent, type StructNode } from 
 import { type ParquetOptions, ParquetWriter } from "../parquet/parquet.ts";
 import { primitiveAt } from "../row-values.ts";
 import { decodingSchema, deleteSchema, type RowKey } from "../schema/schema-map-keys.ts";
+import { digestKeys } from "./key-digest.ts";
 import { lastPerKey } from "./last-per-key.ts";
 import type { Leaf } from "./leaf.ts";
 import { keyNodes, putAllAbsent, structOf, valueNodes } from "./part-nodes.ts";
-import type { RoundPlan, TranslatedFile } from "./translate.ts";
+import type { RoundPlan, Touches, TranslatedFile } from "./translate.ts";
 import { type ChangeReader, compileChanges } from "./translate-envelopes.ts";
 import { compileMetadata, type MetadataPut, type RecordPlace } from "./translate-metadata.ts";
 import { keyOf, type Partitions } from "./translate-partitions.ts";
@@ -44,6 +45,7 @@ export class Changes {
   // One a row of `columns`.
   readonly #isDelete: boolean[] = [];
   readonly #partitions: number[] = [];
+  readonly #offsets: number[] = [];
   readonly #timestamps: number[] = [];
 
   constructor(plan: RoundPlan, rowKey: RowKey, schemas: Pick<PartContext, "texts" | "framings">) {
@@ -71,7 +73,7 @@ export class Changes {
 
   cutTo(mark: Mark): void {
     this.columns.cutTo(mark);
-    for (const each of [this.#isDelete, this.#partitions, this.#timestamps]) each.length = mark.rows;
+    for (const each of [this.#isDelete, this.#partitions, this.#offsets, this.#timestamps]) each.length = mark.rows;
   }
 
   /** Throws BadRecord. Whatever does not end in rows leaves at most a row half written. */
@@ -167,6 +169,7 @@ export class Changes {
     this.columns.endRow();
     this.#isDelete.push(isDelete);
     this.#partitions.push(place.partition);
+    this.#offsets.push(place.offset);
     this.#timestamps.push(place.timestamp);
   }
 
@@ -174,18 +177,34 @@ export class Changes {
   finish(
     partitions: Partitions,
     options: ParquetOptions,
+    leaveOut?: Uint8Array,
   ): { readonly deleteFile: TranslatedFile | undefined; readonly crossingKeys: number } {
     if (this.columns.rows === 0) return { deleteFile: undefined, crossingKeys: 0 };
-    // A key is in every row, so the value of row i is value i.
-    const keys = this.#isDelete.map((_, row) =>
-      this.#keyLeaves.map((leaf) => keyOf(primitiveAt(leaf, row))).join("\u0000"),
-    );
-    const last = lastPerKey({ keys, partitions: this.#partitions, timestamps: this.#timestamps });
-    const deleteFile = this.#writeDeletes(last.rows, options);
+    const last = lastPerKey({
+      keys: this.#keys(),
+      partitions: this.#partitions,
+      timestamps: this.#timestamps,
+      leaveOut,
+    });
+    const deleteFile = last.rows.length === 0 ? undefined : this.#writeDeletes(last.rows, options);
     const taken = new Uint8Array(this.columns.rows);
     for (const row of last.rows) if (this.#isDelete[row] === false) taken[row] = 1;
     partitions.distribute((row) => taken[row] === 1);
     return { deleteFile, crossingKeys: last.crossingKeys };
+  }
+
+  touches(): Touches {
+    return {
+      keys: digestKeys(this.#keys()),
+      partitions: Int32Array.from(this.#partitions),
+      offsets: Float64Array.from(this.#offsets),
+      timestamps: Float64Array.from(this.#timestamps),
+    };
+  }
+
+  /** A key is in every row, so the value of row i is value i. */
+  #keys(): readonly string[] {
+    return this.#isDelete.map((_, row) => this.#keyLeaves.map((leaf) => keyOf(primitiveAt(leaf, row))).join("\u0000"));
   }
 
   #writeDeletes(last: readonly number[], options: ParquetOptions): TranslatedFile {

@@ -10,7 +10,7 @@ import { compileJson } from "../decode/json.ts";
 import { careOf, compileJsonValue, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
 import type { StructNode } from "../parquet/columns.ts";
-import { excludedPaths } from "../schema/column-overrides.ts";
+import { excludedPaths, overridesOf } from "../schema/column-overrides.ts";
 import type { SchemaText } from "../schema/schema-map.ts";
 import { nothing } from "../schema/schema-map-types.ts";
 import type { BytesLeaf } from "./leaf.ts";
@@ -123,7 +123,7 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
   const { record, extra, isDropped } = valueNodes(context);
   const bound = makeBound(mapping.bindings);
   const target = { node: record, bound, extra: extra?.leaves[0] as BytesLeaf };
-  const excluded = excludedPaths(mapping);
+  const excluded = excludedPaths(overridesOf("value", mapping.overrides, settings));
   const mayGrow = !mapping.isFull && !isDropped;
   const put = compileJsonValue(target, { source: undefined, isStrict: false, mayGrow, excluded });
   const care = careOf(target);

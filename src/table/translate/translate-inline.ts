@@ -1,6 +1,6 @@
 /** A translator in the caller's own thread: for simulations and tests, where everything happens in one order. */
 import { type Subjects, subjectsOf } from "../settings.ts";
-import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, Translator } from "./translate.ts";
+import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, Touches, Translator } from "./translate.ts";
 import { answer, type Schemas } from "./translate-answer.ts";
 import { RoundCore, type RoundLimits } from "./translate-round.ts";
 
@@ -38,8 +38,12 @@ class InlineRound implements Round {
     });
   }
 
-  async finish(): Promise<RoundResult> {
-    return this.#core.finish();
+  async touches(): Promise<Touches> {
+    return this.#core.touches();
+  }
+
+  async finish(leaveOut?: Uint8Array): Promise<RoundResult> {
+    return this.#core.finish(leaveOut);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

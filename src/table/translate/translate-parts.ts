@@ -14,7 +14,7 @@ import type { ProtobufReader } from "../decode/protobuf-reader.ts";
 import { putRaw } from "../decode/raw.ts";
 import { putText } from "../decode/string.ts";
 import { type ColumnNode, type Columns, putAbsent } from "../parquet/columns.ts";
-import { excludedPaths } from "../schema/column-overrides.ts";
+import { excludedPaths, overridesOf } from "../schema/column-overrides.ts";
 import {
   type MessagePath,
   type RecordPart,
@@ -73,7 +73,7 @@ export function compileKey(context: PartContext): PartPut {
     case "string":
       return compileWhole(nodes.whole, context.settings.key.decode);
     case "json":
-      return compileJsonKey(context.mapping, nodes);
+      return compileJsonKey(context.mapping, nodes, overridesOf("key", context.mapping.overrides, context.settings));
     case "schema-id":
       return compileById(context, "key", nodes);
   }
@@ -86,7 +86,7 @@ export function compileValue(context: PartContext): PartPut {
     case "string":
       return compileWhole(nodes.whole, context.settings.value.decode);
     case "json":
-      return compileInferred(nodes, context.mapping);
+      return compileInferred(nodes, context.mapping, context.settings);
     case "schema-id":
       return compileById(context, "value", nodes);
   }
@@ -104,9 +104,13 @@ function compileWhole(node: ColumnNode | undefined, decode: "raw" | "string"): P
   };
 }
 
-function compileInferred({ record, extra, all, isDropped }: ValueNodes, mapping: TableMapping): PartPut {
+function compileInferred(
+  { record, extra, all, isDropped }: ValueNodes,
+  mapping: TableMapping,
+  settings: TableSettings,
+): PartPut {
   const target: JsonTarget = { node: record, bound: makeBound(mapping.bindings), extra: extra?.leaves[0] as BytesLeaf };
-  const excluded = excludedPaths(mapping);
+  const excluded = excludedPaths(overridesOf("value", mapping.overrides, settings));
   const mayGrow = !mapping.isFull && !isDropped;
   const put = compileJsonRecord(target, { source: undefined, isStrict: false, mayGrow, excluded });
   return (bytes) => {
@@ -124,8 +128,8 @@ type PayloadPut = (framing: Framing) => MessagePath | undefined;
 
 /** Columns of the part that a schema does not fill are absent. */
 function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | ValueNodes): PartPut {
-  const { bindings, sources } = context.mapping;
-  const excluded = part === "value" ? excludedPaths(context.mapping) : new Set<string>();
+  const { bindings, sources, rules = 1 } = context.mapping;
+  const excluded = excludedPaths(overridesOf(part, context.mapping.overrides, context.settings));
   const compiled = compileOnce(context, part, (text, schemaId) =>
     compilePayload(text, {
       part,
@@ -133,6 +137,7 @@ function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | V
       bindings,
       schemaId,
       sources,
+      rules,
       latest: context.settings[part].latest,
       excluded,
     }),
@@ -183,6 +188,7 @@ interface PayloadTarget {
   readonly bindings: readonly Binding[];
   readonly schemaId: SchemaId;
   readonly sources: TableMapping["sources"];
+  readonly rules: number;
   readonly latest: TableSettings["value"]["latest"];
   readonly excluded: ReadonlySet<string>;
 }
@@ -276,7 +282,7 @@ function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget,
 }
 
 function compileJsonPayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
-  const source = jsonSchemaSourceType(schema);
+  const source = jsonSchemaSourceType(schema, target.rules);
   const node = nodeFor(source, target);
   if (node === undefined) {
     return () => {

@@ -7,6 +7,8 @@
  *   add {round, call, range}    ──▶  keeps the range
  *                               ◀──  answer {call, outcome}      needs-texts, needs-latest: the range stays there
  *   texts {round, call, brought} ─▶  adds the kept range again
+ *   touches {round, call}       ──▶
+ *                               ◀──  answer {call, touches}
  *   finish {round, call}        ──▶
  *                               ◀──  answer {call, result}
  *   end {round}                 ──▶
@@ -16,7 +18,7 @@ import { sleep } from "../../base/async.ts";
 import { Closed, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
 import { type Subjects, subjectsOf } from "../settings.ts";
-import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, Translator } from "./translate.ts";
+import type { AddOutcome, RangeInput, Round, RoundPlan, RoundResult, Touches, Translator } from "./translate.ts";
 import { answer, type Brought, type Schemas } from "./translate-answer.ts";
 import type { CoreOutcome, RoundLimits } from "./translate-round.ts";
 
@@ -29,11 +31,18 @@ export type ToWorker =
       readonly call: number;
       readonly brought: Brought;
     }
-  | { readonly kind: "finish"; readonly round: number; readonly call: number }
+  | { readonly kind: "touches"; readonly round: number; readonly call: number }
+  | {
+      readonly kind: "finish";
+      readonly round: number;
+      readonly call: number;
+      readonly leaveOut: Uint8Array | undefined;
+    }
   | { readonly kind: "end"; readonly round: number };
 
 export type FromWorker =
   | { readonly kind: "outcome"; readonly call: number; readonly outcome: CoreOutcome }
+  | { readonly kind: "touches"; readonly call: number; readonly touches: Touches }
   | { readonly kind: "result"; readonly call: number; readonly result: RoundResult }
   /** The call failed; the worker goes on. */
   | { readonly kind: "failed"; readonly call: number; readonly error: unknown };
@@ -174,8 +183,14 @@ class PoolRound implements Round {
     });
   }
 
-  async finish(): Promise<RoundResult> {
-    const reply = await this.#thread.call((call) => ({ kind: "finish", round: this.#round, call }));
+  async touches(): Promise<Touches> {
+    const reply = await this.#thread.call((call) => ({ kind: "touches", round: this.#round, call }));
+    if (reply.kind !== "touches") throw failure(new Error(`a question for touches was answered with ${reply.kind}`));
+    return reply.touches;
+  }
+
+  async finish(leaveOut?: Uint8Array): Promise<RoundResult> {
+    const reply = await this.#thread.call((call) => ({ kind: "finish", round: this.#round, call, leaveOut }));
     if (reply.kind !== "result") throw failure(new Error(`a finish was answered with ${reply.kind}`));
     return reply.result;
   }

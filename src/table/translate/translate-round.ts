@@ -2,7 +2,7 @@
  * One round, synchronously, in whatever thread it runs: batches in, files out. What must come from outside (the text of a
  * schema) is asked for by the answer, after which the same range is added again.
  */
-import { CorruptData } from "../../base/errors.ts";
+import { assert, CorruptData } from "../../base/errors.ts";
 import { inflate } from "../../protocol/compression.ts";
 import { BatchView } from "../../protocol/record-batch.ts";
 import { RecordCursor, readMarker } from "../../protocol/records.ts";
@@ -28,7 +28,7 @@ import {
   readSchemaHeaders,
   type SchemaHeader,
 } from "./framing.ts";
-import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult } from "./translate.ts";
+import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult, Touches } from "./translate.ts";
 import type { Brought } from "./translate-answer.ts";
 import { Changes } from "./translate-changes.ts";
 import { compileMetadata, isTimestampInRange, type MetadataPut, type RecordPlace } from "./translate-metadata.ts";
@@ -167,9 +167,14 @@ export class RoundCore {
     }
   }
 
-  finish(): RoundResult {
+  touches(): Touches {
+    assert(this.#changes !== undefined, "only a table with a key has touches");
+    return this.#changes.touches();
+  }
+
+  finish(leaveOut?: Uint8Array): RoundResult {
     const [deadLetterFile] = this.#deadLetterFiles.finish();
-    const changed = this.#changes?.finish(this.#partitions, this.#limits.parquet);
+    const changed = this.#changes?.finish(this.#partitions, this.#limits.parquet, leaveOut);
     const { deleteFile, crossingKeys } = changed ?? { deleteFile: undefined, crossingKeys: 0 };
     return {
       deleteFile,

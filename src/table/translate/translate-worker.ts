@@ -42,8 +42,10 @@ function answer(message: Exclude<ToWorker, { readonly kind: "begin" | "end" }>):
     case "texts":
       round.core.learn(message.brought);
       return add(round, message.call);
+    case "touches":
+      return { kind: "touches", call: message.call, touches: round.core.touches() };
     case "finish":
-      return { kind: "result", call: message.call, result: round.core.finish() };
+      return { kind: "result", call: message.call, result: round.core.finish(message.leaveOut) };
     default:
       return unreachable(message);
   }
@@ -57,6 +59,10 @@ function add(round: OpenRound, call: number): FromWorker {
 }
 
 function transferOf(reply: FromWorker): readonly ArrayBuffer[] {
+  if (reply.kind === "touches") {
+    const { keys, partitions, offsets, timestamps } = reply.touches;
+    return [keys, partitions, offsets, timestamps].map((each) => each.buffer as ArrayBuffer);
+  }
   if (reply.kind !== "result") return [];
   const result: RoundResult = reply.result;
   const files = [...result.files, result.deadLetterFile, result.deleteFile].filter((file) => file !== undefined);

@@ -46,7 +46,20 @@ export interface RoundPlan {
 export interface Round extends AsyncDisposable {
   /** All or nothing: unless the answer is "added", the round is as it was before. The batches are borrowed until it settles. */
   add(range: RangeInput): Promise<AddOutcome>;
-  finish(): Promise<RoundResult>;
+  /** What the round's records do to keys, so far. Only of tables with a key. */
+  touches(): Promise<Touches>;
+  /** `leaveOut`: 1 for each touch, in the order of `touches`, that is not to be. */
+  finish(leaveOut?: Uint8Array): Promise<RoundResult>;
+}
+
+/** One entry a row that was put or deleted, in the order of records; a record that moves a row to another key has two. */
+export interface Touches {
+  /** As key-digest.ts makes them, one after another. */
+  readonly keys: Uint8Array;
+  readonly partitions: Int32Array;
+  readonly offsets: Float64Array;
+  /** Milliseconds. */
+  readonly timestamps: Float64Array;
 }
 
 export interface RangeInput {

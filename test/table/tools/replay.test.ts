@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Compactor } from "../../../src/table/compactor.ts";
 import type { TableSettings } from "../../../src/table/settings.ts";
 import type { ReplayReport } from "../../../src/table/tools/replay.ts";
+import { readRows } from "../../support/iceberg-reader.ts";
 import { Lake } from "../../support/lake.ts";
 import { Steps } from "../../support/steps.ts";
 import { verified } from "../../support/verified.ts";
@@ -15,6 +16,10 @@ const orders = { namespace: ["sales"], name: "orders" };
 const letters = { namespace: ["sales"], name: "orders_dlq" };
 const letterColumns = { partition: "partition", offset: "offset" };
 const settings = tableSettings("schema-id");
+const keyed = tableSettings("schema-id", {
+  key: { decode: "json" },
+  mode: { ...settings.mode, write: "upsert", key: ["id"] },
+});
 const never = new AbortController().signal;
 
 let directory: string;
@@ -33,8 +38,8 @@ function world(seed: number, partitions = 2) {
   registry.register("JSON", known);
   lake.schemaById = registry.schemaById;
   const topic = lake.topic("orders", partitions);
-  const record = (schemaId: number, value: unknown) => ({
-    key: utf8("k"),
+  const record = (schemaId: number, value: { readonly id?: number; readonly place?: string }) => ({
+    key: utf8(JSON.stringify({ id: value.id })),
     headers: [{ key: utf8("trace"), value: utf8("abc") }],
     value: withSchemaId(schemaId, utf8(JSON.stringify(value))),
   });
@@ -47,6 +52,13 @@ function replay(compactor: Compactor): Promise<ReplayReport> {
 
 function verdict(lake: Lake, compactor: Compactor, of: TableSettings = settings): Promise<string> {
   return verified(lake, compactor, { settings: of, directory });
+}
+
+/** "id place" of each row, deletes applied. */
+async function keyedRows(lake: Lake): Promise<readonly string[]> {
+  const loaded = await lake.foreign().load(orders);
+  const rows = loaded === undefined ? [] : await readRows(lake.warehouse, loaded.metadata);
+  return rows.map(({ id, place }) => `${String(id)} ${typeof place === "string" ? place : "null"}`).toSorted();
 }
 
 describe("a replay", () => {
@@ -67,6 +79,8 @@ describe("a replay", () => {
       letters: 4,
       rows: 2,
       rowsBefore: 0,
+      superseded: 0,
+      undecided: { records: 0, samples: [] },
       failing: [
         { reason: "schema-refused", records: 1, samples: [expect.stringContaining("0:2 ")] },
         { reason: "no-schema-id", records: 1, samples: [expect.stringContaining("1:0 ")] },
@@ -162,13 +176,60 @@ describe("a replay", () => {
     await fast.compactor[Symbol.asyncDispose]();
   });
 
-  test("of a table with a key is refused: it would bring old rows back", async () => {
-    const { lake, topic, record } = world(6);
-    await lake.produce(topic, 0, [record(2, { id: 0 }), { key: utf8("a"), value: record(1, { id: 1 }).value }]);
-    const upsert = tableSettings("schema-id", { mode: { ...settings.mode, write: "upsert", key: ["id"] } });
-    const { compactor } = lake.open([upsert]);
+  test("of a table with a key makes rows of letters that are still the last of their keys", async () => {
+    const { lake, topic, record, repair } = world(6);
+    await lake.produce(topic, 0, [
+      record(1, { id: 1 }),
+      record(2, { id: 1, place: "replaces" }),
+      record(2, { id: 2, place: "too early" }),
+      record(1, { id: 2 }),
+      record(2, { id: 3, place: "deleted" }),
+      { key: utf8('{"id":3}'), value: null },
+      record(2, { id: 4, place: "new" }),
+    ]);
+    await lake.produce(topic, 1, [record(2, { id: 5, place: "of another partition" })]);
+    const { compactor } = lake.open([keyed]);
     await compactor.flush("orders");
-    await expect(replay(compactor)).rejects.toThrow(/later records may have replaced/);
+    repair();
+    const expected = { letters: 5, rows: 3, rowsBefore: 0, superseded: 2, undecided: { records: 0, samples: [] } };
+    expect(await replay(compactor)).toEqual({ ...expected, failing: [] });
+    expect(await keyedRows(lake)).toEqual(["1 replaces", "2 null", "4 new", "5 of another partition"]);
+    expect(await verdict(lake, compactor, keyed)).toBe("equal");
+    expect(await replay(compactor)).toMatchObject({ rows: 0, rowsBefore: 3, superseded: 2 });
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("of a table with a key decides nothing that the log does not say any more", async () => {
+    const { lake, topic, record, repair } = world(9);
+    await lake.produce(topic, 0, [record(2, { id: 1, place: "gone" }), record(2, { id: 2, place: "gone" })]);
+    await lake.produce(topic, 0, [{ key: utf8('{"id":1}'), value: null }]);
+    await lake.produce(topic, 0, [record(1, { id: 2 }), record(2, { id: 3, place: "there" })]);
+    const { compactor } = lake.open([keyed]);
+    await compactor.flush("orders");
+    lake.partition(topic, 0).logStart = 3 as never;
+    repair();
+    expect(await replay(compactor)).toMatchObject({
+      rows: 1,
+      superseded: 1,
+      undecided: { records: 1, samples: ["0:0"] },
+    });
+    expect(await keyedRows(lake)).toEqual(["2 null", "3 there"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("of a table with a key takes the greater timestamp where partitions share one", async () => {
+    const { lake, topic, record, repair } = world(10);
+    const at = (timestamp: number, id: number, schemaId = 2) => ({
+      ...record(schemaId, { id, place: "p" }),
+      timestamp,
+    });
+    await lake.produce(topic, 0, [at(1000, 1), at(1000, 2)]);
+    await lake.produce(topic, 1, [at(500, 2, 1), at(2000, 1, 1)]);
+    const { compactor } = lake.open([keyed]);
+    await compactor.flush("orders");
+    repair();
+    expect(await replay(compactor)).toMatchObject({ rows: 1, superseded: 1 });
+    expect(await keyedRows(lake)).toEqual(["1 null", "2 p"]);
     await compactor[Symbol.asyncDispose]();
   });
 

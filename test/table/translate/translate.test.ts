@@ -405,6 +405,38 @@ describe("M11 the same records under the same mapping make the same bytes", () =
     expect(range.batches[0]?.byteLength).toBeGreaterThan(0);
   });
 
+  test("what rows do to keys, and rows that are left out, in either", async () => {
+    const mode = { write: "upsert", key: [], envelope: "none", opField: "op", tombstone: "delete" } as const;
+    const upsert = tableSettings("string", { key: { decode: "string" }, mode });
+    const record = (key: string, value: string | null) => ({
+      key: utf8(key),
+      value: value === null ? null : utf8(value),
+    });
+    const range = rangeOf([record("a", "1"), record("b", "2"), record("a", null), record("b", "3")], { partition: 7 });
+    const plan = {
+      mapping: initialMapping(upsert),
+      spec: { "spec-id": 0, fields: [] },
+      settings: upsert,
+      targetFileBytes: 1 << 30,
+    };
+    for (const translator of [inlineTranslator(), pool]) {
+      await using round = translator.beginRound(plan);
+      await round.add(range);
+      const { keys, partitions, offsets, timestamps } = await round.touches();
+      const digests = [0, 1, 2, 3].map((at) => Buffer.from(keys.subarray(at * 16, (at + 1) * 16)).toString("hex"));
+      expect(digests).toEqual([digests[0], digests[1], digests[0], digests[1]]);
+      expect(digests[0]).not.toBe(digests[1]);
+      expect([partitions, offsets].map((each) => [...each])).toEqual([
+        [7, 7, 7, 7],
+        [0, 1, 2, 3],
+      ]);
+      expect(new Set(timestamps)).toEqual(new Set([1_700_000_000_000]));
+      const { files, deleteFile } = await round.finish(Uint8Array.of(0, 1, 1, 1));
+      expect(await valuesOf(files)).toEqual(["1"]);
+      expect(deleteFile?.file.recordCount).toBe(1);
+    }
+  });
+
   test("a round in a closed pool fails, and says that nothing happened", async () => {
     const closed = new PoolTranslator({
       clock: systemRuntime().clock,

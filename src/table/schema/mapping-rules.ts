@@ -1,0 +1,25 @@
+/**
+ * The rules by which source types become columns. Frozen with each table: who changes what a type becomes adds rules beside
+ * these, and the golden mappings of the earlier ones stay as they are. No upgrade changes the types of a table that is there.
+ *
+ *                                                  made in format 2      in format 3
+ *   at first                                       1                     2: Avro's nanoseconds are kept
+ *   with Kafka Connect's types of JSON Schemas     3                     4: and so here
+ */
+import type { FormatVersion } from "../../../schemas/iceberg.ts";
+
+/** The newest. */
+export const mappingRules = 4;
+
+/** Of a new table; one that is upgraded to format 3 keeps the rules that it was made under. */
+export function newRules({ formatVersion }: { readonly formatVersion: FormatVersion }): number {
+  return formatVersion >= 3 ? 4 : 3;
+}
+
+export function keepsNanoseconds(rules: number): boolean {
+  return rules === 2 || rules === 4;
+}
+
+export function knowsConnectTypes(rules: number): boolean {
+  return rules >= 3;
+}

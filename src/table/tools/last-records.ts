@@ -1,0 +1,51 @@
+/**
+ * The last record of each of some keys in each topic partition, as a log says it. Pure. A record of a key may become a row
+ * after the fact only while it is still its key's last:
+ *
+ *   offsets of K    3    5    8          told of the log     a record of K at 8: last   at 5: superseded   at 9: gone
+ *
+ * "gone": the log does not hold the record any more, so that nobody knows what else of its key is gone with it.
+ */
+import type { Touches } from "../translate/translate.ts";
+import { eachTouch, type Touch } from "./touches.ts";
+
+export type Standing = "last" | "superseded" | "gone";
+
+interface LastRecord {
+  readonly offset: number;
+  readonly timestamp: number;
+}
+
+export class LastRecords {
+  /** By key, by partition. */
+  readonly #keys = new Map<string, Map<number, LastRecord>>();
+
+  /** Only keys that are watched are noted. */
+  watch(touches: Touches): void {
+    for (const { key } of eachTouch(touches)) if (!this.#keys.has(key)) this.#keys.set(key, new Map());
+  }
+
+  note(touches: Touches): void {
+    for (const { key, partition, offset, timestamp } of eachTouch(touches)) {
+      const known = this.#keys.get(key);
+      if (known === undefined || offset < (known.get(partition)?.offset ?? 0)) continue;
+      known.set(partition, { offset, timestamp });
+    }
+  }
+
+  /** One for each touch. Between partitions the greater timestamp decides, then the greater partition, as within a round. */
+  standings(touches: Touches): readonly Standing[] {
+    return [...eachTouch(touches)].map((touch) => this.#standingOf(touch));
+  }
+
+  #standingOf({ key, partition, offset, timestamp }: Touch): Standing {
+    const known = this.#keys.get(key) ?? new Map<number, LastRecord>();
+    const own = known.get(partition)?.offset ?? -1;
+    if (own > offset) return "superseded";
+    for (const [other, last] of known) {
+      if (other === partition || last.timestamp < timestamp) continue;
+      if (last.timestamp > timestamp || other > partition) return "superseded";
+    }
+    return own === offset ? "last" : "gone";
+  }
+}
