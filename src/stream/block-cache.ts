@@ -42,7 +42,7 @@ export class BlockCache {
   readonly #ahead = new Map<string, CachedBlock & { readonly arrivedAt: number }>();
   readonly #flights = new Map<string, Flight>();
   #bytes = 0;
-  /** Asked for so far, bytes. */
+  /** Asked for so far, bytes; what was here already because of another does not count. */
   #asked = 0;
   /** Of blocks that nobody has asked for, those on their way included. */
   #bytesAhead = 0;
@@ -124,10 +124,12 @@ export class BlockCache {
   #answer(key: string, borrow: DisposableStack): Promise<readonly Batch[]> {
     const cached = this.#used.get(key) ?? this.#ahead.get(key);
     if (cached !== undefined) {
-      this.#asked += cached.bytes;
       lend(cached.place, borrow);
       this.#used.delete(key);
-      if (this.#ahead.delete(key)) this.#leaveRoomAhead(cached);
+      if (this.#ahead.delete(key)) {
+        this.#asked += cached.bytes;
+        this.#leaveRoomAhead(cached);
+      }
       this.#used.set(key, cached);
       return Promise.resolve(cached.batches);
     }

@@ -149,8 +149,9 @@ export class ObjectReader {
     // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
     const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
     const answers = this.#blocks.blocks(object, stream, wanted, request.borrow, isAheadDue ? ahead : []);
-    // The next object is opened before its reader is there.
-    if (aheadBytes < aheadBytesMax / 2) this.#readAheadIn(stream, range.to, aheadBytesMax - aheadBytes);
+    // The next object is opened before its reader is there, but takes no room from what is read before it.
+    const isAheadAsked = ahead.every((block) => this.#blocks.has(object, block));
+    if (isAheadAsked && aheadBytes < aheadBytesMax / 2) this.#readAheadIn(stream, range.to, aheadBytesMax - aheadBytes);
     const batches: Batch[] = [];
     let bytes = 0;
     for (const answer of answers) {
