@@ -241,7 +241,7 @@ export const stream = {
     default: 8 * MiB,
     min: 0,
     max: 256 * MiB,
-    doc: "How far ahead of a reader that goes on where it stopped blocks are fetched; it starts with a sixteenth and doubles.",
+    doc: "How far ahead of a reader that goes on where it stopped blocks are fetched; it starts with as much as was read, a sixteenth at least, and doubles.",
   }),
   readsInFlightMax: setting({
     key: "stream.reads.in.flight.max",

@@ -202,7 +202,9 @@ export class ObjectReader {
     const last = batches.at(-1)?.to;
     assert(last !== undefined || end !== undefined, "a read goes on somewhere");
     const next = Math.max(last ?? 0, end ?? 0) as Offset;
-    const doubled = Math.max(2 * aheadBytes, this.#limits.readaheadBytesMax / 16);
+    // As far as it read now is as far as it will read next.
+    const read = batches.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const doubled = Math.max(2 * aheadBytes, read, this.#limits.readaheadBytesMax / 16);
     this.#setCursor(stream, next, Math.min(doubled, this.#limits.readaheadBytesMax));
     return { batches, next };
   }
