@@ -1,4 +1,6 @@
 /** What becomes of a request, and of a connection. */
+import type { Duplex } from "node:stream";
+import { joinNeighbours } from "../base/bytes.ts";
 
 /** Why a connection ended. */
 export type CloseReason =
@@ -28,3 +30,14 @@ export type Reply =
 export function discard(reply: Reply): void {
   if (reply.kind === "views") reply.borrowed?.[Symbol.dispose]();
 }
+
+export function write(socket: Duplex, { views, borrowed }: Extract<Reply, { kind: "views" }>): void {
+  let last: Uint8Array = nothing;
+  for (const view of joinNeighbours(views)) {
+    if (last.length > 0) socket.write(last);
+    last = view;
+  }
+  socket.write(last, () => borrowed?.[Symbol.dispose]()); // Called for what a connection that ends leaves behind, too.
+}
+
+const nothing = new Uint8Array();

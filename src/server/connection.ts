@@ -10,7 +10,6 @@
  * unread. Whatever is not a request ends the connection, after the answers to what came before it.
  */
 import type { Duplex } from "node:stream";
-import { joinNeighbours } from "../base/bytes.ts";
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
@@ -19,7 +18,7 @@ import type { Dispatcher, Principal, RequestContext } from "../protocol/dispatch
 import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
 import { type Authenticator, strangerApis } from "./authenticator.ts";
 import { type AnswerMemory, ConnectionBytes, type ConnectionBytesLimits } from "./connection-bytes.ts";
-import { type CloseReason, discard, type Reply } from "./connection-reply.ts";
+import { type CloseReason, discard, type Reply, write } from "./connection-reply.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
 import type { FrameBudget, FrameReader } from "./frame-budget.ts";
 import { ResponseQueue, type Slot } from "./response-queue.ts";
@@ -89,8 +88,6 @@ const overlapping: ReadonlySet<ApiName> = new Set<ApiName>(["produce"]);
  * handlers answer at once all of them would run before the event loop goes on.
  */
 const requestsPerTurnMax = 16;
-
-const nothing = new Uint8Array();
 
 export class Connection implements FrameReader {
   readonly #options: ConnectionOptions;
@@ -412,7 +409,7 @@ export class Connection implements FrameReader {
         break;
       }
       if (reply.kind !== "views") continue;
-      this.#write(reply.views, reply.borrowed);
+      write(socket, reply);
       if (reply.thenCloses === undefined) continue;
       this.#isDeaf = true;
       this.#close(reply.thenCloses, undefined);
@@ -420,16 +417,6 @@ export class Connection implements FrameReader {
     }
     socket.uncork();
     this.#bytes.unread(socket.writableLength);
-  }
-
-  #write(views: readonly Uint8Array[], borrowed: Disposable | undefined): void {
-    const { socket } = this.#options;
-    let last: Uint8Array = nothing;
-    for (const view of joinNeighbours(views)) {
-      if (last.length > 0) socket.write(last);
-      last = view;
-    }
-    socket.write(last, () => borrowed?.[Symbol.dispose]()); // Called for what a connection that ends leaves behind, too.
   }
 
   /** Reads on or stops reading, as the limits have it. */
