@@ -68,6 +68,9 @@ interface Waiting {
   readonly reject: (cause: unknown) => void;
 }
 
+/** Appends that are not settled yet. */
+const underWay = new WeakMap<Partition, Set<Promise<Offset>>>();
+
 export class StateLog {
   readonly #partition: Partition;
   readonly #clock: Clock;
@@ -105,6 +108,8 @@ export class StateLog {
 
   /** The same with the ends of transactions between them. */
   async *replayAll(): AsyncIterable<Replayed> {
+    // A former log of the partition, given up, may have left some: what becomes of them is in the log, and cleaning counts on it.
+    await Promise.allSettled(underWay.get(this.#partition) ?? new Set<Promise<Offset>>());
     const end = this.#partition.highWatermark;
     for (let from = this.#partition.logStart; from < end; ) {
       const read = await this.#partition.read({
@@ -127,10 +132,15 @@ export class StateLog {
   }
 
   #enqueue(entry: Omit<Waiting, "resolve" | "reject">): Promise<Offset> {
-    return new Promise((resolve, reject) => {
+    const written = new Promise<Offset>((resolve, reject) => {
       this.#waiting.push({ ...entry, resolve, reject });
       this.#send();
     });
+    const all = underWay.get(this.#partition) ?? new Set();
+    underWay.set(this.#partition, all.add(written));
+    const settled = (): boolean => all.delete(written);
+    written.then(settled, settled);
+    return written;
   }
 
   #send(): void {

@@ -89,6 +89,19 @@ describe("StateLog", () => {
     expect(await log.append([record("a", "1")])).toBe(0);
   });
 
+  test("who takes over a partition replays what its former owner still had on its way", async () => {
+    const { log, partition } = open({ batchesInFlightMax: 1 });
+    await log.append([record("a", "1")]);
+    partition.isHeld = true;
+    const left = ["2", "3"].map((value) => log.append([record("a", value)]));
+    const next = new StateLog({ partition, clock: new SimClock(1000), limits: stateLogLimits });
+    const found = replayed(next);
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+    partition.release();
+    await Promise.all(left);
+    expect(await found).toEqual(["0@1000 a=1", "1@1000 a=2", "2@1000 a=3"]);
+  });
+
   test("replay begins at the log start inside a batch and passes over control batches and keyless records", async () => {
     const { log, partition } = open();
     await log.append([record("a", "1"), record("b", "2")]);
