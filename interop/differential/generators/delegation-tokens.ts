@@ -6,6 +6,8 @@ import { tokenOf, userPrefix, users } from "../step.ts";
 const principal = (principalName: string, principalType = "User") => ({ principalType, principalName });
 const connectionOf = (draw: Draw): string => draw.mostly(`${userPrefix}${draw.of(users)}`, ["main"], 0.08);
 const labelOf = (draw: Draw): string => draw.of(["token a", "token b"]);
+const hmacOf = (draw: Draw): Uint8Array =>
+  draw.mostly(tokenOf(labelOf(draw)), [Uint8Array.of(1), new Uint8Array(0)], 0.1);
 /** Whole hours and days: what is a moment away is over for one of the two brokers first. */
 const [hourMs, dayMs] = [3_600_000, 86_400_000];
 
@@ -25,7 +27,7 @@ export const renewDelegationToken: Generator<"renewDelegationToken"> = (draw) =>
   version: draw.version("renewDelegationToken"),
   connection: connectionOf(draw),
   body: {
-    hmac: draw.mostly(tokenOf(labelOf(draw)), [Uint8Array.of(1), new Uint8Array(0)], 0.1),
+    hmac: hmacOf(draw),
     renewPeriodMs: draw.mostly(-1, [hourMs, 2 * dayMs, 30 * dayMs], 0.5),
   },
 });
@@ -35,7 +37,7 @@ export const expireDelegationToken: Generator<"expireDelegationToken"> = (draw) 
   version: draw.version("expireDelegationToken"),
   connection: connectionOf(draw),
   body: {
-    hmac: draw.mostly(tokenOf(labelOf(draw)), [Uint8Array.of(1), new Uint8Array(0)], 0.1),
+    hmac: hmacOf(draw),
     expiryTimePeriodMs: draw.mostly(-1, [hourMs, 2 * dayMs, 30 * dayMs], 0.5),
   },
 });
