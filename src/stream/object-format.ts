@@ -1,5 +1,5 @@
 /** Objects as bytes (schemas/stream-format.ts draws them), without any I/O. Decoders throw nothing but CorruptData. */
-import { crc32c } from "@node-rs/crc32";
+import { crc32 } from "@node-rs/crc32";
 import {
   blockEntry,
   blockHeader,
@@ -90,7 +90,7 @@ export class ObjectEncoder {
 
   /** After all blocks. `index` counts the streams in their order. */
   sidecar(index: number, bytes: Uint8Array): Uint8Array {
-    const place = { sidecarPosition: this.#position, sidecarBytes: bytes.length, sidecarCrc: crc32c(bytes) };
+    const place = { sidecarPosition: this.#position, sidecarBytes: bytes.length, sidecarCrc: crc32(bytes) };
     this.#streams[index] = { ...(this.#streams[index] as Values<typeof streamEntry>), ...place };
     return this.#next(bytes);
   }
@@ -149,7 +149,7 @@ export function decodeFooter(tail: Uint8Array, objectBytes: number, source: stri
   const position = objectBytes - footer.bytes;
   const corrupt = (expected: string, found: unknown): never => refuse(source, position, expected, found);
   if (values.magic !== footerMagic) corrupt(`footer magic ${footerMagic}`, values.magic);
-  const crc = crc32c(tail.subarray(at, at + footer.bytes - 8));
+  const crc = crc32(tail.subarray(at, at + footer.bytes - 8));
   if (crc !== values.footerCrc) corrupt(`footer CRC ${values.footerCrc}`, crc);
   if (values.version !== objectVersion) corrupt(`version ${objectVersion}`, values.version);
   if (values.indexPosition + values.indexBytes !== position) corrupt("an index that ends at the footer", "another");
@@ -186,7 +186,7 @@ export class ObjectIndex {
   readonly #source: string;
 
   constructor(bytes: Uint8Array, footer: Footer, source: string) {
-    const crc = crc32c(bytes);
+    const crc = crc32(bytes);
     if (crc !== footer.indexCrc) refuse(source, footer.indexPosition, `index CRC ${footer.indexCrc}`, crc);
     this.#bytes = bytes;
     this.#footer = footer;
@@ -272,7 +272,7 @@ export function decodeBlock(
   if (values.magic !== blockMagic) corrupt(`block magic ${blockMagic}`, values.magic);
   if (values.stream !== expected.stream) corrupt(`a block of stream ${expected.stream}`, values.stream);
   if (block.bytes + values.bytes !== bytes.length) corrupt(`${bytes.length} bytes`, block.bytes + values.bytes);
-  const crc = crc32c(bytes.subarray(block.bytes), crc32c(bytes.subarray(0, block.bytes - 4)));
+  const crc = crc32(bytes.subarray(block.bytes), crc32(bytes.subarray(0, block.bytes - 4)));
   if (crc !== values.crc) corrupt(`block CRC ${values.crc}`, crc);
   let at = block.bytes + values.frameCount * frame.bytes;
   if (at > bytes.length) corrupt(`at most ${bytes.length} bytes`, at);
@@ -292,7 +292,7 @@ export function decodeBlock(
 export function decodeHeader(bytes: Uint8Array, source: string): ObjectOrigin {
   const values = header.read(bytes, 0, source);
   if (values.magic !== objectMagic) refuse(source, 0, `object magic ${objectMagic}`, values.magic);
-  const crc = crc32c(bytes.subarray(0, header.bytes - 4));
+  const crc = crc32(bytes.subarray(0, header.bytes - 4));
   if (crc !== values.headerCrc) refuse(source, 0, `header CRC ${values.headerCrc}`, crc);
   if (values.version !== objectVersion) refuse(source, 0, `version ${objectVersion}`, values.version);
   return { cluster: values.cluster, node: values.node as NodeId, nodeEpoch: values.nodeEpoch as NodeEpoch };
@@ -303,7 +303,7 @@ export function checkSidecar(
   expected: { readonly position: number; readonly crc: number },
   source: string,
 ): void {
-  const crc = crc32c(bytes);
+  const crc = crc32(bytes);
   if (crc !== expected.crc) refuse(source, expected.position, `sidecar CRC ${expected.crc}`, crc);
 }
 
@@ -312,7 +312,7 @@ export function encodeHeader(origin: ObjectOrigin): Uint8Array {
   const { cluster, node, nodeEpoch } = origin;
   const values = { magic: objectMagic, version: objectVersion, cluster, node, nodeEpoch };
   header.write(bytes, 0, { ...values, headerCrc: 0 });
-  header.write(bytes, 0, { ...values, headerCrc: crc32c(bytes.subarray(0, header.bytes - 4)) });
+  header.write(bytes, 0, { ...values, headerCrc: crc32(bytes.subarray(0, header.bytes - 4)) });
   return bytes;
 }
 
@@ -347,8 +347,8 @@ function encodeBlock(id: StreamId, batches: readonly Batch[]): { views: readonly
   const views = isJoined ? [head] : [head, ...batches.map((batch) => batch.bytes as Uint8Array)];
   const values = { magic: blockMagic, stream: id, frameCount: batches.length, bytes: at - block.bytes };
   block.write(head, 0, { ...values, crc: 0 });
-  let crc = crc32c(head.subarray(block.bytes), crc32c(head.subarray(0, block.bytes - 4)));
-  for (let i = 1; i < views.length; i += 1) crc = crc32c(views[i] as Uint8Array, crc);
+  let crc = crc32(head.subarray(block.bytes), crc32(head.subarray(0, block.bytes - 4)));
+  for (let i = 1; i < views.length; i += 1) crc = crc32(views[i] as Uint8Array, crc);
   block.write(head, 0, { ...values, crc });
   return { views, bytes: at };
 }
@@ -376,16 +376,16 @@ function encodeIndex(
     entry.write(entries, streams.length * stream.bytes + i * entry.bytes, blocks[i] as Values<typeof blockEntry>);
   }
   let indexBytes = entries.length;
-  let indexCrc = crc32c(entries);
+  let indexCrc = crc32(entries);
   for (const label of labels) {
     indexBytes += label.length;
-    indexCrc = crc32c(label, indexCrc);
+    indexCrc = crc32(label, indexCrc);
   }
   const end = new Uint8Array(footer.bytes);
   const counts = { streamCount: streams.length, blockCount: blocks.length };
   const values = { version: objectVersion, indexPosition, indexBytes, indexCrc, ...counts, magic: footerMagic };
   footer.write(end, 0, { ...values, footerCrc: 0 });
-  footer.write(end, 0, { ...values, footerCrc: crc32c(end.subarray(0, footer.bytes - 8)) });
+  footer.write(end, 0, { ...values, footerCrc: crc32(end.subarray(0, footer.bytes - 8)) });
   return [entries, ...labels, end];
 }
 

@@ -133,25 +133,33 @@ export class ObjectReader {
     let wantedBytes = 0;
     let aheadBytes = 0;
     let isAllWanted = true;
+    const to = Math.min(range.to, request.to) as Offset;
     for (const block of index.blocks(stream, from)) {
-      if (block.from >= range.to) break;
-      if (block.from < request.to && (wanted.length === 0 || wantedBytes < request.bytesMax)) {
+      if (block.from >= to) break;
+      const bytes = block.bytes * shareFrom(block, from);
+      const isBegun = wanted.length > 0 ? wantedBytes >= request.bytesMax / 2 : mayBeEmpty;
+      if (isAllWanted && !(isBegun && wantedBytes + bytes > request.bytesMax)) {
         wanted.push(block);
-        wantedBytes += block.bytes * shareFrom(block, from);
+        wantedBytes += bytes;
         continue;
       }
-      if (block.from < request.to) isAllWanted = false;
-      if (aheadBytes < aheadBytesMax) {
-        ahead.push(block);
-        aheadBytes += block.bytes;
-      } else break;
+      isAllWanted = false;
+      if (aheadBytes >= aheadBytesMax) break;
+      ahead.push(block);
+      aheadBytes += block.bytes;
+    }
+    if (wanted.length === 0 && !isAllWanted) {
+      this.#setCursor(stream, request.from, aheadBytesMax); // Not a byte was read: who reads on does so from here.
+      return { batches: [], next: request.from };
     }
     // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
     const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
     const answers = this.#blocks.blocks(object, stream, wanted, request.borrow, isAheadDue ? ahead : []);
     // The next object is opened before its reader is there, but takes no room from what is read before it.
     const isAheadAsked = ahead.every((block) => this.#blocks.has(object, block));
-    if (isAheadAsked && aheadBytes < aheadBytesMax / 2) this.#readAheadIn(stream, range.to, aheadBytesMax - aheadBytes);
+    if (isAheadAsked && aheadBytes < aheadBytesMax / 2) {
+      this.#readAheadIn(stream, { from: range.to, to: request.to, bytesMax: aheadBytesMax - aheadBytes });
+    }
     const batches: Batch[] = [];
     let bytes = 0;
     for (const answer of answers) {
@@ -175,21 +183,21 @@ export class ObjectReader {
         bytes += batch.bytes.length;
       }
     }
-    const end = Math.min(range.to, request.to) as Offset; // Offsets up to here were looked at: a gap is behind the reader.
-    return this.#result(stream, batches, isAllWanted ? end : undefined, aheadBytesMax);
+    // Offsets up to here were looked at: a gap is behind the reader.
+    return this.#result(stream, batches, isAllWanted ? to : undefined, aheadBytesMax);
   }
 
   /** Fetches the beginning of the range at this offset. A failure comes back to whoever reads there. */
-  #readAheadIn(stream: StreamId, from: Offset, bytesMax: number): void {
+  #readAheadIn(stream: StreamId, { from, to, bytesMax }: ReadRequest): void {
     const range = this.#metadata.image.rangeAfter(stream, from);
-    if (range === undefined) return;
+    if (range === undefined || range.from >= to) return;
     const object = this.#ref(range);
     const fetch = async (): Promise<void> => {
       const index = await this.#io.index(object);
       const ahead: IndexedBlock[] = [];
       let bytes = 0;
       for (const block of index.blocks(stream, range.from)) {
-        if (block.from >= range.to || bytes >= bytesMax) break;
+        if (block.from >= Math.min(range.to, to) || bytes >= bytesMax) break;
         ahead.push(block);
         bytes += block.bytes;
       }

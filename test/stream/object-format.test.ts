@@ -91,7 +91,7 @@ const plain = (parts: readonly StreamPart[]): unknown =>
 
 describe("object format", () => {
   test("golden file: these bytes stay readable, and stay what we write", () => {
-    const golden = Uint8Array.from(readFileSync(join(import.meta.dirname, "golden/object-v1.bin")));
+    const golden = Uint8Array.from(readFileSync(join(import.meta.dirname, "golden/object-v2.bin")));
     expect(encode(sample)).toEqual(golden);
     expect(plain(decode(golden))).toEqual(plain(sample));
   });

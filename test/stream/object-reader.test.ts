@@ -115,9 +115,9 @@ describe("object reader", () => {
   test("an object is opened once, and one request brings what a read needs", async () => {
     await commit("a", 0, 100);
     const cold = reader();
-    expect(await read(cold, 15, 100, 1000)).toEqual({ found: offsets(15, 25), next: 25 });
+    expect(await read(cold, 15, 100, 2000)).toEqual({ found: offsets(15, 30), next: 30 });
     expect(gets.length).toBe(2); // The index, then two neighbouring blocks.
-    expect(await read(cold, 11, 25, 1300)).toEqual({ found: offsets(11, 24), next: 24 });
+    expect(await read(cold, 11, 25, 1300)).toEqual({ found: offsets(11, 20), next: 20 });
     expect(gets.length).toBe(2);
   });
 
@@ -130,6 +130,25 @@ describe("object reader", () => {
     expect(await read(cold, 3, 200, 100)).toEqual({ found: [3], next: 4 });
     expect(await read(cold, 3, 200, 0)).toEqual({ found: [3], next: 4 });
     expect(await read(cold, 100, 200, 100)).toEqual({ found: [], next: 200 });
+  });
+
+  test("a read ends where a block does rather than take a part of the next, if half of what was asked for is there", async () => {
+    await commit("a", 0, 100);
+    const cold = reader();
+    expect(await read(cold, 0, 100, 1900)).toEqual({ found: offsets(0, 10), next: 10 });
+    expect(await read(cold, 10, 100, 2700)).toEqual({ found: offsets(10, 30), next: 30 });
+    expect(await read(cold, 37, 100, 1000)).toEqual({ found: offsets(37, 47), next: 47 }); // What is left of the block is less than half.
+  });
+
+  test("nothing is read ahead that comes after what is asked for: it is in memory, or asked for by nobody", async () => {
+    await commit("a", 0, 100);
+    await commit("b", 100, 200);
+    const cold = reader({ readaheadBytesMax: 64_000 });
+    let next = 0;
+    while (next < 50) ({ next } = await read(cold, next, 50, 1100));
+    expect(gets.map(({ key }) => key)).not.toContain("b");
+    const [, ...blocks] = gets; // After the index.
+    expect(blocks.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(5 * 1304);
   });
 
   test("two readers of the same block share one request", async () => {

@@ -331,7 +331,7 @@ describe("pressure", () => {
       );
       ({ next } = read);
     }
-    expect(reads).toBe(67);
+    expect(reads).toBeLessThan(80); // Some end where a block does.
     expect(gets).toBeLessThan(12); // For 17 blocks.
     await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
   });
