@@ -1,7 +1,7 @@
 /**
  * One Kafka connection: bytes in, requests to the dispatcher, answers back in the order of the requests.
  *
- *   socket ─▶ FrameAssembler ─▶ decode ─▶ ResponseQueue ─▶ dispatch (several at once only for produce)
+ *   socket ─▶ FrameIntake ─▶ decode ─▶ ResponseQueue ─▶ dispatch (several at once only for produce)
  *   socket ◀────────── views, corked ◀── in order ◀──┘
  *
  * A connection that must authenticate first has one request at a time, of few kinds and small, until it has.
@@ -19,25 +19,20 @@ import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeRe
 import { type Authenticator, strangerApis } from "./authenticator.ts";
 import { type AnswerMemory, ConnectionBytes, type ConnectionBytesLimits } from "./connection-bytes.ts";
 import { type CloseReason, discard, type Reply, write } from "./connection-reply.ts";
-import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
-import type { FrameBudget, FrameReader } from "./frame-budget.ts";
+import type { FrameReader } from "./frame-budget.ts";
+import { FrameIntake, type FrameIntakeLimits, type FrameIntakeOptions } from "./frame-intake.ts";
 import { ResponseQueue, type Slot } from "./response-queue.ts";
 import { answerSasl } from "./sasl-replies.ts";
 
-export interface ConnectionLimits extends ConnectionBytesLimits {
+export interface ConnectionLimits extends ConnectionBytesLimits, FrameIntakeLimits {
   readonly requestBytesMax: number;
   /** The same for who has not authenticated, where that is asked for. */
   readonly strangerRequestBytesMax: number;
   /** How long a connection may take to authenticate. */
   readonly authenticationMsMax: number;
-  /** Frames up to this size have a budget of their own, so that heartbeats pass when large frames fill theirs. */
-  readonly smallRequestBytesMax: number;
   readonly requestElementsMax: number;
   readonly requestsInFlightMax: number;
   readonly idleMsMax: number;
-  /** How long a frame may take before its rate is looked at, milliseconds. */
-  readonly arrivalGraceMs: number;
-  readonly arrivalBytesPerSecondMin: number;
   /** How long a connection that is to be closed may take to write what it still owes. */
   readonly closeMsMax: number;
 }
@@ -59,8 +54,8 @@ export interface ConnectionOptions {
   readonly authenticator: ((signal: AbortSignal) => Authenticator) | undefined;
   readonly dispatcher: Dispatcher;
   readonly limits: ConnectionLimits;
-  readonly frames: FrameMemory;
-  readonly budgets: { readonly small: FrameBudget; readonly large: FrameBudget };
+  readonly frames: FrameIntakeOptions["memory"];
+  readonly budgets: FrameIntakeOptions["budgets"];
   readonly clock: Clock;
   readonly metrics: ConnectionMetrics;
   /** Requests being answered on all connections, for the gauge. */
@@ -91,7 +86,7 @@ const requestsPerTurnMax = 16;
 
 export class Connection implements FrameReader {
   readonly #options: ConnectionOptions;
-  readonly #frames: FrameAssembler;
+  readonly #intake: FrameIntake;
   /** undefined where nobody needs to authenticate. */
   readonly #authenticator: Authenticator | undefined;
   readonly #openedMs: number;
@@ -99,9 +94,6 @@ export class Connection implements FrameReader {
   readonly #queue = new ResponseQueue<Work, Reply>();
   readonly #gone = new AbortController();
   readonly #bytes: ConnectionBytes;
-  /** Charged for the frame that is not complete, and for what was read but not decoded. */
-  #charged = 0;
-  #chargedTo: FrameBudget;
   #running = 0;
   #startedSinceYield = 0;
   /** Set while the others have their turn. */
@@ -110,9 +102,6 @@ export class Connection implements FrameReader {
   #throttled: Disposable | undefined;
   #throttledUntilMs = 0;
   #lastActiveMs: number;
-  /** When the incomplete frame began; moved on by the time in which we did not read. */
-  #frameSinceMs = 0;
-  #pausedSinceMs: number | undefined;
   #closing: { readonly reason: CloseReason; readonly cause?: string | undefined; readonly sinceMs: number } | undefined;
   /** Takes no more requests; the last slot of the queue closes. */
   #isDeaf = false;
@@ -123,8 +112,15 @@ export class Connection implements FrameReader {
     this.#client = { port: options.clientPort, softwareName: "", softwareVersion: "" };
     this.#options = options;
     this.#authenticator = options.authenticator?.(this.#gone.signal);
-    this.#frames = new FrameAssembler({ frameBytesMax: this.#frameBytesMax, memory: options.frames });
-    this.#chargedTo = options.budgets.small;
+    const { frames: memory, budgets, limits, clock } = options;
+    this.#intake = new FrameIntake({
+      reader: this,
+      frameBytesMax: this.#frameBytesMax,
+      memory,
+      budgets,
+      limits,
+      clock,
+    });
     this.#bytes = new ConnectionBytes(options.limits, options.answers);
     this.#openedMs = options.clock.monotonic();
     this.#lastActiveMs = this.#openedMs;
@@ -154,14 +150,9 @@ export class Connection implements FrameReader {
       this.#abandon("unauthenticated");
       return;
     }
-    if (this.#frames.arrived > 0 && this.#pausedSinceMs === undefined) {
-      const overdueMs = nowMs - this.#frameSinceMs - limits.arrivalGraceMs;
-      if (overdueMs > 0 && this.#frames.arrived < (overdueMs / 1000) * limits.arrivalBytesPerSecondMin)
-        this.#abandon("slow");
-      return;
-    }
     const isIdle = this.#running === 0 && nowMs - this.#lastActiveMs > limits.idleMsMax;
-    if (isIdle && this.#frames.arrived === 0) this.#abandon("idle");
+    if (this.#intake.isTooSlow(nowMs)) this.#abandon("slow");
+    else if (isIdle && !this.#intake.isInsideFrame) this.#abandon("idle");
   }
 
   /** Takes no more requests, answers those it has, then closes. */
@@ -177,12 +168,10 @@ export class Connection implements FrameReader {
 
   #receive(chunk: Uint8Array): void {
     if (this.#isDeaf) return;
-    const nowMs = this.#options.clock.monotonic();
-    this.#lastActiveMs = nowMs;
-    if (this.#frames.arrived === 0) this.#frameSinceMs = nowMs;
-    this.#frames.push(chunk);
+    this.#lastActiveMs = this.#options.clock.monotonic();
+    this.#intake.push(chunk);
     this.#advance();
-    this.#frames.settle();
+    this.#intake.settle();
   }
 
   /** Must authenticate, and has not. */
@@ -206,7 +195,7 @@ export class Connection implements FrameReader {
     const nowMs = this.#options.clock.monotonic();
     try {
       while (!this.#isDeaf && this.#queue.length < this.#requestsInFlightMax && !this.#bytes.isFull) {
-        const frame = this.#frames.next();
+        const frame = this.#intake.next();
         if (frame === undefined) break;
         this.#accept(frame, nowMs);
       }
@@ -214,14 +203,12 @@ export class Connection implements FrameReader {
       if (!(error instanceof CorruptData)) throw error;
       this.#answer({ kind: "close", reason: "corrupt", cause: error.message });
     }
-    this.#chargeHalf();
+    this.#intake.charge();
   }
 
   /** A complete frame. Throws CorruptData, as decoding does. */
   #accept(frame: Uint8Array, nowMs: number): void {
-    const { limits, dispatcher, frames } = this.#options;
-    this.#refundHalf();
-    this.#frameSinceMs = nowMs; // The next one begins in the same chunk or later.
+    const { limits, dispatcher } = this.#options;
     if (this.#authenticator?.takesBareTokens === true) {
       this.#queue.add({ kind: "token", token: frame, frame: this.#hold(frame), since: nowMs }, false);
       return;
@@ -233,7 +220,7 @@ export class Connection implements FrameReader {
       isKept = decoded.kind === "request";
       this.#enqueue(decoded, frame, nowMs);
     } finally {
-      if (!isKept) frames.release(frame);
+      if (!isKept) this.#intake.release(frame);
     }
   }
 
@@ -257,17 +244,14 @@ export class Connection implements FrameReader {
     }
   }
 
-  /** Until it is disposed of, the frame counts against its budget and keeps its memory. */
+  /** Until it is disposed of, the frame counts against the budgets of all and of this connection. */
   #hold(frame: Uint8Array): Disposable {
-    const { limits, budgets, frames } = this.#options;
-    const budget = frame.length > limits.smallRequestBytesMax ? budgets.large : budgets.small;
-    const place = budget.hold(frame.length);
+    const place = this.#intake.hold(frame);
     this.#bytes.request(frame.length);
     return {
       [Symbol.dispose]: () => {
-        place[Symbol.dispose]();
         this.#bytes.request(-frame.length);
-        frames.release(frame);
+        place[Symbol.dispose]();
       },
     };
   }
@@ -345,7 +329,7 @@ export class Connection implements FrameReader {
     if (this.#authenticator === undefined) return await this.#dispatch((work as RequestWork).request);
     const answered = await answerSasl(work, this.#authenticator);
     const reply = answered ?? (await this.#dispatch((work as RequestWork).request));
-    this.#frames.expect({ isRequest: !this.#authenticator.takesBareTokens, frameBytesMax: this.#frameBytesMax });
+    this.#intake.expect({ isRequest: !this.#authenticator.takesBareTokens, frameBytesMax: this.#frameBytesMax });
     return reply;
   }
 
@@ -421,41 +405,19 @@ export class Connection implements FrameReader {
 
   /** Reads on or stops reading, as the limits have it. */
   #read(): void {
-    const { clock, socket } = this.#options;
     const mayRead =
       !this.#isDeaf &&
       this.#throttled === undefined &&
-      this.#frames.unread === 0 &&
       this.#queue.length < this.#requestsInFlightMax &&
       !this.#bytes.isFull &&
-      this.#chargedTo.mayRead(this, this.#frames.arrived > 0);
+      this.#intake.mayRead();
     if (!mayRead) this.#pause();
-    else if (this.#pausedSinceMs !== undefined) {
-      this.#frameSinceMs += clock.monotonic() - this.#pausedSinceMs;
-      this.#pausedSinceMs = undefined;
-      socket.resume();
-    }
+    else if (this.#intake.resume()) this.#options.socket.resume();
   }
 
   #pause(): void {
-    this.#pausedSinceMs ??= this.#options.clock.monotonic();
+    this.#intake.pause();
     this.#options.socket.pause();
-  }
-
-  #chargeHalf(): void {
-    const { limits, budgets } = this.#options;
-    const budget = this.#frames.announced > limits.smallRequestBytesMax ? budgets.large : budgets.small;
-    if (budget !== this.#chargedTo) this.#refundHalf();
-    this.#chargedTo = budget;
-    const bytes = this.#frames.arrived + this.#frames.unread;
-    budget.charge(bytes - this.#charged);
-    this.#charged = bytes;
-  }
-
-  #refundHalf(): void {
-    this.#chargedTo.leave(this);
-    this.#chargedTo.refund(this.#charged);
-    this.#charged = 0;
   }
 
   /** Ends the connection once what has been written is out. */
@@ -475,9 +437,8 @@ export class Connection implements FrameReader {
     this.#closing ??= { reason: "by-peer", sinceMs: 0 };
     this.#nextTurn?.[Symbol.dispose]();
     this.#throttled?.[Symbol.dispose]();
-    this.#refundHalf();
+    this.#intake.drop();
     this.#bytes.unread(0);
-    this.#frames.drop();
     // Running handlers still look at their frames, and release them when they settle.
     const { waiting, answers } = this.#queue.drop();
     for (const work of waiting) if (work.kind !== "answered") work.frame[Symbol.dispose]();
