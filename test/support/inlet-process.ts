@@ -15,22 +15,39 @@ export interface InletBroker extends AsyncDisposable {
 /** Two thirds of a start are spent on compiling; what one process compiled, the next ones find. Written by those that end well. */
 export const quickStart = { NODE_COMPILE_CACHE: join(checkout, ".cache/compile") };
 
+interface Ports {
+  readonly kafkaPort: number;
+  readonly registryPort: number;
+  readonly catalogPort: number;
+  readonly httpPort: number;
+}
+
+/** By directory. */
+const portsTaken = new Map<string, Ports>();
+
+/** A broker that comes back has the ports that it had: clients look for it there, and nobody else has taken them. */
+async function portsIn(directory: string, kafkaPort: number | undefined): Promise<Ports> {
+  const ports = portsTaken.get(directory) ?? {
+    kafkaPort: kafkaPort ?? (await freePort()),
+    registryPort: await freePort(),
+    catalogPort: await freePort(),
+    httpPort: await freePort(),
+  };
+  portsTaken.set(directory, ports);
+  return ports;
+}
+
 /** `config` is merged, section by section, over a file that takes free ports on loopback; the data live in `directory`. */
 export async function startInlet(options: {
   readonly directory: string;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly name?: string;
-  /** A free one by default; given when a broker must come back where clients knew it. */
+  /** A free one by default; of the first start in a directory. */
   readonly kafkaPort?: number;
   readonly env?: NodeJS.ProcessEnv;
 }): Promise<InletBroker> {
   mkdirSync(options.directory, { recursive: true });
-  const [kafkaPort, registryPort, catalogPort, httpPort] = [
-    options.kafkaPort ?? (await freePort()),
-    await freePort(),
-    await freePort(),
-    await freePort(),
-  ];
+  const { kafkaPort, registryPort, catalogPort, httpPort } = await portsIn(options.directory, options.kafkaPort);
   const ports: Readonly<Record<string, object>> = {
     data: { directory: join(options.directory, "data") },
     kafka: { port: kafkaPort },
