@@ -10,7 +10,7 @@ import { assert } from "../base/errors.ts";
 import { uuidRandom } from "../base/ids.ts";
 import type { Clock, Random } from "../base/runtime.ts";
 import { azureTrouble } from "./azure-errors.ts";
-import { onePiece } from "./body.ts";
+import { gathered, onePiece } from "./body.ts";
 import {
   type Body,
   type ByteRange,
@@ -100,14 +100,14 @@ class AzureObjectStore implements ObjectStore {
     }
   }
 
-  async get(key: string, range?: ByteRange): Promise<Uint8Array> {
+  async get(key: string, range?: ByteRange, room?: Uint8Array): Promise<Uint8Array> {
     const { start, end } = range ?? { start: 0, end: undefined };
     if (end !== undefined && end <= start) return new Uint8Array(0);
     const count = end === undefined ? undefined : end - start;
     try {
       const bytes = await this.#read(`get ${key}`, async (abortSignal) => {
         const found = await this.#blob(key).download(start, count, { abortSignal, maxRetryRequests: 0 });
-        return await bodyOf(key, start, found);
+        return await bodyOf(key, start, found, { room, signal: abortSignal });
       });
       if (range !== undefined) requireRange(key, range, bytes.length);
       return bytes;
@@ -229,17 +229,21 @@ function blockId(upload: string, number: number): string {
 type Download = Awaited<ReturnType<BlockBlobClient["download"]>>;
 
 /** The whole body, checked against what was asked and what was announced. */
-async function bodyOf(key: string, start: number, found: Download): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of found.readableStreamBody ?? []) chunks.push(chunk as Uint8Array);
-  const bytes = Buffer.concat(chunks);
+async function bodyOf(
+  key: string,
+  start: number,
+  found: Download,
+  into: { readonly room: Uint8Array | undefined; readonly signal: AbortSignal },
+): Promise<Uint8Array> {
+  const chunks = found.readableStreamBody as AsyncIterable<Uint8Array> | undefined;
+  const { bytes, came } = await gathered(chunks, { ...into, bytesAnnounced: found.contentLength });
   const first = /^bytes (\d+)-/.exec(found.contentRange ?? "")?.[1] ?? "0";
-  if (Number(first) !== start || (found.contentLength ?? bytes.length) !== bytes.length)
-    throw new StoreFailed(`get ${key}: ${bytes.length} of ${found.contentLength} bytes from ${first} came`, {
+  if (Number(first) !== start || came !== bytes.length)
+    throw new StoreFailed(`get ${key}: ${came} of ${bytes.length} bytes from ${first} came`, {
       happened: "no",
       retriable: true,
     });
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  return bytes;
 }
 
 interface Properties {

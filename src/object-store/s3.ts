@@ -8,7 +8,7 @@ import { crc32c } from "@node-rs/crc32";
 import { Slices } from "../base/async.ts";
 import type { Clock } from "../base/runtime.ts";
 import { MiB } from "../base/settings.ts";
-import { bodyBytes, viewsOf } from "./body.ts";
+import { bodyBytes, gathered, viewsOf } from "./body.ts";
 import {
   type Body,
   type ByteRange,
@@ -99,14 +99,15 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async get(key: string, range?: ByteRange): Promise<Uint8Array> {
+  async get(key: string, range?: ByteRange, room?: Uint8Array): Promise<Uint8Array> {
     if (range !== undefined && range.end <= range.start) return new Uint8Array(0); // S3 has no empty range.
     const Range = range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` };
     const command = new this.#sdk.GetObjectCommand({ ...this.#at(key), ...this.#forReading, ...Range });
     try {
-      return await this.#requests.read(`get ${key}`, async (abortSignal) =>
-        bodyOf(key, range, await this.#client.send(command, { abortSignal })),
-      );
+      return await this.#requests.read(`get ${key}`, async (abortSignal) => {
+        const result = await this.#client.send(command, { abortSignal });
+        return await bodyOf(key, range, result, { room, signal: abortSignal });
+      });
     } catch (cause) {
       const answer = answerOf(cause);
       if (answer === "missing") throw new ObjectMissing(key);
@@ -321,13 +322,16 @@ const sliceMsMax = 2;
 const sliceBytes = 1 * MiB;
 
 /** The whole body, checked against what was asked and what was announced. */
-async function bodyOf(key: string, range: ByteRange | undefined, result: GetObjectCommandOutput): Promise<Uint8Array> {
-  const bytes = (await result.Body?.transformToByteArray()) ?? new Uint8Array(0);
-  if (result.ContentLength !== undefined && result.ContentLength !== bytes.length)
-    throw new StoreFailed(`get ${key}: ${bytes.length} of ${result.ContentLength} bytes came`, {
-      happened: "no",
-      retriable: true,
-    });
+async function bodyOf(
+  key: string,
+  range: ByteRange | undefined,
+  result: GetObjectCommandOutput,
+  into: { readonly room: Uint8Array | undefined; readonly signal: AbortSignal },
+): Promise<Uint8Array> {
+  const chunks = result.Body as AsyncIterable<Uint8Array> | undefined; // A stream of Node's here.
+  const { bytes, came } = await gathered(chunks, { ...into, bytesAnnounced: result.ContentLength });
+  if (came !== bytes.length)
+    throw new StoreFailed(`get ${key}: ${came} of ${bytes.length} bytes came`, { happened: "no", retriable: true });
   if (range !== undefined) {
     const first = /^bytes (\d+)-/.exec(result.ContentRange ?? "")?.[1]; // Absent where a range was not understood.
     if (Number(first ?? 0) !== range.start)

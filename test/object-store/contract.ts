@@ -48,6 +48,17 @@ export function objectStoreContract(
     );
 
     test(
+      "what is read may lie in the room that it was given, and is the same elsewhere",
+      inWorld(async (store) => {
+        await store.put("a", bytes("0123456789"));
+        const room = new Uint8Array(10 + 4096);
+        expect(text(await store.get("a", { start: 2, end: 7 }, room))).toBe("23456");
+        expect(text(await store.get("a", undefined, room))).toBe("0123456789");
+        await expect(store.get("a", { start: 8, end: 12 }, room)).rejects.toThrow(CorruptData);
+      }),
+    );
+
+    test(
       "what is stored and what is returned are copies",
       inWorld(async (store) => {
         const body = bytes("abc");
