@@ -8,8 +8,10 @@ import type { BlockCache } from "./block-cache.ts";
 import type { CatchupShare } from "./catchup-share.ts";
 import type { ReadLimits } from "./limits.ts";
 import { firstEndingAfter } from "./log-cache.ts";
-import type { IndexedBlock, ObjectIndex } from "./object-format.ts";
+import type { ObjectIndex } from "./object-format.ts";
 import type { ObjectIo, ObjectRef } from "./object-io.ts";
+import { ReadCursors } from "./read-cursors.ts";
+import { planRead, type ReadPlan } from "./read-plan.ts";
 import type { Batch, RangeSummary, ReadRequest, ReadResult } from "./storage.ts";
 
 /** Part of a read. One that comes after others gives nothing rather than more than was asked for. */
@@ -24,8 +26,7 @@ export class ObjectReader {
   readonly #share: CatchupShare;
   readonly #limits: ReadLimits;
   readonly #unreadable: (range: RangeUnreadable) => void;
-  /** Where sequential readers will go on, and how far ahead to read then. In order of last use. */
-  readonly #cursors = new Map<string, number>();
+  readonly #cursors: ReadCursors;
 
   constructor(options: {
     readonly metadata: MetadataClient;
@@ -42,6 +43,7 @@ export class ObjectReader {
     this.#share = options.share;
     this.#limits = options.limits;
     this.#unreadable = options.unreadable;
+    this.#cursors = new ReadCursors(options.limits.readCursorsMax);
   }
 
   /** Batches of one committed range, the one that covers `from`. `next` is at most the range's end. Waits for its turn. */
@@ -124,114 +126,59 @@ export class ObjectReader {
 
   async #readRange(stream: StreamId, range: CommittedRange, request: BorrowingRequest): Promise<ReadResult> {
     const object = this.#ref(range);
-    const { mayBeEmpty = false } = request;
     const from = Math.max(request.from, range.from) as Offset;
+    const to = Math.min(request.to, range.to) as Offset;
     const index = await this.#io.index(object);
-    const wanted: IndexedBlock[] = [];
-    const ahead: IndexedBlock[] = [];
-    const aheadBytesMax = this.#takeCursor(stream, request.from);
-    let wantedBytes = 0;
-    let aheadBytes = 0;
-    let isAllWanted = true;
-    const to = Math.min(range.to, request.to) as Offset;
-    for (const block of index.blocks(stream, from)) {
-      if (block.from >= to) break;
-      const bytes = block.bytes * shareFrom(block, from);
-      const isBegun = wanted.length > 0 ? wantedBytes >= request.bytesMax / 2 : mayBeEmpty;
-      if (isAllWanted && !(isBegun && wantedBytes + bytes > request.bytesMax)) {
-        wanted.push(block);
-        wantedBytes += bytes;
-        continue;
-      }
-      isAllWanted = false;
-      if (aheadBytes >= aheadBytesMax) break;
-      ahead.push(block);
-      aheadBytes += block.bytes;
-    }
-    if (wanted.length === 0 && !isAllWanted) {
-      this.#setCursor(stream, request.from, aheadBytesMax); // Not a byte was read: who reads on does so from here.
-      return { batches: [], next: request.from };
-    }
-    // Not at each step: half of it is enough to be ahead, and then many blocks come in one request.
-    const isAheadDue = ahead.slice(0, Math.ceil(ahead.length / 2)).some((block) => !this.#blocks.has(object, block));
-    const answers = this.#blocks.blocks(object, stream, wanted, request.borrow, isAheadDue ? ahead : []);
+    const aheadBytesMax = this.#cursors.take(stream, request.from);
+    const plan = planRead(index.blocks(stream, from), { ...request, from, to, aheadBytesMax });
+    const answers = this.#ask(object, stream, plan, request.borrow);
+    const isAheadAsked = plan.ahead.every((block) => this.#blocks.has(object, block));
     // The next object is opened before its reader is there, but takes no room from what is read before it.
-    const isAheadAsked = ahead.every((block) => this.#blocks.has(object, block));
-    if (isAheadAsked && aheadBytes < aheadBytesMax / 2) {
-      this.#readAheadIn(stream, { from: range.to, to: request.to, bytesMax: aheadBytesMax - aheadBytes });
+    if (isAheadAsked && plan.aheadBytes < aheadBytesMax / 2) {
+      this.#readAheadIn(stream, { from: range.to, to: request.to, bytesMax: aheadBytesMax - plan.aheadBytes });
     }
-    const batches: Batch[] = [];
-    let bytes = 0;
-    for (const answer of answers) {
-      const found = await answer.catch((cause: unknown) => {
-        // What comes before is given out first; who reads on is told.
-        if (batches.length > 0 && (cause instanceof OperationFailed || cause instanceof CorruptData)) return undefined;
-        throw cause;
-      });
-      if (found === undefined) return this.#result(stream, batches, undefined, aheadBytesMax);
-      for (let i = firstEndingAfter(found, from); i < found.length; i += 1) {
-        const batch = found[i] as Batch;
-        const isFull = (batches.length > 0 || mayBeEmpty) && bytes + batch.bytes.length > request.bytesMax;
-        if (isFull && batches.length === 0) {
-          this.#setCursor(stream, request.from, aheadBytesMax); // Not a byte was read: who reads on does so from here.
-          return { batches, next: request.from };
-        }
-        if (isFull || batch.from >= request.to) {
-          return this.#result(stream, batches, isFull ? undefined : request.to, aheadBytesMax);
-        }
-        batches.push(batch);
-        bytes += batch.bytes.length;
-      }
-    }
-    // Offsets up to here were looked at: a gap is behind the reader.
-    return this.#result(stream, batches, isAllWanted ? to : undefined, aheadBytesMax);
+    const { batches, isCut } = await collected(answers, { ...request, from });
+    const read = batches.at(-1)?.to ?? request.from;
+    // A gap at the end is behind the reader.
+    if (plan.isWhole && !isCut) return this.#goesOn(stream, batches, Math.max(read, to) as Offset, aheadBytesMax);
+    if (batches.length > 0) return this.#goesOn(stream, batches, read, aheadBytesMax);
+    this.#cursors.set(stream, request.from, aheadBytesMax); // Not a byte was read: who reads on does so from here.
+    return { batches, next: request.from };
+  }
+
+  /** What is ahead is asked for when half of it is not there: then many blocks come in one request. */
+  #ask(
+    object: ObjectRef,
+    stream: StreamId,
+    { wanted, ahead }: ReadPlan,
+    borrow: DisposableStack,
+  ): readonly Promise<readonly Batch[]>[] {
+    const near = ahead.slice(0, Math.ceil(ahead.length / 2));
+    const isAheadDue = wanted.length > 0 && near.some((block) => !this.#blocks.has(object, block));
+    return this.#blocks.blocks(object, stream, wanted, borrow, isAheadDue ? ahead : []);
   }
 
   /** Fetches the beginning of the range at this offset. A failure comes back to whoever reads there. */
-  #readAheadIn(stream: StreamId, { from, to, bytesMax }: ReadRequest): void {
+  #readAheadIn(stream: StreamId, { from, to, bytesMax: aheadBytesMax }: ReadRequest): void {
     const range = this.#metadata.image.rangeAfter(stream, from);
     if (range === undefined || range.from >= to) return;
     const object = this.#ref(range);
     const fetch = async (): Promise<void> => {
       const index = await this.#io.index(object);
-      const ahead: IndexedBlock[] = [];
-      let bytes = 0;
-      for (const block of index.blocks(stream, range.from)) {
-        if (block.from >= Math.min(range.to, to) || bytes >= bytesMax) break;
-        ahead.push(block);
-        bytes += block.bytes;
-      }
-      this.#blocks.fetchAhead(object, stream, ahead);
+      const end = Math.min(range.to, to) as Offset;
+      const read = { from: range.from, to: end, bytesMax: 0, mayBeEmpty: true, aheadBytesMax };
+      this.#blocks.fetchAhead(object, stream, planRead(index.blocks(stream, range.from), read).ahead);
     };
     fetch().catch(() => undefined);
   }
 
-  #result(stream: StreamId, batches: readonly Batch[], end: Offset | undefined, aheadBytes: number): ReadResult {
-    const last = batches.at(-1)?.to;
-    assert(last !== undefined || end !== undefined, "a read goes on somewhere");
-    const next = Math.max(last ?? 0, end ?? 0) as Offset;
-    // As far as it read now is as far as it will read next.
+  /** Next time as far ahead as was read now, and twice as far as this time. */
+  #goesOn(stream: StreamId, batches: readonly Batch[], next: Offset, aheadBytes: number): ReadResult {
+    const { readaheadBytesMax } = this.#limits;
     const read = batches.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    const doubled = Math.max(2 * aheadBytes, read, this.#limits.readaheadBytesMax / 16);
-    this.#setCursor(stream, next, Math.min(doubled, this.#limits.readaheadBytesMax));
+    const wanted = Math.max(2 * aheadBytes, read, readaheadBytesMax / 16);
+    this.#cursors.set(stream, next, Math.min(wanted, readaheadBytesMax));
     return { batches, next };
-  }
-
-  #setCursor(stream: StreamId, next: Offset, aheadBytesMax: number): void {
-    this.#cursors.set(cursorKey(stream, next), aheadBytesMax);
-    if (this.#cursors.size > this.#limits.readCursorsMax) {
-      for (const oldest of this.#cursors.keys()) {
-        this.#cursors.delete(oldest);
-        break;
-      }
-    }
-  }
-
-  #takeCursor(stream: StreamId, from: Offset): number {
-    const key = cursorKey(stream, from);
-    const bytes = this.#cursors.get(key) ?? 0;
-    this.#cursors.delete(key);
-    return bytes;
   }
 
   #ref(range: CommittedRange): ObjectRef {
@@ -257,13 +204,31 @@ function copied(batch: ReadResult["batches"][number]): ReadResult["batches"][num
   return { from, to, bytes: bytes.slice() };
 }
 
-/** About how much of the block lies at or after the offset. */
-function shareFrom(block: IndexedBlock, from: Offset): number {
-  return Math.min(1, (block.to - from) / (block.to - block.from));
+/**
+ * Whole batches from an offset on. `isCut`: the limit came before the blocks' end, or a block that cannot be read. What comes before such
+ * a one is given out first; who reads on is told.
+ */
+async function collected(
+  answers: readonly Promise<readonly Batch[]>[],
+  { from, to, bytesMax, mayBeEmpty = false }: PartRequest,
+): Promise<{ readonly batches: readonly Batch[]; readonly isCut: boolean }> {
+  const batches: Batch[] = [];
+  let bytes = 0;
+  for (const answer of answers) {
+    const found = await answer.catch((cause: unknown) => {
+      if (batches.length > 0 && (cause instanceof OperationFailed || cause instanceof CorruptData)) return undefined;
+      throw cause;
+    });
+    if (found === undefined) return { batches, isCut: true };
+    for (let i = firstEndingAfter(found, from); i < found.length; i += 1) {
+      const batch = found[i] as Batch;
+      if (batch.from >= to) return { batches, isCut: false };
+      if ((batches.length > 0 || mayBeEmpty) && bytes + batch.bytes.length > bytesMax) return { batches, isCut: true };
+      batches.push(batch);
+      bytes += batch.bytes.length;
+    }
+  }
+  return { batches, isCut: false };
 }
 
 const missingAttemptsMax = 3;
-
-function cursorKey(stream: StreamId, offset: Offset): string {
-  return `${stream}:${offset}`;
-}
