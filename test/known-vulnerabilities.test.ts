@@ -14,9 +14,18 @@ import { Target } from "./fuzz/target.ts";
 import { configOf } from "./support/config.ts";
 import { checkout } from "./support/processes.ts";
 
+const secret = "hunter2";
+const withSecrets = `
+http: { token: ${secret}-http }
+registry: { token: ${secret}-registry }
+catalog: { token: ${secret}-catalog }
+delegation: { token: { secret: ${secret}-delegation } }
+sasl: { users: { alice: { password: ${secret}-password } } }
+`;
+
 let target: Target;
 beforeAll(async () => {
-  target = await Target.open(1, { dispatchMs: 0, dispatchApi: "", decodeMs: 0, decodedHex: "" });
+  target = await Target.open(1, { dispatchMs: 0, dispatchApi: "", decodeMs: 0, decodedHex: "" }, withSecrets);
 });
 afterAll(async () => target[Symbol.asyncDispose]());
 
@@ -38,6 +47,9 @@ describe("CVE-2026-111115: tagged fields in a header", () => {
     const before = heapAfterGarbage();
     expect(await target.take(bomb)).toEqual({ outcome: "refused" });
     expect(heapAfterGarbage() - before).toBeLessThan(8 * MiB);
+    // By their number, before one of them is looked at.
+    const limits = { served: new Set(apiNames), elementsMax: 100_000 };
+    expect(() => decodeRequest(bomb, limits)).toThrow("at most 128 tagged fields");
   });
 });
 
@@ -110,36 +122,58 @@ describe("CVE-2024-31141, CVE-2019-12399: references to secrets", () => {
     }
   });
 
-  test("a broker's description has no secret", async () => {
-    const resources = [{ resourceType: 4, resourceName: "1", configurationKeys: null }];
-    const { results } = await call("describeConfigs", { resources });
-    const [described] = results;
-    expect(described?.configs.length).toBeGreaterThan(10);
-    const secrets = described?.configs.filter(({ name }) => /secret|password$|\.key$/.test(name)) ?? [];
-    expect(secrets.filter(({ value, isSensitive }) => value !== null && value !== "" && !isSensitive)).toEqual([]);
+  test("what describes brokers has none of the secrets that this one was given", async () => {
+    const resources = ["1", ""].map((resourceName) => ({ resourceType: 4, resourceName, configurationKeys: null }));
+    const { results } = await call("describeConfigs", { resources, includeSynonyms: true, includeDocumentation: true });
+    expect(results.map(({ errorCode }) => errorCode)).toEqual([0, 0]);
+    expect(results[0]?.configs.length).toBeGreaterThan(10);
+    expect(JSON.stringify(results)).not.toContain(secret);
   });
 });
 
 test("CVE-2021-38153: secrets are compared in time that tells nothing", () => {
-  const read = (name: string): string => readFileSync(join(checkout, "src/auth", name), "utf8");
-  const comparing = ["password-hash.ts", "scram.ts", "delegation-token.ts"];
+  const read = (name: string): string => readFileSync(join(checkout, "src", name), "utf8");
+  const comparing = [
+    "auth/password-hash.ts",
+    "auth/scram.ts",
+    "auth/delegation-token.ts",
+    "server/http-token.ts",
+    "table/rest-server/rest-catalog-server.ts",
+  ];
   expect(comparing.filter((name) => !read(name).includes("timingSafeEqual("))).toEqual([]);
   expect(comparing.filter((name) => /\.equals\(|Buffer\.compare/.test(read(name)))).toEqual([]);
 });
 
-test("CVE-2018-17196: a transactional batch is not let in by a request that is none", async () => {
-  const records = buildBatch({
-    records: [{ timestamp: 0, key: null, value: null }],
+describe("CVE-2018-17196: a transactional batch is not let in by a request that is none", () => {
+  const records = [{ timestamp: 0, key: null, value: null }];
+  const plain = buildBatch({ records });
+  const transactional = buildBatch({
+    records,
     isTransactional: true,
     producerId: 1,
     producerEpoch: 0,
     baseSequence: 0,
   });
-  const topicData = [{ name: "fuzz", partitionData: [{ index: 0, records }] }];
-  for (const transactionalId of [null, "somebody-else's"]) {
-    const answer = await call("produce", { transactionalId, acks: -1, timeoutMs: 1_000, topicData }, 12);
-    expect(answer.responses[0]?.partitionResponses[0]?.errorCode).not.toBe(0);
+
+  async function produced(transactionalId: string | null, batches: readonly Uint8Array[]) {
+    const topicData = [{ name: "fuzz", partitionData: batches.map((batch, index) => ({ index, records: batch })) }];
+    const { responses } = await call("produce", { transactionalId, acks: -1, timeoutMs: 1_000, topicData }, 12);
+    return responses[0]?.partitionResponses.map(({ errorCode }) => errorName(errorCode));
   }
+
+  test("whatever else the request holds", async () => {
+    const denied = "TRANSACTIONAL_ID_AUTHORIZATION_FAILED";
+    expect(await produced(null, [transactional])).toEqual([denied]);
+    expect(await produced(null, [plain, transactional])).toEqual([denied, denied]);
+  });
+
+  test("nor behind another batch", async () => {
+    expect(await produced(null, [joined([plain, transactional])])).toEqual(["INVALID_RECORD"]);
+  });
+
+  test("nor under the id of another's transactions", async () => {
+    expect(await produced("somebody-else's", [transactional])).not.toEqual(["NONE"]);
+  });
 });
 
 describe("CVE-2018-1288: nobody acts as a broker", () => {
@@ -158,5 +192,38 @@ describe("CVE-2018-1288: nobody acts as a broker", () => {
       const limits = { served: new Set(apiNames), elementsMax: 100 };
       expect(decodeRequest(frame, limits)).toMatchObject({ kind: "unsupported" });
     }
+  });
+});
+
+test("CVE-2026-10143: iterations that would keep a client's event loop are neither kept nor told", async () => {
+  const upsertion = { name: "mallory", mechanism: 1, salt: Buffer.from("salt"), saltedPassword: new Uint8Array(32) };
+  const upsertions = [{ ...upsertion, iterations: 2 ** 31 - 1 }];
+  const { results } = await call("alterUserScramCredentials", { deletions: [], upsertions });
+  expect(results.map(({ errorCode }) => errorName(errorCode))).toEqual(["UNACCEPTABLE_CREDENTIAL"]);
+  const users = [{ name: "mallory" }];
+  const { results: described } = await call("describeUserScramCredentials", { users });
+  expect(described[0]?.credentialInfos).toEqual([]);
+});
+
+describe("what stopped other brokers and clients", () => {
+  /** Null where an array or a text must be, or as much as there is no room for: of a plain version, of a flexible one. */
+  const fillings = { "a length of -1": "ffffffff", "a null of flexible versions": "00", "all that can be": "7fffffff" };
+
+  test.each(Object.entries(fillings))("of every API and version: %s", { timeout: 60_000 }, async (_, filling) => {
+    const before = heapAfterGarbage();
+    let taken = 0;
+    for (const api of apiNames) {
+      const [min, max] = apis[api].request.versions;
+      for (let version = min; version <= max; version += 1) {
+        const body = Buffer.alloc(64, filling, "hex");
+        const header = Buffer.from("00000000000000070000", "hex");
+        header.writeInt16BE(apis[api].key, 0);
+        header.writeInt16BE(version, 2);
+        await target.take(joined([header, body])); // Throws where the broker stops, or does not answer.
+        taken += 1;
+      }
+    }
+    expect(taken).toBeGreaterThan(200);
+    expect(heapAfterGarbage() - before).toBeLessThan(64 * MiB);
   });
 });

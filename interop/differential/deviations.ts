@@ -365,8 +365,26 @@ export const deviations: readonly Deviation[] = [
     apis: ["shareFetch"],
     what: "A topic id that nobody has is `UNKNOWN_TOPIC_ID`.",
     why: "Kafka leaves the partition out, and answers without any where it is the only one.",
-    matches: ({ kafka }, _, { inlet }) =>
-      (kafka === undefined || kafka === 0) && text(inlet).includes('"UNKNOWN_TOPIC_ID"'),
+    matches: ({ path, kafka, inlet }, _, answers) =>
+      (path === "responses[]" && kafka === undefined && text(inlet).includes('"UNKNOWN_TOPIC_ID"')) ||
+      (path === "acquisitionLockTimeoutMs" && kafka === 0 && text(answers.inlet).includes('"UNKNOWN_TOPIC_ID"')),
+  },
+  {
+    apis: ["shareFetch", "shareAcknowledge"],
+    what: "A member that ends its session gives back all that it holds, of partitions that it has forgotten too.",
+    why: "Kafka gives back what is of the session's partitions; the rest waits until its locks run out.",
+    matches: notSent,
+  },
+  {
+    apis: ["shareFetch"],
+    what: "Where a limit leaves out some partitions, each request of a session begins with the next one.",
+    why: "Kafka does so too, but puts first those that it need not look up again, and last, in the order of its hashes, those that gave records.",
+    matches: ({ path, kafka, inlet }, { body }, answers) =>
+      /^responses\[\](\.partitions\[\](\.(records|acquiredRecords)\[\].*)?)?$/.test(path) &&
+      !/"errorCode":"(?!NONE)/.test(text(kafka) + text(inlet)) &&
+      "maxRecords" in body &&
+      fillsOtherwise(answers, { recordsMax: body.maxRecords, isExact: body.shareAcquireMode === 1 }),
+    isLasting: true,
   },
   {
     apis: ["shareFetch"],
@@ -377,19 +395,51 @@ export const deviations: readonly Deviation[] = [
   },
 ];
 
-/** Each offset with how often it was delivered, in order. */
+/** Each offset of each partition with how often it was delivered, in order. */
 function acquiredOffsets(answer: Plain): string {
+  return [...acquiredOf(answer)]
+    .flatMap(([partition, offsets]) => offsets.map((offset) => `${partition} ${offset}`))
+    .sort()
+    .join();
+}
+
+/** Both give as many records as are asked for, of each partition the next ones, but not as many of each. */
+function fillsOtherwise(
+  { kafka, inlet }: Answers,
+  { recordsMax, isExact }: { readonly recordsMax: number; readonly isExact: boolean },
+): boolean {
+  const [theirs, ours] = [acquiredOf(kafka), acquiredOf(inlet)];
+  const counts = [theirs, ours].map((given) => [...given.values()].flat().length);
+  const isFull = counts.every((count) => (isExact ? count === recordsMax : count >= recordsMax));
+  return isFull && [...theirs].every(([partition, offsets]) => isSameBeginning(offsets, ours.get(partition) ?? []));
+}
+
+function isSameBeginning(one: readonly string[], other: readonly string[]): boolean {
+  const both = Math.min(one.length, other.length);
+  return one.slice(0, both).join() === other.slice(0, both).join();
+}
+
+/** Each offset with how often it was delivered, by partition. */
+function acquiredOf(answer: Plain): ReadonlyMap<string, readonly string[]> {
   const { responses = [] } = answer as unknown as RequestedRecords;
-  const ranges = responses.flatMap(({ partitions }) => partitions.flatMap(({ acquiredRecords }) => acquiredRecords));
-  const offsets = ranges.flatMap(({ firstOffset, lastOffset, deliveryCount }) =>
-    Array.from({ length: lastOffset - firstOffset + 1 }, (_, at) => `${firstOffset + at} ${deliveryCount}`),
+  const partitions = responses.flatMap(({ topicId, partitions: its }) => its.map((one) => ({ topicId, ...one })));
+  return new Map(
+    partitions.map(({ topicId, partitionIndex, acquiredRecords }) => [
+      `${topicId} ${partitionIndex}`,
+      acquiredRecords
+        .toSorted((a, b) => a.firstOffset - b.firstOffset)
+        .flatMap(({ firstOffset, lastOffset, deliveryCount }) =>
+          Array.from({ length: lastOffset - firstOffset + 1 }, (_, at) => `${firstOffset + at} ${deliveryCount}`),
+        ),
+    ]),
   );
-  return offsets.sort().join();
 }
 
 interface RequestedRecords {
   readonly responses?: readonly {
+    readonly topicId: string;
     readonly partitions: readonly {
+      readonly partitionIndex: number;
       readonly acquiredRecords: readonly {
         readonly firstOffset: number;
         readonly lastOffset: number;

@@ -6,3 +6,6 @@ import type { Step, StepOf } from "./step.ts";
 export type Generator<Name extends ApiName> = (draw: Draw) => StepOf<Name> | readonly Step[];
 
 export type Generators = { readonly [Name in ApiName]?: Generator<Name> };
+
+/** Steps of several APIs that make sense together. */
+export type Story = (draw: Draw) => readonly Step[];

@@ -1,6 +1,6 @@
 /** The table of generators: what the differential test can send. An API that is served and not here is not compared. */
 import type { ApiName } from "../../src/protocol/api-table.ts";
-import type { Generators } from "./generator.ts";
+import type { Generators, Story } from "./generator.ts";
 import { alterConfigs } from "./generators/alter-configs.ts";
 import { apiVersions } from "./generators/api-versions.ts";
 import { getTelemetrySubscriptions, pushTelemetry } from "./generators/client-telemetry.ts";
@@ -71,6 +71,7 @@ import {
   shareGroupHeartbeat,
   writeShareGroupState,
 } from "./generators/share-groups.ts";
+import { sharePartitions } from "./generators/share-partitions.ts";
 import { streamsGroupDescribe } from "./generators/streams-group-describe.ts";
 import { streamsGroupHeartbeat } from "./generators/streams-group-heartbeat.ts";
 import { syncGroup } from "./generators/sync-group.ts";
@@ -165,7 +166,7 @@ export const generators: Generators = {
   writeTxnMarkers,
 };
 
-/** APIs whose states meet, each often enough in one sequence to matter. */
+/** APIs whose states meet, each often enough in one sequence to matter; or what is told of them together. */
 export const themes = {
   topics: [
     "createTopics",
@@ -252,6 +253,7 @@ export const themes = {
     "describeDelegationToken",
   ],
   shareSessions: ["shareFetch", "shareFetch", "shareAcknowledge"],
+  sharePartitions: [sharePartitions],
   limits: [
     "alterClientQuotas",
     "describeClientQuotas",
@@ -292,4 +294,4 @@ export const themes = {
     "readShareGroupStateSummary",
     "deleteTopics",
   ],
-} as const satisfies Readonly<Record<string, readonly ApiName[]>>;
+} as const satisfies Readonly<Record<string, readonly (ApiName | Story)[]>>;

@@ -160,6 +160,7 @@ class Run {
   /** Kafka answers when its controller knows; its broker knows a moment later. */
   async #untilApplied(step: Step): Promise<void> {
     if (changingTokens.has(step.api)) await sleep(tokensFollowMs);
+    if ("shareSessionEpoch" in step.body && step.body.shareSessionEpoch === -1) await sleep(recordsFollowMs);
     if (!changing.has(step.api)) return;
     for (let tries = 0; tries < appliedTriesMax; tries += 1) {
       const [kafka, inlet] = await Promise.all([viewOf(this.#kafka), viewOf(this.#inlet)]);
@@ -170,17 +171,19 @@ class Run {
   }
 }
 
-/** Kafka's coordinator of the states of share-partitions hears later of a topic that was made or deleted. */
+/** Kafka's coordinator of the states of share-partitions hears later of topics that were made or deleted. */
 async function untilStatesFollow(target: Target): Promise<void> {
-  const topicId = target.topicIds.get(`${target.prefix}a`);
-  if (topicId === undefined) return;
   const { topics } = await target.call("metadata", 12, { topics: null, allowAutoTopicCreation: false });
-  const isThere = topics.some((topic) => topic.topicId === topicId);
-  const asked = [{ topicId, partitions: [{ partition: 0, leaderEpoch: 0 }] }];
+  const there = new Set(topics.map(({ topicId }) => topicId));
+  const asked = [...target.topicIds.values()].map((topicId) => ({
+    topicId,
+    partitions: [{ partition: 0, leaderEpoch: 0 }],
+  }));
+  if (asked.length === 0) return;
   for (let tries = 0; tries < appliedTriesMax * 10; tries += 1) {
     const groupId = `${target.prefix}w`;
     const { results } = await target.call("readShareGroupStateSummary", 1, { groupId, topics: asked });
-    if ((results[0]?.partitions[0]?.errorCode === 0) === isThere) return;
+    if (results.every(({ topicId, partitions }) => (partitions[0]?.errorCode === 0) === there.has(topicId))) return;
     await sleep(10);
   }
 }
@@ -210,6 +213,8 @@ const changingTokens: ReadonlySet<ApiName> = new Set([
 ]);
 /** Kafka's broker hears of its controller's tokens a moment later. */
 const tokensFollowMs = 100;
+/** Kafka answers a member that leaves, and then gives back what it held. */
+const recordsFollowMs = 50;
 const apartMs = 3;
 const appliedTriesMax = 20;
 const dynamicTopicConfig = 1;

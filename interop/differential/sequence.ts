@@ -1,6 +1,7 @@
 /** Sequences from a seed: topics to begin with, then steps that one theme prefers, so that state is reached and matters. */
 import type { ApiName } from "../../src/protocol/api-table.ts";
 import { type Asked, Draw } from "./draw.ts";
+import type { Story } from "./generator.ts";
 import { generators, themes } from "./generators.ts";
 import { fresh, type Step } from "./step.ts";
 
@@ -22,13 +23,17 @@ export function sequenceOf(seed: number, served: ReadonlySet<ApiName>, only?: Th
   const draw = new Draw(seed);
   const drawn = draw.of(themeNames);
   const theme = only ?? drawn;
-  const preferred: readonly ApiName[] = themes[theme];
+  const preferred: readonly (ApiName | Story)[] = themes[theme];
   const all = Object.keys(generators) as ApiName[];
   const steps: Step[] = [...setup(draw)];
   const count = stepsMin + draw.int(stepsMax - stepsMin);
   while (steps.length < count + 1) {
-    const api = draw.chance(0.9) ? draw.of(preferred) : draw.of(all);
-    const made = generators[api]?.(draw) ?? [];
+    const next = draw.chance(0.9) ? draw.of(preferred) : draw.of(all);
+    if (typeof next !== "string") {
+      steps.push(...next(draw)); // Each step needs those before it.
+      continue;
+    }
+    const made = generators[next]?.(draw) ?? [];
     for (const step of Array.isArray(made) ? made : [made]) steps.push(spoiled(draw, step as Step));
   }
   return { seed, theme, steps: steps.filter(({ api }) => served.has(api)) };

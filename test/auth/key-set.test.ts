@@ -93,8 +93,16 @@ describe("over HTTP", () => {
   });
 
   test("CVE-2025-27817: redirects are not followed, and neither is an error or an endless answer taken for keys", async () => {
-    const redirect = (response: ServerResponse) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end();
-    await expect(served(redirect, fetchKeys)).rejects.toThrow();
+    const elsewhere: string[] = [];
+    const keysOfAnother = (response: ServerResponse) => {
+      elsewhere.push(response.req.url ?? "");
+      response.end(setOf("another's"));
+    };
+    await served(keysOfAnother, async (location) => {
+      const redirect = (response: ServerResponse) => response.writeHead(302, { location }).end();
+      await expect(served(redirect, fetchKeys)).rejects.toThrow();
+    });
+    expect(elsewhere).toEqual([]);
     const missing = (response: ServerResponse) => response.writeHead(404).end(setOf("one"));
     await expect(served(missing, fetchKeys)).rejects.toThrow("404");
     const endless = (response: ServerResponse) => response.end(Buffer.alloc(2 * 1024 * 1024, " "));

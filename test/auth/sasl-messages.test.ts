@@ -124,9 +124,10 @@ describe("SCRAM", () => {
 
   test("CVE-2024-56128: a final message with another nonce, or of another exchange, is refused", async () => {
     const { exchange, first } = await begun();
+    const bent = scramFinal("n=user,r=abc", first, "pencil", "abcanother");
+    const because = "the final message does not continue the first";
+    expect(await exchange.step(Buffer.from(bent))).toMatchObject({ kind: "refused", because });
     const final = scramFinal("n=user,r=abc", first, "pencil");
-    const bent = final.replace(/r=abc./, (found) => `${found.slice(0, -1)}${found.endsWith("A") ? "B" : "A"}`);
-    expect((await exchange.step(Buffer.from(bent))).kind).toBe("refused");
     const again = scram({
       mechanism: "SCRAM-SHA-256",
       random: seededRandom(2),

@@ -63,10 +63,10 @@ export class Target implements AsyncDisposable {
     this.#dispatcher = dispatcher(fields.core.handlers);
   }
 
-  static async open(seed: number, slowest: Slowest): Promise<Target> {
+  static async open(seed: number, slowest: Slowest, config = ""): Promise<Target> {
     const clock = new SimClock();
     const fatal: unknown[] = [];
-    const { settings } = configOf("", {});
+    const { settings } = configOf(config, {});
     const opening = openCore({
       settings: {
         ...settings,
@@ -91,9 +91,9 @@ export class Target implements AsyncDisposable {
       fatal: (cause) => fatal.push(cause),
     });
     const core = await clock.until(opening);
-    const config = { name: "fuzz", numPartitions: 2, replicationFactor: -1, assignments: [], configs: [] };
+    const topic = { name: "fuzz", numPartitions: 2, replicationFactor: -1, assignments: [], configs: [] };
     const { createTopics } = core.handlers;
-    const request = { topics: [config], timeoutMs: 1_000, validateOnly: false };
+    const request = { topics: [topic], timeoutMs: 1_000, validateOnly: false };
     await clock.until(
       createTopics?.(request, context(7, new AbortController().signal)) ?? Promise.reject(new Error("no createTopics")),
     );

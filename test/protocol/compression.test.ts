@@ -81,7 +81,9 @@ test("snappy is read raw, as librdkafka writes it", () => {
 
 test("eight bytes that announce 3.6 GiB of snappy take nothing (CVE-2023-34455)", () => {
   const liar = Buffer.from("ffffffff0d000000", "hex");
-  expect(() => inflate("snappy", liar, { bytesMax: 2 ** 32 })).toThrow(CorruptData);
+  // Before the library, which would take the memory, is asked.
+  expect(() => inflate("snappy", liar, { bytesMax: 2 ** 32 })).toThrow(/at most \d+ bytes/);
+  expect(() => inflate("snappy", liar, { bytesMax: 1000 })).toThrow("at most 1000 more bytes inflated");
 });
 
 /** Between two of snappy's blocks a cut cannot be seen; the record count will not match then. */

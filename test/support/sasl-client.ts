@@ -38,9 +38,10 @@ export async function authenticateScram(
   return await sendToken(client, scramFinal(bare, first, password));
 }
 
-/** The client's last message. */
-export function scramFinal(bare: string, serverFirst: string, password: string): string {
-  const [, nonce, salt, iterations] = /^r=([^,]+),s=([^,]+),i=(\d+)$/.exec(serverFirst) ?? [];
+/** The client's last message; with another nonce than the server's where one is given, and a proof that fits it. */
+export function scramFinal(bare: string, serverFirst: string, password: string, otherNonce?: string): string {
+  const [, serverNonce, salt, iterations] = /^r=([^,]+),s=([^,]+),i=(\d+)$/.exec(serverFirst) ?? [];
+  const nonce = otherNonce ?? serverNonce;
   const salted = pbkdf2Sync(password, Buffer.from(salt as string, "base64"), Number(iterations), 32, "sha256");
   const clientKey = createHmac("sha256", salted).update("Client Key").digest();
   const withoutProof = `c=biws,r=${nonce}`;

@@ -3,11 +3,12 @@ import type { Draw } from "../draw.ts";
 import { batchOf, fresh, type Step, type StepOf, topicIdOf } from "../step.ts";
 
 const topic = `${fresh}a`;
-const types = { gap: 0, accept: 1, release: 2, reject: 3, renew: 4 } as const;
+export const types = { gap: 0, accept: 1, release: 2, reject: 3, renew: 4 } as const;
 /** Enough for a share-partition that is read for the first time; afterwards there is something at once, or nothing. */
 const [firstWaitMs, waitMs] = [2000, 100];
 
 type Topics = StepOf<"shareAcknowledge">["body"]["topics"];
+export type Batches = Topics[number]["partitions"][number]["acknowledgementBatches"];
 
 interface Member {
   readonly memberId: string;
@@ -59,20 +60,19 @@ function initialize(groupId: string): Step {
 }
 
 function batches(draw: Draw): readonly Step[] {
-  return draw.some(
-    2,
-    () => {
-      const records = draw.some(4, () => ({ timeDeltaMs: 0, key: null, value: "v" }), 1);
-      const partitionData = [{ index: 0, records: batchOf({ records, compression: "none" }) }];
-      return {
-        api: "produce",
-        version: 12,
-        connection: "main",
-        body: { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData: [{ name: topic, partitionData }] },
-      } as const;
-    },
-    1,
-  );
+  return draw.some(2, () => produced(draw, topic, 0), 1);
+}
+
+/** A batch of a few records. */
+export function produced(draw: Draw, name: string, index: number): Step {
+  const records = draw.some(4, () => ({ timeDeltaMs: 0, key: null, value: "v" }), 1);
+  const partitionData = [{ index, records: batchOf({ records, compression: "none" }) }];
+  return {
+    api: "produce",
+    version: 12,
+    connection: "main",
+    body: { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData: [{ name, partitionData }] },
+  };
 }
 
 /** What is released would be given out again by the same request, sooner or later; so nothing is. */
@@ -145,15 +145,19 @@ function leave({ draw, groupId, member }: Session): Step {
   };
 }
 
-/** A range as a member may have been given it, or not. */
 function answered(draw: Draw, among: readonly number[]): Topics {
+  return topicsOf([rangeOf(draw, among)]);
+}
+
+/** A range as a member may have been given it, or not. */
+export function rangeOf(draw: Draw, among: readonly number[]): Batches[number] {
   const firstOffset = draw.mostly(0, [1, 2, 3, 4, 5, 50], 0.5);
   const offsets = 1 + draw.int(4);
   const isOne = draw.chance(0.6);
   const acknowledgeTypes = Array.from({ length: isOne ? 1 : offsets }, () => draw.of(among));
-  return topicsOf([{ firstOffset, lastOffset: firstOffset + offsets - 1, acknowledgeTypes }]);
+  return { firstOffset, lastOffset: firstOffset + offsets - 1, acknowledgeTypes };
 }
 
-function topicsOf(acknowledgementBatches: Topics[number]["partitions"][number]["acknowledgementBatches"]): Topics {
+function topicsOf(acknowledgementBatches: Batches): Topics {
   return [{ topicId: topicIdOf(topic), partitions: [{ partitionIndex: 0, acknowledgementBatches }] }];
 }

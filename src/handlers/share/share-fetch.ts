@@ -57,6 +57,7 @@ export function shareFetchHandler(options: ShareFetchOptions): Handler<Request, 
     if (isRenew && request.maxBytes + request.minBytes + request.maxRecords + request.maxWaitMs !== 0) {
       return refused("INVALID_REQUEST");
     }
+    const acknowledged = acknowledgedTopics(request);
     const session = options.sessions.context({
       groupId,
       memberId,
@@ -66,22 +67,22 @@ export function shareFetchHandler(options: ShareFetchOptions): Handler<Request, 
       forgotten: request.forgottenTopicsData.flatMap(({ topicId, partitions }) =>
         partitions.map((partition) => ({ topicId, partition })),
       ),
-      hasAcknowledgements: request.topics.some(({ partitions }) =>
-        partitions.some(({ acknowledgementBatches }) => acknowledgementBatches.length > 0),
-      ),
+      hasAcknowledgements: acknowledged.length > 0,
     });
     if (session.kind === "refused") return refused(session.error);
     const member = { groupId, memberId };
-    const acknowledging = acknowledgeAll(
-      options,
-      { ...member, topics: acknowledgedTopics(request) },
-      { mayRenew: isRenew },
-    );
+    const acknowledging = acknowledgeAll(options, { ...member, topics: acknowledged }, { mayRenew: isRenew });
     // Locks that were just renewed must not run out while their answer waits for records.
     const isFetch = session.kind === "fetch" && !isRenew;
-    const [acknowledged, fetched] = await Promise.all([
+    const [answers, fetched] = await Promise.all([
       acknowledging,
-      isFetch ? fetchAll(options, request, context, { member, partitions: wanted(request, session), waiting }) : [],
+      isFetch
+        ? fetchAll(options, request, context, {
+            member,
+            partitions: wanted(options, request, session.partitions),
+            waiting,
+          })
+        : [],
     ]);
     if (session.kind === "final") options.sessions.end(member);
     if (context.signal.aborted) {
@@ -89,32 +90,43 @@ export function shareFetchHandler(options: ShareFetchOptions): Handler<Request, 
       return "no-response";
     }
     const fresh = session.kind === "fetch" ? session.fresh : new Set<string>();
-    return response(options, groupId, { acknowledged, fetched, fresh });
+    return response(options, groupId, { acknowledged: answers, fetched, fresh });
   };
 }
 
-/** A member that has no room for a byte gets nothing, not even the first batch; it waits its time all the same. */
+/**
+ * A member that has no room for a byte gets nothing, not even the first batch; it waits its time all the same. Else each request begins
+ * with another partition of those that there are, so that none is always the first. Of the others only the error is told.
+ */
 function wanted(
-  { maxBytes }: Request,
-  { partitions }: { readonly partitions: readonly SessionPartition[] },
+  { metadata: { image } }: ShareFetchOptions,
+  { maxBytes, shareSessionEpoch }: Request,
+  partitions: readonly SessionPartition[],
 ): readonly SessionPartition[] {
-  return maxBytes > 0 ? partitions : [];
+  if (maxBytes <= 0) return [];
+  const isThere = ({ topicId, partition }: SessionPartition): boolean =>
+    image.topic(topicId)?.partitions[partition] !== undefined;
+  const there = partitions.filter(isThere);
+  const first = there.length === 0 ? 0 : shareSessionEpoch % there.length;
+  return [...there.slice(first), ...there.slice(0, first), ...partitions.filter((at) => !isThere(at))];
 }
 
-/** Partitions with acknowledgements; all others of the request are only to be read. */
+/** All that are named or none: with acknowledgements in it, a request is answered for those partitions too that it has none for. */
 function acknowledgedTopics({ topics }: Request): Request["topics"] {
-  return topics
-    .map(({ topicId, partitions }) => ({
-      topicId,
-      partitions: partitions.filter(({ acknowledgementBatches }) => acknowledgementBatches.length > 0),
-    }))
-    .filter(({ partitions }) => partitions.length > 0);
+  const isAcknowledging = topics.some(({ partitions }) =>
+    partitions.some(({ acknowledgementBatches }) => acknowledgementBatches.length > 0),
+  );
+  return isAcknowledging ? topics : [];
 }
 
 function partitionsOf(topics: Request["topics"]): readonly SessionPartition[] {
   return topics.flatMap(({ topicId, partitions }) =>
     partitions.map(({ partitionIndex }) => ({ topicId, partition: partitionIndex })),
   );
+}
+
+function hasRecords({ taken }: Fetched): boolean {
+  return (taken?.records ?? 0) > 0;
 }
 
 interface FetchFor {
@@ -142,7 +154,7 @@ async function fetchAll(
       const bytesWanted = Math.min(request.maxBytes, limits.fetchBytesMax);
       const bytesMax = context.grantAnswer?.(bytesWanted) ?? bytesWanted;
       const fetched = await fetchOnce(options, request, member, partitions, { watch, bytesMax });
-      const isTold = fetched.some(({ error, taken }) => error !== "NONE" || (taken?.records ?? 0) > 0);
+      const isTold = fetched.some((each) => each.error !== "NONE" || hasRecords(each));
       if (isTold || isCrowded || context.signal.aborted || clock.monotonic() >= endMs) return fetched;
       context.grantAnswer?.(0); // Whoever waits holds no memory meanwhile.
       await watch.end;
@@ -168,7 +180,7 @@ async function fetchOnce(
       batchSize: Math.max(1, request.batchSize),
       isRecordLimited: request.shareAcquireMode === recordLimitMode,
       bytesMax: Math.max(0, bytesLeft),
-      atLeastOne: fetched.every(({ taken }) => (taken?.records ?? 0) === 0),
+      atLeastOne: !fetched.some(hasRecords),
     });
     recordsLeft -= each.taken?.records ?? 0;
     bytesLeft -= each.taken?.bytes ?? 0;
@@ -210,8 +222,7 @@ function hintOf(found: Exclude<ShareLookup, LiveSharePartition>): LeaderHint | u
 
 /** The member went while records were looked up for it: they go back at once. */
 async function releaseAll(options: ShareFetchOptions, member: Member, fetched: readonly Fetched[]): Promise<void> {
-  for (const { topicId, partition, taken } of fetched) {
-    if ((taken?.records ?? 0) === 0) continue;
+  for (const { topicId, partition } of fetched.filter(hasRecords)) {
     await options.partitions.at({ groupId: member.groupId, topicId, partition })?.release(member.memberId);
   }
 }
@@ -228,9 +239,9 @@ function response(
 ): Response {
   const hints: LeaderHint[] = [];
   const answers = new Map<string, SessionPartition & { readonly answer: PartitionResponse }>();
-  for (const { error, hint, taken, ...at } of told.fetched) {
-    const isTold = error !== "NONE" || (taken?.records ?? 0) > 0 || told.fresh.has(partitionId(at));
-    if (!isTold) continue;
+  for (const each of told.fetched) {
+    const { error, hint, taken, ...at } = each;
+    if (error === "NONE" && !hasRecords(each) && !told.fresh.has(partitionId(at))) continue;
     if (hint !== undefined) hints.push(hint);
     answers.set(partitionId(at), { ...at, answer: fetchAnswer(at.partition, error, hint, taken) });
   }

@@ -76,7 +76,7 @@ export class ShareSessions {
       fresh.add(id);
     }
     for (const each of request.forgotten) known.partitions.delete(partitionId(each));
-    return { kind: "fetch", partitions: rotated([...known.partitions.values()], request.epoch), fresh };
+    return { kind: "fetch", partitions: [...known.partitions.values()], fresh };
   }
 
   /** For a request that acknowledges and does not fetch; undefined when it may. */
@@ -134,12 +134,6 @@ export class ShareSessions {
 
 export function partitionId({ topicId, partition }: SessionPartition): string {
   return `${topicId} ${partition}`;
-}
-
-/** No partition is always the first to be asked. */
-function rotated<T>(items: readonly T[], epoch: number): readonly T[] {
-  const at = items.length === 0 ? 0 : epoch % items.length;
-  return [...items.slice(at), ...items.slice(0, at)];
 }
 
 function nextEpoch(epoch: number): number {

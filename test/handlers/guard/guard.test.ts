@@ -258,6 +258,31 @@ describe("ACLs themselves", () => {
     expect(world.lines.map(({ message }) => message)).toEqual(["ACL added", "ACL added", "ACL removed"]);
   });
 
+  test("CVE-2024-27309: removing one leaves all others of its resource in force", async () => {
+    await using world = new GuardedWorld();
+    await world.topic("t");
+    const of = (who: string, fields = {}) => ({ ...creation, principal: `User:${who}`, ...fields });
+    const denial = of("dave", { permissionType: permissions.deny });
+    const creations = [of("alice"), of("bob"), of("carol"), of("dave", { operation: operations.read }), denial];
+    await world.as("root", "createAcls", { creations });
+    const seen = async (): Promise<unknown> => {
+      const sees = async (who: string) => (await world.as(who, "metadata", { topics: null })).topics.length === 1;
+      const all = await Promise.all(
+        ["alice", "bob", "carol", "dave"].map(async (who) => ((await sees(who)) ? [who] : [])),
+      );
+      return all.flat();
+    };
+    expect(await seen()).toEqual(["alice", "bob", "carol"]);
+    const remove = async (fields: Partial<typeof everything>) =>
+      await world.as("root", "deleteAcls", { filters: [{ ...everything, ...fields }] });
+    await remove({ principalFilter: "User:bob" as never });
+    expect(await seen()).toEqual(["alice", "carol"]);
+    await remove({ principalFilter: "User:alice" as never });
+    expect(await seen()).toEqual(["carol"]);
+    await remove({ permissionType: permissions.deny });
+    expect(await seen()).toEqual(["carol", "dave"]);
+  });
+
   test("that make no sense are refused one by one, and so are too many", async () => {
     await using world = new GuardedWorld();
     const bad = [

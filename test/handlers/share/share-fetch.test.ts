@@ -1,4 +1,5 @@
-// Proves: a ShareFetch takes no more than its member and the memory for answers have room for, and none of that memory while it waits.
+// Proves: a ShareFetch takes no more than its member and the memory for answers have room for, and none of that memory while it waits;
+// it begins with each partition in turn; what it acknowledges is answered for each partition that it names.
 import { expect, test } from "vitest";
 import type { Uuid } from "../../../src/base/ids.ts";
 import { LiveSharePartition, type Taken, type TakeRequest } from "../../../src/coordinator/share/live-partition.ts";
@@ -10,12 +11,12 @@ import { ManualClock } from "../../support/manual-clock.ts";
 const topicId = "11111111-1111-4111-8111-111111111111" as Uuid;
 const clock = new ManualClock();
 
-function handlerOver(open: () => Promise<LiveSharePartition>) {
+function handlerOver(open: (at: { readonly partition: number }) => Promise<LiveSharePartition>) {
   return shareFetchHandler({
     clock,
     sessions: new ShareSessions({ sessionsMax: 1, ended: () => undefined }),
-    partitions: { open } as never, // All that the handler may use here.
-    metadata: { image: { topic: () => ({}) } } as never,
+    partitions: { open, at: () => ({ acknowledge: async () => "not-held" }) } as never, // All that the handler may use here.
+    metadata: { image: { topic: () => ({ partitions: [0, 1] }) } } as never,
     configOf: () => ({ lockDurationMs: 1 }) as never,
     limits: { fetchBytesMax: 1000, fetchesWaitingMax: 10 },
   });
@@ -108,4 +109,47 @@ test("it reads what it is granted, asks anew each time that it looks, and holds 
   await answer;
   expect(live.asked).toEqual([300, 200]);
   expect(grants).toEqual([300, 0, 200]);
+});
+
+test("each epoch begins with another partition of those that there are", async () => {
+  const live = new FakeLive();
+  const opened: number[] = [];
+  const handler = handlerOver(async ({ partition }) => {
+    opened.push(partition);
+    return live.asLive();
+  });
+  const partitions = [7, 0, 1].map((partitionIndex) => ({
+    partitionIndex,
+    partitionMaxBytes: 0,
+    acknowledgementBatches: [],
+  }));
+  const atOnce = { ...request(1000), maxWaitMs: 0 };
+  await handler({ ...atOnce, topics: [{ topicId, partitions }] }, context);
+  await handler({ ...atOnce, shareSessionEpoch: 1, topics: [] }, context);
+  await handler({ ...atOnce, shareSessionEpoch: 2, topics: [] }, context);
+  expect(opened.filter((partition) => partition !== 7)).toEqual([0, 1, 1, 0, 0, 1]);
+});
+
+test("with acknowledgements among them, all partitions that are named are answered for", async () => {
+  const live = new FakeLive();
+  const handler = handlerOver(async () => live.asLive());
+  const named = (at: number, batches: typeof accepted) => ({
+    partitionIndex: at,
+    partitionMaxBytes: 0,
+    acknowledgementBatches: batches,
+  });
+  const accepted = [{ firstOffset: 0, lastOffset: 0, acknowledgeTypes: [1] }];
+  const asked = async (epoch: number, partitions: readonly ReturnType<typeof named>[]) =>
+    await handler(
+      { ...request(1000), shareSessionEpoch: epoch, maxWaitMs: 0, topics: [{ topicId, partitions }] },
+      context,
+    );
+  await asked(0, [named(0, []), named(1, [])]);
+  expect(await asked(1, [named(0, []), named(1, [])])).toMatchObject({ responses: [] });
+  const answer = await asked(2, [named(0, []), named(1, accepted)]);
+  if (typeof answer === "string") throw new Error(answer);
+  expect(answer.responses[0]?.partitions).toMatchObject([
+    { partitionIndex: 0, acknowledgeErrorCode: 0 },
+    { partitionIndex: 1, acknowledgeErrorCode: 121 },
+  ]);
 });
