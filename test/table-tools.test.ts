@@ -275,6 +275,10 @@ describe("inlet table verify", () => {
       code: 4,
       error: "inlet: topic nothing has no table\n",
     });
+    expect(await run("table", "verify", "quotes", "--table", "quotes_v2")).toMatchObject({
+      code: 4,
+      error: "inlet: topic quotes has no table quotes_v2: its own is kafka.quotes\n",
+    });
     expect(await run("table", "verify", "empty")).toMatchObject({
       code: 1,
       error: expect.stringContaining("has not been made yet"),

@@ -71,7 +71,7 @@ export class BesideTables implements AsyncDisposable {
 
   /** The table stays as far as it has got, and the log waits for it no more. */
   async stop(topic: string, into: string): Promise<void> {
-    const table = this.#tables(topic).find(({ name }) => name === qualified(topic, into, this.#options.tables));
+    const table = this.#named(topic, into);
     if (table === undefined) throw new TableStuck(topic, `no table ${into} is built beside it`);
     await this.#options.metadata.propose([
       { kind: "table-state", table: table.id, state: "paused", reason: "a person stopped it" },
@@ -126,6 +126,13 @@ export class BesideTables implements AsyncDisposable {
     });
   }
 
+  /** The one of that name, and the settings that it is made with. undefined: none is built beside the topic's own. */
+  find(topic: string, into: string): { readonly settings: TableSettings; readonly info: TableInfo } | undefined {
+    const own = this.#configured(topic);
+    const info = this.#named(topic, into);
+    return own === undefined || info === undefined ? undefined : { settings: besideSettings(own, info.name), info };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     for (const { backfiller } of this.#open.values()) backfiller[Symbol.dispose]();
@@ -144,6 +151,11 @@ export class BesideTables implements AsyncDisposable {
   #tables(topic: string): readonly TableInfo[] {
     const { image } = this.#options.metadata;
     return besideTables(image.tables(), image.topicByName(topic)?.id);
+  }
+
+  #named(topic: string, into: string): TableInfo | undefined {
+    const name = qualified(topic, into, this.#options.tables);
+    return this.#tables(topic).find((table) => table.name === name);
   }
 
   #configured(topic: string): TableSettings | undefined {

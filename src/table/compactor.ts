@@ -108,6 +108,8 @@ export interface Compactor extends AsyncDisposable {
     options: { readonly olderThanMs: number; readonly isDryRun: boolean },
   ): Promise<OrphanReport>;
   tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }>;
+  /** A table that is built beside the topic's own, and the settings that it is made with. */
+  beside(topic: string, name: string): { readonly settings: TableSettings; readonly info: TableInfo } | undefined;
 }
 
 /** Throws when a table names a catalog that is not there, or two topics name one table. */
@@ -209,6 +211,10 @@ class TopicCompactor implements Compactor {
 
   *tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }> {
     for (const [topic, worker] of this.#workers) yield { topic, table: worker.table };
+  }
+
+  beside(topic: string, name: string): ReturnType<BesideTables["find"]> {
+    return this.#beside.find(topic, name);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -94,6 +94,9 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
     await inlet(["table", "flush", "orders"]);
     expect(await inlet(args)).toContain("equal: every row that must be there is there");
   },
+  "bin/inlet table verify orders --table orders_v2": async (args) => {
+    expect(await inlet(args)).toMatch(/^sales\.orders_v2, snapshot .*\nequal: every row/s);
+  },
   "bin/inlet table at orders --offset 0:2": async (args) => expect(await inlet(args)).toContain("VERSION AS OF"),
   'bin/inlet sql "SELECT count(*) AS orders, max(id) AS last FROM sales.orders"': async () => {
     await produceOrders(); // Not committed yet.
