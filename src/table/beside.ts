@@ -6,7 +6,8 @@
  *   own table     committed ─────────────▶      goes on
  *   beside        backfill ═╡                   lanes "beside", "begin" and "live" stand at F; "backfill 1" comes up to it
  *
- * What is under way is in the metadata log alone: after a restart it goes on from there.
+ * What is under way is in the metadata log alone: after a restart it goes on from there. One that the settings name is the
+ * topic's own from then on (adoption.ts).
  */
 import { OperationFailed } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
@@ -150,7 +151,8 @@ export class BesideTables implements AsyncDisposable {
   /** Of the topic as it is now. */
   #tables(topic: string): readonly TableInfo[] {
     const { image } = this.#options.metadata;
-    return besideTables(image.tables(), image.topicByName(topic)?.id);
+    const own = this.#configured(topic);
+    return own === undefined ? [] : besideTables(image.tables(), image.topicByName(topic)?.id, own);
   }
 
   #named(topic: string, into: string): TableInfo | undefined {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Compactor } from "../../src/table/compactor.ts";
-import { retentionHold } from "../../src/table/retention-hold.ts";
+import { lakeTables, retentionHold } from "../../src/table/retention-hold.ts";
 import { replaceFiles } from "../support/foreign-rewrite.ts";
 import { readRows } from "../support/iceberg-reader.ts";
 import { Lake } from "../support/lake.ts";
@@ -88,7 +88,7 @@ describe("a table beside a topic's own", () => {
 
   test("holds the log while it is built, until a person stops it", async () => {
     const { topic, compactor, metadata } = await world(3, settings, { roundBytesMax: 1 });
-    const hold = () => retentionHold(metadata.image, () => "wait", { topicId: topic, partition: 0 })?.upTo;
+    const hold = () => retentionHold(metadata.image, lakeTables([settings]), { topicId: topic, partition: 0 })?.upTo;
     expect(hold()).toBe(4);
     await compactor.startBackfill("orders", all, "orders_v2");
     expect(hold()).toBe(0);
