@@ -12,6 +12,7 @@ import type { Catalog } from "./table/catalog.ts";
 import type { Compactor } from "./table/compactor.ts";
 import type { TableSettings } from "./table/settings.ts";
 import { tableName } from "./table/table-state.ts";
+import { type UndecidedChoice, undecidedChoices } from "./table/tools/letter-order.ts";
 import type { ProofStore } from "./table/tools/proof-store.ts";
 import type { ReplayProgress, ReplayReport } from "./table/tools/replay.ts";
 import type { ReplayedStore } from "./table/tools/replayed.ts";
@@ -50,6 +51,8 @@ export function openTableTools(options: TableToolOptions): TableTools {
   const scratch = new Scratch({ disk: systemDisk, directory, random: runtime.random });
   const verifications = new LongRuns<VerifyProgress, VerifyReport>(runtime.clock);
   const replays = new LongRuns<ReplayProgress, ReplayReport>(runtime.clock);
+  /** Of the newest replay of each topic. */
+  const replaysUndecided = new Map<string, UndecidedChoice>();
   const engine = { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads };
   const { parquet, rowGroupBytesMax } = roundLimits(settings);
   const limits = { readBytesMax: settings.tableReadBytesMax, tailBytesMax: settings.tableSqlTailBytesMax };
@@ -115,10 +118,16 @@ export function openTableTools(options: TableToolOptions): TableTools {
       if (!options.config.tables.some((table) => table.topic === topic)) return missing(`topic ${topic} has no table`);
       return await answerBackfill(topic, body, { ...options, log, topic: core.metadata.image.topicByName(topic) });
     },
-    startReplay: (topic) => {
+    startReplay: (topic, { undecided: asked = "keep" }) => {
       const table = knownTable(options, topic);
       if ("kind" in table) return table;
-      replays.start(topic, (signal, progress) => options.compactor.replay(topic, signal, progress));
+      const undecided = undecidedChoices.find((choice) => choice === asked);
+      if (undecided === undefined)
+        return { kind: "invalid", reason: `undecided is one of ${undecidedChoices.join(", ")}` };
+      if (replays.isRunning(topic) && replaysUndecided.get(topic) !== undecided)
+        return { kind: "refused", reason: "a replay with another choice for undecided letters runs: wait for its end" };
+      replaysUndecided.set(topic, undecided);
+      replays.start(topic, (signal, progress) => options.compactor.replay(topic, signal, { undecided, progress }));
       return ok({ topic, state: "running" });
     },
     replayState: async (topic, signal) => {

@@ -6,8 +6,8 @@ export interface TableToolSurface {
   startVerify(topic: string, table: string | null): ToolAnswer;
   /** Its end, or how far it is when it lasts. */
   verifyState(topic: string, table: string | null, signal: AbortSignal): Promise<ToolAnswer>;
-  /** Starts to make rows of dead letters, or joins what does. */
-  startReplay(topic: string): ToolAnswer;
+  /** Starts to make rows of dead letters, or joins what does. `undecided`: "keep" or "apply". */
+  startReplay(topic: string, body: Readonly<Record<string, unknown>>): ToolAnswer;
   replayState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
   /** Begins to bring history into the table, or changes the rate of what does. */
   startBackfill(topic: string, body: Readonly<Record<string, unknown>>): Promise<ToolAnswer>;
@@ -46,7 +46,7 @@ export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[]
     {
       method: "POST",
       path: "/v1/tables/:topic/replay-dlq",
-      handle: ({ params }) => answered(surface.startReplay(params["topic"] as string), 202),
+      handle: ({ params, body }) => answered(surface.startReplay(params["topic"] as string, bodyOf(body)), 202),
     },
     {
       method: "GET",

@@ -84,6 +84,8 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
     expect(await inlet(args)).toContain("CREATE TABLE lake.sales.orders");
   },
   "bin/inlet table replay-dlq orders": async (args) => expect(await inlet(args)).toContain("0 dead letters"),
+  "bin/inlet table replay-dlq orders --undecided apply": async (args) =>
+    expect(await inlet(args)).toContain("0 dead letters"),
   "bin/inlet table backfill orders --rate 50MiB/s": async (args) => {
     // The docs' own table began with the topic's start.
     await expect(inlet(args)).rejects.toThrow(/nothing lies behind it/);
