@@ -29,7 +29,7 @@ import { tableStateRoutes } from "./server/table-state-routes.ts";
 import { tableToolRoutes } from "./server/table-tool-routes.ts";
 import { isOwnStore, metadataLogDeps, storeUrlOf } from "./stores.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "./table/rest-server/rest-catalog-server.ts";
-import { retentionPolicies } from "./table/retention-hold.ts";
+import { lakeTables } from "./table/retention-hold.ts";
 import { openTableGuard } from "./table-guard.ts";
 import { openTables, type Tables } from "./tables.ts";
 import { openLogger } from "./telemetry/logging.ts";
@@ -110,7 +110,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       advertised,
       endpoints: new Map(planned.map(({ settings: { name }, advertised }) => [name, advertised])),
       fatal,
-      lakeRetention: retentionPolicies(config.tables),
+      lakeTable: lakeTables(config.tables),
     }),
   );
   opened.use(collectMetrics(registryOfMetrics, core));

@@ -56,7 +56,7 @@ import type { BlockMemory } from "./stream/block-memory.ts";
 import type { StreamStorage } from "./stream/storage.ts";
 import { openStreamStorage, type StreamMetrics, type StreamStorageOptions } from "./stream/stream-storage.ts";
 import type { Wal } from "./stream/wal.ts";
-import { type LakeRetention, retentionHold } from "./table/retention-hold.ts";
+import { type LakeTable, retentionHold } from "./table/retention-hold.ts";
 
 export interface CoreOptions {
   readonly settings: Settings;
@@ -84,8 +84,8 @@ export interface CoreOptions {
   readonly blockMemory?: BlockMemory;
   /** The same for what merges copy. */
   readonly wrapMerged?: StreamStorageOptions["wrapMerged"];
-  /** What retention makes of records that a topic's table does not hold yet; undefined for topics that become none. */
-  readonly lakeRetention?: (topic: string) => LakeRetention | undefined;
+  /** Retention asks what the topic's table does not hold yet; undefined for topics that become none. */
+  readonly lakeTable?: (topic: string) => LakeTable | undefined;
 }
 
 export interface CoreMetrics extends StreamMetrics {
@@ -163,7 +163,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       topicConfig: (topic) => effectiveTopicConfig(configLayers(configView, topic.configs)),
       transactions: "accepted",
       holdRetention: (topicId, partition) =>
-        retentionHold(metadata.image, options.lakeRetention ?? (() => undefined), { topicId, partition }),
+        retentionHold(metadata.image, options.lakeTable ?? (() => undefined), { topicId, partition }),
       failed: fatal,
     }),
   );

@@ -9,9 +9,9 @@ import { ownTable } from "./table/topic-table.ts";
 export function openTableGuard(metadata: MetadataClient, tables: readonly TableSettings[]): RegistrationGuard {
   return tableGuard({
     tables,
-    mappingOf: ({ topic }) => {
+    mappingOf: (settings) => {
       const { image } = metadata;
-      const table = ownTable(image.tables(), image.topicByName(topic)?.id);
+      const table = ownTable(image.tables(), image.topicByName(settings.topic)?.id, settings);
       const state = table === undefined ? undefined : tableStateOf(table);
       return state?.next?.mapping ?? state?.mapping;
     },

@@ -11,6 +11,8 @@ import type { TableToolSurface, ToolAnswer } from "./server/table-tool-routes.ts
 import type { Catalog } from "./table/catalog.ts";
 import type { Compactor } from "./table/compactor.ts";
 import type { TableSettings } from "./table/settings.ts";
+import { tableName } from "./table/table-state.ts";
+import { type UndecidedChoice, undecidedChoices } from "./table/tools/letter-order.ts";
 import type { ProofStore } from "./table/tools/proof-store.ts";
 import type { ReplayProgress, ReplayReport } from "./table/tools/replay.ts";
 import type { ReplayedStore } from "./table/tools/replayed.ts";
@@ -49,6 +51,8 @@ export function openTableTools(options: TableToolOptions): TableTools {
   const scratch = new Scratch({ disk: systemDisk, directory, random: runtime.random });
   const verifications = new LongRuns<VerifyProgress, VerifyReport>(runtime.clock);
   const replays = new LongRuns<ReplayProgress, ReplayReport>(runtime.clock);
+  /** Of the newest replay of each topic. */
+  const replaysUndecided = new Map<string, UndecidedChoice>();
   const engine = { engineBytesMax: settings.tableEngineBytesMax, engineThreads: settings.tableEngineThreads };
   const { parquet, rowGroupBytesMax } = roundLimits(settings);
   const limits = { readBytesMax: settings.tableReadBytesMax, tailBytesMax: settings.tableSqlTailBytesMax };
@@ -93,29 +97,37 @@ export function openTableTools(options: TableToolOptions): TableTools {
       const topicNow = metadata.image.topic(table.info.topicId);
       return await answerAt(table, request, { log, topic: topicNow, warehouse: options.warehouse });
     },
-    startVerify: (topic) => {
-      const table = knownTable(options, topic);
+    startVerify: (topic, name) => {
+      const table = namedTable(options, topic, name);
       if ("kind" in table) return table;
       const { catalog, info } = table;
       const known = core.metadata.image.topic(info.topicId);
       if (known === undefined) return missing(`there is no topic ${topic}`);
-      verifications.start(topic, (signal, progress) =>
+      verifications.start(info.id, (signal, progress) =>
         verifyTable(table.settings, info, { ...verifyDeps(catalog, known), progress }, signal),
       );
       return ok({ topic, state: "running" });
     },
-    verifyState: async (topic, signal) => {
-      const state = await verifications.state(topic, waitMs, signal);
+    verifyState: async (topic, name, signal) => {
+      const table = namedTable(options, topic, name);
+      if ("kind" in table) return table;
+      const state = await verifications.state(table.info.id, waitMs, signal);
       return state === undefined ? missing(`topic ${topic} is not being verified`) : ok({ topic, ...state });
     },
     startBackfill: async (topic, body) => {
       if (!options.config.tables.some((table) => table.topic === topic)) return missing(`topic ${topic} has no table`);
       return await answerBackfill(topic, body, { ...options, log, topic: core.metadata.image.topicByName(topic) });
     },
-    startReplay: (topic) => {
+    startReplay: (topic, { undecided: asked = "keep" }) => {
       const table = knownTable(options, topic);
       if ("kind" in table) return table;
-      replays.start(topic, (signal, progress) => options.compactor.replay(topic, signal, progress));
+      const undecided = undecidedChoices.find((choice) => choice === asked);
+      if (undecided === undefined)
+        return { kind: "invalid", reason: `undecided is one of ${undecidedChoices.join(", ")}` };
+      if (replays.isRunning(topic) && replaysUndecided.get(topic) !== undecided)
+        return { kind: "refused", reason: "a replay with another choice for undecided letters runs: wait for its end" };
+      replaysUndecided.set(topic, undecided);
+      replays.start(topic, (signal, progress) => options.compactor.replay(topic, signal, { undecided, progress }));
       return ok({ topic, state: "running" });
     },
     replayState: async (topic, signal) => {
@@ -143,6 +155,19 @@ function knownTable(options: TableToolOptions, topic: string): KnownTable | Tool
   const info = [...options.compactor.tables()].find((each) => each.topic === topic)?.table;
   if (info === undefined) return { kind: "refused", reason: `the table of topic ${topic} has not been made yet` };
   return { settings, info, catalog };
+}
+
+/** The topic's own table, or the one of that name that is built beside it. */
+function namedTable(options: TableToolOptions, topic: string, name: string | null): KnownTable | ToolAnswer {
+  const own = knownTable(options, topic);
+  if (name === null || "kind" in own) return own;
+  const beside = options.compactor.beside(topic, name);
+  if (beside !== undefined) return { ...beside, catalog: own.catalog };
+  const is = tableName(own.settings, own.info.generation);
+  const ownName = [...is.namespace, is.name].join(".");
+  return [is.name, ownName].includes(name)
+    ? own
+    : missing(`topic ${topic} has no table ${name}: its own is ${ownName}`);
 }
 
 function madeTables(options: TableToolOptions): readonly (KnownTable & { readonly topic: Topic })[] {

@@ -212,6 +212,7 @@ describe("inlet table replay-dlq", () => {
       rowsBefore: 0,
       superseded: 0,
       undecided: { records: 0, samples: [] },
+      applied: { records: 0, samples: [] },
       failing: [{ reason: "no-schema-id", records: 1, samples: [expect.stringMatching(/^0:0 /)] }],
     });
     const { out, code } = await run("table", "replay-dlq", "trades");
@@ -224,6 +225,16 @@ describe("inlet table replay-dlq", () => {
     expect(await json("sql", "SELECT id, _kafka_offset FROM kafka.trades")).toMatchObject({ rows: [["7", "1"]] });
     expect((await run("table", "verify", "trades")).code).toBe(0);
     expect((await run("table", "replay-dlq", "nothing")).code).toBe(4);
+    expect(await json("table", "replay-dlq", "trades", "--undecided", "apply")).toMatchObject({ rowsBefore: 1 });
+    expect(await run("table", "replay-dlq", "trades", "--undecided", "guess")).toMatchObject({
+      code: 2,
+      error: expect.stringContaining("Allowed choices are keep, apply"),
+    });
+    const guess = { method: "POST", body: '{"undecided":"guess"}' };
+    expect(await (await fetch(`${broker.addresses.http}/v1/tables/trades/replay-dlq`, guess)).json()).toEqual({
+      error: "undecided is one of keep, apply",
+    });
+    expect((await run("table", "replay-dlq", "--help")).out).toContain("What is given up");
     expect(JSON.parse((await run("table", "replay-dlq", "trades", "--no-wait")).out)).toMatchObject({
       topic: "trades",
     });
@@ -274,6 +285,10 @@ describe("inlet table verify", () => {
     expect(await run("table", "verify", "nothing")).toMatchObject({
       code: 4,
       error: "inlet: topic nothing has no table\n",
+    });
+    expect(await run("table", "verify", "quotes", "--table", "quotes_v2")).toMatchObject({
+      code: 4,
+      error: "inlet: topic quotes has no table quotes_v2: its own is kafka.quotes\n",
     });
     expect(await run("table", "verify", "empty")).toMatchObject({
       code: 1,

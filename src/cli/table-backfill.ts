@@ -10,7 +10,8 @@ table or the backfill before began. It goes on by itself, after a restart too, a
 most; "inlet table status" says how far it is. Said again while it runs, it changes the rate.
 
 With --into it builds a second table, in the namespace of the first unless it names one, from the topic's start up to where the
-topic is now, and no further, while the first goes on. --stop leaves it as far as it has got.
+topic is now, and no further, while the first goes on. It is the topic's own from the next start on when topics.<topic>.table.name
+says its name, and goes on where it ended. --stop leaves it as far as it has got.
 
 Into a table with a key come rows, and deletions, of keys that no later record touches.`;
 

@@ -9,9 +9,9 @@ import { type AtOptions, atHelp, tableAt } from "./table-at.ts";
 import { type BackfillOptions, backfillHelp, backfillTopic } from "./table-backfill.ts";
 import { type OrphanOptions, orphansHelp, tableOrphans } from "./table-orphans.ts";
 import { planHelp, planTopic } from "./table-plan.ts";
-import { replayHelp, replayTopic } from "./table-replay.ts";
+import { type ReplayOptions, replayHelp, replayTopic, undecidedChoices } from "./table-replay.ts";
 import { type ResumeOptions, resumeHelp, resumeTable, tableStatus } from "./table-state.ts";
-import { verifyHelp, verifyTopic } from "./table-verify.ts";
+import { type VerifyOptions, verifyHelp, verifyTopic } from "./table-verify.ts";
 
 export function addTableCommands(program: Command, context: Context): void {
   const table = program
@@ -59,15 +59,21 @@ export function addTableCommands(program: Command, context: Context): void {
   table
     .command("verify <topic>")
     .description("prove that the table holds what the topic's records were translated into: each row once, unchanged")
+    .option("--table <name>", "the table of this name that is built beside the topic's own (default: its own)")
     .option("--no-wait", "start it, or say how far it is, and leave")
     .addHelpText("after", verifyHelp)
-    .action((topic: string, options: { readonly wait: boolean }) => verifyTopic(context, topic, options));
+    .action((topic: string, options: VerifyOptions) => verifyTopic(context, topic, options));
   table
     .command("replay-dlq <topic>")
     .description("put dead letters that can be rows by now into the table")
+    .addOption(
+      new Option("--undecided <choice>", "letters of a table with a key that the log says nothing of any more")
+        .choices(undecidedChoices)
+        .default("keep"),
+    )
     .option("--no-wait", "start it, or say how far it is, and leave")
     .addHelpText("after", replayHelp)
-    .action((topic: string, { wait }: { readonly wait: boolean }) => replayTopic(context, topic, wait));
+    .action((topic: string, options: ReplayOptions) => replayTopic(context, topic, options));
   table
     .command("backfill <topic>")
     .description("bring the topic's history into a table that began behind it")

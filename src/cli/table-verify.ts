@@ -10,6 +10,8 @@ translated, so that records which the topic no longer holds are proven too, and 
 Of a table with a key the log is read again, folded by key, and each row held against the last record of its key. Rows
 whose record retention has removed are not provable, and counted.
 
+With --table a table that "inlet table backfill --into" builds is proven likewise, over the offsets that it has got to.
+
 It ends with 0 when nothing is wrong, and with 1 when something is. "unproven": nothing is wrong, but of some rows
 nothing was kept that they could be held against.`;
 
@@ -44,13 +46,15 @@ interface Progress {
   readonly rows: number;
 }
 
-export async function verifyTopic(
-  context: Context,
-  topic: string,
-  { wait }: { readonly wait: boolean },
-): Promise<void> {
+export interface VerifyOptions {
+  readonly table?: string;
+  readonly wait: boolean;
+}
+
+export async function verifyTopic(context: Context, topic: string, { table, wait }: VerifyOptions): Promise<void> {
+  const query = table === undefined ? "" : `?table=${encodeURIComponent(table)}`;
   const report = await followRun<Progress, Report>(context, {
-    path: `/v1/tables/${encodeURIComponent(topic)}/verify`,
+    path: `/v1/tables/${encodeURIComponent(topic)}/verify${query}`,
     wait,
     words: ({ files, filesTotal, rows }) => `${files} of ${filesTotal} files read, ${rows} rows`,
     failed: `${topic} could not be verified`,
@@ -62,7 +66,10 @@ export async function verifyTopic(
     context.terminal.out(`\n${verdicts[report.verdict]}\n`);
   }
   if (report.verdict === "different")
-    throw new CommandFailed(`the table of topic ${topic} does not hold what was translated`, exitCodes.failed);
+    throw new CommandFailed(
+      `table ${report.table} of topic ${topic} does not hold what was translated`,
+      exitCodes.failed,
+    );
 }
 
 function printReport(terminal: Terminal, report: Report): void {

@@ -2,12 +2,12 @@
 import { type HttpResponse, type HttpRoute, jsonResponse } from "../base/http.ts";
 
 export interface TableToolSurface {
-  /** Starts a verification, or joins the one that runs. */
-  startVerify(topic: string): ToolAnswer;
-  /** The verification of the topic's table: its end, or how far it is when it lasts. */
-  verifyState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
-  /** Starts to make rows of dead letters, or joins what does. */
-  startReplay(topic: string): ToolAnswer;
+  /** Starts a verification, or joins the one that runs: of the topic's table, or of the named one beside it. */
+  startVerify(topic: string, table: string | null): ToolAnswer;
+  /** Its end, or how far it is when it lasts. */
+  verifyState(topic: string, table: string | null, signal: AbortSignal): Promise<ToolAnswer>;
+  /** Starts to make rows of dead letters, or joins what does. `undecided`: "keep" or "apply". */
+  startReplay(topic: string, body: Readonly<Record<string, unknown>>): ToolAnswer;
   replayState(topic: string, signal: AbortSignal): Promise<ToolAnswer>;
   /** Begins to bring history into the table, or changes the rate of what does. */
   startBackfill(topic: string, body: Readonly<Record<string, unknown>>): Promise<ToolAnswer>;
@@ -35,17 +35,18 @@ export function tableToolRoutes(surface: TableToolSurface): readonly HttpRoute[]
     {
       method: "POST",
       path: "/v1/tables/:topic/verify",
-      handle: ({ params }) => answered(surface.startVerify(params["topic"] as string), 202),
+      handle: ({ params, query }) => answered(surface.startVerify(params["topic"] as string, query.get("table")), 202),
     },
     {
       method: "GET",
       path: "/v1/tables/:topic/verify",
-      handle: async ({ params, signal }) => answered(await surface.verifyState(params["topic"] as string, signal)),
+      handle: async ({ params, query, signal }) =>
+        answered(await surface.verifyState(params["topic"] as string, query.get("table"), signal)),
     },
     {
       method: "POST",
       path: "/v1/tables/:topic/replay-dlq",
-      handle: ({ params }) => answered(surface.startReplay(params["topic"] as string), 202),
+      handle: ({ params, body }) => answered(surface.startReplay(params["topic"] as string, bodyOf(body)), 202),
     },
     {
       method: "GET",

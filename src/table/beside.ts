@@ -6,7 +6,8 @@
  *   own table     committed ─────────────▶      goes on
  *   beside        backfill ═╡                   lanes "beside", "begin" and "live" stand at F; "backfill 1" comes up to it
  *
- * What is under way is in the metadata log alone: after a restart it goes on from there.
+ * What is under way is in the metadata log alone: after a restart it goes on from there. One that the settings name is the
+ * topic's own from then on (adoption.ts).
  */
 import { OperationFailed } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
@@ -71,7 +72,7 @@ export class BesideTables implements AsyncDisposable {
 
   /** The table stays as far as it has got, and the log waits for it no more. */
   async stop(topic: string, into: string): Promise<void> {
-    const table = this.#tables(topic).find(({ name }) => name === qualified(topic, into, this.#options.tables));
+    const table = this.#named(topic, into);
     if (table === undefined) throw new TableStuck(topic, `no table ${into} is built beside it`);
     await this.#options.metadata.propose([
       { kind: "table-state", table: table.id, state: "paused", reason: "a person stopped it" },
@@ -126,6 +127,13 @@ export class BesideTables implements AsyncDisposable {
     });
   }
 
+  /** The one of that name, and the settings that it is made with. undefined: none is built beside the topic's own. */
+  find(topic: string, into: string): { readonly settings: TableSettings; readonly info: TableInfo } | undefined {
+    const own = this.#configured(topic);
+    const info = this.#named(topic, into);
+    return own === undefined || info === undefined ? undefined : { settings: besideSettings(own, info.name), info };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     for (const { backfiller } of this.#open.values()) backfiller[Symbol.dispose]();
@@ -143,7 +151,13 @@ export class BesideTables implements AsyncDisposable {
   /** Of the topic as it is now. */
   #tables(topic: string): readonly TableInfo[] {
     const { image } = this.#options.metadata;
-    return besideTables(image.tables(), image.topicByName(topic)?.id);
+    const own = this.#configured(topic);
+    return own === undefined ? [] : besideTables(image.tables(), image.topicByName(topic)?.id, own);
+  }
+
+  #named(topic: string, into: string): TableInfo | undefined {
+    const name = qualified(topic, into, this.#options.tables);
+    return this.#tables(topic).find((table) => table.name === name);
   }
 
   #configured(topic: string): TableSettings | undefined {

@@ -34,7 +34,7 @@ import { type FlushResult, TableWorker, type TableWorkerLimits } from "./table-w
 import { Backfiller, type BackfillRequest } from "./tools/backfill.ts";
 import type { BackfillReport } from "./tools/backfill-plan.ts";
 import type { ProofStore } from "./tools/proof-store.ts";
-import { type ReplayDeps, type ReplayProgress, type ReplayReport, replayLetters } from "./tools/replay.ts";
+import { type ReplayDeps, type ReplayReport, replayLetters } from "./tools/replay.ts";
 import type { ReplayedStore } from "./tools/replayed.ts";
 import type { Translator } from "./translate/translate.ts";
 import type { Warehouse } from "./warehouse.ts";
@@ -98,7 +98,7 @@ export interface Compactor extends AsyncDisposable {
   /** One round of each backfill of the topic, if its rate allows it. Done on each beat. */
   advanceBackfill(topic: string): Promise<void>;
   /** Dead letters that can be rows by now become rows. Throws OperationFailed, TableStuck among them, where it cannot go on. */
-  replay(topic: string, signal: AbortSignal, progress?: (done: ReplayProgress) => void): Promise<ReplayReport>;
+  replay(topic: string, signal: AbortSignal, options?: ReplayOptions): Promise<ReplayReport>;
   /** One pass of maintenance over the topic's table now. Throws OperationFailed when it cannot be done. */
   maintain(topic: string): Promise<MaintenanceReport>;
   maintenanceOf(topic: string): MaintenanceStatus | undefined;
@@ -108,7 +108,11 @@ export interface Compactor extends AsyncDisposable {
     options: { readonly olderThanMs: number; readonly isDryRun: boolean },
   ): Promise<OrphanReport>;
   tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }>;
+  /** A table that is built beside the topic's own, and the settings that it is made with. */
+  beside(topic: string, name: string): { readonly settings: TableSettings; readonly info: TableInfo } | undefined;
 }
+
+export type ReplayOptions = Partial<Pick<ReplayDeps, "undecided" | "progress">>;
 
 /** Throws when a table names a catalog that is not there, or two topics name one table. */
 export function openCompactor(options: CompactorOptions): Compactor {
@@ -172,14 +176,15 @@ class TopicCompactor implements Compactor {
     await this.#worker(topic).resume(how);
   }
 
-  async replay(topic: string, signal: AbortSignal, progress?: ReplayDeps["progress"]): Promise<ReplayReport> {
+  async replay(topic: string, signal: AbortSignal, options: ReplayOptions = {}): Promise<ReplayReport> {
     const worker = this.#worker(topic);
     await worker.flush(); // Letters of what is on its way are letters too.
     return await replayLetters({
       ...this.#replayDeps(topic),
       exclusively: (work) => worker.exclusively(work),
       signal,
-      ...(progress === undefined ? {} : { progress }),
+      undecided: "keep",
+      ...options,
     });
   }
 
@@ -209,6 +214,10 @@ class TopicCompactor implements Compactor {
 
   *tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }> {
     for (const [topic, worker] of this.#workers) yield { topic, table: worker.table };
+  }
+
+  beside(topic: string, name: string): ReturnType<BesideTables["find"]> {
+    return this.#beside.find(topic, name);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,15 +5,15 @@ import type { Image, TableInfo } from "../metadata/image.ts";
 import type { TableSettings } from "./settings.ts";
 import { tableStateOf } from "./table-state.ts";
 import { backfillHold, beginLane } from "./tools/backfill-plan.ts";
-import { besideTables, ownTable } from "./topic-table.ts";
+import { besideTables, type ConfiguredTable, ownTable } from "./topic-table.ts";
 
 /** By the topic's name; undefined when it becomes no table. */
-export function retentionPolicies(tables: readonly TableSettings[]): (topic: string) => LakeRetention | undefined {
-  const policies = new Map(tables.map(({ topic, retention }) => [topic, retention]));
-  return (topic) => policies.get(topic);
+export function lakeTables(tables: readonly TableSettings[]): (topic: string) => LakeTable | undefined {
+  const byTopic = new Map(tables.map((table) => [table.topic, table]));
+  return (topic) => byTopic.get(topic);
 }
 
-export type LakeRetention = TableSettings["retention"];
+export type LakeTable = ConfiguredTable & Pick<TableSettings, "retention">;
 
 /**
  * From the first offset of the partition that is not in the topic's table; undefined when nobody waits for one. Before its
@@ -22,19 +22,19 @@ export type LakeRetention = TableSettings["retention"];
  */
 export function retentionHold(
   image: Image,
-  policyOf: (topic: string) => LakeRetention | undefined,
+  tableOf: (topic: string) => LakeTable | undefined,
   at: { readonly topicId: Uuid; readonly partition: number },
 ): RetentionHold | undefined {
   const topic = image.topic(at.topicId);
-  const policy = topic === undefined ? undefined : policyOf(topic.name);
-  if (policy === undefined || policy === "off") return undefined;
-  const own = ownTable(image.tables(), at.topicId);
+  const configured = topic === undefined ? undefined : tableOf(topic.name);
+  if (configured === undefined || configured.retention === "off") return undefined;
+  const own = ownTable(image.tables(), at.topicId, configured);
   const needed = (own && historyHold(own, at.partition)) ?? own?.committedTo.get(at.partition) ?? (0 as Offset);
-  const beside = besideTables(image.tables(), at.topicId)
+  const beside = besideTables(image.tables(), at.topicId, configured)
     .filter(({ state }) => state === "running")
     .flatMap((table) => historyHold(table, at.partition) ?? []);
   const upTo = Math.min(needed, ...beside) as Offset;
-  return { upTo, waits: policy === "wait" };
+  return { upTo, waits: configured.retention === "wait" };
 }
 
 function historyHold(table: TableInfo, partition: number): Offset | undefined {

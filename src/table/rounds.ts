@@ -137,6 +137,16 @@ export function tableRange(
   return { partition: range.partition, from: range.from, to: range.to, skips };
 }
 
+/** Says where a lane is, and brings nothing. */
+export function emptyRound(table: Uuid, generation: number, lane: string, ranges: readonly TableRange[]) {
+  const nothing = { schemaId: 0, specId: 0, mappingVersion: 0, main: null, deadLetters: null, deletes: null };
+  return { kind: "add-table-round", table, generation, lane, ranges, ...nothing } as const;
+}
+
+export function emptyRange(partition: number, at: Offset): TableRange {
+  return { partition, from: at, to: at, skips: 0 };
+}
+
 function parsed(text: string): Json {
   try {
     return parseJson(text, markName);

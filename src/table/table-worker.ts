@@ -9,8 +9,8 @@ import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
-import type { TableRange } from "../metadata/events.ts";
 import type { PendingRound, TableInfo, Topic } from "../metadata/image.ts";
+import { planAdoption } from "./adoption.ts";
 import { type Advance, done, reasonOf, stuck, TableStuck, troubleOf, unreachable } from "./advance.ts";
 import type { Catalog } from "./catalog.ts";
 import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
@@ -21,7 +21,7 @@ import { emptied } from "./lost-round.ts";
 import type { MaintenanceTurn } from "./maintenance/replace-commit.ts";
 import { retranslateRound } from "./retranslate.ts";
 import type { RoundWriter, WrittenRound } from "./round-writer.ts";
-import { liveLane, type PartitionView } from "./rounds.ts";
+import { emptyRange, emptyRound, liveLane, type PartitionView } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { type CompactorMetrics, TableMeter } from "./table-meter.ts";
 import { reportTable, type TableReport } from "./table-report.ts";
@@ -29,7 +29,7 @@ import { tableName, tableStateOf } from "./table-state.ts";
 import { TableTranslation, type TableTranslationLimits } from "./table-translation.ts";
 import { beginLane } from "./tools/backfill-plan.ts";
 import type { ReplayedStore } from "./tools/replayed.ts";
-import { besideLane, besideTables, ownTable } from "./topic-table.ts";
+import { besideLane, besideTable, formerTables, ownTable } from "./topic-table.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export interface TableWorkerOptions {
@@ -258,7 +258,10 @@ export class TableWorker {
     if (topic === undefined) return done;
     const views = this.#views(topic);
     if (views.length === 0) return done;
-    const table = await this.#begun(topic, this.#tableOf(topic) ?? (await this.#startTable(topic)));
+    const known = await this.#begun(topic, this.#tableOf(topic) ?? (await this.#startTable(topic)));
+    const adopted = this.#options.isBeside === true ? done : await this.#adopt(topic, known, views);
+    if (adopted.kind === "stuck") return adopted;
+    const table = this.#tableOf(topic) as TableInfo;
     if (table.state !== "running") return stuck(`${table.state}: ${table.reason}`);
     const translated = await this.#translation.run(topic, table.id, () => this.#views(topic));
     // What was translated is committed even when something else stopped the translation.
@@ -282,6 +285,29 @@ export class TableWorker {
     const table = this.#tableOf(topic);
     if (table === undefined) throw new TableStuck(this.topic, "the table was not accepted by the metadata log");
     return table;
+  }
+
+  /** A table that was built beside the topic's own, and that the settings name by now, is its own from here on. */
+  async #adopt(topic: Topic, table: TableInfo, views: readonly PartitionView[]): Promise<Advance> {
+    const { settings, logger } = this.#options;
+    const isCommitter = this.#isCommitter(topic);
+    const adoption = planAdoption(table, { settings, views, isCommitter });
+    if (adoption.kind === "refused") return stuck(adoption.reason);
+    if (adoption.kind === "adopts") {
+      await this.#propose(adoption.events);
+      logger.info("a table is the topic's own now", { topic: this.topic, table: table.name });
+    }
+    const own = this.#tableOf(topic);
+    if (own?.state === "running" && isCommitter) await this.#leaveFormer(own);
+    return done;
+  }
+
+  /** One table is the topic's at a time; records go into another one again when a person says so, since it may lack some. */
+  async #leaveFormer(own: TableInfo): Promise<void> {
+    const former = formerTables(this.#options.metadata.image.tables(), own);
+    const reason = `topic ${this.topic} went on with ${own.name}`;
+    if (former.length > 0)
+      await this.#propose(former.map(({ id: table }) => ({ kind: "table-state", table, state: "paused", reason })));
   }
 
   /** A table that begins with what is new has its live lane begin there, in an entry of its own: a crash may lie between. */
@@ -379,9 +405,7 @@ export class TableWorker {
   #tableOf(topic: Topic): TableInfo | undefined {
     const { metadata, settings, isBeside } = this.#options;
     const tables = metadata.image.tables();
-    if (isBeside !== true) return ownTable(tables, topic.id);
-    const name = qualified(settings, 1);
-    return besideTables(tables, topic.id).find((table) => table.catalog === settings.catalog && table.name === name);
+    return isBeside === true ? besideTable(tables, topic.id, settings) : ownTable(tables, topic.id, settings);
   }
 
   /** Partitions of this node; new ones are there as soon as the topic has them. */
@@ -405,16 +429,6 @@ export class TableWorker {
     if (answer.kind === "accepted") return answer.seq;
     throw new TableStuck(this.topic, `the metadata log refused: ${answer.refusal.reason}`);
   }
-}
-
-/** Says where a lane is, and brings nothing. */
-function emptyRound(table: Uuid, generation: number, lane: string, ranges: readonly TableRange[]) {
-  const nothing = { schemaId: 0, specId: 0, mappingVersion: 0, main: null, deadLetters: null, deletes: null };
-  return { kind: "add-table-round", table, generation, lane, ranges, ...nothing } as const;
-}
-
-function emptyRange(partition: number, at: Offset): TableRange {
-  return { partition, from: at, to: at, skips: 0 };
 }
 
 function qualified(settings: TableSettings, generation: number): string {

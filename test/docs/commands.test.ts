@@ -84,6 +84,8 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
     expect(await inlet(args)).toContain("CREATE TABLE lake.sales.orders");
   },
   "bin/inlet table replay-dlq orders": async (args) => expect(await inlet(args)).toContain("0 dead letters"),
+  "bin/inlet table replay-dlq orders --undecided apply": async (args) =>
+    expect(await inlet(args)).toContain("0 dead letters"),
   "bin/inlet table backfill orders --rate 50MiB/s": async (args) => {
     // The docs' own table began with the topic's start.
     await expect(inlet(args)).rejects.toThrow(/nothing lies behind it/);
@@ -93,6 +95,9 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
   "bin/inlet table verify orders": async (args) => {
     await inlet(["table", "flush", "orders"]);
     expect(await inlet(args)).toContain("equal: every row that must be there is there");
+  },
+  "bin/inlet table verify orders --table orders_v2": async (args) => {
+    expect(await inlet(args)).toMatch(/^sales\.orders_v2, snapshot .*\nequal: every row/s);
   },
   "bin/inlet table at orders --offset 0:2": async (args) => expect(await inlet(args)).toContain("VERSION AS OF"),
   'bin/inlet sql "SELECT count(*) AS orders, max(id) AS last FROM sales.orders"': async () => {

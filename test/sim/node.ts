@@ -21,7 +21,7 @@ import { openSchemaTopic } from "../../src/schema-topic.ts";
 import type { Catalog } from "../../src/table/catalog.ts";
 import { InlineRewriter } from "../../src/table/maintenance/rewriter.ts";
 import { restCatalogErrorWords, restCatalogRoutes } from "../../src/table/rest-server/rest-catalog-server.ts";
-import { retentionPolicies } from "../../src/table/retention-hold.ts";
+import { lakeTables } from "../../src/table/retention-hold.ts";
 import { currentFiles } from "../../src/table/tools/current-files.ts";
 import { InlineTranslator } from "../../src/table/translate/translate-inline.ts";
 import { Warehouse } from "../../src/table/warehouse.ts";
@@ -252,7 +252,7 @@ export class SimNode {
         ...(plant.wrapWal === undefined ? {} : { wrapWal: plant.wrapWal }),
         ...(plant.wrapMerged === undefined ? {} : { wrapMerged: plant.wrapMerged }),
         blockMemory: wipingMemory(settings.blockCacheBytesMax),
-        lakeRetention: retentionPolicies(config.tables),
+        lakeTable: lakeTables(config.tables),
       }),
     );
     this.#core = core;

@@ -23,10 +23,17 @@ export async function verified(
 export async function verifyReport(
   lake: Lake,
   compactor: Compactor,
-  what: { readonly settings: TableSettings; readonly directory: string; readonly keysMax?: number },
+  what: {
+    readonly settings: TableSettings;
+    readonly directory: string;
+    readonly keysMax?: number;
+    /** One that is built beside the topic's own. */
+    readonly beside?: string;
+  },
 ): Promise<VerifyReport> {
   const [only] = compactor.tables();
-  const table = only?.table as TableInfo;
+  const beside = what.beside === undefined ? undefined : compactor.beside(what.settings.topic, what.beside);
+  const table = (beside?.info ?? only?.table) as TableInfo;
   const deps = {
     catalog: lake.foreign(),
     warehouse: lake.warehouse,
@@ -43,5 +50,5 @@ export async function verifyReport(
       keysMax: what.keysMax ?? 1_000_000,
     },
   };
-  return await verifyTable(what.settings, table, deps, new AbortController().signal);
+  return await verifyTable(beside?.settings ?? what.settings, table, deps, new AbortController().signal);
 }

@@ -2,12 +2,17 @@
  * Proves: a second table is built from a topic's history while the first goes on, each record once wherever the process dies,
  * and ends where the topic ended when it was asked for.
  */
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Compactor } from "../../src/table/compactor.ts";
-import { retentionHold } from "../../src/table/retention-hold.ts";
+import { lakeTables, retentionHold } from "../../src/table/retention-hold.ts";
+import { replaceFiles } from "../support/foreign-rewrite.ts";
 import { readRows } from "../support/iceberg-reader.ts";
 import { Lake } from "../support/lake.ts";
 import { Steps } from "../support/steps.ts";
+import { verifyReport } from "../support/verified.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
@@ -15,6 +20,12 @@ const second = { namespace: ["sales"], name: "orders_v2" };
 const settings = tableSettings("json");
 const json = (value: unknown) => ({ key: utf8("k"), value: utf8(JSON.stringify(value)) });
 const all = { from: "earliest", bytesPerSecond: null } as const;
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "inlet-beside-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
 
 /** Until no table beside the topic's own has anything to do. */
 async function finish(compactor: Compactor): Promise<void> {
@@ -77,7 +88,7 @@ describe("a table beside a topic's own", () => {
 
   test("holds the log while it is built, until a person stops it", async () => {
     const { topic, compactor, metadata } = await world(3, settings, { roundBytesMax: 1 });
-    const hold = () => retentionHold(metadata.image, () => "wait", { topicId: topic, partition: 0 })?.upTo;
+    const hold = () => retentionHold(metadata.image, lakeTables([settings]), { topicId: topic, partition: 0 })?.upTo;
     expect(hold()).toBe(4);
     await compactor.startBackfill("orders", all, "orders_v2");
     expect(hold()).toBe(0);
@@ -124,6 +135,31 @@ describe("a table beside a topic's own", () => {
       [3, 0],
       [9, 0],
     ]);
+    await compactor[Symbol.asyncDispose]();
+  });
+});
+
+describe("a table beside a topic's own is verified", () => {
+  const upsert = { ...settings.mode, write: "upsert", key: ["id"] } as const;
+
+  test.each([
+    ["without a key", settings],
+    ["with a key", tableSettings("json", { mode: upsert })],
+  ])("%s: over what it holds so far, when it is whole, and when rows are lost", async (_, of) => {
+    const { lake, topic, compactor } = await world(6, of, { roundBytesMax: 1 });
+    const verify = () => verifyReport(lake, compactor, { settings: of, directory, beside: "orders_v2" });
+    await lake.produce(topic, 0, [{ key: null, value: utf8("no JSON") }]);
+    await compactor.startBackfill("orders", all, "orders_v2");
+    await compactor.advanceBackfill("orders");
+    expect(await verify()).toMatchObject({ table: "sales.orders_v2", verdict: "equal", findings: [] });
+    await finish(compactor);
+    await lake.produce(topic, 0, [json({ id: 77 })]); // Of the topic's own table alone.
+    await compactor.flush("orders");
+    const whole = await verify();
+    expect(whole).toMatchObject({ verdict: "equal", rows: 5, rowsProven: 5, deadLetters: { rows: 1 } });
+    const data = (await lake.files(second)).filter(({ content }) => content === "data");
+    await replaceFiles(lake, second, data.slice(1));
+    expect((await verify()).findings.map(({ kind }) => kind)).toContain("lost");
     await compactor[Symbol.asyncDispose]();
   });
 });

@@ -1,13 +1,13 @@
 /** Proves: retention leaves what the lake does not hold, from the first moment on and after a new start of the table. */
 import { describe, expect, test } from "vitest";
 import type { Offset, Uuid } from "../../src/base/ids.ts";
-import { type LakeRetention, retentionHold, retentionPolicies } from "../../src/table/retention-hold.ts";
+import { type LakeTable, lakeTables, retentionHold } from "../../src/table/retention-hold.ts";
 import { addTopic, MemoryMetadataLog } from "../support/memory-metadata.ts";
 import { tableSettings } from "./translate-fixtures.ts";
 
 const topicId = "00000000-0000-4000-8000-000000000001" as Uuid;
 const at = { topicId, partition: 0 };
-const orders = (topic: string): LakeRetention | undefined => (topic === "orders" ? "wait" : undefined);
+const orders = lakeTables([tableSettings("json", { retention: "wait" })]);
 const from = (offset: number, waits = true) => ({ upTo: offset, waits });
 
 function world(): MemoryMetadataLog {
@@ -46,8 +46,8 @@ describe("retention", () => {
   test("waits, counts or does not look, as the topic says", () => {
     const log = world();
     table(log, 1, 10);
-    const by = (retention: LakeRetention) =>
-      retentionHold(log.image, retentionPolicies([tableSettings("json", { retention })]), at);
+    const by = (retention: LakeTable["retention"]) =>
+      retentionHold(log.image, lakeTables([tableSettings("json", { retention })]), at);
     expect(by("wait")).toEqual(from(10));
     expect(by("alarm")).toEqual(from(10, false));
     expect(by("off")).toBeUndefined();

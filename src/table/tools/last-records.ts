@@ -6,8 +6,7 @@
  *
  * "gone": the log does not hold the record any more, so that nobody knows what else of its key is gone with it.
  */
-import type { Touches } from "../translate/translate.ts";
-import { eachTouch, type Touch } from "./touches.ts";
+import type { Touch } from "./touches.ts";
 
 export type Standing = "last" | "superseded" | "gone";
 
@@ -20,25 +19,25 @@ export class LastRecords {
   /** By key, by partition. */
   readonly #keys = new Map<string, Map<number, LastRecord>>();
 
-  /** Only keys that are watched are noted. */
-  watch(touches: Touches): void {
-    for (const { key } of eachTouch(touches)) if (!this.#keys.has(key)) this.#keys.set(key, new Map());
+  get keys(): number {
+    return this.#keys.size;
   }
 
-  note(touches: Touches): void {
-    for (const { key, partition, offset, timestamp } of eachTouch(touches)) {
+  /** Only keys that are watched are noted. */
+  watch(touches: Iterable<Touch>): void {
+    for (const { key } of touches) if (!this.#keys.has(key)) this.#keys.set(key, new Map());
+  }
+
+  note(touches: Iterable<Touch>): void {
+    for (const { key, partition, offset, timestamp } of touches) {
       const known = this.#keys.get(key);
       if (known === undefined || offset < (known.get(partition)?.offset ?? 0)) continue;
       known.set(partition, { offset, timestamp });
     }
   }
 
-  /** One for each touch. Between partitions the greater timestamp decides, then the greater partition, as within a round. */
-  standings(touches: Touches): readonly Standing[] {
-    return [...eachTouch(touches)].map((touch) => this.#standingOf(touch));
-  }
-
-  #standingOf({ key, partition, offset, timestamp }: Touch): Standing {
+  /** Between partitions the greater timestamp decides, then the greater partition, as within a round. */
+  standingOf({ key, partition, offset, timestamp }: Touch): Standing {
     const known = this.#keys.get(key) ?? new Map<number, LastRecord>();
     const own = known.get(partition)?.offset ?? -1;
     if (own > offset) return "superseded";

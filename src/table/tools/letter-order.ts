@@ -5,40 +5,57 @@
  *   a later record of the key is there               superseded: the table holds what came later
  *   neither: the log has let go of the letter        undecided: a deletion may be gone with it
  *
+ * Undecided letters become rows all the same where a person says so: then letters count in their order among each other,
+ * whatever rounds and runs they are in, and whatever else came after them and is gone counts for nothing.
+ *
  * An update that moves a row to another key concerns two keys, each of which decides for itself.
  */
-
 import type { Log } from "../../log/log.ts";
 import { TableStuck } from "../advance.ts";
 import type { TableSettings } from "../settings.ts";
 import type { WorkerTurn } from "../table-worker.ts";
 import type { DeadLetter } from "../translate/dead-letters.ts";
 import type { Touches } from "../translate/translate.ts";
-import { LastRecords, type Standing } from "./last-records.ts";
+import { LastRecords } from "./last-records.ts";
 import { LogTouches, type LogTouchesDeps } from "./log-touches.ts";
 import type { Place } from "./replayed.ts";
+import { eachTouch, type Touch } from "./touches.ts";
 
-export type LetterFate = "row" | "superseded" | "undecided";
+/** "applied": it was undecided, and becomes a row because a person says so. */
+export type LetterFate = "row" | "superseded" | "undecided" | "applied";
+
+/** What becomes of letters that nobody can decide on: they stay letters, or become rows all the same. */
+export const undecidedChoices = ["keep", "apply"] as const;
+export type UndecidedChoice = (typeof undecidedChoices)[number];
 
 export class LetterOrder {
   readonly #records = new LastRecords();
   readonly #log: LogTouches;
+  /** Of letters that are rows already; undefined: undecided letters stay letters. */
+  readonly #applied: LastRecords | undefined;
+  /** Of what was chosen last. */
+  #applies: readonly Touch[] = [];
   /** By place. */
   readonly #fates = new Map<string, LetterFate>();
 
-  private constructor(deps: LogTouchesDeps, from: ReadonlyMap<number, number>, touches: Touches) {
-    this.#records.watch(touches);
-    this.#log = new LogTouches(deps, from, (found) => this.#records.note(found));
+  private constructor(
+    deps: LogTouchesDeps,
+    from: ReadonlyMap<number, number>,
+    { touches, applied }: { readonly touches: Touches; readonly applied: LastRecords | undefined },
+  ) {
+    this.#applied = applied;
+    this.#records.watch(eachTouch(touches));
+    this.#log = new LogTouches(deps, from, (found) => this.#records.note(eachTouch(found)));
   }
 
-  /** `touches`: what the letters would do. */
+  /** `touches`: what the letters would do. `applied`: letters that are rows already. */
   static async begin(
     letters: readonly DeadLetter[],
-    touches: Touches,
+    known: { readonly touches: Touches; readonly applied: LastRecords | undefined },
     turn: WorkerTurn,
     deps: LogTouchesDeps & { readonly log: Log },
   ): Promise<LetterOrder> {
-    return new LetterOrder(deps, await beginnings(letters, turn, deps), touches);
+    return new LetterOrder(deps, await beginnings(letters, turn, deps), known);
   }
 
   /** A part of the log. True: everything that the table holds is known. */
@@ -48,16 +65,20 @@ export class LetterOrder {
 
   /** Which of the letters' touches are not to be. */
   choose(touches: Touches): Uint8Array {
-    const standings = this.#records.standings(touches);
-    const byLetter = Map.groupBy(standings.keys(), (at) =>
-      placeKey({ partition: touches.partitions[at] as number, offset: touches.offsets[at] as number }),
-    );
-    const leaveOut = new Uint8Array(standings.length);
-    for (const [place, own] of byLetter) {
-      const fate = fateOf(own.map((at) => standings[at] as Standing));
+    const all = [...eachTouch(touches)];
+    const leaveOut = new Uint8Array(all.length).fill(1);
+    const applies: Touch[] = [];
+    for (const [place, own] of Map.groupBy(all.keys(), (at) => placeKey(all[at] as Touch))) {
+      const fates = own.map((at) => this.#fateOfTouch(all[at] as Touch));
+      const fate = worst(fates);
       this.#fates.set(place, fate);
-      for (const at of own) if (fate !== "row" || standings[at] !== "last") leaveOut[at] = 1;
+      for (const [index, at] of own.entries()) {
+        const isIn = fate !== "undecided" && (fates[index] === "row" || fates[index] === "applied");
+        if (isIn) leaveOut[at] = 0;
+        if (isIn && fates[index] === "applied") applies.push(all[at] as Touch);
+      }
     }
+    this.#applies = applies;
     return leaveOut;
   }
 
@@ -65,11 +86,23 @@ export class LetterOrder {
   fateOf(place: Place): LetterFate {
     return this.#fates.get(placeKey(place)) ?? "row";
   }
+
+  /** What letters do that were undecided: known after `choose`, and to be remembered once they are rows. */
+  get applies(): readonly Touch[] {
+    return this.#applies;
+  }
+
+  #fateOfTouch(touch: Touch): LetterFate {
+    const standing = this.#records.standingOf(touch);
+    if (standing !== "gone") return standing === "last" ? "row" : "superseded";
+    if (this.#applied === undefined) return "undecided";
+    return this.#applied.standingOf(touch) === "superseded" ? "superseded" : "applied";
+  }
 }
 
-function fateOf(standings: readonly Standing[]): LetterFate {
-  if (standings.includes("gone")) return "undecided";
-  return standings.includes("last") ? "row" : "superseded";
+/** Of a letter that touches two keys. */
+function worst(fates: readonly LetterFate[]): LetterFate {
+  return (["undecided", "applied", "row"] as const).find((fate) => fates.includes(fate)) ?? "superseded";
 }
 
 /** From the first letter of each partition, and from where later records of other partitions may be. */

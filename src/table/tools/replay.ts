@@ -8,7 +8,7 @@
  * after that, of this node or another, leaves out what the set holds; one at the same time is refused with its entry.
  *
  * In a table with a key a letter becomes a row only while it is the last of its key (letter-order.ts). Letters that are not
- * stay letters, and are asked about again by the next run.
+ * stay letters, and are asked about again by the next run; a person may have those applied that nobody can decide on.
  */
 import { sleep } from "../../base/async.ts";
 import { CorruptData, OperationFailed } from "../../base/errors.ts";
@@ -28,10 +28,12 @@ import type { DeadLetter } from "../translate/dead-letters.ts";
 import { lettersOf } from "../translate/letter-rows.ts";
 import type { Touches } from "../translate/translate.ts";
 import type { Warehouse } from "../warehouse.ts";
-import { type LetterFate, LetterOrder } from "./letter-order.ts";
+import { LastRecords } from "./last-records.ts";
+import { type LetterFate, LetterOrder, type UndecidedChoice } from "./letter-order.ts";
 import { letterFiles } from "./letter-places.ts";
 import { letterRanges, letterSource } from "./letter-source.ts";
 import { OffsetSet, type ReplayedStore } from "./replayed.ts";
+import { eachTouch, type Touch } from "./touches.ts";
 
 export interface ReplayDeps extends RoundWriterDeps {
   readonly log: Log;
@@ -44,6 +46,7 @@ export interface ReplayDeps extends RoundWriterDeps {
   /** Runs the work between two turns of the table, and refuses when it is not ours to write now. */
   readonly exclusively: <T>(work: (turn: WorkerTurn) => Promise<T>) => Promise<T>;
   readonly signal: AbortSignal;
+  readonly undecided: UndecidedChoice;
   /** Told after each round. */
   readonly progress?: (done: ReplayProgress) => void;
 }
@@ -61,8 +64,10 @@ export interface ReplayReport {
   readonly rowsBefore: number;
   /** In a table with a key: letters whose key has a later record. */
   readonly superseded: number;
-  /** In a table with a key: letters that the log has let go of, with whatever came after them. */
-  readonly undecided: { readonly records: number; readonly samples: readonly string[] };
+  /** In a table with a key: letters that the log has let go of, with whatever came after them. They stay letters. */
+  readonly undecided: Sampled;
+  /** Of the rows: such letters that were applied all the same. */
+  readonly applied: Sampled;
   /** Letters that still can be no rows, by reason. */
   readonly failing: readonly {
     readonly reason: string;
@@ -72,13 +77,22 @@ export interface ReplayReport {
   }[];
 }
 
+interface Sampled {
+  readonly records: number;
+  /** "partition:offset" of a few. */
+  readonly samples: readonly string[];
+}
+
 const samplesMax = 3;
+/** That undecided letters are held against; some 100 bytes each. */
+const appliedKeysMax = 1_000_000;
 /** In the set; some 16 MB as text. Letters that stand side by side are one range. */
 const rangesMax = 1_000_000;
 
 export async function replayLetters(deps: ReplayDeps): Promise<ReplayReport> {
   const run = new ReplayRun(deps);
   const files = await deps.exclusively((turn) => run.begin(turn));
+  if (deps.undecided === "apply") for (const path of files) await run.rememberRows(path);
   for (const path of files) await run.replayFile(path);
   await run.flush();
   return run.report();
@@ -98,9 +112,13 @@ class ReplayRun {
   #isKeyed = false;
   #superseded = 0;
   readonly #undecided: { records: number; samples: string[] } = { records: 0, samples: [] };
+  readonly #applied: { records: number; samples: string[] } = { records: 0, samples: [] };
+  /** What letters that are rows touched; undefined: undecided ones stay letters. */
+  readonly #appliedRecords: LastRecords | undefined;
 
   constructor(deps: ReplayDeps) {
     this.#deps = deps;
+    this.#appliedRecords = deps.undecided === "apply" ? new LastRecords() : undefined;
   }
 
   /** The files of letters. What was refused is asked about again from here on. */
@@ -112,16 +130,44 @@ class ReplayRun {
     return await letterFiles(table, this.#deps);
   }
 
+  /** Letters that are rows since a run before, which may have died: an undecided one that is older is superseded by them. */
+  async rememberRows(path: string): Promise<void> {
+    if (!this.#isKeyed) return;
+    for await (const letters of this.#lettersIn(path)) {
+      const rows = letters.filter((letter) => this.#known.has(letter));
+      if (rows.length === 0) continue;
+      await this.#deps.exclusively((turn) =>
+        this.#translate(rows, turn, (touches) => {
+          this.#remember([...eachTouch(touches)]);
+          return new Uint8Array(touches.offsets.length).fill(1);
+        }),
+      );
+    }
+  }
+
   async replayFile(path: string): Promise<void> {
-    const { warehouse, clock, settings } = this.#deps;
+    for await (const letters of this.#lettersIn(path)) {
+      for (const letter of letters) this.#take(letter);
+      this.#met = this.#met.with(letters);
+      if (this.#waitingBytes >= this.#deps.limits.roundBytesMax) await this.flush();
+    }
+  }
+
+  /** Of this topic, some at a time. */
+  async *#lettersIn(path: string): AsyncIterable<readonly DeadLetter[]> {
+    const { warehouse, clock, settings, signal } = this.#deps;
     const bytes = await warehouse.read(path);
     for (const letters of guarded(path, () => lettersOf(bytes, path))) {
-      const own = letters.filter(({ topic }) => topic === settings.topic);
-      for (const letter of own) this.#take(letter);
-      this.#met = this.#met.with(own);
-      if (this.#waitingBytes >= this.#deps.limits.roundBytesMax) await this.flush();
-      await sleep(clock, 0, this.#deps.signal);
+      yield letters.filter(({ topic }) => topic === settings.topic);
+      await sleep(clock, 0, signal);
     }
+  }
+
+  #remember(touches: readonly Touch[]): void {
+    this.#appliedRecords?.watch(touches);
+    this.#appliedRecords?.note(touches);
+    if ((this.#appliedRecords?.keys ?? 0) > appliedKeysMax)
+      throw this.#stuck(`letters of more than ${appliedKeysMax} keys are rows, and a run tells no more apart`);
   }
 
   async flush(): Promise<void> {
@@ -144,6 +190,7 @@ class ReplayRun {
       rowsBefore: this.#rowsBefore,
       superseded: this.#superseded,
       undecided: this.#undecided,
+      applied: this.#applied,
       failing,
     };
   }
@@ -175,7 +222,9 @@ class ReplayRun {
         found = touches;
         return new Uint8Array(touches.offsets.length).fill(1);
       });
-      return found === undefined ? undefined : await LetterOrder.begin(letters, found, turn, this.#deps);
+      if (found === undefined) return undefined;
+      const known = { touches: found, applied: this.#appliedRecords };
+      return await LetterOrder.begin(letters, known, turn, this.#deps);
     });
     while (order !== undefined && !(await exclusively((turn) => order.read(turn)))) await sleep(clock, 0, signal);
     return order;
@@ -190,7 +239,8 @@ class ReplayRun {
     const stillDead = new Map(failing);
     const alive = letters.filter(({ partition, offset }) => !stillDead.has(`${partition}:${offset}`));
     const fates = Map.groupBy(alive, (letter): LetterFate => order?.fateOf(letter) ?? "row");
-    const rows = fates.get("row") ?? [];
+    const applied = fates.get("applied") ?? [];
+    const rows = [...(fates.get("row") ?? []), ...applied];
     for (const letter of stillDead.values()) this.#fail(letter);
     this.#superseded += fates.get("superseded")?.length ?? 0;
     for (const letter of fates.get("undecided") ?? []) note(this.#undecided, letter, "");
@@ -224,10 +274,12 @@ class ReplayRun {
     if (answer.kind === "refused") throw this.#stuck(`the table has changed meanwhile: ${answer.refusal.reason}`);
     this.#known = known;
     this.#rows += rows.length;
+    for (const letter of applied) note(this.#applied, letter, "");
     turn.counted({ ...round, counts: { ...round.counts, deadLetters: 0 } }); // They were counted when they came.
     await replayed.forgetOthers(id, key);
     const committed = await turn.commit();
     if (committed.kind === "stuck") throw this.#stuck(`${troubleOf(committed)}; what was replayed waits for it`);
+    this.#remember(order?.applies ?? []);
   }
 
   /** Until the mapping knows everything that the letters ask for. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemRuntime } from "../../../src/base/runtime.ts";
 import type { Compactor } from "../../../src/table/compactor.ts";
-import { retentionHold } from "../../../src/table/retention-hold.ts";
+import { lakeTables, retentionHold } from "../../../src/table/retention-hold.ts";
 import { readRows } from "../../support/iceberg-reader.ts";
 import { Lake } from "../../support/lake.ts";
 import { Steps } from "../../support/steps.ts";
@@ -206,7 +206,7 @@ describe("a backfill", () => {
     const topic = lake.topic("orders", 1);
     await history(lake, topic, 0, 6);
     const { compactor, metadata } = lake.open([settings], { roundBytesMax: 1 });
-    const hold = () => retentionHold(metadata.image, () => "wait", { topicId: topic, partition: 0 })?.upTo;
+    const hold = () => retentionHold(metadata.image, lakeTables([settings]), { topicId: topic, partition: 0 })?.upTo;
     await compactor.flush("orders");
     expect(hold()).toBe(6);
     await compactor.startBackfill("orders", { ...all, from: new Map([[0, 1]]) });

@@ -81,6 +81,7 @@ describe("a replay", () => {
       rowsBefore: 0,
       superseded: 0,
       undecided: { records: 0, samples: [] },
+      applied: { records: 0, samples: [] },
       failing: [
         { reason: "schema-refused", records: 1, samples: [expect.stringContaining("0:2 ")] },
         { reason: "no-schema-id", records: 1, samples: [expect.stringContaining("1:0 ")] },
@@ -144,7 +145,7 @@ describe("a replay", () => {
       rounds += events.filter((event) => event.kind === "add-table-round").length;
     };
     const told: number[] = [];
-    await compactor.replay("orders", never, ({ rows }) => told.push(rows));
+    await compactor.replay("orders", never, { progress: ({ rows }) => told.push(rows) });
     expect(rounds).toBeGreaterThan(2);
     expect(told.at(-1)).toBe(20);
     expect(await lake.places(orders)).toEqual(many.map((_, offset) => `1:${offset}`));
@@ -192,7 +193,7 @@ describe("a replay", () => {
     await compactor.flush("orders");
     repair();
     const expected = { letters: 5, rows: 3, rowsBefore: 0, superseded: 2, undecided: { records: 0, samples: [] } };
-    expect(await replay(compactor)).toEqual({ ...expected, failing: [] });
+    expect(await replay(compactor)).toEqual({ ...expected, applied: { records: 0, samples: [] }, failing: [] });
     expect(await keyedRows(lake)).toEqual(["1 replaces", "2 null", "4 new", "5 of another partition"]);
     expect(await verdict(lake, compactor, keyed)).toBe("equal");
     expect(await replay(compactor)).toMatchObject({ rows: 0, rowsBefore: 3, superseded: 2 });
@@ -214,6 +215,66 @@ describe("a replay", () => {
       undecided: { records: 1, samples: ["0:0"] },
     });
     expect(await keyedRows(lake)).toEqual(["2 null", "3 there"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("applies what nobody can decide on where a person says so, and what came after it and is gone counts for nothing", async () => {
+    const { lake, topic, record, repair } = world(11);
+    await lake.produce(topic, 0, [record(2, { id: 1, place: "gone" }), record(2, { id: 2, place: "gone" })]);
+    await lake.produce(topic, 0, [{ key: utf8('{"id":1}'), value: null }, record(2, { id: 3, place: "old" })]);
+    await lake.produce(topic, 0, [record(1, { id: 3 }), record(1, { id: 2 }), record(2, { id: 4, place: "there" })]);
+    const { compactor } = lake.open([keyed]);
+    await compactor.flush("orders");
+    lake.partition(topic, 0).logStart = 5 as never;
+    repair();
+    expect(await replay(compactor)).toMatchObject({ rows: 1, superseded: 1, undecided: { records: 2 } });
+    expect(await keyedRows(lake)).toEqual(["2 null", "3 null", "4 there"]);
+    expect(await compactor.replay("orders", never, { undecided: "apply" })).toMatchObject({
+      rows: 2,
+      rowsBefore: 1,
+      superseded: 1, // The log tells it still.
+      undecided: { records: 0 },
+      applied: { records: 2, samples: ["0:0", "0:3"] },
+    });
+    // What is given up: a deletion, and a newer row.
+    expect(await keyedRows(lake)).toEqual(["1 gone", "2 null", "3 old", "4 there"]);
+    expect(await verdict(lake, compactor, keyed)).toBe("unproven");
+    expect(await compactor.replay("orders", never, { undecided: "apply" })).toMatchObject({ rows: 0, rowsBefore: 3 });
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test.each([
+    ["rounds", false],
+    ["runs", true],
+  ])("applies of several undecided letters of a key the last, whatever %s they are in", async (_, dies) => {
+    const { lake, topic, record, repair } = world(12);
+    const { compactor, metadata } = lake.open([keyed], { roundBytesMax: 1 });
+    for (const place of ["first", "second", "third"]) {
+      await lake.produce(topic, 0, [{ ...record(2, { id: 1, place }), timestamp: 1000 }]);
+      await compactor.flush("orders"); // A file of letters each.
+    }
+    await lake.produce(topic, 1, [{ ...record(2, { id: 1, place: "later" }), timestamp: 2000 }]);
+    await compactor.flush("orders");
+    await lake.produce(topic, 0, [record(1, { id: 9 })]);
+    await lake.produce(topic, 1, [record(1, { id: 9 })]);
+    await compactor.flush("orders");
+    lake.partition(topic, 0).logStart = 3 as never;
+    lake.partition(topic, 1).logStart = 1 as never;
+    repair();
+    const apply = () => compactor.replay("orders", never, { undecided: "apply" });
+    if (dies) {
+      const rows = () => [...metadata.image.tables()].filter(({ lanes }) => lanes.has("replay")).length;
+      metadata.onPropose = () => {
+        if (rows() > 0) throw new Error("after the first round");
+      };
+      await expect(apply()).rejects.toThrow("after the first round");
+      expect(rows()).toBe(1);
+      metadata.onPropose = () => undefined;
+      await compactor.flush("orders");
+    }
+    const report = await apply();
+    expect(await keyedRows(lake)).toEqual(["1 later", "9 null"]);
+    expect(report.applied.records + report.superseded + report.rowsBefore).toBe(4);
     await compactor[Symbol.asyncDispose]();
   });
 
