@@ -7,6 +7,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // What is waited for comes at once; on a machine with other work it comes later.
+    expect: { poll: { timeout: 10_000 } },
     passWithNoTests: false,
   },
 });

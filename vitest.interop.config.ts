@@ -7,6 +7,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 300_000,
     hookTimeout: 900_000,
+    expect: { poll: { timeout: 10_000 } },
     passWithNoTests: false,
   },
 });

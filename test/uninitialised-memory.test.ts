@@ -51,6 +51,7 @@ test("memory that is not zeroed is asked for in these files alone, of which the 
   expect(asking.sort()).toEqual([
     "base/bytes.ts",
     "base/slabs.ts",
+    "object-store/body.ts",
     "object-store/local.ts",
     "object-store/s3.ts",
     "server/frame-memory.ts",
