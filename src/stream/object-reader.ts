@@ -142,6 +142,7 @@ export class ObjectReader {
     // A gap at the end is behind the reader.
     if (plan.isWhole && !isCut) return this.#goesOn(stream, batches, Math.max(read, to) as Offset, aheadBytesMax);
     if (batches.length > 0) return this.#goesOn(stream, batches, read, aheadBytesMax);
+    assert(request.mayBeEmpty === true, "a read that comes first takes something, or is behind a gap");
     this.#cursors.set(stream, request.from, aheadBytesMax); // Not a byte was read: who reads on does so from here.
     return { batches, next: request.from };
   }
