@@ -21,9 +21,19 @@ export type Owned = Brand<Uint8Array, "Owned">;
 
 export const uuidZero = "00000000-0000-0000-0000-000000000000" as Uuid;
 
+const uuidText = Buffer.alloc(uuidZero.length, "-");
+const hexDigits = Buffer.from("0123456789abcdef", "latin1");
+/** Of each byte's first digit in the text. */
+const uuidPlaces = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
+
+/** One flat string of 36 bytes: joined from pieces it would take ten times as much, and be made flat by the first map that it is a key of. */
 export function uuidFromBytes(bytes: Uint8Array): Uuid {
-  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString("hex");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as Uuid;
+  for (let index = 0; index < uuidPlaces.length; index += 1) {
+    const [place, byte] = [uuidPlaces[index] as number, bytes[index] as number];
+    uuidText[place] = hexDigits[byte >> 4] as number;
+    uuidText[place + 1] = hexDigits[byte & 0xf] as number;
+  }
+  return uuidText.toString("latin1") as Uuid;
 }
 
 export function uuidToBytes(uuid: Uuid): Uint8Array {
