@@ -393,6 +393,12 @@ export const deviations: readonly Deviation[] = [
     matches: ({ kafka, inlet }) => kafka === "UNKNOWN_SERVER_ERROR" && inlet === "NONE",
     isLasting: true,
   },
+  {
+    apis: ["metadata"],
+    what: "A topic that is made by asking for it is there in the same answer.",
+    why: "Kafka says `UNKNOWN_TOPIC_OR_PARTITION` until the client asks again. What waits for this is a second question less.",
+    matches: notSent,
+  },
 ];
 
 /** Each offset of each partition with how often it was delivered, in order. */

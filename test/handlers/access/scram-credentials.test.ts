@@ -29,10 +29,16 @@ test.each([
 
 test.each([
   ["no name", { name: "" }],
-  ["a salted password of another hash", { mechanism: 2 }],
+  ["no salted password", { saltedPassword: Buffer.alloc(0) }],
+  ["a salted password of 1025 bytes", { saltedPassword: Buffer.alloc(1025) }],
   ["no salt", { salt: Buffer.alloc(0) }],
 ])("%s is refused", async (_, fields) => {
   expect(await alter(new MemoryMetadata(), { ...usual, ...fields })).toEqual(["UNACCEPTABLE_CREDENTIAL"]);
+});
+
+test("a salted password may have any length, as in Kafka", async () => {
+  const changes = { mechanism: 2, saltedPassword: Buffer.from("my-salted-password") };
+  expect(await alter(new MemoryMetadata(), { ...usual, ...changes })).toEqual(["NONE"]);
 });
 
 /** RFC 5802, section 3: without the salted password no proof is made of these. */
