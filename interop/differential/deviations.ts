@@ -290,8 +290,8 @@ export const deviations: readonly Deviation[] = [
   },
   {
     apis: ["joinGroup"],
-    what: "A rebalance timeout below 0 is the session timeout, as in version 0.",
-    why: "In later versions Kafka takes the member out as soon as it has joined; no client sends one.",
+    what: "A rebalance timeout of 0 or less is the session timeout, as in version 0.",
+    why: "In later versions Kafka takes the member out as soon as it has joined. kafkajs sends 0 where nothing else is said.",
     matches: notSent,
   },
   {

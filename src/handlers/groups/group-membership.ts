@@ -32,7 +32,7 @@ export function joinGroupHandler(coordinator: GroupCoordinator): GroupHandler<"j
             // The request's bytes are borrowed; a member keeps its metadata.
             protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: Uint8Array.from(metadata) })),
             sessionTimeoutMs: request.sessionTimeoutMs,
-            rebalanceTimeoutMs: request.rebalanceTimeoutMs < 0 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs,
+            rebalanceTimeoutMs: request.rebalanceTimeoutMs > 0 ? request.rebalanceTimeoutMs : request.sessionTimeoutMs,
             clientId: context.clientId ?? "",
             clientHost: context.clientHost.startsWith("/") ? context.clientHost : `/${context.clientHost}`,
             mustKnowId: context.apiVersion >= joinMustKnowIdSince,

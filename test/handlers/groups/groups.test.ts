@@ -99,6 +99,15 @@ describe("FindCoordinator", () => {
 });
 
 describe("membership", () => {
+  test.each([0, -1])("with a rebalance timeout of %i a member has its session timeout to sync in", async (timeout) => {
+    await using world = await ready();
+    const { memberId, generationId } = await world.call("joinGroup", joining({ rebalanceTimeoutMs: timeout }), 3);
+    await world.clock.run(1000);
+    const assignments = [{ memberId, assignment: Buffer.from("mine") }];
+    const synced = await world.call("syncGroup", { groupId: "g", generationId, memberId, assignments }, 3);
+    expect(error(synced)).toBe("NONE");
+  });
+
   test("a member joins, syncs, beats and leaves in every version of its time", async () => {
     for (let version = 0; version <= 9; version += 1) {
       await using world = await ready();
