@@ -72,8 +72,10 @@ async function read(bootstrap: string, topic: string, groupId: string): Promise<
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   const all = Promise.withResolvers<void>();
-  const late = (): void =>
-    all.reject(new Error(`after ${readMsMax} ms of ${JSON.stringify([...lasts])}: ${[...parts]}`));
+  const late = (): void => {
+    const [missing, read] = [lasts, parts].map((of) => JSON.stringify([...of]));
+    all.reject(new Error(`after ${readMsMax} ms the last offsets ${missing} have not come, but ${read}`));
+  };
   const timer = setTimeout(late, readMsMax);
   const eachMessage = async ({ partition, message }: EachMessagePayload): Promise<void> => {
     const offset = Number(message.offset);

@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type InletBroker, startInlet } from "../test/support/inlet-process.ts";
+import { goProgram } from "./go.ts";
 import { runJava } from "./java.ts";
-import { command, goProgram, oldClientJars } from "./tools.ts";
+import { command, oldClientJars } from "./tools.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "inlet-old-clients-"));
 let broker: InletBroker;

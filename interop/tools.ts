@@ -4,7 +4,7 @@
  * Python 3 with venv, a JDK 17 with Maven and, for Trino, a JDK 24 or newer; for other clients' own tests Go, make and a C++ compiler.
  */
 import { execFile } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { checkout } from "../test/support/processes.ts";
@@ -35,6 +35,9 @@ export const versions = {
   seaweedfs: "4.48",
   kafkaJavascript: "1.10.1",
   franzGo: "1.22.2",
+  sarama: "1.61.1",
+  kafkaGo: "0.4.51",
+  toxiproxy: "2.5.0",
   confluentKafka: "2.16.0",
   grpcioTools: "1.85.1",
   jsonschema: "4.26.0",
@@ -73,7 +76,7 @@ export async function command(
 }
 
 /** Makes `.cache/<name>` with `make` unless a run before did; a run that was cut off leaves nothing behind. */
-async function once(name: string, make: (directory: string) => Promise<void>): Promise<string> {
+export async function once(name: string, make: (directory: string) => Promise<void>): Promise<string> {
   const directory = join(cache, name);
   if (existsSync(join(directory, ".complete"))) return directory;
   await command("rm", ["-rf", directory]);
@@ -453,44 +456,4 @@ export async function librdkafkaTests(): Promise<string> {
     await command("make", ["-j2", "-C", "tests", "test-runner"], { cwd: source });
   });
   return join(directory, "package/deps/librdkafka/tests");
-}
-
-/** Where Go is: on the path, where its own archive puts it, or installed now. */
-async function goTool(): Promise<string> {
-  for (const go of ["go", "/usr/local/go/bin/go"]) {
-    const isHere = await command(go, ["version"]).then(
-      () => true,
-      () => false,
-    );
-    if (isHere) return go;
-  }
-  await aptInstall("golang-go");
-  return "go";
-}
-
-/** A program of Go in interop/, built with one module of somebody else's. */
-export async function goProgram(name: string, module: string, version: string): Promise<string> {
-  const env = { GOFLAGS: "-mod=mod -buildvcs=false" };
-  const directory = await once(`go-${name}-${version}`, async (at) => {
-    copyFileSync(join(import.meta.dirname, `${name}.go`), join(at, "main.go"));
-    const go = await goTool();
-    await command(go, ["mod", "init", "inlet/interop"], { cwd: at, env });
-    await command(go, ["get", `${module}@v${version}`], { cwd: at, env });
-    await command(go, ["build", "-o", join(at, "program"), "."], { cwd: at, env });
-  });
-  return join(directory, "program");
-}
-
-/** The tests of franz-go's kgo package as one program, and the folder of their source, which some of them read. */
-export async function franzGoTests(): Promise<{ readonly program: string; readonly source: string }> {
-  const kgo = "github.com/twmb/franz-go/pkg/kgo";
-  const env = { GOFLAGS: "-mod=mod -buildvcs=false" };
-  const go = await goTool();
-  const directory = await once("franz-go-tests", async (at) => {
-    await command(go, ["mod", "init", "inlet/interop"], { cwd: at, env });
-    await command(go, ["get", "-t", `${kgo}@v${versions.franzGo}`], { cwd: at, env });
-    await command(go, ["test", "-c", "-o", join(at, "kgo.test"), kgo], { cwd: at, env });
-  });
-  const source = await command(go, ["list", "-f", "{{.Dir}}", kgo], { cwd: directory, env });
-  return { program: join(directory, "kgo.test"), source: source.trim() };
 }

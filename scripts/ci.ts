@@ -34,8 +34,8 @@ const jepsen = (workload: string): Step => ({
   name: `jepsen, ${workload}`,
   command: ["node", "test/jepsen/main.ts", "--workload", workload, "--seconds", "60", "--seed", freshSeed],
 });
-/** They judge by the time that things take, or take long: `npm run interop` runs them. */
-const byHand = ["librdkafka-tests", "franz-go-tests", "foreign-maintenance"].flatMap((name) => [
+/** They judge by the time that things take, take long, or want ports of their own: `npm run interop` runs them. */
+const byHand = ["librdkafka-tests", "franz-go-tests", "kafka-go", "foreign-maintenance"].flatMap((name) => [
   "--exclude",
   `interop/${name}.test.ts`,
 ]);

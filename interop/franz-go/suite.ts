@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startInlet } from "../../test/support/inlet-process.ts";
 import { freePort } from "../../test/support/processes.ts";
+import { franzGoTests, goTestsNamed } from "../go.ts";
 import { kafkaTool } from "../kafka.ts";
-import { command, franzGoTests } from "../tools.ts";
+import { command } from "../tools.ts";
 
 export interface KgoOutcome {
   readonly passed: readonly string[];
@@ -37,9 +38,7 @@ export async function runKgo(): Promise<KgoOutcome> {
     };
     const args = ["-test.v", "-test.timeout", "14m"];
     const output = await command(program, args, { cwd: source, env, timeoutMs: 880_000 });
-    const named = (state: string): readonly string[] =>
-      Array.from(output.matchAll(new RegExp(`^\\s*--- ${state}: (\\S+)`, "gm")), ([, name]) => name as string);
-    return { passed: named("PASS"), skipped: named("SKIP") };
+    return { passed: goTestsNamed(output, "PASS"), skipped: goTestsNamed(output, "SKIP") };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
