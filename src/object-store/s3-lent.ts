@@ -100,11 +100,10 @@ type HttpRequest = Parameters<Signer["sign"]>[0];
 function remoteSigner(sign: SignRequest, region: string): Signer {
   return {
     async sign(request) {
+      delete request.headers["x-amz-user-agent"]; // Stores refuse what begins so and is not signed; it is said in user-agent too.
       // What proxies and the SDK add on the way is not signed; neither is the body, which the signer does not see.
       const headers = Object.fromEntries(
-        Object.entries(request.headers).filter(
-          ([name]) => !/^(user-agent|x-amz-user-agent|amz-sdk-.*|expect)$/i.test(name),
-        ),
+        Object.entries(request.headers).filter(([name]) => !/^(user-agent|amz-sdk-.*|expect)$/i.test(name)),
       );
       headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD";
       const signed = await sign({
