@@ -38,7 +38,7 @@ export type Ancestry =
   | { readonly kind: "mark"; readonly mark: CommitMark; readonly snapshotId: bigint }
   /** Down to a snapshot without parent, or no snapshot at all, and none is ours. */
   | { readonly kind: "whole" }
-  /** A parent is not there any more: somebody expired it. */
+  /** What came before is not there any more: somebody expired it, or the catalog keeps no history in the table. */
   | { readonly kind: "cut" }
   | { readonly kind: "unreadable"; readonly snapshot: bigint };
 
@@ -91,7 +91,13 @@ export function ancestryOf(metadata: TableMetadata): Ancestry {
     }
     id = snapshot["parent-snapshot-id"];
   }
-  return { kind: "whole" };
+  return { kind: isHistoryElsewhere(metadata) ? "cut" : "whole" };
+}
+
+/** Nessie's history is that of its branches: its tables show the current snapshot alone, whatever came before, without a parent. */
+function isHistoryElsewhere({ snapshots }: TableMetadata): boolean {
+  const [only, ...others] = snapshots;
+  return only !== undefined && others.length === 0 && only["sequence-number"] > 1;
 }
 
 function compare(ancestry: Ancestry, property: CommitMark | null, log: Seq): Settled {

@@ -39,18 +39,23 @@ function ledger(committedSeq: number, more: Partial<Ledger> = {}): Ledger {
 function tableWith(
   c: number,
   p: number,
-  chain: "whole" | "cut" = "whole",
+  chain: "whole" | "cut" | "elsewhere" = "whole",
   text = (seq: number) => renderMark(mark(seq)),
 ): TableMetadata {
   const marked = snapshot(1n, null, 1, c === 0 ? {} : { summary: { [markName]: text(c) } });
-  const foreign = snapshot(2n, 1n, 2);
-  const metadata = withSnapshots(emptyTable, chain === "cut" ? [foreign] : [marked, foreign]);
+  const foreign = snapshot(2n, chain === "elsewhere" ? null : 1n, 2);
+  const metadata = withSnapshots(emptyTable, chain === "whole" ? [marked, foreign] : [foreign]);
   return p === 0 ? metadata : { ...metadata, properties: { [markName]: text(p) } };
 }
 
 describe("C in the ancestry, P in the property, L in the log", () => {
   const at = (seq: number): Settled => ({ kind: "settled", seq: seq as Seq, mark: seq === 0 ? null : mark(seq) });
-  const cases: readonly (readonly [c: number | "cut", p: number, l: number, expected: Settled | RegExp])[] = [
+  const cases: readonly (readonly [
+    c: number | "cut" | "elsewhere",
+    p: number,
+    l: number,
+    expected: Settled | RegExp,
+  ])[] = [
     [0, 0, 0, at(0)], // A new table, or one with rows of others.
     [7, 7, 0, at(7)], // The first commit, its last step lost.
     [7, 7, 4, at(7)],
@@ -71,11 +76,13 @@ describe("C in the ancestry, P in the property, L in the log", () => {
     ["cut", 7, 7, { kind: "confirm", mark: mark(7) }],
     ["cut", 4, 7, /knows commit 4, our log 7/],
     ["cut", 0, 7, /knows commit 0, our log 7/],
+    ["elsewhere", 7, 7, { kind: "confirm", mark: mark(7) }], // Nessie, or replaced and expired: the files tell which.
+    ["elsewhere", 0, 7, /knows commit 0, our log 7/],
   ];
   test.each(cases.map(([c, p, l, expected]) => [`C=${c} P=${p} L=${l}`, c, p, l, expected] as const))(
     "%s",
     (_name, c, p, l, expected) => {
-      const answer = settle(c === "cut" ? tableWith(0, p, "cut") : tableWith(c, p), ledger(l));
+      const answer = settle(typeof c === "string" ? tableWith(0, p, c) : tableWith(c, p), ledger(l));
       if (expected instanceof RegExp)
         expect(answer).toEqual({ kind: "diverged", reason: expect.stringMatching(expected) });
       else expect(answer).toEqual(expected);
