@@ -1,7 +1,8 @@
-/** Real catalogs of other makers, each on a free loopback port: moto's Glue, and Iceberg's own REST server over its JDBC catalog. */
+/** Real catalogs of other makers, each on a free loopback port: moto's Glue, Nessie, and Iceberg's own REST server over its JDBC catalog. */
 import { join } from "node:path";
 import { answers, freePort, start } from "../test/support/processes.ts";
-import { icebergRestServer, java, python, versions } from "./tools.ts";
+import type { S3Server } from "./s3.ts";
+import { icebergRestServer, java, nessieJar, python, versions } from "./tools.ts";
 
 export interface CatalogServer extends AsyncDisposable {
   readonly port: number;
@@ -37,6 +38,33 @@ export async function startJavaCatalog(options: {
   const running = await start("java-catalog", java(17), args, {
     ready: () => answers(`http://127.0.0.1:${port}/v1/config`),
     env,
+  });
+  return { port, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+/** Its history is in memory, its tables in the bucket, whose keys it keeps to itself: it signs each request for a file. */
+export async function startNessie(options: { readonly s3: S3Server; readonly bucket: string }): Promise<CatalogServer> {
+  const { s3, bucket } = options;
+  const jar = await nessieJar();
+  const [port, managementPort] = [await freePort(), await freePort()];
+  const bucketOptions = "nessie.catalog.service.s3.default-options";
+  const properties = {
+    "quarkus.http.host": "127.0.0.1",
+    "quarkus.http.port": port,
+    "quarkus.management.port": managementPort,
+    "nessie.version.store.type": "IN_MEMORY",
+    "nessie.catalog.default-warehouse": "lake",
+    "nessie.catalog.warehouses.lake.location": `s3://${bucket}/`,
+    [`${bucketOptions}.endpoint`]: s3.endpoint,
+    [`${bucketOptions}.region`]: "us-east-1",
+    [`${bucketOptions}.path-style-access`]: true,
+    [`${bucketOptions}.access-key`]: "urn:nessie-secret:quarkus:bucket",
+    "bucket.name": s3.accessKey,
+  };
+  const flags = Object.entries(properties).map(([name, value]) => `-D${name}=${value}`);
+  const running = await start("nessie", java(21), ["-Xmx512m", "-XX:TieredStopAtLevel=1", ...flags, "-jar", jar], {
+    ready: () => answers(`http://127.0.0.1:${port}/iceberg/v1/config`),
+    env: { BUCKET_SECRET: s3.secretKey },
   });
   return { port, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
 }

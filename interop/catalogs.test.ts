@@ -21,9 +21,10 @@ import { startCommitProxy } from "../test/support/commit-proxy.ts";
 import { type InletBroker, startInlet } from "../test/support/inlet-process.ts";
 import { seededRuntime, silent } from "../test/support/seeded.ts";
 import { type CatalogWorld, catalogContract } from "../test/table/catalog-contract.ts";
-import { type CatalogServer, startJavaCatalog, startMoto } from "./catalog-servers.ts";
+import { type CatalogServer, startJavaCatalog, startMoto, startNessie } from "./catalog-servers.ts";
 import { startHiveMetastore } from "./hive-metastore.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
+import { type S3Server, startSeaweed } from "./s3.ts";
 import { command, python, versions } from "./tools.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "inlet-catalogs-"));
@@ -38,6 +39,8 @@ let hive3: CatalogServer;
 let hive4: CatalogServer;
 let framed: CatalogServer;
 let javaCatalog: CatalogServer;
+let s3: S3Server;
+let nessie: CatalogServer;
 const opened: AsyncDisposable[] = [];
 
 async function running<T extends AsyncDisposable>(server: Promise<T>): Promise<T> {
@@ -57,6 +60,9 @@ beforeAll(async () => {
     startHiveMetastore({ version: "3.1.3", directory: join(directory, "framed"), isFramed: true }),
   );
   javaCatalog = await running(startJavaCatalog({ database: join(directory, "java.db"), warehouse: `${root}/java` }));
+  s3 = await running(startSeaweed({ directory: join(directory, "s3") }));
+  await s3.createBucket("lake");
+  nessie = await running(startNessie({ s3, bucket: "lake" }));
 });
 
 afterAll(async () => {
@@ -175,7 +181,7 @@ catalogContract(
 );
 
 describe("one broker, a topic in each kind of catalog", () => {
-  const kinds = ["embedded", "sqlite", "postgres", "glue", "hms", "java"] as const;
+  const kinds = ["embedded", "sqlite", "postgres", "glue", "hms", "java", "nessie"] as const;
   let broker: InletBroker;
 
   beforeAll(async () => {
@@ -191,6 +197,12 @@ describe("one broker, a topic in each kind of catalog", () => {
       },
       hms: { type: "hms", uri: `thrift://127.0.0.1:${hive3.port}` },
       java: { type: "rest", uri: `http://127.0.0.1:${javaCatalog.port}` },
+      // The broker has no keys to the bucket.
+      nessie: {
+        type: "rest",
+        uri: `http://127.0.0.1:${nessie.port}/iceberg`,
+        access_delegation: "remote-signing",
+      },
     } satisfies Readonly<Record<(typeof kinds)[number], object>>;
     const topic = (catalog: string) => ({
       table: { catalog, name: `shop.orders_${catalog}` },
@@ -254,6 +266,16 @@ describe("one broker, a topic in each kind of catalog", () => {
         },
         hms: { type: "hive", uri: `thrift://127.0.0.1:${hive3.port}` },
         java: { type: "rest", uri: `http://127.0.0.1:${javaCatalog.port}` },
+        nessie: {
+          type: "rest",
+          uri: `http://127.0.0.1:${nessie.port}/iceberg`,
+          "s3.endpoint": s3.endpoint,
+          "s3.access-key-id": s3.accessKey,
+          "s3.secret-access-key": s3.secretKey,
+          "s3.region": "us-east-1",
+          "s3.remote-signing-enabled": "false",
+          "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+        },
       } satisfies Readonly<Record<(typeof kinds)[number], object>>,
     };
     const bin = await python("catalogs", [

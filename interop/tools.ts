@@ -33,6 +33,7 @@ export const versions = {
   trino: "476",
   trinoClient: "0.340.0",
   seaweedfs: "4.48",
+  nessie: "0.99.0",
   kafkaJavascript: "1.10.1",
   franzGo: "1.22.2",
   sarama: "1.61.1",
@@ -332,6 +333,13 @@ export async function restCompatibilityKit(): Promise<string> {
     { group: "org.slf4j", artifact: "slf4j-nop", version: "2.0.17" },
   ]);
   return join(directory, "libs");
+}
+
+/** Nessie, whole, in one jar. For Java 21 and newer. */
+export async function nessieJar(): Promise<string> {
+  const runner = { group: "org.projectnessie.nessie", artifact: "nessie-quarkus", version: versions.nessie };
+  const directory = await jars("nessie", [{ ...runner, classifier: "runner", without: ["*"] }]);
+  return join(directory, "libs", `nessie-quarkus-${versions.nessie}-runner.jar`);
 }
 
 /** Iceberg's own REST server, made for tests, over its JDBC catalog on SQLite; its POM names no dependencies either. */
