@@ -25,6 +25,8 @@ export function planAdoption(
   known: {
     readonly settings: TableSettings;
     readonly views: readonly PartitionView[];
+    /** All in the metadata log. */
+    readonly tables: Iterable<TableInfo>;
     /** Else the broker that commits to the table begins. */
     readonly isCommitter: boolean;
   },
@@ -33,13 +35,15 @@ export function planAdoption(
   const adopted = table.lanes.get(adoptedLane);
   const views = known.views.filter(({ partition }) => adopted?.has(partition) !== true);
   if (!table.lanes.has(besideLane) || views.length === 0) return { kind: "none" };
+  const others = [...known.tables].filter(({ id, topicId }) => id !== table.id && topicId === table.topicId);
+  const joins = views.map((view) => ({ ...view, at: joinAt(table, view, others) }));
   if (adopted === undefined && !isCommitter)
     return { kind: "refused", reason: `the broker of partition 0 does not write to ${table.name} yet` };
-  const reason = unfitReason(table, settings, views);
+  const reason = unfitReason(table, settings, joins);
   if (reason !== undefined) return { kind: "refused", reason };
   const { id, generation } = table;
-  const ranges = views.map(({ partition }) => emptyRange(partition, endOf(table, partition)));
-  const gap = gapReason(table, settings, views);
+  const ranges = joins.map(({ partition, at }) => emptyRange(partition, at));
+  const gap = gapReason(table, settings, joins);
   return {
     kind: "adopts",
     events: [
@@ -49,14 +53,27 @@ export function planAdoption(
   };
 }
 
+/** A partition, and where the table goes on in it. */
+type Join = PartitionView & { readonly at: Offset };
+
+/**
+ * Where the table ended. A partition that came since is in it from its beginning on; but where no other table has anything of
+ * it, its beginning is what the log has, as for every table (nextRanges): what went before is not this table's loss.
+ */
+function joinAt(table: TableInfo, { partition, logStart }: PartitionView, others: readonly TableInfo[]): Offset {
+  const end = table.lanes.get(besideLane)?.get(partition);
+  if (end !== undefined) return end;
+  return others.some(({ translatedTo }) => translatedTo.has(partition)) ? (0 as Offset) : logStart;
+}
+
 /** What other settings put right. */
 function unfitReason(
   table: TableInfo,
   { topic, table: name, errors }: TableSettings,
-  views: readonly PartitionView[],
+  joins: readonly Join[],
 ): string | undefined {
   const state = tableStateOf(table);
-  const isBehind = views.some(({ partition, logStart }) => endOf(table, partition) > logStart);
+  const isBehind = joins.some(({ at, logStart }) => at > logStart);
   if (state?.backfill === undefined && isBehind)
     return `${table.name} holds nothing of the topic yet: name the table of before again, and run inlet table backfill ${topic} --into ${table.name}`;
   if (errors.policy === "dlq" && (state?.deadLetterPlaces ?? null) !== null && errors.deadLetterTable !== `${name}_dlq`)
@@ -65,15 +82,10 @@ function unfitReason(
 }
 
 /** What a person decides on. */
-function gapReason(table: TableInfo, { topic }: TableSettings, views: readonly PartitionView[]): string | undefined {
-  const gap = views.find(({ partition, logStart }) => logStart > endOf(table, partition));
+function gapReason(table: TableInfo, { topic }: TableSettings, joins: readonly Join[]): string | undefined {
+  const gap = joins.find(({ at, logStart }) => logStart > at);
   if (gap === undefined) return undefined;
-  const records = `records ${endOf(table, gap.partition)} to ${gap.logStart - 1} of partition ${gap.partition}`;
+  const records = `records ${gap.at} to ${gap.logStart - 1} of partition ${gap.partition}`;
   const wayOut = `name the table of before again, or go on without them: inlet table resume ${topic} --accept`;
   return `${records} went from the log before ${table.name} became the topic's table: ${wayOut}`;
-}
-
-/** A partition that came later is in it from the partition's beginning on. */
-function endOf(table: TableInfo, partition: number): Offset {
-  return table.lanes.get(besideLane)?.get(partition) ?? (0 as Offset);
 }

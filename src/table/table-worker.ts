@@ -289,9 +289,9 @@ export class TableWorker {
 
   /** A table that was built beside the topic's own, and that the settings name by now, is its own from here on. */
   async #adopt(topic: Topic, table: TableInfo, views: readonly PartitionView[]): Promise<Advance> {
-    const { settings, logger } = this.#options;
+    const { settings, logger, metadata } = this.#options;
     const isCommitter = this.#isCommitter(topic);
-    const adoption = planAdoption(table, { settings, views, isCommitter });
+    const adoption = planAdoption(table, { settings, views, tables: metadata.image.tables(), isCommitter });
     if (adoption.kind === "refused") return stuck(adoption.reason);
     if (adoption.kind === "adopts") {
       await this.#propose(adoption.events);

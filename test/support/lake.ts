@@ -127,6 +127,12 @@ export class Lake {
     return id;
   }
 
+  /** Of a topic that is there: its partitions keep what they have. */
+  grow(topicId: Uuid, name: string, partitions: number): void {
+    this.log.add(topicId, name, partitions);
+    this.metadataLog.apply([{ kind: "create-partitions", topicId, partitions }]);
+  }
+
   async produce(topicId: Uuid, partition: number, records: readonly Partial<NewRecord>[]): Promise<void> {
     const full = records.map((record) => ({ timestamp: 1_700_000_000_000, key: null, value: null, ...record }));
     await this.log.fake(topicId, partition).append(buildBatch({ records: full }));
