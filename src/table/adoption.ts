@@ -12,7 +12,7 @@ import type { TableInfo } from "../metadata/image.ts";
 import { emptyRange, emptyRound, type PartitionView } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
 import { tableStateOf } from "./table-state.ts";
-import { adoptedLane, besideLane } from "./topic-table.ts";
+import { adoptedLane, besideLane, formerTables } from "./topic-table.ts";
 
 export type Adoption =
   /** It is the topic's own already, in all partitions that are here. */
@@ -26,16 +26,16 @@ export function planAdoption(
     readonly settings: TableSettings;
     readonly views: readonly PartitionView[];
     /** All in the metadata log. */
-    readonly tables: Iterable<TableInfo>;
+    readonly tables: readonly TableInfo[];
     /** Else the broker that commits to the table begins. */
     readonly isCommitter: boolean;
   },
 ): Adoption {
-  const { settings, isCommitter } = known;
+  const { settings, tables, isCommitter } = known;
   const adopted = table.lanes.get(adoptedLane);
   const views = known.views.filter(({ partition }) => adopted?.has(partition) !== true);
   if (!table.lanes.has(besideLane) || views.length === 0) return { kind: "none" };
-  const others = [...known.tables].filter(({ id, topicId }) => id !== table.id && topicId === table.topicId);
+  const others = tables.filter(({ id, topicId }) => id !== table.id && topicId === table.topicId);
   const joins = views.map((view) => ({ ...view, at: joinAt(table, view, others) }));
   if (adopted === undefined && !isCommitter)
     return { kind: "refused", reason: `the broker of partition 0 does not write to ${table.name} yet` };
@@ -44,13 +44,23 @@ export function planAdoption(
   const { id, generation } = table;
   const ranges = joins.map(({ partition, at }) => emptyRange(partition, at));
   const gap = gapReason(table, settings, joins);
-  return {
-    kind: "adopts",
-    events: [
-      emptyRound(id, generation, adoptedLane, ranges),
-      ...(gap === undefined ? [] : [{ kind: "table-state", table: id, state: "paused", reason: gap } as const]),
-    ],
-  };
+  // In one entry of the log: a broker that knows the table of before alone would else find both running, and leave this one.
+  const leaves = isCommitter && table.state === "running" ? leaveFormer(table, tables, settings) : [];
+  const states = gap === undefined ? leaves : [paused(id, gap)];
+  return { kind: "adopts", events: [emptyRound(id, generation, adoptedLane, ranges), ...states] };
+}
+
+/** One table is the topic's at a time; records go into another one again when a person says so, since it may lack some. */
+export function leaveFormer(
+  own: TableInfo,
+  tables: readonly TableInfo[],
+  { topic }: Pick<TableSettings, "topic">,
+): readonly MetadataEvent[] {
+  return formerTables(tables, own).map(({ id }) => paused(id, `topic ${topic} went on with ${own.name}`));
+}
+
+function paused(table: TableInfo["id"], reason: string): MetadataEvent {
+  return { kind: "table-state", table, state: "paused", reason };
 }
 
 /** A partition, and where the table goes on in it. */

@@ -1,4 +1,5 @@
 /** A topic whose table has another one built beside it: what tests of building one and of adopting one share. */
+import type { Runtime } from "../../src/base/runtime.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
 import { tableSettings, utf8 } from "../table/translate-fixtures.ts";
@@ -22,8 +23,13 @@ export const firstPlaces = ["0:0", "0:1", "0:2", "0:3", "1:0"];
 /** And what came since. */
 export const allPlaces = ["0:0", "0:1", "0:2", "0:3", "0:4", "1:0", "1:1"];
 
-export async function lakeWithOwn(seed: number, of = ownSettings, limits: Parameters<Lake["open"]>[1] = {}) {
-  const lake = new Lake(seed);
+export async function lakeWithOwn(
+  seed: number,
+  of = ownSettings,
+  limits: Parameters<Lake["open"]>[1] = {},
+  runtime: Partial<Runtime> = {},
+) {
+  const lake = new Lake(seed, runtime);
   const topic = lake.topic("orders", 2);
   for (let id = 0; id < 4; id += 1) await lake.produce(topic, 0, [json({ id })]);
   await lake.produce(topic, 1, [json({ id: 9 })]);
@@ -33,8 +39,12 @@ export async function lakeWithOwn(seed: number, of = ownSettings, limits: Parame
 }
 
 /** The second holds what there was first; the topic's own two records more. `isWhole`: else its backfill has still to come to that. */
-export async function lakeWithBeside(seed: number, of = ownSettings, isWhole = true) {
-  const { lake, topic, compactor } = await lakeWithOwn(seed, of, { roundBytesMax: 1 });
+export async function lakeWithBeside(
+  seed: number,
+  of = ownSettings,
+  { isWhole = true, runtime = {} }: { readonly isWhole?: boolean; readonly runtime?: Partial<Runtime> } = {},
+) {
+  const { lake, topic, compactor } = await lakeWithOwn(seed, of, { roundBytesMax: 1 }, runtime);
   await compactor.startBackfill("orders", all, "orders_v2");
   if (isWhole) await finish(compactor);
   await lake.produce(topic, 0, [json({ id: 4 })]);

@@ -74,7 +74,7 @@ describe("a table that the settings name", () => {
   });
 
   test("while its history still comes in has both: what is new, and the rest of the history", async () => {
-    const { lake } = await lakeWithBeside(2, ownSettings, false);
+    const { lake } = await lakeWithBeside(2, ownSettings, { isWhole: false });
     const { compactor } = lake.open([named(ownSettings)], { roundBytesMax: 1 });
     await compactor.flush("orders");
     expect((await compactor.report("orders")).backfill).toMatchObject({ state: "running" });
@@ -231,7 +231,12 @@ test("the broker that commits to it begins; the others follow", async () => {
   const { lake } = await lakeWithBeside(11);
   const table = [...lake.metadataLog.image.tables()].find(({ name }) => name === "sales.orders_v2") as TableInfo;
   const views = [{ partition: 1, logStart: offset(0), lastStable: offset(2) }];
-  const known = { settings: named(ownSettings), views, tables: lake.metadataLog.image.tables(), isCommitter: false };
+  const known = {
+    settings: named(ownSettings),
+    views,
+    tables: [...lake.metadataLog.image.tables()],
+    isCommitter: false,
+  };
   expect(planAdoption(table, known)).toMatchObject({
     kind: "refused",
     reason: expect.stringContaining("the broker of partition 0"),
