@@ -2,7 +2,7 @@
  * Proves: a whole broker that is killed before or after any write of the adoption of a table (to the metadata log, the
  * catalog or the warehouse) has adopted it once in its next life, and the table holds every record once.
  */
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { sleep } from "../../src/base/async.ts";
 import { uuidZero } from "../../src/base/ids.ts";
 import type { Config } from "../../src/config.ts";
@@ -10,6 +10,7 @@ import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { buildBatch } from "../../src/protocol/records.ts";
 import { adoptedLane } from "../../src/table/topic-table.ts";
+import { atEachStep } from "../support/each-step.ts";
 import { createTopic } from "./administrator.ts";
 import { Client } from "./client.ts";
 import { SimClock } from "./clock.ts";
@@ -187,13 +188,4 @@ async function adoptAndDie(step: number): Promise<boolean> {
   );
 }
 
-// In parts, so that each stays short: part n dies at step n, n + 6, and so on to the end.
-test.each(Array.from({ length: 6 }, (_, part) => part + 1))(
-  "wherever the broker is killed: part %i",
-  async (part) => {
-    let died = 0;
-    for (let step = part; await adoptAndDie(step); step += 6) died += 1;
-    expect(died).toBeGreaterThan(2);
-  },
-  60_000,
-);
+atEachStep("wherever the broker is killed", { parts: 6, stepsMin: 3 }, adoptAndDie);

@@ -19,6 +19,7 @@ import {
   ownSettings,
   ownTable,
 } from "../support/beside-lake.ts";
+import { atEachStep } from "../support/each-step.ts";
 import type { Hooks, Lake } from "../support/lake.ts";
 
 const beatMs = 10;
@@ -31,8 +32,7 @@ class Death extends Error {}
 /** A broker over some of the topic's partitions. */
 class Node {
   readonly partitions: Set<number>;
-  /** Called before and after each effect on the metadata log, the catalog and the warehouse. */
-  onEffect: () => void = () => undefined;
+  #onEffect: () => void = () => undefined;
   readonly #clock: NodeClock;
   readonly #compactor: Compactor;
   #isDead = false;
@@ -41,7 +41,7 @@ class Node {
     this.partitions = new Set(partitions);
     this.#clock = new NodeClock(cluster.clock);
     const effect = (): void => {
-      if (!this.#isDead) this.onEffect();
+      if (!this.#isDead) this.#onEffect();
       if (this.#isDead) throw new Death("the broker died here"); // And stays dead: nothing after it happens.
     };
     const hooks: Hooks = {
@@ -63,6 +63,16 @@ class Node {
       return answer;
     };
     this.#compactor = compactor;
+  }
+
+  /** An effect is before, or after, the metadata log, the catalog or the warehouse is written to. Whether there was such a one. */
+  atEffect(step: number, happen: () => void): () => boolean {
+    let left = step;
+    this.#onEffect = () => {
+      left -= 1;
+      if (left === 0) happen();
+    };
+    return () => left <= 0;
   }
 
   async reason(): Promise<string> {
@@ -150,56 +160,36 @@ const fates: Readonly<Record<string, (broker: Node, heir: Node) => void>> = {
 };
 
 describe("wherever the broker that begins", () => {
-  test.each(Object.keys(fates))(
-    "%s",
-    async (fate) => {
-      let steps = 0;
-      for (let isReached = true; isReached; ) {
-        steps += 1;
-        const cluster = await Cluster.make(200 + steps);
-        const [broker, heir] = [cluster.node(after, 0), cluster.node(after, 1)];
-        let left = steps;
-        broker.onEffect = () => {
-          left -= 1;
-          if (left === 0) fates[fate]?.(broker, heir);
-        };
-        await cluster.beats(20);
-        isReached = left <= 0;
-        await cluster.finish();
-        const words = `step ${steps}: ${await heir.reason()}`;
-        expect(await cluster.lake.places(besideTable), words).toEqual(finalPlaces);
-        expect(await cluster.lake.places(ownTable), words).toEqual(allPlaces);
-        expect(cluster.adopted.toSorted(), words).toEqual(joins);
-        await Promise.all([broker.stop(), heir.stop()]);
-      }
-      expect(steps).toBeGreaterThan(10);
-    },
-    60_000,
-  );
+  for (const fate of Object.keys(fates))
+    atEachStep(fate, { stepsMin: 10 }, async (step) => {
+      const cluster = await Cluster.make(200 + step);
+      const [broker, heir] = [cluster.node(after, 0), cluster.node(after, 1)];
+      const isReached = broker.atEffect(step, () => fates[fate]?.(broker, heir));
+      await cluster.beats(20);
+      await cluster.finish();
+      const words = `step ${step}: ${await heir.reason()}`;
+      expect(await cluster.lake.places(besideTable), words).toEqual(finalPlaces);
+      expect(await cluster.lake.places(ownTable), words).toEqual(allPlaces);
+      expect(cluster.adopted.toSorted(), words).toEqual(joins);
+      await Promise.all([broker.stop(), heir.stop()]);
+      return isReached();
+    });
 });
 
-test("wherever the other broker dies, the one that began goes on for it", async () => {
-  let steps = 0;
-  for (let isReached = true; isReached; ) {
-    steps += 1;
-    const cluster = await Cluster.make(300 + steps);
-    const [heir, broker] = [cluster.node(after, 0), cluster.node(after, 1)];
-    let left = steps;
-    broker.onEffect = () => {
-      left -= 1;
-      if (left !== 0) return;
-      broker.die();
-      heir.partitions.add(1);
-    };
-    await cluster.beats(20);
-    isReached = left <= 0;
-    await cluster.finish();
-    expect(await cluster.lake.places(besideTable), `step ${steps}`).toEqual(finalPlaces);
-    expect(cluster.adopted.toSorted(), `step ${steps}`).toEqual(joins);
-    await heir.stop();
-  }
-  expect(steps).toBeGreaterThan(3);
-}, 60_000);
+atEachStep("wherever the other broker dies, the one that began goes on for it", { stepsMin: 3 }, async (step) => {
+  const cluster = await Cluster.make(300 + step);
+  const [heir, broker] = [cluster.node(after, 0), cluster.node(after, 1)];
+  const isReached = broker.atEffect(step, () => {
+    broker.die();
+    heir.partitions.add(1);
+  });
+  await cluster.beats(20);
+  await cluster.finish();
+  expect(await cluster.lake.places(besideTable), `step ${step}`).toEqual(finalPlaces);
+  expect(cluster.adopted.toSorted(), `step ${step}`).toEqual(joins);
+  await heir.stop();
+  return isReached();
+});
 
 describe("brokers that are started again one by one", () => {
   test("wait for the one of partition 0, and follow it", async () => {
@@ -217,32 +207,25 @@ describe("brokers that are started again one by one", () => {
     await Promise.all([early.stop(), again.stop()]);
   });
 
-  test("lose nothing where one that knows only the table of before comes to partition 0 meanwhile", async () => {
-    let steps = 0;
-    for (let isReached = true; isReached; ) {
-      steps += 1;
-      const cluster = await Cluster.make(500 + steps);
-      const [broker, old] = [cluster.node(after, 0), cluster.node(before, 1)];
-      let left = steps;
-      broker.onEffect = () => {
-        left -= 1;
-        if (left !== 0) return;
-        broker.die();
-        old.partitions.add(0);
-      };
-      await cluster.beats(20);
-      isReached = left <= 0;
-      await cluster.lake.produce(cluster.topic, 1, [json({ id: 12 })]);
-      await cluster.beats(20);
-      await Promise.all([broker.stop(), old.stop()]);
-      const again = cluster.node(after, 0, 1);
-      await cluster.finish();
-      expect(await cluster.lake.places(besideTable), `step ${steps}`).toEqual([...finalPlaces, "1:3"]);
-      const places = await cluster.lake.places(ownTable);
-      expect(new Set(places).size, `step ${steps}`).toBe(places.length);
-      expect(places).toEqual(expect.arrayContaining(firstPlaces));
-      await again.stop();
-    }
-    expect(steps).toBeGreaterThan(10);
-  }, 60_000);
+  const name = "lose nothing where one that knows only the table of before comes to partition 0 meanwhile";
+  atEachStep(name, { stepsMin: 10 }, async (step) => {
+    const cluster = await Cluster.make(500 + step);
+    const [broker, old] = [cluster.node(after, 0), cluster.node(before, 1)];
+    const isReached = broker.atEffect(step, () => {
+      broker.die();
+      old.partitions.add(0);
+    });
+    await cluster.beats(20);
+    await cluster.lake.produce(cluster.topic, 1, [json({ id: 12 })]);
+    await cluster.beats(20);
+    await Promise.all([broker.stop(), old.stop()]);
+    const again = cluster.node(after, 0, 1);
+    await cluster.finish();
+    expect(await cluster.lake.places(besideTable), `step ${step}`).toEqual([...finalPlaces, "1:3"]);
+    const places = await cluster.lake.places(ownTable);
+    expect(new Set(places).size, `step ${step}`).toBe(places.length);
+    expect(places).toEqual(expect.arrayContaining(firstPlaces));
+    await again.stop();
+    return isReached();
+  });
 });

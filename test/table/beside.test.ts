@@ -17,6 +17,7 @@ import {
   ownTable,
   ownSettings as settings,
 } from "../support/beside-lake.ts";
+import { atEachStep } from "../support/each-step.ts";
 import { replaceFiles } from "../support/foreign-rewrite.ts";
 import { readRows } from "../support/iceberg-reader.ts";
 import { Steps } from "../support/steps.ts";
@@ -144,36 +145,26 @@ describe("a table beside a topic's own is verified", () => {
   });
 });
 
-// In parts, so that each stays short: part n dies at step n, n + 8, and so on to the end.
-test.each(Array.from({ length: 8 }, (_, part) => part + 1))(
-  "wherever the process dies, every record is in the table once: part %i",
-  async (part) => {
-    let died = 0;
-    for (let step = part; ; step += 8) {
-      const { lake, topic, compactor: before } = await lakeWithOwn(100 + step);
-      await before[Symbol.asyncDispose]();
-      const limits = { roundBytesMax: 100 };
-      const isDead = await new Steps(lake).dieAt(step, settings, limits, async (compactor) => {
-        await compactor.startBackfill("orders", all, "orders_v2");
-        await lake.produce(topic, 0, [json({ id: 7 })]);
-        await compactor.flush("orders");
-        await finish(compactor);
-      });
-      const { compactor } = lake.open([settings], limits);
-      const { beside } = await compactor.report("orders");
-      const isAsked = beside[0]?.backfill !== undefined && beside[0].backfill !== null;
-      const end = lake.partition(topic, 0).highWatermark;
-      if (!isAsked) await compactor.startBackfill("orders", all, "orders_v2");
-      await compactor.flush("orders");
-      await finish(compactor);
-      const places = await lake.places(besideTable);
-      const isLater = places.length === 6 && end === 5;
-      expect(places, `step ${step}`).toEqual(isLater ? [...firstPlaces.slice(0, 4), "0:4", "1:0"] : firstPlaces);
-      await compactor[Symbol.asyncDispose]();
-      if (!isDead) break;
-      died += 1;
-    }
-    expect(died).toBeGreaterThan(5);
-  },
-  60_000,
-);
+atEachStep("wherever the process dies, every record is in the table once", { parts: 8 }, async (step) => {
+  const { lake, topic, compactor: before } = await lakeWithOwn(100 + step);
+  await before[Symbol.asyncDispose]();
+  const limits = { roundBytesMax: 100 };
+  const isDead = await new Steps(lake).dieAt(step, settings, limits, async (compactor) => {
+    await compactor.startBackfill("orders", all, "orders_v2");
+    await lake.produce(topic, 0, [json({ id: 7 })]);
+    await compactor.flush("orders");
+    await finish(compactor);
+  });
+  const { compactor } = lake.open([settings], limits);
+  const { beside } = await compactor.report("orders");
+  const isAsked = beside[0]?.backfill !== undefined && beside[0].backfill !== null;
+  const end = lake.partition(topic, 0).highWatermark;
+  if (!isAsked) await compactor.startBackfill("orders", all, "orders_v2");
+  await compactor.flush("orders");
+  await finish(compactor);
+  const places = await lake.places(besideTable);
+  const isLater = places.length === 6 && end === 5;
+  expect(places, `step ${step}`).toEqual(isLater ? [...firstPlaces.slice(0, 4), "0:4", "1:0"] : firstPlaces);
+  await compactor[Symbol.asyncDispose]();
+  return isDead;
+});
