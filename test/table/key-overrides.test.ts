@@ -1,4 +1,7 @@
 /** Proves: what a person says of a key's columns holds in every format of keys, where they lie flat, nested, and identify rows. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import avsc from "avsc";
 import protobuf from "protobufjs";
 import { describe, expect, test } from "vitest";
@@ -8,6 +11,7 @@ import { spelled } from "../../src/table/schema/type-table.ts";
 import type { TableSettings } from "../../src/table/settings.ts";
 import { readRows } from "../support/iceberg-reader.ts";
 import { Lake } from "../support/lake.ts";
+import { verified } from "../support/verified.ts";
 import { Registry, tableSettings, utf8, withSchemaId } from "./translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
@@ -33,6 +37,16 @@ class World {
 
   async drop(key: Uint8Array): Promise<void> {
     await this.lake.produce(this.#topic, 0, [{ key, value: null }]);
+  }
+
+  async verdict(overrides: ColumnOverrides, changes: Partial<TableSettings>, directory: string): Promise<string> {
+    const settings = tableSettings("string", { overrides, ...changes });
+    const { compactor } = this.lake.open([settings]);
+    try {
+      return await verified(this.lake, compactor, { settings, directory });
+    } finally {
+      await compactor[Symbol.asyncDispose]();
+    }
   }
 
   /** The key's columns, and the rows in them. */
@@ -300,6 +314,18 @@ describe("a key that is one value", () => {
     const { rows, letters } = await world.table(whole({ type: "string" }), { key: { decode: "json" }, mode: upsert });
     expect(rows).toEqual([["7"]]);
     expect(letters).toEqual(["no-key", "no-key", "no-key"]);
+  });
+
+  test("tells rows apart by the type that was said, and verification knows", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "inlet-key-"));
+    const world = new World();
+    await world.put(json(1.5), json("1.50"), json(2), json("2.0"), json("x"));
+    await world.drop(json("2"));
+    const settings = { key: { decode: "json" }, mode: upsert } as const;
+    const overrides = whole({ type: "decimal(9, 2)" });
+    expect(await world.table(overrides, settings)).toMatchObject({ rows: [[1.5]], letters: ["type-mismatch"] });
+    expect(await world.verdict(overrides, settings, directory)).toBe("equal");
+    rmSync(directory, { recursive: true });
   });
 
   test("that its column cannot take is a dead letter, with all digits of others kept", async () => {
