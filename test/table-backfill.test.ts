@@ -2,11 +2,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Broker, openBroker } from "../src/broker.ts";
-import { runCli } from "../src/cli/program.ts";
+import { inletAt } from "./support/command.ts";
 import { configOf, inProcess } from "./support/config.ts";
 
 let directory: string;
@@ -25,19 +24,7 @@ async function produce(broker: Broker, count: number): Promise<void> {
 }
 
 async function run(broker: Broker, ...args: readonly string[]): Promise<string> {
-  let out = "";
-  let error = "";
-  const refuse = () => Promise.reject(new Error("not here"));
-  const code = await runCli({
-    args: ["--admin", broker.addresses.http, "--brokers", broker.addresses.kafka, ...args],
-    version: "1.2.3",
-    terminal: { out: (text) => (out += text), error: (text) => (error += text) },
-    input: Readable.from([]),
-    signal: new AbortController().signal,
-    server: { openBroker: refuse, runDemo: () => Promise.resolve(0) },
-    storage: { openStorage: refuse, rebuild: refuse },
-    randomId: () => "x",
-  });
+  const { code, out, error } = await inletAt(broker, args);
   expect([args, code, error]).toEqual([args, 0, ""]);
   return out;
 }

@@ -1,15 +1,14 @@
 /** Proves: a person sees what nothing names, removes it only by saying so, and never joins a search for something else. */
-import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { OperationFailed } from "../src/base/errors.ts";
 import { LogLevels } from "../src/base/log-levels.ts";
 import { systemRuntime } from "../src/base/runtime.ts";
-import { runCli } from "../src/cli/program.ts";
 import { openHttpServer } from "../src/server/http.ts";
 import { tableOrphanRoutes } from "../src/server/table-orphan-routes.ts";
 import type { OrphanReport } from "../src/table/maintenance/orphans.ts";
 import { OrphanDesk } from "../src/table-orphans.ts";
 import { openLogger } from "../src/telemetry/logging.ts";
+import { inlet } from "./support/command.ts";
 import { tableSettings } from "./table/translate-fixtures.ts";
 
 const { clock } = systemRuntime();
@@ -47,22 +46,7 @@ async function run(removeOrphans: Remove, args: readonly string[]) {
     clock,
     logger: openLogger({ levels: new LogLevels("fatal"), repeatsMax: 1, repeatsMs: 1, clock }),
   });
-  let out = "";
-  let error = "";
-  const code = await runCli({
-    args: ["--admin", server.url, "table", "orphans", ...args],
-    version: "1.2.3",
-    terminal: { out: (text) => (out += text), error: (text) => (error += text) },
-    input: Readable.from([]),
-    signal: new AbortController().signal,
-    server: { openBroker: () => Promise.reject(new Error("not here")), runDemo: () => Promise.resolve(0) },
-    storage: {
-      openStorage: () => Promise.reject(new Error("not here")),
-      rebuild: () => Promise.reject(new Error("not here")),
-    },
-    randomId: () => "x",
-  });
-  return { code, out, error };
+  return await inlet(["--admin", server.url, "table", "orphans", ...args]);
 }
 
 describe("inlet table orphans", () => {

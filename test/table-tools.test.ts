@@ -2,12 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type EachMessagePayload, Kafka, logLevel, type Producer } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Broker, openBroker } from "../src/broker.ts";
-import { runCli } from "../src/cli/program.ts";
+import { inletAt } from "./support/command.ts";
 import { configOf, inProcess } from "./support/config.ts";
 
 let directory: string;
@@ -38,24 +37,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function run(...args: readonly string[]) {
-  let out = "";
-  let error = "";
-  const code = await runCli({
-    args: ["--admin", broker.addresses.http, "--brokers", broker.addresses.kafka, ...args],
-    version: "1.2.3",
-    terminal: { out: (text) => (out += text), error: (text) => (error += text) },
-    input: Readable.from([]),
-    signal: new AbortController().signal,
-    server: { openBroker: () => Promise.reject(new Error("not here")), runDemo: () => Promise.resolve(0) },
-    storage: {
-      openStorage: () => Promise.reject(new Error("not here")),
-      rebuild: () => Promise.reject(new Error("not here")),
-    },
-    randomId: () => "x",
-  });
-  return { code, out, error };
-}
+const run = (...args: readonly string[]) => inletAt(broker, args);
 
 async function json(...args: readonly string[]): Promise<unknown> {
   const { code, out, error } = await run("--json", ...args);

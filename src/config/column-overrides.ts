@@ -2,7 +2,7 @@
 import { decimalPrecisionMax, decimalShape } from "../table/iceberg/primitive.ts";
 import type { PrimitiveType } from "../table/iceberg/types.ts";
 import { type ColumnOverride, type ColumnOverrides, keyPath } from "../table/schema/column-overrides.ts";
-import type { TableSettings } from "../table/settings.ts";
+import { keyColumnName, type TableSettings } from "../table/settings.ts";
 import type { ModeProblem } from "./mode-checks.ts";
 import { boolean, object, optionalText, type Parsed, parsed, record, type ValueOf } from "./shape.ts";
 
@@ -28,7 +28,7 @@ export const overridesShape = record(
   "Columns that are to be other than their source makes them.",
   "field",
   object(
-    "A field of the value by its path, joined by dots, or of the key: _kafka_key.<path>. Lists and maps are passed through.",
+    "A field of the value by its path, joined by dots, or of the key: _kafka_key.<path>; _kafka_key is the whole key. Lists and maps are passed through.",
     {
       type: parsed<PrimitiveType | null>(
         {
@@ -99,9 +99,10 @@ export function overrideProblems(table: TableSettings): readonly ModeProblem[] {
     if (isExcluded !== true && !isSaid)
       report([path], `nothing is said of ${path}`, "say type, name, comment or exclude");
     if (name === "") report([path, "name"], "a column has a name", "write one, or leave name out");
-    const isOfRowKey = mode.key.length === 0 ? ofKey.has(path) : mode.key.includes(path);
-    if (isExcluded === true && mode.write !== "append" && isOfRowKey)
-      report([path, "exclude"], `${path} identifies rows`, "keep its column");
+    const isOfRowKey = mode.write !== "append" && (mode.key.length === 0 ? ofKey.has(path) : mode.key.includes(path));
+    if (isExcluded === true && isOfRowKey) report([path, "exclude"], `${path} identifies rows`, "keep its column");
+    if (isOfRowKey && (type === "float" || type === "double"))
+      report([path, "type"], `${path} identifies rows, and a ${type} cannot`, "say decimal(p, s), or another type");
     if (
       mode.envelope === "op-field" &&
       mode.opField === path &&
@@ -109,7 +110,8 @@ export function overrideProblems(table: TableSettings): readonly ModeProblem[] {
     )
       report([path], `${path} says what becomes of its row (mode.op_field)`, "leave it as it is");
     if (name === undefined) continue;
-    const full = [...path.split(".").slice(0, -1), name.toLowerCase()].join(".");
+    const above = value.layout === "nested" && !ofKey.has(path) ? ["value"] : [];
+    const full = [...above, ...path.split(".").slice(0, -1), name.toLowerCase()].join(".");
     const other = names.get(full);
     if (other !== undefined) report([path, "name"], `${other} has the name ${name} already`, "give it another");
     names.set(full, path);
@@ -117,14 +119,32 @@ export function overrideProblems(table: TableSettings): readonly ModeProblem[] {
   return problems;
 }
 
-/** What is wrong with the override of a key's field, and what to do. */
+/** What is wrong with what is said of a key or of a field of it, and what to do. */
 function keyProblem(path: string, table: TableSettings): readonly [message: string, fix: string] | undefined {
-  const { key, metadataColumns } = table;
-  if (key.decode === "raw" || key.decode === "string")
-    return [`key.decode: ${key.decode} has no fields`, "remove it, or say json, schema-id or latest"];
-  if (!metadataColumns.includes("key"))
+  const { key, metadataColumns, overrides = {} } = table;
+  const whole = keyColumnName(table);
+  const said = overrides[path] ?? {};
+  if (!metadataColumns.includes("key") && !(isOfTombstones(table) && isTypeAlone(said)))
     return ["the table has no columns of keys", "remove it, or have key in columns.metadata.include"];
-  if (path.length < keyPath(table).length)
-    return [`${path} is the whole key`, `say it of its fields: ${keyPath(table)}<field>`];
+  if (path !== whole) {
+    if (key.decode === "raw" || key.decode === "string")
+      return [`key.decode: ${key.decode} has no fields`, `say it of ${whole}, or say json, schema-id or latest`];
+    return overrides[whole]?.type === undefined
+      ? undefined
+      : [`${whole} has a type of its own: its fields have no columns`, `remove it, or the type of ${whole}`];
+  }
+  if (said.isExcluded === true)
+    return [`${path} is the whole key`, "leave key out of columns.metadata.include, and remove this"];
+  if (said.type !== undefined && key.decode === "raw")
+    return ["key.decode: raw is bytes as they came", "say key.decode: string, whose text becomes any type"];
   return undefined;
+}
+
+/** Whether keys are read for the rows that tombstones delete, whether they have columns or not. */
+function isOfTombstones({ mode }: TableSettings): boolean {
+  return mode.write !== "append" && mode.key.length > 0 && mode.tombstone === "delete";
+}
+
+function isTypeAlone({ type, name, comment, isExcluded }: ColumnOverride): boolean {
+  return type !== undefined && name === undefined && comment === undefined && isExcluded !== true;
 }

@@ -14,7 +14,7 @@ import { compileTransform, transformResultType } from "./iceberg/transforms.ts";
 import type { IcebergType, NestedField, PartitionField, PartitionSpec, Schema, Transform } from "./iceberg/types.ts";
 import type { Update } from "./iceberg/updates.ts";
 import type { TableMapping } from "./schema/schema-map.ts";
-import type { TableSettings } from "./settings.ts";
+import { keyColumnName, type TableSettings } from "./settings.ts";
 import type { LayoutOwner } from "./table-state.ts";
 
 export interface Layout {
@@ -50,7 +50,7 @@ export const unsorted: SortOrder = { "order-id": 0, fields: [] };
 export function wantedLayout(settings: TableSettings, mapping: TableMapping): Checked<Layout> {
   const specFields: PartitionField[] = [];
   for (const { column, transform } of settings.partitionBy) {
-    const source = columnOf(mapping, column);
+    const source = columnOf(mapping, column, settings);
     if (source === undefined) continue;
     if (!applies(transform, source.type)) return refused(transform, column, source.type);
     const name = partitionName(column, transform, mapping.schema, source.id);
@@ -58,7 +58,7 @@ export function wantedLayout(settings: TableSettings, mapping: TableMapping): Ch
   }
   const orderFields: SortOrder["fields"][number][] = [];
   for (const { column, direction, nulls } of settings.sortBy) {
-    const source = columnOf(mapping, column);
+    const source = columnOf(mapping, column, settings);
     if (source === undefined) continue;
     if (!applies("identity", source.type)) return refused("sort_by", column, source.type);
     orderFields.push({ transform: "identity", "source-id": source.id, direction, "null-order": `nulls-${nulls}` });
@@ -160,12 +160,13 @@ function refused(transform: string, column: string, type: IcebergType): Checked<
   return { kind: "refused", reason: `${transform}(${column}) does not apply to ${shown}` };
 }
 
-/** By the column's name, or by the name of the source's field that goes there: people may have renamed the column. */
-function columnOf({ schema, bindings }: TableMapping, path: string): NestedField | undefined {
+/** By the column's name, or by the name of what goes there: people may have given the column another. */
+function columnOf({ schema, bindings, own }: TableMapping, path: string, settings: TableSettings) {
   const named = fieldNamed(schema.fields, path);
   if (named !== undefined) return named;
   const binding = bindings.find((each) => each.parent === 0 && each.name === path && each.variant === undefined);
-  return schema.fields.find((field) => field.id === binding?.id);
+  const id = path === keyColumnName(settings) ? own.key : binding?.id;
+  return schema.fields.find((field) => field.id === id);
 }
 
 /** "a.b" is the field b of the struct a, unless there is a column of that very name. */

@@ -39,7 +39,7 @@ export interface TableSettings {
   /** Prefix of the metadata columns, "_kafka" by default: _kafka_partition, _kafka_offset, _kafka_timestamp, ... */
   readonly metadataPrefix: string;
   readonly metadataColumns: readonly MetadataColumn[];
-  /** By the path of the value's field. Absent: none. */
+  /** By the path of the value's field, or of the key's behind the name of its column. Absent: none. */
   readonly overrides?: ColumnOverrides;
   readonly partitionBy: readonly { readonly column: string; readonly transform: Transform }[];
   readonly mode: WriteMode;
@@ -98,6 +98,11 @@ export interface SortBy {
 export type DecodeMode = "schema-id" | "json" | "raw" | "string";
 
 export type MetadataColumn = "partition" | "offset" | "timestamp" | "timestamp_type" | "key" | "headers";
+
+/** Of a key that is one value, or whose fields nest: unless people give it another name. */
+export function keyColumnName({ metadataPrefix }: Pick<TableSettings, "metadataPrefix">): string {
+  return `${metadataPrefix}_key`;
+}
 
 /** The subject of a topic's keys or values. */
 export function subjectOf(settings: TableSettings, part: "key" | "value"): string {

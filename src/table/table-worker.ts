@@ -10,7 +10,7 @@ import type { Logger } from "../base/telemetry.ts";
 import type { Log } from "../log/log.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound, TableInfo, Topic } from "../metadata/image.ts";
-import { planAdoption } from "./adoption.ts";
+import { leaveFormer, planAdoption } from "./adoption.ts";
 import { type Advance, done, reasonOf, stuck, TableStuck, troubleOf, unreachable } from "./advance.ts";
 import type { Catalog } from "./catalog.ts";
 import { type CommitterOptions, TableCommitter } from "./commit/committer.ts";
@@ -29,7 +29,7 @@ import { tableName, tableStateOf } from "./table-state.ts";
 import { TableTranslation, type TableTranslationLimits } from "./table-translation.ts";
 import { beginLane } from "./tools/backfill-plan.ts";
 import type { ReplayedStore } from "./tools/replayed.ts";
-import { besideLane, besideTable, formerTables, ownTable } from "./topic-table.ts";
+import { besideLane, besideTable, ownTable } from "./topic-table.ts";
 import type { Warehouse } from "./warehouse.ts";
 
 export interface TableWorkerOptions {
@@ -289,25 +289,19 @@ export class TableWorker {
 
   /** A table that was built beside the topic's own, and that the settings name by now, is its own from here on. */
   async #adopt(topic: Topic, table: TableInfo, views: readonly PartitionView[]): Promise<Advance> {
-    const { settings, logger } = this.#options;
+    const { settings, logger, metadata } = this.#options;
     const isCommitter = this.#isCommitter(topic);
-    const adoption = planAdoption(table, { settings, views, isCommitter });
+    const tables = (): readonly TableInfo[] => [...metadata.image.tables()];
+    const adoption = planAdoption(table, { settings, views, tables: tables(), isCommitter });
     if (adoption.kind === "refused") return stuck(adoption.reason);
     if (adoption.kind === "adopts") {
       await this.#propose(adoption.events);
       logger.info("a table is the topic's own now", { topic: this.topic, table: table.name });
     }
     const own = this.#tableOf(topic);
-    if (own?.state === "running" && isCommitter) await this.#leaveFormer(own);
+    const left = own?.state === "running" && isCommitter ? leaveFormer(own, tables(), settings) : [];
+    if (left.length > 0) await this.#propose(left);
     return done;
-  }
-
-  /** One table is the topic's at a time; records go into another one again when a person says so, since it may lack some. */
-  async #leaveFormer(own: TableInfo): Promise<void> {
-    const former = formerTables(this.#options.metadata.image.tables(), own);
-    const reason = `topic ${this.topic} went on with ${own.name}`;
-    if (former.length > 0)
-      await this.#propose(former.map(({ id: table }) => ({ kind: "table-state", table, state: "paused", reason })));
   }
 
   /** A table that begins with what is new has its live lane begin there, in an entry of its own: a crash may lie between. */

@@ -2,11 +2,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Broker, openBroker } from "../../src/broker.ts";
-import { runCli } from "../../src/cli/program.ts";
 import { readConfig } from "../../src/config.ts";
+import { inletAt } from "../support/command.ts";
 
 let directory: string;
 let broker: Broker;
@@ -23,24 +22,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function run(args: readonly string[], input = "") {
-  let out = "";
-  let error = "";
-  const code = await runCli({
-    args: ["--brokers", broker.addresses.kafka, "--admin", broker.addresses.http, ...args],
-    version: "0",
-    terminal: { out: (text) => (out += text), error: (text) => (error += text) },
-    input: Readable.from(input === "" ? [] : [input]),
-    signal: new AbortController().signal,
-    server: { openBroker: () => Promise.reject(new Error("unused")), runDemo: () => Promise.resolve(0) },
-    storage: {
-      openStorage: () => Promise.reject(new Error("not here")),
-      rebuild: () => Promise.reject(new Error("not here")),
-    },
-    randomId: () => "once",
-  });
-  return { code, out, error };
-}
+const run = (args: readonly string[], input?: string) => inletAt(broker, args, input);
 
 describe("against a broker", () => {
   test("a topic is created once, described with its configs, written, read, and deleted", async () => {

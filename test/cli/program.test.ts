@@ -2,46 +2,25 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { isPassword, parsePasswordHash } from "../../src/auth/password-hash.ts";
 import { jsonResponse } from "../../src/base/http.ts";
 import { LogLevels } from "../../src/base/log-levels.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
-import { type CliOptions, runCli } from "../../src/cli/program.ts";
 import { engines } from "../../src/cli/recipes.ts";
 import type { Config } from "../../src/config.ts";
 import { adminRoutes } from "../../src/server/admin-routes.ts";
 import { openHttpServer } from "../../src/server/http.ts";
 import { tableStateRoutes } from "../../src/server/table-state-routes.ts";
 import { openLogger } from "../../src/telemetry/logging.ts";
+import { inlet } from "../support/command.ts";
 
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "inlet-cli-"));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
-
-async function run(args: readonly string[], extra: Partial<CliOptions> = {}) {
-  let out = "";
-  let error = "";
-  const code = await runCli({
-    args,
-    version: "1.2.3",
-    terminal: { out: (text) => (out += text), error: (text) => (error += text) },
-    input: Readable.from([]),
-    signal: new AbortController().signal,
-    server: { openBroker: () => Promise.reject(new Error("not here")), runDemo: () => Promise.resolve(0) },
-    storage: {
-      openStorage: () => Promise.reject(new Error("not here")),
-      rebuild: () => Promise.reject(new Error("not here")),
-    },
-    randomId: () => "x",
-    ...extra,
-  });
-  return { code, out, error };
-}
 
 function file(name: string, text: string): string {
   const path = join(directory, name);
@@ -51,8 +30,8 @@ function file(name: string, text: string): string {
 
 describe("the command line", () => {
   test("help and version are 0, what is not understood is 2 and says so", async () => {
-    expect(await run(["--version"])).toEqual({ code: 0, out: "1.2.3\n", error: "" });
-    const help = await run(["--help"]);
+    expect(await inlet(["--version"])).toEqual({ code: 0, out: "1.2.3\n", error: "" });
+    const help = await inlet(["--help"]);
     expect([help.code, help.out.includes("Exit codes")]).toEqual([0, true]);
     for (const args of [
       ["nope"],
@@ -60,14 +39,14 @@ describe("the command line", () => {
       ["--format", "xml", "topic", "list"],
       ["topic", "create", "a", "-p", "many"],
     ]) {
-      const { code, error } = await run(args);
+      const { code, error } = await inlet(args);
       expect([args, code, error !== ""]).toEqual([args, 2, true]);
     }
   });
 
   test("every command has help", async () => {
     for (const command of ["start", "demo", "init", "config", "topic", "group", "table", "inspect", "verify"]) {
-      const { code, out } = await run([command, "--help"]);
+      const { code, out } = await inlet([command, "--help"]);
       expect([command, code]).toEqual([command, 0]);
       expect(out).toContain(`inlet ${command}`);
     }
@@ -78,7 +57,7 @@ describe("the command line", () => {
       ["topic", "list"],
       ["group", "list"],
     ]) {
-      const { code, error } = await run(["--brokers", "127.0.0.1:1", ...args]);
+      const { code, error } = await inlet(["--brokers", "127.0.0.1:1", ...args]);
       expect([code, error]).toEqual([3, expect.stringContaining("no broker answers at 127.0.0.1:1")]);
     }
   });
@@ -86,33 +65,31 @@ describe("the command line", () => {
 
 describe("configuration", () => {
   test("hash-password prints a hash of what it reads, another each time, and not the password", async () => {
-    const hashed = await Promise.all(
-      [1, 2].map(() => run(["config", "hash-password"], { input: Readable.from(["open sesame\n"]) })),
-    );
+    const hashed = await Promise.all([1, 2].map(() => inlet(["config", "hash-password"], { input: "open sesame\n" })));
     const texts = hashed.map(({ out }) => out.trim());
     expect(new Set(texts).size).toBe(2);
     for (const text of texts) {
       const hash = parsePasswordHash(text);
       expect(hash !== undefined && (await isPassword(Buffer.from("open sesame"), hash))).toBe(true);
     }
-    expect((await run(["config", "hash-password"])).error).toContain("no password");
+    expect((await inlet(["config", "hash-password"])).error).toContain("no password");
   });
 
   test("init writes a file that check accepts, and does not replace one", async () => {
     const path = join(directory, "new.yaml");
-    expect((await run(["init", path])).code).toBe(0);
+    expect((await inlet(["init", path])).code).toBe(0);
     expect(JSON.parse(readFileSync(join(directory, "inlet.schema.json"), "utf8"))).toMatchObject({
       title: "inlet.yaml",
     });
-    expect((await run(["config", "check", "-c", path])).code).toBe(0);
-    const again = await run(["init", path]);
+    expect((await inlet(["config", "check", "-c", path])).code).toBe(0);
+    const again = await inlet(["init", path]);
     expect([again.code, again.error]).toEqual([1, expect.stringContaining("--force")]);
-    expect((await run(["init", path, "--force"])).code).toBe(0);
+    expect((await inlet(["init", path, "--force"])).code).toBe(0);
   });
 
   test("check says everything that is wrong, with 2", async () => {
     const path = file("bad.yaml", "kafak: {}\nkafka: { port: x }\n");
-    const { code, error } = await run(["config", "check", "-c", path, "--http-port", "-1"]);
+    const { code, error } = await inlet(["config", "check", "-c", path, "--http-port", "-1"]);
     expect(code).toBe(2);
     expect(error.split("\n")).toEqual([
       `${path}:1:1: unknown key "kafak"; did you mean "kafka"?`,
@@ -121,7 +98,7 @@ describe("configuration", () => {
       "3 problems in the configuration",
       "",
     ]);
-    expect((await run(["config", "check", "-c", join(directory, "none.yaml")])).error).toContain("cannot be read");
+    expect((await inlet(["config", "check", "-c", join(directory, "none.yaml")])).error).toContain("cannot be read");
   });
 
   test("print shows what is in force, without secrets, and can be read again", async () => {
@@ -129,18 +106,18 @@ describe("configuration", () => {
       "good.yaml",
       "lake: { catalogs: { main: { type: rest, uri: http://c:1, auth: { token: hunter2 } } } }\n",
     );
-    const { code, out } = await run(["config", "print", "-c", path, "--kafka-port", "1234"]);
+    const { code, out } = await inlet(["config", "print", "-c", path, "--kafka-port", "1234"]);
     expect([code, out.includes("hunter2")]).toEqual([0, false]);
     expect(parse(out)).toMatchObject({
       kafka: { port: 1234 },
       lake: { catalogs: { main: { auth: { token: "********" } } } },
     });
-    const json = await run(["--format", "json", "config", "print", "-c", path]);
+    const json = await inlet(["--format", "json", "config", "print", "-c", path]);
     expect(JSON.parse(json.out)).toMatchObject({ kafka: { port: 9092 } });
   });
 
   test("schema prints the schema for editors", async () => {
-    expect(JSON.parse((await run(["config", "schema"])).out)).toMatchObject({ additionalProperties: false });
+    expect(JSON.parse((await inlet(["config", "schema"])).out)).toMatchObject({ additionalProperties: false });
   });
 });
 
@@ -163,7 +140,7 @@ describe("start and demo", () => {
   test("start runs until the signal, then closes the broker, with 0", async () => {
     const stop = new AbortController();
     const { seen, server } = brokerThat(new Promise(() => undefined));
-    const running = run(["start", "--kafka-port", "0"], { server, signal: stop.signal });
+    const running = inlet(["start", "--kafka-port", "0"], { server, signal: stop.signal });
     stop.abort();
     expect((await running).code).toBe(0);
     expect([seen.config?.settings.kafkaPort, seen.closed]).toEqual([0, true]);
@@ -171,13 +148,13 @@ describe("start and demo", () => {
 
   test("a broker that cannot go on is closed and told, with 1", async () => {
     const { seen, server } = brokerThat(Promise.resolve(new Error("fenced by another node")));
-    const { code, error } = await run(["start"], { server });
+    const { code, error } = await inlet(["start"], { server });
     expect([code, error, seen.closed]).toEqual([1, "inlet: the broker cannot go on: fenced by another node\n", true]);
   });
 
   test("a configuration that is refused opens nothing", async () => {
     const { seen, server } = brokerThat(Promise.resolve());
-    expect((await run(["start", "--kafka-port", "x"], { server })).code).toBe(2);
+    expect((await inlet(["start", "--kafka-port", "x"], { server })).code).toBe(2);
     expect(seen.config).toBeUndefined();
   });
 
@@ -190,7 +167,7 @@ describe("start and demo", () => {
         return Promise.resolve(1);
       },
     };
-    expect((await run(["demo", "--exit", "--kafka-port", "7"], { server })).code).toBe(1);
+    expect((await inlet(["demo", "--exit", "--kafka-port", "7"], { server })).code).toBe(1);
     expect(asked).toMatchObject({ exit: true, choice: { flags: new Map([["--kafka-port", "7"]]) } });
   });
 });
@@ -231,7 +208,7 @@ describe("tables", () => {
       clock,
       logger: openLogger({ levels: new LogLevels("fatal"), repeatsMax: 1, repeatsMs: 1, clock }),
     });
-    return await run(["--admin", server.url, "table", ...args]);
+    return await inlet(["--admin", server.url, "table", ...args]);
   }
 
   test("list prints a table, or JSON", async () => {
@@ -309,6 +286,6 @@ PARTITION  END  TRANSLATED-TO  COMMITTED-TO  TRANSLATION-LAG  COMMIT-LAG
   });
 
   test("an admin API that does not answer is 3", async () => {
-    expect((await run(["--admin", "http://127.0.0.1:1", "table", "list"])).code).toBe(3);
+    expect((await inlet(["--admin", "http://127.0.0.1:1", "table", "list"])).code).toBe(3);
   });
 });

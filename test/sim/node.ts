@@ -8,7 +8,7 @@ import { LogLevels } from "../../src/base/log-levels.ts";
 import type { Runtime } from "../../src/base/runtime.ts";
 import { MiB } from "../../src/base/settings.ts";
 import type { Logger } from "../../src/base/telemetry.ts";
-import { readConfig } from "../../src/config.ts";
+import { type Config, readConfig } from "../../src/config.ts";
 import { type Core, openCore } from "../../src/core.ts";
 import { objectStoreLimits, roundLimits, stateLogLimitsOf } from "../../src/limits.ts";
 import { openFileLog } from "../../src/metadata/file-log.ts";
@@ -47,10 +47,16 @@ export const lakeRoot = "memory://lake";
 /** Of the JSON topic. */
 export const deadLetters = "events_dlq";
 
-const config = readConfig({
-  file: {
-    name: "simulation",
-    text: `
+export function configOf(text: string): Config {
+  return readConfig({
+    file: { name: "simulation", text },
+    environment: {},
+    flags: new Map(),
+    readFile: () => undefined,
+  });
+}
+
+const usualConfig = configOf(`
 topics:
   ${textTopic}:
     table: { name: sim.${textTopic} }
@@ -61,16 +67,11 @@ topics:
     value: { decode: json }
     commit: { every: 3s }
     errors: { policy: dlq, dlq: { table: ${deadLetters} } }
-`,
-  },
-  environment: {},
-  flags: new Map(),
-  readFile: () => undefined,
-});
+`);
 
 /** Small, so that a few simulated seconds see many segments, uploads, checkpoints and rounds. */
 const settings: Settings = {
-  ...config.settings,
+  ...usualConfig.settings,
   dataDirectory: "/data",
   metadataPollMs: 5_000,
   metadataSegmentBytesMax: 16 * 1024,
@@ -141,6 +142,8 @@ export interface NodeWorld {
   /** Else it is in files of the disk. */
   readonly isMetadataInBucket: boolean;
   readonly wal: "file" | "object" | "replicated";
+  /** Of catalogs and tables. Absent: the usual topics become tables. */
+  readonly config?: Config;
 }
 
 export class SimNode {
@@ -219,7 +222,7 @@ export class SimNode {
   }
 
   async #open(): Promise<void> {
-    const { clock, disk, plant, isMetadataInBucket } = this.#world;
+    const { clock, disk, plant, isMetadataInBucket, config = usualConfig } = this.#world;
     const runtime: Runtime = { clock: this.clock, random: this.#random };
     const logger = tracing(clock, "");
     const store = this.#opened.use(this.#store("objects", runtime));

@@ -24,7 +24,7 @@ export async function readTableRows(node: SimNode, lake: ObjectStore): Promise<r
 
 const compressors = { ZSTD: (input: Uint8Array): Uint8Array => new Uint8Array(zstdDecompressSync(input)) };
 
-async function readRows(lake: ObjectStore, files: readonly string[]): Promise<readonly Row[]> {
+export async function readRows(lake: ObjectStore, files: readonly string[]): Promise<readonly Row[]> {
   const rows: Row[] = [];
   for (const uri of files) {
     const bytes = await lake.get(uri.slice(lakeRoot.length + 1));

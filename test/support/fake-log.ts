@@ -116,9 +116,11 @@ export class FakeLog implements Log {
   /** What lookups of partitions that are not here say. */
   otherwise: Exclude<Lookup, { kind: "here" }> = { kind: "unknown" };
 
+  /** Partitions that are there stay. */
   add(topicId: Uuid, topic: string, partitions: number): void {
     for (let index = 0; index < partitions; index += 1) {
-      this.#partitions.set(`${topicId} ${index}`, new FakePartition(topicId, topic, index));
+      const key = `${topicId} ${index}`;
+      if (!this.#partitions.has(key)) this.#partitions.set(key, new FakePartition(topicId, topic, index));
     }
   }
 

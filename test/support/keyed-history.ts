@@ -4,23 +4,21 @@
  */
 import avsc from "avsc";
 import { expect } from "vitest";
-import { OperationFailed } from "../../src/base/errors.ts";
 import type { Offset } from "../../src/base/ids.ts";
 import type { Random } from "../../src/base/runtime.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
 import type { TableSettings, WriteMode } from "../../src/table/settings.ts";
 import { Registry, tableSettings, utf8, withSchemaId } from "../table/translate-fixtures.ts";
+import { Crashes } from "./crashes.ts";
 import { readRows } from "./iceberg-reader.ts";
 import { Lake } from "./lake.ts";
-import { seededRandom } from "./seeded.ts";
+import { int, seededRandom } from "./seeded.ts";
 import { verified } from "./verified.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
 const never = new AbortController().signal;
 const partitions = 2;
 const keysOfPartition = 5;
-
-class Crash extends Error {}
 
 export const keyedKinds = ["kafka-key", "columns", "debezium"] as const;
 export type KeyedKind = (typeof keyedKinds)[number];
@@ -61,23 +59,30 @@ interface Written {
   isIn: boolean;
 }
 
-function int(random: Random, below: number): number {
-  return Math.floor(random.unit() * below);
-}
+export type Counted =
+  | "letters"
+  | "replayed"
+  | "superseded"
+  | "undecided"
+  | "crashes"
+  | "moves"
+  | "trims"
+  | "rewritten"
+  | "brought";
 
 export class KeyedHistory {
-  readonly counts = {
+  readonly #counts = {
     letters: 0,
     replayed: 0,
     superseded: 0,
     undecided: 0,
-    crashes: 0,
     moves: 0,
     trims: 0,
     rewritten: 0,
     brought: 0,
   };
   readonly #random: Random;
+  readonly #crashes: Crashes;
   readonly #kind: KeyedKind;
   readonly #lake: Lake;
   readonly #topic: ReturnType<Lake["topic"]>;
@@ -91,11 +96,11 @@ export class KeyedHistory {
   readonly #hasHistory: boolean;
   #schemas = 0;
   #compactor: Compactor;
-  #isTroubled = false;
   #next = 0;
 
   constructor(seed: number, kind: KeyedKind, hasHistory: boolean) {
     this.#random = seededRandom(seed * 7919);
+    this.#crashes = new Crashes(this.#random, 0.03);
     this.#kind = kind;
     this.#hasHistory = hasHistory;
     this.#type = avsc.Type.forSchema((kind === "debezium" ? envelope : row) as never);
@@ -112,6 +117,10 @@ export class KeyedHistory {
     });
     this.#register();
     this.#compactor = this.#open();
+  }
+
+  get counts(): Readonly<Record<Counted, number>> {
+    return { ...this.#counts, crashes: this.#crashes.count };
   }
 
   async run(steps: number): Promise<void> {
@@ -158,42 +167,22 @@ export class KeyedHistory {
   }
 
   #open(): Compactor {
-    const crash = (): void => {
-      if (!this.#isTroubled || this.#random.unit() >= 0.03) return;
-      this.counts.crashes += 1;
-      throw new Crash("the process died here");
-    };
-    const answer = async (_method: string, _path: string, response: Response): Promise<Response> => {
-      crash();
-      return response;
-    };
-    this.#lake.hooks = { request: async () => crash(), answer, write: crash };
     const roundBytesMax = [150, 400, 1 << 20][int(this.#random, 3)] as number;
-    const { compactor, metadata } = this.#lake.open([this.#settings], { roundBytesMax, readBytesMax: 200 });
-    metadata.onPropose = crash;
-    return compactor;
+    return this.#crashes.open(this.#lake, this.#settings, { roundBytesMax, readBytesMax: 200 });
   }
 
   async #restart(): Promise<void> {
     await this.#compactor[Symbol.asyncDispose]();
-    this.#isTroubled = false;
     this.#compactor = this.#open();
   }
 
   async #troubled(work: () => Promise<unknown>): Promise<void> {
-    this.#isTroubled = this.#random.unit() < 0.5;
-    try {
-      await work();
-    } catch (cause) {
-      if (!wasCrash(cause) && !(cause instanceof OperationFailed)) throw cause;
-      await this.#restart();
-    }
-    this.#isTroubled = false;
+    if (!(await this.#crashes.during(0.5, work))) await this.#restart();
   }
 
   async #rewrite(): Promise<void> {
     await this.#troubled(async () => {
-      this.counts.rewritten += (await this.#compactor.maintain("orders")).filesIn;
+      this.#counts.rewritten += (await this.#compactor.maintain("orders")).filesIn;
     });
   }
 
@@ -210,7 +199,7 @@ export class KeyedHistory {
       const { backfill } = await this.#compactor.report("orders");
       if (backfill?.state !== "running") return;
       if (backfill.trouble !== null) await this.#restart(); // It would wait a second.
-      this.counts.brought += 1;
+      this.#counts.brought += 1;
       await this.#troubled(() => this.#compactor.advanceBackfill("orders"));
       expect(turn).toBeLessThan(2000);
       if (turn % 2 === 1) await this.#compactor.flush("orders");
@@ -225,7 +214,7 @@ export class KeyedHistory {
     const partition = this.#lake.partition(this.#topic, index);
     partition.logStart = (partition.logStart +
       int(this.#random, partition.highWatermark - partition.logStart + 1)) as Offset;
-    this.counts.trims += 1;
+    this.#counts.trims += 1;
   }
 
   /** Registers what is missing, and replays; what comes meanwhile is committed meanwhile. */
@@ -237,10 +226,10 @@ export class KeyedHistory {
     const replay = this.#compactor.replay("orders", never);
     await this.#change(false);
     const [{ rows, superseded, undecided, letters }] = await Promise.all([replay, this.#compactor.flush("orders")]);
-    this.counts.replayed += rows;
-    this.counts.superseded += superseded;
-    this.counts.undecided += undecided.records;
-    this.counts.letters += letters;
+    this.#counts.replayed += rows;
+    this.#counts.superseded += superseded;
+    this.#counts.undecided += undecided.records;
+    this.#counts.letters += letters;
     for (const [partition, records] of this.#log.entries())
       for (const [offset, record] of records.entries())
         if (offset >= (logStarts[partition] as number) && (record.schemaId ?? 0) <= this.#schemas) record.isIn = true;
@@ -268,7 +257,7 @@ export class KeyedHistory {
       if (put === null) this.#source.delete(key);
       else this.#source.set(key, put);
     }
-    if (isMove) this.counts.moves += 1;
+    if (isMove) this.#counts.moves += 1;
     const asked = this.#schemas + (mayFail && this.#random.unit() < 0.35 ? 1 : 0);
     if (isDelete && this.#kind !== "debezium")
       return [{ key: id, value: null, written: { effects, schemaId: undefined, isIn: true } }];
@@ -289,8 +278,4 @@ function shown({ id, v }: Readonly<Record<string, unknown>>): string {
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function wasCrash(cause: unknown): boolean {
-  return cause instanceof Error && (cause instanceof Crash || wasCrash(cause.cause));
 }

@@ -6,7 +6,8 @@
 import { open as openRest } from "../../catalogs/rest.ts";
 import type { HttpRequest } from "../../src/base/http.ts";
 import { type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
-import type { Runtime } from "../../src/base/runtime.ts";
+import type { Clock, Runtime } from "../../src/base/runtime.ts";
+import type { Log } from "../../src/log/log.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { buildBatch, type NewRecord } from "../../src/protocol/records.ts";
 import { Router } from "../../src/server/http-router.ts";
@@ -80,6 +81,13 @@ export interface Hooks {
   write(key: string): void;
 }
 
+/** What one broker has apart from the others. */
+export interface LakeNode {
+  readonly log: Log;
+  readonly hooks: () => Hooks;
+  readonly clock: Clock;
+}
+
 const noHooks: Hooks = {
   request: async () => {},
   answer: async (_method, _path, response) => response,
@@ -127,6 +135,12 @@ export class Lake {
     return id;
   }
 
+  /** Of a topic that is there: its partitions keep what they have. */
+  grow(topicId: Uuid, name: string, partitions: number): void {
+    this.log.add(topicId, name, partitions);
+    this.metadataLog.apply([{ kind: "create-partitions", topicId, partitions }]);
+  }
+
   async produce(topicId: Uuid, partition: number, records: readonly Partial<NewRecord>[]): Promise<void> {
     const full = records.map((record) => ({ timestamp: 1_700_000_000_000, key: null, value: null, ...record }));
     await this.log.fake(topicId, partition).append(buildBatch({ records: full }));
@@ -136,7 +150,7 @@ export class Lake {
     return this.log.fake(topicId, index);
   }
 
-  catalog(hooks: () => Hooks = () => this.hooks): Catalog {
+  catalog(hooks: () => Hooks = () => this.hooks, runtime = this.runtime): Catalog {
     const limits = { requestMsMax: 10_000, responseBytesMax: 1 << 26 };
     return openRest(
       {
@@ -147,7 +161,7 @@ export class Lake {
         accessDelegation: null,
         properties: new Map(),
       },
-      { runtime: this.runtime, logger: silent, limits, fetch: this.#fetch(hooks) },
+      { runtime, logger: silent, limits, fetch: this.#fetch(hooks) },
     );
   }
 
@@ -160,23 +174,25 @@ export class Lake {
     return new InlineTranslator({ limits: roundLimits, schemaById: (id, subject) => this.schemaById(id, subject) });
   }
 
-  /** A compactor as after a start of the process. */
+  /** A compactor as after a start of the process; of one broker of several, when `node` says what is its own. */
   open(
     tables: readonly TableSettings[],
     limits: Partial<CompactorLimits> = {},
     maintenance: Partial<typeof maintenanceLimits> = {},
+    { log = this.log, hooks = () => this.hooks, clock = this.runtime.clock }: Partial<LakeNode> = {},
   ): { compactor: Compactor; metadata: MemoryMetadata } {
     const metadata = new MemoryMetadata(this.metadataLog);
-    const store = hooked(this.store, (key) => this.hooks.write(key));
+    const store = hooked(this.store, (key) => hooks().write(key));
+    const runtime = { ...this.runtime, clock };
     const compactor = openCompactor({
       metadata,
-      log: this.log,
+      log,
       tables,
-      runtime: this.runtime,
+      runtime,
       logger: silent,
       metrics: noMetrics,
       translator: this.translator(),
-      catalogs: new Map([["main", this.catalog()]]),
+      catalogs: new Map([["main", this.catalog(hooks, runtime)]]),
       warehouse: new Warehouse({ mounts: new Map([[this.root, store]]) }),
       proofs: new ProofStore(this.store),
       replayed: new ReplayedStore(store, this.runtime.random),

@@ -22,6 +22,11 @@ export function seededRandom(seed: number): Random {
   };
 }
 
+/** A whole number below it. */
+export function int(random: Random, below: number): number {
+  return Math.floor(random.unit() * below);
+}
+
 /** Real timers: tests wait for events, never for a time. The wall clock may be set ahead. */
 export function seededRuntime(seed: number, aheadMs: () => number = () => 0): Runtime {
   const { clock } = systemRuntime();

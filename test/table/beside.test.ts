@@ -6,20 +6,23 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Compactor } from "../../src/table/compactor.ts";
 import { lakeTables, retentionHold } from "../../src/table/retention-hold.ts";
+import {
+  all,
+  besideTable,
+  finish,
+  firstPlaces,
+  json,
+  lakeWithOwn,
+  ownTable,
+  ownSettings as settings,
+} from "../support/beside-lake.ts";
+import { atEachStep } from "../support/each-step.ts";
 import { replaceFiles } from "../support/foreign-rewrite.ts";
 import { readRows } from "../support/iceberg-reader.ts";
-import { Lake } from "../support/lake.ts";
 import { Steps } from "../support/steps.ts";
 import { verifyReport } from "../support/verified.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
-
-const orders = { namespace: ["sales"], name: "orders" };
-const second = { namespace: ["sales"], name: "orders_v2" };
-const settings = tableSettings("json");
-const json = (value: unknown) => ({ key: utf8("k"), value: utf8(JSON.stringify(value)) });
-const all = { from: "earliest", bytesPerSecond: null } as const;
 
 let directory: string;
 beforeAll(() => {
@@ -27,31 +30,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** Until no table beside the topic's own has anything to do. */
-async function finish(compactor: Compactor): Promise<void> {
-  for (let turn = 0; turn < 100; turn += 1) {
-    const { beside } = await compactor.report("orders");
-    const trouble = beside.find(({ backfill }) => backfill?.trouble !== null)?.backfill?.trouble;
-    if (trouble !== undefined && trouble !== null) throw new Error(trouble);
-    if (beside.every(({ backfill }) => backfill?.state === "done")) return;
-    await compactor.advanceBackfill("orders");
-  }
-  throw new Error("it does not end");
-}
-
-async function world(seed: number, of = settings, limits: Parameters<Lake["open"]>[1] = {}) {
-  const lake = new Lake(seed);
-  const topic = lake.topic("orders", 2);
-  for (let id = 0; id < 4; id += 1) await lake.produce(topic, 0, [json({ id })]);
-  await lake.produce(topic, 1, [json({ id: 9 })]);
-  const { compactor, metadata } = lake.open([of], limits);
-  await compactor.flush("orders");
-  return { lake, topic, compactor, metadata };
-}
-
 describe("a table beside a topic's own", () => {
   test("holds what the topic held when it was asked for, and the first goes on", async () => {
-    const { lake, topic, compactor } = await world(1);
+    const { lake, topic, compactor } = await lakeWithOwn(1);
     const asked = await compactor.startBackfill("orders", all, "orders_v2");
     expect(asked).toMatchObject({ state: "running", records: 5, committed: 0 });
     await lake.produce(topic, 0, [json({ id: 4 })]);
@@ -60,8 +41,8 @@ describe("a table beside a topic's own", () => {
     await lake.produce(topic, 1, [json({ id: 5 })]);
     await compactor.flush("orders");
     await compactor.advanceBackfill("orders");
-    expect(await lake.places(second)).toEqual(["0:0", "0:1", "0:2", "0:3", "1:0"]);
-    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "0:2", "0:3", "0:4", "1:0", "1:1"]);
+    expect(await lake.places(besideTable)).toEqual(firstPlaces);
+    expect(await lake.places(ownTable)).toEqual(["0:0", "0:1", "0:2", "0:3", "0:4", "1:0", "1:1"]);
     const { beside, table } = await compactor.report("orders");
     expect(table).toBe("sales.orders");
     expect(beside).toMatchObject([{ table: "sales.orders_v2", state: "running", backfill: { state: "done" } }]);
@@ -70,7 +51,7 @@ describe("a table beside a topic's own", () => {
   });
 
   test("goes on after a restart, at the rate that was said", async () => {
-    const { lake, compactor } = await world(2, settings, { roundBytesMax: 1 });
+    const { lake, compactor } = await lakeWithOwn(2, settings, { roundBytesMax: 1 });
     await compactor.startBackfill("orders", { ...all, bytesPerSecond: 1_000_000 }, "lake.orders_v2");
     await compactor.advanceBackfill("orders");
     await compactor[Symbol.asyncDispose]();
@@ -87,7 +68,7 @@ describe("a table beside a topic's own", () => {
   });
 
   test("holds the log while it is built, until a person stops it", async () => {
-    const { topic, compactor, metadata } = await world(3, settings, { roundBytesMax: 1 });
+    const { topic, compactor, metadata } = await lakeWithOwn(3, settings, { roundBytesMax: 1 });
     const hold = () => retentionHold(metadata.image, lakeTables([settings]), { topicId: topic, partition: 0 })?.upTo;
     expect(hold()).toBe(4);
     await compactor.startBackfill("orders", all, "orders_v2");
@@ -104,7 +85,7 @@ describe("a table beside a topic's own", () => {
   });
 
   test("takes no name that is another table's", async () => {
-    const { lake, compactor } = await world(4);
+    const { lake, compactor } = await lakeWithOwn(4);
     for (const name of ["orders", "ORDERS", "sales.orders", "orders_dlq"])
       await expect(compactor.startBackfill("orders", all, name)).rejects.toThrow(/there is a table/);
     for (const name of ["", "a..b", "orders__g2", "x y"])
@@ -120,13 +101,13 @@ describe("a table beside a topic's own", () => {
   test("may be one with a key", async () => {
     const mode = { ...settings.mode, write: "upsert", key: ["id"] } as const;
     const keyed = tableSettings("json", { begin: "latest", mode });
-    const { lake, topic, compactor } = await world(5, keyed);
+    const { lake, topic, compactor } = await lakeWithOwn(5, keyed);
     await lake.produce(topic, 0, [json({ id: 2, v: 2 })]);
     await compactor.startBackfill("orders", all, "orders_v2");
     await lake.produce(topic, 0, [json({ id: 1, v: 3 })]);
     await compactor.flush("orders");
     await finish(compactor);
-    const metadata = (await lake.foreign().load(second))?.metadata;
+    const metadata = (await lake.foreign().load(besideTable))?.metadata;
     const rows = metadata === undefined ? [] : await readRows(lake.warehouse, metadata);
     expect(rows.map(({ id, v }) => [Number(id), Number(v ?? 0)]).toSorted(([a = 0], [b = 0]) => a - b)).toEqual([
       [0, 0],
@@ -146,7 +127,7 @@ describe("a table beside a topic's own is verified", () => {
     ["without a key", settings],
     ["with a key", tableSettings("json", { mode: upsert })],
   ])("%s: over what it holds so far, when it is whole, and when rows are lost", async (_, of) => {
-    const { lake, topic, compactor } = await world(6, of, { roundBytesMax: 1 });
+    const { lake, topic, compactor } = await lakeWithOwn(6, of, { roundBytesMax: 1 });
     const verify = () => verifyReport(lake, compactor, { settings: of, directory, beside: "orders_v2" });
     await lake.produce(topic, 0, [{ key: null, value: utf8("no JSON") }]);
     await compactor.startBackfill("orders", all, "orders_v2");
@@ -157,44 +138,33 @@ describe("a table beside a topic's own is verified", () => {
     await compactor.flush("orders");
     const whole = await verify();
     expect(whole).toMatchObject({ verdict: "equal", rows: 5, rowsProven: 5, deadLetters: { rows: 1 } });
-    const data = (await lake.files(second)).filter(({ content }) => content === "data");
-    await replaceFiles(lake, second, data.slice(1));
+    const data = (await lake.files(besideTable)).filter(({ content }) => content === "data");
+    await replaceFiles(lake, besideTable, data.slice(1));
     expect((await verify()).findings.map(({ kind }) => kind)).toContain("lost");
     await compactor[Symbol.asyncDispose]();
   });
 });
 
-// In parts, so that each stays short: part n dies at step n, n + 8, and so on to the end.
-test.each(Array.from({ length: 8 }, (_, part) => part + 1))(
-  "wherever the process dies, every record is in the table once: part %i",
-  async (part) => {
-    let died = 0;
-    for (let step = part; ; step += 8) {
-      const { lake, topic, compactor: before } = await world(100 + step);
-      await before[Symbol.asyncDispose]();
-      const limits = { roundBytesMax: 100 };
-      const isDead = await new Steps(lake).dieAt(step, settings, limits, async (compactor) => {
-        await compactor.startBackfill("orders", all, "orders_v2");
-        await lake.produce(topic, 0, [json({ id: 7 })]);
-        await compactor.flush("orders");
-        await finish(compactor);
-      });
-      const { compactor } = lake.open([settings], limits);
-      const { beside } = await compactor.report("orders");
-      const isAsked = beside[0]?.backfill !== undefined && beside[0].backfill !== null;
-      const end = lake.partition(topic, 0).highWatermark;
-      if (!isAsked) await compactor.startBackfill("orders", all, "orders_v2");
-      await compactor.flush("orders");
-      await finish(compactor);
-      const places = await lake.places(second);
-      const first = ["0:0", "0:1", "0:2", "0:3", "1:0"];
-      const isLater = places.length === 6 && end === 5;
-      expect(places, `step ${step}`).toEqual(isLater ? [...first.slice(0, 4), "0:4", "1:0"] : first);
-      await compactor[Symbol.asyncDispose]();
-      if (!isDead) break;
-      died += 1;
-    }
-    expect(died).toBeGreaterThan(5);
-  },
-  60_000,
-);
+atEachStep("wherever the process dies, every record is in the table once", { parts: 8 }, async (step) => {
+  const { lake, topic, compactor: before } = await lakeWithOwn(100 + step);
+  await before[Symbol.asyncDispose]();
+  const limits = { roundBytesMax: 100 };
+  const isDead = await new Steps(lake).dieAt(step, settings, limits, async (compactor) => {
+    await compactor.startBackfill("orders", all, "orders_v2");
+    await lake.produce(topic, 0, [json({ id: 7 })]);
+    await compactor.flush("orders");
+    await finish(compactor);
+  });
+  const { compactor } = lake.open([settings], limits);
+  const { beside } = await compactor.report("orders");
+  const isAsked = beside[0]?.backfill !== undefined && beside[0].backfill !== null;
+  const end = lake.partition(topic, 0).highWatermark;
+  if (!isAsked) await compactor.startBackfill("orders", all, "orders_v2");
+  await compactor.flush("orders");
+  await finish(compactor);
+  const places = await lake.places(besideTable);
+  const isLater = places.length === 6 && end === 5;
+  expect(places, `step ${step}`).toEqual(isLater ? [...firstPlaces.slice(0, 4), "0:4", "1:0"] : firstPlaces);
+  await compactor[Symbol.asyncDispose]();
+  return isDead;
+});

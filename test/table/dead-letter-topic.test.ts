@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { BatchView } from "../../src/protocol/record-batch.ts";
 import { RecordCursor } from "../../src/protocol/records.ts";
+import { atEachStep } from "../support/each-step.ts";
 import { Lake } from "../support/lake.ts";
 import { Steps } from "../support/steps.ts";
 import { tableSettings, utf8, withSchemaId } from "./translate-fixtures.ts";
@@ -136,38 +137,32 @@ describe("a topic of dead letters", () => {
   });
 });
 
-// In parts, so that each stays short: part n dies at step n, n + 4, and so on to the end.
-test.each(Array.from({ length: 4 }, (_, part) => part + 1))(
-  "wherever the process dies, each letter is in the topic and in the table once: part %i",
-  async (part) => {
-    let died = 0;
-    for (let step = part; ; step += 4) {
-      const lake = new Lake(100 + step);
-      const topic = lake.topic("orders", 2);
-      const letters = lake.topic("orders.dlq", 1);
-      const steps = new Steps(lake, [lake.partition(letters, 0)]);
-      const large = { value: new Uint8Array(300_000).fill(123) };
-      await lake.produce(topic, 0, [good(1), large, large, bad("a")]);
-      await lake.produce(topic, 1, [bad("b"), good(2)]);
-      const isDead = await steps.dieAt(step, settings, {}, (compactor) => compactor.flush("orders"));
-      await lake.produce(topic, 1, [bad("c")]);
-      const { compactor } = lake.open([settings]);
-      await compactor.flush("orders");
-      expect(records(lake, letters, 0).map(placeOf), `step ${step}`).toEqual(["0:1", "0:2", "0:3", "1:0", "1:2"]);
-      const columns = { partition: "partition", offset: "offset" };
-      expect(await lake.places({ namespace: ["sales"], name: "orders_dlq" }, columns), `step ${step}`).toEqual([
-        "0:1",
-        "0:2",
-        "0:3",
-        "1:0",
-        "1:2",
-      ]);
-      expect(await lake.places({ namespace: ["sales"], name: "orders" }), `step ${step}`).toEqual(["0:0", "1:1"]);
-      await compactor[Symbol.asyncDispose]();
-      if (!isDead) break;
-      died += 1;
-    }
-    expect(died).toBeGreaterThan(5);
+atEachStep(
+  "wherever the process dies, each letter is in the topic and in the table once",
+  { parts: 4 },
+  async (step) => {
+    const lake = new Lake(100 + step);
+    const topic = lake.topic("orders", 2);
+    const letters = lake.topic("orders.dlq", 1);
+    const steps = new Steps(lake, [lake.partition(letters, 0)]);
+    const large = { value: new Uint8Array(300_000).fill(123) };
+    await lake.produce(topic, 0, [good(1), large, large, bad("a")]);
+    await lake.produce(topic, 1, [bad("b"), good(2)]);
+    const isDead = await steps.dieAt(step, settings, {}, (compactor) => compactor.flush("orders"));
+    await lake.produce(topic, 1, [bad("c")]);
+    const { compactor } = lake.open([settings]);
+    await compactor.flush("orders");
+    expect(records(lake, letters, 0).map(placeOf), `step ${step}`).toEqual(["0:1", "0:2", "0:3", "1:0", "1:2"]);
+    const columns = { partition: "partition", offset: "offset" };
+    expect(await lake.places({ namespace: ["sales"], name: "orders_dlq" }, columns), `step ${step}`).toEqual([
+      "0:1",
+      "0:2",
+      "0:3",
+      "1:0",
+      "1:2",
+    ]);
+    expect(await lake.places({ namespace: ["sales"], name: "orders" }), `step ${step}`).toEqual(["0:0", "1:1"]);
+    await compactor[Symbol.asyncDispose]();
+    return isDead;
   },
-  60_000,
 );

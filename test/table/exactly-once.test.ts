@@ -15,23 +15,17 @@ import { newManifestFile, readManifestList, writeManifestList } from "../../src/
 import type { Snapshot, TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { Update } from "../../src/table/iceberg/updates.ts";
 import { placeOfRecord } from "../../src/table/translate/letter-records.ts";
+import { Crash, wasCrash } from "../support/crashes.ts";
 import type { FakePartition } from "../support/fake-log.ts";
 import { Lake, sorted } from "../support/lake.ts";
 import type { MemoryMetadata } from "../support/memory-metadata.ts";
-import { seededRandom } from "../support/seeded.ts";
+import { int, seededRandom } from "../support/seeded.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
 const letters = { namespace: ["sales"], name: "orders_dlq" };
 
 const minuteMs = 60_000;
-
-/** The process ends here: nothing after it runs, and nobody catches it. */
-class Crash extends Error {}
-
-function int(random: Random, below: number): number {
-  return Math.floor(random.unit() * below);
-}
 
 /** Trouble at about one effect in ten, while it is on. */
 class Trouble {
@@ -73,7 +67,7 @@ class Trouble {
   maybeCrash(): void {
     if (!this.#hits(0.03)) return;
     this.counts.crashes += 1;
-    throw new Crash("the process died here");
+    throw new Crash();
   }
 
   #hits(chance: number, always = false): boolean {
@@ -346,10 +340,6 @@ class World {
     const replaced = await foreignCommit(this.lake, metadata, "replace");
     return [...replaced, ...expired, { action: "remove-snapshots", "snapshot-ids": [current] }];
   }
-}
-
-function wasCrash(cause: unknown): boolean {
-  return cause instanceof Error && (cause instanceof Crash || wasCrash(cause.cause));
 }
 
 /**

@@ -396,10 +396,7 @@ describe("a table that people", () => {
 describe("a topic that", () => {
   test("grows: the rows of its new partitions are in the next commit", async () => {
     await using scene = await Scene.twoCommits(440);
-    scene.lake.log.add(scene.topic, "orders", 3);
-    scene.lake.metadataLog.apply([{ kind: "create-partitions", topicId: scene.topic, partitions: 3 }]);
-    // The log of the test is made anew with more partitions: what was in it comes again, and is committed already.
-    await scene.lake.produce(scene.topic, 0, [{ value: utf8("{}") }, { value: utf8("{}") }]);
+    scene.lake.grow(scene.topic, "orders", 3);
     await scene.lake.produce(scene.topic, 2, [{ value: utf8('{"id":9}') }]);
     await scene.commit();
     expect(await scene.lake.places(orders)).toEqual(["0:0", "0:1", "0:2", "2:0"]);

@@ -7,16 +7,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { OperationFailed } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/runtime.ts";
 import { currentSchema } from "../../src/table/commit/table-creation.ts";
 import type { Compactor } from "../../src/table/compactor.ts";
 import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { PartitionSpec } from "../../src/table/iceberg/types.ts";
 import type { TableSettings, WriteMode } from "../../src/table/settings.ts";
+import { Crashes } from "../support/crashes.ts";
 import { readRows } from "../support/iceberg-reader.ts";
 import { Lake } from "../support/lake.ts";
-import { seededRandom } from "../support/seeded.ts";
+import { int, seededRandom } from "../support/seeded.ts";
 import { verified } from "../support/verified.ts";
 import { tableSettings, utf8 } from "./translate-fixtures.ts";
 
@@ -31,12 +31,6 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "inlet-upsert-model-"));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
-
-class Crash extends Error {}
-
-function int(random: Random, below: number): number {
-  return Math.floor(random.unit() * below);
-}
 
 type Kind = "kafka-key" | "columns" | "debezium";
 
@@ -62,8 +56,9 @@ interface Row {
 /** Keys stay in their topic partition, as producers keep them. */
 class History {
   readonly lake: Lake;
-  readonly counts = { crashes: 0, moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0, vectors: 0, upgraded: 0 };
+  readonly counts = { moves: 0, deletes: 0, again: 0, specs: 0, rewritten: 0, vectors: 0, upgraded: 0 };
   readonly #random: Random;
+  readonly #crashes: Crashes;
   readonly #kind: Kind;
   readonly #formatVersion: 2 | 3;
   readonly #topic: ReturnType<Lake["topic"]>;
@@ -71,11 +66,11 @@ class History {
   readonly #deleted = new Set<string>();
   #settings: TableSettings;
   #compactor: Compactor;
-  #isTroubled = false;
   #next = 0;
 
   constructor(seed: number, kind: Kind, formatVersion: 2 | 3) {
     this.#random = seededRandom(seed * 6151);
+    this.#crashes = new Crashes(this.#random, 0.04);
     this.#kind = kind;
     this.lake = new Lake(seed);
     this.#topic = this.lake.topic("orders", partitions);
@@ -84,6 +79,10 @@ class History {
     this.#formatVersion = formatVersion;
     this.#settings = settingsOf(kind, isPartitioned, seed % 3 === 0 ? 2 : formatVersion);
     this.#compactor = this.#open();
+  }
+
+  get crashes(): number {
+    return this.#crashes.count;
   }
 
   async run(steps: number): Promise<void> {
@@ -123,54 +122,29 @@ class History {
   }
 
   #open(): Compactor {
-    const crash = (): void => {
-      if (!this.#isTroubled || this.#random.unit() >= 0.04) return;
-      this.counts.crashes += 1;
-      throw new Crash("the process died here");
-    };
-    const answer = async (_method: string, _path: string, response: Response): Promise<Response> => {
-      crash();
-      return response;
-    };
-    this.lake.hooks = { request: async () => crash(), answer, write: crash };
     // Small rounds, so that a flush makes several, and joined manifests, so that files change theirs.
     const merge = { isEnabled: true, countMin: 4, bytesTarget: 1 << 20 };
     const roundBytesMax = [150, 400, 1 << 20][int(this.#random, 3)] as number;
-    const { compactor, metadata } = this.lake.open([this.#settings], { roundBytesMax, readBytesMax: 200, merge });
-    metadata.onPropose = crash;
-    return compactor;
+    return this.#crashes.open(this.lake, this.#settings, { roundBytesMax, readBytesMax: 200, merge });
   }
 
   async #restart(): Promise<void> {
     await this.#compactor[Symbol.asyncDispose]();
-    this.#isTroubled = false;
     this.#compactor = this.#open();
   }
 
   async #flush(): Promise<void> {
-    this.#isTroubled = this.#random.unit() < 0.6;
-    try {
-      await this.#compactor.flush("orders");
-    } catch (cause) {
-      const isExpected = wasCrash(cause) || (cause as Error).name === "TableStuck";
-      if (!isExpected) throw cause;
-      await this.#restart();
-    }
-    this.#isTroubled = false;
+    if (!(await this.#crashes.during(0.6, () => this.#compactor.flush("orders")))) await this.#restart();
   }
 
   /** Small files become large ones, without the rows that deletes have taken. */
   async #rewrite(): Promise<void> {
-    this.#isTroubled = this.#random.unit() < 0.3;
-    try {
+    const isDone = await this.#crashes.during(0.3, async () => {
       const { filesIn, vectorsWritten } = await this.#compactor.maintain("orders");
       this.counts.rewritten += filesIn;
       this.counts.vectors += vectorsWritten;
-    } catch (cause) {
-      if (!wasCrash(cause) && !(cause instanceof OperationFailed)) throw cause;
-      await this.#restart();
-    }
-    this.#isTroubled = false;
+    });
+    if (!isDone) await this.#restart();
   }
 
   /** As an owner does it; a setting that grows does the same. */
@@ -243,10 +217,6 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function wasCrash(cause: unknown): boolean {
-  return cause instanceof Error && (cause instanceof Crash || wasCrash(cause.cause));
-}
-
 /** Rules that hold for every state of the table, whatever its rows are. */
 function requireRules(metadata: TableMetadata): void {
   const sequences = metadata.snapshots.map((snapshot) => snapshot["sequence-number"]);
@@ -277,7 +247,8 @@ describe.each(kinds.flatMap((kind) => [[kind, 2] as const, [kind, 3] as const]))
           expect(verdict, `seed ${seed}`).toBe("equal");
           const metadata = (await history.lake.foreign().load(orders))?.metadata;
           if (metadata !== undefined && model.length > 0) requireRules(metadata);
-          for (const [name, count] of Object.entries(history.counts)) total[name as keyof typeof total] += count;
+          const counts = { ...history.counts, crashes: history.crashes };
+          for (const [name, count] of Object.entries(counts)) total[name as keyof typeof total] += count;
         }
       },
     );

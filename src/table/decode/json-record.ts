@@ -19,6 +19,8 @@ export interface JsonTarget {
   readonly bound: Bound;
   /** Undefined when what is left over is dropped: inside keys. */
   readonly extra: BytesLeaf | undefined;
+  /** A person gave the type of the whole: values are brought to it. */
+  readonly isCast?: boolean;
 }
 
 export interface JsonRules {
@@ -40,16 +42,17 @@ export function compileJsonRecord(target: JsonTarget, rules: JsonRules): JsonRec
 }
 
 /** What columns can hold of numbers beyond integers is kept when there is such a column. */
-export function careOf({ node, bound }: Pick<JsonTarget, "node" | "bound">): NumberCare {
-  const isExact = bound.hasCasts || node.leaves.some((leaf) => decimalShape(leaf.shape.type) !== undefined);
+export function careOf({ node, bound, isCast }: Omit<JsonTarget, "extra">): NumberCare {
+  const isExact =
+    isCast === true || bound.hasCasts || node.leaves.some((leaf) => decimalShape(leaf.shape.type) !== undefined);
   return isExact ? "all" : "integers";
 }
 
 /** Of a value that was parsed before. */
 export function compileJsonValue(target: JsonTarget, rules: JsonRules): (value: unknown) => SourceType {
   const misfits = { count: 0 };
-  const { node, bound, extra } = target;
-  const put = compileJson(node, rules.source, { bound, misfits, isStrict: rules.isStrict });
+  const { node, bound, extra, isCast = false } = target;
+  const put = compileJson(node, rules.source, { bound, misfits, isStrict: rules.isStrict, isCast });
   return (value) => {
     misfits.count = 0;
     put(value, 0);

@@ -46,14 +46,17 @@ export function readMessagePath(reader: ProtobufReader): readonly number[] {
   return count === 0 ? [0] : Array.from({ length: count }, readIndex);
 }
 
-/** Reads the message from the reader to its end and writes one row of the struct. */
+/** Reads the message from the reader to its end and writes one row of the struct, or the one value of any other column. */
 export function compileProtobuf(
   message: ProtobufMessage,
-  node: StructNode,
+  node: ColumnNode,
   bound: Bound,
 ): (reader: ProtobufReader) => void {
   const budget = new CellBudget();
-  const put = new MessagePut({ message, node, bound, budget, prefix: message.name });
+  const put =
+    node.kind === "struct"
+      ? new MessagePut({ message, node, bound, budget, prefix: message.name })
+      : compileContent(message, node, bound, budget);
   return (reader) => {
     budget.refill();
     put.put(reader, reader.at, reader.end, 0);

@@ -1,11 +1,11 @@
 /**
  * What a person says of single columns: another type, another name, a comment, or that there is to be none. Paths are those of
  * the value's fields, joined by dots; a list or a map is passed through ("lines.price"). Those of the key's fields come after
- * the name of the key's column ("_kafka_key.id"), whether they lie inside it or beside it. Pure.
+ * the name of the key's column ("_kafka_key.id"), whether they lie inside it or beside it; that name alone is the whole key. Pure.
  */
 import { visitFields } from "../iceberg/schema-ids.ts";
 import type { PrimitiveType } from "../iceberg/types.ts";
-import type { TableSettings } from "../settings.ts";
+import { keyColumnName, type TableSettings } from "../settings.ts";
 import type { RecordPart, TableMapping } from "./schema-map.ts";
 import { keyParent } from "./schema-map-keys.ts";
 import { widenedType } from "./schema-map-merge.ts";
@@ -23,23 +23,36 @@ export interface ColumnOverride {
 
 export type ColumnOverrides = Readonly<Record<string, ColumnOverride>>;
 
-/** Of the part's own paths. undefined: nothing is said of it. */
+/** Of the fields of the part, by its own paths. undefined: nothing is said of them. */
 export function overridesOf(
   part: RecordPart,
   overrides: ColumnOverrides | undefined,
   settings: Pick<TableSettings, "metadataPrefix">,
 ): ColumnOverrides | undefined {
-  const prefix = keyPath(settings);
+  const [whole, prefix] = [keyColumnName(settings), keyPath(settings)];
   const own = Object.entries(overrides ?? {}).flatMap(([path, said]): readonly [string, ColumnOverride][] => {
-    if (part === "value") return path.startsWith(prefix) ? [] : [[path, said]];
+    if (part === "value") return path === whole || path.startsWith(prefix) ? [] : [[path, said]];
     return path.startsWith(prefix) ? [[path.slice(prefix.length), said]] : [];
   });
   return own.length === 0 ? undefined : Object.fromEntries(own);
 }
 
 /** What the paths of the key's fields begin with. */
-export function keyPath({ metadataPrefix }: Pick<TableSettings, "metadataPrefix">): string {
-  return `${metadataPrefix}_key.`;
+export function keyPath(settings: Pick<TableSettings, "metadataPrefix">): string {
+  return `${keyColumnName(settings)}.`;
+}
+
+/** What is said of the whole key: of the column that it is, or that its fields nest in. */
+export function keyOverride(
+  overrides: ColumnOverrides | undefined,
+  settings: Pick<TableSettings, "metadataPrefix">,
+): ColumnOverride | undefined {
+  return overrides?.[keyColumnName(settings)];
+}
+
+/** Whether each key is one value of a type that a person gave, a key with fields too. */
+export function isKeyCast(mapping: TableMapping, settings: Pick<TableSettings, "metadataPrefix">): boolean {
+  return keyOverride(mapping.overrides, settings)?.type !== undefined;
 }
 
 export type Overridden =
@@ -92,6 +105,22 @@ export function overridden(
   return reason === undefined ? { kind: "ok", type: converted } : { kind: "refused", reason };
 }
 
+/** As `overridden`, of a key. */
+export function overriddenKey(
+  type: SourceType,
+  overrides: ColumnOverrides | undefined,
+  settings: Pick<TableSettings, "metadataPrefix">,
+  { isKnown }: { readonly isKnown: boolean },
+): Overridden {
+  const to = keyOverride(overrides, settings)?.type;
+  if (to === undefined || type.kind === "nothing")
+    return overridden(type, overridesOf("key", overrides, settings), { isKnown, at: keyPath(settings) });
+  const refusal = isKnown ? castRefusal(type, to) : undefined;
+  return refusal === undefined
+    ? { kind: "ok", type: cast(type, to) }
+    : { kind: "refused", reason: `columns.overrides.${keyColumnName(settings)}: ${refusal}` };
+}
+
 /** Into a string column goes text as it is, and anything else as JSON. */
 function cast(from: SourceType, to: PrimitiveType): SourceType {
   return to === "string" && from.kind !== "primitive" ? json : { kind: "primitive", type: to };
@@ -100,7 +129,7 @@ function cast(from: SourceType, to: PrimitiveType): SourceType {
 const numbers = ["int", "long", "float", "double", "decimal"];
 
 /** Why no value of the one type could become one of the other. */
-function castRefusal(from: SourceType, to: PrimitiveType): string | undefined {
+export function castRefusal(from: SourceType, to: PrimitiveType): string | undefined {
   if (to === "string" || from.kind === "nothing") return undefined;
   if (from.kind !== "primitive")
     return `${from.kind === "json" ? "JSON text" : `a ${from.kind}`} cannot become a ${to}`;
@@ -114,13 +143,29 @@ function castRefusal(from: SourceType, to: PrimitiveType): string | undefined {
 export function overridesMismatch(mapping: TableMapping, settings: TableSettings): string | undefined {
   const { overrides = {} } = settings;
   const before = mapping.overrides ?? {};
+  const flat = flatKeyMismatch(mapping, settings);
+  if (flat !== undefined) return flat;
   for (const path of new Set([...Object.keys(before), ...Object.keys(overrides)])) {
     const [was, now] = [before[path]?.type, overrides[path]?.type];
-    if (was === now || bindingAt(mapping, path, settings) === undefined) continue;
+    if (was === now || !hasColumn(mapping, path, settings)) continue;
     const words = `columns.overrides.${path}.type was ${was ?? "not said"} when the column was made, and is now ${now ?? "not said"}`;
     return `${words}: put it back, or write a new table with inlet table resume --retranslate`;
   }
   return undefined;
+}
+
+/** Where the key's fields have columns of their own, there is none that what is said of the whole key could be of. */
+function flatKeyMismatch(mapping: TableMapping, settings: TableSettings): string | undefined {
+  const isFlat = mapping.bindings.some(({ parent }) => parent === keyParent);
+  if (!isFlat || keyOverride(settings.overrides, settings) === undefined) return undefined;
+  const path = `columns.overrides.${keyColumnName(settings)}`;
+  return `${path} is of the whole key, and its fields have columns of their own: say it of them, ${keyPath(settings)}<field>, or remove it`;
+}
+
+function hasColumn(mapping: TableMapping, path: string, settings: TableSettings): boolean {
+  return path === keyColumnName(settings)
+    ? mapping.schema.fields.some(({ id }) => id === mapping.own.key)
+    : bindingAt(mapping, path, settings) !== undefined;
 }
 
 /** The mapping under the overrides of the settings; the same object when it has them. */

@@ -4,7 +4,7 @@
  * every age compare them.
  */
 import type { NestedField, PrimitiveType, Schema } from "../iceberg/types.ts";
-import type { TableSettings, WriteMode } from "../settings.ts";
+import { keyColumnName, type TableSettings, type WriteMode } from "../settings.ts";
 import type { RecordPart, TableMapping } from "./schema-map.ts";
 import { shapeOf } from "./schema-map-shape.ts";
 import { type Binding, nothing, type SourceField, type SourceType } from "./schema-map-types.ts";
@@ -208,6 +208,6 @@ export function keyFields(type: SourceType, settings: TableSettings): readonly S
     ...field,
     aliases: [], // Their columns are called otherwise.
     key: field.key ?? field.name,
-    name: field.isNamed === true ? field.name : `${settings.metadataPrefix}_key_${field.name}`,
+    name: field.isNamed === true ? field.name : `${keyColumnName(settings)}_${field.name}`,
   }));
 }

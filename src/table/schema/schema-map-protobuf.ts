@@ -37,6 +37,11 @@ export function protobufSourceType(message: ProtobufMessage): SourceType {
   return structOf(message, site, (number) => `${message.name}${protobufKey(number)}`);
 }
 
+/** As one value: what a message stands for, or its fields. */
+export function protobufValueType(message: ProtobufMessage): SourceType {
+  return convert(message, { above: [], budget: new TypeBudget() });
+}
+
 /** What a field is bound by. No name can begin like this. */
 export function protobufKey(number: number): string {
   return `#${number}`;

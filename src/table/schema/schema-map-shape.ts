@@ -5,7 +5,7 @@
  *   nested   | value {id, name} | _kafka_key {id} |     one column, a struct
  */
 import type { IcebergType } from "../iceberg/types.ts";
-import type { TableSettings } from "../settings.ts";
+import { keyColumnName, type TableSettings } from "../settings.ts";
 import type { TableMapping } from "./schema-map.ts";
 
 export type FieldLayout = "flat" | "nested";
@@ -34,7 +34,8 @@ export function shapeMismatch(mapping: TableMapping, settings: TableSettings): s
   const hasFields = settings.key.decode === "schema-id" || settings.key.decode === "json";
   if (hasFields && is.key !== wanted.key) return changed("keys", "key.columns", is.key, wanted.key);
   const column = mapping.schema.fields.find((field) => field.id === mapping.own.key);
-  if (column === undefined || isKeyOf(column.type, settings.key.decode)) return undefined;
+  const isCast = settings.overrides?.[keyColumnName(settings)]?.type !== undefined;
+  if (column === undefined || isCast || isKeyOf(column.type, settings.key.decode)) return undefined;
   return `the column ${column.name} does not hold keys as key.decode: ${settings.key.decode} makes them: ${wayOut("key.decode")}`;
 }
 

@@ -13,8 +13,16 @@ import { protobufMessageAt } from "../../registry/protobuf-schema.ts";
 import type { PlaceColumns } from "../commit/live-files.ts";
 import { parseAvroSchema } from "../decode/avro-schema.ts";
 import type { IcebergType, NestedField, Schema } from "../iceberg/types.ts";
-import type { MetadataColumn, TableSettings } from "../settings.ts";
-import { type ColumnOverrides, keyPath, type Overridden, overridden, overridesOf } from "./column-overrides.ts";
+import { type DecodeMode, keyColumnName, type MetadataColumn, type TableSettings } from "../settings.ts";
+import {
+  type ColumnOverrides,
+  isKeyCast,
+  keyOverride,
+  type Overridden,
+  overridden,
+  overriddenKey,
+  overridesOf,
+} from "./column-overrides.ts";
 import { newRules } from "./mapping-rules.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
@@ -32,7 +40,7 @@ import {
   withWholeKeys,
 } from "./schema-map-keys.ts";
 import { assignIds, mergeType } from "./schema-map-merge.ts";
-import { protobufFile, protobufSourceType } from "./schema-map-protobuf.ts";
+import { protobufFile, protobufSourceType, protobufValueType } from "./schema-map-protobuf.ts";
 import { shapeOf, type TableShape, wantedShape } from "./schema-map-shape.ts";
 import type { Binding, SourceType } from "./schema-map-types.ts";
 
@@ -117,25 +125,32 @@ export function initialMapping(settings: TableSettings): TableMapping {
   const draft = new Draft({ lastColumnId: 0, bindings: [] });
   const fields: NestedField[] = [];
   const own: Partial<Record<MetadataColumn | "value" | "extra", number>> = {};
-  const add = (role: MetadataColumn | "value" | "extra", name: string, type: IcebergType, required: boolean): void => {
+  const add = (
+    role: MetadataColumn | "value" | "extra",
+    name: string,
+    type: IcebergType,
+    { required = false, ...doc }: { readonly required?: boolean; readonly doc?: string } = {},
+  ): void => {
     const id = draft.nextId();
     own[role] = id;
-    fields.push({ id, name, required, type: type === headersType ? numbered(draft) : type });
+    const withIds = type === headersType ? numbered(draft) : type;
+    fields.push({ id, name: freeName(name, fields), required, type: withIds, ...doc });
   };
   const prefix = settings.metadataPrefix;
   const wants = (column: MetadataColumn): boolean => settings.metadataColumns.includes(column);
-  add("partition", `${prefix}_partition`, "int", true);
-  add("offset", `${prefix}_offset`, "long", true);
-  if (wants("timestamp")) add("timestamp", `${prefix}_timestamp`, "timestamptz", false);
-  if (wants("timestamp_type")) add("timestamp_type", `${prefix}_timestamp_type`, "string", false);
-  // The type of any other comes with the first key.
-  if (wants("key") && settings.key.decode === "raw") add("key", `${prefix}_key`, "binary", false);
-  if (wants("key") && settings.key.decode === "string") add("key", `${prefix}_key`, "string", false);
-  if (wants("headers") && settings.headers === "list") add("headers", `${prefix}_headers`, headersType, false);
-  const { decode } = settings.value;
-  if (decode === "raw") add("value", "value", "binary", false);
-  if (decode === "string") add("value", "value", "string", false);
-  if (decode === "json") add("extra", "_extra", "string", false);
+  add("partition", `${prefix}_partition`, "int", { required: true });
+  add("offset", `${prefix}_offset`, "long", { required: true });
+  if (wants("timestamp")) add("timestamp", `${prefix}_timestamp`, "timestamptz");
+  if (wants("timestamp_type")) add("timestamp_type", `${prefix}_timestamp_type`, "string");
+  const keyType = typeOfBytes(settings.key.decode); // The type of any other comes with the first key.
+  if (wants("key") && keyType !== undefined) {
+    const { role, name, ...doc } = keyColumn(settings.overrides, settings);
+    add(role, name, keyOverride(settings.overrides, settings)?.type ?? keyType, doc);
+  }
+  if (wants("headers") && settings.headers === "list") add("headers", `${prefix}_headers`, headersType);
+  const valueType = typeOfBytes(settings.value.decode);
+  if (valueType !== undefined) add("value", "value", valueType);
+  if (settings.value.decode === "json") add("extra", "_extra", "string");
   const rowKey = newRowKey(settings.mode);
   const shape = wantedShape(settings);
   const isUsual = isDeepStrictEqual(shape, shapeOf({ rowKey }));
@@ -152,6 +167,11 @@ export function initialMapping(settings: TableSettings): TableMapping {
     ...(settings.overrides === undefined ? {} : { overrides: settings.overrides }),
     isFull: false,
   });
+}
+
+/** Of a part that is taken as it comes. */
+function typeOfBytes(decode: DecodeMode): "binary" | "string" | undefined {
+  return decode === "raw" ? "binary" : decode === "string" ? "string" : undefined;
 }
 
 /** Stands for the headers' type until its ids are given, which must come after the column's own. */
@@ -217,7 +237,9 @@ function evolveProtobuf(before: TableMapping, source: SchemaIdSource, settings: 
   if (message === undefined) return finish(before, mapping, isKnown);
   const known = mapping.sources[sourceKey(source.part, source.schemaId, source.message)];
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
-  return evolveTyped(mapping, source, protobufSourceType(message), settings);
+  const isOneValue = source.part === "key" && isKeyCast(mapping, settings);
+  const type = isOneValue ? protobufValueType(message) : protobufSourceType(message);
+  return evolveTyped(mapping, source, type, settings);
 }
 
 function evolveTyped(
@@ -268,8 +290,8 @@ export function rebase(mapping: TableMapping, schema: Schema, lastColumnId: numb
 
 /** What becomes columns of a source: the row inside its envelope, when values have one, with the types that people want. */
 function rowOf(mapping: TableMapping, source: SchemaIdSource, type: SourceType, settings: TableSettings): Overridden {
-  const overrides = overridesOf(source.part, mapping.overrides, settings);
-  if (source.part === "key") return overridden(type, overrides, { isKnown: true, at: keyPath(settings) });
+  if (source.part === "key") return overriddenKey(type, mapping.overrides, settings, { isKnown: true });
+  const overrides = overridesOf("value", mapping.overrides, settings);
   if (settings.mode.envelope !== "debezium") return overridden(type, overrides, { isKnown: true });
   if (source.schema.type !== "AVRO")
     return { kind: "refused", reason: "envelopes are read in Avro and in JSON without a schema id" };
@@ -315,7 +337,7 @@ function mergeValue(mapping: TableMapping, type: SourceType, draft: Draft, hasEx
   }
   if (type.kind === "nothing") return { kind: "ok", mapping: start };
   if (type.kind !== "struct" || shapeOf(mapping).value === "nested")
-    return mergeOwnColumn(start, "value", "value", type, draft);
+    return mergeOwnColumn(start, { role: "value", name: "value" }, type, draft);
   const merged = mergeType(start.schema, type, 0, draft);
   if (merged.kind === "refused") return merged;
   return { kind: "ok", mapping: withSchema(start, merged.type, draft) };
@@ -328,14 +350,24 @@ function mergeKey(mapping: TableMapping, type: SourceType, draft: Draft, setting
     const merged = mergeType(mapping.schema, flat, keyParent, draft);
     return merged.kind === "refused" ? merged : { kind: "ok", mapping: withSchema(mapping, merged.type, draft) };
   }
-  return mergeOwnColumn(mapping, "key", `${settings.metadataPrefix}_key`, type, draft);
+  return mergeOwnColumn(mapping, keyColumn(mapping.overrides, settings), type, draft);
+}
+
+interface OwnColumn {
+  readonly role: "key" | "value";
+  readonly name: string;
+  readonly doc?: string;
+}
+
+function keyColumn(overrides: ColumnOverrides | undefined, settings: TableSettings): OwnColumn {
+  const { name = keyColumnName(settings), comment } = keyOverride(overrides, settings) ?? {};
+  return { role: "key", name, ...(comment === undefined ? {} : { doc: comment }) };
 }
 
 /** One column for the whole of a key or a value, whatever its type. */
 function mergeOwnColumn(
   mapping: TableMapping,
-  role: "key" | "value",
-  name: string,
+  { role, name, ...doc }: OwnColumn,
   type: SourceType,
   draft: Draft,
 ): MergedMapping {
@@ -346,7 +378,7 @@ function mergeOwnColumn(
     const fieldId = draft.nextId();
     const added = assignIds(type, fieldId, draft);
     const freeOne = freeName(name, mapping.schema.fields);
-    const fields = [...mapping.schema.fields, { id: fieldId, name: freeOne, required: false, type: added }];
+    const fields = [...mapping.schema.fields, { id: fieldId, name: freeOne, required: false, type: added, ...doc }];
     const schema = { ...mapping.schema, fields };
     return { kind: "ok", mapping: { ...withSchema(mapping, schema, draft), own: { ...mapping.own, [role]: fieldId } } };
   }
@@ -383,7 +415,11 @@ function evolveInferred(
 ): Evolution {
   if (mapping.isFull) return { kind: "unchanged", mapping };
   const draft = draftOf(mapping, { columnsMax: inferredColumnsMax });
-  const wanted = overridden(type, overridesOf(part, mapping.overrides, settings), { isKnown: false });
+  const { overrides } = mapping;
+  const wanted =
+    part === "key"
+      ? overriddenKey(type, overrides, settings, { isKnown: false })
+      : overridden(type, overridesOf(part, overrides, settings), { isKnown: false });
   assert(wanted.kind === "ok", "of types that nobody declared none is refused");
   const merged =
     part === "key"

@@ -10,35 +10,33 @@ import { inferKeyType } from "../decode/json-infer.ts";
 import { careOf, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
 import type { ColumnNode } from "../parquet/columns.ts";
-import { type ColumnOverrides, excludedPaths, overridden } from "../schema/column-overrides.ts";
+import { excludedPaths, isKeyCast, overriddenKey, overridesOf } from "../schema/column-overrides.ts";
 import type { TableMapping } from "../schema/schema-map.ts";
 import { keyTypeRefusal } from "../schema/schema-map-keys.ts";
 import { shapeOf } from "../schema/schema-map-shape.ts";
-import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.ts";
+import { isNothing, json, nothing, type SourceType } from "../schema/schema-map-types.ts";
+import type { TableSettings } from "../settings.ts";
 import { type KeyNodes, putAllAbsent } from "./part-nodes.ts";
 import type { PartPut, PutOutcome } from "./translate-parts.ts";
 
 const ok: PutOutcome = { kind: "ok" };
 const rules = { isStrict: true, forgetsDropped: true, infer: inferKeyType } as const;
 
-/** `overrides`: of the key's fields. Throws BadRecord. */
-export function compileJsonKey(
-  mapping: TableMapping,
-  nodes: KeyNodes,
-  overrides: ColumnOverrides | undefined,
-): PartPut {
-  const { rowKey, isFull } = mapping;
+/** Throws BadRecord. */
+export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes, settings: TableSettings): PartPut {
+  const { rowKey, isFull, overrides } = mapping;
   const identifies = rowKey?.part === "key";
   const mayGrow = !isFull && !nodes.isDropped && !(identifies && rowKey.ids.length > 0);
   const bound = makeBound(mapping.bindings);
-  const excluded = excludedPaths(overrides);
+  const excluded = excludedPaths(overridesOf("key", overrides, settings));
   const misfits = { count: 0 };
   const site = { bound, misfits, isStrict: true };
   const isFlat = shapeOf(mapping).key === "flat";
+  const isCast = isKeyCast(mapping, settings);
   const { record, whole } = nodes;
   const putRecord = compileJson(record, undefined, site);
-  const care = careOf({ node: record, bound });
-  const putWhole = whole === undefined ? undefined : compileJson(whole, undefined, site);
+  const care = careOf({ node: record, bound, isCast });
+  const putWhole = whole === undefined ? undefined : compileJson(whole, undefined, { ...site, isCast });
 
   const fieldsWanted = (value: unknown): SourceType => {
     misfits.count = 0;
@@ -50,7 +48,7 @@ export function compileJsonKey(
   };
   const wholeWanted = (value: unknown): SourceType => {
     if (putWhole !== undefined) putWhole(value, 0);
-    else if (mayGrow && (isFlat || record.fields.length === 0)) return inferKeyType(value);
+    else if (mayGrow && (isFlat || isCast || record.fields.length === 0)) return wholeType(value, isCast);
     else if (!nodes.isDropped) throw new BadRecord("type-mismatch", "the key is one value, and keys have fields");
     return nothing;
   };
@@ -60,24 +58,37 @@ export function compileJsonKey(
       putAllAbsent(nodes.all);
       return ok;
     }
+    // The order of fields would tell rows apart in their text.
+    if (isCast && identifies && isContainer(value))
+      throw new BadRecord("no-key", "the key is a list or has fields: only single values identify rows");
     // A struct that is to nest has no column yet, or one of another type, which refuses it.
-    const isRecord = isObject(value) && (isFlat || record.fields.length > 0);
+    const isRecord = !isCast && isObject(value) && (isFlat || record.fields.length > 0);
     const wanted = isRecord ? fieldsWanted(value) : wholeWanted(value);
     if (isNothing(wanted)) {
       absentBut(nodes.all, isRecord ? record : whole);
       return ok;
     }
-    const become = overridden(wanted, overrides, { isKnown: false });
+    const become = overriddenKey(wanted, overrides, settings, { isKnown: false });
     const refusal = identifies && become.kind === "ok" ? keyTypeRefusal(become.type) : undefined;
     if (refusal !== undefined) throw new BadRecord("no-key", refusal);
     return { kind: "new-fields", type: wanted };
   };
 }
 
+/** What a value with a type of its own becomes is known even of one that says nothing, as an empty list. */
+function wholeType(value: unknown, isCast: boolean): SourceType {
+  const type = inferKeyType(value);
+  return isCast && isNothing(type) ? json : type;
+}
+
 function absentBut(all: readonly ColumnNode[], written: ColumnNode | undefined): void {
   for (const node of all) if (node !== written) putAllAbsent([node]);
 }
 
+function isContainer(value: unknown): boolean {
+  return typeof value === "object" && !isRawNumber(value);
+}
+
 function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
+  return isContainer(value) && value !== null && !Array.isArray(value);
 }

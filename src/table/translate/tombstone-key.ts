@@ -9,20 +9,22 @@ import { BadRecord } from "../decode/bad-record.ts";
 import type { Bound } from "../decode/bound.ts";
 import { Cursor } from "../decode/cursor.ts";
 import { compileJson } from "../decode/json.ts";
-import { readJson } from "../decode/json-record.ts";
+import { careOf, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
 import { compileProtobuf } from "../decode/protobuf.ts";
 import type { ProtobufReader } from "../decode/protobuf-reader.ts";
-import { putText } from "../decode/string.ts";
+import { compileTextCast, putText } from "../decode/string.ts";
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
+import { castRefusal, isKeyCast, overridesOf } from "../schema/column-overrides.ts";
 import type { SchemaText, TableMapping } from "../schema/schema-map.ts";
 import { avroSourceType } from "../schema/schema-map-avro.ts";
 import { jsonSchemaSourceType } from "../schema/schema-map-json-schema.ts";
 import { widenedType } from "../schema/schema-map-merge.ts";
-import { protobufFile, protobufSourceType } from "../schema/schema-map-protobuf.ts";
+import { protobufFile, protobufSourceType, protobufValueType } from "../schema/schema-map-protobuf.ts";
 import type { SourceType } from "../schema/schema-map-types.ts";
+import { keyColumnName, type TableSettings } from "../settings.ts";
 import type { Framing } from "./framing.ts";
-import type { Leaf } from "./leaf.ts";
+import type { BytesLeaf, Leaf } from "./leaf.ts";
 import { compileMessageName } from "./message-path.ts";
 import { compileOnce, type PartContext, type PutOutcome } from "./translate-parts.ts";
 
@@ -35,16 +37,15 @@ const ok: PutOutcome = { kind: "ok" };
 export function compileTombstoneKey(context: PartContext, key: StructNode): TombstonePut {
   const { settings, mapping } = context;
   if (settings.mode.key.length === 0 || settings.mode.tombstone === "ignore") return () => ok;
+  const target: Target = { key, mapping, settings };
   switch (settings.key.decode) {
     case "raw":
     case "string":
-      return textKey(key);
+      return textKey(target);
     case "json":
-      return jsonKey({ key, mapping });
+      return jsonKey(target);
     case "schema-id": {
-      const compiled = compileOnce(context, "key", (schema) =>
-        typedKey(schema, { key, mapping }, settings.key.latest?.message),
-      );
+      const compiled = compileOnce(context, "key", (schema) => typedKey(schema, target));
       return (bytes) => {
         const found = compiled(bytes);
         if (found.kind !== "compiled") return found;
@@ -58,27 +59,47 @@ export function compileTombstoneKey(context: PartContext, key: StructNode): Tomb
 interface Target {
   readonly key: StructNode;
   readonly mapping: TableMapping;
+  readonly settings: TableSettings;
 }
 
-function textKey(key: StructNode): TombstonePut {
-  const [only] = key.leaves;
+function textKey(target: Target): TombstonePut {
+  const [only, ...others] = target.key.leaves;
+  const put = only === undefined || others.length > 0 ? undefined : textPut(only, target);
   return (bytes) => {
-    if (only?.kind !== "bytes" || only.shape.type !== "string" || key.leaves.length !== 1) {
-      throw new BadRecord("no-key", "a tombstone's key is text, and the row's key is not");
-    }
-    putText(only, bytes);
+    if (put === undefined) throw new BadRecord("no-key", severalColumns);
+    put(bytes);
     return ok;
   };
+}
+
+function textPut(leaf: Leaf, target: Target): (bytes: Uint8Array) => void {
+  const { type } = leaf.shape;
+  if (type === "string") return (bytes) => putText(leaf as BytesLeaf, bytes);
+  if (isCast(target, leaf.shape.id)) return compileTextCast(leaf);
+  const wayOut = `columns.overrides.${keyColumnName(target.settings)}: { type: ${type} }`;
+  return () => {
+    throw new BadRecord("no-key", `the Kafka key is text, and the row's key is a ${type}: say ${wayOut}`);
+  };
+}
+
+/** Whether a person gave the type: of the row's column, or of what the Kafka key holds of it. */
+function isCast(target: Target, id: number): boolean {
+  const { mapping, settings } = target;
+  if (mapping.bindings.some((binding) => binding.id === id && binding.isCast === true)) return true;
+  const ofKey = overridesOf("key", mapping.overrides, settings) ?? {};
+  return isKeyCast(mapping, settings) || ofKey[nameOf(target, id)]?.type !== undefined;
 }
 
 /** Of JSON without a schema: each column says what it takes. */
 function jsonKey(target: Target): TombstonePut {
   const { key } = target;
-  const putRecord = compileJson(key, undefined, strict(boundByName(target)));
+  const bound = boundByName(target);
+  const putRecord = compileJson(key, undefined, strict(bound));
   const [only, ...others] = key.fields;
-  const putOnly = only === undefined ? undefined : compileJson(only.node, undefined, strict(boundByName(target)));
+  const putOnly = only === undefined ? undefined : compileJson(only.node, undefined, strictOf(only.node, target));
+  const care = careOf({ node: key, bound });
   return (bytes) => {
-    const value = readJson(bytes, 0);
+    const value = readJson(bytes, 0, care);
     const isRecord = typeof value === "object" && !Array.isArray(value) && !isRawNumber(value);
     if (isRecord) putRecord(value ?? {}, 0);
     else if (putOnly !== undefined && others.length === 0) putOnly(value, 0);
@@ -93,19 +114,26 @@ function strict(bound: Bound) {
   return { bound, misfits: { count: 0 }, isStrict: true };
 }
 
+/** Of the one column, or of the struct of them. */
+function strictOf(node: ColumnNode, target: Target) {
+  return { ...strict(boundByName(target)), isCast: node.kind === "leaf" && isCast(target, node.id) };
+}
+
 type Put = (framing: Framing) => void;
 
-function typedKey(schema: SchemaText, target: Target, message: string | null | undefined): Put {
+function typedKey(schema: SchemaText, target: Target): Put {
   switch (schema.type) {
     case "AVRO":
       return avroKey(schema, target);
     case "JSON": {
       const source = jsonSchemaSourceType(schema, target.mapping.rules ?? 1);
-      const put = compileJson(keyNode(source, target), source, strict(boundByName(target)));
-      return ({ data, dataAt }) => put(readJson(data, dataAt), 0);
+      const node = keyNode(source, target);
+      const put = compileJson(node, source, strictOf(node, target));
+      const care = careOf({ node, bound: boundByName(target) });
+      return ({ data, dataAt }) => put(readJson(data, dataAt, care), 0);
     }
     case "PROTOBUF":
-      return protobufKeys(schema, target, message);
+      return protobufKeys(schema, target);
   }
 }
 
@@ -119,10 +147,10 @@ function avroKey({ text, references }: SchemaText, target: Target): Put {
   };
 }
 
-function protobufKeys(schema: SchemaText, target: Target, latest: string | null | undefined): Put {
+function protobufKeys(schema: SchemaText, target: Target): Put {
   const file = protobufFile(schema);
   const puts = new Map<string, (reader: ProtobufReader) => void>();
-  const nameMessage = compileMessageName(file, latest);
+  const nameMessage = compileMessageName(file, target.settings.key.latest?.message);
   return (framing) => {
     const { path, reader } = nameMessage(framing);
     const name = path.join(".");
@@ -130,9 +158,11 @@ function protobufKeys(schema: SchemaText, target: Target, latest: string | null 
     if (put === undefined) {
       const message = protobufMessageAt(file, path);
       if (message === undefined) throw new BadRecord("malformed", `the key's schema has no message [${name}]`);
-      const source = protobufSourceType(message);
-      keyNode(source, target); // Refuses what the columns cannot take.
-      put = compileProtobuf(message, target.key, boundByName(target, source));
+      const value = protobufValueType(message);
+      // A wrapped scalar whose type was said is one value.
+      const source =
+        value.kind !== "struct" && isKeyCast(target.mapping, target.settings) ? value : protobufSourceType(message);
+      put = compileProtobuf(message, keyNode(source, target), boundByName(target, source));
       puts.set(name, put);
     }
     put(reader);
@@ -152,7 +182,15 @@ function boundByName(target: Target, source?: SourceType): Bound {
     const name = names.get(key) ?? key;
     return parent.fields.find(({ node }) => nameOf(target, node.id) === name)?.node;
   };
-  return Object.assign(find, { isDropped: () => false, isExcluded: () => false, isCast: () => false, hasCasts: false });
+  return Object.assign(find, {
+    isDropped: () => false,
+    isExcluded: () => false,
+    isCast: (parent: StructNode, key: string) => {
+      const id = find(parent, key)?.id;
+      return id !== undefined && isCast(target, id);
+    },
+    hasCasts: target.key.fields.some(({ node }) => isCast(target, node.id)),
+  });
 }
 
 /** Where the key goes, when each column can hold what comes. */
@@ -163,8 +201,11 @@ function keyNode(source: SourceType, target: Target): ColumnNode {
     source.kind === "struct" ? source.fields : key.leaves.map((leaf) => ({ name: columnName(leaf), type: source }));
   for (const leaf of key.leaves) {
     const found = fields.find((field) => field.name === columnName(leaf))?.type;
-    const fits = found?.kind === "primitive" && widenedType(leaf.shape.type, found.type) === leaf.shape.type;
-    if (!fits) throw new BadRecord("no-key", `the Kafka key does not hold ${columnName(leaf)} as a ${leaf.shape.type}`);
+    const { type, id } = leaf.shape;
+    const isNatural = found?.kind === "primitive" && widenedType(type, found.type) === type;
+    const isBrought = found?.kind === "primitive" && isCast(target, id) && castRefusal(found, type) === undefined;
+    if (!isNatural && !isBrought)
+      throw new BadRecord("no-key", `the Kafka key does not hold ${columnName(leaf)} as a ${leaf.shape.type}`);
   }
   const [first, ...others] = key.fields;
   if (first === undefined || (source.kind !== "struct" && others.length > 0)) {

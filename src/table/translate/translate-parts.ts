@@ -1,5 +1,4 @@
 /** Keys and values into columns: which decoder a record's part needs, compiled once for each schema id. */
-import { assert } from "../../base/errors.ts";
 import { type ProtobufMessage, protobufMessageAt } from "../../registry/protobuf-schema.ts";
 import { compileAvro } from "../decode/avro.ts";
 import { skipAvro } from "../decode/avro-json.ts";
@@ -12,9 +11,9 @@ import { compileJsonSchema } from "../decode/json-schema.ts";
 import { compileProtobuf, skipProtobuf } from "../decode/protobuf.ts";
 import type { ProtobufReader } from "../decode/protobuf-reader.ts";
 import { putRaw } from "../decode/raw.ts";
-import { putText } from "../decode/string.ts";
+import { compileTextCast, putText } from "../decode/string.ts";
 import { type ColumnNode, type Columns, putAbsent } from "../parquet/columns.ts";
-import { excludedPaths, overridesOf } from "../schema/column-overrides.ts";
+import { excludedPaths, isKeyCast, overridesOf } from "../schema/column-overrides.ts";
 import {
   type MessagePath,
   type RecordPart,
@@ -25,12 +24,12 @@ import {
 } from "../schema/schema-map.ts";
 import { avroSourceType } from "../schema/schema-map-avro.ts";
 import { jsonSchemaSourceType } from "../schema/schema-map-json-schema.ts";
-import { protobufFile, protobufSourceType } from "../schema/schema-map-protobuf.ts";
+import { protobufFile, protobufSourceType, protobufValueType } from "../schema/schema-map-protobuf.ts";
 import { type Binding, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { TableSettings } from "../settings.ts";
 import type { Framing } from "./framing.ts";
 import { compileJsonKey } from "./json-key.ts";
-import type { BytesLeaf } from "./leaf.ts";
+import type { BytesLeaf, Leaf } from "./leaf.ts";
 import { compileMessageName, likelyMessage } from "./message-path.ts";
 import { type KeyNodes, keyNodes, putAllAbsent, type ValueNodes, valueNodes } from "./part-nodes.ts";
 
@@ -73,7 +72,7 @@ export function compileKey(context: PartContext): PartPut {
     case "string":
       return compileWhole(nodes.whole, context.settings.key.decode);
     case "json":
-      return compileJsonKey(context.mapping, nodes, overridesOf("key", context.mapping.overrides, context.settings));
+      return compileJsonKey(context.mapping, nodes, context.settings);
     case "schema-id":
       return compileById(context, "key", nodes);
   }
@@ -95,13 +94,18 @@ export function compileValue(context: PartContext): PartPut {
 /** The column is there from the start, unless somebody dropped it. */
 function compileWhole(node: ColumnNode | undefined, decode: "raw" | "string"): PartPut {
   if (node === undefined) return () => ok;
-  const leaf = node.leaves[0] as BytesLeaf;
-  const put = decode === "raw" ? putRaw : putText;
+  const put = compileBytes(node.leaves[0] as Leaf, decode);
   return (bytes) => {
     if (bytes === null) putAbsent(node, 0);
-    else put(leaf, bytes);
+    else put(bytes);
     return ok;
   };
+}
+
+function compileBytes(leaf: Leaf, decode: "raw" | "string"): (bytes: Uint8Array) => void {
+  if (decode === "string" && leaf.shape.type !== "string") return compileTextCast(leaf);
+  const put = decode === "raw" ? putRaw : putText;
+  return (bytes) => put(leaf as BytesLeaf, bytes);
 }
 
 function compileInferred(
@@ -140,6 +144,7 @@ function compileById(context: PartContext, part: RecordPart, nodes: KeyNodes | V
       rules,
       latest: context.settings[part].latest,
       excluded,
+      isOneValue: part === "key" && isKeyCast(context.mapping, context.settings),
     }),
   );
   return (bytes) => {
@@ -191,6 +196,8 @@ interface PayloadTarget {
   readonly rules: number;
   readonly latest: TableSettings["value"]["latest"];
   readonly excluded: ReadonlySet<string>;
+  /** Records too go to the one column, whose type a person gave. */
+  readonly isOneValue: boolean;
 }
 
 function compilePayload(schema: SchemaText, target: PayloadTarget): PayloadPut {
@@ -214,8 +221,8 @@ export function boundOf(
 }
 
 /** Where values of the source go; a schema of nothing but null, and one whose column somebody dropped, have nowhere. */
-function nodeFor(source: SourceType, { nodes }: PayloadTarget): ColumnNode | undefined {
-  return source.kind === "struct" ? nodes.record : nodes.whole;
+function nodeFor(source: SourceType, { nodes, isOneValue }: PayloadTarget): ColumnNode | undefined {
+  return source.kind === "struct" && !isOneValue ? nodes.record : nodes.whole;
 }
 
 function compileAvroPayload({ text, references }: SchemaText, target: PayloadTarget): PayloadPut {
@@ -264,7 +271,7 @@ function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): Payl
 type ProtobufPut = (reader: ProtobufReader) => void;
 
 function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget, bound: Bound): ProtobufPut {
-  const source = protobufSourceType(message);
+  const source = target.isOneValue ? protobufValueType(message) : protobufSourceType(message);
   const node = source.kind === "nothing" ? undefined : nodeFor(source, target);
   const absent = target.nodes.all.filter((other) => other !== node);
   if (node === undefined) {
@@ -273,7 +280,6 @@ function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget,
       putAllAbsent(absent);
     };
   }
-  assert(node.kind === "struct", "a message is a struct");
   const put = compileProtobuf(message, node, bound);
   return (reader) => {
     put(reader);
@@ -294,7 +300,7 @@ function compileJsonPayload(schema: SchemaText, target: PayloadTarget): PayloadP
   const bound = boundOf(target);
   const put = compileJsonSchema(
     source,
-    { node, bound, extra: extra?.leaves[0] as BytesLeaf | undefined },
+    { node, bound, extra: extra?.leaves[0] as BytesLeaf | undefined, isCast: target.isOneValue },
     target.excluded,
   );
   const absent = target.nodes.all.filter((other) => other !== node && other !== extra);

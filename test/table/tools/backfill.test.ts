@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemRuntime } from "../../../src/base/runtime.ts";
 import type { Compactor } from "../../../src/table/compactor.ts";
 import { lakeTables, retentionHold } from "../../../src/table/retention-hold.ts";
+import { atEachStep } from "../../support/each-step.ts";
 import { readRows } from "../../support/iceberg-reader.ts";
 import { Lake } from "../../support/lake.ts";
 import { Steps } from "../../support/steps.ts";
@@ -224,38 +225,28 @@ describe("a backfill", () => {
   });
 });
 
-// In parts, so that each stays short: part n dies at step n, n + 8, and so on to the end.
-test.each(Array.from({ length: 8 }, (_, part) => part + 1))(
-  "wherever the process dies, every record is in the table once: part %i",
-  async (part) => {
-    let died = 0;
-    for (let step = part; ; step += 8) {
-      const lake = new Lake(100 + step);
-      const topic = lake.topic("orders", 2);
-      await history(lake, topic, 0, 3);
-      await history(lake, topic, 1, 1);
-      const limits = { roundBytesMax: 100 };
-      const isDead = await new Steps(lake).dieAt(step, settings, limits, async (compactor) => {
-        await compactor.startBackfill("orders", all);
-        await compactor.advanceBackfill("orders");
-        await compactor.advanceBackfill("orders");
-        await lake.produce(topic, 1, [json({ id: 9 })]);
-        await compactor.flush("orders");
-        await finish(compactor);
-      });
-      const { compactor } = lake.open([settings], limits);
-      await compactor.flush("orders");
-      const { backfill } = await compactor.report("orders");
-      if (backfill === null) await compactor.startBackfill("orders", all);
-      await finish(compactor);
-      const live = lake.partition(topic, 1).highWatermark === 2 ? ["1:1"] : [];
-      expect(await lake.places(orders), `step ${step}`).toEqual(["0:0", "0:1", "0:2", "1:0", ...live]);
-      if (step % 17 === 0) expect(await verdict(lake, compactor), `step ${step}`).toBe("equal");
-      await compactor[Symbol.asyncDispose]();
-      if (!isDead) break;
-      died += 1;
-    }
-    expect(died).toBeGreaterThan(5);
-  },
-  60_000,
-);
+atEachStep("wherever the process dies, every record is in the table once", { parts: 8 }, async (step) => {
+  const lake = new Lake(100 + step);
+  const topic = lake.topic("orders", 2);
+  await history(lake, topic, 0, 3);
+  await history(lake, topic, 1, 1);
+  const limits = { roundBytesMax: 100 };
+  const isDead = await new Steps(lake).dieAt(step, settings, limits, async (compactor) => {
+    await compactor.startBackfill("orders", all);
+    await compactor.advanceBackfill("orders");
+    await compactor.advanceBackfill("orders");
+    await lake.produce(topic, 1, [json({ id: 9 })]);
+    await compactor.flush("orders");
+    await finish(compactor);
+  });
+  const { compactor } = lake.open([settings], limits);
+  await compactor.flush("orders");
+  const { backfill } = await compactor.report("orders");
+  if (backfill === null) await compactor.startBackfill("orders", all);
+  await finish(compactor);
+  const live = lake.partition(topic, 1).highWatermark === 2 ? ["1:1"] : [];
+  expect(await lake.places(orders), `step ${step}`).toEqual(["0:0", "0:1", "0:2", "1:0", ...live]);
+  if (step % 17 === 0) expect(await verdict(lake, compactor), `step ${step}`).toBe("equal");
+  await compactor[Symbol.asyncDispose]();
+  return isDead;
+});

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Compactor } from "../../../src/table/compactor.ts";
 import type { TableSettings } from "../../../src/table/settings.ts";
 import type { ReplayReport } from "../../../src/table/tools/replay.ts";
+import { atEachStep } from "../../support/each-step.ts";
 import { readRows } from "../../support/iceberg-reader.ts";
 import { Lake } from "../../support/lake.ts";
 import { Steps } from "../../support/steps.ts";
@@ -335,32 +336,26 @@ describe("a replay", () => {
   });
 });
 
-// In parts, so that each stays short: part n dies at step n, n + 6, and so on to the end.
-test.each(Array.from({ length: 6 }, (_, part) => part + 1))(
-  "wherever the process dies, a replay after it leaves every record in the table once: part %i",
-  async (part) => {
-    let died = 0;
-    for (let step = part; ; step += 6) {
-      const { lake, topic, record, repair } = world(100 + step);
-      await lake.produce(topic, 0, [record(1, { id: 1 }), record(2, { id: 2, place: "a" }), record(2, { id: 3 })]);
-      await lake.produce(topic, 1, [record(2, { id: 4, place: "b" }), record(7, {})]);
-      const before = lake.open([settings]);
-      await before.compactor.flush("orders");
-      await before.compactor[Symbol.asyncDispose]();
-      repair();
-      const isDead = await new Steps(lake).dieAt(step, settings, { roundBytesMax: 30 }, replay);
-      await lake.produce(topic, 1, [record(1, { id: 6 })]);
-      const { compactor } = lake.open([settings]);
-      const { rows, rowsBefore } = await replay(compactor);
-      expect(rows + rowsBefore, `step ${step}`).toBe(3);
-      expect(await lake.places(orders), `step ${step}`).toEqual(["0:0", "0:1", "0:2", "1:0", "1:2"]);
-      expect(await replay(compactor)).toMatchObject({ rows: 0, rowsBefore: 3 });
-      if (step % 17 === 0) expect(await verdict(lake, compactor), `step ${step}`).toBe("equal");
-      await compactor[Symbol.asyncDispose]();
-      if (!isDead) break;
-      died += 1;
-    }
-    expect(died).toBeGreaterThan(5);
+atEachStep(
+  "wherever the process dies, a replay after it leaves every record in the table once",
+  { parts: 6 },
+  async (step) => {
+    const { lake, topic, record, repair } = world(100 + step);
+    await lake.produce(topic, 0, [record(1, { id: 1 }), record(2, { id: 2, place: "a" }), record(2, { id: 3 })]);
+    await lake.produce(topic, 1, [record(2, { id: 4, place: "b" }), record(7, {})]);
+    const before = lake.open([settings]);
+    await before.compactor.flush("orders");
+    await before.compactor[Symbol.asyncDispose]();
+    repair();
+    const isDead = await new Steps(lake).dieAt(step, settings, { roundBytesMax: 30 }, replay);
+    await lake.produce(topic, 1, [record(1, { id: 6 })]);
+    const { compactor } = lake.open([settings]);
+    const { rows, rowsBefore } = await replay(compactor);
+    expect(rows + rowsBefore, `step ${step}`).toBe(3);
+    expect(await lake.places(orders), `step ${step}`).toEqual(["0:0", "0:1", "0:2", "1:0", "1:2"]);
+    expect(await replay(compactor)).toMatchObject({ rows: 0, rowsBefore: 3 });
+    if (step % 17 === 0) expect(await verdict(lake, compactor), `step ${step}`).toBe("equal");
+    await compactor[Symbol.asyncDispose]();
+    return isDead;
   },
-  60_000,
 );
