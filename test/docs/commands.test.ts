@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { inlet as inletHere } from "../support/command.ts";
 import { pages, shellCommands } from "../support/markdown.ts";
 import { answers, checkout, freePort } from "../support/processes.ts";
 
@@ -134,7 +135,7 @@ test("commands that are spoken of in passing, here and in the comments of other 
       .join(" ");
   for (const name of new Set(spoken.map(nameOf))) {
     const names = name.split(" ");
-    const [usage] = (await inlet([...names, "--help"])).split("\n");
+    const [usage] = (await inletHere([...names, "--help"])).out.split("\n");
     expect([name, usage]).toEqual([name, expect.stringContaining(`inlet ${names[0]}`)]);
     // The help of a family instead of its member's: there is no such member.
     if (names.length > 1) expect([name, usage]).toEqual([name, expect.not.stringContaining("[command]")]);
