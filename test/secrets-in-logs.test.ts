@@ -31,7 +31,7 @@ test("in its configuration, in passwords right and wrong, in tokens", { timeout:
     lake: {
       catalogs: { main: { type: "rest", uri: "http://127.0.0.1:1", auth: { token: secret("catalog") } } },
     },
-    topics: { events: { value: { decode: "json" } } },
+    topics: { events: { value: { decode: "json" }, commit: { every: "5s" } } },
   };
   await using broker = await startInlet({ directory, config, env: { HTTP_TOKEN: secret("http") } });
   const attempt = async (password: string): Promise<void> => {
@@ -55,7 +55,7 @@ test("in its configuration, in passwords right and wrong, in tokens", { timeout:
   };
   expect(await flush(secret("no"))).toBe(401);
   expect(await flush(secret("http"))).toBeGreaterThanOrEqual(400); // The catalog does not answer.
-  await expect.poll(() => broker.running.output()).toContain("127.0.0.1:1");
+  await expect.poll(() => broker.running.output(), { timeout: 30_000 }).toContain("GET http://127.0.0.1:1/");
   const lines = broker.running.output();
   expect(lines).toContain('"message":"access allowed"');
   expect(lines).toContain('"message":"authentication failed"');
