@@ -11,7 +11,7 @@ import { goTestsNamed, kafkaGoTests } from "./go.ts";
 import { kafkaTool } from "./kafka.ts";
 import { command } from "./tools.ts";
 
-/** They fail, or end the others, whatever the broker is, but for the two that say so. */
+/** As their code has it they fail, or end the others, whatever the broker is, but for the two that say so. */
 const leftOut = {
   "TestReaderConsumerGroup/consumer_group_commits_on_close": "calls a function that is nil",
   "TestReaderConsumerGroup/verify_offset_committed$": "calls a function that is nil",
