@@ -1,6 +1,7 @@
 /**
- * Runs every suite, one after another, and counts what they report. What failed is told again at the end, for whoever
- * sees no more than that; the last line is `N passed, N failed`.
+ * Runs every suite, one after another, and counts what they report. Suites whose time is simulated, or not judged at all,
+ * run beside the interop suites at the lowest priority: they use what the processors have left while servers start and
+ * clients wait. What failed is told again at the end, for whoever sees no more than that; the last line is `N passed, N failed`.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -43,7 +44,6 @@ const byHand = ["librdkafka-tests", "franz-go-tests", "kafka-go", "foreign-maint
 const steps: readonly Step[] = [
   { name: "static checks", command: ["npm", "run", "check"] },
   vitest("tests"),
-  { name: "simulation", command: ["npm", "run", "sim", "--", "--seeds", "2000", "--jobs", "2", "--seed", freshSeed] },
   {
     name: "kill -9, all kinds of WAL",
     command: ["node", "test/crash/kill-cycles.ts", "--cycles", "50", "--wal", "all", "--seed", freshSeed],
@@ -60,15 +60,18 @@ const steps: readonly Step[] = [
     name: "fuzzing",
     command: ["node", "test/fuzz/main.ts", "--frames", "2000000", "--jobs", "2", "--seed", freshSeed],
   },
+  { name: "kill points", command: ["node", "test/crash/kill-points.ts", "--points", "40", "--seed", freshSeed] },
+  { name: "power loss", command: ["node", "test/crash/power-loss.ts", "--cycles", "20", "--seed", freshSeed] },
+  { name: "demo", command: ["npm", "run", "demo", "--", "--exit"] },
+];
+const stepsAside: readonly Step[] = [
+  { name: "simulation", command: ["npm", "run", "sim", "--", "--seeds", "2000", "--jobs", "2", "--seed", freshSeed] },
   crashImages("file", 50_000),
   crashImages("object", 50_000),
   crashImages("directory", 20_000),
   crashImages("replicated", 20_000),
-  { name: "kill points", command: ["node", "test/crash/kill-points.ts", "--points", "40", "--seed", freshSeed] },
-  { name: "power loss", command: ["node", "test/crash/power-loss.ts", "--cycles", "20", "--seed", freshSeed] },
-  { name: "demo", command: ["npm", "run", "demo", "--", "--exit"] },
-  vitest("interop", "--config", "vitest.interop.config.ts", ...byHand),
 ];
+const interop = vitest("interop", "--config", "vitest.interop.config.ts", ...byHand);
 
 /** Of a step that failed, this much of its output is told again. */
 const outputTailChars = 6_000;
@@ -76,10 +79,28 @@ const outputTailChars = 6_000;
 let passed = 0;
 let failed = 0;
 const failures: string[] = [];
-for (const step of steps) {
-  console.log(`\n=== ${step.name}: ${step.command.join(" ")}`);
-  const startedMs = Date.now();
-  const { ok, tail } = await run(step.command);
+await inTurn(steps, { aside: false });
+await Promise.all([inTurn([interop], { aside: false }), inTurn(stepsAside, { aside: true })]);
+for (const failure of failures) console.log(`\n=== FAILED: ${failure}`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+
+/** Runs steps one after another; the output of those aside is shown when each has ended, not as it comes. */
+async function inTurn(lane: readonly Step[], { aside }: { readonly aside: boolean }): Promise<void> {
+  for (const step of lane) {
+    const title = `\n=== ${step.name}: ${step.command.join(" ")}\n`;
+    if (!aside) process.stdout.write(title);
+    const startedMs = Date.now();
+    const { ok, output } = aside
+      ? await run(["nice", "-n", "19", ...step.command])
+      : await run(step.command, (text) => process.stdout.write(text));
+    if (aside) process.stdout.write(title + output);
+    count(step, ok, output.slice(-outputTailChars));
+    console.log(`=== ${step.name}: ${ok ? "ok" : "FAILED"} in ${((Date.now() - startedMs) / 1000).toFixed(0)} s`);
+  }
+}
+
+function count(step: Step, ok: boolean, tail: string): void {
   const report = step.report === undefined ? undefined : readReport(step.report);
   passed += report?.passed ?? (ok ? 1 : 0);
   // A runner that exits badly without naming a failed test has failed all the same.
@@ -87,26 +108,22 @@ for (const step of steps) {
   if (report !== undefined && report.failures.length > 0)
     failures.push(...report.failures.map((failure) => `${step.name}: ${failure}`));
   else if (!ok) failures.push(`${step.name}, the end of its output:\n${tail}`);
-  console.log(`=== ${step.name}: ${ok ? "ok" : "FAILED"} in ${((Date.now() - startedMs) / 1000).toFixed(0)} s`);
 }
-for (const failure of failures) console.log(`\n=== FAILED: ${failure}`);
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
-/** Runs a command, showing its output as it comes and keeping the end of it. */
-async function run([file, ...args]: readonly string[]): Promise<{ readonly ok: boolean; readonly tail: string }> {
+/** Runs a command, handing on its output as it comes. */
+async function run(
+  [file, ...args]: readonly string[],
+  show: (text: string) => void = () => {},
+): Promise<{ readonly ok: boolean; readonly output: string }> {
   const child = spawn(file as string, args, { stdio: ["ignore", "pipe", "pipe"] });
-  let tail = "";
-  for (const [from, to] of [
-    [child.stdout, process.stdout],
-    [child.stderr, process.stderr],
-  ] as const)
-    from.setEncoding("utf8").on("data", (text: string) => {
-      to.write(text);
-      tail = (tail + text).slice(-outputTailChars);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      show(text);
+      output += text;
     });
   const [status] = (await once(child, "close")) as [number | null];
-  return { ok: status === 0, tail };
+  return { ok: status === 0, output };
 }
 
 interface Report {
