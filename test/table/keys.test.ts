@@ -79,6 +79,22 @@ describe("JSON keys without a schema", () => {
   });
 });
 
+describe("JSON keys that do not say what they are of", () => {
+  test.each(["nested", "flat"] as const)("are dead letters, but for one without any value: %s", async (columns) => {
+    const settings = tableSettings("string", { key: { decode: "json", columns }, ...onlyKey });
+    const { rows, letters } = await translated(settings, jsonKeys([], [null], { id: [] }, { id: {} }, {}, { id: null }));
+    expect(rows.map((row) => row["_kafka_key"] ?? null)).toEqual([null, null]);
+    expect(letters.map((letter) => (letter as readonly unknown[])[0])).toEqual(Array(4).fill("type-mismatch"));
+  });
+
+  test("are rows once there is a column that takes them", async () => {
+    const settings = tableSettings("string", { key: { decode: "json" }, ...onlyKey });
+    const { rows, letters } = await translated(settings, jsonKeys([1], [], [null]));
+    expect(rows.map((row) => row["_kafka_key"])).toEqual([[1n], [], [null]]);
+    expect(letters).toEqual([]);
+  });
+});
+
 describe("keys of the registry", () => {
   test("without a prefix are of the latest version of their subject, values of theirs", async () => {
     const registry = new Registry();

@@ -78,7 +78,15 @@ export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes, settings:
 /** What a value with a type of its own becomes is known even of one that says nothing, as an empty list. */
 function wholeType(value: unknown, isCast: boolean): SourceType {
   const type = inferKeyType(value);
-  return isCast && isNothing(type) ? json : type;
+  if (isNothing(type) && isCast) return json;
+  if (isNothing(type) && !isVoid(value))
+    throw new BadRecord("type-mismatch", "the key does not say of what it is a list, or what its fields are");
+  return type;
+}
+
+/** Nothing is lost of it when it becomes null. */
+function isVoid(value: unknown): boolean {
+  return isObject(value) && Object.values(value).every((item) => item === null);
 }
 
 function absentBut(all: readonly ColumnNode[], written: ColumnNode | undefined): void {
@@ -89,6 +97,6 @@ function isContainer(value: unknown): boolean {
   return typeof value === "object" && !isRawNumber(value);
 }
 
-function isObject(value: unknown): boolean {
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return isContainer(value) && value !== null && !Array.isArray(value);
 }
