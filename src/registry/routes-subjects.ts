@@ -1,6 +1,8 @@
 /** Subjects, their versions, and checks against them. */
 import type { HttpRequest, HttpRoute } from "../base/http.ts";
-import { refusals } from "./refused.ts";
+import type { CompatibilityAnswer } from "./compatibility-check.ts";
+import { guidOf } from "./guid.ts";
+import { invalidSchemaCode, RegistryRefused, refusals } from "./refused.ts";
 import { contentOf, inFormat, isTrue, paged, param, rawSchema, route, shown } from "./route-answer.ts";
 import { subjectAnywhere, subjectOf } from "./route-context.ts";
 import { proposedOf, registerAsOf, versionOf } from "./route-input.ts";
@@ -60,8 +62,8 @@ export function versionRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
       const subject = subjectOf(registry, request);
       const registered = await registry.register(subject, proposedOf(request), registerAsOf(request));
       // Without the text, which a client that has sent a serialized descriptor would read as one.
-      const { subject: _subject, schema: _schema, ...answer } = shown(registered);
-      return answer;
+      const { schema: _schema, ...content } = contentOf(registered);
+      return { version: registered.version, id: registered.id, guid: guidOf(registered), ...content };
     }),
     route("GET", "/subjects/:subject/versions/:version", (request) => ({
       ...shown(found(request)),
@@ -86,11 +88,25 @@ export function compatibilityRoutes(registry: SchemaRegistry): readonly HttpRout
     const version = request.params["version"];
     const against = version === undefined ? undefined : versionOf(version);
     const subject = subjectOf(registry, request);
-    const { isCompatible, messages } = registry.check(subject, proposedOf(request), against);
-    return { is_compatible: isCompatible, ...(isTrue(request, "verbose") ? { messages } : {}) };
+    if (!isTrue(request, "verbose")) {
+      return { is_compatible: registry.check(subject, proposedOf(request), against).isCompatible };
+    }
+    const { isCompatible, messages } = checkedOrInvalid(() => registry.check(subject, proposedOf(request), against));
+    return { is_compatible: isCompatible, messages };
   };
   return [
     route("POST", "/compatibility/subjects/:subject/versions", check),
     route("POST", "/compatibility/subjects/:subject/versions/:version", check),
   ];
+}
+
+/** Who asks why wants no error for what is no schema. */
+function checkedOrInvalid(check: () => CompatibilityAnswer): CompatibilityAnswer {
+  try {
+    return check();
+  } catch (cause) {
+    if (cause instanceof RegistryRefused && cause.code === invalidSchemaCode)
+      return { isCompatible: false, messages: [cause.message] };
+    throw cause;
+  }
 }
