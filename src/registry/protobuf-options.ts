@@ -1,6 +1,7 @@
 /** Options of a .proto file, printed as Confluent's registry prints them: maps and lists with a line for each of their parts. */
 
-type OptionValue = string | readonly OptionValue[] | ReadonlyMap<string, OptionValue>;
+/** A word, a text in its quotes, a list, or a map. */
+export type OptionValue = string | readonly OptionValue[] | ReadonlyMap<string, OptionValue>;
 
 /** Of "name = value". What its value is made of and we do not know stays as it is. */
 export function printOption(words: readonly string[]): string {
@@ -9,6 +10,38 @@ export function printOption(words: readonly string[]): string {
   if (equals < 0 || read === undefined || end !== words.length) return spaced(words);
   const value = Array.isArray(read) ? printList(read.map(printValue)) : printValue(read);
   return `${spaced(words.slice(0, equals))} = ${value}`;
+}
+
+export interface ProtobufOption {
+  /** Without its brackets. */
+  readonly name: string;
+  /** Whether a .proto file defines it: its name stands in brackets. */
+  readonly isCustom: boolean;
+  /** The members of it that are meant, from outside inwards. */
+  readonly path: readonly string[];
+  readonly value: OptionValue;
+}
+
+/** Of "name = value"; undefined when its value is made of what we do not know. */
+export function readOption(words: readonly string[]): ProtobufOption | undefined {
+  const equals = words.indexOf("=");
+  const [value, end] = readValue(words, equals + 1) ?? [];
+  if (equals < 0 || value === undefined || end !== words.length) return undefined;
+  const isCustom = words[0] === "(";
+  const [name = "", ...path] = isCustom
+    ? [words[1] ?? "", ...memberNames(words.slice(3, equals).join(""))]
+    : memberNames(words.slice(0, equals).join(""));
+  return { name, isCustom, path, value };
+}
+
+function memberNames(path: string): readonly string[] {
+  return path.split(".").filter((name) => name !== "");
+}
+
+/** What stands behind a field's number, each option by itself. */
+export function inlineOptions(words: readonly string[]): readonly (readonly string[])[] {
+  const at = words.indexOf("[");
+  return at < 0 ? [] : separated(words.slice(at + 1, -1));
 }
 
 /** Of a field: "[a = 1, b = 2]", brackets included. Its default and its name in JSON come last. */

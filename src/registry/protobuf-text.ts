@@ -2,6 +2,7 @@
  * The text of a .proto file in one spelling: comments dropped, and laid out in one way, so that what differs in layout alone is
  * one schema. Works on words, not on meaning, and so loses no option that it has never heard of.
  */
+import { inlineOptions, spaced } from "./protobuf-options.ts";
 import { printProtobuf } from "./protobuf-print.ts";
 
 /** The text is no .proto file, or one that refers to what is not there. */
@@ -48,6 +49,20 @@ export function statementsOf(text: string): readonly ProtobufStatement[] {
 export function canonicalProtobuf(text: string, options: { readonly isNormalized: boolean }): string {
   const statements = statementsOf(text);
   return printProtobuf(options.isNormalized ? normalized(statements, "file") : statements);
+}
+
+/** Without the options that .proto files define, of whose values the parser of types does not know all forms. */
+export function withoutCustomOptions(statements: readonly ProtobufStatement[]): string {
+  return statements
+    .filter(({ words }) => !(words[0] === "option" && words[1] === "("))
+    .map(({ words, body }) => {
+      const kept = inlineOptions(words).filter(([first]) => first !== "(");
+      const at = words.indexOf("[");
+      const head = spaced(at < 0 ? words : words.slice(0, at));
+      const inline = kept.length === 0 ? "" : ` [${kept.map(spaced).join(", ")}]`;
+      return `${head}${inline}${body === undefined ? ";" : ` {\n${withoutCustomOptions(body)}}`}\n`;
+    })
+    .join("");
 }
 
 /** Up to the ";" or "{" that ends it; braces inside brackets and of an option's value belong to it. */

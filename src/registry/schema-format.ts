@@ -25,7 +25,12 @@ export interface ResolvedReference {
 export type ParsedSchema =
   | { readonly schemaType: "AVRO"; readonly canonical: string; readonly avro: ParsedAvro }
   | { readonly schemaType: "JSON"; readonly canonical: string; readonly json: JsonSchemaText }
-  | { readonly schemaType: "PROTOBUF"; readonly canonical: string; readonly file: ProtobufFile };
+  | {
+      readonly schemaType: "PROTOBUF";
+      readonly canonical: string;
+      readonly file: ProtobufFile;
+      readonly imports: readonly ResolvedReference[];
+    };
 
 export interface SchemaText {
   readonly schemaType: string;
@@ -75,7 +80,8 @@ export function writtenOut(parsed: ParsedSchema, options: { readonly isNormalize
 
 /** What `format=serialized` asks for: of Protobuf the file's descriptor in base64, of other types the text. */
 export function serializedSchema(parsed: ParsedSchema): string {
-  return parsed.schemaType === "PROTOBUF" ? serializedProtobuf(parsed.file, "default") : parsed.canonical;
+  if (parsed.schemaType !== "PROTOBUF") return parsed.canonical;
+  return serializedProtobuf(parsed.file, { name: "default", text: parsed.canonical, imports: parsed.imports });
 }
 
 function parseAvroSchema(text: SchemaText, { isNormalized, isStrict }: ParseOptions): ParsedSchema {
@@ -109,8 +115,9 @@ function parseJsonSchema(text: SchemaText, { isNormalized, isStrict }: ParseOpti
 /** Clients send the text, or the serialized descriptor of the file in base64. */
 function parseProtobufSchema(text: SchemaText, isNormalized: boolean): ParsedSchema {
   try {
-    const canonical = canonicalProtobuf(protobufTextOf(text.schema) ?? text.schema, { isNormalized });
-    return { schemaType: "PROTOBUF", canonical, file: parseProtobuf(canonical, text.references) };
+    const { schema, references: imports } = text;
+    const canonical = canonicalProtobuf(protobufTextOf(schema, imports) ?? schema, { isNormalized });
+    return { schemaType: "PROTOBUF", canonical, file: parseProtobuf(canonical, imports), imports };
   } catch (cause) {
     if (cause instanceof InvalidProtobuf) throw refusals.invalidSchema(cause.message);
     throw cause;
