@@ -45,7 +45,7 @@ function idRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
   const one = (request: HttpRequest): SubjectVersion => {
     const users = usersOf(request);
     const { name } = qualified(request.query.get("subject") ?? "");
-    return (users.find(({ subject }) => qualified(subject).name === name) ?? users[0]) as SubjectVersion;
+    return users.find(({ subject }) => qualified(subject).name === name) ?? firstOf(users);
   };
   const shownUsers = (request: HttpRequest): readonly SubjectVersion[] =>
     usersOf(request).filter(({ isDeleted }) => !isDeleted || isTrue(request, "deleted"));
@@ -85,11 +85,17 @@ function guidRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
   return [
     route("GET", "/schemas/guids/:guid", (request) => {
       const [{ context, id }] = holders(request) as [{ context: string; id: number }];
-      const [version] = registry.subjects.ids(context).byId(id) as [SubjectVersion];
+      const version = firstOf(registry.subjects.ids(context).byId(id));
       return { ...contentOf(inFormat(registry, request, version)), guid: guidOf(version), ...stateOf(version) };
     }),
     route("GET", "/schemas/guids/:guid/ids", holders),
   ];
+}
+
+/** A schema is not deleted as long as one of its versions is not. */
+function firstOf(users: readonly SubjectVersion[]): SubjectVersion {
+  const [first] = users as readonly [SubjectVersion];
+  return users.find(({ isDeleted }) => !isDeleted) ?? first;
 }
 
 /** Of aliases with the prefix, by the subject that they stand for. */

@@ -15,7 +15,8 @@ export function subjectRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
     route("GET", "/subjects", (request) => paged(request, subjectsAsked(registry, request, ":*:"))),
     route("POST", "/subjects/:subject", (request) => {
       const subject = subjectAnywhere(registry, subjectOf(registry, request));
-      return shown(registry.lookup(subject, proposedOf(request), { withDeleted: isTrue(request, "deleted") }));
+      const found = registry.lookup(subject, proposedOf(request), { withDeleted: isTrue(request, "deleted") });
+      return { ...shown(found), ...contentOf(inFormat(registry, request, found)) };
     }),
     route("DELETE", "/subjects/:subject", (request) =>
       registry.deleteSubject(subjectOf(registry, request), { isPermanent: isTrue(request, "permanent") }),
@@ -49,13 +50,14 @@ export function versionRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
     route("GET", "/subjects/:subject/versions", (request) => {
       const subject = subjectAnywhere(registry, subjectOf(registry, request));
       const isOnlyDeleted = isTrue(request, "deletedOnly");
+      const isNegative = isTrue(request, "deletedAsNegative");
       const versions = registry.subjects
-        .versions(subject, { withDeleted: isOnlyDeleted || isTrue(request, "deleted") })
+        .versions(subject, { withDeleted: isNegative || isOnlyDeleted || isTrue(request, "deleted") })
         .filter(({ isDeleted }) => isDeleted || !isOnlyDeleted);
       if (versions.length === 0) throw refusals.subjectNotFound(subject);
       return paged(
         request,
-        versions.map(({ version }) => version),
+        versions.map(({ version, isDeleted }) => (isNegative && isDeleted ? -version : version)),
       );
     }),
     route("POST", "/subjects/:subject/versions", async (request) => {

@@ -19,6 +19,31 @@ test("versions say when they were registered, and whether they are deleted; afte
   expect(before).toMatchObject([{ deleted: true }, { ts: 2, deleted: false }]);
   await using again = await open(log);
   expect(await again.call("GET", "/schemas?deleted=true")).toEqual(before);
+  // An id is not deleted as long as a subject has it.
+  expect(await again.call("GET", "/schemas/ids/1")).toMatchObject({ deleted: true });
+  await again.call("POST", "/subjects/u/versions", int);
+  for (const path of ["/schemas/ids/1", `/schemas/guids/${guid}`])
+    expect(await again.call("GET", path)).toMatchObject({ deleted: false });
+});
+
+test("deleted versions may be told by their sign", async () => {
+  await using server = await open();
+  await server.call("POST", "/subjects/s/versions", int);
+  await server.call("POST", "/subjects/s/versions", { schema: '"long"' });
+  await server.call("DELETE", "/subjects/s/versions/1");
+  expect(await server.call("GET", "/subjects/s/versions?deletedAsNegative=true")).toEqual([-1, 2]);
+});
+
+test("a lookup of Protobuf is answered with the descriptor for who asks, tags included", async () => {
+  await using server = await open();
+  const schema =
+    'syntax = "proto3"; import "confluent/meta.proto"; message M { string a = 1 [(confluent.field_meta) = { tags: ["PII"] }]; }';
+  const proposed = { schemaType: "PROTOBUF", schema };
+  const { guid } = (await server.call("POST", "/subjects/s/versions", proposed)) as { readonly guid: string };
+  const found = (await server.call("POST", "/subjects/s?format=serialized", proposed)) as { readonly schema: string };
+  expect(found).toMatchObject({ guid });
+  expect(Buffer.from(found.schema, "base64").toString("latin1")).toContain("PII");
+  expect(await server.call("POST", "/subjects/s", { ...proposed, schema: found.schema })).toMatchObject({ guid });
 });
 
 test("references are shown with their contexts to who asks for it", async () => {
