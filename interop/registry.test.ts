@@ -30,7 +30,7 @@ test("schemas, references, metadata, contexts, modes, GUIDs in headers, deletion
     guid: true,
     types: ["AVRO", "JSON", "PROTOBUF"],
     uses: [["s"], [1]],
-    incompatible: [false, "error 409"],
+    incompatible: [false, "error 40901"],
     metadata: 2,
     config: ["FULL", "error 40408"],
     mode: ["READONLY", "error 42205"],

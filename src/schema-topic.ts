@@ -6,7 +6,7 @@ import type { Runtime } from "./base/runtime.ts";
 import type { Log } from "./log/log.ts";
 import { StateLog, type StateLogLimits } from "./log/state-log.ts";
 import type { MetadataClient } from "./metadata/client.ts";
-import type { RegistryRecord } from "./registry/registry-record.ts";
+import type { LoggedRecord } from "./registry/registry-record.ts";
 import type { SchemaLog } from "./registry/schema-registry.ts";
 
 const schemasTopic = "_schemas";
@@ -26,7 +26,9 @@ export async function openSchemaTopic(options: SchemaTopicOptions): Promise<Sche
   const state = await stateLog(options, topicId);
   return {
     append: async (key, value) => {
-      await state.append([{ key: Buffer.from(key), value: value === null ? null : Buffer.from(value) }]);
+      const timestamp = options.runtime.clock.now();
+      await state.append([{ key: Buffer.from(key), value: value === null ? null : Buffer.from(value), timestamp }]);
+      return timestamp;
     },
     replay: () => records(state),
   };
@@ -57,9 +59,9 @@ async function stateLog({ log, runtime, limits }: SchemaTopicOptions, topicId: U
   }
 }
 
-async function* records(state: StateLog): AsyncIterable<RegistryRecord> {
-  for await (const { key, value } of state.replay()) {
-    yield { key: text(key), value: value === null ? null : text(value) };
+async function* records(state: StateLog): AsyncIterable<LoggedRecord> {
+  for await (const { key, value, timestamp } of state.replay()) {
+    yield { key: text(key), value: value === null ? null : text(value), timestampMs: timestamp };
   }
 }
 

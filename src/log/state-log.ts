@@ -20,6 +20,8 @@ export interface StateRecord {
   readonly key: Uint8Array;
   /** Null removes the key. */
   readonly value: Uint8Array | null;
+  /** Of the append, unless it is said. */
+  readonly timestamp?: number;
 }
 
 export interface ReplayedRecord extends StateRecord {
@@ -87,8 +89,8 @@ export class StateLog {
   /** The offset of the first record, when all are durable. Settles in call order. Rejects with OperationFailed. */
   append(records: readonly StateRecord[], transaction?: TransactionOwner): Promise<Offset> {
     assert(records.length > 0, "an append holds something");
-    const timestamp = this.#clock.now();
-    const stamped = records.map(({ key, value }) => ({ timestamp, key, value }));
+    const now = this.#clock.now();
+    const stamped = records.map(({ key, value, timestamp = now }) => ({ timestamp, key, value }));
     const bytes = records.reduce((sum, record) => sum + recordBytes(record), 0);
     const batch =
       transaction === undefined ? undefined : buildBatch({ ...transaction, isTransactional: true, records: stamped });

@@ -83,12 +83,19 @@ export interface ParsedAvro {
   readonly referenced: ReadonlySet<string>;
 }
 
-/** Throws InvalidAvro. `references` are texts of schemas whose names may be used, each after those that it uses itself. */
-export function parseAvro(text: string, references: readonly string[]): ParsedAvro {
+/**
+ * Throws InvalidAvro. `references` are texts of schemas whose names may be used, each after those that it uses itself; of them,
+ * and where it is not strict of the text, any name and any default is taken, as older libraries did.
+ */
+export function parseAvro(
+  text: string,
+  references: readonly string[],
+  options: { readonly isStrict: boolean },
+): ParsedAvro {
   const parser = new AvroParser();
-  for (const reference of references) parser.parse(reference);
+  for (const reference of new Set(references)) parser.parse(reference, { isStrict: false });
   const referenced = new Set(parser.names.keys());
-  return { type: parser.parse(text), referenced };
+  return { type: parser.parse(text, options), referenced };
 }
 
 export function fullName(type: AvroNamed): string {
@@ -97,8 +104,10 @@ export function fullName(type: AvroNamed): string {
 
 class AvroParser {
   readonly names = new Map<string, AvroNamed>();
+  #isStrict = true;
 
-  parse(text: string): AvroType {
+  parse(text: string, options: { readonly isStrict: boolean }): AvroType {
+    this.#isStrict = options.isStrict;
     // A bare name is allowed without quotes by Confluent's serializers: `string` for `"string"`.
     const bare = /^[a-z]+$/.test(text.trim()) ? `"${text.trim()}"` : text;
     const json = parseJson(bare);
@@ -148,7 +157,7 @@ class AvroParser {
     if (primitive !== undefined) return { kind: primitive, properties: {} };
     const qualified = name.includes(".") || namespace === "" ? name : `${namespace}.${name}`;
     const found = this.names.get(qualified) ?? this.names.get(name);
-    if (found === undefined) throw new InvalidAvro(`${path}: there is no type "${name}"`);
+    if (found === undefined) throw new InvalidAvro(`${path}: Undefined schema: ${qualified}`);
     return found;
   }
 
@@ -186,13 +195,13 @@ class AvroParser {
 
   #field(json: unknown, namespace: string, path: string, depth: number): AvroField {
     if (!isJsonObject(json)) throw new InvalidAvro(`${path} must be an object`);
-    const name = simpleName(json["name"], path);
+    const name = this.#simpleName(json["name"], path);
     const type = this.#type(required(json, "type", path), namespace, path, depth + 1);
     const order = json["order"] ?? "ascending";
     if (order !== "ascending" && order !== "descending" && order !== "ignore")
       throw new InvalidAvro(`${path}.order must be ascending, descending or ignore`);
     const hasDefault = Object.hasOwn(json, "default");
-    if (hasDefault && !fitsDefault(type, json["default"]))
+    if (this.#isStrict && hasDefault && !fitsDefault(type, json["default"]))
       throw new InvalidAvro(`${path}: the default of field "${name}" does not fit its type`);
     return {
       name,
@@ -207,7 +216,7 @@ class AvroParser {
 
   #enum(json: JsonObject, namespace: string, path: string): AvroEnum {
     const symbols = textList(required(json, "symbols", path), `${path}.symbols`);
-    for (const symbol of symbols) simpleName(symbol, `${path}.symbols`);
+    for (const symbol of symbols) this.#simpleName(symbol, `${path}.symbols`);
     if (new Set(symbols).size !== symbols.length) throw new InvalidAvro(`${path}: a symbol is there twice`);
     const byDefault = optionalText(json["default"], `${path}.default`);
     if (byDefault !== undefined && !symbols.includes(byDefault))
@@ -242,10 +251,10 @@ class AvroParser {
     const written = json["name"];
     if (typeof written !== "string") throw new InvalidAvro(`${path} has no "name"`);
     const cut = written.lastIndexOf(".");
-    const name = simpleName(written.slice(cut + 1), path);
+    const name = this.#simpleName(written.slice(cut + 1), path);
     const namespace =
       cut >= 0 ? written.slice(0, cut) : (optionalText(json["namespace"], `${path}.namespace`) ?? enclosing);
-    if (namespace !== "") for (const part of namespace.split(".")) simpleName(part, `${path}.namespace`);
+    if (namespace !== "") for (const part of namespace.split(".")) this.#simpleName(part, `${path}.namespace`);
     return {
       name,
       namespace,
@@ -255,6 +264,11 @@ class AvroParser {
       ),
       properties: rest(json, ["type", "name", "namespace", "doc", "aliases", ...own]),
     };
+  }
+
+  #simpleName(value: unknown, path: string): string {
+    if (typeof value === "string" && (!this.#isStrict || /^[A-Za-z_][A-Za-z0-9_]*$/.test(value))) return value;
+    throw new InvalidAvro(`${path}: ${JSON.stringify(value) ?? "nothing"} is no name`);
   }
 }
 
@@ -309,12 +323,6 @@ function required(json: JsonObject, key: string, path: string): unknown {
 
 function rest(json: JsonObject, known: readonly string[]): JsonObject {
   return Object.fromEntries(Object.entries(json).filter(([key]) => !known.includes(key)));
-}
-
-function simpleName(value: unknown, path: string): string {
-  if (typeof value !== "string" || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(value))
-    throw new InvalidAvro(`${path}: ${JSON.stringify(value) ?? "nothing"} is no name`);
-  return value;
 }
 
 function optionalText(value: unknown, path: string): string | undefined {

@@ -1,5 +1,5 @@
 /** Compares a proposed schema with earlier versions, as a level asks, and words what is wrong. */
-import { type CompatibilityLevel, pairsToCheck } from "./compatibility.ts";
+import { type CompatibilityLevel, type Incompatibility, pairsToCheck } from "./compatibility.ts";
 import type { SubjectVersion } from "./schema-content.ts";
 import { incompatibilities, type ParsedSchema } from "./schema-format.ts";
 
@@ -13,9 +13,12 @@ export function checkCompatibility(request: {
   /** In rising order. */
   readonly earlier: readonly SubjectVersion[];
   readonly proposed: ParsedSchema;
+  /** What is wrong with its names, at any level. */
+  readonly reserved: readonly Incompatibility[];
   readonly parse: (version: SubjectVersion) => ParsedSchema;
 }): CompatibilityAnswer {
   const { level, earlier, proposed } = request;
+  const reserved = request.reserved.map((each) => messageOf(each, "the new schema uses or drops a reserved name"));
   const parsed = new Map<SubjectVersion, ParsedSchema>();
   const parsedOf = (version: SubjectVersion | undefined): ParsedSchema => {
     if (version === undefined) return proposed;
@@ -24,19 +27,27 @@ export function checkCompatibility(request: {
     return known;
   };
   const pairs = pairsToCheck<SubjectVersion | undefined>(level, earlier, undefined);
-  for (const { reader, writer, earlier: against } of pairs) {
-    const found = incompatibilities(parsedOf(reader), parsedOf(writer));
-    if (found.length === 0) continue;
-    const side = reader === undefined ? "new" : "old";
-    const messages = found.map(
-      ({ type, path, detail }) =>
-        `{errorType:'${type}', description:'at path '${path}' the ${side} schema cannot read what the other wrote', additionalInfo:'${detail}'}`,
-    );
+  for (const against of new Set(pairs.map((pair) => pair.earlier))) {
+    const messages = pairs
+      .filter((pair) => pair.earlier === against)
+      .flatMap(({ reader, writer }) => messagesOf(parsedOf(reader), parsedOf(writer), reader === undefined));
+    if (messages.length === 0) continue;
     const version = `{oldSchemaVersion: ${against?.version}}`;
     return {
       isCompatible: false,
-      messages: [...messages, version, `{oldSchema: '${against?.schema}'}`, `{compatibility: '${level}'}`],
+      messages: [...reserved, ...messages, version, `{oldSchema: '${against?.schema}'}`, `{compatibility: '${level}'}`],
     };
   }
-  return { isCompatible: true, messages: [] };
+  return { isCompatible: reserved.length === 0, messages: reserved };
+}
+
+function messagesOf(reader: ParsedSchema, writer: ParsedSchema, isReaderNew: boolean): readonly string[] {
+  const side = isReaderNew ? "new" : "old";
+  return incompatibilities(reader, writer).map((each) =>
+    messageOf(each, `the ${side} schema cannot read what the other wrote`),
+  );
+}
+
+function messageOf({ type, path, detail }: Incompatibility, what: string): string {
+  return `{errorType:'${type}', description:'at path '${path}' ${what}', additionalInfo:'${detail}'}`;
 }

@@ -53,5 +53,5 @@ export function scopesOf(subject: string | null): readonly (string | null)[] {
 export function isValidSubject(subject: string, options: { readonly isScope: boolean }): boolean {
   const { name } = qualified(subject);
   if (/\p{Cc}/u.test(subject) || name === "__GLOBAL" || name === "__EMPTY") return false;
-  return options.isScope || !subject.startsWith(globalScope);
+  return options.isScope || !(subject.startsWith(globalScope) || name === "");
 }

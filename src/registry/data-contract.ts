@@ -54,9 +54,9 @@ export function readRuleSet(value: unknown): RuleSet | undefined {
   if (value === undefined || value === null) return undefined;
   const { migrationRules, domainRules, encodingRules, enableAt } = objectOf(value, "ruleSet");
   return {
-    ...(isAbsent(migrationRules) ? {} : { migrationRules: rulesOf(migrationRules) }),
-    ...(isAbsent(domainRules) ? {} : { domainRules: rulesOf(domainRules) }),
-    ...(isAbsent(encodingRules) ? {} : { encodingRules: rulesOf(encodingRules) }),
+    ...(isAbsent(migrationRules) ? {} : { migrationRules: rulesOf(migrationRules, migrationModes) }),
+    ...(isAbsent(domainRules) ? {} : { domainRules: rulesOf(domainRules, dataModes) }),
+    ...(isAbsent(encodingRules) ? {} : { encodingRules: rulesOf(encodingRules, dataModes) }),
     ...(isAbsent(enableAt) ? {} : { enableAt: textOf(enableAt, "ruleSet.enableAt") }),
   };
 }
@@ -113,17 +113,18 @@ function* ruleTexts(rule: Rule): Generator<string> {
 }
 
 const ruleKinds = ["TRANSFORM", "CONDITION"];
-const ruleModes = ["UPGRADE", "DOWNGRADE", "UPDOWN", "WRITE", "READ", "WRITEREAD"];
+const migrationModes = ["UPGRADE", "DOWNGRADE", "UPDOWN"];
+const dataModes = ["WRITE", "READ", "WRITEREAD"];
 
-function rulesOf(value: unknown): readonly Rule[] {
+function rulesOf(value: unknown, modes: readonly string[]): readonly Rule[] {
   if (!Array.isArray(value)) throw new InvalidContract("rules are a list");
-  const rules = value.map(ruleOf);
+  const rules = value.map((each: unknown) => ruleOf(each, modes));
   const twice = rules.find(({ name }, index) => rules.findIndex((other) => other.name === name) < index);
   if (twice !== undefined) throw new InvalidContract(`there are two rules ${twice.name}`);
   return rules;
 }
 
-function ruleOf(value: unknown): Rule {
+function ruleOf(value: unknown, modes: readonly string[]): Rule {
   const fields = objectOf(value, "a rule");
   const name = textOf(fields["name"], "the name of a rule");
   const text = (key: string, allowed?: readonly string[]): object => {
@@ -137,7 +138,7 @@ function ruleOf(value: unknown): Rule {
     name,
     ...text("doc"),
     ...text("kind", ruleKinds),
-    ...text("mode", ruleModes),
+    ...text("mode", modes),
     ...text("type"),
     ...(isAbsent(fields["tags"]) ? {} : { tags: sortedTexts(fields["tags"], `tags of rule ${name}`) }),
     ...(isAbsent(fields["params"]) ? {} : { params: mapOf(fields["params"], `params of rule ${name}`, textOf) }),

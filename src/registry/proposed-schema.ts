@@ -1,4 +1,6 @@
 /** A schema as a request says it, and what the registry adds before it is registered. */
+
+import { confluentVersion, withConfluentVersion } from "./confluent-version.ts";
 import { type Metadata, mergedMetadata, mergedRuleSet, type RuleSet } from "./data-contract.ts";
 import type { Reference, SchemaContent } from "./schema-content.ts";
 import type { SubjectConfig } from "./subject-config.ts";
@@ -17,8 +19,10 @@ export interface ProposedSchema {
 export interface RegisterAs {
   /** In mode IMPORT only. */
   readonly id?: number;
-  /** In mode IMPORT any; else the next one. */
-  readonly version?: number;
+  /** In mode IMPORT any; else the next one. With "latest" the same content counts as registered in the latest version alone. */
+  readonly version?: number | "latest";
+  /** Whether it may be incompatible. */
+  readonly isForced?: boolean;
 }
 
 /** With what the latest version has and the request does not say, and what the config adds. */
@@ -36,4 +40,15 @@ export function populated(
     metadata: mergedMetadata(mergedMetadata(config.defaultMetadata, metadata), config.overrideMetadata),
     ruleSet: mergedRuleSet(mergedRuleSet(config.defaultRuleSet, ruleSet), config.overrideRuleSet),
   };
+}
+
+/** With its number in the metadata, where the client has asked for a number or a schema with one goes before it. */
+export function numbered(
+  proposed: ProposedSchema,
+  version: number,
+  { isAsked }: { readonly isAsked: boolean },
+): ProposedSchema {
+  const { metadata } = proposed;
+  if (!isAsked && confluentVersion(metadata) === undefined) return proposed;
+  return { ...proposed, metadata: withConfluentVersion(metadata, version) };
 }

@@ -1,39 +1,47 @@
 /**
  * A .proto file as compiled programs carry it: a FileDescriptorProto, in base64. Read into text, which is what is kept;
- * written for those who ask for `format=serialized`. Options of one's own making are not in it.
+ * written for those who ask for `format=serialized`, with its options, in which clients look for the tags of fields.
  */
-import { createRequire } from "node:module";
 import type protobufjs from "protobufjs";
-import type { ProtobufEnum, ProtobufField, ProtobufFile, ProtobufMessage, ProtobufScalar } from "./protobuf-schema.ts";
-import { InvalidProtobuf } from "./protobuf-text.ts";
+import { describedOptions, optionTexts } from "./protobuf-custom-options.ts";
+import { inlineOptions } from "./protobuf-options.ts";
+import {
+  descriptorType,
+  type ProtobufEnum,
+  type ProtobufField,
+  type ProtobufFile,
+  type ProtobufImport,
+  type ProtobufMessage,
+  type ProtobufScalar,
+} from "./protobuf-schema.ts";
+import { InvalidProtobuf, type ProtobufStatement, statementsOf } from "./protobuf-text.ts";
 
 /** undefined when it is no base64, and so no descriptor. Throws InvalidProtobuf. */
-export function protobufTextOf(base64: string): string | undefined {
+export function protobufTextOf(base64: string, imports: readonly ProtobufImport[]): string | undefined {
   const packed = base64.replaceAll(/\s/g, "");
   if (packed.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(packed)) return undefined;
-  const type = fileDescriptorType();
-  let file: FileDescriptor;
+  const bytes = Buffer.from(packed, "base64");
+  const { dependency } = decoded(bytes, descriptorType("", []));
+  const type = descriptorType(dependency.map((path) => `import "${path}";`).join(""), imports);
+  return new Printer(type.root).file(decoded(bytes, type));
+}
+
+function decoded(bytes: Uint8Array, type: protobufjs.Type): FileDescriptor {
   try {
     const options = { enums: String, longs: String, bytes: String, arrays: true };
-    file = type.toObject(type.decode(Buffer.from(packed, "base64")), options) as FileDescriptor;
+    return type.toObject(type.decode(bytes), options) as FileDescriptor;
   } catch (cause) {
     throw new InvalidProtobuf("it is neither a .proto file nor the descriptor of one", { cause });
   }
-  return printFile(file);
 }
 
-/** The descriptor in base64. */
-export function serializedProtobuf(file: ProtobufFile, name: string): string {
-  const type = fileDescriptorType();
-  const isProto3 = file.syntax === "proto3";
-  const descriptor = {
-    name,
-    ...(file.package === "" ? {} : { package: file.package }),
-    dependency: file.imports,
-    messageType: file.messages.map((message) => describeMessage(message, isProto3)),
-    enumType: file.enums.map(describeEnum),
-    ...(isProto3 ? { syntax: "proto3" } : {}),
-  };
+/** The descriptor of the text in base64. */
+export function serializedProtobuf(
+  file: ProtobufFile,
+  text: { readonly name: string; readonly text: string; readonly imports: readonly ProtobufImport[] },
+): string {
+  const type = descriptorType(text.text, text.imports);
+  const descriptor = new Describer(file, type.root).file(text.name, statementsOf(text.text));
   return Buffer.from(type.encode(type.fromObject(descriptor)).finish()).toString("base64");
 }
 
@@ -45,8 +53,10 @@ interface FileDescriptor {
   readonly publicDependency: readonly number[];
   readonly messageType: readonly MessageDescriptor[];
   readonly enumType: readonly EnumDescriptor[];
-  readonly options?: Readonly<Record<string, unknown>>;
+  readonly options?: Options;
 }
+
+type Options = Readonly<Record<string, unknown>>;
 
 interface MessageDescriptor {
   readonly name: string;
@@ -54,10 +64,10 @@ interface MessageDescriptor {
   readonly nestedType: readonly MessageDescriptor[];
   readonly enumType: readonly EnumDescriptor[];
   readonly extensionRange: readonly { readonly start: number; readonly end: number }[];
-  readonly oneofDecl: readonly { readonly name: string }[];
+  readonly oneofDecl: readonly { readonly name: string; readonly options?: Options }[];
   readonly reservedRange: readonly { readonly start: number; readonly end: number }[];
   readonly reservedName: readonly string[];
-  readonly options?: { readonly mapEntry?: boolean };
+  readonly options?: Options;
 }
 
 interface FieldDescriptor {
@@ -69,137 +79,204 @@ interface FieldDescriptor {
   readonly defaultValue?: string;
   readonly oneofIndex?: number;
   readonly proto3Optional?: boolean;
-  readonly options?: { readonly packed?: boolean; readonly deprecated?: boolean };
+  readonly options?: Options;
 }
 
 interface EnumDescriptor {
   readonly name: string;
-  readonly value: readonly { readonly name: string; readonly number?: number }[];
-  readonly options?: { readonly allowAlias?: boolean };
+  readonly value: readonly { readonly name: string; readonly number?: number; readonly options?: Options }[];
+  readonly options?: Options;
 }
 
-const load = createRequire(import.meta.url);
-let known: protobufjs.Type | undefined;
-
-function fileDescriptorType(): protobufjs.Type {
-  const { Root } = load("protobufjs") as typeof protobufjs;
-  known ??= Root.fromJSON(load("protobufjs/google/protobuf/descriptor.json") as protobufjs.INamespace).lookupType(
-    "google.protobuf.FileDescriptorProto",
-  );
-  return known;
+/** The type of the options of what a descriptor describes. */
+function optionsType(root: protobufjs.Root, of: "File" | "Message" | "Field" | "Oneof" | "Enum" | "EnumValue") {
+  return root.lookupType(`google.protobuf.${of}Options`);
 }
 
-function printFile(file: FileDescriptor): string {
-  if (file.edition !== undefined && file.syntax === "editions")
-    throw new InvalidProtobuf("descriptors of editions are not read: register the text");
-  const isProto3 = file.syntax === "proto3";
-  const options = Object.entries(file.options ?? {}).flatMap(([name, value]) => {
-    if (typeof value === "string") {
-      const text = name === "optimizeFor" ? value : JSON.stringify(value);
-      return [`option ${snakeCase(name)} = ${text};`];
-    }
-    return typeof value === "boolean" ? [`option ${snakeCase(name)} = ${value};`] : [];
-  });
-  return [
-    `syntax = "${isProto3 ? "proto3" : "proto2"}";`,
-    file.package ? `package ${file.package};` : "",
-    ...file.dependency.map((path, at) => `import ${file.publicDependency.includes(at) ? "public " : ""}"${path}";`),
-    ...options,
-    ...file.enumType.map(printEnum),
-    ...file.messageType.map((message) => printMessage(message, isProto3)),
-  ].join("\n");
-}
+/** A descriptor as text. */
+class Printer {
+  readonly #root: protobufjs.Root;
+  #isProto3 = true;
 
-function snakeCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function printEnum({ name, value, options }: EnumDescriptor): string {
-  const values = value.map((each) => `${each.name} = ${each.number ?? 0};`);
-  return `enum ${name} { ${options?.allowAlias ? "option allow_alias = true; " : ""}${values.join(" ")} }`;
-}
-
-function printMessage(message: MessageDescriptor, isProto3: boolean): string {
-  return `message ${message.name} { ${printBody(message, isProto3)} }`;
-}
-
-function printBody(message: MessageDescriptor, isProto3: boolean): string {
-  const entries = new Map(message.nestedType.map((nested) => [nested.name, nested]));
-  const groups = new Set(message.field.filter(({ type }) => type === "TYPE_GROUP").map(({ typeName }) => typeName));
-  const print = (field: FieldDescriptor): string => printField(field, entries, isProto3);
-  const inOneof = (field: FieldDescriptor): boolean => field.oneofIndex !== undefined && field.proto3Optional !== true;
-  const oneofs = message.oneofDecl.flatMap(({ name }, at) => {
-    const members = message.field.filter((field) => inOneof(field) && field.oneofIndex === at);
-    return members.length === 0 ? [] : [`oneof ${name} { ${members.map(print).join(" ")} }`];
-  });
-  const isGroup = ({ name }: MessageDescriptor): boolean =>
-    [...groups].some((typeName) => typeName?.endsWith(`.${name}`) === true);
-  return [
-    ...message.reservedRange.map(({ start, end }) => `reserved ${start} to ${end - 1};`),
-    ...message.reservedName.map((name) => `reserved "${name}";`),
-    ...message.extensionRange.map(({ start, end }) => `extensions ${start} to ${end - 1};`),
-    ...message.enumType.map(printEnum),
-    ...message.nestedType
-      .filter((nested) => nested.options?.mapEntry !== true && !isGroup(nested))
-      .map((nested) => printMessage(nested, isProto3)),
-    ...message.field.filter((field) => !inOneof(field)).map(print),
-    ...oneofs,
-  ].join(" ");
-}
-
-function printField(field: FieldDescriptor, nested: ReadonlyMap<string, MessageDescriptor>, isProto3: boolean): string {
-  const own = nested.get(field.typeName?.slice(field.typeName.lastIndexOf(".") + 1) ?? "");
-  const isRepeated = field.label === "LABEL_REPEATED";
-  if (own?.options?.mapEntry === true && isRepeated) {
-    const [key, value] = [1, 2].map((number) => own.field.find((each) => each.number === number));
-    if (key === undefined || value === undefined) throw new InvalidProtobuf(`map ${field.name} has no key or value`);
-    return `map<${typeText(key)}, ${typeText(value)}> ${field.name} = ${field.number};`;
+  constructor(root: protobufjs.Root) {
+    this.#root = root;
   }
-  const isPlain =
-    (isProto3 && field.proto3Optional !== true) || (field.oneofIndex !== undefined && !field.proto3Optional);
-  const required = field.label === "LABEL_REQUIRED" ? "required " : "optional ";
-  const label = isRepeated ? "repeated " : isPlain ? "" : required;
-  if (field.type === "TYPE_GROUP" && own !== undefined)
-    return `${label}group ${own.name} = ${field.number} { ${printBody(own, isProto3)} }`;
-  return `${label}${typeText(field)} ${field.name} = ${field.number}${fieldOptions(field)};`;
-}
 
-function fieldOptions({ defaultValue, type, options }: FieldDescriptor): string {
-  const isText = type === "TYPE_STRING" || type === "TYPE_BYTES";
-  const all = [
-    defaultValue === undefined ? [] : `default = ${isText ? JSON.stringify(defaultValue) : defaultValue}`,
-    options?.packed === undefined ? [] : `packed = ${options.packed}`,
-    options?.deprecated === true ? "deprecated = true" : [],
-  ].flat();
-  return all.length === 0 ? "" : ` [${all.join(", ")}]`;
+  file(file: FileDescriptor): string {
+    if (file.edition !== undefined && file.syntax === "editions")
+      throw new InvalidProtobuf("descriptors of editions are not read: register the text");
+    this.#isProto3 = file.syntax === "proto3";
+    return [
+      `syntax = "${this.#isProto3 ? "proto3" : "proto2"}";`,
+      file.package ? `package ${file.package};` : "",
+      ...file.dependency.map((path, at) => `import ${file.publicDependency.includes(at) ? "public " : ""}"${path}";`),
+      ...this.#statements("File", file.options),
+      ...file.enumType.map((each) => this.#enum(each)),
+      ...file.messageType.map((message) => this.#message(message)),
+    ].join("\n");
+  }
+
+  #statements(of: Parameters<typeof optionsType>[1], options: Options | undefined): readonly string[] {
+    return optionTexts(options, optionsType(this.#root, of)).map((text) => `option ${text};`);
+  }
+
+  #inline(of: Parameters<typeof optionsType>[1], options: Options | undefined, more: readonly string[] = []): string {
+    const all = [...more, ...optionTexts(options, optionsType(this.#root, of))];
+    return all.length === 0 ? "" : ` [${all.join(", ")}]`;
+  }
+
+  #enum({ name, value, options }: EnumDescriptor): string {
+    const values = value.map((each) => `${each.name} = ${each.number ?? 0}${this.#inline("EnumValue", each.options)};`);
+    return `enum ${name} { ${[...this.#statements("Enum", options), ...values].join(" ")} }`;
+  }
+
+  #message(message: MessageDescriptor): string {
+    return `message ${message.name} { ${this.#body(message)} }`;
+  }
+
+  #body(message: MessageDescriptor): string {
+    const entries = new Map(message.nestedType.map((nested) => [nested.name, nested]));
+    const groups = new Set(message.field.filter(({ type }) => type === "TYPE_GROUP").map(({ typeName }) => typeName));
+    const print = (field: FieldDescriptor): string => this.#field(field, entries);
+    const inOneof = (field: FieldDescriptor): boolean =>
+      field.oneofIndex !== undefined && field.proto3Optional !== true;
+    const oneofs = message.oneofDecl.flatMap(({ name, options }, at) => {
+      const members = message.field.filter((field) => inOneof(field) && field.oneofIndex === at);
+      const statements = [...this.#statements("Oneof", options), ...members.map(print)];
+      return members.length === 0 ? [] : [`oneof ${name} { ${statements.join(" ")} }`];
+    });
+    const isGroup = ({ name }: MessageDescriptor): boolean =>
+      [...groups].some((typeName) => typeName?.endsWith(`.${name}`) === true);
+    return [
+      ...this.#statements("Message", message.options),
+      ...message.reservedRange.map(({ start, end }) => `reserved ${start} to ${end - 1};`),
+      ...message.reservedName.map((name) => `reserved "${name}";`),
+      ...message.extensionRange.map(({ start, end }) => `extensions ${start} to ${end - 1};`),
+      ...message.enumType.map((each) => this.#enum(each)),
+      ...message.nestedType
+        .filter((nested) => nested.options?.["mapEntry"] !== true && !isGroup(nested))
+        .map((nested) => this.#message(nested)),
+      ...message.field.filter((field) => !inOneof(field)).map(print),
+      ...oneofs,
+    ].join(" ");
+  }
+
+  #field(field: FieldDescriptor, nested: ReadonlyMap<string, MessageDescriptor>): string {
+    const own = nested.get(field.typeName?.slice(field.typeName.lastIndexOf(".") + 1) ?? "");
+    const isRepeated = field.label === "LABEL_REPEATED";
+    const end = `${field.name} = ${field.number}${this.#fieldOptions(field)};`;
+    if (own?.options?.["mapEntry"] === true && isRepeated) {
+      const [key, value] = [1, 2].map((number) => own.field.find((each) => each.number === number));
+      if (key === undefined || value === undefined) throw new InvalidProtobuf(`map ${field.name} has no key or value`);
+      return `map<${typeText(key)}, ${typeText(value)}> ${end}`;
+    }
+    const isPlain =
+      (this.#isProto3 && field.proto3Optional !== true) || (field.oneofIndex !== undefined && !field.proto3Optional);
+    const required = field.label === "LABEL_REQUIRED" ? "required " : "optional ";
+    const label = isRepeated ? "repeated " : isPlain ? "" : required;
+    if (field.type === "TYPE_GROUP" && own !== undefined)
+      return `${label}group ${own.name} = ${field.number} { ${this.#body(own)} }`;
+    return `${label}${typeText(field)} ${end}`;
+  }
+
+  #fieldOptions({ defaultValue, type, options }: FieldDescriptor): string {
+    const isText = type === "TYPE_STRING" || type === "TYPE_BYTES";
+    const value = isText ? JSON.stringify(defaultValue) : defaultValue;
+    return this.#inline("Field", options, defaultValue === undefined ? [] : [`default = ${value}`]);
+  }
 }
 
 function typeText({ type, typeName }: FieldDescriptor): string {
   return typeName ?? type.replace(/^TYPE_/, "").toLowerCase();
 }
 
-function describeMessage(message: ProtobufMessage, isProto3: boolean): object {
-  const declared = [...new Set(message.fields.flatMap(({ oneof }) => oneof ?? []))];
-  const isOptional = (field: ProtobufField): boolean =>
-    isProto3 && field.hasPresence && field.oneof === undefined && field.type.kind !== "message";
-  const synthetic = message.fields.filter(isOptional).map(({ name }) => `_${name}`);
-  const oneofs = [...declared, ...synthetic];
-  const field = message.fields.map((each) => {
-    const oneof = isOptional(each) ? `_${each.name}` : each.oneof;
+type Body = readonly ProtobufStatement[];
+
+/** A file as a descriptor. Its types are as they were read, and its options as the statements say them. */
+class Describer {
+  readonly #file: ProtobufFile;
+  readonly #root: protobufjs.Root;
+
+  constructor(file: ProtobufFile, root: protobufjs.Root) {
+    this.#file = file;
+    this.#root = root;
+  }
+
+  file(name: string, body: Body): object {
+    const { package: packageName, imports, messages, enums, syntax } = this.#file;
     return {
-      ...describeField(each, message),
-      ...(oneof === undefined ? {} : { oneofIndex: oneofs.indexOf(oneof) }),
-      ...(isOptional(each) ? { proto3Optional: true } : {}),
+      name,
+      ...(packageName === "" ? {} : { package: packageName }),
+      dependency: imports,
+      messageType: messages.map((message) => this.#message(message, bodyOf(body, message))),
+      enumType: enums.map((each) => this.#enum(each, bodyOf(body, each))),
+      ...this.#options("File", statedOptions(body)),
+      ...(syntax === "proto3" ? { syntax: "proto3" } : {}),
     };
-  });
-  const entries = message.fields.flatMap((each) => (each.label === "map" ? [describeEntry(each)] : []));
-  return {
-    name: lastName(message),
-    field,
-    nestedType: [...message.messages.map((nested) => describeMessage(nested, isProto3)), ...entries],
-    enumType: message.enums.map(describeEnum),
-    oneofDecl: oneofs.map((name) => ({ name })),
-  };
+  }
+
+  #options(of: Parameters<typeof optionsType>[1], options: readonly (readonly string[])[]): { options?: object } {
+    const described = describedOptions(options, optionsType(this.#root, of), this.#file.package);
+    return described === undefined ? {} : { options: described };
+  }
+
+  #message(message: ProtobufMessage, body: Body): object {
+    const isProto3 = this.#file.syntax === "proto3";
+    const declared = [...new Set(message.fields.flatMap(({ oneof }) => oneof ?? []))];
+    const isOptional = (field: ProtobufField): boolean =>
+      isProto3 && field.hasPresence && field.oneof === undefined && field.type.kind !== "message";
+    const synthetic = message.fields.filter(isOptional).map(({ name }) => `_${name}`);
+    const oneofs = [...declared, ...synthetic];
+    const field = message.fields.map((each) => {
+      const oneof = isOptional(each) ? `_${each.name}` : each.oneof;
+      return {
+        ...describeField(each, message),
+        ...(oneof === undefined ? {} : { oneofIndex: oneofs.indexOf(oneof) }),
+        ...(isOptional(each) ? { proto3Optional: true } : {}),
+        ...this.#options("Field", fieldOptionsIn(body, each.number)),
+      };
+    });
+    const entries = message.fields.flatMap((each) => (each.label === "map" ? [describeEntry(each)] : []));
+    return {
+      name: lastName(message),
+      field,
+      nestedType: [...message.messages.map((nested) => this.#message(nested, bodyOf(body, nested))), ...entries],
+      enumType: message.enums.map((each) => this.#enum(each, bodyOf(body, each))),
+      oneofDecl: oneofs.map((name) => ({ name, ...this.#options("Oneof", statedOptions(oneofIn(body, name))) })),
+      ...this.#options("Message", statedOptions(body)),
+    };
+  }
+
+  #enum(each: ProtobufEnum, body: Body): object {
+    const value = each.values.map(({ name, number }) => {
+      const statement = body.find(({ words }) => words[0] === name && words[1] === "=");
+      return { name, number, ...this.#options("EnumValue", inlineOptions(statement?.words ?? [])) };
+    });
+    return { name: lastName(each), value, ...this.#options("Enum", statedOptions(body)) };
+  }
+}
+
+/** Of a message, an enum or a group of that name. */
+function bodyOf(body: Body, { name }: { readonly name: string }): Body {
+  const last = lastName({ name });
+  const isIt = ({ words }: ProtobufStatement): boolean =>
+    words.includes("group") ? words.includes(last) : ["message", "enum"].includes(words[0] ?? "") && words[1] === last;
+  return body.find((each) => each.body !== undefined && isIt(each))?.body ?? [];
+}
+
+function oneofIn(body: Body, name: string): Body {
+  return body.find(({ words }) => words[0] === "oneof" && words[1] === name)?.body ?? [];
+}
+
+function statedOptions(body: Body): readonly (readonly string[])[] {
+  return body.filter(({ words }) => words[0] === "option").map(({ words }) => words.slice(1));
+}
+
+function fieldOptionsIn(body: Body, number: number): readonly (readonly string[])[] {
+  const fields = body.flatMap((each) => (each.words[0] === "oneof" ? (each.body ?? []) : [each]));
+  const isIt = ({ words }: ProtobufStatement): boolean =>
+    words[0] !== "option" && words.includes("=") && Number(words[words.indexOf("=") + 1]) === number;
+  return inlineOptions(fields.find(isIt)?.words ?? []);
 }
 
 function describeField(field: ProtobufField, parent: ProtobufMessage): object {
@@ -242,11 +319,6 @@ function describeEntry(field: ProtobufField): object {
 function entryName(name: string): string {
   const camel = name.replaceAll(/_+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
   return `${camel.charAt(0).toUpperCase()}${camel.slice(1)}Entry`;
-}
-
-function describeEnum(each: ProtobufEnum): object {
-  const isAliased = new Set(each.values.map(({ number }) => number)).size < each.values.length;
-  return { name: lastName(each), value: each.values, ...(isAliased ? { options: { allowAlias: true } } : {}) };
 }
 
 function lastName({ name }: { readonly name: string }): string {

@@ -4,7 +4,7 @@
  */
 import { createRequire } from "node:module";
 import type protobufjs from "protobufjs";
-import { InvalidProtobuf, type ProtobufStatement, statementsOf } from "./protobuf-text.ts";
+import { InvalidProtobuf, type ProtobufStatement, statementsOf, withoutCustomOptions } from "./protobuf-text.ts";
 import { protobufBuiltIns } from "./protobuf-well-known.ts";
 
 export type ProtobufScalar =
@@ -84,14 +84,23 @@ const ownFile = "<schema>";
 
 /** Throws InvalidProtobuf. */
 export function parseProtobuf(text: string, imports: readonly ProtobufImport[]): ProtobufFile {
+  return readOrRefuse(() => new Reader(imports).read(text));
+}
+
+function readOrRefuse<T>(read: () => T): T {
   try {
-    return new Reader(imports).read(text);
+    return read();
   } catch (cause) {
     if (cause instanceof InvalidProtobuf) throw cause;
     // protobufjs throws plain Errors of many kinds for what it does not take.
     if (cause instanceof Error) throw new InvalidProtobuf(cause.message.replaceAll(ownFile, "the schema"), { cause });
     throw cause;
   }
+}
+
+/** FileDescriptorProto, knowing the options that the text defines, or a file which it imports. Throws InvalidProtobuf. */
+export function descriptorType(text: string, imports: readonly ProtobufImport[]): protobufjs.Type {
+  return readOrRefuse(() => new Reader(imports).descriptorType(text));
 }
 
 /** The message that a path of indexes names: first among the file's, then among the message's own. */
@@ -140,11 +149,19 @@ class Reader {
     };
   }
 
+  descriptorType(text: string): protobufjs.Type {
+    this.#parse(ownFile, text);
+    if (!this.#read.has(descriptorFile)) this.#addDescriptor();
+    this.#root.resolveAll();
+    return this.#root.lookupType("google.protobuf.FileDescriptorProto");
+  }
+
   /** Parses a file and all that it imports; returns its package. */
   #parse(name: string, text: string): string {
     this.#read.add(name);
     if (this.#read.size > filesMax) throw new InvalidProtobuf(`it imports more than ${filesMax} files`);
-    for (const imported of importsOf(statementsOf(text))) {
+    const statements = statementsOf(text);
+    for (const imported of importsOf(statements)) {
       if (this.#read.has(imported)) continue;
       const found = this.#imports.get(imported) ?? protobufBuiltIns.get(imported);
       if (found !== undefined) this.#parse(imported, found);
@@ -153,7 +170,7 @@ class Reader {
     }
     // What its declarations leave out: where parse notes which file a type comes from.
     (this.#library.parse as { filename?: string }).filename = name;
-    const parsed = this.#library.parse(text, this.#root, { keepCase: true });
+    const parsed = this.#library.parse(withoutCustomOptions(statements), this.#root, { keepCase: true });
     return parsed.package ?? "";
   }
 

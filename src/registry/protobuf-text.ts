@@ -1,11 +1,9 @@
 /**
- * The text of a .proto file in one spelling: comments dropped, one statement a line, so that what differs in layout alone is
+ * The text of a .proto file in one spelling: comments dropped, and laid out in one way, so that what differs in layout alone is
  * one schema. Works on words, not on meaning, and so loses no option that it has never heard of.
- *
- *   message A{int32  x=1 ;}   ──▶   message A {
- *                                     int32 x = 1;
- *                                   }
  */
+import { inlineOptions, spaced } from "./protobuf-options.ts";
+import { printProtobuf } from "./protobuf-print.ts";
 
 /** The text is no .proto file, or one that refers to what is not there. */
 export class InvalidProtobuf extends Error {
@@ -50,7 +48,21 @@ export function statementsOf(text: string): readonly ProtobufStatement[] {
 /** Throws InvalidProtobuf. Normalised: imports and options sorted by name, fields by number; messages keep their order, which indexes count. */
 export function canonicalProtobuf(text: string, options: { readonly isNormalized: boolean }): string {
   const statements = statementsOf(text);
-  return printed(options.isNormalized ? normalized(statements, "file") : statements, "");
+  return printProtobuf(options.isNormalized ? normalized(statements, "file") : statements);
+}
+
+/** Without the options that .proto files define, of whose values the parser of types does not know all forms. */
+export function withoutCustomOptions(statements: readonly ProtobufStatement[]): string {
+  return statements
+    .filter(({ words }) => !(words[0] === "option" && words[1] === "("))
+    .map(({ words, body }) => {
+      const kept = inlineOptions(words).filter(([first]) => first !== "(");
+      const at = words.indexOf("[");
+      const head = spaced(at < 0 ? words : words.slice(0, at));
+      const inline = kept.length === 0 ? "" : ` [${kept.map(spaced).join(", ")}]`;
+      return `${head}${inline}${body === undefined ? ";" : ` {\n${withoutCustomOptions(body)}}`}\n`;
+    })
+    .join("");
 }
 
 /** Up to the ";" or "{" that ends it; braces inside brackets and of an option's value belong to it. */
@@ -81,31 +93,6 @@ function wordsOf(text: string): readonly string[] {
     words.push(word);
     at += word.length;
   }
-}
-
-function printed(statements: readonly ProtobufStatement[], indent: string): string {
-  return statements
-    .map(({ words, body }) => {
-      const head = `${indent}${spaced(words)}`;
-      if (body === undefined) return `${head};\n`;
-      return body.length === 0 ? `${head} {}\n` : `${head} {\n${printed(body, `${indent}  `)}${indent}}\n`;
-    })
-    .join("");
-}
-
-const notBefore = new Set([";", ",", "]", ")", ">", ":", "<", "/"]);
-const notAfter = new Set(["[", "(", "<", "-", "/"]);
-
-function spaced(words: readonly string[]): string {
-  let text = "";
-  words.forEach((word, at) => {
-    const before = words[at - 1];
-    // A member of an option, "(custom).member", is one name.
-    const isJoined =
-      before === undefined || notBefore.has(word) || notAfter.has(before) || (before === ")" && word.startsWith("."));
-    text += isJoined ? word : ` ${word}`;
-  });
-  return text;
 }
 
 type Place = "file" | "message" | "other";

@@ -54,12 +54,14 @@ export const protobufBuiltIns: ReadonlyMap<string, string> = new Map([
     "confluent/type/decimal.proto",
     file("confluent.type", "message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }"),
   ],
+  ["confluent/type/variant.proto", file("confluent.type", "message Variant { bytes metadata = 1; bytes value = 2; }")],
   [
     "confluent/meta.proto",
     file(
       "confluent",
       'import "google/protobuf/descriptor.proto";',
-      "message Meta { string doc = 1; map<string, string> params = 2; repeated string tags = 3; }",
+      "message Meta { string doc = 1; map<string, string> params = 2; repeated string tags = 3; repeated Rule rules = 4; }",
+      "message Rule { string name = 1; string doc = 2; string expr = 3; string sql = 4; }",
       ...["File", "Message", "Field", "Enum", "EnumValue"].map(
         (of) =>
           `extend google.protobuf.${of}Options { Meta ${of === "EnumValue" ? "enum_value" : of.toLowerCase()}_meta = 1088; }`,

@@ -11,25 +11,34 @@ const referenceDepthMax = 50;
 /** In requests, and -1 is "latest". */
 const latest = -1;
 
-/** Each after those that it uses itself, none twice. `context` is of who refers. Throws RegistryRefused. */
+/**
+ * Each after those that it uses itself, no name twice: the first that has it stands. `context` is of who refers. A strict
+ * reading takes no version that is deleted, and no two of one name. Throws RegistryRefused.
+ */
 export function resolveReferences(
   subjects: Subjects,
   context: string,
   references: readonly Reference[],
+  { isStrict }: { readonly isStrict: boolean },
 ): readonly ResolvedReference[] {
-  const resolved = new Map<string, ResolvedReference>();
+  const visited = new Map<string, number>();
+  const resolved: ResolvedReference[] = [];
   const visit = (list: readonly Reference[], depth: number): void => {
     if (depth > referenceDepthMax) throw refusals.invalidSchema(`references are deeper than ${referenceDepthMax}`);
     for (const reference of list) {
-      const { name, subject, version } = reference;
-      if (resolved.has(`${subject} ${version}`)) continue;
-      const found = referredTo(subjects, context, reference);
+      const { name, version } = reference;
+      const before = visited.get(name);
+      if (isStrict && before !== undefined && before !== version)
+        throw refusals.invalidSchema(`Conflicting reference versions for "${name}": ${before} and ${version}`);
+      if (before !== undefined) continue;
+      visited.set(name, version);
+      const found = referredTo(subjects, context, reference, { withDeleted: !isStrict });
       visit(found.references, depth + 1);
-      resolved.set(`${subject} ${version}`, { name, schema: found.schema });
+      resolved.push({ name, schema: found.schema });
     }
   };
   visit(references, 0);
-  return [...resolved.values()];
+  return resolved;
 }
 
 /** With the versions that "latest" stands for now. Throws RegistryRefused. */
@@ -40,18 +49,19 @@ export function pinnedReferences(
 ): readonly Reference[] {
   return references.map((reference) =>
     reference.version === latest
-      ? { ...reference, version: referredTo(subjects, context, reference).version }
+      ? { ...reference, version: referredTo(subjects, context, reference, { withDeleted: false }).version }
       : reference,
   );
 }
 
 /** A deleted version still serves those that refer to it already. */
-function referredTo(subjects: Subjects, context: string, { subject, version }: Reference): SubjectVersion {
-  const where = withinContext(context, subject);
-  const found =
-    version === latest
-      ? subjects.version(where, "latest", { withDeleted: false })
-      : subjects.version(where, version, { withDeleted: true });
+function referredTo(
+  subjects: Subjects,
+  context: string,
+  { subject, version }: Reference,
+  options: { readonly withDeleted: boolean },
+): SubjectVersion {
+  const found = subjects.version(withinContext(context, subject), version === latest ? "latest" : version, options);
   if (found === undefined)
     throw refusals.invalidSchema(`no schema reference found for subject "${subject}" and version ${version}`);
   return found;

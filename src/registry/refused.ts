@@ -20,6 +20,8 @@ export class RegistryRefused extends OperationFailed {
   }
 }
 
+export const invalidSchemaCode = 42201;
+
 export const refusals = {
   subjectNotFound: (subject: string) => new RegistryRefused(40401, `Subject '${subject}' not found.`),
   versionNotFound: (version: number | "latest") => new RegistryRefused(40402, `Version ${version} not found.`),
@@ -44,10 +46,10 @@ export const refusals = {
   noSubjectMode: (subject: string) =>
     new RegistryRefused(40409, `Subject '${subject}' does not have subject-level mode configured`),
   incompatible: (detail: string) =>
-    new RegistryRefused(409, `Schema being registered is incompatible with an earlier schema; details: ${detail}`),
+    new RegistryRefused(40901, `Schema being registered is incompatible with an earlier schema; details: ${detail}`),
   breaksTable: (reason: string) =>
-    new RegistryRefused(409, `Schema being registered would break a table; details: [${reason}]`),
-  invalidSchema: (detail: string) => new RegistryRefused(42201, `Invalid schema: ${detail}`),
+    new RegistryRefused(40901, `Schema being registered would break a table; details: [${reason}]`),
+  invalidSchema: (detail: string) => new RegistryRefused(invalidSchemaCode, `Invalid schema: ${detail}`),
   invalidVersion: (version: string) =>
     new RegistryRefused(
       42202,
@@ -70,8 +72,10 @@ export const refusals = {
   invalidSubject: (subject: string) =>
     new RegistryRefused(
       42208,
-      `The specified subject '${subject}' is not valid: no control characters, not __GLOBAL and not __EMPTY.`,
+      `The specified subject '${subject}' is not valid: no control characters, not empty, not __GLOBAL and not __EMPTY.`,
     ),
+  schemaTooLarge: (bytesMax: number) =>
+    new RegistryRefused(42209, `The schema is longer than ${bytesMax} bytes (registry.schema.bytes.max)`),
   invalidRuleSet: (detail: string) => new RegistryRefused(42210, `Invalid rule set or metadata: ${detail}`),
   contextNotEmpty: (context: string) => new RegistryRefused(42211, `The specified context '${context}' is not empty.`),
   storeFailed: (cause: unknown) =>

@@ -13,7 +13,7 @@ import { CorruptData } from "../base/errors.ts";
 import { defaultContext } from "./context.ts";
 import { InvalidContract, readMetadata, readRuleSet } from "./data-contract.ts";
 import { isJsonObject, type JsonObject } from "./json-text.ts";
-import type { Reference, SubjectVersion } from "./schema-content.ts";
+import type { NewVersion, Reference, SubjectVersion } from "./schema-content.ts";
 import type { SubjectConfig } from "./subject-config.ts";
 
 export interface RegistryRecord {
@@ -21,10 +21,15 @@ export interface RegistryRecord {
   readonly value: string | null;
 }
 
+export interface LoggedRecord extends RegistryRecord {
+  /** When it was appended. */
+  readonly timestampMs: number;
+}
+
 export const modes = ["READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT"] as const;
 export type Mode = (typeof modes)[number];
 
-export function schemaRecord(version: SubjectVersion): RegistryRecord {
+export function schemaRecord(version: NewVersion): RegistryRecord {
   const { subject, id, schemaType, references, metadata, ruleSet, schema, isDeleted } = version;
   const value = {
     subject,
@@ -41,7 +46,10 @@ export function schemaRecord(version: SubjectVersion): RegistryRecord {
 }
 
 /** Throws CorruptData. */
-export function versionOfRecord(subject: string, version: number, value: JsonObject): SubjectVersion {
+export function versionOfRecord(
+  { subject, version, timestampMs }: Pick<SubjectVersion, "subject" | "version" | "timestampMs">,
+  value: JsonObject,
+): SubjectVersion {
   const schema = text(value, "schema");
   try {
     return {
@@ -54,6 +62,7 @@ export function versionOfRecord(subject: string, version: number, value: JsonObj
       metadata: readMetadata(value["metadata"]),
       ruleSet: readRuleSet(value["ruleSet"]),
       isDeleted: value["deleted"] === true,
+      timestampMs,
     };
   } catch (cause) {
     if (cause instanceof InvalidContract) throw corrupt(`metadata and rules (${cause.message})`, JSON.stringify(value));

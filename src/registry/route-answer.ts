@@ -6,10 +6,11 @@ import {
   type HttpRoute,
   jsonResponse,
 } from "../base/http.ts";
+import { contextOf, withinContext } from "./context.ts";
 import { guidOf } from "./guid.ts";
 import { RegistryRefused } from "./refused.ts";
 import { wholeOf } from "./route-input.ts";
-import type { SubjectVersion } from "./schema-content.ts";
+import type { Reference, SchemaContent, SubjectVersion } from "./schema-content.ts";
 import type { SchemaRegistry } from "./schema-registry.ts";
 
 export const contentType = "application/vnd.schemaregistry.v1+json";
@@ -55,12 +56,17 @@ export function shown(version: SubjectVersion) {
     id: version.id,
     guid: guidOf(version),
     ...contentOf(version),
-    ...(version.isDeleted ? { deleted: true } : {}),
+    ...stateOf(version),
   };
 }
 
+/** In Confluent's names. */
+export function stateOf({ timestampMs, isDeleted }: SubjectVersion) {
+  return { ts: timestampMs, deleted: isDeleted };
+}
+
 /** Confluent's clients take a missing type for AVRO, and old ones know no other way. */
-export function contentOf({ schemaType, references, metadata, ruleSet, schema }: SubjectVersion) {
+export function contentOf({ schemaType, references, metadata, ruleSet, schema }: SchemaContent) {
   return {
     ...(schemaType === "AVRO" ? {} : { schemaType }),
     ...(references.length === 0 ? {} : { references }),
@@ -72,7 +78,18 @@ export function contentOf({ schemaType, references, metadata, ruleSet, schema }:
 
 export function inFormat(registry: SchemaRegistry, request: HttpRequest, version: SubjectVersion): SubjectVersion {
   const isSerialized = request.query.get("format") === "serialized" && version.schemaType === "PROTOBUF";
-  return isSerialized ? { ...version, schema: registry.serialized(version) } : version;
+  const isQualified = request.query.get("referenceFormat") === "qualified";
+  return {
+    ...version,
+    ...(isSerialized ? { schema: registry.serialized(version) } : {}),
+    ...(isQualified ? { references: qualifiedReferences(version) } : {}),
+  };
+}
+
+/** With their contexts. */
+function qualifiedReferences({ subject, references }: SubjectVersion): readonly Reference[] {
+  const context = contextOf(subject);
+  return references.map((each) => ({ ...each, subject: withinContext(context, each.subject) }));
 }
 
 export function paged<T>(request: HttpRequest, list: readonly T[]): readonly T[] {

@@ -22,6 +22,8 @@ export function proposedOf(request: HttpRequest): ProposedSchema {
   const fields = fieldsOf(request);
   const { schemaType = "AVRO", references = [] } = fields;
   const schema = fields["schema"] ?? "";
+  if (unservedTags.some((name) => isAsked(fields[name])))
+    throw refusals.notPermitted("this registry does not write tags into schemas: register the text that has them");
   if (typeof schema !== "string") throw new RegistryRefused(400, "schema must be text: a JSON schema is put in quotes");
   return {
     schema,
@@ -30,6 +32,13 @@ export function proposedOf(request: HttpRequest): ProposedSchema {
     ...contractOf(fields),
     isNormalized: request.query.get("normalize")?.toLowerCase() === "true",
   };
+}
+
+/** What Confluent's registry changes the text by. */
+const unservedTags = ["schemaTagsToAdd", "schemaTagsToRemove", "propagateSchemaTags"];
+
+function isAsked(value: unknown): boolean {
+  return Array.isArray(value) ? value.length > 0 : value === true;
 }
 
 function contractOf(fields: JsonObject): Pick<ProposedSchema, "metadata" | "ruleSet"> {
@@ -41,12 +50,14 @@ function contractOf(fields: JsonObject): Pick<ProposedSchema, "metadata" | "rule
   }
 }
 
-/** Confluent's clients say 0 or -1 where they insist on nothing. */
+/** Confluent's clients say 0 where they insist on nothing, and -1 of an id; version -1 compares with the latest alone. */
 export function registerAsOf(request: HttpRequest): RegisterAs {
   const { id, version } = fieldsOf(request);
   return {
     ...(typeof id === "number" && id > 0 ? { id } : {}),
     ...(typeof version === "number" && version > 0 ? { version } : {}),
+    ...(version === -1 ? { version: "latest" } : {}),
+    ...(request.query.get("force")?.toLowerCase() === "true" ? { isForced: true } : {}),
   };
 }
 

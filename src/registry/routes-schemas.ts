@@ -3,7 +3,7 @@ import type { HttpRequest, HttpRoute } from "../base/http.ts";
 import { contextOf, contextPrefix, qualified } from "./context.ts";
 import { guidOf } from "./guid.ts";
 import { refusals } from "./refused.ts";
-import { contentOf, inFormat, isTrue, paged, param, rawSchema, route, shown } from "./route-answer.ts";
+import { contentOf, inFormat, isTrue, paged, param, rawSchema, route, shown, stateOf } from "./route-answer.ts";
 import { contextOfIds } from "./route-context.ts";
 import { wholeOf } from "./route-input.ts";
 import type { SubjectVersion } from "./schema-content.ts";
@@ -14,12 +14,21 @@ export function schemaRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
   return [
     route("GET", "/schemas/types", () => schemaTypes),
     route("GET", "/schemas", (request) => {
-      const versions = subjectsAsked(registry, request, "").flatMap((subject) =>
+      const aliases = isTrue(request, "aliases")
+        ? aliasesAsked(registry, request)
+        : new Map<string, readonly string[]>();
+      const subjects = new Set([...subjectsAsked(registry, request, ""), ...aliases.keys()]);
+      const ruleType = request.query.get("ruleType") ?? "";
+      const versions = [...subjects].sort().flatMap((subject) =>
         registry.subjects
           .versions(subject, { withDeleted: isTrue(request, "deleted") })
-          .slice(isTrue(request, "latestOnly") ? -1 : 0),
+          .slice(isTrue(request, "latestOnly") ? -1 : 0)
+          .filter((version) => ruleType === "" || hasRuleOfType(version, ruleType)),
       );
-      return paged(request, versions).map(shown);
+      return paged(request, versions).map((version) => {
+        const of = aliases.get(version.subject);
+        return { ...shown(version), ...(of === undefined ? {} : { aliases: of }) };
+      });
     }),
     ...idRoutes(registry),
     ...guidRoutes(registry),
@@ -36,7 +45,7 @@ function idRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
   const one = (request: HttpRequest): SubjectVersion => {
     const users = usersOf(request);
     const { name } = qualified(request.query.get("subject") ?? "");
-    return (users.find(({ subject }) => qualified(subject).name === name) ?? users[0]) as SubjectVersion;
+    return users.find(({ subject }) => qualified(subject).name === name) ?? firstOf(users);
   };
   const shownUsers = (request: HttpRequest): readonly SubjectVersion[] =>
     usersOf(request).filter(({ isDeleted }) => !isDeleted || isTrue(request, "deleted"));
@@ -49,6 +58,7 @@ function idRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
         ...place,
         ...contentOf(inFormat(registry, request, version)),
         guid: guidOf(version),
+        ...stateOf(version),
         ...(isTrue(request, "fetchMaxId") ? { maxId: idMax } : {}),
       };
     }),
@@ -75,11 +85,31 @@ function guidRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
   return [
     route("GET", "/schemas/guids/:guid", (request) => {
       const [{ context, id }] = holders(request) as [{ context: string; id: number }];
-      const [version] = registry.subjects.ids(context).byId(id) as [SubjectVersion];
-      return { ...contentOf(inFormat(registry, request, version)), guid: guidOf(version) };
+      const version = firstOf(registry.subjects.ids(context).byId(id));
+      return { ...contentOf(inFormat(registry, request, version)), guid: guidOf(version), ...stateOf(version) };
     }),
     route("GET", "/schemas/guids/:guid/ids", holders),
   ];
+}
+
+/** A schema is not deleted as long as one of its versions is not. */
+function firstOf(users: readonly SubjectVersion[]): SubjectVersion {
+  const [first] = users as readonly [SubjectVersion];
+  return users.find(({ isDeleted }) => !isDeleted) ?? first;
+}
+
+/** Of aliases with the prefix, by the subject that they stand for. */
+function aliasesAsked(registry: SchemaRegistry, request: HttpRequest): ReadonlyMap<string, readonly string[]> {
+  const prefix = request.query.get("subjectPrefix") ?? "";
+  const asked = [...registry.subjects.aliases()].map(
+    ([subject, aliases]) => [subject, aliases.filter((alias) => begins(alias, prefix))] as const,
+  );
+  return new Map(asked.filter(([, aliases]) => aliases.length > 0));
+}
+
+function hasRuleOfType({ ruleSet }: SubjectVersion, type: string): boolean {
+  const { migrationRules = [], domainRules = [], encodingRules = [] } = ruleSet ?? {};
+  return [...migrationRules, ...domainRules, ...encodingRules].some((rule) => rule.type === type);
 }
 
 /** By prefix, of which ":*:" is all contexts. */

@@ -36,8 +36,9 @@ export function configRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
 
 export function modeRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
   const put = async (request: HttpRequest): Promise<unknown> => {
-    const asked = String(fieldsOf(request)["mode"]).toUpperCase();
-    const mode = modes.find((each) => each === asked);
+    const { mode: asked = null } = fieldsOf(request);
+    const name = typeof asked === "string" ? asked.toUpperCase() : "";
+    const mode = asked === null ? null : modes.find((each) => each === name);
     if (mode === undefined) throw refusals.invalidMode();
     await registry.setMode(scopeOf(request), mode, { isForced: isTrue(request, "force") });
     return { mode };
@@ -61,7 +62,8 @@ export function modeRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
   ]);
 }
 
-export function contextRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
+/** A client whose URL is that of a context asks for them there. */
+export function contextListRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
   return [
     route("GET", "/contexts", (request) => {
       const contexts = new Set([defaultContext, ...registry.subjects.contexts()]);
@@ -71,6 +73,11 @@ export function contextRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
         [...contexts].filter((context) => context.startsWith(prefix)),
       );
     }),
+  ];
+}
+
+export function contextRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
+  return [
     // A context is there as long as it has subjects: what is empty is gone already.
     route("DELETE", "/contexts/:context", (request) => {
       const context = contextOf(withinContext(defaultContext, `:${param(request, "context").replace(/^:|:$/g, "")}:`));

@@ -1,6 +1,8 @@
 /** Subjects, their versions, and checks against them. */
 import type { HttpRequest, HttpRoute } from "../base/http.ts";
-import { refusals } from "./refused.ts";
+import type { CompatibilityAnswer } from "./compatibility-check.ts";
+import { guidOf } from "./guid.ts";
+import { invalidSchemaCode, RegistryRefused, refusals } from "./refused.ts";
 import { contentOf, inFormat, isTrue, paged, param, rawSchema, route, shown } from "./route-answer.ts";
 import { subjectAnywhere, subjectOf } from "./route-context.ts";
 import { proposedOf, registerAsOf, versionOf } from "./route-input.ts";
@@ -13,7 +15,8 @@ export function subjectRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
     route("GET", "/subjects", (request) => paged(request, subjectsAsked(registry, request, ":*:"))),
     route("POST", "/subjects/:subject", (request) => {
       const subject = subjectAnywhere(registry, subjectOf(registry, request));
-      return shown(registry.lookup(subject, proposedOf(request), { withDeleted: isTrue(request, "deleted") }));
+      const found = registry.lookup(subject, proposedOf(request), { withDeleted: isTrue(request, "deleted") });
+      return { ...shown(found), ...contentOf(inFormat(registry, request, found)) };
     }),
     route("DELETE", "/subjects/:subject", (request) =>
       registry.deleteSubject(subjectOf(registry, request), { isPermanent: isTrue(request, "permanent") }),
@@ -47,21 +50,22 @@ export function versionRoutes(registry: SchemaRegistry): readonly HttpRoute[] {
     route("GET", "/subjects/:subject/versions", (request) => {
       const subject = subjectAnywhere(registry, subjectOf(registry, request));
       const isOnlyDeleted = isTrue(request, "deletedOnly");
+      const isNegative = isTrue(request, "deletedAsNegative");
       const versions = registry.subjects
-        .versions(subject, { withDeleted: isOnlyDeleted || isTrue(request, "deleted") })
+        .versions(subject, { withDeleted: isNegative || isOnlyDeleted || isTrue(request, "deleted") })
         .filter(({ isDeleted }) => isDeleted || !isOnlyDeleted);
       if (versions.length === 0) throw refusals.subjectNotFound(subject);
       return paged(
         request,
-        versions.map(({ version }) => version),
+        versions.map(({ version, isDeleted }) => (isNegative && isDeleted ? -version : version)),
       );
     }),
     route("POST", "/subjects/:subject/versions", async (request) => {
       const subject = subjectOf(registry, request);
       const registered = await registry.register(subject, proposedOf(request), registerAsOf(request));
       // Without the text, which a client that has sent a serialized descriptor would read as one.
-      const { subject: _subject, schema: _schema, ...answer } = shown(registered);
-      return answer;
+      const { schema: _schema, ...content } = contentOf(registered);
+      return { version: registered.version, id: registered.id, guid: guidOf(registered), ...content };
     }),
     route("GET", "/subjects/:subject/versions/:version", (request) => ({
       ...shown(found(request)),
@@ -86,11 +90,25 @@ export function compatibilityRoutes(registry: SchemaRegistry): readonly HttpRout
     const version = request.params["version"];
     const against = version === undefined ? undefined : versionOf(version);
     const subject = subjectOf(registry, request);
-    const { isCompatible, messages } = registry.check(subject, proposedOf(request), against);
-    return { is_compatible: isCompatible, ...(isTrue(request, "verbose") ? { messages } : {}) };
+    if (!isTrue(request, "verbose")) {
+      return { is_compatible: registry.check(subject, proposedOf(request), against).isCompatible };
+    }
+    const { isCompatible, messages } = checkedOrInvalid(() => registry.check(subject, proposedOf(request), against));
+    return { is_compatible: isCompatible, messages };
   };
   return [
     route("POST", "/compatibility/subjects/:subject/versions", check),
     route("POST", "/compatibility/subjects/:subject/versions/:version", check),
   ];
+}
+
+/** Who asks why wants no error for what is no schema. */
+function checkedOrInvalid(check: () => CompatibilityAnswer): CompatibilityAnswer {
+  try {
+    return check();
+  } catch (cause) {
+    if (cause instanceof RegistryRefused && cause.code === invalidSchemaCode)
+      return { isCompatible: false, messages: [cause.message] };
+    throw cause;
+  }
 }

@@ -3,7 +3,7 @@ import type { HttpRoute } from "../base/http.ts";
 import { route } from "./route-answer.ts";
 import { insideContext } from "./route-context.ts";
 import { schemaRoutes } from "./routes-schemas.ts";
-import { configRoutes, contextRoutes, modeRoutes } from "./routes-settings.ts";
+import { configRoutes, contextListRoutes, contextRoutes, modeRoutes } from "./routes-settings.ts";
 import { compatibilityRoutes, subjectRoutes, versionRoutes } from "./routes-subjects.ts";
 import type { SchemaRegistry } from "./schema-registry.ts";
 
@@ -23,7 +23,8 @@ export function registryRoutes(options: RegistryRoutesOptions): readonly HttpRou
     ...configRoutes(registry),
     ...modeRoutes(registry),
   ];
-  return [...serverRoutes(options), ...contextRoutes(registry), ...routes, ...routes.map(insideContext)];
+  const everywhere = [...contextListRoutes(registry), ...routes];
+  return [...serverRoutes(options), ...contextRoutes(registry), ...everywhere, ...everywhere.map(insideContext)];
 }
 
 function serverRoutes({ clusterId, version }: RegistryRoutesOptions): readonly HttpRoute[] {
@@ -33,6 +34,7 @@ function serverRoutes({ clusterId, version }: RegistryRoutesOptions): readonly H
     route("POST", "/", () => ({})),
     route("GET", "/status/ready", () => ({})),
     route("GET", "/v1/metadata/id", () => ({ id: "", scope })),
+    route("GET", "/v1/metadata/deployment", () => ({ attributes: [] })),
     route("GET", "/v1/metadata/version", () => ({ version, commitId: "" })),
   ];
 }

@@ -20,7 +20,13 @@ export interface SchemaContent {
   readonly ruleSet?: RuleSet | undefined;
 }
 
-export interface SubjectVersion extends SchemaContent {
+export interface SubjectVersion extends NewVersion {
+  /** When it was registered, or deleted alone. */
+  readonly timestampMs: number;
+}
+
+/** Not in the log yet. */
+export interface NewVersion extends SchemaContent {
   readonly subject: string;
   readonly version: number;
   readonly id: number;
@@ -32,14 +38,26 @@ export function isSameContent(a: SchemaContent, b: SchemaContent): boolean {
   return (
     a.schema === b.schema &&
     a.schemaType === b.schemaType &&
-    a.references.length === b.references.length &&
-    a.references.every((each, index) => {
-      const other = b.references[index] as Reference;
-      return each.name === other.name && each.subject === other.subject && each.version === other.version;
-    }) &&
-    isSamePart(a.metadata, b.metadata) &&
+    isSameReferences(a.references, b.references) &&
+    isSameMetadata(a.metadata, b.metadata) &&
     isSamePart(a.ruleSet, b.ruleSet)
   );
+}
+
+export function isSameReferences(a: readonly Reference[], b: readonly Reference[]): boolean {
+  return a.length === b.length && a.every((each, index) => compareReferences(each, b[index] as Reference) === 0);
+}
+
+export function isSameMetadata(a: Metadata | undefined, b: Metadata | undefined): boolean {
+  return isSamePart(a, b);
+}
+
+export function compareReferences(a: Reference, b: Reference): number {
+  return compareText(a.subject, b.subject) || a.version - b.version || compareText(a.name, b.name);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }
 
 /** Both are in the one form that reading gives them. */

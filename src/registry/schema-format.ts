@@ -6,6 +6,7 @@ import type { Incompatibility } from "./compatibility.ts";
 import { avroIncompatibilities } from "./compatibility-avro.ts";
 import { type JsonSchemaText, jsonIncompatibilities } from "./compatibility-json.ts";
 import { protobufIncompatibilities } from "./compatibility-protobuf.ts";
+import { missingDocument } from "./json-references.ts";
 import { invalidJsonSchema } from "./json-schema-check.ts";
 import { isJsonObject, parseJson, printJson, sortedJson } from "./json-text.ts";
 import { protobufTextOf, serializedProtobuf } from "./protobuf-descriptor.ts";
@@ -24,7 +25,12 @@ export interface ResolvedReference {
 export type ParsedSchema =
   | { readonly schemaType: "AVRO"; readonly canonical: string; readonly avro: ParsedAvro }
   | { readonly schemaType: "JSON"; readonly canonical: string; readonly json: JsonSchemaText }
-  | { readonly schemaType: "PROTOBUF"; readonly canonical: string; readonly file: ProtobufFile };
+  | {
+      readonly schemaType: "PROTOBUF";
+      readonly canonical: string;
+      readonly file: ProtobufFile;
+      readonly imports: readonly ResolvedReference[];
+    };
 
 export interface SchemaText {
   readonly schemaType: string;
@@ -33,13 +39,19 @@ export interface SchemaText {
   readonly references: readonly ResolvedReference[];
 }
 
+export interface ParseOptions {
+  readonly isNormalized: boolean;
+  /** Whether names and defaults of Avro must be right, and documents of JSON Schema there: older libraries registered other ones. */
+  readonly isStrict: boolean;
+}
+
 /** Throws RegistryRefused 42201 when it is no schema, or of a type that is not served. */
-export function parseSchema(text: SchemaText, options: { readonly isNormalized: boolean }): ParsedSchema {
+export function parseSchema(text: SchemaText, options: ParseOptions): ParsedSchema {
   switch (text.schemaType) {
     case "AVRO":
-      return parseAvroSchema(text, options.isNormalized);
+      return parseAvroSchema(text, options);
     case "JSON":
-      return parseJsonSchema(text, options.isNormalized);
+      return parseJsonSchema(text, options);
     case "PROTOBUF":
       return parseProtobufSchema(text, options.isNormalized);
     default:
@@ -60,17 +72,22 @@ export function incompatibilities(reader: ParsedSchema, writer: ParsedSchema): r
   return [{ type: "SCHEMA_TYPE_CHANGED", path: "/", detail: `${reader.schemaType} cannot read ${writer.schemaType}` }];
 }
 
-/** What `format=serialized` asks for: of Protobuf the file's descriptor in base64, of other types the text. */
-export function serializedSchema(parsed: ParsedSchema): string {
-  return parsed.schemaType === "PROTOBUF" ? serializedProtobuf(parsed.file, "default") : parsed.canonical;
+/** The text with all that it refers to in it, where the format has a way to write that. */
+export function writtenOut(parsed: ParsedSchema, options: { readonly isNormalized: boolean }): string {
+  if (parsed.schemaType !== "AVRO") return parsed.canonical;
+  return printAvro({ ...parsed.avro, referenced: new Set() }, options);
 }
 
-function parseAvroSchema(text: SchemaText, isNormalized: boolean): ParsedSchema {
+/** What `format=serialized` asks for: of Protobuf the file's descriptor in base64, of other types the text. */
+export function serializedSchema(parsed: ParsedSchema): string {
+  if (parsed.schemaType !== "PROTOBUF") return parsed.canonical;
+  return serializedProtobuf(parsed.file, { name: "default", text: parsed.canonical, imports: parsed.imports });
+}
+
+function parseAvroSchema(text: SchemaText, { isNormalized, isStrict }: ParseOptions): ParsedSchema {
   try {
-    const avro = parseAvro(
-      text.schema,
-      text.references.map(({ schema }) => schema),
-    );
+    const references = text.references.map(({ schema }) => schema);
+    const avro = parseAvro(text.schema, references, { isStrict });
     return { schemaType: "AVRO", canonical: printAvro(avro, { isNormalized }), avro };
   } catch (cause) {
     if (cause instanceof InvalidAvro) throw refusals.invalidSchema(cause.message);
@@ -78,7 +95,7 @@ function parseAvroSchema(text: SchemaText, isNormalized: boolean): ParsedSchema 
   }
 }
 
-function parseJsonSchema(text: SchemaText, isNormalized: boolean): ParsedSchema {
+function parseJsonSchema(text: SchemaText, { isNormalized, isStrict }: ParseOptions): ParsedSchema {
   const root = parseJson(text.schema);
   if (root === undefined) throw refusals.invalidSchema("the schema is no JSON");
   if (!isJsonObject(root.value) && typeof root.value !== "boolean")
@@ -86,6 +103,11 @@ function parseJsonSchema(text: SchemaText, isNormalized: boolean): ParsedSchema 
   const wrong = invalidJsonSchema(JSON.parse(text.schema));
   if (wrong !== undefined) throw refusals.invalidSchema(wrong);
   const references = new Map(text.references.map(({ name, schema }) => [name, parseJson(schema)?.value]));
+  const missing = isStrict ? missingDocument(root.value, references) : undefined;
+  if (missing !== undefined)
+    throw refusals.invalidSchema(
+      `$ref to ${missing}, which is not among its references: register it and name it there`,
+    );
   const canonical = printJson(isNormalized ? sortedJson(root.value) : root.value);
   return { schemaType: "JSON", canonical, json: { root: root.value, references } };
 }
@@ -93,8 +115,9 @@ function parseJsonSchema(text: SchemaText, isNormalized: boolean): ParsedSchema 
 /** Clients send the text, or the serialized descriptor of the file in base64. */
 function parseProtobufSchema(text: SchemaText, isNormalized: boolean): ParsedSchema {
   try {
-    const canonical = canonicalProtobuf(protobufTextOf(text.schema) ?? text.schema, { isNormalized });
-    return { schemaType: "PROTOBUF", canonical, file: parseProtobuf(canonical, text.references) };
+    const { schema, references: imports } = text;
+    const canonical = canonicalProtobuf(protobufTextOf(schema, imports) ?? schema, { isNormalized });
+    return { schemaType: "PROTOBUF", canonical, file: parseProtobuf(canonical, imports), imports };
   } catch (cause) {
     if (cause instanceof InvalidProtobuf) throw refusals.invalidSchema(cause.message);
     throw cause;

@@ -6,12 +6,12 @@ import { Lane } from "../base/async.ts";
 import type { CompatibilityLevel } from "./compatibility.ts";
 import { type CompatibilityAnswer, checkCompatibility } from "./compatibility-check.ts";
 import { contextOf, isValidSubject } from "./context.ts";
-import { type ProposedSchema, populated, type RegisterAs } from "./proposed-schema.ts";
-import { pinnedReferences, resolveReferences } from "./references.ts";
+import { numbered, type ProposedSchema, type RegisterAs } from "./proposed-schema.ts";
 import { refusals } from "./refused.ts";
 import {
   configRecord,
   deleteSubjectRecord,
+  type LoggedRecord,
   type Mode,
   modeRecord,
   noopRecord,
@@ -19,18 +19,20 @@ import {
   schemaRecord,
   schemaTombstone,
 } from "./registry-record.ts";
-import { isSameContent, type SchemaContent, type SubjectVersion } from "./schema-content.ts";
-import { type ParsedSchema, parseSchema, type ResolvedReference, serializedSchema } from "./schema-format.ts";
-import { type ConfigInScope, configInScope, isBelow, modeInScope } from "./scope.ts";
+import { reservedFieldFindings } from "./reserved-fields.ts";
+import { isSameContent, type NewVersion, type SchemaContent, type SubjectVersion } from "./schema-content.ts";
+import { type ParsedSchema, type ResolvedReference, serializedSchema } from "./schema-format.ts";
+import { SchemaReader } from "./schema-reader.ts";
+import { type ConfigInScope, isBelow, modeInScope } from "./scope.ts";
 import { type ConfigUpdate, type SubjectConfig, updated } from "./subject-config.ts";
 import { Subjects } from "./subjects.ts";
 
 /** The compacted topic `_schemas`, as text. */
 export interface SchemaLog {
-  /** Resolves when the record is durable. A rejection leaves open whether it was appended. */
-  append(key: string, value: string | null): Promise<void>;
+  /** Resolves with the record's time when it is durable. A rejection leaves open whether it was appended. */
+  append(key: string, value: string | null): Promise<number>;
   /** All records up to now, in their order. */
-  replay(): AsyncIterable<RegistryRecord>;
+  replay(): AsyncIterable<LoggedRecord>;
 }
 
 export interface SchemaRegistryOptions {
@@ -80,19 +82,23 @@ export class SchemaRegistry implements AsyncDisposable {
     return this.#subjects;
   }
 
+  get #reader(): SchemaReader {
+    return new SchemaReader(this.#subjects, this.#options);
+  }
+
   /** The schema of a record's prefix, with what it refers to; undefined when there is none. */
   schemaById(id: number, context: string): GuardedSchema | undefined {
     const found = this.#subjects.ids(context).byId(id)[0];
-    return found === undefined ? undefined : this.#withReferences(found);
+    return found === undefined ? undefined : this.#guardedOf(found);
   }
 
   /** The schema as programs carry it, for those who have no parser of its text. */
   serialized(version: SubjectVersion): string {
-    return serializedSchema(this.#parseVersion(version));
+    return serializedSchema(this.#reader.parse(version));
   }
 
   config(subject: string | null): ConfigInScope {
-    return configInScope(this.#subjects, subject, this.#options.compatibility);
+    return this.#reader.config(subject);
   }
 
   mode(subject: string | null): Mode {
@@ -102,17 +108,17 @@ export class SchemaRegistry implements AsyncDisposable {
   /** The version with this content, deleted ones only when asked for. Throws RegistryRefused. */
   lookup(subject: string, proposed: ProposedSchema, options: { readonly withDeleted: boolean }): SubjectVersion {
     if (this.#subjects.versions(subject, options).length === 0) throw refusals.subjectNotFound(subject);
-    const found = this.#find(subject, proposed, options);
+    const found = this.#reader.find(subject, proposed, options);
     if (found === undefined) throw refusals.schemaNotFound();
     return found;
   }
 
   /** Registers, or finds the version that is there already. */
-  async register(subject: string, proposed: ProposedSchema, as: RegisterAs = {}): Promise<SubjectVersion> {
+  async register(subject: string, proposed: ProposedSchema, as: RegisterAs = {}): Promise<NewVersion> {
     if (!isValidSubject(subject, { isScope: false })) throw refusals.invalidSubject(subject);
     // Producers register on every start: what is there already needs no write.
-    const known = as.version === undefined ? this.#find(subject, proposed, live) : undefined;
-    if (known !== undefined && (as.id === undefined || as.id === known.id)) return known;
+    const known = this.#known(subject, proposed, as);
+    if (known !== undefined) return known;
     return await this.#write(async () => {
       const version = this.#admit(subject, proposed, as);
       if (this.#subjects.version(subject, version.version, live) === version) return version;
@@ -124,8 +130,9 @@ export class SchemaRegistry implements AsyncDisposable {
 
   /** `version` undefined compares as a registration would. Throws RegistryRefused when there is no such version. */
   check(subject: string, proposed: ProposedSchema, version?: number | "latest"): CompatibilityAnswer {
-    const [content, parsed] = this.#read(subject, proposed);
-    const compared = this.#compare(subject, this.#checkedAgainst(subject, version), content, parsed);
+    const earlier = this.#checkedAgainst(subject, version);
+    const [content, parsed] = this.#reader.read(subject, proposed, { isNew: true });
+    const compared = this.#compare(subject, earlier, content, parsed);
     const broken = this.#guarded(subject, content);
     return {
       isCompatible: compared.isCompatible && broken.length === 0,
@@ -149,7 +156,8 @@ export class SchemaRegistry implements AsyncDisposable {
     });
   }
 
-  setMode(subject: string | null, mode: Mode, options: { readonly isForced: boolean }): Promise<void> {
+  /** null takes it back, and that of a subject which has none as well. */
+  setMode(subject: string | null, mode: Mode | null, options: { readonly isForced: boolean }): Promise<void> {
     return this.#write(async () => {
       this.#assertScope(subject);
       if (mode === "IMPORT" && this.mode(subject) !== "IMPORT" && !options.isForced) await this.#makeRoom(subject);
@@ -211,12 +219,12 @@ export class SchemaRegistry implements AsyncDisposable {
   }
 
   /** In the lane: what it reads stays true until its append. */
-  #admit(subject: string, proposed: ProposedSchema, as: RegisterAs): SubjectVersion {
+  #admit(subject: string, proposed: ProposedSchema, as: RegisterAs): NewVersion {
     const mode = this.mode(subject);
     if (as.id !== undefined && mode === "READWRITE")
       throw refusals.notPermitted(`Subject ${subject} is not in import mode`);
-    const known = as.version === undefined ? this.#find(subject, proposed, live) : undefined;
-    if (known !== undefined && (as.id === undefined || as.id === known.id)) return known;
+    const known = this.#known(subject, proposed, as);
+    if (known !== undefined) return known;
     this.#assertWritable(subject);
     if (as.id === undefined && mode === "IMPORT")
       throw refusals.notPermitted(`Subject ${subject} is not in read-write mode`);
@@ -224,29 +232,32 @@ export class SchemaRegistry implements AsyncDisposable {
       throw refusals.notPermitted(
         `The registry holds ${this.#subjects.count} schemas: registry.schemas.max is reached`,
       );
-    const [content, parsed] = this.#read(subject, mode === "IMPORT" ? proposed : this.#populated(subject, proposed));
     return as.id === undefined
-      ? this.#admitNew(subject, content, parsed, as.version)
-      : this.#admitImport(subject, content, { ...as, id: as.id });
+      ? this.#admitNew(subject, proposed, as)
+      : this.#admitImport(subject, proposed, { ...as, id: as.id });
   }
 
-  #admitNew(subject: string, content: SchemaContent, parsed: ParsedSchema, version?: number): SubjectVersion {
+  #admitNew(subject: string, proposed: ProposedSchema, { version, isForced = false }: RegisterAs): NewVersion {
     const next = this.#nextVersion(subject);
-    if (version !== undefined && version !== next)
+    const whole = numbered(this.#reader.populated(subject, proposed), next, { isAsked: version !== undefined });
+    const [content, parsed] = this.#reader.read(subject, whole, { isNew: true });
+    if (typeof version === "number" && version !== next)
       throw refusals.invalidSchema("Version is not one more than previous version");
     const answer = this.#compare(subject, this.#subjects.versions(subject, live), content, parsed);
-    if (!answer.isCompatible) throw refusals.incompatible(`[${answer.messages.join(", ")}]`);
+    if (!answer.isCompatible && !isForced) throw refusals.incompatible(`[${answer.messages.join(", ")}]`);
     const [broken] = this.#guarded(subject, content);
     if (broken !== undefined) throw refusals.breaksTable(broken);
     const ids = this.#subjects.ids(contextOf(subject));
     return { ...content, subject, version: next, id: ids.idOf(content) ?? ids.idMax + 1, isDeleted: false };
   }
 
-  #admitImport(subject: string, content: SchemaContent, as: RegisterAs & { readonly id: number }): SubjectVersion {
+  /** What another registry has taken is not put in another form. */
+  #admitImport(subject: string, proposed: ProposedSchema, as: RegisterAs & { readonly id: number }): NewVersion {
+    const [content] = this.#reader.read(subject, proposed, { isAsItIs: true });
     const [holder] = this.#subjects.ids(contextOf(subject)).byId(as.id);
     if (holder !== undefined && !isSameContent(holder, content))
       throw refusals.notPermitted(`Overwrite new schema with id ${as.id} is not permitted.`);
-    const version = as.version ?? this.#nextVersion(subject);
+    const version = typeof as.version === "number" ? as.version : this.#nextVersion(subject);
     const before = this.#subjects.version(subject, version, live);
     if (before !== undefined && before.id !== as.id)
       throw refusals.idMismatch(`Schema already registered with id ${before.id} instead of input id ${as.id}`);
@@ -257,23 +268,12 @@ export class SchemaRegistry implements AsyncDisposable {
     return (this.#subjects.versions(subject, all).at(-1)?.version ?? 0) + 1;
   }
 
-  /** As it stands, or as it would be registered: producers do not repeat what the registry adds. */
-  #find(
-    subject: string,
-    proposed: ProposedSchema,
-    options: { readonly withDeleted: boolean },
-  ): SubjectVersion | undefined {
-    const versions = this.#subjects.versions(subject, options);
-    const sameAs = (each: ProposedSchema): SubjectVersion | undefined => {
-      const [content] = this.#read(subject, each);
-      return versions.findLast((version) => isSameContent(version, content));
-    };
-    const populated = this.#populated(subject, proposed);
-    return (proposed.schema === "" ? undefined : sameAs(proposed)) ?? sameAs(populated);
-  }
-
-  #populated(subject: string, proposed: ProposedSchema): ProposedSchema {
-    return populated(proposed, this.#subjects.version(subject, "latest", live), this.config(subject));
+  /** The version that a registration would only repeat. */
+  #known(subject: string, proposed: ProposedSchema, { id, version }: RegisterAs): SubjectVersion | undefined {
+    if (typeof version === "number") return undefined;
+    const isAsItIs = this.mode(subject) === "IMPORT";
+    const known = this.#reader.find(subject, proposed, { ...live, isAsItIs, isLatestOnly: version === "latest" });
+    return id === undefined || id === known?.id ? known : undefined;
   }
 
   #checkedAgainst(subject: string, version: number | "latest" | undefined): readonly SubjectVersion[] {
@@ -281,8 +281,7 @@ export class SchemaRegistry implements AsyncDisposable {
     if (version === undefined) return versions;
     if (version === "latest") return versions.slice(-1);
     const against = this.#subjects.version(subject, version, live);
-    if (against === undefined)
-      throw versions.length === 0 ? refusals.subjectNotFound(subject) : refusals.versionNotFound(version);
+    if (against === undefined) throw refusals.versionNotFound(version);
     return [against];
   }
 
@@ -292,10 +291,11 @@ export class SchemaRegistry implements AsyncDisposable {
     content: SchemaContent,
     proposed: ParsedSchema,
   ): CompatibilityAnswer {
-    const { compatibilityLevel: level, compatibilityGroup: group } = this.config(subject);
+    const { compatibilityLevel: level, compatibilityGroup: group, validateFields = false } = this.config(subject);
+    const reserved = validateFields ? reservedFieldFindings(proposed, content.metadata, versions.at(-1)?.metadata) : [];
     const groupOf = ({ metadata }: SchemaContent): string | undefined => metadata?.properties?.[group as string];
     const earlier = group === undefined ? versions : versions.filter((each) => groupOf(each) === groupOf(content));
-    return checkCompatibility({ level, earlier, proposed, parse: (version) => this.#parseVersion(version) });
+    return checkCompatibility({ level, earlier, proposed, reserved, parse: (version) => this.#reader.parse(version) });
   }
 
   #guarded(subject: string, content: SchemaContent): readonly string[] {
@@ -305,33 +305,13 @@ export class SchemaRegistry implements AsyncDisposable {
     if (earlier.some((each) => isSameContent(each, content))) return [];
     return guard({
       subject,
-      earlier: earlier.map((each) => this.#withReferences(each)),
-      proposed: { ...content, resolved: resolveReferences(this.#subjects, contextOf(subject), content.references) },
+      earlier: earlier.map((each) => this.#guardedOf(each)),
+      proposed: { ...content, resolved: this.#reader.resolved(subject, content.references) },
     });
   }
 
-  #withReferences(version: SubjectVersion): SubjectVersion & GuardedSchema {
-    const resolved = resolveReferences(this.#subjects, contextOf(version.subject), version.references);
-    return { ...version, resolved };
-  }
-
-  #parseVersion(version: SubjectVersion): ParsedSchema {
-    const [, parsed] = this.#read(version.subject, { ...version, isNormalized: false }, { isStored: true });
-    return parsed;
-  }
-
-  /** The content in its one form, and parsed. Throws RegistryRefused. */
-  #read(subject: string, proposed: ProposedSchema, { isStored = false } = {}): readonly [SchemaContent, ParsedSchema] {
-    const { schemaType, schema, metadata, ruleSet } = proposed;
-    if (schema === "") throw refusals.invalidSchema("Empty schema");
-    if (!isStored && Buffer.byteLength(schema) > this.#options.schemaBytesMax)
-      throw refusals.invalidSchema(`longer than ${this.#options.schemaBytesMax} bytes (registry.schema.bytes.max)`);
-    const context = contextOf(subject);
-    const references = pinnedReferences(this.#subjects, context, proposed.references);
-    const resolved = resolveReferences(this.#subjects, context, references);
-    const isNormalized = !isStored && (proposed.isNormalized || this.config(subject).normalize === true);
-    const parsed = parseSchema({ schemaType, schema, references: resolved }, { isNormalized });
-    return [{ schemaType: parsed.schemaType, schema: parsed.canonical, references, metadata, ruleSet }, parsed];
+  #guardedOf(version: SubjectVersion): SubjectVersion & GuardedSchema {
+    return { ...version, resolved: this.#reader.resolved(version.subject, version.references) };
   }
 
   #assertScope(subject: string | null): void {
@@ -365,7 +345,7 @@ export class SchemaRegistry implements AsyncDisposable {
   }
 
   /** Deleted versions of the same id, now that it is back under a new version. */
-  async #forgetEarlier({ subject, id, version }: SubjectVersion): Promise<void> {
+  async #forgetEarlier({ subject, id, version }: NewVersion): Promise<void> {
     const earlier = this.#subjects.versions(subject, all).filter((each) => each.isDeleted && each.version < version);
     const free = earlier.filter(
       (each) => each.id === id && this.#subjects.referrers(subject, each.version, all).length === 0,
@@ -395,13 +375,14 @@ export class SchemaRegistry implements AsyncDisposable {
   }
 
   async #append(record: RegistryRecord): Promise<void> {
+    let timestampMs: number;
     try {
-      await this.#options.log.append(record.key, record.value);
+      timestampMs = await this.#options.log.append(record.key, record.value);
     } catch (cause) {
       this.#isStale = true;
       throw refusals.storeFailed(cause);
     }
-    this.#subjects.apply(record);
+    this.#subjects.apply({ ...record, timestampMs });
   }
 }
 

@@ -9,6 +9,10 @@ export interface SubjectConfig {
   readonly alias?: string;
   /** Whether schemas are put in their normal form without being asked. */
   readonly normalize?: boolean;
+  /** Whether reserved names of fields are looked at; not, unless it is said. */
+  readonly validateFields?: boolean;
+  /** Whether names and defaults of Avro are held to the specification; they are, unless it is said. */
+  readonly validateNewSchemas?: boolean;
   readonly compatibilityLevel?: CompatibilityLevel;
   /** A property of the metadata: only versions with the same value of it are compared. */
   readonly compatibilityGroup?: string;
@@ -22,7 +26,7 @@ export interface SubjectConfig {
 export type ConfigUpdate = { readonly [K in keyof SubjectConfig]?: SubjectConfig[K] | undefined };
 
 /** Fields of Confluent's that change what a registry does, and that this one does not do. */
-const unserved = ["aliasForDeks", "validateFields", "validateNewSchemas", "validateRules", "compatibilityPolicy"];
+const unserved = ["aliasForDeks", "validateRules", "compatibilityPolicy"];
 
 /** Of a request. Throws RegistryRefused. */
 export function configUpdateOf(fields: JsonObject): ConfigUpdate {
@@ -66,6 +70,8 @@ function readFields(fields: JsonObject): ConfigUpdate {
     return {
       ...read("alias", text),
       ...read("normalize", (value) => value === true),
+      ...read("validateFields", (value) => value === true),
+      ...read("validateNewSchemas", (value) => value === true),
       ...read("compatibilityGroup", text),
       ...read("defaultMetadata", readMetadata),
       ...read("overrideMetadata", readMetadata),

@@ -4,10 +4,10 @@ import { IdSpace } from "./id-space.ts";
 import type { JsonObject } from "./json-text.ts";
 import {
   idMaxesOf,
+  type LoggedRecord,
   type Mode,
   modes,
   parseRecord,
-  type RegistryRecord,
   text,
   versionOfRecord,
   whole,
@@ -32,13 +32,13 @@ export class Subjects {
   }
 
   /** Throws CorruptData for bytes that are no record of a registry. Keys of a kind that we do not know change nothing. */
-  apply(record: RegistryRecord): void {
+  apply(record: LoggedRecord): void {
     const key = parseRecord(record.key, "key");
     const value = record.value === null ? null : parseRecord(record.value, "value");
     const subject = typeof key["subject"] === "string" ? key["subject"] : null;
     switch (key["keytype"]) {
       case "SCHEMA":
-        this.#applySchema(text(key, "subject"), whole(key, "version"), value);
+        this.#applySchema(text(key, "subject"), whole(key, "version"), value, record.timestampMs);
         break;
       case "DELETE_SUBJECT":
         if (value !== null) this.#softDelete(text(value, "subject"), whole(value, "version"));
@@ -103,6 +103,17 @@ export class Subjects {
     return this.#configs.get(subject);
   }
 
+  /** By the subject that they stand for: in the context of the alias, unless it says another. */
+  aliases(): ReadonlyMap<string, readonly string[]> {
+    const found = new Map<string, string[]>();
+    for (const [subject, { alias = "" }] of this.#configs) {
+      if (subject === null || alias === "") continue;
+      const of = withinContext(contextOf(subject), alias);
+      found.set(of, [...(found.get(of) ?? []), subject]);
+    }
+    return found;
+  }
+
   mode(subject: string | null): Mode | undefined {
     return this.#modes.get(subject);
   }
@@ -118,8 +129,8 @@ export class Subjects {
     return space;
   }
 
-  #applySchema(subject: string, version: number, value: JsonObject | null): void {
-    const after = value === null ? undefined : versionOfRecord(subject, version, value);
+  #applySchema(subject: string, version: number, value: JsonObject | null, timestampMs: number): void {
+    const after = value === null ? undefined : versionOfRecord({ subject, version, timestampMs }, value);
     const before = this.version(subject, version, { withDeleted: true });
     if (before !== undefined) this.#remove(before);
     if (after !== undefined) this.#insert(after);

@@ -4,7 +4,7 @@ import { parseAvro } from "../../src/registry/avro-schema.ts";
 import { avroIncompatibilities } from "../../src/registry/compatibility-avro.ts";
 
 function found(reader: unknown, writer: unknown): readonly string[] {
-  const parse = (schema: unknown) => parseAvro(JSON.stringify(schema), []).type;
+  const parse = (schema: unknown) => parseAvro(JSON.stringify(schema), [], { isStrict: true }).type;
   return avroIncompatibilities(parse(reader), parse(writer)).map(({ type }) => type);
 }
 

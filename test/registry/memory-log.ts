@@ -1,21 +1,23 @@
 /** A `_schemas` topic in memory that compacts like Kafka's, and can be told to fail. */
 
-import type { RegistryRecord } from "../../src/registry/registry-record.ts";
+import type { LoggedRecord } from "../../src/registry/registry-record.ts";
 import type { SchemaLog } from "../../src/registry/schema-registry.ts";
 
 export class MemorySchemaLog implements SchemaLog {
-  readonly records: RegistryRecord[] = [];
+  readonly records: LoggedRecord[] = [];
   /** What the next append does: fails before, or after it took effect. */
   failNext: "before" | "after" | undefined;
 
-  append(key: string, value: string | null): Promise<void> {
+  append(key: string, value: string | null): Promise<number> {
     const failing = this.failNext;
     this.failNext = undefined;
-    if (failing !== "before") this.records.push({ key, value });
-    return failing === undefined ? Promise.resolve() : Promise.reject(new Error("the store is away"));
+    // A clock that moves on by one with each record.
+    const timestampMs = (this.records.at(-1)?.timestampMs ?? 0) + 1;
+    if (failing !== "before") this.records.push({ key, value, timestampMs });
+    return failing === undefined ? Promise.resolve(timestampMs) : Promise.reject(new Error("the store is away"));
   }
 
-  async *replay(): AsyncIterable<RegistryRecord> {
+  async *replay(): AsyncIterable<LoggedRecord> {
     yield* this.records;
   }
 

@@ -1,7 +1,6 @@
-/** Proves that .proto files are read whole or refused with a reason, that layout does not matter, and that text and descriptor say the same. */
+/** Proves that .proto files are read whole or refused with a reason, and that layout does not matter. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { protobufTextOf, serializedProtobuf } from "../../src/registry/protobuf-descriptor.ts";
 import { parseProtobuf, protobufMessageAt } from "../../src/registry/protobuf-schema.ts";
 import { canonicalProtobuf, InvalidProtobuf } from "../../src/registry/protobuf-text.ts";
 
@@ -33,9 +32,9 @@ describe("canonical text", () => {
   test("keeps options of any shape", () => {
     const text =
       'syntax = "proto3";\noption (my.opt).part = { a: 1, b: ["x;", \'}\'], c: { d: -1.5e+3 } };\nmessage M {\n  int32 a = 1 [(o) = { x: 1 }, json_name = "b"];\n  reserved 2, 4 to max;\n}\n';
-    expect(canonical(text)).toContain('json_name = "b"]');
+    expect(canonical(text)).toContain('json_name = "b"\n');
     expect(canonical(canonical(text))).toBe(canonical(text));
-    expect(canonical(text)).toContain("[\"x;\", '}']");
+    expect(canonical(text)).toContain('"x;",\n    "}"');
   });
 
   test("normalised, does not know the order of fields, options and imports", () => {
@@ -68,6 +67,20 @@ describe("parsing", () => {
         fields: [{ type: { name: "a.A", fields: [{ type: { name: "b.B", fields: [{ label: "required" }] } }] } }],
       },
     ]);
+  });
+
+  test.each(["confluent/type/decimal.proto", "confluent/type/variant.proto", "google/type/date.proto"])(
+    "has %s built in",
+    (path) => {
+      expect(parseProtobuf(`import "${path}"; message M {}`, []).imports).toEqual([path]);
+    },
+  );
+
+  test("takes options of any shape that .proto files define", () => {
+    const text = `syntax = "proto3"; import "confluent/meta.proto";
+      message M { bytes a = 1 [(confluent.field_meta) = { params: [{ key: "scale", value: "2" }, { key: "p" }] }, packed = false]; }`;
+    expect(parseProtobuf(text, []).messages).toMatchObject([{ fields: [{ name: "a" }] }]);
+    expect(parseProtobuf(canonical(text), [])).toEqual(parseProtobuf(text, []));
   });
 
   test.each([
@@ -118,27 +131,5 @@ describe("parsing", () => {
       }),
       { numRuns: 500 },
     );
-  });
-});
-
-describe("descriptor", () => {
-  test("and text say the same", () => {
-    const file = parseProtobuf(shop, []);
-    const text = protobufTextOf(serializedProtobuf(file, "shop.proto"));
-    expect(text).toBeDefined();
-    expect(parseProtobuf(text ?? "", [])).toEqual(file);
-  });
-
-  test("of proto2 keeps groups and required fields", () => {
-    const file = parseProtobuf(
-      'syntax = "proto2"; message M { required int32 a = 1; repeated group G = 2 { optional string b = 1; } }',
-      [],
-    );
-    expect(parseProtobuf(protobufTextOf(serializedProtobuf(file, "m.proto")) ?? "", [])).toEqual(file);
-  });
-
-  test("is not taken for text, nor text for it", () => {
-    expect(protobufTextOf(shop)).toBeUndefined();
-    expect(() => protobufTextOf("////")).toThrow(InvalidProtobuf);
   });
 });

@@ -82,7 +82,10 @@ describe("JSON keys without a schema", () => {
 describe("JSON keys that do not say what they are of", () => {
   test.each(["nested", "flat"] as const)("are dead letters, but for one without any value: %s", async (columns) => {
     const settings = tableSettings("string", { key: { decode: "json", columns }, ...onlyKey });
-    const { rows, letters } = await translated(settings, jsonKeys([], [null], { id: [] }, { id: {} }, {}, { id: null }));
+    const { rows, letters } = await translated(
+      settings,
+      jsonKeys([], [null], { id: [] }, { id: {} }, {}, { id: null }),
+    );
     expect(rows.map((row) => row["_kafka_key"] ?? null)).toEqual([null, null]);
     expect(letters.map((letter) => (letter as readonly unknown[])[0])).toEqual(Array(4).fill("type-mismatch"));
   });
