@@ -12,6 +12,9 @@ const closed = (properties: object, extra: object = {}) => open(properties, { ad
 const partly = (properties: object, of: unknown) => open(properties, { additionalProperties: of });
 const int = { type: "integer" };
 const text = { type: "string" };
+const tuple = (...items: readonly unknown[]) => ({ type: "array", prefixItems: items });
+const contains = (bounds: object) => ({ type: "array", contains: int, ...bounds });
+const sealed = { unevaluatedProperties: false };
 
 describe("rules", () => {
   test.each<[rule: string, reader: unknown, writer: unknown, expected: readonly string[]]>([
@@ -56,6 +59,32 @@ describe("rules", () => {
       open({ a: int }, { patternProperties: { "^a": text } }),
       ["PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL"],
     ],
+    ["added to closed by unevaluated", open({ a: int }, sealed), open({}, sealed), []],
+    [
+      "removed from closed by unevaluated",
+      open({}, sealed),
+      open({ a: int }, sealed),
+      ["PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL"],
+    ],
+    ["open becomes closed by unevaluated", open({}, sealed), open({}), ["ADDITIONAL_PROPERTIES_REMOVED"]],
+    [
+      "unevaluated sees into allOf, as before",
+      { allOf: [open({ a: int })], ...sealed },
+      { allOf: [open({ a: int })], ...sealed },
+      [],
+    ],
+    [
+      "unevaluated sees into allOf, which is no closed model",
+      { type: "object", properties: { a: text } },
+      { allOf: [open({ a: int })], ...sealed },
+      ["PRODUCT_TYPE_NARROWED"],
+    ],
+    [
+      "unevaluated added beside allOf",
+      { allOf: [open({ a: int })], ...sealed },
+      { allOf: [open({ a: int })] },
+      ["UNEVALUATED_PROPERTIES_NARROWED"],
+    ],
     ["open becomes closed", closed({}), open({}), ["ADDITIONAL_PROPERTIES_REMOVED"]],
     ["closed becomes open", open({}), closed({}), []],
     ["open becomes partly", partly({}, int), open({}), ["ADDITIONAL_PROPERTIES_NARROWED"]],
@@ -65,6 +94,12 @@ describe("rules", () => {
       open({ a: { type: "integer", default: 0 } }, { required: ["a"] }),
       open({ a: int }),
       [],
+    ],
+    [
+      "a name required that is no property, which Confluent's lets through",
+      open({}, { required: ["b"] }),
+      open({}, { required: ["a"] }),
+      ["REQUIRED_ATTRIBUTE_ADDED"],
     ],
     ["no longer required", open({ a: int }), open({ a: int }, { required: ["a"] }), []],
     ["a dependency added", open({}, { dependentRequired: { a: ["b"] } }), open({}), ["DEPENDENCY_ADDED"]],
@@ -81,6 +116,14 @@ describe("rules", () => {
     ["enum shrinks", { enum: [1] }, { enum: [1, 2] }, ["ENUM_ARRAY_NARROWED"]],
     ["enum added", { type: "string", enum: ["a"] }, text, ["ENUM_ARRAY_NARROWED"]],
     ["const is an enum of one", { enum: ["a", "b"] }, { const: "a" }, []],
+    ["an enum becomes a type of other values", int, { enum: ["a", "b"] }, ["TYPE_CHANGED"]],
+    ["an enum becomes the type of its values", { type: ["number", "null"] }, { enum: [1, 2.5, null] }, []],
+    [
+      "a part of allOf for an enum of other values",
+      { allOf: [{ enum: ["a"] }, int] },
+      { allOf: [{ enum: ["a"] }, text] },
+      ["PRODUCT_TYPE_EXTENDED"],
+    ],
     // Bounds.
     ["maxLength up", { type: "string", maxLength: 9 }, { type: "string", maxLength: 5 }, []],
     ["maxLength down", { type: "string", maxLength: 5 }, { type: "string", maxLength: 9 }, ["MAX_LENGTH_DECREASED"]],
@@ -109,6 +152,21 @@ describe("rules", () => {
       { type: "array", prefixItems: [int], items: false },
       { type: "array", prefixItems: [int] },
       ["SCHEMA_REMOVED"],
+    ],
+    ["contains more", contains({ minContains: 2 }), contains({ minContains: 1 }), ["MIN_CONTAINS_INCREASED"]],
+    ["contains fewer", contains({ maxContains: 2 }), contains({ maxContains: 3 }), ["MAX_CONTAINS_DECREASED"]],
+    ["additional items without items", { additionalItems: false }, { additionalItems: true }, ["SCHEMA_REMOVED"]],
+    [
+      "unevaluated items cover one",
+      { ...tuple(int), unevaluatedItems: int },
+      { ...tuple(), unevaluatedItems: int },
+      [],
+    ],
+    [
+      "unevaluated items do not cover one",
+      { ...tuple(), unevaluatedItems: text },
+      { ...tuple(int), unevaluatedItems: text },
+      ["TYPE_CHANGED"],
     ],
     // Combined.
     ["becomes a union with it", { oneOf: [text, int] }, text, []],
