@@ -5,9 +5,13 @@
  *   open            additionalProperties is absent or true: anything may be there already, so an added property narrows
  *   closed          additionalProperties is false: an added property was never there before, so it is free
  *   partially open  additionalProperties or patternProperties is a schema: it decides about what was or becomes unnamed
+ *
+ * unevaluatedProperties counts as additionalProperties where there is none and nothing that it would have to see into.
  */
+import { ComparedPairs } from "./compared-pairs.ts";
 import type { Incompatibility } from "./compatibility.ts";
 import { objectFindings } from "./compatibility-json-object.ts";
+import { JsonReferences, type JsonSchemaText } from "./json-references.ts";
 import {
   acceptsAll,
   acceptsNothing,
@@ -20,15 +24,10 @@ import {
 } from "./json-schema-parts.ts";
 import { isJsonObject, isWholeNumber, type JsonObject, numberOf } from "./json-text.ts";
 
-/** A schema and the documents it can refer to: its own, and those of its references by name. */
-export interface JsonSchemaText {
-  readonly root: unknown;
-  readonly references: ReadonlyMap<string, unknown>;
-}
-
 /** [] when the reader accepts all that the writer accepted. */
 export function jsonIncompatibilities(reader: JsonSchemaText, writer: JsonSchemaText): readonly Incompatibility[] {
-  return new JsonComparison(reader, writer).compare(reader.root, writer.root, "#");
+  const comparison = new JsonComparison(new JsonReferences(reader), new JsonReferences(writer));
+  return comparison.compare(reader.root, writer.root, "#");
 }
 
 /** Deeper nesting is not followed, and so not trusted. */
@@ -37,39 +36,38 @@ const depthMax = 200;
 const comparisonsMax = 100_000;
 
 export class JsonComparison {
-  readonly #reader: JsonSchemaText;
-  readonly #writer: JsonSchemaText;
-  /** Pairs being compared: recursion through $ref ends here. */
-  readonly #open = new Map<unknown, Set<unknown>>();
+  readonly #reader: JsonReferences;
+  readonly #writer: JsonReferences;
+  readonly #pairs = new ComparedPairs<JsonObject, JsonObject>();
   #depth = 0;
   #comparisons = 0;
 
-  constructor(reader: JsonSchemaText, writer: JsonSchemaText) {
+  constructor(reader: JsonReferences, writer: JsonReferences) {
     this.#reader = reader;
     this.#writer = writer;
   }
 
   compare(readerSchema: unknown, writerSchema: unknown, path: string): readonly Incompatibility[] {
-    const reader = asObject(this.#resolved(readerSchema, this.#reader));
-    const writer = asObject(this.#resolved(writerSchema, this.#writer));
+    const reader = asObject(this.#reader.resolved(readerSchema));
+    const writer = asObject(this.#writer.resolved(writerSchema));
     if (reader === undefined || writer === undefined) return [finding("REFERENCE_UNRESOLVED", path)];
     if (acceptsNothing(writer) || acceptsAll(reader) || reader === writer) return [];
     if (acceptsNothing(reader)) return [finding("SCHEMA_REMOVED", path)];
-    const against = this.#open.get(reader) ?? new Set();
-    if (against.has(writer)) return [];
-    this.#depth += 1;
-    this.#comparisons += 1;
-    if (this.#depth > depthMax || this.#comparisons > comparisonsMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
-    this.#open.set(reader, against.add(writer));
-    const isCombined = [reader, writer].some(combines);
-    const found = isCombined ? this.#combined(reader, writer, path) : this.#plain(reader, writer, path);
-    against.delete(writer);
-    this.#depth -= 1;
-    return found;
+    return this.#pairs.compare(reader, writer, () => this.#within(reader, writer, path));
   }
 
   accepts(reader: unknown, writer: unknown, path: string): boolean {
-    return this.compare(reader, writer, path).length === 0;
+    return this.#pairs.holds(() => this.compare(reader, writer, path));
+  }
+
+  #within(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    if (this.#depth === depthMax || this.#comparisons === comparisonsMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
+    this.#depth += 1;
+    this.#comparisons += 1;
+    const isCombined = [reader, writer].some(combines);
+    const found = isCombined ? this.#combined(reader, writer, path) : this.#plain(reader, writer, path);
+    this.#depth -= 1;
+    return found;
   }
 
   #plain(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
@@ -145,22 +143,6 @@ export class JsonComparison {
       ...(contains ? [finding("CONTAINS_CHANGED", `${path}/contains`)] : []),
     ];
   }
-
-  /** Follows $ref within the document and to references by name. undefined when there is nothing there. */
-  #resolved(schema: unknown, text: JsonSchemaText): unknown {
-    let current = schema;
-    let root = text.root;
-    for (let hops = 0; hops < 100; hops++) {
-      if (!isJsonObject(current) || typeof current["$ref"] !== "string") return current;
-      const [document = "", pointer = ""] = current["$ref"].split("#");
-      if (document !== "") {
-        if (!text.references.has(document)) return undefined;
-        root = text.references.get(document);
-      }
-      current = followPointer(root, pointer);
-    }
-    return undefined;
-  }
 }
 
 /** true → {}, false → { not: {} }. */
@@ -183,16 +165,6 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-function followPointer(root: unknown, pointer: string): unknown {
-  let current = root;
-  for (const part of pointer.split("/").slice(1)) {
-    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    if (Array.isArray(current)) current = current[Number(key)];
-    else current = isJsonObject(current) && Object.hasOwn(current, key) ? current[key] : undefined;
-  }
-  return current;
-}
-
 const allTypes = ["null", "boolean", "integer", "number", "string", "array", "object"];
 
 function typesOf(schema: JsonObject): readonly string[] {
@@ -211,6 +183,8 @@ function typeOf(value: unknown): string {
 
 function typeFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
   if (reader["type"] === undefined) return []; // What its values are is compared with them.
+  // Kafka Connect's converter writes the same decimals as strings or as numbers.
+  if (reader["connect.type"] === "bytes" && writer["connect.type"] === "bytes") return [];
   const ours = typesOf(reader);
   const theirs = typesOf(writer);
   const covers = (type: string): boolean => ours.includes(type) || (type === "integer" && ours.includes("number"));

@@ -47,8 +47,9 @@ export function unevaluatedFindings(reader: JsonObject, writer: JsonObject, path
     );
 }
 
+/** The same object where it has none, so that it stays known. */
 export function withoutUnevaluated(schema: JsonObject): JsonObject {
-  return without(schema, ...unevaluatedKeys);
+  return unevaluatedKeys.some((key) => key in schema) ? without(schema, ...unevaluatedKeys) : schema;
 }
 
 function isOpen(unnamed: unknown): boolean {

@@ -109,6 +109,12 @@ describe("rules", () => {
     ["one to several", { type: ["string", "null"] }, text, []],
     ["several to one", text, { type: ["string", "null"] }, ["TYPE_NARROWED"]],
     ["any to one", text, {}, ["TYPE_NARROWED"]],
+    [
+      "Kafka Connect's decimals",
+      { type: "number", "connect.type": "bytes" },
+      { type: "string", "connect.type": "bytes" },
+      [],
+    ],
     ["one to any", true, text, []],
     ["to nothing", false, text, ["SCHEMA_REMOVED"]],
     ["from nothing", text, false, []],
@@ -192,6 +198,40 @@ describe("rules", () => {
     const reader = { root: { $ref: "a.json" }, references: new Map<string, unknown>([["a.json", int]]) };
     expect(jsonIncompatibilities(reader, { root: int, references: new Map() })).toEqual([]);
     expect(found({ $ref: "#/nowhere" }, int)).toEqual(["REFERENCE_UNRESOLVED"]);
+  });
+
+  test("what a reference refers to is looked for in itself", () => {
+    const schema = (of: unknown) => {
+      const node = { ...open({ value: { $ref: "#/definitions/value" } }), definitions: { value: of } };
+      return {
+        root: open({ node: { $ref: "node.json" } }),
+        references: new Map<string, unknown>([["node.json", node]]),
+      };
+    };
+    expect(jsonIncompatibilities(schema({ type: "number" }), schema(int))).toEqual([]);
+    expect(jsonIncompatibilities(schema(int), schema(text))).toMatchObject([{ type: "TYPE_CHANGED" }]);
+  });
+
+  test("types that refer to each other through unions are judged, however many they are", () => {
+    const names = Array.from("abcdefghijkl");
+    const any = () => ({ oneOf: names.map((name) => ({ $ref: `#/definitions/${name}` })) });
+    const graph = (ofA: unknown) => {
+      const type = (name: string) =>
+        open({ kind: { const: name }, value: name === "a" ? ofA : text, next: any(), other: any() });
+      return { ...open({ first: any() }), definitions: Object.fromEntries(names.map((name) => [name, type(name)])) };
+    };
+    expect(found(graph({ type: "number" }), graph(int))).toEqual([]);
+    expect(found(graph(int), graph(text))).toContain("SUM_TYPE_NARROWED");
+  });
+
+  test("what held while a branch of a union was tried does not hold when the branch fails", () => {
+    const type = (id: string, next: string) =>
+      open({ id: { type: id }, next: { oneOf: [{ $ref: `#/definitions/${next}` }] } });
+    const graph = (a: string, b: string) => ({
+      ...open({ first: { oneOf: [{ $ref: "#/definitions/a" }, { $ref: "#/definitions/b" }] } }),
+      definitions: { a: type(a, "c"), b: type(b, "c"), c: type("string", "a") },
+    });
+    expect(found(graph("boolean", "number"), graph("integer", "boolean"))).not.toEqual([]);
   });
 
   test("a hostile schema is judged in bounded time", () => {
