@@ -399,6 +399,12 @@ export const deviations: readonly Deviation[] = [
     why: "Kafka says `UNKNOWN_TOPIC_OR_PARTITION` until the client asks again. What waits for this is a second question less.",
     matches: notSent,
   },
+  {
+    apis: ["metadata", "fetch", "listOffsets", "offsetForLeaderEpoch"],
+    what: "The first leader epoch of a partition is 1.",
+    why: "Kafka's is 0. A client that says 0 without having asked is told `FENCED_LEADER_EPOCH`; the comparison goes by what each broker tells.",
+    matches: notSent,
+  },
 ];
 
 /** Each offset of each partition with how often it was delivered, in order. */

@@ -2,7 +2,7 @@
 import { consumerProtocolSubscription } from "../../schemas/kafka/consumer-protocol.ts";
 import { CorruptData } from "../base/errors.ts";
 import type { Uuid } from "../base/ids.ts";
-import { decodeVersioned } from "../protocol/versioned.ts";
+import { decodeOldest } from "../protocol/versioned.ts";
 import type { ClassicGroup } from "./classic-group-state.ts";
 
 export interface CommittedOffset {
@@ -106,10 +106,13 @@ export function subscribedTopics(group: ClassicGroup): ReadonlySet<string> | und
   return topics;
 }
 
-/** The metadata comes from the client and is not the broker's to judge: what cannot be read says nothing. */
+/**
+ * The metadata comes from the client and is not the broker's to judge: what cannot be read says nothing. As Kafka, no further
+ * than the topics: @platformatic/kafka says version 1 and writes version 0.
+ */
 function subscriptionTopics(metadata: Uint8Array): readonly string[] | undefined {
   try {
-    return decodeVersioned(consumerProtocolSubscription, metadata, "newer-appends").topics;
+    return decodeOldest(consumerProtocolSubscription, metadata).topics;
   } catch (cause) {
     if (cause instanceof CorruptData) return undefined;
     throw cause;

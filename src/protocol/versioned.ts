@@ -28,6 +28,16 @@ export function decodeVersioned<T, I>(
   return value;
 }
 
+/**
+ * Throws CorruptData. The fields of our oldest version, with which every newer one begins, whichever the bytes say that they
+ * are of: what follows is not looked at.
+ */
+export function decodeOldest<T, I>(message: Message<T, I>, bytes: Uint8Array): T {
+  const reader = new ByteReader(bytes, { source: message.name });
+  reader.int16();
+  return message.read(reader, message.versions[0]);
+}
+
 /** The version before the fields, which for keys of internal topics says what kind of record it is. */
 export function versionOf(bytes: Uint8Array): number {
   return new ByteReader(bytes, { source: "versioned message" }).int16();

@@ -9,6 +9,7 @@ import {
   fullName,
   isNamed,
 } from "./avro-schema.ts";
+import { ComparedPairs } from "./compared-pairs.ts";
 import type { Incompatibility } from "./compatibility.ts";
 
 /** [] when the reader can. */
@@ -26,25 +27,11 @@ const promotions: Readonly<Record<string, readonly string[]>> = {
 };
 
 class Resolution {
-  /**
-   * Pairs of named types that are being checked, or were without finding anything: a recursive type is compatible unless
-   * something else in it is not. What is assumed while a union's branch is tried does not hold when the branch fails.
-   */
-  readonly #assumed = new Map<AvroNamed, Set<AvroType>>();
-  readonly #trail: (readonly [reader: AvroNamed, writer: AvroType])[] = [];
-  /** Pairs that failed. Assumptions only help, so a failure is final; without it, shared types would be tried 2^depth times. */
-  readonly #failed = new Map<AvroNamed, Map<AvroType, readonly Incompatibility[]>>();
+  readonly #pairs = new ComparedPairs<AvroNamed, AvroType>();
 
   check(reader: AvroType, writer: AvroType, path: string): readonly Incompatibility[] {
-    if (!isNamed(reader)) return this.#checkKinds(reader, writer, path);
-    const failed = this.#failed.get(reader)?.get(writer);
-    if (failed !== undefined) return failed;
-    if (this.#assumed.get(reader)?.has(writer) === true) return [];
-    this.#assumed.set(reader, (this.#assumed.get(reader) ?? new Set()).add(writer));
-    this.#trail.push([reader, writer]);
-    const found = this.#checkKinds(reader, writer, path);
-    if (found.length > 0) this.#failed.set(reader, (this.#failed.get(reader) ?? new Map()).set(writer, found));
-    return found;
+    const compare = (): readonly Incompatibility[] => this.#checkKinds(reader, writer, path);
+    return isNamed(reader) ? this.#pairs.compare(reader, writer, compare) : compare();
   }
 
   #checkKinds(reader: AvroType, writer: AvroType, path: string): readonly Incompatibility[] {
@@ -101,16 +88,10 @@ class Resolution {
   }
 
   #readerUnion(reader: AvroUnion, writer: AvroType, path: string): readonly Incompatibility[] {
-    if (reader.branches.some((branch) => this.#canRead(branch, writer, path))) return [];
+    const canRead = (branch: AvroType): boolean => this.#pairs.holds(() => this.check(branch, writer, path));
+    if (reader.branches.some(canRead)) return [];
     const name = isNamed(writer) ? fullName(writer) : writer.kind;
     return [{ type: "MISSING_UNION_BRANCH", path, detail: `reader union lacking writer type: ${name.toUpperCase()}` }];
-  }
-
-  #canRead(branch: AvroType, writer: AvroType, path: string): boolean {
-    const mark = this.#trail.length;
-    if (this.check(branch, writer, path).length === 0) return true;
-    for (const [reader, of] of this.#trail.splice(mark)) this.#assumed.get(reader)?.delete(of);
-    return false;
   }
 }
 

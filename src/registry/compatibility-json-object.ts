@@ -1,7 +1,7 @@
 /** The part of the JSON Schema comparison that is about properties: see the content models in compatibility-json.ts. */
 import type { Incompatibility } from "./compatibility.ts";
 import type { JsonComparison } from "./compatibility-json.ts";
-import { acceptsAll, finding, printed } from "./json-schema-parts.ts";
+import { acceptsAll, finding, printed, unevaluatedOf } from "./json-schema-parts.ts";
 import { isJsonObject, type JsonObject } from "./json-text.ts";
 
 export function objectFindings(
@@ -123,7 +123,7 @@ function patternsOf(schema: JsonObject): JsonObject {
 
 /** true, false or a schema; {} counts as true. */
 function additionalOf(schema: JsonObject): unknown {
-  const additional = schema["additionalProperties"] ?? true;
+  const additional = schema["additionalProperties"] ?? unevaluatedOf(schema, "unevaluatedProperties") ?? true;
   return isJsonObject(additional) && acceptsAll(additional) ? true : additional;
 }
 

@@ -5,21 +5,29 @@
  *   open            additionalProperties is absent or true: anything may be there already, so an added property narrows
  *   closed          additionalProperties is false: an added property was never there before, so it is free
  *   partially open  additionalProperties or patternProperties is a schema: it decides about what was or becomes unnamed
+ *
+ * unevaluatedProperties counts as additionalProperties where there is none and nothing that it would have to see into.
  */
+import { ComparedPairs } from "./compared-pairs.ts";
 import type { Incompatibility } from "./compatibility.ts";
 import { objectFindings } from "./compatibility-json-object.ts";
-import { acceptsAll, acceptsNothing, finding, printed } from "./json-schema-parts.ts";
-import { isJsonObject, type JsonObject, numberOf } from "./json-text.ts";
-
-/** A schema and the documents it can refer to: its own, and those of its references by name. */
-export interface JsonSchemaText {
-  readonly root: unknown;
-  readonly references: ReadonlyMap<string, unknown>;
-}
+import { JsonReferences, type JsonSchemaText } from "./json-references.ts";
+import {
+  acceptsAll,
+  acceptsNothing,
+  finding,
+  printed,
+  unevaluatedFindings,
+  unevaluatedOf,
+  without,
+  withoutUnevaluated,
+} from "./json-schema-parts.ts";
+import { isJsonObject, isWholeNumber, type JsonObject, numberOf } from "./json-text.ts";
 
 /** [] when the reader accepts all that the writer accepted. */
 export function jsonIncompatibilities(reader: JsonSchemaText, writer: JsonSchemaText): readonly Incompatibility[] {
-  return new JsonComparison(reader, writer).compare(reader.root, writer.root, "#");
+  const comparison = new JsonComparison(new JsonReferences(reader), new JsonReferences(writer));
+  return comparison.compare(reader.root, writer.root, "#");
 }
 
 /** Deeper nesting is not followed, and so not trusted. */
@@ -28,38 +36,38 @@ const depthMax = 200;
 const comparisonsMax = 100_000;
 
 export class JsonComparison {
-  readonly #reader: JsonSchemaText;
-  readonly #writer: JsonSchemaText;
-  /** Pairs being compared: recursion through $ref ends here. */
-  readonly #open = new Map<unknown, Set<unknown>>();
+  readonly #reader: JsonReferences;
+  readonly #writer: JsonReferences;
+  readonly #pairs = new ComparedPairs<JsonObject, JsonObject>();
   #depth = 0;
   #comparisons = 0;
 
-  constructor(reader: JsonSchemaText, writer: JsonSchemaText) {
+  constructor(reader: JsonReferences, writer: JsonReferences) {
     this.#reader = reader;
     this.#writer = writer;
   }
 
   compare(readerSchema: unknown, writerSchema: unknown, path: string): readonly Incompatibility[] {
-    const reader = asObject(this.#resolved(readerSchema, this.#reader));
-    const writer = asObject(this.#resolved(writerSchema, this.#writer));
+    const reader = asObject(this.#reader.resolved(readerSchema));
+    const writer = asObject(this.#writer.resolved(writerSchema));
     if (reader === undefined || writer === undefined) return [finding("REFERENCE_UNRESOLVED", path)];
     if (acceptsNothing(writer) || acceptsAll(reader) || reader === writer) return [];
     if (acceptsNothing(reader)) return [finding("SCHEMA_REMOVED", path)];
-    const against = this.#open.get(reader) ?? new Set();
-    if (against.has(writer)) return [];
-    this.#depth += 1;
-    this.#comparisons += 1;
-    if (this.#depth > depthMax || this.#comparisons > comparisonsMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
-    this.#open.set(reader, against.add(writer));
-    const found = this.#combined(reader, writer, path) ?? this.#plain(reader, writer, path);
-    against.delete(writer);
-    this.#depth -= 1;
-    return found;
+    return this.#pairs.compare(reader, writer, () => this.#within(reader, writer, path));
   }
 
   accepts(reader: unknown, writer: unknown, path: string): boolean {
-    return this.compare(reader, writer, path).length === 0;
+    return this.#pairs.holds(() => this.compare(reader, writer, path));
+  }
+
+  #within(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    if (this.#depth === depthMax || this.#comparisons === comparisonsMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
+    this.#depth += 1;
+    this.#comparisons += 1;
+    const isCombined = [reader, writer].some(combines);
+    const found = isCombined ? this.#combined(reader, writer, path) : this.#plain(reader, writer, path);
+    this.#depth -= 1;
+    return found;
   }
 
   #plain(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
@@ -74,8 +82,13 @@ export class JsonComparison {
     ];
   }
 
-  /** undefined when neither side combines schemas. */
-  #combined(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] | undefined {
+  #combined(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    const parts = this.#parts(withoutUnevaluated(reader), withoutUnevaluated(writer), path);
+    return [...parts, ...unevaluatedFindings(reader, writer, path)];
+  }
+
+  /** Of which one at least combines schemas. */
+  #parts(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
     const writerSum = sumOf(writer);
     if (writerSum !== undefined) {
       // A document fits one branch and what stands beside them: the reader must take each such document.
@@ -99,13 +112,9 @@ export class JsonComparison {
         this.accepts(part, writer, path) ? [] : [finding("PRODUCT_TYPE_EXTENDED", path)],
       );
     }
-    const writerAll = listOf(writer["allOf"]);
-    if (writerAll.length > 0) {
-      // Each part alone accepts more than all together, so one that fits is proof.
-      const parts = [without(writer, "allOf"), ...writerAll];
-      return parts.some((part) => this.accepts(reader, part, path)) ? [] : [finding("PRODUCT_TYPE_NARROWED", path)];
-    }
-    return undefined;
+    // Each part alone accepts more than all together, so one that fits is proof.
+    const parts = [without(writer, "allOf"), ...listOf(writer["allOf"])];
+    return parts.some((part) => this.accepts(reader, part, path)) ? [] : [finding("PRODUCT_TYPE_NARROWED", path)];
   }
 
   #not(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
@@ -134,22 +143,6 @@ export class JsonComparison {
       ...(contains ? [finding("CONTAINS_CHANGED", `${path}/contains`)] : []),
     ];
   }
-
-  /** Follows $ref within the document and to references by name. undefined when there is nothing there. */
-  #resolved(schema: unknown, text: JsonSchemaText): unknown {
-    let current = schema;
-    let root = text.root;
-    for (let hops = 0; hops < 100; hops++) {
-      if (!isJsonObject(current) || typeof current["$ref"] !== "string") return current;
-      const [document = "", pointer = ""] = current["$ref"].split("#");
-      if (document !== "") {
-        if (!text.references.has(document)) return undefined;
-        root = text.references.get(document);
-      }
-      current = followPointer(root, pointer);
-    }
-    return undefined;
-  }
 }
 
 /** true → {}, false → { not: {} }. */
@@ -159,27 +152,17 @@ function asObject(schema: unknown): JsonObject | undefined {
   return isJsonObject(schema) ? schema : undefined;
 }
 
+function combines(schema: JsonObject): boolean {
+  return sumOf(schema) !== undefined || listOf(schema["allOf"]).length > 0;
+}
+
 function sumOf(schema: JsonObject): readonly unknown[] | undefined {
   const branches = [...listOf(schema["anyOf"]), ...listOf(schema["oneOf"])];
   return branches.length === 0 ? undefined : branches;
 }
 
-function without(schema: JsonObject, ...keys: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(schema).filter(([key]) => !keys.includes(key)));
-}
-
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function followPointer(root: unknown, pointer: string): unknown {
-  let current = root;
-  for (const part of pointer.split("/").slice(1)) {
-    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    if (Array.isArray(current)) current = current[Number(key)];
-    else current = isJsonObject(current) && Object.hasOwn(current, key) ? current[key] : undefined;
-  }
-  return current;
 }
 
 const allTypes = ["null", "boolean", "integer", "number", "string", "array", "object"];
@@ -188,12 +171,21 @@ function typesOf(schema: JsonObject): readonly string[] {
   const { type } = schema;
   if (typeof type === "string") return [type];
   if (Array.isArray(type)) return type.map(String);
-  return Array.isArray(schema["enum"]) || schema["const"] !== undefined ? [] : allTypes; // An enum says its types by its values.
+  return valuesIn(schema)?.map(typeOf) ?? allTypes;
+}
+
+function typeOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (numberOf(value) !== undefined) return isWholeNumber(value) ? "integer" : "number";
+  return typeof value;
 }
 
 function typeFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+  if (reader["type"] === undefined) return []; // What its values are is compared with them.
+  // Kafka Connect's converter writes the same decimals as strings or as numbers.
+  if (reader["connect.type"] === "bytes" && writer["connect.type"] === "bytes") return [];
   const ours = typesOf(reader);
-  if (ours.length === 0) return [];
   const theirs = typesOf(writer);
   const covers = (type: string): boolean => ours.includes(type) || (type === "integer" && ours.includes("number"));
   if (theirs.every(covers)) return [];
@@ -201,16 +193,16 @@ function typeFindings(reader: JsonObject, writer: JsonObject, path: string): rea
 }
 
 function enumFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
-  const ours = valuesOf(reader);
+  const ours = valuesIn(reader)?.map(printed);
   if (ours === undefined) return [];
-  const theirs = valuesOf(writer);
+  const theirs = valuesIn(writer)?.map(printed);
   const covered = theirs?.every((value) => ours.includes(value)) ?? false;
   return covered ? [] : [finding("ENUM_ARRAY_NARROWED", `${path}/enum`)];
 }
 
-function valuesOf(schema: JsonObject): readonly string[] | undefined {
-  if (Array.isArray(schema["enum"])) return schema["enum"].map(printed);
-  return schema["const"] === undefined ? undefined : [printed(schema["const"])];
+function valuesIn(schema: JsonObject): readonly unknown[] | undefined {
+  if (Array.isArray(schema["enum"])) return schema["enum"];
+  return schema["const"] === undefined ? undefined : [schema["const"]];
 }
 
 /** Keyword of an upper or lower bound → the word in Confluent's names. */
@@ -218,12 +210,14 @@ const upperBounds = {
   maxLength: "MAX_LENGTH",
   maximum: "MAXIMUM",
   maxItems: "MAX_ITEMS",
+  maxContains: "MAX_CONTAINS",
   maxProperties: "MAX_PROPERTIES",
 };
 const lowerBounds = {
   minLength: "MIN_LENGTH",
   minimum: "MINIMUM",
   minItems: "MIN_ITEMS",
+  minContains: "MIN_CONTAINS",
   minProperties: "MIN_PROPERTIES",
 };
 
@@ -260,10 +254,14 @@ function multipleFindings(reader: JsonObject, writer: JsonObject, path: string):
   return theirs % ours === 0 ? [] : [finding("MULTIPLE_OF_CHANGED", `${path}/multipleOf`)];
 }
 
-/** Schemas by position, and the one of all further items. */
+/**
+ * Schemas by position, and the one of all further items. `additionalItems` without `items` has no effect by its specification;
+ * Confluent's registry goes by it all the same.
+ */
 function itemsOf(schema: JsonObject): { readonly tuple: readonly unknown[]; readonly rest: unknown } {
   const { items, prefixItems, additionalItems } = schema;
-  if (Array.isArray(prefixItems)) return { tuple: prefixItems, rest: items ?? true }; // Draft 2020-12.
-  if (Array.isArray(items)) return { tuple: items, rest: additionalItems ?? true };
-  return { tuple: [], rest: items ?? true };
+  const unnamed = unevaluatedOf(schema, "unevaluatedItems") ?? true;
+  if (Array.isArray(prefixItems)) return { tuple: prefixItems, rest: items ?? unnamed }; // Draft 2020-12.
+  if (Array.isArray(items)) return { tuple: items, rest: additionalItems ?? unnamed };
+  return { tuple: [], rest: items ?? additionalItems ?? unnamed };
 }

@@ -9,7 +9,7 @@ import type { ProtobufField, ProtobufFile, ProtobufMessage, ProtobufScalar, Prot
 
 /** [] when the reader can. Adding, removing and renaming fields that are not required is no difference that counts. */
 export function protobufIncompatibilities(reader: ProtobufFile, writer: ProtobufFile): readonly Incompatibility[] {
-  const comparison = new Comparison(reader.package, writer.package);
+  const comparison = new Comparison();
   if (reader.package !== writer.package)
     comparison.found("PACKAGE_CHANGED", "#/", `package ${writer.package} became ${reader.package}`);
   comparison.messages(reader.messages, writer.messages, "#");
@@ -18,15 +18,8 @@ export function protobufIncompatibilities(reader: ProtobufFile, writer: Protobuf
 
 class Comparison {
   readonly findings: Incompatibility[] = [];
-  readonly #readerPackage: string;
-  readonly #writerPackage: string;
   /** Pairs that are being compared or were: a message may stand in itself, and imported ones in many places. */
   readonly #seen = new Map<ProtobufMessage, Set<ProtobufMessage>>();
-
-  constructor(readerPackage: string, writerPackage: string) {
-    this.#readerPackage = readerPackage;
-    this.#writerPackage = writerPackage;
-  }
 
   found(type: string, path: string, detail: string): void {
     this.findings.push({ type, path, detail });
@@ -69,9 +62,8 @@ class Comparison {
     }
     if (after.key !== undefined && before.key !== undefined)
       this.#types({ kind: "scalar", scalar: after.key }, { kind: "scalar", scalar: before.key }, path);
-    const isTurned = (after.label === "repeated") !== (before.label === "repeated");
     // Packed numbers are no single number; strings and messages take the last of many.
-    if (isTurned && wireGroup(before.type) !== "text" && before.type.kind !== "message")
+    if (after.label !== before.label && wireGroup(before.type) !== "text" && before.type.kind !== "message")
       this.found("FIELD_NUMERIC_LABEL_CHANGED", path, `${before.name}: ${labelled(before)} became ${labelled(after)}`);
     this.#types(after.type, before.type, path);
   }
@@ -80,28 +72,36 @@ class Comparison {
     const change = `${nameOf(before)} became ${nameOf(after)}`;
     if ((after.kind === "message") !== (before.kind === "message")) this.found("FIELD_KIND_CHANGED", path, change);
     else if (after.kind === "message" && before.kind === "message") {
-      if (localName(after, this.#readerPackage) !== localName(before, this.#writerPackage))
-        this.found("FIELD_NAMED_TYPE_CHANGED", path, change);
+      if (after.localName !== before.localName) this.found("FIELD_NAMED_TYPE_CHANGED", path, change);
       else this.#message(after, before, path);
     } else if (wireGroup(after) !== wireGroup(before)) this.found("FIELD_SCALAR_KIND_CHANGED", path, change);
   }
 
-  /** One field may move into a new oneof: two would exclude each other now, and in an old oneof one would exclude the rest. */
   #oneofs(reader: ProtobufMessage, writer: ProtobufMessage, path: string): void {
     const before = new Map(writer.fields.map((field) => [field.number, field]));
-    const names = new Set(reader.fields.flatMap(({ oneof }) => oneof ?? []));
-    for (const name of names) {
-      const old = reader.fields.filter(({ oneof, number }) => oneof === name && before.has(number));
-      const moved = old.filter(({ number }) => before.get(number)?.oneof === undefined);
-      if (moved.length > 1)
-        this.found("MULTIPLE_FIELDS_MOVED_TO_ONEOF", `${path}/${name}`, `${namesOf(moved)} moved into ${name}`);
-      else if (moved.length === 1 && old.length > 1)
-        this.found("FIELD_MOVED_TO_EXISTING_ONEOF", `${path}/${name}`, `${namesOf(moved)} moved into ${name}`);
-      const now = new Set(reader.fields.filter(({ oneof }) => oneof === name).map(({ number }) => number));
-      const gone = writer.fields.filter(({ oneof, number }) => oneof === name && !now.has(number));
-      if (gone.length > 0) this.found("ONEOF_FIELD_REMOVED", `${path}/${name}`, `${namesOf(gone)} left ${name}`);
+    for (const [name, now] of fieldsByOneof(reader)) {
+      // Fields of one oneof excluded each other before; any others could stand side by side in what was written.
+      const old = now.flatMap(({ number }) => before.get(number) ?? []);
+      const single = old.filter(({ oneof }) => oneof === undefined);
+      const sources = new Set(old.flatMap(({ oneof }) => oneof ?? [])).size + single.length;
+      const type = single.length > 1 ? "MULTIPLE_FIELDS_MOVED_TO_ONEOF" : "FIELD_MOVED_TO_EXISTING_ONEOF";
+      if (sources > 1) this.found(type, `${path}/${name}`, `${namesOf(old)} exclude each other in ${name}`);
+    }
+    const after = new Set(reader.fields.map(({ number }) => number));
+    const names = new Set(reader.fields.map(({ oneof }) => oneof));
+    for (const [name, fields] of fieldsByOneof(writer)) {
+      const gone = fields.filter(({ number }) => !after.has(number));
+      const isAllGone = gone.length === fields.length && !names.has(name);
+      if (gone.length > 0 && !isAllGone)
+        this.found("ONEOF_FIELD_REMOVED", `${path}/${name}`, `${namesOf(gone)} left ${name}`);
     }
   }
+}
+
+function fieldsByOneof({ fields }: ProtobufMessage): ReadonlyMap<string, readonly ProtobufField[]> {
+  const byOneof = Map.groupBy(fields, ({ oneof }) => oneof ?? "");
+  byOneof.delete("");
+  return byOneof;
 }
 
 const wireGroups: Readonly<Record<ProtobufScalar, string>> = {
@@ -135,11 +135,6 @@ function wireGroup(type: ProtobufType): string {
 
 function lastName({ name }: ProtobufMessage): string {
   return name.slice(name.lastIndexOf(".") + 1);
-}
-
-/** Without the schema's own package, whose change is found once. */
-function localName({ name }: ProtobufMessage, packageName: string): string {
-  return packageName !== "" && name.startsWith(`${packageName}.`) ? name.slice(packageName.length + 1) : name;
 }
 
 function nameOf(type: ProtobufType): string {

@@ -1,55 +1,50 @@
-/** Whether a JSON Schema finds all the documents that it refers to: nothing is fetched from elsewhere. */
 import { isJsonObject } from "./json-text.ts";
 
-/** The first document that is neither in the schema nor among its references. */
-export function missingDocument(root: unknown, references: ReadonlyMap<string, unknown>): string | undefined {
-  const found = new Found();
-  found.visit(root, idOf(root) ?? nowhere);
-  const known = new Set([...found.ids, ...[...references.keys()].map((name) => absolute(name, idOf(root) ?? nowhere))]);
-  for (const document of references.values()) {
-    const inside = new Found();
-    inside.visit(document, idOf(document) ?? nowhere);
-    for (const id of inside.ids) known.add(id);
+/** A schema and the documents it can refer to: its own, and those of its references by name. */
+export interface JsonSchemaText {
+  readonly root: unknown;
+  readonly references: ReadonlyMap<string, unknown>;
+}
+
+/** References that lead to references; a circle of them leads nowhere. */
+const hopsMax = 100;
+
+/** What `$ref` stands for in a schema. */
+export class JsonReferences {
+  readonly #text: JsonSchemaText;
+  /** Of all that stands in a reference: which one. A `#` in it is about that document. */
+  readonly #documents = new Map<unknown, unknown>();
+
+  constructor(text: JsonSchemaText) {
+    this.#text = text;
+    for (const document of text.references.values()) this.#note(document, document);
   }
-  return found.documents.find(
-    ([name, resolved]) => !references.has(name) && !known.has(resolved) && !isMetaSchema(resolved),
-  )?.[0];
-}
 
-/** Base of what has no $id. */
-const nowhere = "schema:/";
+  /** The schema itself where it refers to none; undefined when there is nothing there. */
+  resolved(schema: unknown): unknown {
+    let current = schema;
+    for (let hops = 0; hops < hopsMax; hops++) {
+      if (!isJsonObject(current) || typeof current["$ref"] !== "string") return current;
+      const [name = "", pointer = ""] = current["$ref"].split("#");
+      const own = this.#documents.get(current) ?? this.#text.root;
+      current = followPointer(name === "" ? own : this.#text.references.get(name), pointer);
+    }
+    return undefined;
+  }
 
-/** Their values are data, whatever they look like. */
-const dataKeywords = new Set(["const", "enum", "default", "examples"]);
-
-class Found {
-  /** As written, and against the nearest $id. */
-  readonly documents: (readonly [name: string, resolved: string])[] = [];
-  readonly ids: string[] = [];
-
-  visit(schema: unknown, base: string): void {
-    if (Array.isArray(schema)) for (const each of schema) this.visit(each, base);
-    if (!isJsonObject(schema)) return;
-    const own = idOf(schema);
-    const here = own === undefined ? base : absolute(own, base);
-    if (own !== undefined) this.ids.push(here);
-    const [document = ""] = typeof schema["$ref"] === "string" ? schema["$ref"].split("#") : [];
-    if (document !== "") this.documents.push([document, absolute(document, here)]);
-    for (const [key, value] of Object.entries(schema)) if (!dataKeywords.has(key)) this.visit(value, here);
+  #note(part: unknown, document: unknown): void {
+    if (isJsonObject(part)) this.#documents.set(part, document);
+    else if (!Array.isArray(part)) return;
+    for (const each of Object.values(part)) this.#note(each, document);
   }
 }
 
-function idOf(schema: unknown): string | undefined {
-  if (!isJsonObject(schema)) return undefined;
-  const id = schema["$id"] ?? schema["id"];
-  return typeof id === "string" ? id : undefined;
-}
-
-function absolute(name: string, base: string): string {
-  const [document = ""] = name.split("#");
-  return URL.parse(document, URL.canParse(base) ? base : nowhere)?.href ?? document;
-}
-
-function isMetaSchema(url: string): boolean {
-  return /^https?:\/\/json-schema\.org\//.test(url);
+function followPointer(root: unknown, pointer: string): unknown {
+  let current = root;
+  for (const part of pointer.split("/").slice(1)) {
+    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
+    if (Array.isArray(current)) current = current[Number(key)];
+    else current = isJsonObject(current) && Object.hasOwn(current, key) ? current[key] : undefined;
+  }
+  return current;
 }

@@ -41,6 +41,8 @@ export interface ProtobufMessage {
   readonly kind: "message";
   /** With its package and the messages that it stands in. */
   readonly name: string;
+  /** The same without the package. */
+  readonly localName: string;
   /** In the order of the text, those of oneofs included. */
   readonly fields: readonly ProtobufField[];
   /** Declared inside, in the order of the text: what message indexes count. The entries of maps are not among them. */
@@ -195,11 +197,16 @@ class Reader {
     const fields: ProtobufField[] = [];
     const messages: ProtobufMessage[] = [];
     const enums = this.#enumsOf(type).map((each) => this.#enum(each));
-    const message: ProtobufMessage = { kind: "message", name: plainName(type), fields, messages, enums };
+    const named = { name: plainName(type), localName: this.#localName(type) };
+    const message: ProtobufMessage = { kind: "message", ...named, fields, messages, enums };
     this.#messages.set(type, message); // Before its fields, which may refer to it.
     for (const each of type.fieldsArray) if (!each.declaringField) fields.push(this.#field(each));
     for (const each of this.#typesOf(type)) messages.push(this.#message(each));
     return message;
+  }
+
+  #localName({ name, parent }: protobufjs.Type): string {
+    return parent instanceof this.#library.Type ? `${this.#localName(parent)}.${name}` : name;
   }
 
   #field(field: protobufjs.Field): ProtobufField {

@@ -3,7 +3,23 @@
 const file = (packageName: string, ...statements: readonly string[]): string =>
   `syntax = "proto3"; package ${packageName}; ${statements.join(" ")}`;
 
+/** Its fields are numbered from 1. */
+const message = (name: string, ...fields: readonly string[]): string =>
+  `message ${name} { ${fields.map((field, index) => `${field} = ${index + 1};`).join(" ")} }`;
+
+/** Its values are numbered from 0. */
+const values = (name: string, ...names: readonly string[]): string =>
+  `enum ${name} { ${names.map((each, index) => `${each} = ${index};`).join(" ")} }`;
+
 const google = "google.protobuf";
+const common = "google.type";
+
+/** google.protobuf.Field's, in the order of their numbers. */
+const kinds =
+  "UNKNOWN DOUBLE FLOAT INT64 UINT64 INT32 FIXED64 FIXED32 BOOL STRING GROUP MESSAGE BYTES UINT32 ENUM SFIXED32 SFIXED64 SINT32 SINT64";
+const periods = "CALENDAR_PERIOD_UNSPECIFIED DAY WEEK FORTNIGHT MONTH QUARTER HALF YEAR";
+const months =
+  "MONTH_UNSPECIFIED JANUARY FEBRUARY MARCH APRIL MAY JUNE JULY AUGUST SEPTEMBER OCTOBER NOVEMBER DECEMBER";
 
 const wrapped = ["Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes"] as const;
 
@@ -29,27 +45,151 @@ export const protobufBuiltIns: ReadonlyMap<string, string> = new Map([
     "google/protobuf/wrappers.proto",
     file(google, ...wrapped.map((name) => `message ${name}Value { ${name.toLowerCase()} value = 1; }`)),
   ],
-  ["google/type/date.proto", file("google.type", "message Date { int32 year = 1; int32 month = 2; int32 day = 3; }")],
   [
-    "google/type/timeofday.proto",
+    "google/protobuf/type.proto",
     file(
-      "google.type",
-      "message TimeOfDay { int32 hours = 1; int32 minutes = 2; int32 seconds = 3; int32 nanos = 4; }",
+      google,
+      'import "google/protobuf/any.proto"; import "google/protobuf/source_context.proto";',
+      message(
+        "Type",
+        "string name",
+        "repeated Field fields",
+        "repeated string oneofs",
+        "repeated Option options",
+        "SourceContext source_context",
+        "Syntax syntax",
+        "string edition",
+      ),
+      "message Field { Kind kind = 1; Cardinality cardinality = 2; int32 number = 3; string name = 4; string type_url = 6; int32 oneof_index = 7;",
+      "bool packed = 8; repeated Option options = 9; string json_name = 10; string default_value = 11;",
+      values("Kind", ...kinds.split(" ").map((name) => `TYPE_${name}`)),
+      values("Cardinality", ...["UNKNOWN", "OPTIONAL", "REQUIRED", "REPEATED"].map((name) => `CARDINALITY_${name}`)),
+      "}",
+      message(
+        "Enum",
+        "string name",
+        "repeated EnumValue enumvalue",
+        "repeated Option options",
+        "SourceContext source_context",
+        "Syntax syntax",
+        "string edition",
+      ),
+      message("EnumValue", "string name", "int32 number", "repeated Option options"),
+      message("Option", "string name", "Any value"),
+      values("Syntax", "SYNTAX_PROTO2", "SYNTAX_PROTO3", "SYNTAX_EDITIONS"),
     ),
   ],
-  ["google/type/latlng.proto", file("google.type", "message LatLng { double latitude = 1; double longitude = 2; }")],
+  [
+    "google/protobuf/api.proto",
+    file(
+      google,
+      'import "google/protobuf/source_context.proto"; import "google/protobuf/type.proto";',
+      message(
+        "Api",
+        "string name",
+        "repeated Method methods",
+        "repeated Option options",
+        "string version",
+        "SourceContext source_context",
+        "repeated Mixin mixins",
+        "Syntax syntax",
+        "string edition",
+      ),
+      message(
+        "Method",
+        "string name",
+        "string request_type_url",
+        "bool request_streaming",
+        "string response_type_url",
+        "bool response_streaming",
+        "repeated Option options",
+        "Syntax syntax",
+        "string edition",
+      ),
+      message("Mixin", "string name", "string root"),
+    ),
+  ],
+  ["google/type/date.proto", file(common, "message Date { int32 year = 1; int32 month = 2; int32 day = 3; }")],
+  [
+    "google/type/timeofday.proto",
+    file(common, "message TimeOfDay { int32 hours = 1; int32 minutes = 2; int32 seconds = 3; int32 nanos = 4; }"),
+  ],
+  ["google/type/latlng.proto", file(common, "message LatLng { double latitude = 1; double longitude = 2; }")],
   [
     "google/type/money.proto",
-    file("google.type", "message Money { string currency_code = 1; int64 units = 2; int32 nanos = 3; }"),
+    file(common, "message Money { string currency_code = 1; int64 units = 2; int32 nanos = 3; }"),
   ],
-  ["google/type/decimal.proto", file("google.type", "message Decimal { string value = 1; }")],
+  ["google/type/decimal.proto", file(common, "message Decimal { string value = 1; }")],
   [
     "google/type/dayofweek.proto",
     file(
-      "google.type",
+      common,
       "enum DayOfWeek { DAY_OF_WEEK_UNSPECIFIED = 0; MONDAY = 1; TUESDAY = 2; WEDNESDAY = 3; THURSDAY = 4; FRIDAY = 5; SATURDAY = 6; SUNDAY = 7; }",
     ),
   ],
+  ["google/type/calendar_period.proto", file(common, values("CalendarPeriod", ...periods.split(" ")))],
+  [
+    "google/type/color.proto",
+    file(
+      common,
+      'import "google/protobuf/wrappers.proto";',
+      message("Color", "float red", "float green", "float blue", "google.protobuf.FloatValue alpha"),
+    ),
+  ],
+  [
+    "google/type/datetime.proto",
+    file(
+      common,
+      'import "google/protobuf/duration.proto";',
+      "message DateTime { int32 year = 1; int32 month = 2; int32 day = 3; int32 hours = 4; int32 minutes = 5; int32 seconds = 6; int32 nanos = 7;",
+      "oneof time_offset { google.protobuf.Duration utc_offset = 8; TimeZone time_zone = 9; } }",
+      message("TimeZone", "string id", "string version"),
+    ),
+  ],
+  [
+    "google/type/expr.proto",
+    file(common, message("Expr", "string expression", "string title", "string description", "string location")),
+  ],
+  ["google/type/fraction.proto", file(common, message("Fraction", "int64 numerator", "int64 denominator"))],
+  [
+    "google/type/interval.proto",
+    file(
+      common,
+      'import "google/protobuf/timestamp.proto";',
+      message("Interval", "google.protobuf.Timestamp start_time", "google.protobuf.Timestamp end_time"),
+    ),
+  ],
+  ["google/type/month.proto", file(common, values("Month", ...months.split(" ")))],
+  [
+    "google/type/phone_number.proto",
+    file(
+      common,
+      `message PhoneNumber { ${message("ShortCode", "string region_code", "string number")}`,
+      "oneof kind { string e164_number = 1; ShortCode short_code = 2; } string extension = 3; }",
+    ),
+  ],
+  [
+    "google/type/postal_address.proto",
+    file(
+      common,
+      message(
+        "PostalAddress",
+        "int32 revision",
+        "string region_code",
+        "string language_code",
+        "string postal_code",
+        "string sorting_code",
+        "string administrative_area",
+        "string locality",
+        "string sublocality",
+        "repeated string address_lines",
+        "repeated string recipients",
+        "string organization",
+      ),
+    ),
+  ],
+  ["google/type/quaternion.proto", file(common, message("Quaternion", "double x", "double y", "double z", "double w"))],
+  ["confluent/type/variant.proto", file("confluent.type", message("Variant", "bytes metadata", "bytes value"))],
   [
     "confluent/type/decimal.proto",
     file("confluent.type", "message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }"),

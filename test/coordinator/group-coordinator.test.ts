@@ -91,12 +91,15 @@ class World implements AsyncDisposable {
     return shard;
   }
 
+  /** What the members that join say of themselves. */
+  subscription = subscription("t");
+
   async join(memberId = "", instanceId: string | null = null) {
     return (await this.shard()).join("g", {
       memberId,
       instanceId,
       protocolType: "consumer",
-      protocols: [{ name: "range", metadata: subscription("t") }],
+      protocols: [{ name: "range", metadata: this.subscription }],
       sessionTimeoutMs: this.sessionTimeoutMs,
       rebalanceTimeoutMs: 60_000,
       clientId: "client",
@@ -389,6 +392,18 @@ describe("offsets are forgotten", () => {
     expect(await world.offset("u")).toBeUndefined();
     expect(await shard.deleteOffsets("nobody", wanted)).toMatchObject({ error: "GROUP_ID_NOT_FOUND" });
     expect(await shard.deleteGroup("g")).toBe("NON_EMPTY_GROUP");
+  });
+
+  test("by request, where a member says a newer version than it writes, as @platformatic/kafka does", async () => {
+    await using world = new World();
+    world.subscription = subscription("t");
+    world.subscription.writeInt16BE(1, 0); // Without the owned partitions that version 1 ends with.
+    const memberId = await world.stable();
+    await world.commit(2, { memberId, generation: 1, topic: "u" });
+    const wanted = [{ topic: "u", partition: 0 }];
+    const shard = await world.shard();
+    expect(await shard.deleteOffsets("g", wanted)).toEqual({ error: "NONE", subscribed: new Set(["t"]) });
+    expect(await world.offset("u")).toBeUndefined();
   });
 
   test("when their topic is deleted", async () => {

@@ -12,6 +12,9 @@ const closed = (properties: object, extra: object = {}) => open(properties, { ad
 const partly = (properties: object, of: unknown) => open(properties, { additionalProperties: of });
 const int = { type: "integer" };
 const text = { type: "string" };
+const tuple = (...items: readonly unknown[]) => ({ type: "array", prefixItems: items });
+const contains = (bounds: object) => ({ type: "array", contains: int, ...bounds });
+const sealed = { unevaluatedProperties: false };
 
 describe("rules", () => {
   test.each<[rule: string, reader: unknown, writer: unknown, expected: readonly string[]]>([
@@ -56,6 +59,32 @@ describe("rules", () => {
       open({ a: int }, { patternProperties: { "^a": text } }),
       ["PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL"],
     ],
+    ["added to closed by unevaluated", open({ a: int }, sealed), open({}, sealed), []],
+    [
+      "removed from closed by unevaluated",
+      open({}, sealed),
+      open({ a: int }, sealed),
+      ["PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL"],
+    ],
+    ["open becomes closed by unevaluated", open({}, sealed), open({}), ["ADDITIONAL_PROPERTIES_REMOVED"]],
+    [
+      "unevaluated sees into allOf, as before",
+      { allOf: [open({ a: int })], ...sealed },
+      { allOf: [open({ a: int })], ...sealed },
+      [],
+    ],
+    [
+      "unevaluated sees into allOf, which is no closed model",
+      { type: "object", properties: { a: text } },
+      { allOf: [open({ a: int })], ...sealed },
+      ["PRODUCT_TYPE_NARROWED"],
+    ],
+    [
+      "unevaluated added beside allOf",
+      { allOf: [open({ a: int })], ...sealed },
+      { allOf: [open({ a: int })] },
+      ["UNEVALUATED_PROPERTIES_NARROWED"],
+    ],
     ["open becomes closed", closed({}), open({}), ["ADDITIONAL_PROPERTIES_REMOVED"]],
     ["closed becomes open", open({}), closed({}), []],
     ["open becomes partly", partly({}, int), open({}), ["ADDITIONAL_PROPERTIES_NARROWED"]],
@@ -66,6 +95,12 @@ describe("rules", () => {
       open({ a: int }),
       [],
     ],
+    [
+      "a name required that is no property, which Confluent's lets through",
+      open({}, { required: ["b"] }),
+      open({}, { required: ["a"] }),
+      ["REQUIRED_ATTRIBUTE_ADDED"],
+    ],
     ["no longer required", open({ a: int }), open({ a: int }, { required: ["a"] }), []],
     ["a dependency added", open({}, { dependentRequired: { a: ["b"] } }), open({}), ["DEPENDENCY_ADDED"]],
     // Types.
@@ -74,6 +109,12 @@ describe("rules", () => {
     ["one to several", { type: ["string", "null"] }, text, []],
     ["several to one", text, { type: ["string", "null"] }, ["TYPE_NARROWED"]],
     ["any to one", text, {}, ["TYPE_NARROWED"]],
+    [
+      "Kafka Connect's decimals",
+      { type: "number", "connect.type": "bytes" },
+      { type: "string", "connect.type": "bytes" },
+      [],
+    ],
     ["one to any", true, text, []],
     ["to nothing", false, text, ["SCHEMA_REMOVED"]],
     ["from nothing", text, false, []],
@@ -81,6 +122,14 @@ describe("rules", () => {
     ["enum shrinks", { enum: [1] }, { enum: [1, 2] }, ["ENUM_ARRAY_NARROWED"]],
     ["enum added", { type: "string", enum: ["a"] }, text, ["ENUM_ARRAY_NARROWED"]],
     ["const is an enum of one", { enum: ["a", "b"] }, { const: "a" }, []],
+    ["an enum becomes a type of other values", int, { enum: ["a", "b"] }, ["TYPE_CHANGED"]],
+    ["an enum becomes the type of its values", { type: ["number", "null"] }, { enum: [1, 2.5, null] }, []],
+    [
+      "a part of allOf for an enum of other values",
+      { allOf: [{ enum: ["a"] }, int] },
+      { allOf: [{ enum: ["a"] }, text] },
+      ["PRODUCT_TYPE_EXTENDED"],
+    ],
     // Bounds.
     ["maxLength up", { type: "string", maxLength: 9 }, { type: "string", maxLength: 5 }, []],
     ["maxLength down", { type: "string", maxLength: 5 }, { type: "string", maxLength: 9 }, ["MAX_LENGTH_DECREASED"]],
@@ -110,6 +159,21 @@ describe("rules", () => {
       { type: "array", prefixItems: [int] },
       ["SCHEMA_REMOVED"],
     ],
+    ["contains more", contains({ minContains: 2 }), contains({ minContains: 1 }), ["MIN_CONTAINS_INCREASED"]],
+    ["contains fewer", contains({ maxContains: 2 }), contains({ maxContains: 3 }), ["MAX_CONTAINS_DECREASED"]],
+    ["additional items without items", { additionalItems: false }, { additionalItems: true }, ["SCHEMA_REMOVED"]],
+    [
+      "unevaluated items cover one",
+      { ...tuple(int), unevaluatedItems: int },
+      { ...tuple(), unevaluatedItems: int },
+      [],
+    ],
+    [
+      "unevaluated items do not cover one",
+      { ...tuple(), unevaluatedItems: text },
+      { ...tuple(int), unevaluatedItems: text },
+      ["TYPE_CHANGED"],
+    ],
     // Combined.
     ["becomes a union with it", { oneOf: [text, int] }, text, []],
     ["union grows", { anyOf: [text, int, { type: "null" }] }, { anyOf: [int, text] }, []],
@@ -134,6 +198,40 @@ describe("rules", () => {
     const reader = { root: { $ref: "a.json" }, references: new Map<string, unknown>([["a.json", int]]) };
     expect(jsonIncompatibilities(reader, { root: int, references: new Map() })).toEqual([]);
     expect(found({ $ref: "#/nowhere" }, int)).toEqual(["REFERENCE_UNRESOLVED"]);
+  });
+
+  test("what a reference refers to is looked for in itself", () => {
+    const schema = (of: unknown) => {
+      const node = { ...open({ value: { $ref: "#/definitions/value" } }), definitions: { value: of } };
+      return {
+        root: open({ node: { $ref: "node.json" } }),
+        references: new Map<string, unknown>([["node.json", node]]),
+      };
+    };
+    expect(jsonIncompatibilities(schema({ type: "number" }), schema(int))).toEqual([]);
+    expect(jsonIncompatibilities(schema(int), schema(text))).toMatchObject([{ type: "TYPE_CHANGED" }]);
+  });
+
+  test("types that refer to each other through unions are judged, however many they are", () => {
+    const names = Array.from("abcdefghijkl");
+    const any = () => ({ oneOf: names.map((name) => ({ $ref: `#/definitions/${name}` })) });
+    const graph = (ofA: unknown) => {
+      const type = (name: string) =>
+        open({ kind: { const: name }, value: name === "a" ? ofA : text, next: any(), other: any() });
+      return { ...open({ first: any() }), definitions: Object.fromEntries(names.map((name) => [name, type(name)])) };
+    };
+    expect(found(graph({ type: "number" }), graph(int))).toEqual([]);
+    expect(found(graph(int), graph(text))).toContain("SUM_TYPE_NARROWED");
+  });
+
+  test("what held while a branch of a union was tried does not hold when the branch fails", () => {
+    const type = (id: string, next: string) =>
+      open({ id: { type: id }, next: { oneOf: [{ $ref: `#/definitions/${next}` }] } });
+    const graph = (a: string, b: string) => ({
+      ...open({ first: { oneOf: [{ $ref: "#/definitions/a" }, { $ref: "#/definitions/b" }] } }),
+      definitions: { a: type(a, "c"), b: type(b, "c"), c: type("string", "a") },
+    });
+    expect(found(graph("boolean", "number"), graph("integer", "boolean"))).not.toEqual([]);
   });
 
   test("a hostile schema is judged in bounded time", () => {

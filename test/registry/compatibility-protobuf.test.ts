@@ -5,9 +5,16 @@ import { parseProtobuf } from "../../src/registry/protobuf-schema.ts";
 
 /** What a reader of the second finds wrong with what a writer of the first wrote. */
 function changes(writer: string, reader: string): readonly string[] {
-  const file = (text: string) => parseProtobuf(text.startsWith("syntax") ? text : `syntax = "proto3"; ${text}`, []);
+  const file = (text: string) =>
+    parseProtobuf(text.startsWith("syntax") ? text : `syntax = "proto3"; ${text}`, imports);
   return protobufIncompatibilities(file(reader), file(writer)).map(({ type }) => type);
 }
+
+const imports = [
+  { name: "h.proto", schema: 'syntax = "proto3"; package home; message H { int32 x = 1; message I { int32 x = 1; } }' },
+  { name: "a.proto", schema: 'syntax = "proto3"; package away; message H { int32 x = 1; message I { int32 x = 1; } }' },
+  { name: "o.proto", schema: 'syntax = "proto3"; package other; message H { string x = 1; message I {} }' },
+];
 
 const field = (text: string): string =>
   `message M { ${text} } message A { int32 x = 1; } message B { int32 x = 1; } enum E { Z = 0; }`;
@@ -24,6 +31,32 @@ describe("readers go on reading", () => {
     ["many strings for one", field("string a = 1;"), field("repeated string a = 1;")],
     ["one field in a new oneof", field("int32 a = 1;"), field("oneof o { int32 a = 1; int32 b = 2; }")],
     ["a oneof without its frame", field("oneof o { int32 a = 1; }"), field("int32 a = 1;")],
+    [
+      "one field less in a oneof",
+      field("oneof o { int32 a = 1; int32 b = 2; }"),
+      field("oneof o { int32 a = 1; } int32 b = 2;"),
+    ],
+    [
+      "a oneof by another name",
+      field("oneof o { int32 a = 1; int32 b = 2; }"),
+      field("oneof p { int32 a = 1; int32 b = 2; }"),
+    ],
+    [
+      "a oneof in two",
+      field("oneof o { int32 a = 1; int32 b = 2; }"),
+      field("oneof o { int32 a = 1; } oneof p { int32 b = 2; }"),
+    ],
+    ["all of a oneof gone", field("oneof o { int32 a = 1; }"), field("oneof p { int32 c = 3; }")],
+    [
+      "a message of its own for an imported one",
+      'import "h.proto"; message M { home.H a = 1; }',
+      "message M { H a = 1; } message H { int32 x = 1; message I { int32 x = 1; } }",
+    ],
+    [
+      "a message of another package",
+      'import "h.proto"; message M { home.H.I a = 1; }',
+      'import "a.proto"; message M { away.H.I a = 1; }',
+    ],
     ["a message more", "message M {}", "message N {} message M {}"],
     ["a message inside itself", field("M a = 1;"), field("M a = 1; int32 b = 2;")],
   ])("with %s", (_, writer, reader) => {
@@ -46,6 +79,23 @@ describe("readers break", () => {
     ["REQUIRED_FIELD_ADDED", proto2(""), proto2("required int32 a = 1;")],
     ["REQUIRED_FIELD_REMOVED", proto2("required int32 a = 1;"), proto2("")],
     ["ONEOF_FIELD_REMOVED", field("oneof o { int32 a = 1; int32 b = 2; }"), field("oneof o { int32 a = 1; }")],
+    ["ONEOF_FIELD_REMOVED", field("oneof o { int32 a = 1; int32 b = 2; }"), field("oneof p { int32 a = 1; }")],
+    ["FIELD_NUMERIC_LABEL_CHANGED", proto2("optional int32 a = 1;"), proto2("required int32 a = 1;")],
+    [
+      "FIELD_SCALAR_KIND_CHANGED",
+      'import "h.proto"; message M { home.H a = 1; }',
+      'import "o.proto"; message M { other.H a = 1; }',
+    ],
+    [
+      "FIELD_MOVED_TO_EXISTING_ONEOF",
+      field("oneof o { int32 a = 1; } oneof p { int32 b = 2; }"),
+      field("oneof p { int32 a = 1; int32 b = 2; }"),
+    ],
+    [
+      "FIELD_MOVED_TO_EXISTING_ONEOF",
+      field("oneof o { int32 a = 1; } oneof p { int32 b = 2; }"),
+      field("oneof q { int32 a = 1; int32 b = 2; }"),
+    ],
     [
       "MULTIPLE_FIELDS_MOVED_TO_ONEOF",
       field("int32 a = 1; int32 b = 2;"),

@@ -133,3 +133,39 @@ describe("parsing", () => {
     );
   });
 });
+
+test.each([
+  ["confluent/meta.proto", "confluent.Meta"],
+  ["confluent/type/decimal.proto", "confluent.type.Decimal"],
+  ["confluent/type/variant.proto", "confluent.type.Variant"],
+  ["google/protobuf/any.proto", "google.protobuf.Any"],
+  ["google/protobuf/api.proto", "google.protobuf.Api"],
+  ["google/protobuf/descriptor.proto", "google.protobuf.FileDescriptorSet"],
+  ["google/protobuf/duration.proto", "google.protobuf.Duration"],
+  ["google/protobuf/empty.proto", "google.protobuf.Empty"],
+  ["google/protobuf/field_mask.proto", "google.protobuf.FieldMask"],
+  ["google/protobuf/source_context.proto", "google.protobuf.SourceContext"],
+  ["google/protobuf/struct.proto", "google.protobuf.Struct"],
+  ["google/protobuf/timestamp.proto", "google.protobuf.Timestamp"],
+  ["google/protobuf/type.proto", "google.protobuf.Type"],
+  ["google/protobuf/wrappers.proto", "google.protobuf.BytesValue"],
+  ["google/type/calendar_period.proto", "google.type.CalendarPeriod"],
+  ["google/type/color.proto", "google.type.Color"],
+  ["google/type/date.proto", "google.type.Date"],
+  ["google/type/datetime.proto", "google.type.DateTime"],
+  ["google/type/dayofweek.proto", "google.type.DayOfWeek"],
+  ["google/type/decimal.proto", "google.type.Decimal"],
+  ["google/type/expr.proto", "google.type.Expr"],
+  ["google/type/fraction.proto", "google.type.Fraction"],
+  ["google/type/interval.proto", "google.type.Interval"],
+  ["google/type/latlng.proto", "google.type.LatLng"],
+  ["google/type/money.proto", "google.type.Money"],
+  ["google/type/month.proto", "google.type.Month"],
+  ["google/type/phone_number.proto", "google.type.PhoneNumber"],
+  ["google/type/postal_address.proto", "google.type.PostalAddress"],
+  ["google/type/quaternion.proto", "google.type.Quaternion"],
+  ["google/type/timeofday.proto", "google.type.TimeOfDay"],
+])("%s needs no reference, as with Confluent's registry", (path, type) => {
+  const file = parseProtobuf(`syntax = "proto3"; import "${path}"; message M { ${type} a = 1; }`, []);
+  expect(file.messages[0]?.fields[0]?.type).toMatchObject({ name: type });
+});
