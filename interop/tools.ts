@@ -450,7 +450,8 @@ export async function aptInstall(name: string): Promise<void> {
 export async function librdkafkaTests(): Promise<string> {
   await header("openssl/ssl.h", "libssl-dev");
   await header("rapidjson/schema.h", "rapidjson-dev");
-  const directory = await once("librdkafka-tests-one-broker", async (at) => {
+  await header("zstd.h", "libzstd-dev"); // Without it there is no zstd, and 0171 wants it.
+  const directory = await once("librdkafka-tests-zstd", async (at) => {
     const tarball = `@confluentinc/kafka-javascript@${versions.kafkaJavascript}`;
     await command("npm", ["pack", "--silent", "--pack-destination", at, tarball]);
     const packed = readdirSync(at).find((name) => name.endsWith(".tgz")) ?? "";

@@ -36,8 +36,8 @@ const selfSkips: readonly RegExp[] = [
 
 /** They judge by single milliseconds, so they run when nothing else does. */
 const alone = new Set(["0055", "0127"]);
-/** Sleeps for all but a second of the three minutes that it gives itself. */
-const slow = new Set(["0081"]);
+/** 0081 sleeps for all but a second of the three minutes that it gives itself; 0119 starts a JVM three times within its 20 seconds. */
+const slow = new Set(["0081", "0119"]);
 /** From here on: share consumers. They know no group protocol, and are slower than their own limit on a small machine. */
 const shareFirst = 170;
 const processMsMax = 1_200_000;
