@@ -89,6 +89,24 @@ export async function toxiproxyProgram(): Promise<string> {
   return join(directory, "server");
 }
 
+/** Runs compiled tests with `-test.v`; returns what they print. Rejects with the names of those that failed, and what these said. */
+export async function runGoTests(...[program, args, options]: Parameters<typeof command>): Promise<string> {
+  try {
+    return await command(program, ["-test.v", ...args], options);
+  } catch (cause) {
+    const output = ((cause as Error).cause as { readonly stdout?: string }).stdout ?? "";
+    const failed = goTestsNamed(output, "FAIL");
+    if (failed.length === 0) throw cause;
+    throw new Error(`failed: ${failed.join(", ")}\n${failed.map((name) => saidBy(name, output)).join("")}`, { cause });
+  }
+}
+
+/** The lines below each "=== NAME test". */
+function saidBy(test: string, output: string): string {
+  const parts = output.split(/^=== \w+ +/m).filter((part) => /^\S*/.exec(part)?.[0] === test);
+  return parts.map((part) => `${part.trimEnd()}\n`).join("");
+}
+
 /** Names of tests by how they ended: "PASS", "FAIL" or "SKIP". */
 export function goTestsNamed(output: string, state: "PASS" | "FAIL" | "SKIP"): readonly string[] {
   return Array.from(output.matchAll(new RegExp(`^\\s*--- ${state}: (\\S+)`, "gm")), ([, name]) => name as string);

@@ -7,9 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startInlet } from "../test/support/inlet-process.ts";
-import { goTestsNamed, kafkaGoTests } from "./go.ts";
+import { goTestsNamed, kafkaGoTests, runGoTests } from "./go.ts";
 import { kafkaTool } from "./kafka.ts";
-import { command } from "./tools.ts";
 
 /** As their code has it they fail, or end the others, whatever the broker is, but for the two that say so. */
 const leftOut = {
@@ -46,8 +45,12 @@ test("kafka-go", { timeout: 900_000 }, async () => {
       const change = `--alter --entity-type users --entity-name adminscram --add-config ${mechanism}=[password=${password}]`;
       await kafkaTool("kafka.admin.ConfigCommand", ["--bootstrap-server", "localhost:9092", ...change.split(" ")]);
     }
-    const args = ["-test.v", "-test.timeout", "14m", "-test.skip", Object.keys(leftOut).join("|")];
-    const output = await command(program, args, { cwd: source, env: { KAFKA_VERSION: "3.7.0" }, timeoutMs: 880_000 });
+    const args = ["-test.timeout", "14m", "-test.skip", Object.keys(leftOut).join("|")];
+    const output = await runGoTests(program, args, {
+      cwd: source,
+      env: { KAFKA_VERSION: "3.7.0" },
+      timeoutMs: 880_000,
+    });
     const passed = goTestsNamed(output, "PASS");
     console.log(`${passed.length} passed, skipped by themselves: ${goTestsNamed(output, "SKIP").join(", ")}`);
     expect(passed.length).toBeGreaterThan(550);

@@ -8,8 +8,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startInlet } from "../test/support/inlet-process.ts";
 import { answers, freePort, start } from "../test/support/processes.ts";
-import { goTestsNamed, saramaTests, toxiproxyProgram } from "./go.ts";
-import { command } from "./tools.ts";
+import { goTestsNamed, runGoTests, saramaTests, toxiproxyProgram } from "./go.ts";
 
 /** What they want besides. */
 const leftOut = {
@@ -45,8 +44,8 @@ test("functional tests", { timeout: 900_000 }, async () => {
     }
     const env = { TOXIPROXY_ADDR: `http://127.0.0.1:${api}`, KAFKA_VERSION: "4.3.1" };
     const skip = `^(${Object.keys(leftOut).join("|")})$`;
-    const args = ["-test.v", "-test.timeout", "12m", "-test.run", "^TestFunc", "-test.skip", skip];
-    const output = await command(program, args, { cwd: source, env, timeoutMs: 750_000 });
+    const args = ["-test.timeout", "12m", "-test.run", "^TestFunc", "-test.skip", skip];
+    const output = await runGoTests(program, args, { cwd: source, env, timeoutMs: 750_000 });
     const passed = goTestsNamed(output, "PASS");
     console.log(`${passed.length} passed, skipped by themselves: ${goTestsNamed(output, "SKIP").join(", ")}`);
     expect(passed.length).toBeGreaterThan(60);

@@ -4,16 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startInlet } from "../../test/support/inlet-process.ts";
 import { freePort } from "../../test/support/processes.ts";
-import { franzGoTests, goTestsNamed } from "../go.ts";
+import { franzGoTests, goTestsNamed, runGoTests } from "../go.ts";
 import { kafkaTool } from "../kafka.ts";
-import { command } from "../tools.ts";
 
 export interface KgoOutcome {
   readonly passed: readonly string[];
   readonly skipped: readonly string[];
 }
 
-/** Rejects with the end of the output when a test fails. */
+/** Rejects with what the tests said that failed. */
 export async function runKgo(): Promise<KgoOutcome> {
   const { program, source } = await franzGoTests();
   const directory = mkdtempSync(join(tmpdir(), "inlet-franz-go-"));
@@ -36,8 +35,8 @@ export async function runKgo(): Promise<KgoOutcome> {
       KGO_TEST_CHAOS: "1",
       KGO_LOG_LEVEL: "none",
     };
-    const args = ["-test.v", "-test.timeout", "14m"];
-    const output = await command(program, args, { cwd: source, env, timeoutMs: 880_000 });
+    const args = ["-test.timeout", "14m"];
+    const output = await runGoTests(program, args, { cwd: source, env, timeoutMs: 880_000 });
     return { passed: goTestsNamed(output, "PASS"), skipped: goTestsNamed(output, "SKIP") };
   } finally {
     rmSync(directory, { recursive: true, force: true });
