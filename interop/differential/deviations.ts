@@ -399,6 +399,30 @@ export const deviations: readonly Deviation[] = [
     why: "Kafka says `UNKNOWN_TOPIC_OR_PARTITION` until the client asks again. What waits for this is a second question less.",
     matches: notSent,
   },
+  {
+    apis: ["metadata", "describeTopicPartitions", "fetch", "listOffsets", "offsetForLeaderEpoch"],
+    what: "The first leader epoch of a partition is 1.",
+    why: "Kafka begins with 0. Clients compare epochs with each other; this comparison counts from each broker's first.",
+    matches: notSent,
+  },
+  {
+    apis: ["alterConfigs", "incrementalAlterConfigs"],
+    what: "Names of broker configs that do not exist are refused, and so are those of one listener (`listener.name.…`).",
+    why: "Kafka keeps what it does not know, for its plugins, and shows it as a secret. Here it can only be a typing error.",
+    matches: notSent,
+  },
+  {
+    apis: ["alterConfigs", "incrementalAlterConfigs"],
+    what: "`group.consumer.assignment.interval.ms` and its like cannot be changed while the broker runs.",
+    why: "They are settings. A single group can be told another interval at any time.",
+    matches: notSent,
+  },
+  {
+    apis: ["alterConfigs", "incrementalAlterConfigs"],
+    what: "The config of a group that is out of bounds is refused with the bound itself.",
+    why: "Kafka names the broker config that says it, such as `group.streams.min.session.timeout.ms`. Here most bounds are fixed.",
+    matches: notSent,
+  },
 ];
 
 /** Each offset of each partition with how often it was delivered, in order. */
