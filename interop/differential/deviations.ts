@@ -400,6 +400,12 @@ export const deviations: readonly Deviation[] = [
     matches: notSent,
   },
   {
+    apis: ["describeShareGroupOffsets"],
+    what: "A share-partition has a start offset as soon as a member reads it.",
+    why: "Kafka keeps none until records are acknowledged, so that a group of `latest` skips what comes before a restart.",
+    matches: notSent,
+  },
+  {
     apis: ["metadata", "describeTopicPartitions", "fetch", "listOffsets", "offsetForLeaderEpoch"],
     what: "The first leader epoch of a partition is 1.",
     why: "Kafka begins with 0. Clients compare epochs with each other; this comparison counts from each broker's first.",
