@@ -1,9 +1,10 @@
 /**
- * Broker configs that tools read or set: those that give topic configs their defaults, and those that describe the cluster.
+ * Broker configs that tools read or set: those that give configs of topics and groups their defaults, and those that describe the cluster.
  * Names and defaults are Kafka's; a default that only the running broker knows (addresses, directories) is null here and
  * comes from its static values. All of them together are a small part of Kafka's several hundred.
  */
 import { type ConfigCheck, type ConfigRow, topicConfigs } from "./kafka-configs.ts";
+import { groupConfigs } from "./kafka-group-configs.ts";
 
 export interface BrokerConfigRow extends ConfigRow {
   /** Whether IncrementalAlterConfigs may set it while the broker runs. */
@@ -44,6 +45,16 @@ function topicDefaults(): Readonly<Record<string, BrokerConfigRow>> {
     }
   }
   return rows;
+}
+
+function groupDefaults(): Readonly<Record<string, BrokerConfigRow>> {
+  const rows = Object.entries(groupConfigs).flatMap(([groupName, config]) =>
+    (config.synonyms ?? []).map(({ name }) => {
+      const doc = `Gives groups their default of ${groupName}. ${config.doc}`;
+      return [name, fixed(config.type, config.default, doc)] as const;
+    }),
+  );
+  return Object.fromEntries(rows);
 }
 
 const cluster: Readonly<Record<string, BrokerConfigRow>> = {
@@ -154,4 +165,5 @@ export const brokerConfigs: Readonly<Record<string, BrokerConfigRow>> = {
   ...throttles,
   ...withoutEffect,
   ...topicDefaults(),
+  ...groupDefaults(),
 };

@@ -42,7 +42,7 @@ export type ConfigCheck =
   /** `partition:broker` pairs, or `*`. */
   | { readonly kind: "throttled-replicas" };
 
-/** A broker config that gives a topic config its default, `scale` of the topic's units to one of its own. */
+/** A broker config that gives a topic's or a group's its default, `scale` of their units to one of its own. */
 export interface ConfigSynonym {
   readonly name: string;
   readonly scale: number;

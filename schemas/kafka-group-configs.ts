@@ -1,5 +1,5 @@
 /** Configs of groups, and of subscriptions to client metrics (KIP-714): names, types, defaults and bounds of Kafka 4.3. */
-import type { ConfigCheck, ConfigRow } from "./kafka-configs.ts";
+import type { ConfigCheck, ConfigRow, ConfigSynonym } from "./kafka-configs.ts";
 
 const between = (min: number, max: number): ConfigCheck => ({ kind: "between", min, max });
 const ms = (fallback: number, doc: string, check: ConfigCheck): ConfigRow => ({
@@ -18,7 +18,7 @@ export function shareLockMs(min: number): ConfigCheck {
   return between(min, 60_000);
 }
 
-export const groupConfigs: Readonly<Record<string, ConfigRow>> = {
+const rows: Readonly<Record<string, ConfigRow>> = {
   "consumer.session.timeout.ms": ms(45_000, "Silence after which a consumer group gives up on a member.", sessionMs),
   "consumer.heartbeat.interval.ms": ms(5000, "How often members of a consumer group say that they live.", heartbeatMs),
   "consumer.assignment.interval.ms": ms(1000, "Least time between two assignments of a consumer group.", assignmentMs),
@@ -69,6 +69,21 @@ export const groupConfigs: Readonly<Record<string, ConfigRow>> = {
   }),
   "streams.assignment.interval.ms": ms(1000, "Least time between two assignments of a streams group.", assignmentMs),
 };
+
+/** Those that brokers have no default of. */
+const ofGroupsAlone: ReadonlySet<string> = new Set([
+  "share.auto.offset.reset",
+  "share.isolation.level",
+  "share.renew.acknowledge.enable",
+]);
+
+/** What a group is not told it has from the broker, whose config has the same name behind `group.`. */
+export const groupConfigs: Readonly<Record<string, ConfigRow>> = Object.fromEntries(
+  Object.entries(rows).map(([name, row]) => {
+    const synonyms: readonly ConfigSynonym[] = ofGroupsAlone.has(name) ? [] : [{ name: `group.${name}`, scale: 1 }];
+    return [name, { ...row, synonyms }];
+  }),
+);
 
 /** The broker never waits for a member that it would have given up between two heartbeats. */
 export const groupSessionHeartbeats = [

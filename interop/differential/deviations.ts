@@ -400,9 +400,33 @@ export const deviations: readonly Deviation[] = [
     matches: notSent,
   },
   {
-    apis: ["metadata", "fetch", "listOffsets", "offsetForLeaderEpoch"],
+    apis: ["describeShareGroupOffsets"],
+    what: "A share-partition has a start offset as soon as a member reads it.",
+    why: "Kafka keeps none until records are acknowledged, so that a group of `latest` skips what comes before a restart.",
+    matches: notSent,
+  },
+  {
+    apis: ["metadata", "describeTopicPartitions", "fetch", "listOffsets", "offsetForLeaderEpoch"],
     what: "The first leader epoch of a partition is 1.",
-    why: "Kafka's is 0. A client that says 0 without having asked is told `FENCED_LEADER_EPOCH`; the comparison goes by what each broker tells.",
+    why: "Kafka begins with 0. Clients compare epochs with each other, and one that says 0 without having asked is told `FENCED_LEADER_EPOCH`; this comparison counts from each broker's first.",
+    matches: notSent,
+  },
+  {
+    apis: ["alterConfigs", "incrementalAlterConfigs"],
+    what: "Names of broker configs that do not exist are refused, and so are those of one listener (`listener.name.…`).",
+    why: "Kafka keeps what it does not know, for its plugins, and shows it as a secret. Here it can only be a typing error.",
+    matches: notSent,
+  },
+  {
+    apis: ["alterConfigs", "incrementalAlterConfigs"],
+    what: "`group.consumer.assignment.interval.ms` and its like cannot be changed while the broker runs.",
+    why: "They are settings. A single group can be told another interval at any time.",
+    matches: notSent,
+  },
+  {
+    apis: ["alterConfigs", "incrementalAlterConfigs"],
+    what: "The config of a group that is out of bounds is refused with the bound itself.",
+    why: "Kafka names the broker config that says it, such as `group.streams.min.session.timeout.ms`. Here most bounds are fixed.",
     matches: notSent,
   },
 ];

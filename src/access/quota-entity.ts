@@ -39,8 +39,9 @@ export function entityOf(
     if (entityName === "") return `Empty ${type} not supported`;
     entity[type] = entityName; // As Kafka: of a type that is named twice the last counts.
   }
-  if (named.length === 0 || ("ip" in entity && Object.keys(entity).length > 1))
-    return "Invalid empty client quota entity";
+  if (named.length === 0) return "Invalid empty client quota entity";
+  if ("ip" in entity && Object.keys(entity).length > 1)
+    return "Invalid quota entity combination: an address is not combined with a user or a client id";
   if (typeof entity.ip === "string" && isIP(entity.ip) === 0) return `${entity.ip} is not a valid IP.`;
   return entity;
 }

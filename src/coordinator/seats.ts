@@ -27,7 +27,7 @@ export interface SeatsOptions<S extends Shard> {
   readonly clock: Clock;
   /** Undefined before the topic exists. */
   readonly topic: () => CoordinatorTopic | undefined;
-  /** A request waits this long for the shard to be read before it is told to come again. */
+  /** A request waits this long for the partition to be opened, and for the shard to be read, before it is told to come again. */
   readonly loadWaitMs: number;
   /** Makes the shard of a partition. `gaveUp`: it has closed itself; a new one is loaded when it is next asked for. */
   readonly open: (partition: Partition, gaveUp: (cause: unknown) => void) => S;
@@ -44,6 +44,9 @@ export interface Seated<S> {
   /** False while a shard of this node is still being read. */
   readonly isComplete: boolean;
 }
+
+/** How often it is looked whether a partition is open by now. */
+const openPollMs = 20;
 
 interface Seat<S> {
   readonly partition: Partition;
@@ -74,7 +77,7 @@ export class Seats<S extends Shard> implements AsyncDisposable {
   }
 
   async shardAt(index: number): Promise<S | NotSeated> {
-    const seat = this.#seat(index);
+    const seat = await this.#opened(index);
     if (typeof seat === "string") return seat;
     if (!seat.isLoaded) await this.#waitFor(seat.loading);
     if (this.#seats.get(index) !== seat) return "NOT_COORDINATOR";
@@ -111,6 +114,17 @@ export class Seats<S extends Shard> implements AsyncDisposable {
     this.#seats.clear();
     for (const { shard } of seats) shard.close("NOT_COORDINATOR");
     await Promise.allSettled(seats.map(({ loading }) => loading));
+  }
+
+  /** A partition has a leader before it is open: who asks for a topic that was made just now is not sent away at once. */
+  async #opened(index: number): Promise<Seat<S> | NotSeated> {
+    const { clock, loadWaitMs } = this.#options;
+    const deadline = clock.monotonic() + loadWaitMs;
+    for (;;) {
+      const seat = this.#seat(index);
+      if (seat !== "COORDINATOR_LOAD_IN_PROGRESS" || clock.monotonic() >= deadline) return seat;
+      await sleep(clock, openPollMs);
+    }
   }
 
   #seat(index: number): Seat<S> | NotSeated {

@@ -72,7 +72,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
     deleteTopics: deleteTopicsHandler({ metadata, isEnabled: settings.topicDelete }),
     createPartitions: createPartitionsHandler(creation),
     describeConfigs: describeConfigsHandler({ ...configView, logLevels }),
-    ...alterConfigsHandlers({ metadata, logLevels, shareLockMsMin: settings.shareLockGroupMsMin }),
+    ...alterConfigsHandlers({ ...configView, logLevels, shareLockMsMin: settings.shareLockGroupMsMin }),
     findCoordinator: findCoordinatorHandler({
       ...view,
       internalTopics: new InternalTopics(creation),

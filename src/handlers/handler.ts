@@ -41,6 +41,9 @@ export const internalTopics: ReadonlySet<string> = new Set([
   "__share_group_state",
 ]);
 
+/** The log of Kafka's controllers: nobody may make it, and it is none of the topics. */
+export const quorumTopic = "__cluster_metadata";
+
 /** A topic as a request names it: by id from some version on, by name before. */
 export interface TopicName {
   readonly name: string;

@@ -323,11 +323,11 @@ export class LocalLog implements Log {
   }
 
   async #maintainOne(slot: Slot): Promise<void> {
-    const { runtime, limits, holdRetention, logger } = this.#options;
+    const { runtime, holdRetention, logger } = this.#options;
     const partition = slot.partition;
     if (partition === undefined || !this.#isWanted(slot)) return;
     const now = runtime.clock.now();
-    partition.expireProducers(now - limits.producerIdleMsMax);
+    partition.expireProducers(now - this.#producerIdleMsMax());
     try {
       const { held, lost } = partition.retained;
       const bytes = await partition.retain(now, holdRetention?.(slot.topicId, slot.index));
@@ -343,6 +343,14 @@ export class LocalLog implements Log {
       // Nothing is lost by keeping records for longer: the next turn tries again.
       logger.warn("retention failed", { topic: partition.topic, partition: partition.index, cause });
     }
+  }
+
+  /** As this broker, or all of them, were told while they run; or else as set. */
+  #producerIdleMsMax(): number {
+    const { metadata, limits } = this.#options;
+    const name = "producer.id.expiration.ms";
+    const told = [metadata.nodeId, null].map((nodeId) => metadata.image.brokerConfigs(nodeId).get(name));
+    return Number(told.find((text) => text !== undefined) ?? limits.producerIdleMsMax);
   }
 }
 

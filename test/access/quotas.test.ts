@@ -58,6 +58,7 @@ describe("what can be set", () => {
     ]) {
       expect(entityOf(bad)).toBeTypeOf("string");
     }
+    expect(entityOf([one("user", "a"), one("ip", "10.0.0.1")])).toMatch(/combination/);
     expect(quotaProblem({ user: "a" }, "producer_byte_rate", 1.5)).toMatch(/Long/);
     expect(quotaProblem({ user: "a" }, "request_percentage", 1.5)).toBeUndefined();
     expect(quotaProblem({ ip: null }, "producer_byte_rate", 1)).toMatch(/Invalid configuration key/);

@@ -321,7 +321,7 @@ describe("when an append fails", () => {
     world.log.remove(topicId, 0);
     expect(await world.coordinator.shard("g")).toBe("NOT_COORDINATOR");
     world.log.otherwise = { kind: "opening" };
-    expect(await world.coordinator.shard("g")).toBe("COORDINATOR_LOAD_IN_PROGRESS");
+    expect(await world.clock.until(world.coordinator.shard("g"))).toBe("COORDINATOR_LOAD_IN_PROGRESS");
   });
 });
 

@@ -30,6 +30,8 @@ export class AdminWorld implements AsyncDisposable {
   readonly metadata = new MemoryMetadata();
   /** How long after they were made partitions get a leader; undefined: never. */
   opensAfterMs: number | undefined = 0;
+  /** How long after they were made partitions can be read and written; before, lookups say what `log.otherwise` says. */
+  readableAfterMs = 0;
   readonly failures: unknown[] = [];
   readonly logLevels = new LogLevels("info");
   readonly coordinator: GroupCoordinator;
@@ -71,7 +73,9 @@ export class AdminWorld implements AsyncDisposable {
     for (const { topicId } of grown) {
       const topic = this.metadata.image.topic(topicId);
       if (topic === undefined) continue;
-      this.log.add(topic.id, topic.name, topic.partitions.length);
+      const open = () => this.log.add(topic.id, topic.name, topic.partitions.length);
+      if (this.readableAfterMs === 0) open();
+      else this.clock.after(this.readableAfterMs, open);
       const closed = topic.partitions.filter((id) => this.metadata.image.stream(id)?.node === undefined);
       if (this.opensAfterMs === undefined) continue;
       this.clock.after(this.opensAfterMs, () => this.metadata.apply([{ kind: "open-streams", streams: closed }]));

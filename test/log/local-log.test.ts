@@ -125,6 +125,22 @@ describe("configs and maintenance", () => {
     expect(world.partition(topicId).producers()).toEqual([]);
   });
 
+  test("how long idle producers are remembered can be changed while the broker runs, for all or for this one", async () => {
+    const world = new LogWorld();
+    const topicId = await world.topic("orders");
+    const remembered = async (nodeId: NodeId | null, forMs: number): Promise<number> => {
+      const configs = new Map([["producer.id.expiration.ms", `${forMs}`]]);
+      world.metadata.apply([{ kind: "set-broker-configs", nodeId, configs }]);
+      await world.log.maintain();
+      return world.partition(topicId).producers().length;
+    };
+    await world.fill(topicId, 0, 1, { producerId: 3, producerEpoch: 0, baseSequence: 0 });
+    world.clock.advance(5000);
+    expect(await remembered(world.metadata.nodeId, 6000)).toBe(1);
+    expect(await remembered(null, 1000)).toBe(1);
+    expect(await remembered(world.metadata.nodeId, 4000)).toBe(0);
+  });
+
   test("a trim that fails is tried again at the next turn", async () => {
     const world = new LogWorld();
     const topicId = await world.topic("orders", 1, { "retention.ms": "1000" });

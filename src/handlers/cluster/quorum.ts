@@ -7,14 +7,13 @@ import { uuidZero } from "../../base/ids.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { clipped } from "../error-text.ts";
-import { code, type Handler } from "../handler.ts";
+import { code, type Handler, quorumTopic } from "../handler.ts";
 import { brokers, type ClusterView, clusterIdText, controllerId } from "./cluster-view.ts";
 
 export interface QuorumOptions extends ClusterView {
   readonly clock: Clock;
 }
 
-const quorumTopic = "__cluster_metadata";
 const int32Max = 2 ** 31 - 1;
 /** Of a time that this node does not know. */
 const timeUnknown = -1;

@@ -25,13 +25,12 @@ import {
 } from "./config-change.ts";
 import { type ConfigFactTable, configFactsEvent, factConfigRows, factConfigs } from "./config-facts.ts";
 import { brokerProblem, resourceTypes } from "./describe-configs.ts";
-import { checkClientMetricsConfigSet, groupConfigSetCheck } from "./fact-config-check.ts";
+import { checkClientMetricsConfigSet, type GroupConfigLimits, groupConfigSetCheck } from "./fact-config-check.ts";
 import { changeLoggers } from "./logger-configs.ts";
 
-export interface AlterConfigsOptions {
+export interface AlterConfigsOptions extends GroupConfigLimits {
   readonly metadata: Pick<MetadataClient, "image" | "nodeId" | "propose">;
   readonly logLevels: LogLevels;
-  readonly shareLockMsMin: number;
 }
 
 interface Resource {
@@ -151,7 +150,7 @@ function targetOf(options: AlterConfigsOptions, { resourceType, resourceName }: 
       return factTarget(image, "client-metrics", resourceName, checkClientMetricsConfigSet);
     case resourceTypes.group:
       if (resourceName === "") return invalid("Default group resources are not allowed.");
-      return factTarget(image, "group-configs", resourceName, groupConfigSetCheck(options.shareLockMsMin));
+      return factTarget(image, "group-configs", resourceName, groupConfigSetCheck(options));
     default:
       return invalid(`Unsupported resource type: ${resourceType}`);
   }

@@ -68,7 +68,7 @@ export function checkBrokerConfigSet(configs: ReadonlyMap<string, string | null>
     const row = brokerConfigs[name];
     if (row === undefined) return { error: "INVALID_CONFIG", message: `Unknown broker config name: ${name}` };
     if (!row.dynamic) {
-      return { error: "INVALID_REQUEST", message: `Cannot update these configs dynamically: Set(${name})` };
+      return { error: "INVALID_REQUEST", message: `Cannot update these configs dynamically: [${name}]` };
     }
     const problem = configProblem(name, given ?? "", row);
     if (problem !== undefined) return { error: "INVALID_CONFIG", message: problem };

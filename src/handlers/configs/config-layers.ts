@@ -68,18 +68,8 @@ function asRead(config: ConfigValue, row: ConfigRow): ConfigValue {
 }
 
 export function shownBrokerConfigs(view: ConfigView): readonly ShownConfig[] {
-  const { image, nodeId } = view.metadata;
-  const layers = [
-    ["dynamic-broker", image.brokerConfigs(nodeId)],
-    ["dynamic-default-broker", image.brokerConfigs(null)],
-    ["static-broker", view.brokerStatic],
-  ] as const;
   return Object.entries(brokerConfigs).map(([name, row]) => {
-    const found: ConfigValue[] = layers.flatMap(([source, texts]) => {
-      const text = texts.get(name);
-      return text === undefined ? [] : [{ name, value: text, source }];
-    });
-    const all = [...found, ...(row.default === null ? [] : [fallback(name, row.default)])];
+    const all = brokerValues(view, name);
     const isSensitive = row.secret === true;
     const shown = isSensitive ? all.map((entry) => ({ ...entry, value: null })) : all;
     return {
@@ -91,6 +81,21 @@ export function shownBrokerConfigs(view: ConfigView): readonly ShownConfig[] {
       documentation: row.doc,
     };
   });
+}
+
+/** All that says a broker config's value, the one that counts first. */
+function brokerValues({ metadata: { image, nodeId }, brokerStatic }: ConfigView, name: string): readonly ConfigValue[] {
+  const layers = [
+    ["dynamic-broker", image.brokerConfigs(nodeId)],
+    ["dynamic-default-broker", image.brokerConfigs(null)],
+    ["static-broker", brokerStatic],
+  ] as const;
+  const found: ConfigValue[] = layers.flatMap(([source, texts]) => {
+    const text = texts.get(name);
+    return text === undefined ? [] : [{ name, value: text, source }];
+  });
+  const text = brokerConfigs[name]?.default ?? null;
+  return text === null ? found : [...found, fallback(name, text)];
 }
 
 /** What IncrementalAlterConfigs set for all brokers, and nothing else: these have no broker to take defaults from. */
@@ -116,9 +121,9 @@ export function shownFactConfigs(view: ConfigView, table: ConfigFactTable, resou
   return Object.entries(rows).map(([name, row]) => {
     const text = texts.get(name);
     const own: ConfigValue[] = text === undefined ? [] : [{ name, value: text, source: factConfigSources[table] }];
-    const all = [...own, fallback(name, row.default)];
+    const all = [...own, ...(table === "group-configs" ? groupDefaults(view, name, row) : [])];
     return {
-      ...value(all[0] ?? fallback(name, row.default)),
+      ...value({ ...(all[0] ?? fallback(name, row.default)), name }),
       readOnly: false,
       isSensitive: false,
       synonyms: synonyms(all),
@@ -126,6 +131,12 @@ export function shownFactConfigs(view: ConfigView, table: ConfigFactTable, resou
       documentation: row.doc,
     };
   });
+}
+
+/** What a group has that nobody configured, under the name of the broker's config where that is what says it. */
+function groupDefaults(view: ConfigView, name: string, row: ConfigRow): readonly ConfigValue[] {
+  const [synonym] = row.synonyms ?? [];
+  return synonym === undefined ? [fallback(name, row.default)] : brokerValues(view, synonym.name);
 }
 
 const factConfigSources = { "group-configs": "group", "client-metrics": "client-metrics" } as const;

@@ -11,7 +11,13 @@ import { configProblem } from "../../log/config-check.ts";
 import { parseClientMatch } from "../client-metrics/client-match.ts";
 import { type ConfigChange, type ConfigProblem, type ConfigSetCheck, tooLong } from "./config-change.ts";
 
-export function groupConfigSetCheck(shareLockMsMin: number): ConfigSetCheck {
+export interface GroupConfigLimits {
+  readonly shareLockMsMin: number;
+  /** This broker's own settings under Kafka's names: groups have them until they are told otherwise. */
+  readonly brokerStatic: ReadonlyMap<string, string>;
+}
+
+export function groupConfigSetCheck({ shareLockMsMin, brokerStatic }: GroupConfigLimits): ConfigSetCheck {
   const lock = "share.record.lock.duration.ms";
   const rows = {
     ...groupConfigs,
@@ -20,7 +26,8 @@ export function groupConfigSetCheck(shareLockMsMin: number): ConfigSetCheck {
   return (given) => {
     const checked = checkRows(given, rows, "group");
     if ("error" in checked) return checked;
-    const value = (name: string): number => Number(checked.configs.get(name) ?? groupConfigs[name]?.default);
+    const value = (name: string): number =>
+      Number(checked.configs.get(name) ?? brokerStatic.get(`group.${name}`) ?? groupConfigs[name]?.default);
     for (const [session, heartbeat] of groupSessionHeartbeats) {
       if (value(session) <= value(heartbeat)) return invalid(`${session} must be greater than ${heartbeat}`);
     }

@@ -28,6 +28,7 @@ export function staticConfigs(
     "group.min.session.timeout.ms": settings.groupSessionMsMin,
     "group.max.session.timeout.ms": settings.groupSessionMsMax,
     "group.share.min.record.lock.duration.ms": settings.shareLockGroupMsMin,
+    ...groupDefaults(settings),
     "offset.metadata.max.bytes": settings.groupOffsetMetadataBytesMax,
     "offsets.retention.minutes": Math.floor(settings.groupOffsetsRetentionMs / minuteMs),
     "offsets.retention.check.interval.ms": settings.groupOffsetsCheckIntervalMs,
@@ -39,4 +40,23 @@ export function staticConfigs(
   };
   const texts = Object.entries(known).map(([name, value]) => [name, String(value)] as const);
   return new Map(texts.filter(([name, text]) => brokerConfigs[name]?.default !== text));
+}
+
+/** What groups have that nobody configured. */
+function groupDefaults(settings: Settings): Readonly<Record<string, number>> {
+  return {
+    "group.consumer.session.timeout.ms": settings.groupConsumerSessionMs,
+    "group.consumer.heartbeat.interval.ms": settings.groupConsumerHeartbeatIntervalMs,
+    "group.consumer.assignment.interval.ms": settings.groupConsumerAssignmentIntervalMs,
+    "group.share.session.timeout.ms": settings.shareSessionMs,
+    "group.share.heartbeat.interval.ms": settings.shareHeartbeatMs,
+    "group.share.record.lock.duration.ms": settings.shareLockMs,
+    "group.share.delivery.count.limit": settings.shareDeliveriesMax,
+    "group.share.partition.max.record.locks": settings.shareLocksMax,
+    "group.streams.session.timeout.ms": settings.groupStreamsSessionMs,
+    "group.streams.heartbeat.interval.ms": settings.groupStreamsHeartbeatIntervalMs,
+    "group.streams.num.standby.replicas": settings.groupStreamsStandbys,
+    "group.streams.initial.rebalance.delay.ms": settings.groupStreamsInitialRebalanceDelayMs,
+    "group.streams.assignment.interval.ms": settings.groupStreamsAssignmentIntervalMs,
+  };
 }

@@ -14,7 +14,7 @@ import {
   topicsByName,
 } from "../cluster/cluster-view.ts";
 import { untilLed } from "../data/leader-wait.ts";
-import { code, type Handler, internalTopics } from "../handler.ts";
+import { code, type Handler, internalTopics, quorumTopic } from "../handler.ts";
 import { createTopic, defaultWish, planTopic, type TopicCreationOptions } from "./topic-creation.ts";
 import { topicNameProblem } from "./topic-names.ts";
 
@@ -105,8 +105,8 @@ function find(
   const known = image.topicByName(name);
   if (known !== undefined) return { asked, topicId: known.id, error: "UNKNOWN_TOPIC_OR_PARTITION" };
   if (topicNameProblem(name) !== undefined) return absent("INVALID_TOPIC_EXCEPTION");
-  const mayCreate = options.autoCreate && request.allowAutoTopicCreation && !internalTopics.has(name);
-  if (!mayCreate) return absent("UNKNOWN_TOPIC_OR_PARTITION");
+  const isOurs = internalTopics.has(name) || name === quorumTopic;
+  if (!options.autoCreate || !request.allowAutoTopicCreation || isOurs) return absent("UNKNOWN_TOPIC_OR_PARTITION");
   const plan = planTopic(options, defaultWish(name));
   if (plan.kind === "refused") return absent(plan.error);
   return async () => {

@@ -6,6 +6,7 @@ import { checkTopicConfigs } from "../../log/topic-config.ts";
 import { type ClusterView, registeredNodes, replicationFactorMax } from "../cluster/cluster-view.ts";
 import type { LeaderWait } from "../data/leader-wait.ts";
 import { clipped } from "../error-text.ts";
+import { quorumTopic } from "../handler.ts";
 import { collidingTopic, topicNameProblem } from "./topic-names.ts";
 
 export interface TopicCreationOptions extends ClusterView {
@@ -55,6 +56,9 @@ export function planTopic(options: TopicCreationOptions, wish: TopicWish): Topic
   const { image } = options.metadata;
   const badName = topicNameProblem(wish.name);
   if (badName !== undefined) return refused("INVALID_TOPIC_EXCEPTION", badName);
+  if (wish.name === quorumTopic) {
+    return refused("INVALID_REQUEST", `Creation of internal topic ${quorumTopic} is prohibited.`);
+  }
   if (image.topicByName(wish.name) !== undefined) {
     return refused("TOPIC_ALREADY_EXISTS", `Topic '${wish.name}' already exists.`);
   }

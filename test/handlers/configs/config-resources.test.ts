@@ -36,6 +36,15 @@ async function replace(
   return error(responses[0]);
 }
 
+/** Value and source, and names and sources of all that says a value. */
+async function synonyms(world: AdminWorld, kind: Kind, resourceName: string, name: string) {
+  const resources = [{ resourceType: resourceTypes[kind], resourceName, configurationKeys: [name] }];
+  const [config] =
+    (await world.call("describeConfigs", { resources, includeSynonyms: true })).results[0]?.configs ?? [];
+  const told = config?.synonyms.map(({ name: synonym, value, source }) => `${synonym}=${value} ${source}`);
+  return [`${config?.value} ${config?.configSource}`, ...(told ?? [])];
+}
+
 /** Name, value and source. */
 async function shown(world: AdminWorld, kind: Kind, resourceName: string) {
   const resources = [{ resourceType: resourceTypes[kind], resourceName, configurationKeys: null }];
@@ -114,6 +123,28 @@ describe("groups", () => {
     expect(await listed(world, "group")).toEqual([]);
   });
 
+  test("show what the broker gives them, under the name of its config", async () => {
+    await using world = new AdminWorld({ groupConsumerSessionMs: 50_000 });
+    const session = async () => await synonyms(world, "group", "g", "consumer.session.timeout.ms");
+    const ofBroker = ["group.consumer.session.timeout.ms=50000 4", "group.consumer.session.timeout.ms=45000 5"];
+    expect(await session()).toEqual(["50000 4", ...ofBroker]);
+    expect(await alter(world, "group", "g", [["consumer.session.timeout.ms", "set", "55000"]])).toBe("NONE");
+    expect(await session()).toEqual(["55000 8", "consumer.session.timeout.ms=55000 8", ...ofBroker]);
+    expect(await synonyms(world, "broker", "1", "group.consumer.session.timeout.ms")).toEqual(["50000 4", ...ofBroker]);
+    expect(await synonyms(world, "group", "g", "share.auto.offset.reset")).toEqual([
+      "latest 5",
+      "share.auto.offset.reset=latest 5",
+    ]);
+  });
+
+  test("are not given a heartbeat that the broker's session would not outlast", async () => {
+    await using world = new AdminWorld({ groupConsumerSessionMs: 10_000 });
+    const heartbeat = async (ms: string) =>
+      await alter(world, "group", "g", [["consumer.heartbeat.interval.ms", "set", ms]]);
+    expect(await heartbeat("10000")).toBe("INVALID_CONFIG");
+    expect(await heartbeat("9999")).toBe("NONE");
+  });
+
   test("accept only what Kafka accepts", async () => {
     await using world = new AdminWorld();
     const refused: Change[] = [
@@ -165,6 +196,13 @@ describe("subscriptions to client metrics", () => {
       "match=client_id=app-.*,client_software_name=java 7",
     ]);
     expect(await listed(world, "clientMetrics")).toEqual(["s"]);
+  });
+
+  test("have no synonyms but what is set of them", async () => {
+    await using world = new AdminWorld();
+    expect(await synonyms(world, "clientMetrics", "s", "metrics")).toEqual([" 5"]);
+    expect(await alter(world, "clientMetrics", "s", [["metrics", "set", "org.apache"]])).toBe("NONE");
+    expect(await synonyms(world, "clientMetrics", "s", "metrics")).toEqual(["org.apache 7", "metrics=org.apache 7"]);
   });
 
   test("are refused when they could not mean anything", async () => {

@@ -229,7 +229,7 @@ describe("IncrementalAlterConfigs", () => {
     expect(await alter(world, set, { name: "u" })).toBe("UNKNOWN_TOPIC_OR_PARTITION: The topic 'u' does not exist.");
     expect(await alter(world, set, { type: brokerType, name: "2" })).toContain("INVALID_REQUEST: Unexpected broker id");
     expect(await alter(world, [["node.id", "set", "2"]], { type: brokerType, name: "1" })).toBe(
-      "INVALID_REQUEST: Cannot update these configs dynamically: Set(node.id)",
+      "INVALID_REQUEST: Cannot update these configs dynamically: [node.id]",
     );
     expect(await alter(world, [["no.such", "set", "2"]], { type: brokerType, name: "" })).toContain("INVALID_CONFIG");
     const resource = { resourceType: topicType, resourceName: "t", configs: [] };

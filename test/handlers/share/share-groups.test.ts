@@ -70,6 +70,21 @@ test("offsets are described of topics that are named, whoever reads them, and el
   expect(error((await nameless(null)).groups[0])).toBe("NONE");
 });
 
+test("the very first member of all has its partitions in the first answer, though the topic of states is made only then", async () => {
+  await using world = await worldOfGroups();
+  await world.topic("t");
+  world.log.otherwise = { kind: "opening" };
+  world.readableAfterMs = 100;
+  const { assignment } = await world.call("shareGroupHeartbeat", {
+    groupId,
+    memberId: "m",
+    memberEpoch: 0,
+    rackId: null,
+    subscribedTopicNames: ["t"],
+  });
+  expect(assignment?.topicPartitions.map(({ partitions }) => partitions)).toEqual([[0]]);
+});
+
 test("of a group that there is not nobody may do anything", async () => {
   await using world = await worldOfGroups();
   const { groups } = await world.call("shareGroupDescribe", { groupIds: ["", "g"], includeAuthorizedOperations: true });

@@ -40,10 +40,11 @@ describe("Metadata", () => {
     expect(response.topics[0]?.partitions[0]).toMatchObject({ leaderId: -1, leaderEpoch: -1 });
     const refused = await world.call("metadata", { topics: named("u"), allowAutoTopicCreation: false });
     expect(refused.topics.map(error)).toEqual(["UNKNOWN_TOPIC_OR_PARTITION"]);
-    const bad = await world.call("metadata", { topics: named("", "a b", "__consumer_offsets") });
+    const bad = await world.call("metadata", { topics: named("", "a b", "__consumer_offsets", "__cluster_metadata") });
     expect(bad.topics.map(error)).toEqual([
       "INVALID_TOPIC_EXCEPTION",
       "INVALID_TOPIC_EXCEPTION",
+      "UNKNOWN_TOPIC_OR_PARTITION",
       "UNKNOWN_TOPIC_OR_PARTITION",
     ]);
   });

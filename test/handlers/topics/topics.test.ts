@@ -79,6 +79,7 @@ describe("CreateTopics", () => {
       { name: "a b" },
       "INVALID_TOPIC_EXCEPTION: Topic name is invalid: 'a b' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
     ],
+    [{ name: "__cluster_metadata" }, "INVALID_REQUEST: Creation of internal topic __cluster_metadata is prohibited."],
     [{ name: "old" }, "TOPIC_ALREADY_EXISTS: Topic 'old' already exists."],
     [{ name: "o_l.d" }, "INVALID_TOPIC_EXCEPTION: Topic 'o_l.d' collides with existing topic: o.l_d"],
     [{ numPartitions: 0 }, "INVALID_PARTITIONS: Number of partitions was set to an invalid non-positive value."],
