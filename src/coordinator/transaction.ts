@@ -162,11 +162,13 @@ function endEmpty(transaction: Transaction, event: EventOf<"end">, now: number):
   return decide(transaction, event, now);
 }
 
-function endPreparing(transaction: Transaction, event: EventOf<"end">): TransactionStep {
-  const isOwn = event.clientVersion >= 2 ? isRetry(transaction, event.by) : isSame(transaction, event.by);
-  if (event.by.producerId !== transaction.producerId) return refused(transaction, "INVALID_PRODUCER_ID_MAPPING");
+function endPreparing(transaction: Transaction, { by, outcome, clientVersion }: EventOf<"end">): TransactionStep {
+  // It has heard of the decision, and ends its next transaction, in which there is nothing yet, before the markers are written.
+  if (clientVersion >= 2 && isSame(after(transaction), by)) return refused(transaction, "CONCURRENT_TRANSACTIONS");
+  if (by.producerId !== transaction.producerId) return refused(transaction, "INVALID_PRODUCER_ID_MAPPING");
+  const isOwn = clientVersion >= 2 ? isRetry(transaction, by) : isSame(transaction, by);
   if (!isOwn) return refused(transaction, "PRODUCER_FENCED");
-  const isRepeated = (event.outcome === "commit") === (transaction.state === "prepare-commit");
+  const isRepeated = (outcome === "commit") === (transaction.state === "prepare-commit");
   return refused(transaction, isRepeated ? "CONCURRENT_TRANSACTIONS" : "INVALID_TXN_STATE");
 }
 
@@ -261,8 +263,8 @@ function isKnown(transaction: Transaction, expected: ProducerIdentity | undefine
   return expected.producerId === transaction.previousProducerId && isEpochExhausted(expected.producerEpoch);
 }
 
-function isSame(transaction: Transaction, by: ProducerIdentity): boolean {
-  return by.producerId === transaction.producerId && by.producerEpoch === transaction.producerEpoch;
+function isSame(known: ProducerIdentity, by: ProducerIdentity): boolean {
+  return by.producerId === known.producerId && by.producerEpoch === known.producerEpoch;
 }
 
 /** The producer as it was before its last end bumped the epoch, or took the next id. */

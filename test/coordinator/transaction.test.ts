@@ -46,9 +46,9 @@ const preparing: Readonly<Record<Exclude<EventName, "markers-written">, Outcome>
   "add-partitions": "CONCURRENT_TRANSACTIONS",
   "commit v1": "CONCURRENT_TRANSACTIONS",
   "abort v1": "INVALID_TXN_STATE",
-  // What version 2 decided bears the epoch after the one that asked.
-  "commit v2": "PRODUCER_FENCED",
-  "abort v2": "PRODUCER_FENCED",
+  // The producer goes on as it was told to, and is to wait until the markers are written.
+  "commit v2": "CONCURRENT_TRANSACTIONS",
+  "abort v2": "CONCURRENT_TRANSACTIONS",
   "timed-out": "same",
   expired: "same",
 };
@@ -136,6 +136,20 @@ test("a second instance has the ongoing transaction aborted before it may come a
   });
 });
 
+test.each(["commit", "abort"] as const)(
+  "who was told that its %s is decided, and ends the next one at once, waits",
+  (outcome) => {
+    const decided = stepTransaction(at("ongoing"), events[`${outcome} v2`], 100);
+    const told = decided.answer.kind === "done" ? decided.answer.producer : by;
+    const again = (who: ProducerIdentity, next: "commit" | "abort"): string =>
+      outcomeOf(decided.next as Transaction, { ...events[`${next} v2`], by: who });
+    expect([again(told, "abort"), again(told, "commit")]).toEqual(Array(2).fill("CONCURRENT_TRANSACTIONS"));
+    expect(again(by, outcome)).toBe("CONCURRENT_TRANSACTIONS"); // The answer was lost.
+    expect(again({ ...by, producerEpoch: by.producerEpoch - 1 }, outcome)).toBe("PRODUCER_FENCED");
+    expect(again({ ...by, producerEpoch: by.producerEpoch + 2 }, outcome)).toBe("PRODUCER_FENCED");
+  },
+);
+
 describe("epochs that are used up", () => {
   const producerEpoch = producerEpochMax - 1;
   const last = { producerId: 7, producerEpoch };
@@ -148,6 +162,8 @@ describe("epochs that are used up", () => {
     const done = { kind: "done", producer: { producerId: 8, producerEpoch: 0 } };
     expect(decided.answer).toEqual(done);
     expect(decided.next).toMatchObject({ producerId: 7, producerEpoch: producerEpochMax, nextProducerId: 8 });
+    const early = { ...events["abort v2"], by: done.producer };
+    expect(outcomeOf(decided.next as Transaction, early)).toBe("CONCURRENT_TRANSACTIONS");
     const completed = stepTransaction(decided.next as Transaction, events["markers-written"], 100);
     expect(completed.next).toMatchObject({ producerId: 8, producerEpoch: 0, previousProducerId: 7 });
     expect(stepTransaction(completed.next as Transaction, event, 100).answer).toEqual(done);
