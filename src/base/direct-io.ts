@@ -4,6 +4,7 @@
  */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { copyInto } from "./bytes.ts";
 import { diskErrorCode } from "./disk.ts";
 import { OperationFailed } from "./errors.ts";
 import { isPageAligned, pageAligned, pageBytes } from "./page-memory.ts";
@@ -104,7 +105,7 @@ export class DirectWriter {
       for (const view of views) {
         for (let from = 0; from < view.length; ) {
           const part = view.subarray(from, from + slotBytes - filled);
-          slot.set(part, filled);
+          copyInto(slot, filled, part);
           filled += part.length;
           from += part.length;
           if (filled < slotBytes) continue;

@@ -1,3 +1,4 @@
+import { copyInto } from "../base/bytes.ts";
 import type { Body } from "./object-store.ts";
 
 export function viewsOf(body: Body): readonly Uint8Array[] {
@@ -13,7 +14,7 @@ export function copyOf(body: Body): Uint8Array {
   const copy = new Uint8Array(bodyBytes(body));
   let at = 0;
   for (const view of viewsOf(body)) {
-    copy.set(view, at);
+    copyInto(copy, at, view);
     at += view.length;
   }
   return copy;

@@ -6,6 +6,7 @@ import type * as S3Sdk from "@aws-sdk/client-s3";
 import type { GetObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import { crc32c } from "@node-rs/crc32";
 import { Slices } from "../base/async.ts";
+import { copyInto } from "../base/bytes.ts";
 import type { Clock } from "../base/runtime.ts";
 import { MiB } from "../base/settings.ts";
 import { bodyBytes, gathered, viewsOf } from "./body.ts";
@@ -295,7 +296,7 @@ export class S3ObjectStore implements ObjectStore {
     for (const view of views) {
       for (let from = 0; from < view.length; from += sliceBytes) {
         const slice = view.subarray(from, from + sliceBytes);
-        if (views.length > 1) whole.set(slice, at);
+        if (views.length > 1) copyInto(whole, at, slice);
         if (place.checksum !== "none") sum = crc32c(slice, sum);
         at += slice.length;
         await slices.pause();

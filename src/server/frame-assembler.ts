@@ -2,6 +2,7 @@
  * Cuts the bytes of a connection into frames: | int32 length | that many bytes |. Chunks are borrowed: what a frame needs of
  * them is copied into memory of its own, of which little is taken for a length that is only announced.
  */
+import { copyInto } from "../base/bytes.ts";
 import { CorruptData } from "../base/errors.ts";
 import { KiB, MiB } from "../base/settings.ts";
 
@@ -111,7 +112,7 @@ export class FrameAssembler {
   /** Takes from the rest until `wanted` bytes have arrived, or as many as there is room for. */
   #fill(into: Uint8Array, wanted: number): void {
     const count = Math.min(Math.min(into.length, wanted) - this.#arrived, this.#rest.length);
-    into.set(this.#rest.subarray(0, count), this.#arrived);
+    copyInto(into, this.#arrived, this.#rest.subarray(0, count));
     this.#arrived += count;
     this.#rest = this.#rest.subarray(count);
   }
@@ -123,7 +124,7 @@ export class FrameAssembler {
       this.#frame = this.#memory.take(Math.min(length, this.#takenAtOnce()), this.#rest);
     } else if (this.#arrived === present.length) {
       this.#frame = this.#memory.take(Math.min(length, Math.max(2 * present.length, this.#takenAtOnce())), present);
-      this.#frame.set(present);
+      copyInto(this.#frame, 0, present);
       this.#memory.release(present);
     }
     return this.#frame as Uint8Array;

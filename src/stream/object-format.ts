@@ -12,6 +12,7 @@ import {
   objectVersion,
   streamEntry,
 } from "../../schemas/stream-format.ts";
+import { copyInto } from "../base/bytes.ts";
 import { assert, CorruptData } from "../base/errors.ts";
 import type { NodeEpoch, NodeId, Offset, StreamId, Uuid } from "../base/ids.ts";
 import { layout, type Values } from "./layout.ts";
@@ -341,7 +342,7 @@ function encodeBlock(id: StreamId, batches: readonly Batch[]): { views: readonly
   for (let i = 0; i < batches.length; i += 1) {
     const { from, to, maxTimestamp, bytes } = batches[i] as Batch;
     frame.write(head, block.bytes + i * frame.bytes, { from, to, maxTimestamp, bytes: bytes.length });
-    if (isJoined) head.set(bytes, at);
+    if (isJoined) copyInto(head, at, bytes);
     at += bytes.length;
   }
   const views = isJoined ? [head] : [head, ...batches.map((batch) => batch.bytes as Uint8Array)];

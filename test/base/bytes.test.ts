@@ -1,8 +1,8 @@
 /** Proves: what ByteWriter writes ByteReader reads, at every size, and no read goes past the end. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ByteReader, ByteWriter, joined, joinNeighbours, utf8Length } from "../../src/base/bytes.ts";
-import { CorruptData } from "../../src/base/errors.ts";
+import { ByteReader, ByteWriter, copyInto, joined, joinNeighbours, utf8Length } from "../../src/base/bytes.ts";
+import { CorruptData, WrongProgram } from "../../src/base/errors.ts";
 
 const written = (write: (w: ByteWriter) => void): Uint8Array => {
   const writer = new ByteWriter(16); // Small, so that chunks change in the middle.
@@ -121,4 +121,27 @@ describe("joinNeighbours", () => {
       Uint8Array.of(5),
     ]);
   });
+});
+
+test("copyInto copies as set does, into and out of shared memory, at every alignment", () => {
+  const source = Uint8Array.from({ length: 100 }, (_, i) => i);
+  for (const memory of [new ArrayBuffer(128), new SharedArrayBuffer(128)]) {
+    for (const [at, from, to] of [
+      [0, 0, 100],
+      [3, 1, 100],
+      [28, 0, 100],
+      [5, 7, 8],
+      [5, 9, 9],
+    ] as const) {
+      const target = new Uint8Array(memory).fill(255);
+      copyInto(target, at, source.subarray(from, to));
+      const expected = new Uint8Array(128).fill(255);
+      expected.set(source.subarray(from, to), at);
+      expect(target.slice()).toEqual(expected);
+      const back = new Uint8Array(to - from);
+      copyInto(back, 0, target.subarray(at, at + to - from));
+      expect(back).toEqual(source.slice(from, to));
+    }
+  }
+  expect(() => copyInto(new Uint8Array(9), 0, new Uint8Array(10))).toThrow(WrongProgram);
 });

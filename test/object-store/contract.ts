@@ -48,6 +48,24 @@ export function objectStoreContract(
     );
 
     test(
+      "what is put may lie in shared memory, as slabs do",
+      inWorld(async (store) => {
+        const shared = new Uint8Array(new SharedArrayBuffer(20)).subarray(3, 14);
+        shared.set(bytes("hello world"));
+        await store.put("one", shared);
+        expect(text(await store.get("one"))).toBe("hello world");
+        await store.put("views", [shared.subarray(6), bytes(", "), shared.subarray(0, 5)]);
+        expect(text(await store.get("views"))).toBe("world, hello");
+        await store.putIfAbsent("new", shared);
+        expect(text(await store.get("new"))).toBe("hello world");
+        const upload = await store.multipart("parts");
+        await upload.part(shared);
+        await upload.complete();
+        expect(text(await store.get("parts"))).toBe("hello world");
+      }),
+    );
+
+    test(
       "what is read may lie in the room that it was given, and is the same elsewhere",
       inWorld(async (store) => {
         await store.put("a", bytes("0123456789"));

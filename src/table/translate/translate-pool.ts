@@ -15,6 +15,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { sleep } from "../../base/async.ts";
+import { copyInto } from "../../base/bytes.ts";
 import { Closed, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
 import { type Subjects, subjectsOf } from "../settings.ts";
@@ -221,7 +222,7 @@ async function copied(
         left = copyBytesMax;
       }
       const piece = batch.subarray(at, at + left);
-      copy.set(piece, at);
+      copyInto(copy, at, piece);
       at += piece.length;
       left -= piece.length;
     }

@@ -1,0 +1,63 @@
+/** Proves: memory is used again when nobody sees it any more, never before, and no more than so much is kept. */
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, test } from "vitest";
+import { SlabMemory } from "../../src/base/slab-memory.ts";
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+/** Finalizers run in a turn of their own, after the one that held what was collected. */
+async function collectGarbage(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) {
+    await setImmediate();
+    collect();
+    await setImmediate();
+  }
+}
+
+/** Marks a piece, and holds nothing of it. */
+function mark(memory: SlabMemory, byte: number): void {
+  new Uint8Array(memory.take()).fill(byte);
+}
+
+const firstByte = (memory: SlabMemory): number => new Uint8Array(memory.take())[0] as number;
+
+test("what nobody sees any more is used again", async () => {
+  const memory = new SlabMemory({ bytes: 1000, freeMax: 2 });
+  mark(memory, 7);
+  await collectGarbage();
+  expect(firstByte(memory)).toBe(7);
+  expect(firstByte(memory)).toBe(0);
+});
+
+test("what is seen in part, by a view of a view, is not", async () => {
+  const memory = new SlabMemory({ bytes: 1000, freeMax: 8 });
+  mark(memory, 1);
+  const seen = new Uint8Array(memory.take()).fill(2).subarray(10, 20).subarray(1, 2);
+  await collectGarbage();
+  expect([firstByte(memory), firstByte(memory)]).toEqual([1, 0]);
+  expect(seen[0]).toBe(2);
+});
+
+test("no more is kept than was said", async () => {
+  const memory = new SlabMemory({ bytes: 1000, freeMax: 2 });
+  for (let i = 0; i < 5; i += 1) mark(memory, 9);
+  await collectGarbage();
+  const found = [firstByte(memory), firstByte(memory), firstByte(memory), firstByte(memory)];
+  expect(found.filter((byte) => byte === 9)).toHaveLength(2);
+});
+
+test("the collector counts it, and comes by itself", async () => {
+  const bytes = 4 * 1024 * 1024;
+  const memory = new SlabMemory({ bytes, freeMax: 1000 });
+  let reused = 0;
+  for (let i = 0; i < 2000; i += 1) {
+    const piece = new Uint8Array(memory.take());
+    if (piece[0] !== 0) reused += 1;
+    piece[0] = 1;
+    if (i % 20 === 0) await setImmediate();
+  }
+  expect(reused).toBeGreaterThan(1000);
+});
