@@ -13,7 +13,7 @@ export interface PartitionLimits {
   readonly rowGroupBytesMax: number;
   readonly openBytesMax: number;
   readonly targetFileBytes: number;
-  /** Undefined: rows stand as they came. */
+  /** Undefined, or without fields: rows stand as they came. */
   readonly sortOrder?: SortOrder | undefined;
 }
 
@@ -24,6 +24,7 @@ export class PartitionFiles {
   readonly columns: Columns;
   readonly #tuple: PartitionTuple;
   readonly #limits: PartitionLimits;
+  readonly #order: SortOrder | undefined;
   #writer: ParquetWriter | undefined;
   readonly #files: TranslatedFile[] = [];
 
@@ -31,6 +32,7 @@ export class PartitionFiles {
     this.columns = columns;
     this.#tuple = tuple;
     this.#limits = limits;
+    this.#order = limits.sortOrder?.fields.length === 0 ? undefined : limits.sortOrder; // A table that is not sorted has order 0.
   }
 
   /**
@@ -39,11 +41,11 @@ export class PartitionFiles {
    */
   flush(): void {
     if (this.columns.rows === 0) return;
-    const { parquet, targetFileBytes, sortOrder } = this.#limits;
+    const { parquet, targetFileBytes } = this.#limits;
     this.#writer ??= new ParquetWriter(this.columns.schema, parquet);
-    this.#writer.rowGroup(sortOrder === undefined ? this.columns : sortedRows(this.columns, sortOrder));
+    this.#writer.rowGroup(this.#order === undefined ? this.columns : sortedRows(this.columns, this.#order));
     this.columns.clear();
-    if (sortOrder !== undefined || this.#writer.bytes >= targetFileBytes) this.#end();
+    if (this.#order !== undefined || this.#writer.bytes >= targetFileBytes) this.#end();
   }
 
   flushIfFull(): void {

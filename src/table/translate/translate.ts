@@ -35,7 +35,7 @@ export interface Translator extends AsyncDisposable {
 export interface RoundPlan {
   readonly mapping: TableMapping;
   readonly spec: PartitionSpec;
-  /** Of the rows in each file; undefined: as they came. */
+  /** Of the rows in each file; undefined, or without fields: as they came. */
   readonly sortOrder?: SortOrder | undefined;
   readonly settings: TableSettings;
   /** A file is ended by the row group that makes it larger. */

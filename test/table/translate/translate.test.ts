@@ -5,6 +5,7 @@ import type { Offset } from "../../../src/base/ids.ts";
 import { systemRuntime } from "../../../src/base/runtime.ts";
 import { buildMarker, type NewRecord } from "../../../src/protocol/records.ts";
 import type { PartitionSpec, Transform } from "../../../src/table/iceberg/types.ts";
+import { unsorted } from "../../../src/table/layout.ts";
 import { evolve, initialMapping, type SchemaId } from "../../../src/table/schema/schema-map.ts";
 import { deadLetterSchema } from "../../../src/table/translate/dead-letters.ts";
 import type { RangeInput, Translator } from "../../../src/table/translate/translate.ts";
@@ -288,6 +289,13 @@ describe("A3 G11 table partitions", () => {
     const many = await translateAll(translator, strings, ranges, { targetFileBytes: 1 });
     expect(many.result.files).toHaveLength(12);
     expect(await rowsOf(many.result.files)).toEqual(await rowsOf(one.result.files));
+  });
+
+  test("a table's order without fields is none: a file has many row groups", async () => {
+    const ranges = [0, 1, 2].map((at) => rangeOf([text("b"), text("a")], { baseOffset: (at * 2) as Offset }));
+    const translator = inlineTranslator(new Registry(), { rowGroupBytesMax: 1 });
+    const { result } = await translateAll(translator, strings, ranges, { sortOrder: unsorted });
+    expect(result.files.map((file) => file.file.splitOffsets.length)).toEqual([3]);
   });
 
   test("many open partitions stay within their memory", async () => {
