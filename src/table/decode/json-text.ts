@@ -17,8 +17,11 @@ const json = JSON as unknown as JsonWithSource;
 /** How numbers are read: such that no integer loses digits, or such that no number does. */
 export type NumberCare = "integers" | "all";
 
-/** 2^53 has sixteen digits, and 10^309 is no double: a text without either has no integer that a number cannot hold. */
-const longRun = /\d(?:\d{15}|[eE]\+?\d{3})/;
+/**
+ * 2^53 has sixteen digits, of which the first is a 9, and 10^309 is no double: a text without either has no integer that a number cannot
+ * hold. Microseconds of this century have sixteen digits and begin with a 1; in a UUID no exponent is followed by what follows a number.
+ */
+const longRun = /\d(?:\d{16}|[eE]\+?\d{3,}(?=[\s,}\]]|$))|9\d{15}/;
 /** A double holds any fifteen digits; small exponents are looked at too, since they may come to nothing. */
 const manyDigits = /\d(?:(?:\.?\d){15}|[eE][+-]?\d{3})/;
 const integer = /^-?\d+$/;
