@@ -17,11 +17,6 @@ const json = JSON as unknown as JsonWithSource;
 /** How numbers are read: such that no integer loses digits, or such that no number does. */
 export type NumberCare = "integers" | "all";
 
-/**
- * 2^53 has sixteen digits, of which the first is a 9, and 10^309 is no double: a text without either has no integer that a number cannot
- * hold. Microseconds of this century have sixteen digits and begin with a 1; in a UUID no exponent is followed by what follows a number.
- */
-const longRun = /\d(?:\d{16}|[eE]\+?\d{3,}(?=[\s,}\]]|$))|9\d{15}/;
 /** A double holds any fifteen digits; small exponents are looked at too, since they may come to nothing. */
 const manyDigits = /\d(?:(?:\.?\d){15}|[eE][+-]?\d{3})/;
 const integer = /^-?\d+$/;
@@ -29,10 +24,23 @@ const integer = /^-?\d+$/;
 export function parseJson(text: string, care: NumberCare = "integers"): unknown {
   try {
     if (care === "all") return manyDigits.test(text) ? json.parse(text, keepAllDigits) : JSON.parse(text);
-    return longRun.test(text) ? json.parse(text, keepLongIntegers) : JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return mayHaveLost(value) ? json.parse(text, keepLongIntegers) : value;
   } catch (cause) {
     throw new BadRecord("malformed", cause instanceof Error ? cause.message : String(cause));
   }
+}
+
+/** An integer beyond 2^53, or a number beyond what doubles reach, is in it. Cheaper to see here than in its text. */
+function mayHaveLost(value: unknown): boolean {
+  if (typeof value === "number") {
+    return !Number.isSafeInteger(value) && (Number.isInteger(value) || !Number.isFinite(value));
+  }
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) return value.some(mayHaveLost);
+  const fields = value as Readonly<Record<string, unknown>>; // JSON.parse makes objects that inherit nothing which is listed.
+  for (const name in fields) if (mayHaveLost(fields[name])) return true;
+  return false;
 }
 
 /** An integer beyond 2^53, and a number beyond what doubles reach, stay as they are written. */

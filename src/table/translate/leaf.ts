@@ -256,10 +256,21 @@ export class BytesLeaf extends Levels {
     const from = this.offsets[this.count] as number;
     const bound = from + text.length * 3; // A UTF-16 unit becomes three bytes of UTF-8 at most.
     if (bound > this.data.length) this.data = grown(this.data, Math.max(bound, this.data.length * 2));
-    const { written } = utf8.encodeInto(text, this.data.subarray(from, bound));
+    const to = from + (this.#putAscii(from, text) ?? utf8.encodeInto(text, this.data.subarray(from, bound)).written);
     if (this.count + 1 === this.offsets.length) this.offsets = grown(this.offsets, this.offsets.length * 2);
-    this.offsets[this.count + 1] = from + written;
+    this.offsets[this.count + 1] = to;
     this.some(rep);
+  }
+  /** Its length, of a short text that is ASCII; others are left to the encoder. */
+  #putAscii(from: number, text: string): number | undefined {
+    if (text.length > copyLoopBytesMax) return undefined;
+    const data = this.data;
+    for (let at = 0; at < text.length; at += 1) {
+      const unit = text.charCodeAt(at);
+      if (unit >= 128) return undefined;
+      data[from + at] = unit;
+    }
+    return text.length;
   }
   /** A view; do not keep it. */
   at(index: number): Uint8Array {
