@@ -13,8 +13,6 @@ import { MiB } from "./settings.ts";
 import { SlabMemory } from "./slab-memory.ts";
 
 const slabBytesByDefault = 4 * MiB;
-/** Kept for the next ones, 256 MiB: about what one collection frees under a load of 100 MB/s. */
-const freeSlabsMax = 64;
 
 export class Slabs {
   readonly #slabBytes: number;
@@ -26,7 +24,7 @@ export class Slabs {
   constructor(options: { readonly slabBytes?: number } = {}) {
     this.#slabBytes = options.slabBytes ?? slabBytesByDefault;
     assert(this.#slabBytes > 0, "a slab needs room");
-    this.#memory = new SlabMemory({ bytes: this.#slabBytes, freeMax: freeSlabsMax });
+    this.#memory = new SlabMemory(this.#slabBytes);
     this.#current = this.#newSlab(0); // The first real one comes with the first copy.
   }
 
