@@ -168,6 +168,22 @@ export function allSubscribedNames(group: ConsumerGroup): ReadonlySet<string> {
   return names;
 }
 
+/**
+ * Regular expressions whose topics a heartbeat needs. Where a member gives a new one beside names, the names come first, as from
+ * Kafka, which has not resolved the expression by then: the member hears of its topics with the next heartbeat.
+ */
+export function patternsNeeded(
+  group: ConsumerGroup | null,
+  beat: { readonly memberId: string; readonly topics: readonly string[] | null; readonly pattern: string | null },
+): ReadonlySet<string> {
+  const own = group?.members.get(beat.memberId)?.metadata;
+  const needed = new Set(group?.patterns.keys());
+  if (own !== undefined && own.pattern !== "") needed.add(own.pattern);
+  const names = beat.topics ?? own?.topics ?? [];
+  if (names.length === 0 && beat.pattern !== null && beat.pattern !== "") needed.add(beat.pattern);
+  return needed;
+}
+
 /** The assignor that most members ask for. */
 export function chosenAssignor(group: ConsumerGroup): string {
   const votes = new Map<string, number>();

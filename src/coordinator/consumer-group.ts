@@ -249,7 +249,9 @@ function withTopics(group: ConsumerGroup, context: ConsumerContext, hasChanged: 
   const { topics } = context;
   if (!hasChanged && group.topicsSeen === topics.version) return group;
   const patterns = resolvedPatterns(group, context);
-  const isWhole = [...patterns.keys()].every((pattern) => context.matches.has(pattern));
+  const isWhole = [...group.members.values()].every(
+    ({ metadata }) => metadata.pattern === "" || context.matches.has(metadata.pattern),
+  );
   const looked = { ...group, patterns, topicsSeen: isWhole ? topics.version : group.topicsSeen };
   const hash = topicsHash(looked, topics);
   if (!hasChanged && hash === group.topicsHash) return looked;
