@@ -21,7 +21,7 @@ export interface ConsumerGroup {
   readonly patterns: ReadonlyMap<string, PatternTopics>;
   /** Of the subscribed topics and their partition counts, as they were when the epoch last grew for them. */
   readonly topicsHash: number;
-  /** The version of the topics that this group has looked at; not kept, so a loaded group looks again. */
+  /** The version of the topics that this group has looked at; 0 while an expression waits. Not kept: a loaded group looks again. */
   readonly topicsSeen: number;
 }
 

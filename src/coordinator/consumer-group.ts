@@ -252,7 +252,7 @@ function withTopics(group: ConsumerGroup, context: ConsumerContext, hasChanged: 
   const isWhole = [...group.members.values()].every(
     ({ metadata }) => metadata.pattern === "" || context.matches.has(metadata.pattern),
   );
-  const looked = { ...group, patterns, topicsSeen: isWhole ? topics.version : group.topicsSeen };
+  const looked = { ...group, patterns, topicsSeen: isWhole ? topics.version : 0 };
   const hash = topicsHash(looked, topics);
   if (!hasChanged && hash === group.topicsHash) return looked;
   return { ...looked, topicsHash: hash, epoch: group.epoch + 1 };

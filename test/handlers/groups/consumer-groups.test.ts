@@ -148,6 +148,8 @@ describe("ConsumerGroupHeartbeat", () => {
     const idOf = (name: string): Uuid => world.metadata.image.topicByName(name)?.id as Uuid;
     const topicIds = (answer: Awaited<ReturnType<typeof beat>>) =>
       answer.assignment?.topicPartitions.map(({ topicId }) => topicId).sort();
+    await join(world); // So that the group has looked at the topics before.
+    await beat(world, { memberEpoch: -1 });
     const first = await join(world, both);
     expect(topicIds(first)).toEqual([idOf("t")]);
     const all = ["t", "u1", "u2"].map(idOf).sort();
