@@ -5,7 +5,7 @@
  */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { checkout } from "../test/support/processes.ts";
 
@@ -425,12 +425,13 @@ export async function kafkaHome(): Promise<string> {
     "kafka-configs": "kafka.admin.ConfigCommand",
     "kafka-run-class": "",
   };
-  return await once("kafka-home", async (at) => {
+  // Relative paths: another checkout, which may be gone by then, may have made it.
+  return await once("kafka-commands", async (at) => {
     mkdirSync(join(at, "bin"));
-    symlinkSync(libs, join(at, "libs"));
+    symlinkSync(relative(at, libs), join(at, "libs"));
     for (const [name, main] of Object.entries(commands)) {
       const run = `exec ${java(17)} -Xmx256m -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error`;
-      const script = `#!/bin/sh\n${run} -cp "$CLASSPATH:${libs}/*" ${main} "$@"\n`;
+      const script = `#!/bin/sh\n${run} -cp "$CLASSPATH:$(dirname "$0")/../libs/*" ${main} "$@"\n`;
       writeFileSync(join(at, `bin/${name}.sh`), script, { mode: 0o755 });
     }
   });

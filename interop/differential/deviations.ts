@@ -113,8 +113,8 @@ export const deviations: readonly Deviation[] = [
   },
   {
     apis: ["consumerGroupHeartbeat"],
-    what: "A regular expression is resolved before the first answer, which has partitions and the epoch that comes with them.",
-    why: "Kafka resolves it afterwards, and tells the member at a later heartbeat.",
+    what: "A regular expression that a member gives without names is resolved before the first answer, which has partitions and the epoch that comes with them.",
+    why: "Kafka resolves it afterwards, and tells the member at a later heartbeat, as is done here where names were given too.",
     // In the end the partitions are the same: settle.ts.
     matches: ({ path }, { body }, { inlet }) =>
       (path === "memberEpoch" || path.startsWith("assignment")) &&
@@ -340,7 +340,7 @@ export const deviations: readonly Deviation[] = [
   },
   {
     apis: ["shareFetch", "shareAcknowledge"],
-    what: "Offsets that were never given out are `INVALID_REQUEST`, those that somebody has had `INVALID_RECORD_STATE`.",
+    what: "Offsets beyond the batches of which some were given out are `INVALID_REQUEST`, others that the member does not hold `INVALID_RECORD_STATE`.",
     why: "Kafka goes by the batches that it holds: it says either of both.",
     matches: ({ path, kafka, inlet }) =>
       /\.(e|acknowledgeE)rrorCode$/.test(path) &&

@@ -21,7 +21,7 @@ export interface ConsumerGroup {
   readonly patterns: ReadonlyMap<string, PatternTopics>;
   /** Of the subscribed topics and their partition counts, as they were when the epoch last grew for them. */
   readonly topicsHash: number;
-  /** The version of the topics that this group has looked at; not kept, so a loaded group looks again. */
+  /** The version of the topics that this group has looked at; 0 while an expression waits. Not kept: a loaded group looks again. */
   readonly topicsSeen: number;
 }
 
@@ -166,6 +166,22 @@ export function allSubscribedNames(group: ConsumerGroup): ReadonlySet<string> {
   for (const { metadata } of group.members.values()) for (const name of metadata.topics) names.add(name);
   for (const { topics } of group.patterns.values()) for (const name of topics) names.add(name);
   return names;
+}
+
+/**
+ * Regular expressions whose topics a heartbeat needs. Where a member gives a new one beside names, the names come first, as from
+ * Kafka, which has not resolved the expression by then: the member hears of its topics with the next heartbeat.
+ */
+export function patternsNeeded(
+  group: ConsumerGroup | null,
+  beat: { readonly memberId: string; readonly topics: readonly string[] | null; readonly pattern: string | null },
+): ReadonlySet<string> {
+  const own = group?.members.get(beat.memberId)?.metadata;
+  const needed = new Set(group?.patterns.keys());
+  if (own !== undefined && own.pattern !== "") needed.add(own.pattern);
+  const names = beat.topics ?? own?.topics ?? [];
+  if (names.length === 0 && beat.pattern !== null && beat.pattern !== "") needed.add(beat.pattern);
+  return needed;
 }
 
 /** The assignor that most members ask for. */

@@ -249,8 +249,10 @@ function withTopics(group: ConsumerGroup, context: ConsumerContext, hasChanged: 
   const { topics } = context;
   if (!hasChanged && group.topicsSeen === topics.version) return group;
   const patterns = resolvedPatterns(group, context);
-  const isWhole = [...patterns.keys()].every((pattern) => context.matches.has(pattern));
-  const looked = { ...group, patterns, topicsSeen: isWhole ? topics.version : group.topicsSeen };
+  const isWhole = [...group.members.values()].every(
+    ({ metadata }) => metadata.pattern === "" || context.matches.has(metadata.pattern),
+  );
+  const looked = { ...group, patterns, topicsSeen: isWhole ? topics.version : 0 };
   const hash = topicsHash(looked, topics);
   if (!hasChanged && hash === group.topicsHash) return looked;
   return { ...looked, topicsHash: hash, epoch: group.epoch + 1 };

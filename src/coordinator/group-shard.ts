@@ -17,7 +17,7 @@ import {
 } from "./classic-group-state.ts";
 import type { ConsumerHeartbeat } from "./consumer-group.ts";
 import { ConsumerGroupReplay, consumerGroupChanges } from "./consumer-group-records.ts";
-import { allSubscribedNames } from "./consumer-group-state.ts";
+import { allSubscribedNames, patternsNeeded } from "./consumer-group-state.ts";
 import {
   type CommittedOffset,
   expiredOffsets,
@@ -159,12 +159,10 @@ export class GroupShard {
     groupId: string,
     beat: Omit<ConsumerHeartbeat, "patternProblem">,
   ): Promise<ConsumerHeartbeatReply> {
-    const asked = beat.pattern === null || beat.pattern === "" ? [] : [beat.pattern];
-    const used = Array.from(this.#groups.get(groupId)?.consumer?.patterns.keys() ?? []);
-    const problem = asked.map((pattern) => this.#patterns.problem(pattern)).find((detail) => detail !== undefined);
-    const request: ConsumerHeartbeat = { ...beat, patternProblem: problem ?? null };
-    const all = problem === undefined ? [...asked, ...used] : used;
-    const matches = all.length === 0 ? new Map() : await this.#patterns.matches(all);
+    const patternProblem = beat.pattern === null ? null : (this.#patterns.problem(beat.pattern) ?? null);
+    const request: ConsumerHeartbeat = { ...beat, patternProblem };
+    const needed = patternsNeeded(this.#groups.get(groupId)?.consumer ?? null, beat);
+    const matches = needed.size === 0 ? new Map() : await this.#patterns.matches(needed);
     if (!this.#isOpen) return heartbeatRefusal(request, { error: "NOT_COORDINATOR" });
     const refuse = (detail: string) => heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail });
     if (this.shares?.get(groupId) !== undefined) return refuse(`Group ${groupId} is not a consumer group.`);

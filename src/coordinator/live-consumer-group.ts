@@ -76,7 +76,7 @@ export class LiveConsumerGroup implements Disposable {
     // Sessions begin anew: nobody is blamed for the time in which no one listened.
     for (const member of options.group.members.values()) {
       this.#startSession(member);
-      if (member.current.state === "unrevoked") this.#arm("rebalance", member.id, member.metadata.rebalanceTimeoutMs);
+      if (mustRevoke(member)) this.#arm("rebalance", member.id, member.metadata.rebalanceTimeoutMs);
     }
   }
 
@@ -184,9 +184,10 @@ export class LiveConsumerGroup implements Disposable {
       for (const kind of ["session", "rebalance", "join", "sync"] satisfies TimerKind[])
         this.#timers.cancel(`${kind} ${id}`);
     }
-    for (const { id, metadata, current } of next.members.values()) {
+    for (const member of next.members.values()) {
+      const { id, metadata, current } = member;
       if (before.members.get(id)?.current === current) continue;
-      if (current.state === "unrevoked") this.#arm("rebalance", id, metadata.rebalanceTimeoutMs);
+      if (mustRevoke(member)) this.#arm("rebalance", id, metadata.rebalanceTimeoutMs);
       else this.#timers.cancel(`rebalance ${id}`);
     }
   }
@@ -216,6 +217,11 @@ export class LiveConsumerGroup implements Disposable {
   #arm(kind: TimerKind, memberId: string, afterMs: number): void {
     if (this.#isOpen) this.#timers.set(`${kind} ${memberId}`, afterMs);
   }
+}
+
+/** Members of the classic protocol have the time to join again instead, and those that left for now have given up what they were to. */
+function mustRevoke({ metadata, current }: ConsumerMember): boolean {
+  return current.state === "unrevoked" && current.epoch >= 0 && metadata.classic === null;
 }
 
 export function heartbeatRefusal(

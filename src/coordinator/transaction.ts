@@ -60,11 +60,12 @@ const settled: Pick<Rules, "init" | "add-partitions" | "timed-out" | "expired"> 
   expired: (transaction) => ({ ...done(transaction), next: undefined }),
 };
 
+const comeAgain = (transaction: Transaction): TransactionStep => refused(transaction, "CONCURRENT_TRANSACTIONS");
+
+/** As whom the producer goes on may be known to itself alone until the markers are written: nobody is judged before. */
 const preparing: Rules = {
-  init: (transaction, event) =>
-    refused(transaction, isKnown(transaction, event.expected) ? "CONCURRENT_TRANSACTIONS" : "PRODUCER_FENCED"),
-  "add-partitions": (transaction, { by }) =>
-    refused(transaction, stranger(transaction, by) ?? "CONCURRENT_TRANSACTIONS"),
+  init: comeAgain,
+  "add-partitions": comeAgain,
   end: endPreparing,
   "timed-out": ignore,
   "markers-written": complete,
@@ -162,14 +163,10 @@ function endEmpty(transaction: Transaction, event: EventOf<"end">, now: number):
   return decide(transaction, event, now);
 }
 
-function endPreparing(transaction: Transaction, { by, outcome, clientVersion }: EventOf<"end">): TransactionStep {
-  // It has heard of the decision, and ends its next transaction, in which there is nothing yet, before the markers are written.
-  if (clientVersion >= 2 && isSame(after(transaction), by)) return refused(transaction, "CONCURRENT_TRANSACTIONS");
-  if (by.producerId !== transaction.producerId) return refused(transaction, "INVALID_PRODUCER_ID_MAPPING");
-  const isOwn = clientVersion >= 2 ? isRetry(transaction, by) : isSame(transaction, by);
-  if (!isOwn) return refused(transaction, "PRODUCER_FENCED");
-  const isRepeated = (outcome === "commit") === (transaction.state === "prepare-commit");
-  return refused(transaction, isRepeated ? "CONCURRENT_TRANSACTIONS" : "INVALID_TXN_STATE");
+/** Version 1 changes nobody's epoch by an end. */
+function endPreparing(transaction: Transaction, { by, clientVersion }: EventOf<"end">): TransactionStep {
+  const problem = clientVersion < 2 ? stranger(transaction, by) : undefined;
+  return problem === undefined ? comeAgain(transaction) : refused(transaction, problem);
 }
 
 /**
@@ -261,10 +258,6 @@ function isKnown(transaction: Transaction, expected: ProducerIdentity | undefine
   if (expected === undefined || transaction.producerEpoch === -1) return true;
   if (expected.producerId === transaction.producerId) return true;
   return expected.producerId === transaction.previousProducerId && isEpochExhausted(expected.producerEpoch);
-}
-
-function isSame(known: ProducerIdentity, by: ProducerIdentity): boolean {
-  return by.producerId === known.producerId && by.producerEpoch === known.producerEpoch;
 }
 
 /** The producer as it was before its last end bumped the epoch, or took the next id. */

@@ -45,7 +45,7 @@ const preparing: Readonly<Record<Exclude<EventName, "markers-written">, Outcome>
   init: "CONCURRENT_TRANSACTIONS",
   "add-partitions": "CONCURRENT_TRANSACTIONS",
   "commit v1": "CONCURRENT_TRANSACTIONS",
-  "abort v1": "INVALID_TXN_STATE",
+  "abort v1": "CONCURRENT_TRANSACTIONS",
   // The producer goes on as it was told to, and is to wait until the markers are written.
   "commit v2": "CONCURRENT_TRANSACTIONS",
   "abort v2": "CONCURRENT_TRANSACTIONS",
@@ -77,12 +77,7 @@ const table: Readonly<Record<TransactionState, Readonly<Record<EventName, Outcom
     expired: "same",
   },
   "prepare-commit": { ...preparing, "markers-written": "complete-commit 4" },
-  "prepare-abort": {
-    ...preparing,
-    "commit v1": "INVALID_TXN_STATE",
-    "abort v1": "CONCURRENT_TRANSACTIONS",
-    "markers-written": "complete-abort 4",
-  },
+  "prepare-abort": { ...preparing, "markers-written": "complete-abort 4" },
   "complete-commit": {
     init: "empty 5",
     "add-partitions": "ongoing 4",
@@ -137,16 +132,26 @@ test("a second instance has the ongoing transaction aborted before it may come a
 });
 
 test.each(["commit", "abort"] as const)(
-  "who was told that its %s is decided, and ends the next one at once, waits",
+  "while the markers of a %s are written everybody waits, and who it was is asked after that",
   (outcome) => {
-    const decided = stepTransaction(at("ongoing"), events[`${outcome} v2`], 100);
-    const told = decided.answer.kind === "done" ? decided.answer.producer : by;
-    const again = (who: ProducerIdentity, next: "commit" | "abort"): string =>
-      outcomeOf(decided.next as Transaction, { ...events[`${next} v2`], by: who });
-    expect([again(told, "abort"), again(told, "commit")]).toEqual(Array(2).fill("CONCURRENT_TRANSACTIONS"));
-    expect(again(by, outcome)).toBe("CONCURRENT_TRANSACTIONS"); // The answer was lost.
-    expect(again({ ...by, producerEpoch: by.producerEpoch - 1 }, outcome)).toBe("PRODUCER_FENCED");
-    expect(again({ ...by, producerEpoch: by.producerEpoch + 2 }, outcome)).toBe("PRODUCER_FENCED");
+    const { next, answer } = stepTransaction(at("ongoing"), events[`${outcome} v2`], 100);
+    const decided = next as Transaction;
+    const told = answer.kind === "done" ? answer.producer : by;
+    const older = { ...by, producerEpoch: by.producerEpoch - 1 };
+    const stranger = { ...by, producerId: 9 };
+    const names = ["commit v2", "abort v2", "add-partitions"] as const;
+    for (const who of [told, by, older, stranger]) {
+      for (const name of names)
+        expect(outcomeOf(decided, { ...events[name], by: who })).toBe("CONCURRENT_TRANSACTIONS");
+      expect(outcomeOf(decided, { ...events.init, expected: who })).toBe("CONCURRENT_TRANSACTIONS");
+    }
+    // Version 1 asks who it is first.
+    const ended = (who: ProducerIdentity): string => outcomeOf(decided, { ...events["abort v1"], by: who });
+    expect([ended(told), ended(by), ended(stranger)]).toEqual([
+      "CONCURRENT_TRANSACTIONS",
+      "PRODUCER_FENCED",
+      "INVALID_PRODUCER_ID_MAPPING",
+    ]);
   },
 );
 

@@ -5,7 +5,7 @@
  *   0 ------------- start                                       end ------------------▶
  *
  * Invariants: the spans cover [start, end) exactly, in order; the first is not terminal; neighbours that nothing tells apart are
- * one span, so that what is kept grows with the disorder of a group, not with its traffic.
+ * one span, so that what is kept grows with the disorder of a group, not with its traffic. Origins do not overlap.
  */
 import { assert } from "../../base/errors.ts";
 import { type DeliveryEvent, type DeliveryState, delivered, isTerminal } from "./delivery.ts";
@@ -27,6 +27,8 @@ export interface Span extends Range {
   readonly deliveryCount: number;
   /** Of an acquired span and of no other. */
   readonly lock: Lock | null;
+  /** The records with which these were first taken, whatever became of those since; null before that. */
+  readonly origin: Range | null;
 }
 
 export interface InFlight {
@@ -41,19 +43,21 @@ export interface Change {
   readonly changed: readonly Span[];
 }
 
+const notGivenOut = { state: "available", deliveryCount: 0, lock: null, origin: null } as const;
+
 export function emptyInFlight(start: number): InFlight {
   return { start, end: start, spans: [] };
 }
 
 /** From what was written: offsets of which nothing is said were given out without an end, or not at all; they are given out (again). */
-export function restoreInFlight(start: number, kept: readonly Omit<Span, "lock">[]): InFlight {
+export function restoreInFlight(start: number, kept: readonly Omit<Span, "lock" | "origin">[]): InFlight {
   const spans: Span[] = [];
   let next = start;
   for (const each of [...kept].sort((a, b) => a.first - b.first)) {
     if (each.last < next) continue;
     const first = Math.max(each.first, next);
-    if (first > next) spans.push({ first: next, last: first - 1, state: "available", deliveryCount: 0, lock: null });
-    spans.push({ ...each, first, lock: null });
+    if (first > next) spans.push({ first: next, last: first - 1, ...notGivenOut });
+    spans.push({ ...each, first, lock: null, origin: { first, last: each.last } });
     next = each.last + 1;
   }
   return settled({ start, end: next, spans });
@@ -67,6 +71,17 @@ export function nextToAcquire(state: InFlight): number {
 /** Offsets that are done with although an earlier one is not. */
 export function completeCount(state: InFlight): number {
   return state.spans.reduce((sum, span) => sum + (isTerminal(span.state) ? lengthOf(span) : 0), 0);
+}
+
+/** How often the available records of an origin were given out, at most, as far as they lie in the range. */
+export function deliveriesMax({ spans }: InFlight, origin: Range, range: Range): number {
+  let most = 0;
+  for (let at = firstAtOrAfter(spans, Math.max(origin.first, range.first)); at < spans.length; at += 1) {
+    const span = spans[at] as Span;
+    if (span.first > Math.min(origin.last, range.last)) break;
+    if (span.state === "available") most = Math.max(most, span.deliveryCount);
+  }
+  return most;
 }
 
 /** When the first lock runs out; undefined without a lock. */
@@ -105,7 +120,7 @@ export function rewrite(state: InFlight, range: Range, step: (piece: Span) => Sp
   assert(range.first >= state.start, "a range begins in the window");
   const spans = state.spans.slice();
   if (range.last >= state.end) {
-    spans.push({ first: state.end, last: range.last, state: "available", deliveryCount: 0, lock: null });
+    spans.push({ first: state.end, last: range.last, ...notGivenOut });
   }
   const from = firstAtOrAfter(spans, range.first);
   const pieces: Span[] = [];
@@ -177,5 +192,9 @@ function firstAtOrAfter(spans: readonly Span[], offset: number): number {
 /** Acquired spans stay as they were given out: their locks are renewed and run out together. */
 function isSame(a: Span, b: Span): boolean {
   if (a.state !== b.state || a.lock !== null || b.lock !== null) return false;
-  return a.deliveryCount === b.deliveryCount;
+  return a.deliveryCount === b.deliveryCount && (isTerminal(a.state) || isSameRange(a.origin, b.origin));
+}
+
+export function isSameRange(a: Range | null, b: Range | null): boolean {
+  return a?.first === b?.first && a?.last === b?.last;
 }

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { acknowledge } from "../../../src/coordinator/share/acknowledge.ts";
-import { acquire } from "../../../src/coordinator/share/acquire.ts";
+import { type AcquiredRange, type AcquireRequest, acquire } from "../../../src/coordinator/share/acquire.ts";
 import {
   type AcknowledgeType,
   acknowledgeTypes,
@@ -21,6 +21,7 @@ import {
   type InFlight,
   lengthOf,
   nextToAcquire,
+  type Range,
   releaseMember,
   restoreInFlight,
   type Span,
@@ -79,10 +80,22 @@ class Model {
       next = span.last + 1;
     }
     expect(next).toBe(end);
+    this.checkOrigins();
     if (spans[0] !== undefined) expect(isTerminal(spans[0].state)).toBe(false);
     for (let offset = 0; offset < start; offset += 1) expect(isTerminal(this.at(offset).state)).toBe(true);
     const complete = spans.filter((span) => isTerminal(span.state)).reduce((sum, span) => sum + lengthOf(span), 0);
     expect(completeCount(this.state)).toBe(complete);
+  }
+
+  /** One after the other, each around its spans. */
+  checkOrigins(): void {
+    let before: Range | null = null;
+    for (const { first, last, state, origin } of this.state.spans) {
+      if (origin === null || isTerminal(state)) continue;
+      expect([origin.first <= first, last <= origin.last]).toEqual([true, true]);
+      if (before !== null && origin.first !== before.first) expect(origin.first).toBeGreaterThan(before.last);
+      before = origin;
+    }
   }
 }
 
@@ -334,23 +347,132 @@ describe("records in flight", () => {
     );
   });
 
-  test("a record that fails often is given out in ever smaller numbers, and alone at last", () => {
-    let state: InFlight = restoreInFlight(0, [{ first: 0, last: 15, state: "available", deliveryCount: 3 }]);
+  describe("a record that fails often", () => {
+    /** A member that asks for all of a log, and cannot process any of it. */
+    function failing(batches: readonly Range[], asked: Partial<AcquireRequest> = {}) {
+      let state: InFlight = emptyInFlight(0);
+      const deliveryCountLimit = asked.deliveryCountLimit ?? 10;
+      const take = (): readonly AcquiredRange[] => {
+        const from = nextToAcquire(state);
+        const got = acquire(state, {
+          memberId: "a",
+          untilMs: 10,
+          from,
+          recordsMax: 1000,
+          batchSize: 1000,
+          isRecordLimited: false,
+          locksMax: 2000,
+          batches: batches.filter(({ last }) => last >= from).map((batch) => ({ ...batch, isDelivered: true })),
+          ...asked,
+          deliveryCountLimit,
+        });
+        state = got.state;
+        return got.ranges;
+      };
+      const release = (): void => {
+        state = releaseMember(state, "a", deliveryCountLimit).state;
+      };
+      const restart = (): void => {
+        state = restoreInFlight(state.start, state.spans.map(kept));
+      };
+      /** Records in each of the next deliveries, each given back at once. */
+      const deliveries = (count: number): readonly number[] =>
+        Array.from({ length: count }, () => {
+          const records = take().reduce((sum, range) => sum + lengthOf(range), 0);
+          release();
+          return records;
+        });
+      return { take, release, restart, deliveries, inFlight: () => state };
+    }
+
+    test("comes with ever fewer of those with which it was first given out, and alone at last", () => {
+      const log = failing([{ first: 0, last: 511 }]);
+      expect(log.deliveries(10)).toEqual([512, 512, 512, 512, 512, 256, 128, 64, 32, 1]);
+      // Of the first 32 each alone; the next 32 once more in their number, before each of them is alone too.
+      expect(log.deliveries(31)).toEqual(Array(31).fill(1));
+      expect(log.deliveries(33)).toEqual([32, ...Array(32).fill(1)]);
+      expect(log.deliveries(1)).toEqual([64]);
+    });
+
+    test("is delivered as often as the limit, as every other of its batch", () => {
+      const log = failing([{ first: 0, last: 499 }]);
+      const counts = new Map<number, number>();
+      for (let ranges = log.take(); ranges.length > 0; ranges = log.take()) {
+        for (const { first, last } of ranges)
+          for (let offset = first; offset <= last; offset += 1) counts.set(offset, (counts.get(offset) ?? 0) + 1);
+        log.release();
+      }
+      expect(counts.size).toBe(500);
+      expect(new Set(counts.values())).toEqual(new Set([10]));
+    });
+
+    test("waits for a delivery of its own when others have been taken already, and lets none follow", () => {
+      const log = failing(
+        [
+          { first: 0, last: 3 },
+          { first: 4, last: 7 },
+          { first: 8, last: 11 },
+        ],
+        { batchSize: 4, deliveryCountLimit: 5 },
+      );
+      log.take();
+      expect(log.inFlight().spans.map(({ origin }) => origin)).toEqual(
+        [0, 4, 8].map((first) => ({ first, last: first + 3 })),
+      );
+      const { spans, ...window } = log.inFlight();
+      const counts = [1, 3, 1];
+      const failed = { ...window, spans: spans.map((span, at) => ({ ...span, deliveryCount: counts[at] as number })) };
+      expect(failed.spans).toHaveLength(3);
+      const state = releaseMember(failed, "a", 5).state;
+      const request = {
+        memberId: "a",
+        untilMs: 10,
+        recordsMax: 1000,
+        batchSize: 4,
+        isRecordLimited: false,
+        locksMax: 2000,
+        deliveryCountLimit: 5,
+        batches: [0, 4, 8].map((first) => ({ first, last: first + 3, isDelivered: true })),
+      };
+      const healthy = acquire(state, { ...request, from: 0 });
+      expect(healthy.ranges).toEqual([{ first: 0, last: 3, deliveryCount: 2 }]);
+      const suspect = acquire(healthy.state, { ...request, from: 4 });
+      expect(suspect.ranges).toEqual([{ first: 4, last: 5, deliveryCount: 4 }]);
+    });
+
+    test("is counted among the whole batch of the log where records are counted", () => {
+      const log = failing([{ first: 0, last: 99 }], { isRecordLimited: true, recordsMax: 80, deliveryCountLimit: 5 });
+      // The others of the batch are none that failed: they are taken with it until it has failed often.
+      expect(log.deliveries(4)).toEqual([80, 80, 80, 50]);
+    });
+
+    test("is counted among what was written of it after a restart", () => {
+      const log = failing([{ first: 0, last: 99 }], { deliveryCountLimit: 10 });
+      log.deliveries(6);
+      log.restart();
+      expect(log.inFlight().spans.map(({ first, last, deliveryCount }) => [first, last, deliveryCount])).toEqual([
+        [0, 49, 6],
+        [50, 99, 5],
+      ]);
+      expect(log.deliveries(1)).toEqual([12]); // A quarter of 50.
+    });
+  });
+
+  test("what was given out together comes again together, whatever the limits say then", () => {
+    const batches = [0, 10, 20].map((first) => ({ first, last: first + 9, isDelivered: true }));
     const request = {
       memberId: "a",
       untilMs: 10,
       from: 0,
-      recordsMax: 500,
+      batches,
       batchSize: 500,
       isRecordLimited: false,
       locksMax: 2000,
-      batches: [{ first: 0, last: 15, isDelivered: true }],
       deliveryCountLimit: 5,
     };
-    const first = acquire(state, request);
-    expect(first.ranges).toEqual([{ first: 0, last: 7, deliveryCount: 4 }]);
-    state = releaseMember(first.state, "a", 5).state;
-    expect(acquire(state, request).ranges).toEqual([{ first: 0, last: 1, deliveryCount: 5 }]);
+    const given = acquire(emptyInFlight(0), { ...request, recordsMax: 15 });
+    const again = acquire(releaseMember(given.state, "a", 5).state, { ...request, recordsMax: 1 });
+    expect(again.ranges).toEqual([{ first: 0, last: 19, deliveryCount: 2 }]);
   });
 
   test("whole batches are given, and ranges cut at them, unless records are counted", () => {

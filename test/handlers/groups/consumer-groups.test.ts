@@ -42,7 +42,13 @@ async function described(world: AdminWorld, groupId = "g") {
 /** Version 0 of the embedded protocol. */
 const subscription = Buffer.from([0, 0, 0, 0, 0, 1, 0, 1, "t".charCodeAt(0), 255, 255, 255, 255]);
 
-async function joinClassic(world: AdminWorld, memberId = "") {
+/** Version 1, of a member that has both partitions of `t`. */
+const subscriptionOfOwner = Buffer.concat([
+  Buffer.of(0, 1, 0, 0, 0, 1, 0, 1, "t".charCodeAt(0), 255, 255, 255, 255),
+  Buffer.of(0, 0, 0, 1, 0, 1, "t".charCodeAt(0), 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1),
+]);
+
+async function joinClassic(world: AdminWorld, memberId = "", metadata = subscription) {
   return await world.call(
     "joinGroup",
     {
@@ -51,7 +57,7 @@ async function joinClassic(world: AdminWorld, memberId = "") {
       rebalanceTimeoutMs: 10_000,
       memberId,
       protocolType: "consumer",
-      protocols: [{ name: "range", metadata: subscription }],
+      protocols: [{ name: "range", metadata }],
     },
     3,
   );
@@ -134,6 +140,30 @@ describe("ConsumerGroupHeartbeat", () => {
     expect(assignment?.topicPartitions.flatMap(({ partitions }) => partitions)).toHaveLength(3);
   });
 
+  test("has the topics that are named first, and those that an expression beside them finds at the next one", async () => {
+    await using world = await ready();
+    await world.topic("u1", 1);
+    await world.topic("u2", 1);
+    const both = { subscribedTopicRegex: "u[0-9]" };
+    const idOf = (name: string): Uuid => world.metadata.image.topicByName(name)?.id as Uuid;
+    const topicIds = (answer: Awaited<ReturnType<typeof beat>>) =>
+      answer.assignment?.topicPartitions.map(({ topicId }) => topicId).sort();
+    await join(world); // So that the group has looked at the topics before.
+    await beat(world, { memberEpoch: -1 });
+    const first = await join(world, both);
+    expect(topicIds(first)).toEqual([idOf("t")]);
+    const all = ["t", "u1", "u2"].map(idOf).sort();
+    const { memberEpoch } = first;
+    const next = await beat(world, { memberEpoch, topicPartitions: [{ topicId: idOf("t"), partitions: [0, 1] }] });
+    expect(next.memberEpoch).toBeGreaterThan(memberEpoch);
+    expect(topicIds(next)).toEqual(all);
+    // The group has resolved it: who joins with it waits for nothing but the partitions.
+    await join(world, { memberId: "b", ...both });
+    const { members } = await described(world);
+    const target = members.find((member) => member.memberId === "b")?.targetAssignment.topicPartitions;
+    expect(target?.map(({ topicName }) => topicName)).toContain("u2");
+  });
+
   test("removes a member that falls silent, and not one that speaks", async () => {
     await using world = await ready();
     await join(world);
@@ -166,6 +196,20 @@ describe("ConsumerGroupHeartbeat", () => {
     await beat(world);
     await beat(world, { memberId: "b", memberEpoch: 3 });
     await world.clock.run(15_000);
+    expect((await described(world)).members.map(({ memberId }) => memberId)).toEqual(["b"]);
+  });
+
+  test("that leaves for now keeps the place of its instance for the session, though it was to give something up", async () => {
+    await using world = await ready();
+    await join(world, { instanceId: "i", rebalanceTimeoutMs: 10_000 });
+    await join(world, { memberId: "b" });
+    await beat(world, { instanceId: "i" });
+    await beat(world, { instanceId: "i", memberEpoch: -2 });
+    await world.clock.run(20_000);
+    await beat(world, { memberId: "b", memberEpoch: 3 });
+    expect((await described(world)).members.map(({ instanceId }) => instanceId)).toContain("i");
+    await world.clock.run(30_000);
+    await beat(world, { memberId: "b", memberEpoch: 3 });
     expect((await described(world)).members.map(({ memberId }) => memberId)).toEqual(["b"]);
   });
 });
@@ -290,6 +334,26 @@ describe("a group whose members change their protocol one by one", () => {
     const back = await joinClassic(world, old.memberId);
     expect(back).toMatchObject({ errorCode: 0, leader: old.memberId });
     expect(back.generationId).toBeGreaterThan(again.generationId);
+  });
+
+  test("gives a classic member that is to give something up the time from its heartbeat to join again", async () => {
+    await using world = await ready();
+    const old = await joinClassic(world);
+    const assignment = subscriptionOfOwner.subarray(13);
+    const at = { groupId: "g", memberId: old.memberId, generationId: old.generationId };
+    const whole = Buffer.concat([Buffer.of(0, 0), assignment, Buffer.of(255, 255, 255, 255)]);
+    await world.call("syncGroup", { ...at, assignments: [{ memberId: old.memberId, assignment: whole }] }, 3);
+    await join(world);
+    const again = await joinClassic(world, old.memberId, subscriptionOfOwner);
+    const now = { ...at, generationId: again.generationId };
+    expect(error(await world.call("syncGroup", { ...now, assignments: [] }, 3))).toBe("NONE");
+    const members = async () => (await described(world)).members.map(({ memberId }) => memberId).sort();
+    await world.clock.run(8000);
+    expect(error(await world.call("heartbeat", now, 3))).toBe("REBALANCE_IN_PROGRESS");
+    await world.clock.run(5000); // Past the rebalance timeout since it was asked.
+    expect(await members()).toEqual(["a", old.memberId].sort());
+    await world.clock.run(6000);
+    expect(await members()).toEqual(["a"]);
   });
 
   test("of another protocol type stays what it is", async () => {
