@@ -3,7 +3,7 @@
  * share-partitions, and writes what must be remembered. Lives in the shard that keeps all kinds of groups.
  */
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
-import { SingleFlight } from "../../base/async.ts";
+import { SingleFlight, sleep } from "../../base/async.ts";
 import type { Uuid } from "../../base/ids.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { StateRecord } from "../../log/state-log.ts";
@@ -51,6 +51,12 @@ export interface OffsetTarget {
   readonly partitions: readonly { readonly partition: number; readonly startOffset: number }[];
 }
 
+/**
+ * How long the first members of a group wait for each other before they hear what is theirs. Who hears at once takes all the records that
+ * there are before the next one, started with it, has come.
+ */
+const gatherMs = 100;
+
 export class ShareGroups {
   readonly #clock: Clock;
   readonly #services: ShareServices;
@@ -58,6 +64,8 @@ export class ShareGroups {
   readonly #groups = new Map<string, ShareGroup>();
   readonly #sessions: Timers;
   readonly #initializing = new SingleFlight<string, void>();
+  /** Of groups that had nobody a moment ago. */
+  readonly #gathering = new Map<string, Promise<void>>();
   #isOpen = true;
 
   constructor(options: {
@@ -103,15 +111,31 @@ export class ShareGroups {
   }
 
   async heartbeat(groupId: string, beat: ShareHeartbeat): Promise<ShareHeartbeatReply> {
+    const isFirst = (this.#groups.get(groupId)?.members.size ?? 0) === 0;
     const first = this.#step(groupId, beat);
     if (first.kind === "refused") return { error: first.error, member: undefined, isTold: false };
     await this.#initialize(groupId, first.member.topics);
+    const reply = await this.#beat(groupId, beat); // Asked again after the await: others may have come and gone.
+    if (reply.error !== "NONE" || beat.memberEpoch !== 0) return reply;
+    if (isFirst) this.#gather(groupId);
+    await this.#gathering.get(groupId);
+    const isStillIn = this.#groups.get(groupId)?.members.has(beat.memberId) === true;
+    return isStillIn ? await this.#beat(groupId, beat) : reply;
+  }
+
+  async #beat(groupId: string, beat: ShareHeartbeat): Promise<ShareHeartbeatReply> {
     if (!this.#isOpen) return { error: "NOT_COORDINATOR", member: undefined, isTold: false };
-    const outcome = this.#step(groupId, beat); // Asked again after the await: others may have come and gone.
+    const outcome = this.#step(groupId, beat);
     if (outcome.kind === "refused") return { error: outcome.error, member: undefined, isTold: false };
     this.#startSession(groupId, beat.memberId);
     const error = await this.#become(groupId, outcome.group);
     return { error, member: outcome.member, isTold: outcome.isTold };
+  }
+
+  #gather(groupId: string): void {
+    if (this.#gathering.has(groupId)) return;
+    const gathered = sleep(this.#clock, gatherMs).then(() => void this.#gathering.delete(groupId));
+    this.#gathering.set(groupId, gathered);
   }
 
   async leave(groupId: string, memberId: string): Promise<ErrorName> {

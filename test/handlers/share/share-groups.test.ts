@@ -85,6 +85,20 @@ test("the very first member of all has its partitions in the first answer, thoug
   expect(assignment?.topicPartitions.map(({ partitions }) => partitions)).toEqual([[0]]);
 });
 
+test("members that come together share from the first answer on; who comes later waits for nobody", async () => {
+  await using world = await worldOfGroups();
+  await world.topic("t", 2);
+  const join = async (memberId: string) => {
+    const request = { groupId, memberId, memberEpoch: 0, rackId: null, subscribedTopicNames: ["t"] };
+    const { assignment } = await world.call("shareGroupHeartbeat", request);
+    return assignment?.topicPartitions.map(({ partitions }) => partitions);
+  };
+  const together = await Promise.all([join("a"), join("b")]);
+  expect(together.flat(2).sort()).toEqual([0, 1]);
+  expect(together.map((partitions) => partitions?.[0])).toEqual([[expect.any(Number)], [expect.any(Number)]]);
+  expect(await join("c")).toEqual([[expect.any(Number)]]);
+});
+
 test("of a group that there is not nobody may do anything", async () => {
   await using world = await worldOfGroups();
   const { groups } = await world.call("shareGroupDescribe", { groupIds: ["", "g"], includeAuthorizedOperations: true });
