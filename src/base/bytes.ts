@@ -376,7 +376,7 @@ export function copyInto(target: Uint8Array, at: number, source: Uint8Array): vo
   Buffer.prototype.copy.call(source, target, at + 1, 1);
 }
 
-/** One copy of all views, in order. Only the socket, the uploader and tests need it. */
+/** One copy of all views, in order. */
 export function joined(views: readonly Uint8Array[], length = bytesOf(views)): Uint8Array {
   const whole = new Uint8Array(length);
   let at = 0;

@@ -1,4 +1,4 @@
-import { copyInto } from "../base/bytes.ts";
+import { bytesOf, joined } from "../base/bytes.ts";
 import type { Body } from "./object-store.ts";
 
 export function viewsOf(body: Body): readonly Uint8Array[] {
@@ -6,18 +6,12 @@ export function viewsOf(body: Body): readonly Uint8Array[] {
 }
 
 export function bodyBytes(body: Body): number {
-  return viewsOf(body).reduce((sum, view) => sum + view.length, 0);
+  return bytesOf(viewsOf(body));
 }
 
 /** A copy that nobody else holds. */
 export function copyOf(body: Body): Uint8Array {
-  const copy = new Uint8Array(bodyBytes(body));
-  let at = 0;
-  for (const view of viewsOf(body)) {
-    copyInto(copy, at, view);
-    at += view.length;
-  }
-  return copy;
+  return joined(viewsOf(body));
 }
 
 /** One piece, borrowed: a copy only when there are several views. */

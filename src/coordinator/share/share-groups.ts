@@ -118,7 +118,9 @@ export class ShareGroups {
     const reply = await this.#beat(groupId, beat); // Asked again after the await: others may have come and gone.
     if (reply.error !== "NONE" || beat.memberEpoch !== 0) return reply;
     if (isFirst) this.#gather(groupId);
-    await this.#gathering.get(groupId);
+    const gathered = this.#gathering.get(groupId);
+    if (gathered === undefined) return reply;
+    await gathered;
     const isStillIn = this.#groups.get(groupId)?.members.has(beat.memberId) === true;
     return isStillIn ? await this.#beat(groupId, beat) : reply;
   }

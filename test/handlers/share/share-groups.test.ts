@@ -94,7 +94,7 @@ test("members that come together share from the first answer on; who comes later
     return assignment?.topicPartitions.map(({ partitions }) => partitions);
   };
   const together = await Promise.all([join("a"), join("b")]);
-  expect(together.flat(2).sort()).toEqual([0, 1]);
+  expect(new Set(together.flat(2))).toEqual(new Set([0, 1]));
   expect(together.map((partitions) => partitions?.[0])).toEqual([[expect.any(Number)], [expect.any(Number)]]);
   expect(await join("c")).toEqual([[expect.any(Number)]]);
 });
