@@ -7,7 +7,9 @@ export type FieldType = "u32" | "i64" | "uuid";
 export type Fields = Readonly<Record<string, FieldType>>;
 
 export const walMagic = 0x494c5747; // "ILWG"
-export const walVersion = 1;
+export const walVersion = 2;
+/** Still read: its bodies have CRC-32C. */
+export const walVersionBefore = 1;
 /** Groups begin at multiples of this, so that a disk block that holds durable bytes is never written again. */
 export const walAlignBytes = 4096;
 
@@ -36,7 +38,7 @@ export const walGroupHeader = {
   previousCrc: "u32",
   recordCount: "u32",
   bodyBytes: "u32",
-  /** CRC-32C of the record table and the batch bytes. */
+  /** CRC-32 of the record table and the batch bytes. Of the batches alone there is CRC-32C already, in Kafka's header. */
   bodyCrc: "u32",
   /** CRC-32C of everything before it in this header. */
   headerCrc: "u32",

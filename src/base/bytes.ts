@@ -1,6 +1,6 @@
 /** Big-endian reading and writing over Uint8Array, in the shapes that Kafka's protocol and our own formats use. */
 import { assert, CorruptData } from "./errors.ts";
-import { type Uuid, uuidFromBytes, uuidToBytes } from "./ids.ts";
+import { type Uuid, uuidFromBytes, writeUuid } from "./ids.ts";
 
 const twoTo32 = 2 ** 32;
 
@@ -92,9 +92,11 @@ export class ByteReader {
   /** LEB128 of at most 32 bits. */
   uvarint(): number {
     let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    let scale = 1; // Multiplied, since `2 ** n` calls the C library where n is not constant.
+    for (let count = 0; count < 5; count += 1) {
       const byte = this.uint8();
-      value += (byte & 0x7f) * 2 ** shift;
+      value += (byte & 0x7f) * scale;
+      scale *= 128;
       if (byte < 0x80) {
         if (value >= twoTo32) break;
         return value;
@@ -118,17 +120,17 @@ export class ByteReader {
 
   /** Zigzag, 64 bits; beyond ±2^53 the nearest number, so that the caller can refuse the value and go on reading. */
   varlongRounded(): number {
-    let value = 0;
-    let odd = false;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = this.uint8();
-      if (shift === 0) {
-        odd = (byte & 1) === 1;
-        value = (byte & 0x7e) / 2;
-      } else value += (byte & 0x7f) * 2 ** (shift - 1);
-      if (byte < 0x80) return odd ? -value - 1 : value;
+    const first = this.uint8();
+    let value = (first & 0x7e) / 2;
+    let scale = 64;
+    let byte = first;
+    for (let count = 1; byte >= 0x80; count += 1) {
+      if (count === 10) return this.corrupt("a varint of 64 bits", "a longer one");
+      byte = this.uint8();
+      value += (byte & 0x7f) * scale;
+      scale *= 128;
     }
-    return this.corrupt("a varint of 64 bits", "a longer one");
+    return (first & 1) === 1 ? -value - 1 : value;
   }
 
   /** A view, not a copy. */
@@ -251,10 +253,8 @@ export class ByteWriter {
   }
 
   uuid(value: Uuid): void {
-    const bytes = uuidToBytes(value);
-    assert(bytes.length === 16, "not a uuid");
     const at = this.#advance(16);
-    this.#chunk.set(bytes, at);
+    writeUuid(value, this.#chunk, at);
   }
 
   uvarint(value: number): void {

@@ -183,7 +183,7 @@ export class DirectReader {
         const wanted = Math.min(slotBytes, Math.ceil((end - from) / alignBytes) * alignBytes);
         const { bytesRead } = await this.#handle.read(slot, 0, wanted, from);
         const found = Math.min(from + bytesRead, end);
-        if (found > at) into.set(slot.subarray(at - from, found - from), at - position);
+        if (found > at) copyInto(into, at - position, slot.subarray(at - from, found - from));
         if (bytesRead < wanted) return Math.max(at, found) - position; // The file ends here.
         at = found;
       }

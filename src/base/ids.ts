@@ -1,3 +1,4 @@
+import { assert } from "./errors.ts";
 import type { Random } from "./runtime.ts";
 
 declare const brand: unique symbol;
@@ -37,8 +38,30 @@ export function uuidFromBytes(bytes: Uint8Array): Uuid {
 }
 
 export function uuidToBytes(uuid: Uuid): Uint8Array {
-  return Buffer.from(uuid.replaceAll("-", ""), "hex");
+  const bytes = new Uint8Array(16);
+  writeUuid(uuid, bytes, 0);
+  return bytes;
 }
+
+export function writeUuid(uuid: Uuid, into: Uint8Array, at: number): void {
+  assert(uuid.length === uuidZero.length, "not a uuid");
+  for (let index = 0; index < uuidPlaces.length; index += 1) {
+    const place = uuidPlaces[index] as number;
+    into[at + index] = (digitOf(uuid.charCodeAt(place)) << 4) | digitOf(uuid.charCodeAt(place + 1));
+  }
+}
+
+/** Of a hex digit's character code, in either case. */
+function digitOf(code: number): number {
+  const digit = code <= nineCode ? code - zeroCode : (code | lowerCaseBit) - letterACode + 10;
+  assert(digit >= 0 && digit < 16, "not a uuid");
+  return digit;
+}
+
+const zeroCode = 0x30;
+const nineCode = 0x39;
+const letterACode = 0x61;
+const lowerCaseBit = 0x20;
 
 /** A random UUID, version 4 (RFC 9562). */
 export function uuidRandom(random: Random): Uuid {

@@ -342,7 +342,7 @@ export class Connection implements FrameReader {
     };
     using borrow = new DisposableStack();
     try {
-      const context = { ...this.#context(request), grantAnswer, borrow };
+      const context = this.#context(request, { grantAnswer, borrow });
       const answer = await this.#options.dispatcher.dispatch(request, context);
       if (answer === "no-response") return { kind: "nothing" };
       if (answer === "close") return { kind: "close", reason: "refused" };
@@ -352,7 +352,10 @@ export class Connection implements FrameReader {
     }
   }
 
-  #context(request: DecodedRequest): RequestContext {
+  #context(
+    request: DecodedRequest,
+    { grantAnswer, borrow }: Required<Pick<RequestContext, "grantAnswer" | "borrow">>,
+  ): RequestContext {
     if (request.api === "apiVersions") {
       const { clientSoftwareName: softwareName, clientSoftwareVersion: softwareVersion } = request.body;
       this.#client = { ...this.#client, softwareName, softwareVersion };
@@ -367,6 +370,8 @@ export class Connection implements FrameReader {
       principal: this.#authenticator?.principal ?? this.#options.principal,
       signal: this.#gone.signal,
       pause: (ms) => this.#throttle(ms),
+      grantAnswer,
+      borrow,
     };
   }
 

@@ -1,6 +1,13 @@
 /** One WAL group as bytes (schemas/stream-format.ts draws it), without any I/O. */
-import { crc32c } from "@node-rs/crc32";
-import { walAlignBytes, walGroupHeader, walMagic, walRecordEntry, walVersion } from "../../schemas/stream-format.ts";
+import { crc32, crc32c } from "@node-rs/crc32";
+import {
+  walAlignBytes,
+  walGroupHeader,
+  walMagic,
+  walRecordEntry,
+  walVersion,
+  walVersionBefore,
+} from "../../schemas/stream-format.ts";
 import type { Offset, StreamId } from "../base/ids.ts";
 import { layout, type Values } from "./layout.ts";
 import type { WalGroup, WalPlace, WalPosition, WalRecord } from "./wal.ts";
@@ -51,10 +58,18 @@ export function encodeGroup(link: GroupLink, records: readonly WalRecord[]): Enc
     entry.write(head, at, { stream, after, from, to, maxTimestamp, epoch, bytes: record.bytes.length });
     bodyBytes += record.bytes.length;
   });
-  let bodyCrc = crc32c(head.subarray(header.bytes));
-  for (const view of bodies) bodyCrc = crc32c(view, bodyCrc);
-  const fixed = { magic: walMagic, version: walVersion, recordCount: records.length };
-  header.write(head, 0, { ...fixed, ...link, bodyBytes, bodyCrc, headerCrc: 0 });
+  let bodyCrc = crc32(head.subarray(header.bytes));
+  for (const view of bodies) bodyCrc = crc32(view, bodyCrc);
+  const recordCount = records.length;
+  header.write(head, 0, {
+    ...link,
+    magic: walMagic,
+    version: walVersion,
+    recordCount,
+    bodyBytes,
+    bodyCrc,
+    headerCrc: 0,
+  });
   const headerCrc = crc32c(head.subarray(0, header.bytes - 4));
   head.writeUInt32BE(headerCrc, header.bytes - 4);
   const bytes = groupBytes(bodyBytes);
@@ -66,7 +81,8 @@ export function encodeGroup(link: GroupLink, records: readonly WalRecord[]): Enc
 export function decodeHeader(bytes: Uint8Array, at: number, position: number): GroupHeader | undefined {
   if (at + header.bytes > bytes.length) return undefined;
   const view = Buffer.from(bytes.buffer, bytes.byteOffset + at, header.bytes);
-  if (view.readUInt32BE(0) !== walMagic || view.readUInt32BE(4) !== walVersion) return undefined;
+  if (view.readUInt32BE(0) !== walMagic || ![walVersion, walVersionBefore].includes(view.readUInt32BE(4)))
+    return undefined;
   if (crc32c(view.subarray(0, header.bytes - 4)) !== view.readUInt32BE(header.bytes - 4)) return undefined;
   const values = header.read(bytes, at, "wal");
   return values.position === position ? values : undefined;
@@ -77,7 +93,8 @@ export function isBodyIntact(bytes: Uint8Array, at: number, group: GroupHeader):
   const start = at + header.bytes;
   if (start + group.bodyBytes > bytes.length) return false;
   if (group.recordCount * entry.bytes > group.bodyBytes) return false;
-  return crc32c(bytes.subarray(start, start + group.bodyBytes)) === group.bodyCrc;
+  const body = bytes.subarray(start, start + group.bodyBytes);
+  return (group.version === walVersionBefore ? crc32c(body) : crc32(body)) === group.bodyCrc;
 }
 
 /** Visits the records of an intact group. `end` of the last record is the end of the group. */

@@ -138,22 +138,30 @@ class Family implements Counter, Gauge, Histogram {
   }
 
   #seriesOf(labels: Labels): Series | undefined {
-    const labelText = this.#declaration.labels
-      .map((label) => {
-        const value = labels[label];
-        assert(value !== undefined, `metric ${this.#declaration.name} needs label ${label}`);
-        return `${label}="${escapeLabel(value)}"`;
-      })
-      .join(",");
-    const known = this.#series.get(labelText);
+    const key = this.#keyOf(labels);
+    const known = this.#series.get(key);
     if (known !== undefined) return known;
     if (this.#series.size >= this.#seriesMax) {
       this.#dropped();
       return undefined;
     }
+    const labelText = this.#declaration.labels
+      .map((label) => `${label}="${escapeLabel(labels[label] ?? "")}"`)
+      .join(",");
     const series = { labelText, value: 0, count: 0, buckets: this.#bounds.map(() => 0) };
-    this.#series.set(labelText, series);
+    this.#series.set(key, series);
     return series;
+  }
+
+  /** The values of all labels. Each request asks for it, most often for one label's. */
+  #keyOf(labels: Labels): string {
+    let key: string | undefined;
+    for (const label of this.#declaration.labels) {
+      const value = labels[label];
+      assert(value !== undefined, `metric ${this.#declaration.name} needs label ${label}`);
+      key = key === undefined ? value : `${key.length}:${key}${value}`; // No two lists of values give the same text.
+    }
+    return key ?? "";
   }
 
   #histogramLines(series: Series): readonly string[] {

@@ -43,12 +43,23 @@ const sample = [
   record(2, new Uint8Array(9)),
 ];
 
+function golden(version: number): Uint8Array {
+  return Uint8Array.from(readFileSync(join(import.meta.dirname, `golden/wal-group-v${version}.bin`)));
+}
+
 test("golden file", () => {
-  const golden = Uint8Array.from(readFileSync(join(import.meta.dirname, "golden/wal-group-v1.bin")));
   const { views, bytes } = encodeGroup(link, sample);
-  expect(joined(views)).toEqual(golden);
-  expect(bytes).toBe(golden.length);
-  expect(decode(golden)?.records).toEqual(sample);
+  expect(joined(views)).toEqual(golden(2));
+  expect(bytes).toBe(golden(2).length);
+  expect(decode(golden(2))?.records).toEqual(sample);
+});
+
+test("a group of the version before is read, and its checksum tried", () => {
+  const before = golden(1);
+  expect(decode(before)?.records).toEqual(sample);
+  before[headerBytes + 3] = 1;
+  expect(decodeHeader(before, 0, link.position)?.version).toBe(1);
+  expect(decode(before)).toBeUndefined();
 });
 
 test("records come back, with the ends that the writer was told", () => {

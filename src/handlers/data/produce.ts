@@ -57,10 +57,11 @@ export function produceHandler(options: ProduceOptions): Handler<Request, Respon
   return async (request, context) => {
     const refusal = refusalOfAll(request);
     const hints: LeaderHint[] = [];
+    const asked = { request, context, refusal, hints };
     const topics = request.topicData.map((topic) => ({
       name: topic.name,
       topicId: topic.topicId,
-      waiting: produceTopic(options, request, topic, { ...context, refusal, hints }),
+      waiting: produceTopic(options, topic, asked),
     }));
     const all = Promise.all(topics.flatMap(({ waiting }) => waiting.map(({ done }) => done)));
     if (request.acks === 0) await all;
@@ -100,19 +101,15 @@ function refusalOfAll(request: Request): ErrorName | undefined {
   return hasTransactional ? "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" : undefined;
 }
 
-function produceTopic(
-  options: ProduceOptions,
-  request: Request,
-  data: TopicData,
-  context: ProduceContext,
-): readonly Waiting[] {
+function produceTopic(options: ProduceOptions, data: TopicData, asked: Asked): readonly Waiting[] {
+  const { context } = asked;
   const topic = topicOf(options.metadata.image, data, context.apiVersion >= topicIdVersionMin);
-  const error = context.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, context));
+  const error = asked.refusal ?? (typeof topic === "string" ? topic : topicRefusal(topic, context));
   return data.partitionData.map((partition) => {
     const answer =
       typeof topic === "string" || error !== undefined
         ? Promise.resolve(failed(partition.index, error ?? "UNKNOWN_SERVER_ERROR"))
-        : producePartition(options, topic, partition, context, request);
+        : producePartition(options, topic, partition, asked);
     return waitingFor(partition.index, answer);
   });
 }
@@ -126,14 +123,13 @@ async function producePartition(
   { log, transactions }: ProduceOptions,
   topic: Topic,
   data: PartitionData,
-  context: ProduceContext,
-  request: Request,
+  { request, context, hints }: Asked,
 ): Promise<PartitionResponse> {
   const partition = partitionOf(log, topic, data.index);
   if (!isPartition(partition)) {
     const hint = context.apiVersion >= leaderHintVersionMin ? leaderHint(partition) : undefined;
     if (hint === undefined) return failed(data.index, lookupErrors[partition.kind]);
-    context.hints.push(hint);
+    hints.push(hint);
     return { ...failed(data.index, lookupErrors[partition.kind]), currentLeader: hint };
   }
   if (data.records === null) return failed(data.index, "INVALID_RECORD", "the request holds no record batch");
@@ -190,7 +186,9 @@ const passing: ReadonlySet<ErrorName> = new Set([
 ]);
 
 /** What all partitions of one request share. */
-interface ProduceContext extends RequestContext {
+interface Asked {
+  readonly request: Request;
+  readonly context: RequestContext;
   readonly refusal: ErrorName | undefined;
   readonly hints: LeaderHint[];
 }
