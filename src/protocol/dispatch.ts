@@ -34,8 +34,8 @@ export interface RequestContext {
    * again asks for something else instead, for nothing when it waits first.
    */
   readonly grantAnswer?: (bytes: number) => number;
-  /** Disposed of when the answer is written, or will not be: what its byte strings were borrowed from. */
-  readonly borrow?: DisposableStack;
+  /** What its byte strings were borrowed from: disposed of when the answer is written, or will not be. */
+  readonly borrow?: () => DisposableStack;
 }
 
 /** "no-response" is for acks=0; "close" for what Kafka answers by closing, after the answers to earlier requests. */

@@ -136,6 +136,11 @@ export class BatchView {
   }
 }
 
+/** Without a view of the whole, for who asks nothing else. The bytes are at least a header. */
+export function isTransactionalBatch(bytes: Uint8Array): boolean {
+  return ((bytes[at.attributes + 1] as number) & transactionalBit) !== 0;
+}
+
 /** What is wrong with a batch. "timestamp" and "producer" are legal int64 that no clock and no broker gives. */
 export interface BatchFault {
   readonly fault: "length" | "magic" | "checksum" | "compression" | "count" | "offset" | "timestamp" | "producer";

@@ -20,7 +20,7 @@ export type Reply =
       readonly kind: "views";
       readonly views: readonly Uint8Array[];
       /** Let go when the views are written, or will not be. */
-      readonly borrowed?: Disposable;
+      readonly borrowed?: Disposable | undefined;
       readonly thenCloses?: CloseReason;
     }
   | { readonly kind: "nothing" }
@@ -37,7 +37,8 @@ export function write(socket: Duplex, { views, borrowed }: Extract<Reply, { kind
     if (last.length > 0) socket.write(last);
     last = view;
   }
-  socket.write(last, () => borrowed?.[Symbol.dispose]()); // Called for what a connection that ends leaves behind, too.
+  // Called for what a connection that ends leaves behind, too.
+  socket.write(last, borrowed && (() => borrowed[Symbol.dispose]()));
 }
 
 const nothing = new Uint8Array();

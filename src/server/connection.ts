@@ -9,7 +9,9 @@
  * Reading stops while a budget is used up, its own or that of all, and while too many requests wait; nothing starts while the peer leaves its answers
  * unread. Whatever is not a request ends the connection, after the answers to what came before it.
  */
+
 import type { Duplex } from "node:stream";
+import { Disposal } from "../base/disposal.ts";
 import { CorruptData } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
@@ -248,12 +250,10 @@ export class Connection implements FrameReader {
   #hold(frame: Uint8Array): Disposable {
     const place = this.#intake.hold(frame);
     this.#bytes.request(frame.length);
-    return {
-      [Symbol.dispose]: () => {
-        this.#bytes.request(-frame.length);
-        place[Symbol.dispose]();
-      },
-    };
+    return new Disposal(() => {
+      this.#bytes.request(-frame.length);
+      place[Symbol.dispose]();
+    });
   }
 
   /** Puts an answer into the queue that no handler has to give. After a "close" nothing more is heard. */
@@ -340,14 +340,19 @@ export class Connection implements FrameReader {
       granted = this.#bytes.grant(bytes);
       return granted;
     };
-    using borrow = new DisposableStack();
+    let borrowed: DisposableStack | undefined;
+    const borrow = (): DisposableStack => (borrowed ??= new DisposableStack());
+    let isWritten = false;
     try {
       const context = this.#context(request, { grantAnswer, borrow });
       const answer = await this.#options.dispatcher.dispatch(request, context);
       if (answer === "no-response") return { kind: "nothing" };
       if (answer === "close") return { kind: "close", reason: "refused" };
-      return { kind: "views", views: encodeResponse<ApiName>(request, answer), borrowed: borrow.move() };
+      const views = encodeResponse<ApiName>(request, answer);
+      isWritten = true;
+      return { kind: "views", views, borrowed };
     } finally {
+      if (!isWritten) borrowed?.dispose();
       this.#bytes.takeBack(granted); // It is written in this turn, and counts as not read then.
     }
   }

@@ -6,6 +6,7 @@
  *   used   |== answered soon ==|== half frames ==|·····|  bytesMax
  *   line   first · second · third ...                     connections with half a frame, oldest first
  */
+import { Disposal } from "../base/disposal.ts";
 import { assert } from "../base/errors.ts";
 
 /** A connection, as the budget sees it. */
@@ -52,14 +53,12 @@ export class FrameBudget {
     this.#used += bytes;
     this.#framesHeld += 1;
     let isHeld = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (!isHeld) return;
-        isHeld = false;
-        this.#framesHeld -= 1;
-        this.refund(bytes);
-      },
-    };
+    return new Disposal(() => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#framesHeld -= 1;
+      this.refund(bytes);
+    });
   }
 
   /** Asked after each read. If the answer is no, `resume` will be called. */

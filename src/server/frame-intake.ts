@@ -5,6 +5,7 @@
  *   chunk ─▶ FrameAssembler ─▶ frame, held until its request is answered
  *                 └─ half a frame: charged, timed
  */
+import { Disposal } from "../base/disposal.ts";
 import type { Clock } from "../base/runtime.ts";
 import { FrameAssembler, type FrameMemory } from "./frame-assembler.ts";
 import type { FrameBudget, FrameReader } from "./frame-budget.ts";
@@ -70,12 +71,10 @@ export class FrameIntake {
   /** Until it is disposed of, the frame counts against its budget and keeps its memory. */
   hold(frame: Uint8Array): Disposable {
     const place = this.#budgetOf(frame.length).hold(frame.length);
-    return {
-      [Symbol.dispose]: () => {
-        place[Symbol.dispose]();
-        this.release(frame);
-      },
-    };
+    return new Disposal(() => {
+      place[Symbol.dispose]();
+      this.release(frame);
+    });
   }
 
   /** A frame that was not held. */

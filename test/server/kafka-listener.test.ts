@@ -174,7 +174,7 @@ describe("what a handler is given", () => {
     kafka.request("heartbeat", 4, heartbeatBody);
     const { signal, pause, grantAnswer, borrow, ...context } = await seen.promise;
     expect(pause).toBeTypeOf("function");
-    expect(borrow?.disposed).toBe(false);
+    expect(borrow?.().disposed).toBe(false);
     expect(grantAnswer?.(1)).toBe(1);
     expect(context).toEqual({
       apiVersion: 4,
@@ -241,11 +241,11 @@ describe("what an answer borrows", () => {
     const partitions = [{ ...partition, records: [new Uint8Array(bytes)] }];
     const handlers: Handlers = {
       fetch: async (_request, context) => {
-        lend(context.borrow);
+        lend(context.borrow?.());
         return { responses: [{ topic: "t", partitions }] };
       },
       heartbeat: async (_request, context) => {
-        lend(context.borrow);
+        lend(context.borrow?.());
         throw new Error("planted");
       },
     };

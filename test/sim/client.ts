@@ -91,7 +91,7 @@ export class Client {
     const handler = node.handlers[name] as Handler<Name>;
     using borrow = new DisposableStack();
     try {
-      const answer = await handler(request as never, { ...context, borrow });
+      const answer = await handler(request as never, { ...context, borrow: () => borrow });
       const body = answer as ResponseInputOf<Name> | "no-response" | "close";
       if (body === "no-response" || body === "close") return { kind: "lost" };
       if (name !== "fetch") return { kind: "answer", body };

@@ -23,6 +23,11 @@ export class ManualClock implements Clock {
     return { [Symbol.dispose]: () => this.#forget(timer) };
   }
 
+  /** Timers that have not called back. */
+  get pending(): number {
+    return this.#timers.length;
+  }
+
   advance(ms: number): void {
     this.#nowMs += ms;
     for (const timer of this.#timers.filter((each) => each.atMs <= this.#nowMs)) {

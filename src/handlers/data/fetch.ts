@@ -78,7 +78,7 @@ export function fetchHandler(all: FetchOptions): Handler<Request, Response> {
       isolation,
       bytesMax: context.grantAnswer?.(bytesWanted) ?? bytesWanted,
       apiVersion: context.apiVersion,
-      borrow: context.borrow,
+      borrow: context.borrow?.(),
     });
     return response(options, request, context, session, wanted, answers);
   };

@@ -4,6 +4,7 @@
  * copies are the object store's.
  */
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import { Deadlines } from "../../base/deadlines.ts";
 import { OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { ProducerIdentity } from "../../coordinator/transaction-state.ts";
@@ -12,7 +13,7 @@ import type { MetadataClient } from "../../metadata/client.ts";
 import type { Topic } from "../../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import type { RequestContext } from "../../protocol/dispatch.ts";
-import { BatchView, batchHeaderBytes } from "../../protocol/record-batch.ts";
+import { BatchView, batchHeaderBytes, isTransactionalBatch } from "../../protocol/record-batch.ts";
 import {
   appendErrors,
   code,
@@ -54,6 +55,7 @@ const abortableSince = 11;
 const adminClientId = "__admin_client";
 
 export function produceHandler(options: ProduceOptions): Handler<Request, Response> {
+  const deadlines = new Deadlines(options.clock);
   return async (request, context) => {
     const refusal = refusalOfAll(request);
     const hints: LeaderHint[] = [];
@@ -63,9 +65,11 @@ export function produceHandler(options: ProduceOptions): Handler<Request, Respon
       topicId: topic.topicId,
       waiting: produceTopic(options, topic, asked),
     }));
-    const all = Promise.all(topics.flatMap(({ waiting }) => waiting.map(({ done }) => done)));
+    const pending: Promise<void>[] = [];
+    for (const { waiting } of topics) for (const { done } of waiting) pending.push(done);
+    const all = Promise.all(pending);
     if (request.acks === 0) await all;
-    else await within(options.clock, request.timeoutMs, all);
+    else await within(deadlines, request.timeoutMs, all);
     const responses = topics.map(({ name, topicId, waiting }) => ({
       name,
       topicId,
@@ -95,7 +99,7 @@ function refusalOfAll(request: Request): ErrorName | undefined {
   if (request.transactionalId !== null) return undefined;
   const hasTransactional = request.topicData.some((topic) =>
     topic.partitionData.some(
-      ({ records }) => records !== null && records.length >= batchHeaderBytes && new BatchView(records).isTransactional,
+      ({ records }) => records !== null && records.length >= batchHeaderBytes && isTransactionalBatch(records),
     ),
   );
   return hasTransactional ? "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" : undefined;
@@ -209,16 +213,16 @@ function waitingFor(index: number, answer: Promise<PartitionResponse>): Waiting 
 }
 
 /** Resolves with the work, or when the time is up. */
-function within(clock: Clock, timeoutMs: number, work: Promise<unknown>): Promise<void> {
+function within(deadlines: Deadlines, timeoutMs: number, work: Promise<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = clock.after(Math.max(0, timeoutMs), resolve);
+    const deadline = deadlines.after(Math.max(0, timeoutMs), resolve);
     work.then(
       () => {
-        timer[Symbol.dispose]();
+        deadline[Symbol.dispose]();
         resolve();
       },
       (cause: unknown) => {
-        timer[Symbol.dispose]();
+        deadline[Symbol.dispose]();
         reject(cause);
       },
     );
