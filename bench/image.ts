@@ -5,8 +5,6 @@
  *   npm run bench -- image [partitions] [objects]
  */
 import { PerformanceObserver } from "node:perf_hooks";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { settingsTable } from "../schemas/config.ts";
 import type { NodeEpoch, NodeId, Offset, Seq, StreamId, Uuid } from "../src/base/ids.ts";
 import { GiB, KiB, MiB } from "../src/base/settings.ts";
@@ -17,6 +15,7 @@ import type { MetadataEvent, ObjectRange } from "../src/metadata/events.ts";
 import { fold } from "../src/metadata/fold.ts";
 import { ImageState } from "../src/metadata/image-state.ts";
 import { type Merge, type PlanLimits, planMerges, replaceEvent, stillHeld } from "../src/stream/merge-plan.ts";
+import { collectGarbage } from "../test/support/garbage.ts";
 
 const node = 1 as NodeId;
 
@@ -263,8 +262,7 @@ function cpuMs(): number {
 }
 
 function heapBytes(): number {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
+  collectGarbage();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }

@@ -1,18 +1,14 @@
 /** Proves: memory is used again when nobody sees it any more, never before, and what is not needed is let go. */
 import { setImmediate } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { SlabMemory } from "../../src/base/slab-memory.ts";
+import { collectGarbage } from "../support/garbage.ts";
 
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-
-/** Finalizers run in a turn of their own, after the one that held what was collected. */
-async function collectGarbage(): Promise<void> {
+/** With the turns that finalizers run in. */
+async function collectAll(): Promise<void> {
   for (let turn = 0; turn < 3; turn += 1) {
     await setImmediate();
-    collect();
+    collectGarbage();
     await setImmediate();
   }
 }
@@ -27,7 +23,7 @@ const firstByte = (memory: SlabMemory): number => new Uint8Array(memory.take())[
 test("what nobody sees any more is used again", async () => {
   const memory = new SlabMemory(1000);
   mark(memory, 7);
-  await collectGarbage();
+  await collectAll();
   expect(firstByte(memory)).toBe(7);
   expect(firstByte(memory)).toBe(0);
 });
@@ -36,7 +32,7 @@ test("what is seen in part, by a view of a view, is not", async () => {
   const memory = new SlabMemory(1000);
   mark(memory, 1);
   const seen = new Uint8Array(memory.take()).fill(2).subarray(10, 20).subarray(1, 2);
-  await collectGarbage();
+  await collectAll();
   expect([firstByte(memory), firstByte(memory)]).toEqual([1, 0]);
   expect(seen[0]).toBe(2);
 });
@@ -44,10 +40,10 @@ test("what is seen in part, by a view of a view, is not", async () => {
 test("what stays free while many are taken goes back to the system", async () => {
   const memory = new SlabMemory(1000);
   for (let i = 0; i < 50; i += 1) mark(memory, 9);
-  await collectGarbage();
+  await collectAll();
   for (let i = 0; i < 600; i += 1) {
     mark(memory, 1); // No more than ten of them are there at a time.
-    if (i % 10 === 9) await collectGarbage();
+    if (i % 10 === 9) await collectAll();
   }
   const pieces = Array.from({ length: 60 }, () => new Uint8Array(memory.take()));
   expect(pieces.filter((piece) => piece[0] === 9)).toEqual([]);

@@ -1,8 +1,7 @@
 /** A run of the fuzzer: one broker after the other, each for so many frames. Throws at the first failure, with the frame. */
 import { setTimeout } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { MiB } from "../../src/base/settings.ts";
+import { collectGarbage } from "../support/garbage.ts";
 import { seededRandom } from "../support/seeded.ts";
 import { type FrameKind, frames } from "./frames.ts";
 import { type Slowest, type Survived, Target } from "./target.ts";
@@ -88,11 +87,9 @@ async function feed(
  * given back by a thread of the collector's own, so one collection alone sees as much of it as chance has it.
  */
 export async function heapAfterGarbage(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
   for (let turn = 0; turn < 3; turn += 1) {
     await setTimeout(10);
-    collect();
+    collectGarbage();
   }
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
