@@ -11,9 +11,9 @@
 
 import { assert } from "../../base/errors.ts";
 import type { PlaceColumns } from "../commit/live-files.ts";
-import { decimalShape } from "../iceberg/primitive.ts";
 import type { ColumnNode, Columns } from "../parquet/columns.ts";
-import type { BytesLeaf, FixedLeaf, Int32Leaf, Int64Leaf, Leaf } from "../translate/leaf.ts";
+import type { Int32Leaf, Int64Leaf, Leaf } from "../translate/leaf.ts";
+import { feedValues, feedWord, feedWords, finished } from "./value-hashes.ts";
 
 export type Digest = readonly [number, number];
 
@@ -58,7 +58,7 @@ export class BinnedDigests {
 
   /** `binOf[i]`: where the row `from.rows + i` belongs. The columns must hold partition and offset, never absent. */
   add(columns: Columns, from: RowsFrom, place: PlaceColumns, binOf: Uint32Array): void {
-    const seeds = placeSeeds(columns, from.rows, place);
+    const seeds = placeHashes(columns, from.rows, place);
     const absences = absencesOf(columns.root);
     columns.leaves.forEach((leaf, index) => {
       const { id } = leaf.shape;
@@ -84,7 +84,7 @@ export class BinnedDigests {
 
 /** Two words for each row: the sum of its digests over all columns. */
 export function rowDigests(columns: Columns, place: PlaceColumns): Uint32Array {
-  const seeds = placeSeeds(columns, 0, place);
+  const seeds = placeHashes(columns, 0, place);
   const binOf = Uint32Array.from({ length: columns.rows }, (_, row) => row);
   const sums = seeds.slice();
   const absences = absencesOf(columns.root);
@@ -97,43 +97,51 @@ export function rowDigests(columns: Columns, place: PlaceColumns): Uint32Array {
 
 /** Two words for each row: a hash of its values in these columns, which lie outside of lists. Widening leaves it alone. */
 export function keyHashes(columns: Columns, ids: readonly number[]): Uint32Array {
-  const cursors = ids.map((id) => {
+  const { rows } = columns;
+  const hashes = begun(rows, 0x2545f491, 0x6c078965);
+  const pairs = new Uint32Array(rows);
+  for (const id of ids) {
     const leaf = columns.leaves.find(({ shape }) => shape.id === id);
     assert(leaf !== undefined, `the columns hold field ${id}`);
-    return { leaf, hashValue: valueHasher(leaf), value: 0 };
-  });
-  const hashes = new Uint32Array(columns.rows * 2);
-  for (let row = 0; row < columns.rows; row += 1) {
-    start(0x2545f491, 0x6c078965);
-    for (const cursor of cursors) {
-      const isPresent = cursor.leaf.defs[row] === cursor.leaf.maxDef;
-      word(isPresent ? 1 : 0);
+    let count = 0;
+    for (let row = 0; row < rows; row += 1) {
+      const isPresent = leaf.defs[row] === leaf.maxDef;
+      feedWord(hashes, row, isPresent ? 1 : 0);
       if (!isPresent) continue;
-      cursor.hashValue(cursor.value);
-      cursor.value += 1;
+      pairs[count] = row;
+      count += 1;
     }
-    finish();
-    hashes[row * 2] = a;
-    hashes[row * 2 + 1] = b;
+    feedValues(hashes, leaf, { from: 0, count, pairs });
+  }
+  return allFinished(hashes);
+}
+
+/** `count` pairs of hashes. */
+function begun(count: number, seedA: number, seedB: number): Int32Array<ArrayBuffer> {
+  const hashes = new Int32Array(count * 2);
+  for (let at = 0; at < hashes.length; at += 2) {
+    hashes[at] = seedA;
+    hashes[at + 1] = seedB;
   }
   return hashes;
 }
 
+/** In the same memory. */
+function allFinished(hashes: Int32Array<ArrayBuffer>): Uint32Array {
+  for (let at = 0; at < hashes.length; at += 1) hashes[at] = finished(hashes[at] as number);
+  return new Uint32Array(hashes.buffer);
+}
+
 /** Two words for each row. */
-function placeSeeds(columns: Columns, rowFrom: number, place: PlaceColumns): Uint32Array {
+function placeHashes(columns: Columns, rowFrom: number, place: PlaceColumns): Uint32Array {
   const partition = columns.leaves.find(({ shape }) => shape.id === place.partition) as Int32Leaf;
   const offset = columns.leaves.find(({ shape }) => shape.id === place.offset) as Int64Leaf;
-  const seeds = new Uint32Array((columns.rows - rowFrom) * 2);
-  for (let row = rowFrom, at = 0; row < columns.rows; row += 1, at += 2) {
-    start(0x9747b28c, 0x3c6ef372);
-    word(partition.values[row] as number);
-    word(offset.words[row * 2] as number);
-    word(offset.words[row * 2 + 1] as number);
-    finish();
-    seeds[at] = a;
-    seeds[at + 1] = b;
+  const hashes = begun(columns.rows - rowFrom, 0x9747b28c, 0x3c6ef372);
+  for (let row = rowFrom, pair = 0; row < columns.rows; row += 1, pair += 1) {
+    feedWord(hashes, pair, partition.values[row] as number);
+    feedWords(hashes, pair, offset.words[row * 2] as number, offset.words[row * 2 + 1] as number);
   }
-  return seeds;
+  return allFinished(hashes);
 }
 
 function addPlaces(seeds: Uint32Array, binOf: Uint32Array, sums: Uint32Array): void {
@@ -145,40 +153,89 @@ function addPlaces(seeds: Uint32Array, binOf: Uint32Array, sums: Uint32Array): v
 }
 
 interface Target {
+  /** Two words for each row. */
   readonly seeds: Uint32Array;
   readonly binOf: Uint32Array;
   readonly sums: Uint32Array;
 }
 
-function addLeaf(leaf: Leaf, slotFrom: number, absences: Int32Array, { seeds, binOf, sums }: Target): void {
+/** Slots that are looked at together: their hashes stay in the processor's cache. */
+const blockSlots = 8192;
+
+/** Of a block: slots that say something. */
+class Cells {
+  count = 0;
+  values = 0;
+  readonly hashes: Int32Array;
+  readonly rows: Uint32Array;
+  /** Of the values, which cell each is. */
+  readonly valueCells: Uint32Array;
+
+  constructor(slots: number) {
+    this.hashes = new Int32Array(slots * 2);
+    this.rows = new Uint32Array(slots);
+    this.valueCells = new Uint32Array(slots);
+  }
+}
+
+/** Before `slot`: whose row it is, and the how manieth of the row. */
+interface Walk {
+  slot: number;
+  row: number;
+  ordinal: number;
+}
+
+function addLeaf(leaf: Leaf, slotFrom: number, absences: Int32Array, target: Target): void {
+  const { defs, slots, maxDef } = leaf;
+  let from = leaf.count;
+  for (let slot = slotFrom; slot < slots; slot += 1) if (defs[slot] === maxDef) from -= 1;
+  const cells = new Cells(Math.min(blockSlots, slots - slotFrom));
+  const walk: Walk = { slot: slotFrom, row: -1, ordinal: 0 };
+  while (walk.slot < slots) {
+    beginCells(cells, leaf, walk, absences, target.seeds);
+    feedValues(cells.hashes, leaf, { from, count: cells.values, pairs: cells.valueCells });
+    from += cells.values;
+    addCells(cells, target);
+  }
+}
+
+/** Seeds each cell with its row and its place in lists; what is absent ends there, values are still to be fed. */
+function beginCells(cells: Cells, leaf: Leaf, walk: Walk, absences: Int32Array, seeds: Uint32Array): void {
+  const { hashes, rows, valueCells } = cells;
   const { defs, reps, slots, maxDef, maxRep } = leaf;
-  const hashValue = valueHasher(leaf);
-  let value = leaf.count;
-  for (let slot = slotFrom; slot < slots; slot += 1) if (defs[slot] === maxDef) value -= 1;
-  let row = -1;
-  let ordinal = 0;
-  for (let slot = slotFrom; slot < slots; slot += 1) {
+  const { id } = leaf.shape;
+  const end = Math.min(slots, walk.slot + blockSlots);
+  let { row, ordinal } = walk;
+  let count = 0;
+  let values = 0;
+  for (let slot = walk.slot; slot < end; slot += 1) {
     const rep = maxRep > 0 ? (reps[slot] as number) : 0;
     if (rep === 0) {
       row += 1;
       ordinal = 0;
     } else ordinal += 1;
     const def = defs[slot] as number;
-    const absence = absences[def] as number;
+    const absence = def === maxDef ? 0 : (absences[def] as number);
     if (def !== maxDef && absence === 0) continue;
-    start((seeds[row * 2] as number) ^ leaf.shape.id, seeds[row * 2 + 1] as number);
-    if (maxRep > 0) {
-      word(ordinal);
-      word(rep);
-    }
+    rows[count] = row;
+    hashes[count * 2] = (seeds[row * 2] as number) ^ id;
+    hashes[count * 2 + 1] = seeds[row * 2 + 1] as number;
+    if (maxRep > 0) feedWords(hashes, count, ordinal, rep);
     if (def === maxDef) {
-      hashValue(value);
-      value += 1;
-    } else word(absence);
-    finish();
-    const bin = (binOf[row] as number) * 2;
-    (sums[bin] as number) += a;
-    (sums[bin + 1] as number) += b;
+      valueCells[values] = count;
+      values += 1;
+    } else feedWord(hashes, count, absence);
+    count += 1;
+  }
+  Object.assign(walk, { slot: end, row, ordinal });
+  Object.assign(cells, { count, values });
+}
+
+function addCells({ count, rows, hashes }: Cells, { binOf, sums }: Target): void {
+  for (let cell = 0; cell < count; cell += 1) {
+    const bin = (binOf[rows[cell] as number] as number) * 2;
+    (sums[bin] as number) += finished(hashes[cell * 2] as number);
+    (sums[bin + 1] as number) += finished(hashes[cell * 2 + 1] as number);
   }
 }
 
@@ -203,120 +260,4 @@ function absencesOf(root: ColumnNode): ReadonlyMap<Leaf, Int32Array> {
   };
   visit(root, false);
   return found;
-}
-
-/** Feeds one value in a form that widening does not change: integers as 64 bits, floats as doubles. */
-function valueHasher(leaf: Leaf): (index: number) => void {
-  switch (leaf.kind) {
-    case "boolean":
-      return (index) => word(leaf.values[index] as number);
-    case "int32":
-      return (index) => {
-        const value = leaf.values[index] as number;
-        word(value);
-        word(value >> 31);
-      };
-    case "int64":
-      return (index) => {
-        word(leaf.words[index * 2] as number);
-        word(leaf.words[index * 2 + 1] as number);
-      };
-    case "float":
-    case "double":
-      return (index) => double(leaf.values[index] as number);
-    case "bytes":
-      return bytesHasher(leaf);
-    case "fixed":
-      return decimalShape(leaf.shape.type) === undefined
-        ? (index) => bytes(leaf.data, index * leaf.width, (index + 1) * leaf.width)
-        : decimalHasher(leaf);
-  }
-}
-
-function bytesHasher(leaf: BytesLeaf): (index: number) => void {
-  return (index) => bytes(leaf.data, leaf.offsets[index] as number, leaf.offsets[index + 1] as number);
-}
-
-/** Big-endian: without the leading bytes that only repeat the sign, and as 64 bits where they hold it. */
-function decimalHasher(leaf: FixedLeaf): (index: number) => void {
-  return (index) => {
-    const { data, width } = leaf;
-    const end = (index + 1) * width;
-    let from = end - width;
-    const sign = (data[from] as number) & 0x80 ? 0xff : 0;
-    while (from < end - 1 && data[from] === sign && ((data[from + 1] as number) ^ sign) < 0x80) from += 1;
-    if (end - from > 8) {
-      bytes(data, from, end);
-      return;
-    }
-    let high = sign === 0 ? 0 : -1;
-    let low = high;
-    for (let at = from; at < end; at += 1) {
-      high = (high << 8) | (low >>> 24);
-      low = (low << 8) | (data[at] as number);
-    }
-    word(low);
-    word(high);
-  };
-}
-
-const doubles = new Float64Array(1);
-const doubleWords = new Int32Array(doubles.buffer);
-
-/** All NaN are one; the two zeros are two. */
-function double(value: number): void {
-  doubles[0] = Number.isNaN(value) ? Number.NaN : value;
-  word(doubleWords[0] as number);
-  word(doubleWords[1] as number);
-}
-
-/** The hash that is being made. Local to the module, since a result of two words would be an object a value. */
-let a = 0;
-let b = 0;
-
-function start(seedA: number, seedB: number): void {
-  a = seedA | 0;
-  b = seedB | 0;
-}
-
-/** MurmurHash3's step, with its constants and those of its 128-bit form. */
-function word(value: number): void {
-  let k = Math.imul(value, 0xcc9e2d51);
-  k = (k << 15) | (k >>> 17);
-  a ^= Math.imul(k, 0x1b873593);
-  a = (Math.imul((a << 13) | (a >>> 19), 5) + 0xe6546b64) | 0;
-  let m = Math.imul(value, 0x239b961b);
-  m = (m << 16) | (m >>> 16);
-  b ^= Math.imul(m, 0xab0e9789);
-  b = (Math.imul((b << 17) | (b >>> 15), 5) + 0x561ccd1b) | 0;
-}
-
-function bytes(data: Uint8Array, from: number, to: number): void {
-  word(to - from);
-  let at = from;
-  for (; at + 4 <= to; at += 4) {
-    word(
-      (data[at] as number) |
-        ((data[at + 1] as number) << 8) |
-        ((data[at + 2] as number) << 16) |
-        ((data[at + 3] as number) << 24),
-    );
-  }
-  let rest = 0;
-  for (let shift = 0; at < to; at += 1, shift += 8) rest |= (data[at] as number) << shift;
-  word(rest);
-}
-
-function finish(): void {
-  a = mixed(a);
-  b = mixed(b);
-}
-
-/** Signed, as V8 keeps such a number in place; an unsigned one above 2^31 would be an object a hash. */
-function mixed(hash: number): number {
-  let mixing = hash ^ (hash >>> 16);
-  mixing = Math.imul(mixing, 0x85ebca6b);
-  mixing ^= mixing >>> 13;
-  mixing = Math.imul(mixing, 0xc2b2ae35);
-  return mixing ^ (mixing >>> 16);
 }
