@@ -57,11 +57,11 @@ export function compileJsonValue(target: JsonTarget, rules: JsonRules): (value: 
     misfits.count = 0;
     put(value, 0);
     if (misfits.count === 0 || node.kind !== "struct") {
-      extra?.none(0, absentDef);
+      extra?.levels.none(0, absentDef);
       return nothing;
     }
     const leftovers = findLeftovers(value, node, bound, rules);
-    if (leftovers.extra === undefined) extra?.none(0, absentDef);
+    if (leftovers.extra === undefined) extra?.levels.none(0, absentDef);
     else extra?.putString(0, leftovers.extra);
     return leftovers.wanted;
   };

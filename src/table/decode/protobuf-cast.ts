@@ -18,7 +18,7 @@ export function compileProtobufCast(type: Exclude<ProtobufType, ProtobufMessage>
     },
     // A text that is not on the wire is empty, which most types have no value for; a number is zero.
     zero(rep) {
-      if (isText) leaf.none(rep, leaf.maxDef - 1);
+      if (isText) leaf.levels.none(rep, leaf.maxDef - 1);
       else put({ text: type.kind === "scalar" && type.scalar === "bool" ? "false" : "0", isText }, rep);
     },
   };

@@ -12,19 +12,27 @@ export const wire = { varint: 0, fixed64: 1, length: 2, group: 3, groupEnd: 4, f
 export const messageDepthMax = 100;
 
 export class ProtobufReader {
-  readonly bytes: Uint8Array;
-  readonly #view: DataView;
-  at: number;
-  end: number;
+  bytes: Uint8Array = new Uint8Array(0);
+  /** Of the whole buffer: records of one batch share it, and a view costs more than reading a number. */
+  #view = new DataView(this.bytes.buffer);
+  #base = 0;
+  at = 0;
+  end = 0;
   /** Words of the varint or eight bytes that were read last. */
   low = 0;
   high = 0;
 
   constructor(bytes: Uint8Array, start: number) {
+    this.reset(bytes, start);
+  }
+
+  /** Stands at `start` of the bytes, which are borrowed until the next reset. */
+  reset(bytes: Uint8Array, start: number): void {
     this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.at = start;
     this.end = bytes.length;
+    this.#base = bytes.byteOffset;
+    if (bytes.buffer !== this.#view.buffer) this.#view = new DataView(bytes.buffer);
   }
 
   /** A varint of up to 64 bits, into `low` and `high`. */
@@ -69,21 +77,21 @@ export class ProtobufReader {
   }
 
   readFixed64(): void {
-    const start = this.take(8);
+    const start = this.#base + this.take(8);
     this.low = this.#view.getInt32(start, true);
     this.high = this.#view.getInt32(start + 4, true);
   }
 
   readFixed32(): number {
-    return this.#view.getInt32(this.take(4), true);
+    return this.#view.getInt32(this.#base + this.take(4), true);
   }
 
   readFloat(): number {
-    return this.#view.getFloat32(this.take(4), true);
+    return this.#view.getFloat32(this.#base + this.take(4), true);
   }
 
   readDouble(): number {
-    return this.#view.getFloat64(this.take(8), true);
+    return this.#view.getFloat64(this.#base + this.take(8), true);
   }
 
   take(count: number): number {

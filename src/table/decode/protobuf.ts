@@ -43,8 +43,11 @@ export function readMessagePath(reader: ProtobufReader): readonly number[] {
   };
   const count = readIndex();
   if (count > pathLengthMax) throw new BadRecord("malformed", `${count} message indexes`);
-  return count === 0 ? [0] : Array.from({ length: count }, readIndex);
+  return count === 0 ? firstMessage : Array.from({ length: count }, readIndex);
 }
+
+/** One and the same, so that who knows it needs not look at it. */
+const firstMessage: readonly number[] = [0];
 
 /** Reads the message from the reader to its end and writes one row of the struct, or the one value of any other column. */
 export function compileProtobuf(

@@ -7,8 +7,8 @@ import { BadRecord } from "./bad-record.ts";
 const scanLoopBytesMax = 64;
 
 export function putUtf8(leaf: BytesLeaf, rep: number, bytes: Uint8Array, start: number, end: number): void {
-  if (!isValidUtf8(bytes, start, end)) throw new BadRecord("invalid-utf8", `in column ${leaf.shape.path.join(".")}`);
-  leaf.put(rep, bytes, start, end);
+  if (leaf.putText(rep, bytes, start, end)) return;
+  throw new BadRecord("invalid-utf8", `in column ${leaf.shape.path.join(".")}`);
 }
 
 export function isValidUtf8(bytes: Uint8Array, start: number, end: number): boolean {

@@ -58,7 +58,7 @@ function fill(leaf: Int64Leaf, from: number, valueOf: (row: number) => number): 
   const values: bigint[] = [];
   const first = leaf.count - present.filter((def) => def === leaf.maxDef).length;
   for (let index = first; index < leaf.count; index += 1) values.push(leaf.at(index));
-  leaf.cut(from);
+  leaf.levels.cut(from);
   let next = 0;
   for (let row = from; row < slots; row += 1) {
     if (present[row - from] === leaf.maxDef) {

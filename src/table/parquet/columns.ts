@@ -7,7 +7,7 @@
  */
 import { assert } from "../../base/errors.ts";
 import type { IcebergType, Schema } from "../iceberg/types.ts";
-import { type Leaf, makeLeaf } from "../translate/leaf.ts";
+import { type Leaf, type Levels, makeLeaf } from "../translate/leaf.ts";
 
 interface NodeCommon {
   /** Iceberg field id; 0 for the row itself. */
@@ -16,6 +16,8 @@ interface NodeCommon {
   readonly def: number;
   readonly required: boolean;
   readonly leaves: readonly Leaf[];
+  /** Of the leaves. */
+  readonly levels: readonly Levels[];
 }
 
 export interface LeafNode extends NodeCommon {
@@ -52,14 +54,14 @@ export type ColumnNode = LeafNode | StructNode | ListNode | MapNode;
 /** Writes "absent" in all leaves below an optional node; below the row itself, that each of its fields is. */
 export function putAbsent(node: ColumnNode, rep: number): void {
   const def = node.required ? node.def : node.def - 1;
-  const leaves = node.leaves;
-  for (let at = 0; at < leaves.length; at += 1) (leaves[at] as Leaf).none(rep, def);
+  const { levels } = node;
+  for (let at = 0; at < levels.length; at += 1) (levels[at] as Levels).none(rep, def);
 }
 
 /** Writes an empty list or map. */
 export function putEmpty(node: ListNode | MapNode, rep: number): void {
-  const leaves = node.leaves;
-  for (let at = 0; at < leaves.length; at += 1) (leaves[at] as Leaf).none(rep, node.def);
+  const { levels } = node;
+  for (let at = 0; at < levels.length; at += 1) (levels[at] as Levels).none(rep, node.def);
 }
 
 /** A place to which all columns can be cut back. */
@@ -78,7 +80,7 @@ export class Columns {
   readonly leaves: readonly Leaf[];
   /** Whole rows. Leaves may hold one more, half written. */
   #rows = 0;
-  readonly #repeated: readonly Leaf[];
+  readonly #repeated: readonly Levels[];
   /** Slots of each repeated leaf where the current row began; a leaf outside lists has one slot a row. */
   readonly #rowStarts: number[];
 
@@ -88,7 +90,7 @@ export class Columns {
     assert(root.kind === "struct", "a schema is a struct");
     this.root = root;
     this.leaves = root.leaves;
-    this.#repeated = root.leaves.filter((leaf) => leaf.maxRep > 0);
+    this.#repeated = root.levels.filter(({ maxRep }) => maxRep > 0);
     this.#rowStarts = this.#repeated.map(() => 0);
   }
 
@@ -106,35 +108,35 @@ export class Columns {
   /** The row that every leaf has now got a slot of is whole. */
   endRow(): void {
     this.#rows += 1;
-    for (let at = 0; at < this.#repeated.length; at += 1) this.#rowStarts[at] = (this.#repeated[at] as Leaf).slots;
+    for (let at = 0; at < this.#repeated.length; at += 1) this.#rowStarts[at] = (this.#repeated[at] as Levels).slots;
   }
 
   /** As endRow, for rows that every leaf has got slots of. */
   endRows(count: number): void {
     this.#rows += count;
-    for (let at = 0; at < this.#repeated.length; at += 1) this.#rowStarts[at] = (this.#repeated[at] as Leaf).slots;
+    for (let at = 0; at < this.#repeated.length; at += 1) this.#rowStarts[at] = (this.#repeated[at] as Levels).slots;
   }
 
   /** Takes back what was written since the last endRow. */
   undoRow(): void {
-    for (const leaf of this.leaves) if (leaf.maxRep === 0) leaf.cut(this.#rows);
-    this.#repeated.forEach((leaf, at) => leaf.cut(this.#rowStarts[at] as number));
+    for (const levels of this.root.levels) if (levels.maxRep === 0) levels.cut(this.#rows);
+    this.#repeated.forEach((levels, at) => levels.cut(this.#rowStarts[at] as number));
   }
 
   mark(): Mark {
-    return { rows: this.#rows, slots: this.leaves.map((leaf) => leaf.slots) };
+    return { rows: this.#rows, slots: this.root.levels.map(({ slots }) => slots) };
   }
 
   cutTo(mark: Mark): void {
-    this.leaves.forEach((leaf, at) => leaf.cut(mark.slots[at] as number));
+    this.root.levels.forEach((levels, at) => levels.cut(mark.slots[at] as number));
     this.#rows = mark.rows;
-    this.#repeated.forEach((leaf, at) => {
-      this.#rowStarts[at] = leaf.slots;
+    this.#repeated.forEach(({ slots }, at) => {
+      this.#rowStarts[at] = slots;
     });
   }
 
   clear(): void {
-    for (const leaf of this.leaves) leaf.clear();
+    for (const levels of this.root.levels) levels.clear();
     this.#rows = 0;
     this.#rowStarts.fill(0);
   }
@@ -187,7 +189,7 @@ function copyRows(from: Leaf, to: Leaf, rows: readonly number[]): void {
       const rep = from.maxRep > 0 ? (from.reps[slot] as number) : 0;
       const def = from.defs[slot] as number;
       if (def !== from.maxDef) {
-        to.none(rep, def);
+        to.levels.none(rep, def);
         continue;
       }
       to.copy(from as never, at, rep); // Both leaves were made for the same field, so they are of one class.
@@ -211,7 +213,7 @@ function scatterLeaf(leaf: Leaf, targets: readonly Leaf[], choice: Uint32Array):
       target?.copy(leaf as never, value, rep); // Both leaves were made for the same field, so they are of one class.
       value += 1;
     } else {
-      target?.none(rep, def);
+      target?.levels.none(rep, def);
     }
   }
 }
@@ -231,7 +233,7 @@ function buildNode(site: Site): ColumnNode {
   const def = site.def + (required ? 0 : 1);
   if (typeof type === "string") {
     const leaf = makeLeaf({ id, path, type, maxDef: def, maxRep: rep });
-    return { kind: "leaf", id, def, required, leaf, leaves: [leaf] };
+    return { kind: "leaf", id, def, required, leaf, leaves: [leaf], levels: [leaf.levels] };
   }
   if (type.type === "struct") {
     const fields = type.fields.map((field) => ({
@@ -245,7 +247,7 @@ function buildNode(site: Site): ColumnNode {
         rep,
       }),
     }));
-    return { kind: "struct", id, def, required, fields, leaves: fields.flatMap((field) => field.node.leaves) };
+    return { kind: "struct", id, def, required, fields, ...below(fields.map((field) => field.node)) };
   }
   if (type.type === "list") {
     const element = buildNode({
@@ -256,22 +258,27 @@ function buildNode(site: Site): ColumnNode {
       def: def + 1,
       rep: rep + 1,
     });
-    return { kind: "list", id, def, required, rep: rep + 1, element, leaves: element.leaves };
+    return { kind: "list", id, def, required, rep: rep + 1, element, ...below([element]) };
   }
-  const below = { def: def + 1, rep: rep + 1 };
+  const inside = { def: def + 1, rep: rep + 1 };
   const key = buildNode({
-    ...below,
+    ...inside,
     id: type["key-id"],
     path: [...path, "key_value", "key"],
     type: type.key,
     required: true,
   });
   const value = buildNode({
-    ...below,
+    ...inside,
     id: type["value-id"],
     path: [...path, "key_value", "value"],
     type: type.value,
     required: type["value-required"],
   });
-  return { kind: "map", id, def, required, rep: rep + 1, key, value, leaves: [...key.leaves, ...value.leaves] };
+  return { kind: "map", id, def, required, rep: rep + 1, key, value, ...below([key, value]) };
+}
+
+/** The leaves of the nodes, in their order. */
+export function below(nodes: readonly ColumnNode[]): Pick<NodeCommon, "leaves" | "levels"> {
+  return { leaves: nodes.flatMap((node) => node.leaves), levels: nodes.flatMap((node) => node.levels) };
 }

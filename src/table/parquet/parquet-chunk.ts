@@ -76,6 +76,11 @@ interface Position {
 
 /** A page ends before a row, never inside one, so that a reader can skip rows by pages. */
 function pageEnd(leaf: Leaf, from: Position, limits: PageLimits, isIndexed: boolean): Position {
+  if (leaf.maxRep === 0) {
+    const end = afterRows(leaf, from, limits.pageRowsMax);
+    const bytes = isIndexed ? (end.value - from.value) * indexBytes : plainBytes(leaf, from.value, end.value);
+    if (bytes <= limits.pageBytesMax) return end;
+  }
   const { defs, reps, maxDef, maxRep, slots } = leaf;
   let slot = from.slot;
   let value = from.value;
@@ -89,7 +94,7 @@ function pageEnd(leaf: Leaf, from: Position, limits: PageLimits, isIndexed: bool
       rows += 1;
     }
     if (defs[slot] === maxDef) {
-      bytes += isIndexed ? 4 : plainBytes(leaf, value);
+      bytes += isIndexed ? indexBytes : plainBytes(leaf, value, value + 1);
       value += 1;
     }
     slot += 1;
@@ -99,20 +104,32 @@ function pageEnd(leaf: Leaf, from: Position, limits: PageLimits, isIndexed: bool
   return isOver ? end : { slot, value };
 }
 
-function plainBytes(leaf: Leaf, value: number): number {
+/** The most that an index takes. */
+const indexBytes = 4;
+
+/** Of a leaf outside of lists, where each row has one slot. */
+function afterRows({ defs, maxDef, slots }: Leaf, from: Position, rows: number): Position {
+  const end = Math.min(slots, from.slot + rows);
+  let { value } = from;
+  for (let slot = from.slot; slot < end; slot += 1) if (defs[slot] === maxDef) value += 1;
+  return { slot: end, value };
+}
+
+function plainBytes(leaf: Leaf, from: number, to: number): number {
+  const count = to - from;
   switch (leaf.kind) {
     case "boolean":
-      return 1 / 8;
+      return count / 8;
     case "int32":
     case "float":
-      return 4;
+      return count * 4;
     case "int64":
     case "double":
-      return 8;
+      return count * 8;
     case "fixed":
-      return leaf.width;
+      return count * leaf.width;
     case "bytes":
-      return 4 + (leaf.offsets[value + 1] as number) - (leaf.offsets[value] as number);
+      return count * 4 + (leaf.offsets[to] as number) - (leaf.offsets[from] as number);
   }
 }
 
@@ -139,10 +156,10 @@ class Pages {
   readonly parts: Uint8Array[] = [];
   bytes = 0;
   bytesUncompressed = 0;
-  readonly #options: { readonly params: Record<number, number> };
+  readonly #params: Record<number, number>;
 
   constructor(limits: PageLimits) {
-    this.#options = { params: { [constants.ZSTD_c_compressionLevel]: limits.zstdLevel } };
+    this.#params = { [constants.ZSTD_c_compressionLevel]: limits.zstdLevel };
   }
 
   dictionary(buffer: PageBuffer, values: number): void {
@@ -167,7 +184,7 @@ class Pages {
 
   #page(buffer: PageBuffer, type: number, describe: (header: ThriftWriter) => void): void {
     const raw = buffer.bytes.subarray(0, buffer.length);
-    const packed: Uint8Array = zstdCompressSync(raw, this.#options);
+    const packed = this.#compressed(raw);
     const header = new ThriftWriter();
     header.i32(1, type);
     header.i32(2, raw.length);
@@ -175,9 +192,18 @@ class Pages {
     header.i32(4, crc32(packed) | 0);
     describe(header);
     const head = header.finish();
-    // A small result would keep the 64 KiB that zlib made for it.
+    // A small result would keep all of the memory that was made for it.
     this.parts.push(head, packed.byteLength * 2 < packed.buffer.byteLength ? Uint8Array.from(packed) : packed);
     this.bytes += head.length + packed.length;
     this.bytesUncompressed += head.length + raw.length;
   }
+
+  /** Told of the size, zstd makes no tables larger than it needs; most pages are small. */
+  #compressed(raw: Uint8Array): Uint8Array {
+    const chunkSize = Math.max(chunkBytesMin, raw.length + (raw.length >>> 8) + 64); // All in one piece, nothing to be joined.
+    return zstdCompressSync(raw, { params: this.#params, pledgedSrcSize: raw.length, chunkSize });
+  }
 }
+
+/** What zstd adds to bytes that it cannot compress, and more. */
+const chunkBytesMin = 1024;

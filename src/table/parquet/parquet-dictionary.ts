@@ -41,102 +41,130 @@ const stepsPerValueMax = 8;
 
 /** How values of one kind are compared. Values are named by their index; floats are told apart by their bits. */
 interface Identity {
-  readonly hash: (index: number) => number;
+  /** Of values [from, to), into the first places of `hashes`: one loop, since a call a value costs more than the hash. */
+  readonly hashAll: (from: number, to: number, hashes: Int32Array) => void;
   readonly same: (a: number, b: number) => boolean;
-  /** Bytes as PLAIN. */
-  readonly size: (index: number) => number;
+  /** Bytes of values [from, to) as PLAIN. */
+  readonly size: (from: number, to: number) => number;
 }
 
 class Finder {
-  readonly #leaf: Leaf;
+  readonly #count: number;
   readonly #bytesMax: number;
   readonly #identity: Identity;
-  /** Open addressing; a dictionary place + 1, or 0. Never more than half full. */
-  #table = new Int32Array(1024);
+  /** Open addressing: a hash, and a dictionary place + 1 or 0. Never more than half full. */
+  #table = new Int32Array(2 * 1024);
   #firsts = new Uint32Array(512);
   #distinct = 0;
+  #dictionaryBytes = 0;
+  #steps = 0;
 
   constructor(leaf: Leaf, bytesMax: number, identity: Identity) {
-    this.#leaf = leaf;
+    this.#count = leaf.count;
     this.#bytesMax = bytesMax;
     this.#identity = identity;
   }
 
   run(): Dictionary | undefined {
-    const count = this.#leaf.count;
+    const count = this.#count;
     const indexes = new Uint32Array(count);
-    const { hash, same, size } = this.#identity;
-    let dictionaryBytes = 0;
-    let plainBytes = 0;
     let provesAt = probationValues;
-    let steps = 0;
-    for (let value = 0; value < count; value += 1) {
-      const bytes = size(value);
-      plainBytes += bytes;
-      let slot = hash(value) & (this.#table.length - 1);
-      let place = (this.#table[slot] as number) - 1;
-      while (place >= 0 && !same(this.#firsts[place] as number, value)) {
-        slot = (slot + 1) & (this.#table.length - 1);
-        place = (this.#table[slot] as number) - 1;
-        steps += 1;
-      }
-      if (steps > stepsPerValueMax * (value + probationValues)) return undefined;
-      if (place < 0) {
-        place = this.#distinct;
-        dictionaryBytes += bytes;
-        if (dictionaryBytes > this.#bytesMax) return undefined;
-        this.#add(slot, value);
-      }
-      indexes[value] = place;
-      if (value + 1 === provesAt) {
-        if (!this.#saves(dictionaryBytes, value + 1, plainBytes)) return undefined;
+    for (let from = 0; from < count; from += probationValues) {
+      const to = Math.min(count, from + probationValues);
+      if (!this.#addBlock(from, to, indexes)) return undefined;
+      if (to === provesAt) {
+        if (!this.#saves(to)) return undefined;
         provesAt *= 2;
       }
     }
-    if (!this.#saves(dictionaryBytes, count, plainBytes)) return undefined;
-    return { firsts: this.#firsts.slice(0, this.#distinct), indexes, bytes: dictionaryBytes };
+    if (!this.#saves(count)) return undefined;
+    return { firsts: this.#firsts.slice(0, this.#distinct), indexes, bytes: this.#dictionaryBytes };
   }
 
-  #saves(dictionaryBytes: number, values: number, plainBytes: number): boolean {
-    return dictionaryBytes + (values * bitWidth(this.#distinct - 1)) / 8 < plainBytes;
+  /** False when the values are not worth a dictionary. */
+  #addBlock(from: number, to: number, indexes: Uint32Array): boolean {
+    const { hashAll, same } = this.#identity;
+    hashAll(from, to, blockHashes);
+    let steps = this.#steps;
+    for (let value = from; value < to; value += 1) {
+      const table = this.#table;
+      const mask = table.length - 1;
+      const hash = blockHashes[value - from] as number;
+      let slot = (hash * 2) & mask;
+      let place = (table[slot + 1] as number) - 1;
+      while (place >= 0 && !(table[slot] === hash && same(this.#firsts[place] as number, value))) {
+        slot = (slot + 2) & mask;
+        place = (table[slot + 1] as number) - 1;
+        steps += 1;
+      }
+      if (steps > stepsPerValueMax * (value + probationValues)) return false;
+      if (place < 0) {
+        place = this.#distinct;
+        if (!this.#add(slot, hash, value)) return false;
+      }
+      indexes[value] = place;
+    }
+    this.#steps = steps;
+    return true;
   }
 
-  #add(slot: number, value: number): void {
+  #saves(values: number): boolean {
+    const packedBytes = (values * bitWidth(this.#distinct - 1)) / 8;
+    return this.#dictionaryBytes + packedBytes < this.#identity.size(0, values);
+  }
+
+  /** False when the dictionary has no room for it. */
+  #add(slot: number, hash: number, value: number): boolean {
+    this.#dictionaryBytes += this.#identity.size(value, value + 1);
+    if (this.#dictionaryBytes > this.#bytesMax) return false;
     this.#firsts[this.#distinct] = value;
     this.#distinct += 1;
-    this.#table[slot] = this.#distinct;
+    this.#table[slot] = hash;
+    this.#table[slot + 1] = this.#distinct;
     if (this.#distinct === this.#firsts.length) this.#grow();
+    return true;
   }
 
   #grow(): void {
     const firsts = new Uint32Array(this.#firsts.length * 2);
     firsts.set(this.#firsts);
     this.#firsts = firsts;
-    const table = new Int32Array(this.#table.length * 2);
-    for (let place = 0; place < this.#distinct; place += 1) {
-      let slot = this.#identity.hash(firsts[place] as number) & (table.length - 1);
-      while (table[slot] !== 0) slot = (slot + 1) & (table.length - 1);
-      table[slot] = place + 1;
+    const old = this.#table;
+    const table = new Int32Array(old.length * 2);
+    for (let from = 0; from < old.length; from += 2) {
+      if (old[from + 1] === 0) continue;
+      let slot = ((old[from] as number) * 2) & (table.length - 1);
+      while (table[slot + 1] !== 0) slot = (slot + 2) & (table.length - 1);
+      table[slot] = old[from] as number;
+      table[slot + 1] = old[from + 1] as number;
     }
     this.#table = table;
   }
 }
 
+const blockHashes = new Int32Array(probationValues);
+
 function words32(leaf: Int32Leaf | FloatLeaf): Identity {
-  const words = leaf.kind === "int32" ? leaf.values : new Int32Array(leaf.values.buffer);
+  const words = leaf.kind === "int32" ? leaf.values : leaf.bits;
   return {
-    hash: (index) => mixed(words[index] as number),
+    hashAll(from, to, hashes) {
+      for (let at = from; at < to; at += 1) hashes[at - from] = mixed(words[at] as number);
+    },
     same: (a, b) => words[a] === words[b],
-    size: () => 4,
+    size: (from, to) => (to - from) * 4,
   };
 }
 
 function words64(leaf: Int64Leaf | DoubleLeaf): Identity {
-  const words = leaf.kind === "int64" ? leaf.words : new Int32Array(leaf.values.buffer);
+  const words = leaf.kind === "int64" ? leaf.words : leaf.bits;
   return {
-    hash: (index) => mixed((words[index * 2] as number) ^ Math.imul(words[index * 2 + 1] as number, 0x9e3779b1)),
+    hashAll(from, to, hashes) {
+      for (let at = from; at < to; at += 1) {
+        hashes[at - from] = mixed((words[at * 2] as number) ^ Math.imul(words[at * 2 + 1] as number, 0x9e3779b1));
+      }
+    },
     same: (a, b) => words[a * 2] === words[b * 2] && words[a * 2 + 1] === words[b * 2 + 1],
-    size: () => 8,
+    size: (from, to) => (to - from) * 8,
   };
 }
 
@@ -144,14 +172,21 @@ function byteArrays(leaf: BytesLeaf): Identity {
   const { data, offsets } = leaf;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   return {
-    hash: (index) => hashBytes(data, view, offsets[index] as number, offsets[index + 1] as number),
+    hashAll(from, to, hashes) {
+      let start = offsets[from] as number;
+      for (let at = from; at < to; at += 1) {
+        const end = offsets[at + 1] as number;
+        hashes[at - from] = hashBytes(data, view, start, end);
+        start = end;
+      }
+    },
     same(a, b) {
       const start = offsets[a] as number;
       const other = offsets[b] as number;
       const size = (offsets[a + 1] as number) - start;
       return size === (offsets[b + 1] as number) - other && sameBytes(data, view, start, other, size);
     },
-    size: (index) => 4 + (offsets[index + 1] as number) - (offsets[index] as number),
+    size: (from, to) => 4 * (to - from) + (offsets[to] as number) - (offsets[from] as number),
   };
 }
 
@@ -159,9 +194,13 @@ function fixedArrays(leaf: FixedLeaf): Identity {
   const { data, width } = leaf;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   return {
-    hash: (index) => hashBytes(data, view, index * width, (index + 1) * width),
+    hashAll(from, to, hashes) {
+      for (let at = from; at < to; at += 1) {
+        hashes[at - from] = hashBytes(data, view, at * width, (at + 1) * width);
+      }
+    },
     same: (a, b) => sameBytes(data, view, a * width, b * width, width),
-    size: () => width,
+    size: (from, to) => (to - from) * width,
   };
 }
 

@@ -150,7 +150,33 @@ export function putPlain(out: PageBuffer, leaf: Leaf, from: number, to: number):
 
 /** Appends the chosen values of the leaf as PLAIN: a dictionary page. */
 export function putPlainChosen(out: PageBuffer, leaf: Leaf, chosen: Uint32Array): void {
-  for (const at of chosen) putPlain(out, leaf, at, at + 1);
+  switch (leaf.kind) {
+    case "boolean":
+      return; // Never behind a dictionary: one bit a value is less.
+    case "int32":
+    case "float":
+    case "double":
+      return putChosen(out, leaf.values, leaf.values.BYTES_PER_ELEMENT, chosen);
+    case "int64":
+      return putChosen(out, leaf.words, 8, chosen);
+    case "fixed":
+      return putChosen(out, leaf.data, leaf.width, chosen);
+    case "bytes":
+      for (const at of chosen) putByteArray(out, leaf.data, leaf.offsets, at);
+  }
+}
+
+/** Values of `width` bytes each. */
+function putChosen(out: PageBuffer, values: ArrayBufferView, width: number, chosen: Uint32Array): void {
+  const source = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  out.reserve(chosen.length * width);
+  const bytes = out.bytes;
+  let into = out.length;
+  for (let index = 0; index < chosen.length; index += 1) {
+    const start = (chosen[index] as number) * width;
+    for (let at = start; at < start + width; at += 1, into += 1) bytes[into] = source[at] as number;
+  }
+  out.length = into;
 }
 
 function putBooleans(out: PageBuffer, values: Uint8Array, from: number, to: number): void {

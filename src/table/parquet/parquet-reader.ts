@@ -69,7 +69,7 @@ export class ParquetReader {
       const source = leafSource(path, elements);
       if (source === "misfit") throw new UnfitFile(`${this.#source} does not hold field ${path.leaf.shape.id}`);
       if (source.column === undefined) {
-        for (let row = 0; row < rows; row += 1) path.leaf.none(0, 0);
+        for (let row = 0; row < rows; row += 1) path.leaf.levels.none(0, 0);
       } else {
         this.#readLeaf(path, source, rowGroup, rows);
       }
@@ -104,7 +104,7 @@ export class ParquetReader {
           if (def === undefined) throw this.#corrupt(`a definition level up to ${defMax}`, String(fileDef));
           if (def < 0) throw new UnfitFile(`${this.#source} lacks a value of field ${path.leaf.shape.id}`);
           if (isValue && put !== undefined && value < values.length) put(values, value, rep);
-          else path.leaf.none(rep, def);
+          else path.leaf.levels.none(rep, def);
         }
         if (isValue) value += 1;
       }

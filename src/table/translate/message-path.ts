@@ -8,7 +8,7 @@ import type { Framing } from "./framing.ts";
 
 export interface NamedMessage {
   readonly path: MessagePath;
-  /** At the data. */
+  /** At the data. One for all records. */
   readonly reader: ProtobufReader;
 }
 
@@ -20,13 +20,18 @@ export function compileMessageName(file: ProtobufFile, latest: string | null | u
   const path = latest === undefined ? undefined : latestMessage(file, latest);
   // Glue counts the messages of a file, those inside others too, in the order of their full names.
   const byName = placed(file.messages, []).toSorted((a, b) => (a.message.name < b.message.name ? -1 : 1));
+  const reader = new ProtobufReader(new Uint8Array(0), 0);
   return ({ data, dataAt, message }) => {
-    if (path !== undefined) return { path, reader: new ProtobufReader(data, dataAt) };
+    if (path !== undefined) {
+      reader.reset(data, dataAt);
+      return { path, reader };
+    }
     if (message === undefined) throw new BadRecord("malformed", "nothing names the record's message");
-    const reader = new ProtobufReader(message.bytes, message.at);
+    reader.reset(message.bytes, message.at);
     const named = message.kind === "indexes" ? readMessagePath(reader) : byName[reader.readUint32()]?.path;
     if (named === undefined) throw new BadRecord("malformed", "the schema has no message of that index");
-    return { path: named, reader: message.isBeforeData ? reader : new ProtobufReader(data, dataAt) };
+    if (!message.isBeforeData) reader.reset(data, dataAt);
+    return { path: named, reader };
   };
 }
 

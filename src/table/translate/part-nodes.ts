@@ -1,5 +1,5 @@
 /** Which columns a record's key and its value have, as the table lays them out. */
-import { type ColumnNode, type Columns, putAbsent, type StructNode } from "../parquet/columns.ts";
+import { below, type ColumnNode, type Columns, putAbsent, type StructNode } from "../parquet/columns.ts";
 import type { TableMapping } from "../schema/schema-map.ts";
 import { keyParent } from "../schema/schema-map-keys.ts";
 import { shapeOf } from "../schema/schema-map-shape.ts";
@@ -66,7 +66,7 @@ function flatKeyIds({ bindings }: TableMapping): ReadonlySet<number> {
 /** Some fields of the struct, as a struct that sources find under `id`. */
 export function structOf(struct: StructNode, ids: ReadonlySet<number>, id = struct.id): StructNode {
   const fields = struct.fields.filter((field) => ids.has(field.node.id));
-  return { ...struct, id, fields, leaves: fields.flatMap((field) => field.node.leaves) };
+  return { ...struct, id, fields, ...below(fields.map((field) => field.node)) };
 }
 
 function nodeById(columns: Columns, id: number | undefined): ColumnNode | undefined {

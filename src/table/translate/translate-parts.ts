@@ -250,8 +250,13 @@ function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): Payl
   const { part, schemaId, sources } = target;
   const puts = new Map<string, ProtobufPut>();
   const nameMessage = compileMessageName(file, target.latest?.message);
+  let last: { readonly path: MessagePath; readonly put: ProtobufPut } | undefined;
   return (framing) => {
     const { path, reader } = nameMessage(framing);
+    if (last?.path === path) {
+      last.put(reader);
+      return undefined;
+    }
     const key = path.join(".");
     let put = puts.get(key);
     if (put === undefined) {
@@ -263,6 +268,7 @@ function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): Payl
       put = compileProtobufMessage(message, target, boundOf(target, path));
       puts.set(key, put);
     }
+    last = { path, put };
     put(reader);
     return undefined;
   };
