@@ -1,13 +1,14 @@
-/** One JSON text into one row: parsed, put into its columns, and what is left over into the extra column. */
+/** One JSON text into one row: scanned, or else parsed, put into its columns, and what is left over into the extra column. */
 import { isAscii, isUtf8 } from "node:buffer";
 import { decimalShape } from "../iceberg/primitive.ts";
-import type { ColumnNode } from "../parquet/columns.ts";
+import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { nothing, type SourceType } from "../schema/schema-map-types.ts";
-import type { BytesLeaf } from "../translate/leaf.ts";
+import type { BytesLeaf, Levels } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { compileJson } from "./json.ts";
 import { findLeftovers } from "./json-extra.ts";
+import { compileJsonScan } from "./json-scan.ts";
 import { type NumberCare, parseJson } from "./json-text.ts";
 
 /** Gives the type of fields that ask for a column; nothing when the row is whole. */
@@ -38,7 +39,36 @@ const absentDef = 0;
 export function compileJsonRecord(target: JsonTarget, rules: JsonRules): JsonRecordPut {
   const put = compileJsonValue(target, rules);
   const care = careOf(target);
-  return (text, start) => put(readJson(text, start, care));
+  const putParsed: JsonRecordPut = (text, start) => put(readJson(text, start, care));
+  const { node } = target;
+  return node.kind === "struct" && care === "integers" ? scanFirst(node, target, rules, putParsed) : putParsed;
+}
+
+/** After a record that could not be scanned, this many are parsed without trying; twice as many each time. */
+const unscannedMax = 64;
+
+function scanFirst(node: StructNode, target: JsonTarget, rules: JsonRules, putParsed: JsonRecordPut): JsonRecordPut {
+  const { bound, extra } = target;
+  const scan = compileJsonScan(node, rules.source, { bound, misfits: { count: 0 }, isStrict: rules.isStrict });
+  const slots = new Float64Array(node.levels.length);
+  let unscanned = 0;
+  let left = 0;
+  return (text, start) => {
+    if (left > 0) {
+      left -= 1;
+      return putParsed(text, start);
+    }
+    for (let at = 0; at < slots.length; at += 1) slots[at] = (node.levels[at] as Levels).slots;
+    if (scan(text, start)) {
+      unscanned = 0;
+      extra?.levels.none(0, absentDef);
+      return nothing;
+    }
+    for (let at = 0; at < slots.length; at += 1) (node.levels[at] as Levels).cut(slots[at] as number);
+    unscanned = Math.min(unscannedMax, unscanned * 2 + 1);
+    left = unscanned;
+    return putParsed(text, start);
+  };
 }
 
 /** What columns can hold of numbers beyond integers is kept when there is such a column. */
