@@ -1,6 +1,6 @@
 /**
- * Requests to a REST catalog: authorized, bounded in time and size, each sent once (and once more after a refused token).
- * Tells an answer from no answer, because a commit without one may still have happened.
+ * Requests to a REST catalog: authorized, bounded in time and size. What may change something is sent once (and once more after a
+ * refused token). Tells an answer from no answer, because a commit without one may still have happened.
  */
 import { OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
@@ -53,33 +53,47 @@ export class RestClient {
   async send(request: RestRequest, auth: Authorizer): Promise<RestResponse> {
     const unsigned = { method: request.method, uri: request.uri, headers: headersOf(request), body: request.body };
     const headers = await auth.headers(unsigned);
-    const answer = await this.#sendOnce(request, headers);
+    const answer = await this.#send(request, headers);
     const refused = answer.status === 401 || answer.status === 419;
     if (!refused || !auth.renew(headers)) return answer;
-    return await this.#sendOnce(request, await auth.headers(unsigned));
+    return await this.#send(request, await auth.headers(unsigned));
   }
 
   /** To whom we need not say who we are. */
   async sendUnauthorized(request: RestRequest): Promise<RestResponse> {
-    return await this.#sendOnce(request, headersOf(request));
+    return await this.#send(request, headersOf(request));
   }
 
-  async #sendOnce(request: RestRequest, headers: HeaderValues): Promise<RestResponse> {
+  /**
+   * A question whose connection ended is asked once more, on another one: a catalog that starts anew, and a proxy before it, end
+   * connections that were kept open. What took all of its time is not.
+   */
+  async #send(request: RestRequest, headers: HeaderValues): Promise<RestResponse> {
     const late = new AbortController();
     using _timer = this.#clock.after(this.#limits.requestMsMax, () => late.abort(new Error("timed out")));
+    const signal = AbortSignal.any([late.signal, this.#stop.signal]);
     try {
-      const response = await this.#fetch(request.uri, {
-        method: request.method,
-        // A redirected request would carry its token to another host, and a POST could turn into a GET.
-        redirect: "error",
-        signal: AbortSignal.any([late.signal, this.#stop.signal]),
-        headers,
-        ...(request.body === undefined ? {} : { body: request.body }),
-      });
-      return { status: response.status, body: await this.#text(response) };
+      return await this.#sendOnce(request, headers, signal);
+    } catch (cause) {
+      if (request.method === "POST" || signal.aborted) throw new NoAnswer(request, cause);
+    }
+    try {
+      return await this.#sendOnce(request, headers, signal);
     } catch (cause) {
       throw new NoAnswer(request, cause);
     }
+  }
+
+  async #sendOnce(request: RestRequest, headers: HeaderValues, signal: AbortSignal): Promise<RestResponse> {
+    const response = await this.#fetch(request.uri, {
+      method: request.method,
+      // A redirected request would carry its token to another host, and a POST could turn into a GET.
+      redirect: "error",
+      signal,
+      headers,
+      ...(request.body === undefined ? {} : { body: request.body }),
+    });
+    return { status: response.status, body: await this.#text(response) };
   }
 
   async #text(response: Response): Promise<string> {
