@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { brokerFacing, leftOut, mayFail, type Outcome, type Protocol, runTests } from "./suite.ts";
+import { brokerFacing, leftOut, type Outcome, type Protocol, runTests } from "./suite.ts";
 
 const { values, positionals: given } = parseArgs({
   options: { kafka: { type: "boolean" }, protocol: { type: "string" }, outputs: { type: "string" } },
@@ -42,10 +42,10 @@ for (const protocol of protocols) {
 
 const count = (pick: (outcome: Outcome) => readonly unknown[]): number =>
   outcomes.reduce((sum, outcome) => sum + pick(outcome).length, 0);
-const excused = outcomes.filter(({ number, failed }) => failed.length > 0 && mayFail[number] !== undefined);
-const failures = outcomes.filter(({ number, failed }) => failed.length > 0 && mayFail[number] === undefined);
+const excused = outcomes.filter(({ excuse }) => excuse !== undefined);
+const failures = outcomes.filter(({ failed, excuse }) => failed.length > 0 && excuse === undefined);
 for (const [number, why] of Object.entries(leftOut)) console.log(`left out ${number}: ${why}`);
-for (const { number } of excused) console.log(`excused ${number}: ${mayFail[number]}`);
+for (const { protocol, number, excuse } of excused) console.log(`excused ${protocol} ${number}: ${excuse}`);
 for (const { protocol, number, output } of failures) console.log(`\n=== ${protocol} ${number}\n${output.slice(-3000)}`);
 const skipped = count((outcome) => outcome.skipped) + Object.keys(leftOut).length + excused.length;
 console.log(`${count((outcome) => outcome.passed)} passed, ${failures.length} failed, ${skipped} skipped`);
