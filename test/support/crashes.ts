@@ -19,6 +19,7 @@ export function wasCrash(cause: unknown): boolean {
 export class Crashes {
   count = 0;
   #isOn = false;
+  #isDead = false;
   readonly #random: Random;
   readonly #chance: number;
 
@@ -31,6 +32,7 @@ export class Crashes {
   /** Not in trouble yet. */
   open(lake: Lake, settings: TableSettings, limits: Partial<CompactorLimits>): Compactor {
     this.#isOn = false;
+    this.#isDead = false;
     const effect = (): void => this.#maybe();
     const answer = async (_method: string, _path: string, response: Response): Promise<Response> => {
       effect();
@@ -48,15 +50,18 @@ export class Crashes {
     try {
       await work();
       this.#isOn = false;
-      return true;
+      return !this.#isDead;
     } catch (cause) {
       if (!wasCrash(cause) && !(cause instanceof OperationFailed)) throw cause;
       return false; // It stays in trouble until it is opened again.
     }
   }
 
+  /** What is tried again after the end has no effect either. */
   #maybe(): void {
+    if (this.#isDead) throw new Crash();
     if (!this.#isOn || this.#random.unit() >= this.#chance) return;
+    this.#isDead = true;
     this.count += 1;
     throw new Crash();
   }
