@@ -2,7 +2,8 @@
  * Translation beside Iceberg's own sink for Kafka Connect: the same topic of the same broker, on the same machine, in one run,
  * once for each format. Rows a second of a whole core, that is rows by seconds of processor time: ours of the whole broker while
  * it reads, translates, uploads and commits; the sink's of its JVM alone, without the broker that serves it and without what it uses while it
- * waits. The first turn warms both up; the second counts. The last line is `ratio avro=X …`: ours divided by theirs.
+ * waits. Both compile what they run while they run it: the first turns are those of a program that has just been started, the last one,
+ * which counts, is near to what goes on for hours. The last line is `ratio avro=X …`: ours divided by theirs.
  *
  *   npm run bench -- sink [rows] [format…]
  */
@@ -18,7 +19,7 @@ import { sinkCommitMs, startSink } from "./sink-connect.ts";
 import { type PageView, type SinkFormat, sinkEncoder, sinkFormats, sinkRows, sinkSchemas } from "./sink-rows.ts";
 
 const batchRows = 1000;
-const turns = ["cold", "warm"] as const;
+const turns = ["first", "second", "third", "fourth"] as const;
 /** Long enough to see two of its commits that have nothing to commit. */
 const idleMs = sinkCommitMs * 2;
 /** The sink is given up when it does not commit for so long. */
@@ -29,7 +30,7 @@ export async function benchSink(rows: number, wanted: readonly string[]): Promis
   const directory = mkdtempSync(join(tmpdir(), "inlet-sink-"));
   const views = sinkRows(rows);
   console.log(`${rows} rows a turn of 12 columns, zstd; rows/s/core`);
-  console.log("format       turn     inlet      sink  ratio");
+  console.log("format       turn       inlet      sink  ratio");
   const ratios: string[] = [];
   try {
     for (const format of formats) {
@@ -62,7 +63,7 @@ async function compare(format: SinkFormat, views: readonly PageView[], directory
     const ours = await inletRate(broker, format, views.length);
     ratio = ours / theirs;
     const cells = [ours.toFixed(0).padStart(9), theirs.toFixed(0).padStart(9), ratio.toFixed(1).padStart(6)];
-    console.log(`${format.padEnd(12)} ${turn} ${cells.join(" ")}`);
+    console.log(`${format.padEnd(12)} ${turn.padEnd(6)} ${cells.join(" ")}`);
   }
   return ratio;
 }
