@@ -90,6 +90,11 @@ export class CatalogPointers {
     return location === undefined ? undefined : await this.read(location);
   }
 
+  /** Whether a file could be there. */
+  reaches(location: string): boolean {
+    return this.#options.warehouse.reaches(location);
+  }
+
   /** A metadata file, from the cache when it was read before. */
   async read(location: string): Promise<StoredTable> {
     return await this.#files.read(location);

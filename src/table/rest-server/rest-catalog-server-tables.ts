@@ -235,6 +235,7 @@ function tableText(table: TableKey): string {
 }
 
 async function readMetadata(pointers: CatalogPointers, location: string): Promise<StoredTable> {
+  if (!pointers.reaches(location)) throw new BadRequest(`this catalog has no access to ${location}`);
   try {
     return await pointers.read(location);
   } catch (cause) {

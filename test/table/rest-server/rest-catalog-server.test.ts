@@ -119,6 +119,7 @@ describe("errors", () => {
       400,
       "BadRequestException",
     ],
+    ["POST", "/v1/namespaces/a/register", { name: "r", "metadata-location": "\u00be" }, 400, "BadRequestException"],
     [
       "POST",
       "/v1/tables/rename",
