@@ -79,6 +79,7 @@ export interface Hooks {
   /** The request was carried out: throws to lose the answer, or answers something else. */
   answer(method: string, path: string, response: Response): Promise<Response>;
   write(key: string): void;
+  read?(key: string): Promise<void>;
 }
 
 /** What one broker has apart from the others. */
@@ -182,7 +183,7 @@ export class Lake {
     { log = this.log, hooks = () => this.hooks, clock = this.runtime.clock }: Partial<LakeNode> = {},
   ): { compactor: Compactor; metadata: MemoryMetadata } {
     const metadata = new MemoryMetadata(this.metadataLog);
-    const store = hooked(this.store, (key) => hooks().write(key));
+    const store = hooked(this.store, hooks);
     const runtime = { ...this.runtime, clock };
     const compactor = openCompactor({
       metadata,
@@ -283,15 +284,19 @@ function respond(answer: { readonly status: number; readonly body?: string | Uin
   return new Response(hasBody ? (answer.body as string) : null, { status: answer.status });
 }
 
-/** The store, with a call before each write. */
-function hooked(store: MemoryObjectStore, write: (key: string) => void): MemoryObjectStore {
+/** The store, with a call before each write and read. */
+function hooked(store: MemoryObjectStore, hooks: () => Hooks): MemoryObjectStore {
   return new Proxy(store, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       return (...parameters: unknown[]): unknown => {
-        if (name === "putIfAbsent" || name === "put") write(String(parameters[0]));
-        return (value as (...all: unknown[]) => unknown).apply(target, parameters);
+        const call = (): unknown => (value as (...all: unknown[]) => unknown).apply(target, parameters);
+        const key = String(parameters[0]);
+        const reads = name === "get" ? hooks().read?.(key) : undefined;
+        if (reads !== undefined) return reads.then(call);
+        if (name === "putIfAbsent" || name === "put") hooks().write(key);
+        return call();
       };
     },
   });

@@ -18,7 +18,7 @@ import { idleDeletes } from "./delete-scope.ts";
 import type { Base, ReplaceCommitter, RewriteTarget } from "./replace-commit.ts";
 import { currency, planReplace, type Replacement } from "./replace-plan.ts";
 import type { RewriteResult } from "./rewrite-core.ts";
-import { addDeletes, type Reading, rewriteInput } from "./rewrite-inputs.ts";
+import { addDeletes, type Reading, rewriteInputs } from "./rewrite-inputs.ts";
 import { planRewrites, type RewriteGroup, type RewriteSettings } from "./rewrite-plan.ts";
 import type { Rewriter } from "./rewriter.ts";
 import { lineageConflict, withLineage } from "./row-lineage.ts";
@@ -161,11 +161,11 @@ export class TableRewriter {
     const written = metadata["format-version"] === 3 ? withLineage(schema) : schema;
     using _place = await this.#deps.jobs.enter();
     await using job = rewriter.begin({ schema: written, partition, targetFileBytes: limits.targetBytes });
-    const reading: Reading = { ...this.#deps, target, signal, unasked: { bytes: Number.POSITIVE_INFINITY } };
+    const reading: Reading = { ...this.#deps, target, signal };
     const held = await addDeletes(job, group.deletes, group.inputs, reading);
     if (held !== undefined) return held;
-    for (const input of group.inputs) {
-      const answer = await job.add(await rewriteInput(input, reading));
+    for await (const input of rewriteInputs(group.inputs, reading)) {
+      const answer = await job.add(input);
       if (answer.kind === "unreadable") return answer.reason;
     }
     return await job.finish();

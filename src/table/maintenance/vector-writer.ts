@@ -11,7 +11,7 @@ import { placesOf } from "../table-state.ts";
 import { uniqueUri } from "../warehouse.ts";
 import type { Base, RewriteTarget } from "./replace-commit.ts";
 import type { TakenAnswer } from "./rewrite-core.ts";
-import { addDeletes, type Reading, rewriteInput } from "./rewrite-inputs.ts";
+import { addDeletes, type Reading, rewriteInputs } from "./rewrite-inputs.ts";
 import type { Done, TableRewriterDeps } from "./table-rewriter.ts";
 import { planVectors, type VectorInputFile, type VectorPlan } from "./vector-plan.ts";
 
@@ -29,12 +29,7 @@ export class VectorWriter {
     const { metadata } = base.table;
     const plan = planVectors(liveFiles(base.manifests), this.#deps.limits);
     if (plan === undefined) return [];
-    const taken = await this.#taken(plan, metadata, {
-      ...this.#deps,
-      target,
-      signal,
-      unasked: { bytes: Number.POSITIVE_INFINITY },
-    });
+    const taken = await this.#taken(plan, metadata, { ...this.#deps, target, signal });
     if (typeof taken === "string") return taken;
     const puffin = await this.#upload(taken.filter(wantsVector), metadata);
     const sequence = base.snapshot["sequence-number"];
@@ -59,10 +54,10 @@ export class VectorWriter {
     const held = await addDeletes(job, plan.deletes, files, reading);
     if (held !== undefined) return held;
     const taken: Taken[] = [];
-    for (const input of plan.inputs) {
-      const answer = await job.taken(await rewriteInput(input.file, reading));
+    for await (const input of rewriteInputs(files, reading)) {
+      const answer = await job.taken(input);
       if (answer.kind === "unreadable") return answer.reason;
-      taken.push({ ...input, ...answer });
+      taken.push({ ...(plan.inputs[taken.length] as VectorPlan["inputs"][number]), ...answer });
     }
     return taken;
   }

@@ -33,6 +33,8 @@ class World {
     options: {
       /** Of a commit to the table. */
       readonly commitMs: (table: string) => number;
+      /** Of a request for a data file. */
+      readonly readMs?: number;
       readonly maintenance?: Partial<typeof maintenanceLimits>;
     },
   ) {
@@ -43,6 +45,9 @@ class World {
       request: async (method, path) => {
         const table = path.split("/").at(-1) as string;
         if (method === "POST" && this.names.includes(table)) await sleep(this.clock, options.commitMs(table));
+      },
+      read: async (key) => {
+        if (key.endsWith(".parquet")) await sleep(this.clock, options.readMs ?? 0);
       },
     };
     const limits = { beatMs: 10_000 };
@@ -64,6 +69,14 @@ class World {
       const ended = this.#compactor.maintenanceOf(name)?.endedMs;
       return ended === undefined ? Number.POSITIVE_INFINITY : (this.clock.now() - ended) / minuteMs;
     });
+  }
+
+  /** How long a pass over the table takes now. */
+  async maintainedMs(name: string): Promise<number> {
+    const began = this.clock.now();
+    const report = await this.clock.until(this.#compactor.maintain(name));
+    expect(report.filesOut).toBeGreaterThan(0);
+    return this.clock.now() - began;
   }
 
   async files(name: string): Promise<number> {
@@ -88,6 +101,16 @@ describe("a table is looked after", () => {
     await world.live(30);
     expect(Math.max(...world.passedMinutes())).toBeLessThan(11);
     for (const name of world.names) expect(await world.files(name)).toBeLessThan(20);
+    await world.end();
+  });
+
+  test("in less time than its small files take one by one", async () => {
+    const readMs = 200;
+    const world = new World(1, { commitMs: () => 100, readMs, maintenance: { intervalMs: 24 * 60 * minuteMs } });
+    await world.live(60);
+    const files = await world.files("t0");
+    expect(files).toBeGreaterThan(50);
+    expect(await world.maintainedMs("t0")).toBeLessThan((files * readMs) / 4);
     await world.end();
   });
 
