@@ -23,6 +23,8 @@ export interface RestRequest {
 export interface RestResponse {
   readonly status: number;
   readonly body: string;
+  /** The version of what was asked for, where the catalog names one. */
+  readonly etag: string | null;
 }
 
 /** The request may or may not have reached the catalog, or its answer was lost on the way. */
@@ -93,7 +95,7 @@ export class RestClient {
       headers,
       ...(request.body === undefined ? {} : { body: request.body }),
     });
-    return { status: response.status, body: await this.#text(response) };
+    return { status: response.status, body: await this.#text(response), etag: response.headers.get("etag") };
   }
 
   async #text(response: Response): Promise<string> {

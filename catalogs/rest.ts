@@ -20,6 +20,7 @@ import { isJsonObject, type JsonObject, parseJsonObject, renderJson } from "../s
 import type { Requirement, Update } from "../src/table/iceberg/updates.ts";
 import { placesOf } from "../src/table/table-state.ts";
 import type { Warehouse } from "../src/table/warehouse.ts";
+import { KnownTables } from "./known-tables.ts";
 import { CatalogRefused, failureOf, isUnstaged, loadedTable, outcomeOf, unknown } from "./rest-answers.ts";
 import { type Authorizer, authorizer, type RestAuth } from "./rest-auth.ts";
 import { type Fetch, RestClient, type RestLimits, type RestResponse } from "./rest-client.ts";
@@ -49,6 +50,9 @@ export interface RestCatalogDeps {
   readonly files?: { readonly warehouse: Pick<Warehouse, "lend">; readonly open: OpenBucket };
 }
 
+/** JSON of tables that are not loaded again while they are as they were: a hundred with three hundred snapshots each. */
+const knownTablesBytesMax = 32 * 1024 * 1024;
+
 /** The configuration is asked for at the first use, so that a catalog which is down at the start does not stop a broker. */
 export function open(settings: RestCatalogSettings, deps: RestCatalogDeps): Catalog {
   return new RestCatalog(settings, deps);
@@ -65,6 +69,7 @@ class RestCatalog implements Catalog {
   readonly #files: RestCatalogDeps["files"];
   /** By namespace and name. As many as tables are asked for. */
   readonly #lent = new Map<string, LentFiles>();
+  readonly #known = new KnownTables(knownTablesBytesMax);
   #config: Promise<RestConfig> | undefined;
 
   constructor(settings: RestCatalogSettings, deps: RestCatalogDeps) {
@@ -83,12 +88,23 @@ class RestCatalog implements Catalog {
   }
 
   async load(table: TableName): Promise<LoadedTable | undefined> {
-    const answer = await this.#send("GET /v1/{prefix}/namespaces/{namespace}/tables/{table}", (config) =>
-      tablePath(config, table),
-    );
+    const name = tableText(table);
+    const known = this.#known.get(name);
+    const endpoint = "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}";
+    const condition = known === undefined ? {} : { "if-none-match": known.etag };
+    const answer = await this.#send(endpoint, (config) => tablePath(config, table), undefined, condition);
+    if (answer.status === 304 && known !== undefined) return known.table;
+    this.#known.forget(name);
     if (answer.status === 404) return undefined;
-    if (answer.status !== 200) throw new CatalogRefused(`loading ${tableText(table)}`, answer);
-    return this.#loaded(table, answer);
+    if (answer.status !== 200) throw new CatalogRefused(`loading ${name}`, answer);
+    const loaded = this.#loaded(table, answer);
+    this.#learn(name, answer, loaded);
+    return loaded;
+  }
+
+  /** Keys to files come with each answer: where they are lent, every load is a whole one. */
+  #learn(name: string, { etag, body }: RestResponse, table: LoadedTable): void {
+    if (etag !== null && this.#files === undefined) this.#known.set(name, { etag, table, bytes: body.length });
   }
 
   async reachFiles(table: TableName): Promise<void> {
@@ -160,11 +176,20 @@ class RestCatalog implements Catalog {
   ): Promise<CommitOutcome> {
     const body = renderJson(bodyOf({ table, requirements, updates }));
     const endpoint = "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}";
+    const name = tableText(table);
     return await this.#change(
       endpoint,
       (config) => tablePath(config, table),
       body,
-      (answer) => outcomeOf(answer, `committing to ${tableText(table)}`, this.name),
+      (answer) => {
+        const before = this.#known.get(name);
+        this.#known.forget(name); // After a conflict too: what was known may have been the reason.
+        const outcome = outcomeOf(answer, `committing to ${name}`, this.name);
+        // Such an answer says nothing about reaching the files: that stays as it was.
+        if (outcome.kind === "committed" && before !== undefined)
+          this.#learn(name, answer, { ...outcome.table, config: before.table.config });
+        return outcome;
+      },
     );
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { open as openRest } from "../../catalogs/rest.ts";
-import type { HttpRequest } from "../../src/base/http.ts";
+import type { HttpRequest, HttpResponse } from "../../src/base/http.ts";
 import { type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
 import type { Clock, Runtime } from "../../src/base/runtime.ts";
 import type { Log } from "../../src/log/log.ts";
@@ -258,7 +258,7 @@ export class Lake {
         method,
         params: match.params,
         query: url.searchParams,
-        headers: new Map(),
+        headers: new Map(new Headers(init?.headers)),
         body: Buffer.from(typeof init?.body === "string" ? init.body : ""),
         signal: new AbortController().signal,
       };
@@ -279,9 +279,9 @@ export function offset(value: number): Offset {
   return value as Offset;
 }
 
-function respond(answer: { readonly status: number; readonly body?: string | Uint8Array }): Response {
-  const hasBody = answer.status !== 204 && answer.status !== 304;
-  return new Response(hasBody ? (answer.body as string) : null, { status: answer.status });
+function respond({ status, headers = {}, body }: HttpResponse): Response {
+  const hasBody = status !== 204 && status !== 304;
+  return new Response(hasBody ? (body as string) : null, { status, headers });
 }
 
 /** The store, with a call before each write and read. */
