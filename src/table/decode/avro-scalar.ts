@@ -50,7 +50,7 @@ function mismatch(type: AvroScalar, leaf: Leaf): string {
 function compileInt(logical: AvroLogical | undefined, leaf: Leaf): AvroPut {
   if (logical?.name === "time-millis") {
     assert(leaf.kind === "int64", "a time column holds 64 bits");
-    return (cursor, rep) => leaf.putNumber(rep, cursor.readInt() * 1000);
+    return (cursor, rep) => leaf.putNumber(rep, timeOfDay(cursor.readInt() * 1000));
   }
   if (leaf.kind === "int64") return (cursor, rep) => leaf.putNumber(rep, cursor.readInt());
   assert(leaf.kind === "int32" || leaf.kind === "double", "an int goes to an int, long or double column");
@@ -73,12 +73,16 @@ function compileLong(logical: AvroLogical | undefined, leaf: Int64Leaf): AvroPut
         const nanos = cursor.long;
         leaf.putBigInt(rep, (nanos - (((nanos % 1000n) + 1000n) % 1000n)) / 1000n);
       };
+    case "time-micros":
+      return (cursor, rep) => {
+        cursor.readLong();
+        leaf.putNumber(rep, timeOfDay(cursor.high * 4294967296 + (cursor.low >>> 0)));
+      };
     case undefined:
     case "date":
     case "decimal":
     case "duration":
     case "local-timestamp-micros":
-    case "time-micros":
     case "time-millis":
     case "timestamp-micros":
     case "uuid":
@@ -86,6 +90,14 @@ function compileLong(logical: AvroLogical | undefined, leaf: Int64Leaf): AvroPut
       return putLong(leaf);
   }
 }
+
+/** Beyond a day engines read nothing of the file. */
+function timeOfDay(micros: number): number {
+  if (micros < 0 || micros >= dayMicros) throw new BadRecord("out-of-range", `${micros} µs are no time of a day`);
+  return micros;
+}
+
+const dayMicros = 86_400_000_000;
 
 function putLong(leaf: Int64Leaf): AvroPut {
   return (cursor, rep) => {

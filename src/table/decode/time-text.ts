@@ -13,10 +13,13 @@ export function parseLocalDateTime(text: string): bigint | undefined {
   return isLocal.test(text) ? microsOf(`${text}Z`) : undefined;
 }
 
-/** Microseconds since midnight, cut below one. */
+/** Microseconds since midnight, cut below one. A leap second at the day's end is no time of that day. */
 export function parseTime(text: string): bigint | undefined {
-  return isTime.test(text) ? microsOf(`1970-01-01T${text}Z`) : undefined;
+  const micros = isTime.test(text) ? microsOf(`1970-01-01T${text}Z`) : undefined;
+  return micros !== undefined && micros < dayMicros ? micros : undefined;
 }
+
+const dayMicros = 86_400_000_000n;
 
 const isLocal = /^[^Zz+]{11,}$/;
 const isTime = /^\d\d:\d\d:\d\d(\.\d+)?$/;

@@ -187,6 +187,15 @@ describe("bad records", () => {
       varint(2n ** 60n),
       "out-of-range",
     ],
+    ["a time before midnight", { type: "long", logicalType: "time-micros" }, varint(-1n), "out-of-range"],
+    ["a time of the next day", { type: "long", logicalType: "time-micros" }, varint(86_400_000_000n), "out-of-range"],
+    ["a time of no day", { type: "long", logicalType: "time-micros" }, varint(2n ** 62n), "out-of-range"],
+    [
+      "a time of the next day, in milliseconds",
+      { type: "int", logicalType: "time-millis" },
+      varint(86_400_000n),
+      "out-of-range",
+    ],
     ["no UUID", { type: "string", logicalType: "uuid" }, [4, 97, 98], "malformed"],
   ];
   test.each(reasons)("%s", (_, type, bytes, reason) => {
