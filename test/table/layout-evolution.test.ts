@@ -180,6 +180,16 @@ describe("the partition spec", () => {
   });
 });
 
+test("a column that comes later is not called as a partition field: Iceberg's library reads no such table", async () => {
+  const scene = new Scene(307);
+  await scene.produce();
+  await scene.under({ partitionBy: [{ column: "name", transform: "truncate[1]" }] });
+  await scene.lake.produce(scene.topic, 0, [json({ id: 2, name: "n2", Name_trunc_1: "n" })]);
+  const after = await scene.under({ partitionBy: [{ column: "name", transform: "truncate[1]" }] });
+  expect(specOf(after)).toEqual(["1000 name_trunc_1 truncate[1]"]);
+  expect(after.schemas.at(-1)?.fields.map(({ name }) => name)).toContain("Name_trunc_1_2");
+});
+
 describe("the sort order", () => {
   test("follows the settings, and files name it only while they are sorted by it", async () => {
     const scene = new Scene(310);

@@ -161,7 +161,8 @@ export class SchemaCommitter {
     if (misfit !== undefined) return { kind: "paused", reason: misfit };
     const known = state === undefined ? initialMapping(settings) : withOverrides(onBase(state, base), settings);
     const before = look === undefined ? known : look(known);
-    const mapping = sources.reduce((grown, source) => evolve(grown, source, settings).mapping, before);
+    const names = base?.["partition-specs"].flatMap((spec) => spec.fields.map((field) => field.name));
+    const mapping = sources.reduce((grown, source) => evolve(grown, source, settings, names).mapping, before);
     const lost = rowKeyMismatch(mapping, settings.mode);
     if (lost !== undefined) return { kind: "paused", reason: lost };
     const isSame = isApplied && !(base !== undefined && hasDrifted(state, base));

@@ -23,6 +23,7 @@ import {
   overriddenKey,
   overridesOf,
 } from "./column-overrides.ts";
+import { withDistinctPaths } from "./distinct-paths.ts";
 import { newRules } from "./mapping-rules.ts";
 import { avroSourceType } from "./schema-map-avro.ts";
 import { Draft, type DraftRules, freeName } from "./schema-map-draft.ts";
@@ -197,8 +198,24 @@ export function placeColumns({ own }: TableMapping): PlaceColumns {
   return { offset: own.offset ?? -1, partition: own.partition ?? -1 };
 }
 
-/** The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5). */
-export function evolve(mapping: TableMapping, source: MappingSource, settings: TableSettings): Evolution {
+/**
+ * The mapping with the source's columns in it. The schema id of the result's schema is for the committer to give (rule G5).
+ * `partitionNames`: of the fields of the table's partition specs, which no new column may have.
+ */
+export function evolve(
+  mapping: TableMapping,
+  source: MappingSource,
+  settings: TableSettings,
+  partitionNames: readonly string[] = [],
+): Evolution {
+  const evolution = evolveBy(mapping, source, settings);
+  if (evolution.mapping.schema === mapping.schema) return evolution;
+  const present = { lastId: mapping.lastColumnId, otherPaths: partitionNames };
+  const schema = withDistinctPaths(evolution.mapping.schema, present);
+  return { ...evolution, mapping: { ...evolution.mapping, schema } };
+}
+
+function evolveBy(mapping: TableMapping, source: MappingSource, settings: TableSettings): Evolution {
   if (source.kind === "inferred") return evolveInferred(mapping, source, settings);
   const known = mapping.sources[sourceKey(source.part, source.schemaId)];
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };

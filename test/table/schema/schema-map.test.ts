@@ -289,6 +289,33 @@ describe("A9 names", () => {
     const mapping = grow(start, avro(1, record({ id: "int", ID: "int" })));
     expect(grow(mapping, avro(2, record({ ID: "int", id: "int" }))).schema).toBe(mapping.schema);
   });
+  test("a dot in a name makes no path that another field has: Iceberg's libraries refuse the schema", () => {
+    const infer = (mapping: TableMapping, value: unknown) =>
+      evolve(mapping, { kind: "inferred", part: "value", type: inferType(value) }, settings);
+    const values = [
+      { "a.b": 1 },
+      { a: { B: 1 } }, // A struct that comes later,
+      { s: { x: 1 } },
+      { "s.y": 1 },
+      { s: { y: 1 } }, // what comes later inside of one,
+      { "S.X": 1 }, // and beside it,
+      { l: ["x"] },
+      { "l.element": 1 }, // parts of lists,
+      { n: { "o.p": 1, o: { p: 1 } } }, // and both at once.
+    ];
+    const mapping = values.reduce<TableMapping>((before, value) => infer(before, value).mapping, start);
+    expect(shapeOf(columnsOf(mapping))).toEqual({
+      "a.b": "double",
+      a_2: { B: "double" },
+      s: { x: "double", y_2: "double" },
+      "s.y": "double",
+      "S.X_2": "double",
+      l: ["string"],
+      "l.element_2": "double",
+      n: { "o.p": "double", o_2: { p: "double" } },
+    });
+    for (const value of values) expect(infer(mapping, value).kind).toBe("unchanged");
+  });
   test("names like __proto__ are names", () => {
     const mapping = grow(start, avro(1, record({ ["__proto__"]: "int", constructor: "string" })));
     expect(columnsOf(mapping).map((field) => field.name)).toEqual(["__proto__", "constructor"]);
