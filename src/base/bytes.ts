@@ -365,6 +365,11 @@ export function utf8Length(text: string): number {
   return Buffer.byteLength(text, "utf8");
 }
 
+/** A byte order mark at the beginning is a character like any other: without it the text would be another value. */
+export function utf8Text(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}
+
 /**
  * As `target.set(source, at)`. Where one of them is shared memory, as slabs are, V8 copies word by word, or byte by byte when the two
  * lie differently to words: 3 GiB/s, not 70. Buffer's copy of a part of the source is the C library's.

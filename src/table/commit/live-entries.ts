@@ -7,6 +7,7 @@ import type { ManifestEntry } from "../iceberg/manifest.ts";
 import { readManifest } from "../iceberg/manifest.ts";
 import type { ManifestFile } from "../iceberg/manifest-list.ts";
 import type { TableMetadata } from "../iceberg/metadata.ts";
+import { valueKey } from "../iceberg/partition-type.ts";
 import type { PartitionSpec } from "../iceberg/types.ts";
 import type { Warehouse } from "../warehouse.ts";
 import { canJoin, joinedEntries } from "./manifest-merge.ts";
@@ -76,10 +77,5 @@ export function fileKey({ file, vector }: Pick<LiveEntry, "file" | "vector">): s
 
 /** Files of one partition of one spec, as text. */
 export function partitionKey({ spec, entry }: LiveFile): string {
-  const values = entry.file.partition.map((value) => {
-    if (value === null) return "n";
-    const text = value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value);
-    return `${typeof value}${text.length}:${text}`;
-  });
-  return [spec["spec-id"], ...values].join("/");
+  return [spec["spec-id"], ...entry.file.partition.map(valueKey)].join("/");
 }

@@ -7,6 +7,7 @@
  * Long strings and binaries are cut: a lower bound by dropping what is behind, an upper bound also by counting its last
  * unit up, so that it stays above every value that starts with it (rules B3, B4).
  */
+import { utf8Text } from "../../base/bytes.ts";
 import { assert } from "../../base/errors.ts";
 import { decimalShape } from "./primitive.ts";
 import type { PrimitiveType, PrimitiveValue } from "./types.ts";
@@ -54,7 +55,7 @@ export function deserializeValue(type: PrimitiveType, bytes: Uint8Array): Primit
     case "double":
       return bytes.length === 4 ? view.getFloat32(0, true) : view.getFloat64(0, true);
     case "string":
-      return new TextDecoder().decode(bytes);
+      return utf8Text(bytes);
     case "binary":
     case "uuid":
     default:
@@ -142,7 +143,7 @@ const codePointMax = 0x10ffff;
 
 /** The shortest string above all that start with `utf8`; UTF-8's byte order is the order of code points. */
 function stringAbove(utf8: Uint8Array): Uint8Array | undefined {
-  const points = Array.from(new TextDecoder().decode(utf8), (unit) => unit.codePointAt(0) as number);
+  const points = Array.from(utf8Text(utf8), (unit) => unit.codePointAt(0) as number);
   for (let at = points.length - 1; at >= 0; at -= 1) {
     const point = points[at] as number;
     if (point === codePointMax) continue;

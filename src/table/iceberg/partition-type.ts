@@ -67,6 +67,20 @@ export function fromAvro(type: PrimitiveType, value: AvroValue | undefined, sour
   throw new CorruptData({ source, position: 0, expected: `a partition value of type ${type}`, found: "a nested one" });
 }
 
+/**
+ * Tells values of one field of partitions or of keys apart. Texts come with their length, so that no two tuples of them are one;
+ * -0 and 0 are two, because readers take a column's value from its partition.
+ */
+export function valueKey(value: PrimitiveValue | null): string {
+  if (value === null) return "n";
+  const text = value instanceof Uint8Array ? Buffer.from(value).toString("hex") : numberText(value);
+  return `${text.length}:${text}`;
+}
+
+function numberText(value: Exclude<PrimitiveValue, Uint8Array>): string {
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
 const wide: ReadonlySet<string> = new Set([
   "long",
   "time",

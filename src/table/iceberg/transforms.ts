@@ -2,6 +2,7 @@
  * Partition transforms (Iceberg spec, "Partition Transforms", and Appendix B for the hash). All map null to null, and all
  * are computed from the value itself (rules G10, G11).
  */
+import { utf8Text } from "../../base/bytes.ts";
 import { assert } from "../../base/errors.ts";
 import { bigintBytes, codePointsEnd } from "./bounds.ts";
 import { decimalShape, fixedLength } from "./primitive.ts";
@@ -51,7 +52,7 @@ function applyOf(
   const width = transformWidth(transform);
   if (width !== undefined) {
     if (width < 1) return undefined;
-    if (transform.startsWith("truncate")) return (value) => truncateValue(value, width);
+    if (transform.startsWith("truncate")) return (value) => truncateValue(value, width, source);
     // Nanoseconds fall into the bucket of their microsecond.
     const hashed = isNanos(source)
       ? (value: PrimitiveValue) => microsOf(value as bigint)
@@ -64,7 +65,7 @@ function applyOf(
   if (transform === "year") return (value) => yearOf(days(value)) - 1970;
   if (transform === "month") return (value) => monthsOf(days(value));
   if (transform === "day") return days;
-  return (value) => floorDivide(value as bigint, microsPerHour * unit);
+  return (value) => floorDivide(value as bigint, microsPerHour * unit) | 0; // It wraps after 245,000 years, as in the reference.
 }
 
 function isTimestamp(type: PrimitiveType): boolean {
@@ -125,18 +126,19 @@ function monthsOf(days: number): number {
   return (year - 1970) * 12 + month - 1;
 }
 
-function truncateValue(value: PrimitiveValue, width: number): PrimitiveValue {
+/** The remainder is positive for negatives too; at the type's end the result wraps, as in the reference. */
+function truncateValue(value: PrimitiveValue, width: number, type: PrimitiveType): PrimitiveValue {
   switch (typeof value) {
     case "number":
-      // The remainder is positive for negatives too; at the type's end the result wraps, as in the reference.
       return (value - (((value % width) + width) % width)) | 0;
     case "bigint": {
       const wide = BigInt(width);
-      return value - (((value % wide) + wide) % wide);
+      const truncated = value - (((value % wide) + wide) % wide);
+      return decimalShape(type) === undefined ? BigInt.asIntN(64, truncated) : truncated;
     }
     case "string": {
       const utf8 = new TextEncoder().encode(value);
-      return new TextDecoder().decode(utf8.subarray(0, codePointsEnd(utf8, width)));
+      return utf8Text(utf8.subarray(0, codePointsEnd(utf8, width)));
     }
     case "boolean":
       return value;

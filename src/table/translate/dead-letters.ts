@@ -1,5 +1,6 @@
 /** The dead-letter table: records that became no row, whole, with where they stood and why (rule M8). */
 
+import { utf8Text } from "../../base/bytes.ts";
 import type { PlaceColumns } from "../commit/live-files.ts";
 import type { BadRecordReason } from "../decode/bad-record.ts";
 import type { Schema } from "../iceberg/types.ts";
@@ -115,5 +116,5 @@ export class DeadLetters {
 }
 
 function wellFormed(bytes: Uint8Array): Uint8Array {
-  return new TextEncoder().encode(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
+  return new TextEncoder().encode(utf8Text(bytes));
 }

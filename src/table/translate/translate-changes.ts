@@ -8,6 +8,7 @@
  */
 import type { RecordCursor } from "../../protocol/records.ts";
 import { BadRecord } from "../decode/bad-record.ts";
+import { valueKey } from "../iceberg/partition-type.ts";
 import { type ColumnNode, Columns, type Mark, putAbsent, type StructNode } from "../parquet/columns.ts";
 import { type ParquetOptions, ParquetWriter } from "../parquet/parquet.ts";
 import { primitiveAt } from "../row-values.ts";
@@ -19,7 +20,7 @@ import { keyNodes, putAllAbsent, structOf, valueNodes } from "./part-nodes.ts";
 import type { RoundPlan, Touches, TranslatedFile } from "./translate.ts";
 import { type ChangeReader, compileChanges } from "./translate-envelopes.ts";
 import { compileMetadata, type MetadataPut, type RecordPlace } from "./translate-metadata.ts";
-import { keyOf, type Partitions } from "./translate-partitions.ts";
+import type { Partitions } from "./translate-partitions.ts";
 import { compileKey, type PartContext, type PartPut, type PutOutcome, type RecordOutcome } from "./translate-parts.ts";
 
 const done: RecordOutcome = { kind: "row" };
@@ -204,7 +205,9 @@ export class Changes {
 
   /** A key is in every row, so the value of row i is value i. */
   #keys(): readonly string[] {
-    return this.#isDelete.map((_, row) => this.#keyLeaves.map((leaf) => keyOf(primitiveAt(leaf, row))).join("\u0000"));
+    return this.#isDelete.map((_, row) =>
+      this.#keyLeaves.map((leaf) => valueKey(primitiveAt(leaf, row))).join("\u0000"),
+    );
   }
 
   #writeDeletes(last: readonly number[], options: ParquetOptions): TranslatedFile {

@@ -1,6 +1,7 @@
 /** Rows of one round by table partition: each has columns that fill up and files that they are written to. */
 
 import type { SortOrder } from "../iceberg/metadata.ts";
+import { valueKey } from "../iceberg/partition-type.ts";
 import type { PartitionSpec, PrimitiveValue, Schema } from "../iceberg/types.ts";
 import { Columns, dropped } from "../parquet/columns.ts";
 import { type ParquetOptions, ParquetWriter } from "../parquet/parquet.ts";
@@ -117,7 +118,7 @@ export class Partitions {
   }
 
   #partitionOf(tuple: PartitionTuple): number {
-    const key = tuple.map(keyOf).join("\u0000");
+    const key = tuple.map(valueKey).join("\u0000");
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     const index = this.#partitions.push(new PartitionFiles(this.#schema, tuple, this.#limits)) - 1;
@@ -135,11 +136,4 @@ export class Partitions {
       partition.flush();
     }
   }
-}
-
-/** Texts come with their length before them, so that no two tuples share a key. */
-export function keyOf(value: PrimitiveValue | null): string {
-  if (value === null) return "n";
-  const text = value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value);
-  return `${text.length}:${text}`;
 }

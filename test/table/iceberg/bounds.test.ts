@@ -60,6 +60,11 @@ describe("B3 string bounds", () => {
     expect(upperBound("string", utf8(`${"b".repeat(15)}\ud7ffx`))).toEqual(utf8(`${"b".repeat(15)}\ue000`));
     expect(upperBound("string", utf8(`${"b".repeat(15)}\u{10ffff}x`))).toEqual(utf8(`${"b".repeat(14)}c`));
   });
+  test("a byte order mark is a character of the value", () => {
+    const marked = utf8(`\ufeff${"b".repeat(16)}`);
+    expect(upperBound("string", marked)).toEqual(utf8(`\ufeff${"b".repeat(14)}c`));
+    expect(deserializeValue("string", marked)).toBe(`\ufeff${"b".repeat(16)}`);
+  });
   test("no bound is above a string of the greatest code point", () => {
     expect(upperBound("string", utf8("\u{10ffff}".repeat(17)))).toBeUndefined();
     expect(upperBound("string", utf8("\u{10ffff}".repeat(16)))).toEqual(utf8("\u{10ffff}".repeat(16)));

@@ -57,6 +57,15 @@ describe("G10 truncate", () => {
     expect(apply("truncate[2]", "string", "a😀b")).toBe("a😀");
     expect(apply("truncate[3]", "binary", hex("0102030405"))).toEqual(hex("010203"));
   });
+  test("a byte order mark is a character of the value", () => {
+    expect(apply("truncate[2]", "string", "\ufeffab")).toBe("\ufeffa");
+  });
+  // What Iceberg 1.11's Transforms answer, whose integers wrap.
+  test("at the end of its type a value stays within it", () => {
+    expect(apply("truncate[10]", "int", -(2 ** 31))).toBe(2 ** 31 - 2);
+    expect(apply("truncate[10]", "long", -(2n ** 63n))).toBe(2n ** 63n - 2n);
+    expect(apply("truncate[10]", "decimal(38, 0)", 1n - 10n ** 38n)).toBe(-(10n ** 38n));
+  });
 });
 
 describe("G10 year, month, day, hour", () => {
@@ -65,6 +74,13 @@ describe("G10 year, month, day, hour", () => {
     expect(apply("month", "date", 17486)).toBe(47 * 12 + 10);
     expect(apply("day", "timestamptz", micros("2017-11-16T22:31:08Z"))).toBe(17486);
     expect(apply("hour", "timestamptz", micros("2017-11-16T22:31:08Z"))).toBe(17486 * 24 + 22);
+  });
+  // What Iceberg 1.11's Transforms answer; "infinity" is PostgreSQL's, as Debezium writes it.
+  test("hours beyond 32 bits wrap, as manifests hold no more", () => {
+    const hours = [2n ** 63n - 1n, -(2n ** 63n), 9_223_371_331_200_000_000n].map((at) =>
+      apply("hour", "timestamptz", at),
+    );
+    expect(hours).toEqual([-1_732_919_508, 1_732_919_507, -1_732_919_704]);
   });
   test("before 1970 values floor", () => {
     expect(apply("hour", "timestamp", -1n)).toBe(-1);
