@@ -4,7 +4,7 @@ import { bigintFromBytes, fixedBigintBytes } from "../iceberg/bounds.ts";
 import { decimalShape, type Layout, layoutOf } from "../iceberg/primitive.ts";
 import type { IcebergType, PrimitiveType, Schema } from "../iceberg/types.ts";
 import { type Chunk, encoding } from "./parquet-chunk.ts";
-import { type Bounds, boundsOf } from "./parquet-statistics.ts";
+import { boundsOf } from "./parquet-statistics.ts";
 import { ThriftWriter } from "./parquet-thrift.ts";
 
 export interface FooterRowGroup {
@@ -228,15 +228,12 @@ function writeColumn(out: ThriftWriter, chunk: Chunk, position: number): void {
 function writeStatistics(out: ThriftWriter, chunk: Chunk): void {
   out.i64(3, chunk.slots - chunk.values);
   const bounds = boundsOf(chunk.leaf.type, chunk.extremes);
-  // With a NaN among the values a reader could not tell what the bounds leave out.
-  if (bounds === undefined || chunk.extremes.nans > 0) return;
-  if (bounds.upper !== undefined) out.binary(5, physicalBytes(chunk.leaf.type, bounds.upper));
+  // A minimum alone has readers pass over every row: a maximum that is not there is an empty one to some. With a NaN among the
+  // values a reader could not tell what the bounds leave out.
+  if (bounds?.upper === undefined || chunk.extremes.nans > 0) return;
+  out.binary(5, physicalBytes(chunk.leaf.type, bounds.upper));
   out.binary(6, physicalBytes(chunk.leaf.type, bounds.lower));
-  writeExactness(out, bounds);
-}
-
-function writeExactness(out: ThriftWriter, bounds: Bounds): void {
-  if (bounds.upper !== undefined) out.boolean(7, bounds.upperIsExact);
+  out.boolean(7, bounds.upperIsExact);
   out.boolean(8, bounds.lowerIsExact);
 }
 

@@ -42,7 +42,7 @@ export function mergeExtremes(a: Extremes, b: Extremes): Extremes {
   return { min: isLess(b.min, a.min) ? b.min : a.min, max: isLess(a.max, b.max) ? b.max : a.max, nans };
 }
 
-export interface Bounds {
+interface Bounds {
   readonly lower: Uint8Array;
   /** Undefined when no short value is above the greatest (rules B3, B4). */
   readonly upper: Uint8Array | undefined;

@@ -258,6 +258,14 @@ test("B9 bounds hold every value, for any column", () => {
   );
 });
 
+test("B3 without a short value above it, a column has a lower bound, and no statistics of which readers would make two", () => {
+  const { bytes, description } = write(flat, [[{ s: "a" }, { s: "\u{10ffff}".repeat(17) }]]);
+  expect([description.lowerBounds.has(1), description.upperBounds.has(1)]).toEqual([true, false]);
+  const statistics = readFooter(bytes).row_groups[0]?.columns[0]?.meta_data?.statistics;
+  expect(statistics).toMatchObject({ null_count: 0n });
+  expect([statistics?.min_value, statistics?.max_value]).toEqual([undefined, undefined]);
+});
+
 test("DuckDB filters by the footer's statistics without losing a row", async () => {
   const schema = schemaOf([{ id: 1, name: "n", required: false, type: "decimal(30, 3)" }]);
   const groups = [1n, -5n, 10n ** 20n].map((unscaled) => {
