@@ -28,7 +28,7 @@ export class NamespaceHandlers {
       .map(([name]) => name)
       .filter((name) => name.startsWith(prefix) && !name.slice(prefix.length).includes(namespaceSeparator))
       .sort();
-    return json(200, { namespaces: children.map(partsOf), "next-page-token": null });
+    return json(200, { namespaces: children.map(partsOf) });
   }
 
   async create(request: HttpRequest): Promise<HttpResponse> {
@@ -113,7 +113,7 @@ export function listOf(
   const namespace = namespaceOf(request);
   if (metadata.image.namespace(namespace) === undefined) return noSuchNamespace(namespace);
   const identifiers = pointers.names(namespace, kind).map((name) => ({ namespace: partsOf(namespace), name }));
-  return json(200, { identifiers, "next-page-token": null });
+  return json(200, { identifiers });
 }
 
 export function partsOf(namespace: string): readonly string[] {

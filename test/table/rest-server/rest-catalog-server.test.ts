@@ -147,8 +147,9 @@ describe("tables", () => {
     await call(catalog, "POST", "/v1/main/namespaces", { namespace: ["a", "b.c"] });
     await call(catalog, "POST", "/v1/main/namespaces/a%1Fb.c/tables", { name: "t", schema });
     const { body } = await call(catalog, "GET", "/v1/namespaces/a%1Fb.c/tables");
-    expect(body).toMatchObject({ identifiers: [{ namespace: ["a", "b.c"], name: "t" }] });
-    expect((await call(catalog, "GET", "/v1/namespaces?parent=a")).body).toMatchObject({ namespaces: [["a", "b.c"]] });
+    // A server without pages leaves `next-page-token` out.
+    expect(body).toEqual({ identifiers: [{ namespace: ["a", "b.c"], name: "t" }] });
+    expect((await call(catalog, "GET", "/v1/namespaces?parent=a")).body).toEqual({ namespaces: [["a", "b.c"]] });
   });
 
   test("have a place of their own, for ever", async () => {
