@@ -91,7 +91,7 @@ function compileLong(logical: AvroLogical | undefined, leaf: Int64Leaf): AvroPut
   }
 }
 
-/** Beyond a day engines read nothing of the file. */
+/** What is beyond a day some engines show as another time, and others do not read. */
 function timeOfDay(micros: number): number {
   if (micros < 0 || micros >= dayMicros) throw new BadRecord("out-of-range", `${micros} µs are no time of a day`);
   return micros;
