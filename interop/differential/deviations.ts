@@ -28,15 +28,6 @@ export const deviations: readonly Deviation[] = [
     matches: ({ path, kafka }) => kafka === undefined && /configs\[remote\.copy[^\]]*\]$/.test(path),
   },
   {
-    apis: ["createTopics", "describeConfigs"],
-    what: "The default of `min.insync.replicas` is `DEFAULT_CONFIG`, not `DYNAMIC_DEFAULT_BROKER_CONFIG`.",
-    why: "Kafka writes it into the cluster's configs for eligible leader replicas, which shared storage has no use for.",
-    matches: ({ path, kafka, inlet }) =>
-      path.endsWith("configs[min.insync.replicas].configSource")
-        ? kafka === configSources.dynamicDefault && inlet === configSources.ofTheTable
-        : path.includes("configs[min.insync.replicas].synonyms["), // Theirs are one more, so those after it do not pair.
-  },
-  {
     apis: ["describeConfigs"],
     what: "The documentation of a config is in other words.",
     why: "It says what the config does here; of some that is: nothing.",
@@ -489,9 +480,6 @@ interface RequestedRecords {
 function notSent(): boolean {
   return false;
 }
-
-/** Kafka's ConfigSource. */
-const configSources = { dynamicDefault: 3, ofTheTable: 5 } as const;
 
 function text(answer: Plain | undefined): string {
   return JSON.stringify(answer) ?? "";

@@ -39,9 +39,17 @@ export function configLayers(view: ConfigView, topic: ReadonlyMap<string, string
   return {
     topic,
     broker: image.brokerConfigs(nodeId),
-    brokerDefault: image.brokerConfigs(null),
+    brokerDefault: clusterConfigs(view),
     brokerStatic: view.brokerStatic,
   };
+}
+
+/** Set for all brokers by every new cluster: Kafka's controller writes it since 4.1, for eligible leader replicas, and clients' tests count on it. */
+const setAtFirst: ReadonlyMap<string, string> = new Map([["min.insync.replicas", "1"]]);
+
+/** What IncrementalAlterConfigs set for all brokers, over what is set for them from the start. */
+function clusterConfigs({ metadata: { image } }: ConfigView): ReadonlyMap<string, string> {
+  return new Map([...setAtFirst, ...image.brokerConfigs(null)]);
 }
 
 /** `shown` says whether what the topic was given is told as it was read (`TRUE` is true), or as it was given. */
@@ -84,11 +92,12 @@ export function shownBrokerConfigs(view: ConfigView): readonly ShownConfig[] {
 }
 
 /** All that says a broker config's value, the one that counts first. */
-function brokerValues({ metadata: { image, nodeId }, brokerStatic }: ConfigView, name: string): readonly ConfigValue[] {
+function brokerValues(view: ConfigView, name: string): readonly ConfigValue[] {
+  const { image, nodeId } = view.metadata;
   const layers = [
     ["dynamic-broker", image.brokerConfigs(nodeId)],
-    ["dynamic-default-broker", image.brokerConfigs(null)],
-    ["static-broker", brokerStatic],
+    ["dynamic-default-broker", clusterConfigs(view)],
+    ["static-broker", view.brokerStatic],
   ] as const;
   const found: ConfigValue[] = layers.flatMap(([source, texts]) => {
     const text = texts.get(name);
@@ -98,9 +107,9 @@ function brokerValues({ metadata: { image, nodeId }, brokerStatic }: ConfigView,
   return text === null ? found : [...found, fallback(name, text)];
 }
 
-/** What IncrementalAlterConfigs set for all brokers, and nothing else: these have no broker to take defaults from. */
+/** What is set for all brokers, and nothing else: these have no broker to take defaults from. */
 export function shownBrokerDefaults(view: ConfigView): readonly ShownConfig[] {
-  return Array.from(view.metadata.image.brokerConfigs(null), ([name, text]) => {
+  return Array.from(clusterConfigs(view), ([name, text]) => {
     const own: ConfigValue = { name, value: text, source: "dynamic-default-broker" };
     const row = brokerConfigs[name];
     return {

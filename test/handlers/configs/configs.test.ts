@@ -67,8 +67,8 @@ describe("DescribeConfigs", () => {
         { name: "cleanup.policy", value: "compact", source: 1 },
         { name: "log.cleanup.policy", value: "delete", source: 5 },
       ]);
-      const others = configs.filter(({ name }) => name !== "cleanup.policy");
-      // Terraform makes a change of whatever does not come from the default.
+      const others = configs.filter(({ name }) => name !== "cleanup.policy" && name !== "min.insync.replicas");
+      // Terraform makes a change of what comes neither from a default nor from the cluster.
       for (const { name, configSource, value } of others) {
         expect([name, configSource, value]).toEqual([name, 5, topicConfigs[name]?.default]);
       }
@@ -129,6 +129,29 @@ describe("DescribeConfigs", () => {
     expect(configs.map(({ synonyms }) => synonyms)).toEqual([[], []]); // log.retention.ms and log.flush.interval.ms have none.
   });
 
+  test("takes min.insync.replicas for set in the whole cluster, as it is in Kafka since 4.1", async () => {
+    await using world = new AdminWorld();
+    await world.topic("t");
+    const ofCluster = { name: "min.insync.replicas", value: "1", source: 3 };
+    const ofKafka = { name: "min.insync.replicas", value: "1", source: 5 };
+    const resources = [
+      [topicType, "t", [ofCluster, ofKafka]],
+      [brokerType, "1", [ofCluster, ofKafka]],
+      [brokerType, "", [ofCluster]],
+    ] as const;
+    for (const [type, name, synonyms] of resources) {
+      const { configs } = await describeOne(world, type, name, ["min.insync.replicas"]);
+      expect(configs).toMatchObject([{ value: "1", configSource: 3, synonyms }]);
+    }
+    const broker = { type: brokerType, name: "" };
+    expect(await alter(world, [["min.insync.replicas", "set", "2"]], broker)).toBe("NONE: null");
+    expect((await describeOne(world, topicType, "t", ["min.insync.replicas"])).configs[0]).toMatchObject({
+      value: "2",
+      configSource: 3,
+      synonyms: [{ ...ofCluster, value: "2" }, ofKafka],
+    });
+  });
+
   test("shows what brokers set for topics, nearest first", async () => {
     await using world = new AdminWorld();
     await world.topic("t");
@@ -141,8 +164,8 @@ describe("DescribeConfigs", () => {
       ["2000", 2],
       ["1000", 3],
     ]);
-    const defaults = await describeOne(world, brokerType, "");
-    expect(defaults.configs).toMatchObject([{ name: "log.retention.ms", value: "1000", configSource: 3 }]);
+    const defaults = await describeOne(world, brokerType, "", ["log.retention.ms"]);
+    expect(defaults.configs).toMatchObject([{ value: "1000", configSource: 3 }]);
   });
 });
 
