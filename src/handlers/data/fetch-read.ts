@@ -3,7 +3,6 @@ import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import { OperationFailed } from "../../base/errors.ts";
 import type { Offset } from "../../base/ids.ts";
 import type { Isolation, Partition, PartitionReadResult } from "../../log/log.ts";
-import { BatchView } from "../../protocol/record-batch.ts";
 import type { LeaderHint } from "../handler.ts";
 import type { FetchedPartition } from "./fetch-session.ts";
 
@@ -26,13 +25,9 @@ export interface FetchAnswer {
 export interface ReadLimits {
   readonly isolation: Isolation;
   readonly bytesMax: number;
-  readonly apiVersion: number;
   /** Disposed of when the answer is sent. */
   readonly borrow: DisposableStack | undefined;
 }
-
-/** Clients that speak an older version cannot decompress zstd (KIP-110). */
-const zstdVersionMin = 10;
 
 /** Whether the position is answered with an epoch or an error, not with bytes. */
 export function diverges(partition: Partition, wanted: FetchedPartition): boolean {
@@ -100,15 +95,13 @@ async function readOne(
     isolation: limits.isolation,
     borrow: limits.borrow,
   };
-  let result: PartitionReadResult;
   try {
-    result = await found.read(request);
+    return answerOf(await found.read(request));
   } catch (cause) {
     // The storage has reported it. This partition alone is answered so; consumers ask again, and skip nothing.
     if (!(cause instanceof OperationFailed)) throw cause;
     return failed("KAFKA_STORAGE_ERROR", undefined);
   }
-  return limits.apiVersion < zstdVersionMin ? withoutZstd(answerOf(result)) : answerOf(result);
 }
 
 function answerOf(result: PartitionReadResult): FetchAnswer {
@@ -131,15 +124,6 @@ function divergence(
   const end = partition.endOfEpoch(wanted.lastFetchedEpoch);
   if (end === undefined) return "unknown";
   return end.epoch < wanted.lastFetchedEpoch || end.endOffset < wanted.fetchOffset ? end : undefined;
-}
-
-/** What comes before the first zstd batch; an error when that is nothing. */
-function withoutZstd(answer: FetchAnswer): FetchAnswer {
-  const first = answer.batches.findIndex((batch) => new BatchView(batch).compression === "zstd");
-  if (first < 0) return answer;
-  if (first === 0) return failed("UNSUPPORTED_COMPRESSION_TYPE", undefined);
-  const batches = answer.batches.slice(0, first);
-  return { ...answer, batches, bytes: batches.reduce((sum, batch) => sum + batch.length, 0) };
 }
 
 function empty(partition: Partition): FetchAnswer {

@@ -77,7 +77,6 @@ export function fetchHandler(all: FetchOptions): Handler<Request, Response> {
     const answers = await readAll(wanted, found, {
       isolation,
       bytesMax: context.grantAnswer?.(bytesWanted) ?? bytesWanted,
-      apiVersion: context.apiVersion,
       borrow: context.borrow?.(),
     });
     return response(options, request, context, session, wanted, answers);
