@@ -16,7 +16,7 @@ export const describeConfigs: Generator<"describeConfigs"> = (draw) => ({
           // The broker's whole table is a matter of its own.
           configurationKeys:
             resourceType === 4
-              ? [draw.of(["num.partitions", "no.such", "log.retention.ms", "message.max.bytes", "min.insync.replicas"])]
+              ? [draw.of(["num.partitions", "no.such", "log.retention.ms", "message.max.bytes"])]
               : draw.mostly(
                   null,
                   [[], ["cleanup.policy"], ["no.such"], ["retention.ms", "retention.ms", "segment.bytes"]],
