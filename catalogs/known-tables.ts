@@ -7,7 +7,7 @@ import type { LoadedTable } from "../src/table/catalog.ts";
 export interface KnownTable {
   readonly etag: string;
   readonly table: LoadedTable;
-  /** Of the answer, which is about what the table takes in memory. */
+  /** Of the answer that told of it. */
   readonly bytes: number;
 }
 

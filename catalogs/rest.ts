@@ -181,16 +181,18 @@ class RestCatalog implements Catalog {
       endpoint,
       (config) => tablePath(config, table),
       body,
-      (answer) => {
-        const before = this.#known.get(name);
-        this.#known.forget(name); // After a conflict too: what was known may have been the reason.
-        const outcome = outcomeOf(answer, `committing to ${name}`, this.name);
-        // Such an answer says nothing about reaching the files: that stays as it was.
-        if (outcome.kind === "committed" && before !== undefined)
-          this.#learn(name, answer, { ...outcome.table, config: before.table.config });
-        return outcome;
-      },
+      (answer) => this.#afterCommit(name, answer),
     );
+  }
+
+  #afterCommit(name: string, answer: RestResponse): CommitOutcome {
+    const before = this.#known.get(name);
+    this.#known.forget(name); // After a conflict too: what was known may have been the reason.
+    const outcome = outcomeOf(answer, `committing to ${name}`, this.name);
+    // Such an answer says nothing about reaching the files: that stays as it was.
+    if (outcome.kind === "committed" && before !== undefined)
+      this.#learn(name, answer, { ...outcome.table, config: before.table.config });
+    return outcome;
   }
 
   async commitAll(changes: readonly TableChange[]): Promise<TransactionOutcome> {

@@ -57,7 +57,7 @@ export class VectorWriter {
     for await (const input of rewriteInputs(files, reading)) {
       const answer = await job.taken(input);
       if (answer.kind === "unreadable") return answer.reason;
-      taken.push({ ...(plan.inputs[taken.length] as VectorPlan["inputs"][number]), ...answer });
+      taken.push({ ...(plan.inputs[taken.length] as VectorInputFile), ...answer });
     }
     return taken;
   }
