@@ -20,10 +20,10 @@ export const tableMaintenance = {
   tableMaintenanceAppendWaitMsMax: setting({
     key: "table.maintenance.append.wait.ms.max",
     type: "ms",
-    default: 60_000,
+    default: 300_000,
     min: 100,
     max: 3_600_000,
-    doc: "How long maintenance waits for an append of the table before it gives up until the next time.",
+    doc: "How long a pass over a table that has begun waits for an append of the table before it gives up until the next time.",
   }),
   tableMaintenanceBytesPerSecondMax: setting({
     key: "table.maintenance.bytes.per.second.max",

@@ -1,9 +1,10 @@
 /**
  * Looks after all tables of this node on a budget: some tables at once, one rewrite at a time, at a pace (table-rewriter.ts). A
- * pass waits for appends of its own table, and gives up when they take too long, so that it never keeps the others waiting. One
- * that fails is counted and said, and the next table has its turn: nothing here ever stops an append.
+ * table that is due waits for a moment between its appends, however long that takes, and has a place only then. In its place it
+ * waits for them too, but gives up when one takes too long, so that it never keeps the others waiting. A pass that fails is
+ * counted and said, and the next table has its turn: nothing here ever stops an append.
  */
-import { Lane, Loop, sleep } from "../../base/async.ts";
+import { Gate, Lane, Loop, sleep } from "../../base/async.ts";
 import { assert, Closed, CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { Counter, Histogram, Logger } from "../../base/telemetry.ts";
@@ -23,7 +24,7 @@ export interface MaintenanceOptions {
   readonly limits: {
     /** Passes that are under way at once, most of them waiting. */
     readonly tablesMax: number;
-    /** For an append of the table. */
+    /** For an append of the table, during a pass. */
     readonly appendWaitMsMax: number;
   };
   readonly orphans: OrphanDeps & { readonly intervalMs: number; readonly startMs: number };
@@ -74,9 +75,11 @@ export class Maintenance implements AsyncDisposable {
   /** One at a time: names of files take memory. */
   readonly #sweeps = new Lane();
   readonly #underWay = new Map<MaintainedTable, Promise<void>>();
+  readonly #places: Gate;
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
+    this.#places = new Gate(options.limits.tablesMax);
     const { clock, logger, intervalMs, tables } = options;
     // Not all at once, and not in the first moments after a start.
     for (const [index, table] of tables.entries()) {
@@ -136,18 +139,16 @@ export class Maintenance implements AsyncDisposable {
   }
 
   #patient(target: RewriteTarget): RewriteTarget {
-    return { ...target, turn: () => this.#turnOf(target) };
+    return { ...target, turn: () => this.#turnOf(target, this.#options.limits.appendWaitMsMax) };
   }
 
   /** When no append of the table is under way; not for ever. */
-  async #turnOf(target: RewriteTarget): ReturnType<RewriteTarget["turn"]> {
-    const { clock, limits } = this.#options;
+  async #turnOf(target: RewriteTarget, waitMsMax: number): ReturnType<RewriteTarget["turn"]> {
     const enough = new AbortController();
-    const tooLong = sleep(clock, limits.appendWaitMsMax, AbortSignal.any([enough.signal, this.#stop.signal])).then(
-      () => {
-        throw new AppendsFirst("an append of the table is under way for too long", { happened: "no" });
-      },
-    );
+    const signal = AbortSignal.any([enough.signal, this.#stop.signal]);
+    const tooLong = sleep(this.#options.clock, waitMsMax, signal).then(() => {
+      throw new AppendsFirst("an append of the table is under way for too long", { happened: "no" });
+    });
     try {
       return await Promise.race([target.turn(), tooLong]);
     } finally {
@@ -156,12 +157,12 @@ export class Maintenance implements AsyncDisposable {
     }
   }
 
-  /** Starts what is due, the longest waiting first, as far as there is room. */
+  /** Starts what is due, the longest waiting first. */
   #turn(): void {
-    const { clock, limits } = this.#options;
+    const { clock } = this.#options;
     const due = [...this.#due].filter(([, at]) => at <= clock.monotonic()).sort(([, a], [, b]) => a - b);
     for (const [table] of due) {
-      if (this.#stop.signal.aborted || this.#underWay.size >= limits.tablesMax) return;
+      if (this.#stop.signal.aborted) return;
       if (this.#underWay.has(table)) continue;
       const pass = this.#lookAfter(table)
         .catch((error: unknown) =>
@@ -170,7 +171,6 @@ export class Maintenance implements AsyncDisposable {
         .finally(() => {
           this.#underWay.delete(table);
           this.#due.set(table, clock.monotonic() + this.#options.intervalMs);
-          this.#loop.wake();
         });
       this.#underWay.set(table, pass);
     }
@@ -178,10 +178,13 @@ export class Maintenance implements AsyncDisposable {
 
   async #lookAfter(table: MaintainedTable): Promise<void> {
     const { clock, logger, metrics } = this.#options;
-    const { topic } = table;
+    const { topic, target } = table;
     metrics.tableMaintenanceFailures.add(0, { topic }); // They are there before they are wanted.
     metrics.tableMaintenanceOrphans.add(0, { topic });
     try {
+      await this.#turnOf(target, outsideWaitMsMax);
+      using _place = await this.#places.enter();
+      if (this.#stop.signal.aborted) return;
       if (table.rewriter !== undefined || table.manifests !== undefined) await this.run(topic);
       await this.#sweepIfDue(table);
     } catch (cause) {
@@ -240,3 +243,5 @@ export class Maintenance implements AsyncDisposable {
 
 /** How often due tables are looked for. */
 const beatMs = 1000;
+/** For a moment between two appends, without a place: it keeps nobody waiting. */
+const outsideWaitMsMax = 24 * 3_600_000;

@@ -104,6 +104,19 @@ describe("a table is looked after", () => {
     await world.end();
   });
 
+  test("while a catalog does not answer for more tables than there are places", async () => {
+    const isDead = (table: string): boolean => table < "t4";
+    const world = new World(8, {
+      commitMs: (table) => (isDead(table) ? 10 * 3_600_000 : 100),
+      maintenance: { tablesMax: 1 },
+    });
+    await world.live(20);
+    for (let minute = 0; minute < 40; minute += 1) {
+      await world.live(1);
+      expect(Math.max(...world.passedMinutes().slice(4))).toBeLessThan(10);
+    }
+  });
+
   test("in less time than its small files take one by one", async () => {
     const readMs = 200;
     const world = new World(1, { commitMs: () => 100, readMs, maintenance: { intervalMs: 24 * 60 * minuteMs } });
