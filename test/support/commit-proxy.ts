@@ -72,14 +72,13 @@ export async function startCommitProxy(options: {
     });
   }
 
-  /** Sends the request on a connection of its own, and goes on when it has been answered. */
+  /** Sends the request on a connection of its own, and goes on when it has been answered, or when the server has died over it. */
   function first(request: Buffer, then: () => void): void {
     if (!options.isHttp) return then(); // Nothing doubles a part of a connection.
     const socket = connect(options.target, "127.0.0.1", () => socket.write(request));
-    socket.once("data", () => {
-      socket.destroy();
-      then();
-    });
+    socket.on("data", () => socket.destroy());
+    socket.on("error", () => socket.destroy());
+    socket.on("close", then);
   }
 }
 
