@@ -283,6 +283,7 @@ export class LocalLog implements Log {
       logger.debug("partition opened", { topic: current.name, partition: slot.index, leaderEpoch: info.epoch });
     } catch (cause) {
       if (!(cause instanceof OperationFailed || cause instanceof CorruptData)) throw cause;
+      if (opened !== undefined) storage.leave(slot.stream);
       this.#giveUp(slot, cause); // One partition cannot be read: the others go on.
     }
   }

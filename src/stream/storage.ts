@@ -13,6 +13,8 @@ export interface StreamStorage extends AsyncDisposable {
    * Everything that was acked before is readable when this resolves.
    */
   open(stream: StreamId, options: OpenOptions): Promise<OpenedStream>;
+  /** Takes an opening back after which nothing was appended, trimmed or replaced: the stream can be opened here again. */
+  leave(stream: StreamId): void;
   /** Gives the stream up: what is enqueued becomes durable and is uploaded; then it can be opened elsewhere. */
   close(stream: StreamId): Promise<void>;
   /** Forgets batches that end at or below the offset. Moves only forward; durable when it resolves. */

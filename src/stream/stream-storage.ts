@@ -222,6 +222,13 @@ class S3StreamStorage implements StreamStorage {
     return stream;
   }
 
+  leave(id: StreamId): void {
+    const stream = this.#opened.get(id);
+    assert(stream?.isReplayed !== true, `stream ${id} has a writer that went to work`);
+    stream?.close();
+    this.#opened.delete(id);
+  }
+
   async close(id: StreamId): Promise<void> {
     const stream = this.#opened.get(id);
     if (stream === undefined) return;

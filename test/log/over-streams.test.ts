@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
 import type { Partition } from "../../src/log/log.ts";
+import { StoreFailed } from "../../src/object-store/object-store.ts";
 import { BatchView, type Compression } from "../../src/protocol/record-batch.ts";
 import { buildBatch, buildMarker, type NewBatch } from "../../src/protocol/records.ts";
 import { records } from "../support/owned-partition.ts";
@@ -122,6 +123,29 @@ describe("repeats are known though the records that tell of them are gone", () =
     await node.restart();
     expect([await produce(batch(10)), await produce(batch(20)), await produce(batch(30))]).toEqual([10, 20, 30]);
   });
+});
+
+test("a partition that could not be read when it was opened is opened later", async () => {
+  await produce(batch(0));
+  await node.restart();
+  await node.storage.flush(); // Nobody spoke for it: the next opening reads it again.
+  await node.stop();
+  const get = node.objects.get.bind(node.objects);
+  let gets = 0;
+  node.objects.get = async (key, range) => {
+    gets += 1;
+    if (gets > 1) throw new StoreFailed("no answer", { happened: "no", retriable: true });
+    return await get(key, range);
+  };
+  await node.start();
+  expect(node.log.partition(topicId, 0)).toEqual({ kind: "opening" });
+  node.log.reopen();
+  await node.log.settled();
+  node.objects.get = get;
+  node.log.reopen();
+  await node.log.settled();
+  expect(await produce(batch(10))).toBe(10);
+  expect(await offsets(0)).toEqual([0, 10]);
 });
 
 test("a deleted topic is gone after a restart too", async () => {

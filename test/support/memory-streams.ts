@@ -31,6 +31,10 @@ export class MemoryStreams implements StreamStorage {
     return stream;
   }
 
+  leave(id: StreamId): void {
+    this.stream(id).options = undefined;
+  }
+
   async close(id: StreamId): Promise<void> {
     this.stream(id).cut();
   }
