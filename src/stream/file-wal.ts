@@ -59,6 +59,8 @@ export class FileWal implements Wal {
   /** In order of position. */
   readonly #flights: Flight[] = [];
   #idleTimer: Disposable | undefined;
+  /** What cannot be written now is not waited for any more. */
+  #isClosing = false;
   /** Why nothing becomes durable any more. */
   #failure: OperationFailed | undefined;
 
@@ -158,8 +160,9 @@ export class FileWal implements Wal {
     return bytes;
   }
 
-  /** What is enqueued becomes durable first. */
+  /** What is enqueued becomes durable first, unless the disk is full. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
     while (this.#isBusy && this.#failure === undefined) {
       await sleep(this.#options.runtime.clock, 0);
       await this.#placed; // It may wait for a segment for long.
@@ -234,6 +237,7 @@ export class FileWal implements Wal {
     this.#isPlacing = true;
     const segment = await this.#segmentFor(groupBytes(bodyBytes));
     this.#isPlacing = false;
+    if (this.#failure !== undefined) throw this.#failure; // Another group's, while this one waited for its segment.
     const position = this.#tail;
     const group = encodeGroup(
       {
@@ -299,7 +303,7 @@ export class FileWal implements Wal {
       try {
         return await this.#segments.prepare(current.start + current.bytes, bytesMin);
       } catch (cause) {
-        if (this.#stop.signal.aborted || cause instanceof WrongProgram) throw cause;
+        if (this.#isClosing || this.#failure !== undefined || cause instanceof WrongProgram) throw cause;
         this.#options.logger.error("cannot prepare a WAL segment, trying again", { cause });
         await sleep(this.#options.runtime.clock, prepareRetryMs, this.#stop.signal);
       }

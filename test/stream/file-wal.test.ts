@@ -1,5 +1,6 @@
 /** Proves: a record that was acked is found by recovery, whatever the disk loses; rot is told from a torn tail. */
 import { describe, expect, test } from "vitest";
+import { sleep } from "../../src/base/async.ts";
 import type { Disk, DiskFile, OpenMode } from "../../src/base/disk.ts";
 import { CorruptData } from "../../src/base/errors.ts";
 import type { NodeEpoch } from "../../src/base/ids.ts";
@@ -184,6 +185,39 @@ describe("file WAL", () => {
     expect(syncs).toBe(seen);
   });
 
+  test("a group that waits for a segment while another fails has failed too", async () => {
+    const clock = new SimClock();
+    const memory = new MemoryDisk();
+    const write = Promise.withResolvers<void>();
+    let isHeld = false;
+    const open = memory.open.bind(memory);
+    memory.open = async (path, mode) => {
+      const file = await open(path, mode);
+      const now = file.write.bind(file);
+      file.write = async (views, position) => {
+        if (isHeld) await write.promise;
+        await now(views, position);
+      };
+      return file;
+    };
+    const wal = walOn(memory, { walGroupsInFlightMax: 8 }, { clock });
+    let opens = 0;
+    memory.fault = (operation) => {
+      if (operation !== "open") return;
+      opens += 1;
+      if (opens > 2) throw Object.assign(new Error("no space"), { code: "ENOSPC" }); // The first segment took two.
+    };
+    await clock.until(wal.recover(() => undefined));
+    isHeld = true;
+    const acks = Promise.allSettled(upTo(5).map((i) => append(wal, i, 7000))); // The fifth needs another segment.
+    await clock.until(sleep(clock, 100));
+    write.reject(new Error("EIO"));
+    let settled: readonly PromiseSettledResult<unknown>[] = [];
+    void acks.then((all) => (settled = all));
+    await clock.until(wal[Symbol.asyncDispose]());
+    expect(settled.map(({ status }) => status)).toEqual(Array.from({ length: 5 }, () => "rejected"));
+  });
+
   test("a full disk stops appends until there is room, and loses nothing", async () => {
     const disk = new MemoryDisk();
     const { clock } = seededRuntime(0);
@@ -203,6 +237,24 @@ describe("file WAL", () => {
     expect(refused).toBe(1);
     await wal[Symbol.asyncDispose]();
     expect(await recovered(disk)).toEqual(upTo(30));
+  });
+
+  test("a close does not wait for a disk that stays full: what needs room has failed", async () => {
+    const clock = new SimClock();
+    const disk = new MemoryDisk();
+    const wal = walOn(disk, {}, { clock });
+    await clock.until(wal.recover(() => undefined));
+    disk.fault = (operation) => {
+      if (operation === "open") throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+    };
+    const acks = Promise.allSettled(upTo(30).map((i) => append(wal, i, 3000)));
+    await clock.until(sleep(clock, 10_000));
+    await clock.until(wal[Symbol.asyncDispose]());
+    const statuses = (await acks).map(({ status }) => status);
+    expect(statuses).toEqual(statuses.toSorted());
+    expect(statuses.at(-1)).toBe("rejected");
+    disk.fault = () => undefined;
+    expect(await recovered(disk)).toEqual(upTo(statuses.indexOf("rejected")));
   });
 
   test("a missing segment between two is refused", async () => {
