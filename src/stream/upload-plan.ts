@@ -42,14 +42,22 @@ export function planObjects(
 
 /**
  * Whether the slots of the WAL are committed as they are. That saves sending the bytes again, and costs an object and a range
- * a stream for each slot, and their merging later: many small slots are better uploaded once more, as one.
+ * a stream for each slot, and their merging later: many small slots are better uploaded once more, as one. Where the WAL was one of
+ * two, uploads ended where they liked: of a slot that is committed in part the rest is uploaded.
  */
 export function areWorthReferring(
   slots: readonly UploadedObject[],
+  image: Image,
   limits: { readonly walReferenceBytesMin: number },
 ): boolean {
   const bytes = slots.reduce((sum, slot) => sum + slot.bytes, 0);
-  return slots.length > 0 && bytes >= slots.length * limits.walReferenceBytesMin;
+  const isLarge = slots.length > 0 && bytes >= slots.length * limits.walReferenceBytesMin;
+  return isLarge && !slots.some(({ ranges }) => ranges.some((range) => isBegun(range, image)));
+}
+
+function isBegun({ stream, from, to }: ObjectRange, image: Image): boolean {
+  const end = image.stream(stream)?.end;
+  return end !== undefined && from < end && end < to;
 }
 
 /** What slots do not hold: the sidecars, each with the empty range at the end of what it speaks for. */

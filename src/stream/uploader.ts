@@ -114,9 +114,9 @@ export class Uploader {
 
   async #upload({ generation, parts }: ClosedGeneration): Promise<void> {
     await untilAborted(generation.durable, this.#stop.signal);
-    const { wal, limits } = this.#options;
+    const { wal, limits, metadata } = this.#options;
     const slots = wal.slots?.upTo(generation.walEnd) ?? [];
-    const isReferred = areWorthReferring(slots, limits);
+    const isReferred = areWorthReferring(slots, metadata.image, limits);
     const closed = await this.#persist("read the WAL", parts);
     const planned = planObjects(isReferred ? sidecarsOf(closed) : closed, limits);
     const uploaded = await Promise.all(planned.map((object) => this.#put(object)));
