@@ -103,8 +103,10 @@ export class ReplicatedWal implements Wal {
     this.#trimmed += gone.length;
     for (const [index, half] of this.#halves.entries()) {
       const to = this.#isEmpty ? half.wal.durable : lastBelow(gone, this.#ends, index as 0 | 1);
-      if (!half.isLost && to !== undefined) await half.wal.trim(to);
+      if (half.isLost || to === undefined) continue;
+      await half.wal.trim(to).catch((cause: unknown) => this.#lose(half, cause));
     }
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   async abandon(): Promise<void> {

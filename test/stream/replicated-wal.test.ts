@@ -14,6 +14,7 @@ class Place {
   trimmed = 0;
   isBroken = false;
   isUnreadable = false;
+  isTrimBroken = false;
   isAbandoned = false;
   /** Appends that are not durable yet, when `holds` is set. */
   holds = false;
@@ -67,6 +68,7 @@ class MemoryWal implements Wal {
   }
   async trim(position: WalPosition): Promise<void> {
     expect(position).toBeLessThanOrEqual(this.durable);
+    if (this.#place.isTrimBroken) throw new Error("EIO");
     this.#place.trimmed = Math.max(this.#place.trimmed, position);
   }
   async abandon(): Promise<void> {
@@ -180,6 +182,28 @@ describe("replicated WAL", () => {
     const last = await started(going);
     going.places[1].isBroken = true;
     await expect(append(last, 5)).rejects.toMatchObject({ happened: "maybe" });
+  });
+
+  test("a half that cannot be trimmed is lost like one that cannot be written", async () => {
+    for (const onLoss of ["stop", "continue"] as const) {
+      const world = new ReplicatedWorld(onLoss);
+      const wal = await started(world);
+      await append(wal, 0);
+      await append(wal, 1);
+      world.places[0].isTrimBroken = true;
+      if (onLoss === "stop") {
+        await expect(wal.trim(1 as WalPosition)).rejects.toMatchObject({ happened: "maybe" });
+        await expect(append(wal, 2)).rejects.toMatchObject({ happened: "maybe" });
+      } else {
+        await wal.trim(1 as WalPosition);
+        expect(world.alone).toBe(1);
+        expect(world.places[0].isAbandoned).toBe(true);
+        expect(world.places[1].trimmed).toBe(100);
+        await append(wal, 2);
+        await wal.trim(3 as WalPosition);
+        expect(world.places[1].trimmed).toBe(300);
+      }
+    }
   });
 
   test("a half that cannot be read stops the start, unless the other may go on alone", async () => {
