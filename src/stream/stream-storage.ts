@@ -353,6 +353,7 @@ class S3StreamStorage implements StreamStorage {
     }
     this.#options.wal.slots?.cut();
     this.#cache.cut(this.#newGeneration());
+    void generation.durable.then(() => this.#admit()); // By now its bytes may be left to the WAL, upload or not.
     this.#uploader.enqueue({ generation, parts: () => this.#parts(generation, notes) }).then(
       () => {
         for (const { stream, upTo, sidecar } of notes.values()) if (sidecar !== undefined) stream.remembered(upTo);

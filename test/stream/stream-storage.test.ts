@@ -243,6 +243,40 @@ describe("pressure", () => {
     expect(fatal).toEqual([]);
   });
 
+  test("while the store is down appends go on as soon as a disk that was slow has what it was given", async () => {
+    let write = Promise.withResolvers<void>();
+    write.resolve();
+    const open = disk.open.bind(disk);
+    disk.open = async (path, mode) => {
+      const file = await open(path, mode);
+      const now = file.write.bind(file);
+      file.write = (views, position) => write.promise.then(() => now(views, position));
+      return file;
+    };
+    const storage = await start({ logCacheBytesMax: 90_000 });
+    const stream = await clock.until(storage.open(a, writer));
+    objects.putIfAbsent = () => Promise.reject(new OperationFailed("down", { happened: "no" }));
+    let count = 0;
+    for (; count < 20; count += 1) await clock.until(append(stream, count, 4000));
+    write = Promise.withResolvers();
+    const acks: Promise<void>[] = [];
+    for (; stream.admission === "admitted"; count += 1) {
+      acks.push(append(stream, count, 4000));
+      await clock.run(1);
+    }
+    let isAdmitted = false;
+    const admitted = stream.admitted().then(() => {
+      isAdmitted = true;
+    });
+    write.resolve();
+    await clock.until(Promise.all(acks));
+    expect(stream.admission).toBe("admitted");
+    await clock.run(1);
+    expect(isAdmitted).toBe(true);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+    await admitted;
+  });
+
   test("a start after a long outage holds no more in memory than before it", async () => {
     const first = await start({ logCacheBytesMax: 100_000 });
     const stream = await clock.until(first.open(a, writer));
