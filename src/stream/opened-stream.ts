@@ -155,6 +155,7 @@ export class WritableStream implements OpenedStream {
         next = batch.to;
       }
       const isFull = part.batches.length === 0 && part.next <= next;
+      if (isFull && batches.length === 0) continue; // What was there has moved: whoever got nothing would take this for the end.
       next = Math.max(next, part.next) as Offset;
       if (isFull || (batches.length > 0 && bytes >= request.bytesMax)) return { batches, next };
     }

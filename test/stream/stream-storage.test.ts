@@ -317,6 +317,38 @@ describe("pressure", () => {
     await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
   });
 
+  test("a spilled batch whose segment goes while it is read, as it was uploaded, is read from its object", async () => {
+    const held: PromiseWithResolvers<void>[] = [];
+    let holds = false;
+    const open = disk.open.bind(disk);
+    disk.open = async (path, mode) => {
+      const file = await open(path, mode);
+      const now = file.read.bind(file);
+      file.read = async (into, position) => {
+        if (!holds) return await now(into, position);
+        holds = false;
+        const one = Promise.withResolvers<void>();
+        held.push(one);
+        await one.promise;
+        throw new Error("the file is closed");
+      };
+      return file;
+    };
+    const storage = await start({ logCacheBytesMax: 30_000 });
+    const stream = await clock.until(storage.open(a, writer));
+    const putIfAbsent = objects.putIfAbsent.bind(objects);
+    objects.putIfAbsent = () => Promise.reject(new OperationFailed("down", { happened: "no" }));
+    for (let i = 0; i < 60; i += 1) await clock.until(append(stream, i, 1000));
+    holds = true;
+    const reading = stream.read({ from: 30 as Offset, to: 31 as Offset, bytesMax: 1e6 });
+    objects.putIfAbsent = putIfAbsent;
+    await clock.until(storage.flush());
+    expect(held).toHaveLength(1);
+    held[0]?.resolve();
+    expect((await clock.until(reading)).batches.map(({ from }) => from)).toEqual([30]);
+    await clock.until(storage[Symbol.asyncDispose]() as Promise<void>);
+  });
+
   test("who reads at the end never touches the store, whatever is uploaded and evicted behind", async () => {
     let gets = 0;
     const get = objects.get.bind(objects);
