@@ -69,35 +69,22 @@ class LocalObjectStore implements ObjectStore {
 
   async put(key: string, body: Body): Promise<{ readonly etag: string }> {
     const path = this.#path(key);
-    const staged = await this.#stage(key, body);
-    return await this.#replacing.run(() => this.#replace(path, staged));
+    return await this.#staged(key, body, (staged) => this.#replacing.run(() => this.#replace(path, staged)));
   }
 
   async putIfAbsent(key: string, body: Body): Promise<Created> {
-    const path = this.#path(key);
-    const staged = await this.#stage(key, body);
-    return await attempt(`create ${key}`, "maybe", async () => {
-      const isCreated = await this.#disk.link(staged.path, path).then(
-        () => true,
-        (cause: unknown) => {
-          if (diskErrorCode(cause) !== "EEXIST") throw cause;
-          return false;
-        },
-      );
-      await this.#disk.remove(staged.path);
-      await this.#disk.syncDirectory(dirname(path)); // When it exists, too: whoever is told so may rely on it.
-      return isCreated ? { kind: "created", etag: staged.etag } : { kind: "exists" };
-    });
+    return await this.#staged(key, body, (staged) => this.#create(key, staged));
   }
 
   async putIfMatch(key: string, body: Body, etag: string): Promise<Replaced> {
     const path = this.#path(key);
-    const staged = await this.#stage(key, body);
-    return await this.#replacing.run(async () => {
-      if ((await this.#etagAt(path)) === etag) return { kind: "replaced", ...(await this.#replace(path, staged)) };
-      await attempt(`forget ${key}`, "no", () => this.#disk.remove(staged.path));
-      return { kind: "mismatch" };
-    });
+    return await this.#staged(key, body, (staged) =>
+      this.#replacing.run(async () => {
+        if ((await this.#etagAt(path)) === etag) return { kind: "replaced", ...(await this.#replace(path, staged)) };
+        await attempt(`forget ${key}`, "no", () => this.#disk.remove(staged.path));
+        return { kind: "mismatch" };
+      }),
+    );
   }
 
   async get(key: string, range?: ByteRange, room?: Uint8Array): Promise<Uint8Array> {
@@ -156,15 +143,42 @@ class LocalObjectStore implements ObjectStore {
     await this.#openFiles[Symbol.asyncDispose]();
   }
 
-  /** Writes the body, durably, where nobody looks, and makes the directory that it will move to. */
-  async #stage(key: string, body: Body): Promise<Staged> {
+  /** Stages the body, and leaves nothing of it behind when it does not become the object: on a full disk others need the room. */
+  async #staged<T>(key: string, body: Body, place: (staged: Staged) => Promise<T>): Promise<T> {
     const path = this.#temporaryPath();
+    try {
+      return await place(await this.#stage(path, key, body));
+    } catch (cause) {
+      await this.#disk.remove(path).catch(() => undefined); // Then the next start does.
+      throw cause;
+    }
+  }
+
+  /** Writes the body, durably, where nobody looks, and makes the directory that it will move to. */
+  async #stage(path: string, key: string, body: Body): Promise<Staged> {
     return await attempt(`write ${key}`, "no", async () => {
       await this.#disk.makeDirectory(dirname(this.#path(key)));
       await using file = await this.#disk.open(path, "create");
       await file.write(viewsOf(body), 0);
       await file.datasync();
       return { path, bytes: bodyBytes(body), etag: await etagOf(file) };
+    });
+  }
+
+  /** Gives it the name unless another has it. */
+  async #create(key: string, staged: Staged): Promise<Created> {
+    const path = this.#path(key);
+    return await attempt(`create ${key}`, "maybe", async () => {
+      const isCreated = await this.#disk.link(staged.path, path).then(
+        () => true,
+        (cause: unknown) => {
+          if (diskErrorCode(cause) !== "EEXIST") throw cause;
+          return false;
+        },
+      );
+      await this.#disk.remove(staged.path);
+      await this.#disk.syncDirectory(dirname(path)); // When it exists, too: whoever is told so may rely on it.
+      return isCreated ? { kind: "created", etag: staged.etag } : { kind: "exists" };
     });
   }
 

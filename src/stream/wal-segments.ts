@@ -107,7 +107,12 @@ export class WalSegments {
   async #create(start: number, bytes: number): Promise<Segment> {
     const draft = this.#path(`${nameOf(start)}${unfinished}`);
     await this.#disk.remove(draft);
-    await this.#fillWithZeros(draft, bytes);
+    try {
+      await this.#fillWithZeros(draft, bytes);
+    } catch (cause) {
+      await this.#disk.remove(draft).catch(() => undefined); // On a full disk others need the room; else the next attempt does.
+      throw cause;
+    }
     const file = await this.#disk.open(draft, "durable");
     await this.#disk.rename(draft, this.#path(nameOf(start)));
     await this.#disk.syncDirectory(this.#directory);

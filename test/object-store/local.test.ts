@@ -10,6 +10,7 @@ import type { ObjectStore } from "../../src/object-store/object-store.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { SimRandom } from "../sim/random.ts";
+import { MemoryDisk } from "../support/memory-disk.ts";
 import { objectStoreContract } from "./contract.ts";
 
 objectStoreContract("local", async () => {
@@ -82,6 +83,27 @@ describe("local", () => {
     for (const key of keys) {
       const refused = expect(store.put(key, new Uint8Array(1)), JSON.stringify(key)).rejects;
       await clock.until(refused.toMatchObject({ happened: "no", retriable: false, name: "StoreFailed" }));
+    }
+  });
+
+  test("what a full disk did not take leaves nothing behind that would keep it full", async () => {
+    const disk = new MemoryDisk();
+    const store = await openLocalObjectStore({ directory: "/objects", disk, runtime: systemRuntime() });
+    const { etag } = await store.put("there", new Uint8Array(100));
+    for (const [index, full] of ["write", "datasync", "link", "rename"].entries()) {
+      const body = new Uint8Array(10 * (index + 1));
+      disk.fault = (operation) => {
+        if (operation === full) throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+      };
+      const writes = [
+        store.put("there", body),
+        store.putIfAbsent("new", body),
+        store.putIfMatch("there", body.subarray(1), etag),
+      ];
+      const settled = await Promise.allSettled(writes);
+      expect(settled.some(({ status }) => status === "rejected")).toBe(true);
+      disk.fault = () => undefined;
+      expect(await disk.list("/objects/.inlet-tmp"), full).toEqual([]);
     }
   });
 

@@ -257,6 +257,22 @@ describe("file WAL", () => {
     expect(await recovered(disk)).toEqual(upTo(statuses.indexOf("rejected")));
   });
 
+  test("a segment that a full disk did not take leaves the room that there was to others", async () => {
+    const clock = new SimClock();
+    const disk = new MemoryDisk();
+    const wal = walOn(disk, { walSegmentBytes: 512 * 1024 }, { clock });
+    let writes = 0;
+    disk.fault = (operation) => {
+      if (operation === "write") writes += 1;
+      if (operation === "write" && writes > 4) throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+    };
+    await clock.until(wal.recover(() => undefined)); // Two for the first segment, one for its group; the next needs two more.
+    await clock.until(sleep(clock, 500));
+    expect(writes).toBe(5);
+    expect((await disk.list("wal")).map(({ name }) => name)).toEqual(["0000000000000000.wal"]);
+    await clock.until(wal[Symbol.asyncDispose]());
+  });
+
   test("a missing segment between two is refused", async () => {
     const disk = new MemoryDisk();
     const wal = walOn(disk);
