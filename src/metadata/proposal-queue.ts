@@ -25,7 +25,8 @@ export class ProposalQueue {
   }
 
   add(events: readonly MetadataEvent[], bytes: number): Promise<Proposal> {
-    if (this.#waiting.length >= this.#limits.proposalsWaitingMax) {
+    const isOptional = !events.some(({ kind }) => vital.has(kind));
+    if (isOptional && this.#waiting.length >= this.#limits.proposalsWaitingMax) {
       const waiting = `${this.#waiting.length} metadata proposals wait already`;
       return Promise.reject(new OperationFailed(waiting, { happened: "no" }));
     }
@@ -53,6 +54,9 @@ export class ProposalQueue {
     for (const { reject } of this.#waiting.splice(0)) reject(cause);
   }
 }
+
+/** Without these a node cannot go on. It has few of them at a time, whatever its clients ask of it. */
+const vital: ReadonlySet<MetadataEvent["kind"]> = new Set(["open-streams", "commit-object", "open-wal", "advance-wal"]);
 
 /** What the event calls by its entry's seq, and what therefore comes once an entry: a table's round, a block of producer ids. */
 function seqNamedBy(event: MetadataEvent): readonly string[] {

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { CorruptData } from "../../src/base/errors.ts";
-import type { NodeId, Seq } from "../../src/base/ids.ts";
+import type { NodeId, Offset, Seq, StreamId } from "../../src/base/ids.ts";
 import type { Logger } from "../../src/base/telemetry.ts";
 import type { CasLog } from "../../src/metadata/cas-log.ts";
 import { Fenced, type MetadataClient, type Proposal } from "../../src/metadata/client.ts";
@@ -148,6 +148,29 @@ describe("metadata client", () => {
     const client = await w.until(w.open(w.faulty(new MemoryLog()), 1, { proposalsWaitingMax: 3 }));
     const proposals = Array.from({ length: 6 }, (_, i) => client.propose([createTopic(i)]));
     expect(await w.until(settled(proposals))).toEqual(["ok", "ok", "ok", "ok", "rejected", "rejected"]);
+  });
+
+  test("what a node must bring through to go on is not refused for what its clients ask of it", async () => {
+    const w = new World(1);
+    const client = await w.until(w.open(new MemoryLog(), 1, { proposalsWaitingMax: 2, batchProposalsMax: 1 }));
+    await w.until(client.propose([createTopic(0)]));
+    const asked = settled([1, 2, 3, 4].map((number) => client.propose([createTopic(number)])));
+    const [stream] = [...client.image.streams()].map(({ id }) => id);
+    const own = client.propose([{ kind: "open-streams", streams: [stream as StreamId] }]);
+    const range = {
+      stream: stream as StreamId,
+      epoch: 1,
+      from: 0 as Offset,
+      to: 5 as Offset,
+      bytes: 9,
+      maxTimestamp: 1,
+    };
+    const object = { object: "o", bytes: 10, objectKind: "stream", ranges: [range] } as const;
+    const commit = client.propose([{ kind: "commit-object", ...object }]);
+    const outcomes = await w.until(settled([own, commit]));
+    expect(outcomes).toEqual(["ok", "ok"]);
+    expect(await w.until(asked)).toContain("rejected");
+    await w.until(client[Symbol.asyncDispose]() as Promise<void>);
   });
 
   test("the answer to any one append may be lost: nothing is done twice, nothing is told wrongly", async () => {
