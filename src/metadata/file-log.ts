@@ -63,10 +63,13 @@ async function placeCheckpoint(disk: Disk, directory: string, checkpoint: Checkp
   const path = checkpointPath(directory, checkpoint.seq);
   const temporary = `${path}.tmp`;
   await disk.remove(temporary);
-  {
+  try {
     await using file = await disk.open(temporary, "create");
     await file.write(encodeCheckpoint(checkpoint), 0);
     await file.datasync();
+  } catch (cause) {
+    await disk.remove(temporary).catch(() => undefined); // On a full disk others need the room; else the next start does.
+    throw cause;
   }
   await disk.rename(temporary, path);
   await disk.syncDirectory(directory);

@@ -12,6 +12,7 @@ import { openFileLog } from "../../src/metadata/file-log.ts";
 import { SimClock } from "../sim/clock.ts";
 import { calmDisk, SimDisk } from "../sim/disk.ts";
 import { SimRandom } from "../sim/random.ts";
+import { MemoryDisk } from "../support/memory-disk.ts";
 import { casLogContract } from "./cas-log-contract.ts";
 import { forwarding } from "./contract/forwarding.ts";
 import { appendSurely, entryOf, readAll, uuidOf } from "./contract/world.ts";
@@ -127,6 +128,19 @@ async function liveAndDie(w: World, first: number): Promise<{ answered: Map<numb
 }
 
 describe("crashes", () => {
+  test("a checkpoint that a full disk did not take leaves nothing behind", async () => {
+    const disk = new MemoryDisk();
+    const log = await openFileLog({ directory: "/meta", disk, segmentBytesMax: 2000 });
+    await appendSurely(log, entryOf(1, 10));
+    const [entry] = await readAll(log);
+    const { seq, hash } = entry as StoredEntry;
+    disk.fault = (operation) => {
+      if (operation === "write") throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+    };
+    await expect(log.writeCheckpoint({ seq, hash, image: new Uint8Array(100) })).rejects.toThrow(OperationFailed);
+    expect((await disk.list("/meta")).map(({ name }) => name)).toEqual(["00000000000000000001.log"]);
+  });
+
   test("every answered entry is there after any number of crashes, nothing else but the one in flight, and the chain holds", async () => {
     for (let seed = 0; seed < 150; seed++) {
       const w = world(seed);
