@@ -143,6 +143,7 @@ function topicEvents(image: ImageState, topicId: Uuid, name: string, partitions:
 function commit(folding: Folding, object: SalvagedObject, ranges: readonly SalvagedRange[]): void {
   const { image } = folding;
   for (const { stream, epoch } of ranges) {
+    if ((image.stream(stream)?.epoch ?? 0) < epoch) folding.fenceWriterOf(stream, object.node);
     for (let at = image.stream(stream)?.epoch ?? 0; at < epoch; at++)
       folding.apply(object.node, [{ kind: "open-streams", streams: [stream] }]);
   }
@@ -169,6 +170,14 @@ class Folding {
   apply(node: NodeId, events: readonly MetadataEvent[]): void {
     if (this.image.node(node) === undefined) this.#register(node);
     this.#fold(node, this.image.node(node)?.epoch as NodeEpoch, events);
+  }
+
+  /** As whoever took the stream from another had done. */
+  fenceWriterOf(stream: StreamId, node: NodeId): void {
+    const before = this.image.stream(stream)?.node;
+    const epoch = before === undefined ? undefined : this.image.node(before)?.epoch;
+    if (before === undefined || before === node || epoch === undefined) return;
+    this.apply(node, [{ kind: "fence-node", nodeId: before, epoch }]);
   }
 
   /** A node that registered after the image's last entry: it will say itself where it is when it starts. */

@@ -4,6 +4,7 @@
  *   object committed ──▶ live: streams hold ranges in it ──trim, replace, delete-topic──▶ unreferenced ──objects-deleted──▶ gone
  */
 import { assert } from "../base/errors.ts";
+import { uuidZero } from "../base/ids.ts";
 import { type ApplyContext, refuse, type Verdict } from "./apply-context.ts";
 import type { ObjectRange, ReplacingRange, StreamEvent } from "./events.ts";
 import type { ImageState, StreamState } from "./image-state.ts";
@@ -30,9 +31,17 @@ function applyOpenStreams(image: ImageState, event: EventOf<"open-streams">, con
   for (const id of event.streams) {
     const stream = image.streamStates.get(id);
     if (stream === undefined) return refuse("missing", `stream ${id}`);
+    if (isHeldByAnother(image, stream, context)) return refuse("stale-epoch", `stream ${id} has another writer`);
     context.undo.assign(stream, { epoch: stream.epoch + 1, node: context.nodeId });
   }
   return undefined;
+}
+
+/** Streams go to another only from a node that is fenced: what it has acked, and nobody has committed yet, would be lost. */
+function isHeldByAnother(image: ImageState, { node }: StreamState, context: ApplyContext): boolean {
+  if (node === undefined || node === context.nodeId) return false;
+  const writer = image.nodeStates.get(node);
+  return writer !== undefined && writer.incarnation !== uuidZero;
 }
 
 function applyCommitObject(image: ImageState, event: EventOf<"commit-object">, context: ApplyContext): Verdict {

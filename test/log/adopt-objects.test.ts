@@ -107,6 +107,14 @@ describe("objects that the image does not name", () => {
     expect(cluster.image.stream(2 as StreamId)?.epoch).toBe(3); // Leader epochs never go back.
   });
 
+  test("of a node that took the stream from another are taken in too", () => {
+    const first = object({ stream: 1, from: 10, to: 15 });
+    const taken = { ...object({ stream: 1, from: 15, to: 20, epoch: 2 }), node: 2 as NodeId };
+    const back = object({ stream: 1, from: 20, to: 30, epoch: 3 });
+    expect(adopt(first, taken, back).adopted).toEqual([first.key, taken.key, back.key]);
+    expect(cluster.image.stream(1 as StreamId)).toMatchObject({ node: 1, epoch: 3, end: 30 });
+  });
+
   test("wait for all their streams, and are taken in part when nothing else is left", () => {
     const both = object({ stream: 1, from: 15, to: 20 }, { stream: 2, from: 0, to: 5 });
     const before = object({ stream: 1, from: 10, to: 15 });

@@ -38,7 +38,8 @@ describe("ownership", () => {
     const topicId = await world.topic("orders");
     const partition = world.partition(topicId);
     world.metadata.log.register(9 as NodeId, { host: "far", port: 9092, rack: null });
-    world.metadata.apply([{ kind: "open-streams", streams: [stream(1)] }], 9 as NodeId);
+    const fence = { kind: "fence-node", nodeId: world.metadata.nodeId, epoch: world.metadata.nodeEpoch } as const;
+    world.metadata.apply([fence, { kind: "open-streams", streams: [stream(1)] }], 9 as NodeId);
     expect(world.log.partition(topicId, 0)).toMatchObject({ kind: "elsewhere", node: 9 });
     const outcome = await partition.append(world.batch(), { origin: "client", apiVersion: 13 });
     expect(outcome).toMatchObject({ kind: "rejected", reason: "closed" });

@@ -1,13 +1,15 @@
 /** Proves: partitions over real streams, WAL, objects and metadata keep what they acknowledged, and what they know, across restarts. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Offset, type Uuid, uuidRandom } from "../../src/base/ids.ts";
+import { type NodeId, type Offset, type StreamId, type Uuid, uuidRandom } from "../../src/base/ids.ts";
 import type { Partition } from "../../src/log/log.ts";
+import { openMetadata } from "../../src/metadata/metadata-client.ts";
 import { StoreFailed } from "../../src/object-store/object-store.ts";
 import { BatchView, type Compression } from "../../src/protocol/record-batch.ts";
 import { buildBatch, buildMarker, type NewBatch } from "../../src/protocol/records.ts";
 import { records } from "../support/owned-partition.ts";
-import { StreamNode } from "../support/stream-node.ts";
+import { silent } from "../support/seeded.ts";
+import { metadataLimits, StreamNode } from "../support/stream-node.ts";
 
 let node: StreamNode;
 let topicId: Uuid;
@@ -146,6 +148,26 @@ test("a partition that could not be read when it was opened is opened later", as
   await node.log.settled();
   expect(await produce(batch(10))).toBe(10);
   expect(await offsets(0)).toEqual([0, 10]);
+});
+
+test("a node that is late to open a new topic does not take it from the one that writes to it", async () => {
+  const late = await openMetadata({
+    log: node.metadataLog,
+    nodeId: 2 as NodeId,
+    node: { host: "127.0.0.1", port: 2, rack: null },
+    runtime: node.runtime,
+    logger: silent,
+    limits: metadataLimits,
+    failed: (cause) => void node.failures.push(cause),
+  });
+  expect(await produce(batch(0))).toBe(0);
+  const [stream] = [...late.image.streams()].map(({ id }) => id) as [StreamId];
+  const proposal = await late.propose([{ kind: "open-streams", streams: [stream] }]); // When it looked, nobody had it.
+  await late[Symbol.asyncDispose]();
+  await node.storage.flush();
+  expect(node.metadata.image.stream(stream)).toMatchObject({ node: 1, end: 10 });
+  expect(proposal).toMatchObject({ kind: "refused", refusal: { reason: "stale-epoch" } });
+  expect(await offsets(0)).toEqual([0]);
 });
 
 test("a deleted topic is gone after a restart too", async () => {

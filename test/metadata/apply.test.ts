@@ -113,6 +113,18 @@ describe("nodes", () => {
     expect(reasonOf(cluster.propose(2, [{ ...fence, nodeId: 9 as NodeId }]))).toBe("missing");
   });
 
+  test("why a node is not unregistered is said in the same words by all, whatever was deleted and put back", () => {
+    propose(openBoth);
+    propose(createTopic(2, "two"));
+    propose({ kind: "open-streams", streams: [stream(3), stream(4)] });
+    cluster.register(2);
+    const group: MetadataEvent[] = [{ kind: "delete-topic", topicId: one }, createTopic(2, "two")];
+    expect(reasonOf(cluster.propose(1, group))).toBe("exists");
+    const event = { kind: "unregister-node", nodeId: 1 as NodeId, epoch: cluster.epochOf(1) } as const;
+    const { decision } = cluster.propose(2, [event]);
+    expect(decision.refusals[0]).toEqual({ reason: "invalid", detail: "node 1 writes stream 1" });
+  });
+
   test("a node that has nothing left is unregistered by another, and registers again under a new epoch", () => {
     cluster.register(2);
     const nodeId = 1 as NodeId;
@@ -191,13 +203,19 @@ describe("topics", () => {
 });
 
 describe("streams", () => {
-  test("each open raises the epoch and names the writer", () => {
+  test("each open raises the epoch and names the writer; another's stream is taken once that one is fenced", () => {
     expect(propose(openBoth)).toBe("ok");
     cluster.register(2);
-    expect(reasonOf(cluster.propose(2, [openBoth]))).toBe("ok");
-    expect(cluster.image.stream(stream(1))).toMatchObject({ epoch: 2, node: 2 });
-    expect(propose({ kind: "open-streams", streams: [stream(1), stream(99)] })).toBe("missing");
-    expect(cluster.image.stream(stream(1))?.epoch).toBe(2);
+    expect(reasonOf(cluster.propose(2, [openBoth]))).toBe("stale-epoch");
+    expect(propose(openBoth)).toBe("ok");
+    const fence: MetadataEvent = { kind: "fence-node", nodeId: 1 as NodeId, epoch: cluster.epochOf(1) };
+    expect(reasonOf(cluster.propose(2, [fence, openBoth]))).toBe("ok");
+    expect(cluster.image.stream(stream(1))).toMatchObject({ epoch: 3, node: 2 });
+    cluster.register(1);
+    expect(propose(openBoth)).toBe("stale-epoch");
+    const missing: MetadataEvent = { kind: "open-streams", streams: [stream(1), stream(99)] };
+    expect(reasonOf(cluster.propose(2, [missing]))).toBe("missing");
+    expect(cluster.image.stream(stream(1))?.epoch).toBe(3);
   });
 
   test("commits continue where the stream ends, under its epoch, each object once", () => {

@@ -6,7 +6,7 @@ import { type LocalLog, openLog } from "../../src/log/local-log.ts";
 import type { Partition } from "../../src/log/log.ts";
 import type { MetadataClient } from "../../src/metadata/client.ts";
 import { MemoryLog } from "../../src/metadata/memory-log.ts";
-import { openMetadata } from "../../src/metadata/metadata-client.ts";
+import { type MetadataLimits, openMetadata } from "../../src/metadata/metadata-client.ts";
 import { MemoryObjectStore } from "../../src/object-store/memory.ts";
 import { FileWal } from "../../src/stream/file-wal.ts";
 import type { StreamStorage } from "../../src/stream/storage.ts";
@@ -19,12 +19,22 @@ import { smallStreams } from "./stream-limits.ts";
 
 const minutes = 60_000;
 
+export const metadataLimits: MetadataLimits = {
+  pollMs: minutes,
+  readEntriesMax: 100,
+  batchProposalsMax: 100,
+  batchBytesMax: 1_000_000,
+  proposalsWaitingMax: 1000,
+  checkpointEntries: 1000,
+  retry: { delayMsMin: 1, delayMsMax: 10 },
+};
+
 /** What outlives a process: the metadata log, the bucket, the disk. And the process on top of it. */
 export class StreamNode {
   /** Added to the wall clock. */
   aheadMs = 0;
   readonly runtime: Runtime = seededRuntime(5, () => this.aheadMs);
-  readonly #metadataLog = new MemoryLog();
+  readonly metadataLog = new MemoryLog();
   readonly objects = new MemoryObjectStore({ clock: this.runtime.clock });
   #disk = new MemoryDisk();
   readonly failures: unknown[] = [];
@@ -37,20 +47,12 @@ export class StreamNode {
     const { runtime } = this;
     const failed = (cause: unknown): void => void this.failures.push(cause);
     this.metadata = await openMetadata({
-      log: this.#metadataLog,
+      log: this.metadataLog,
       nodeId: 1 as NodeId,
       node: { host: "127.0.0.1", port: 1, rack: null },
       runtime,
       logger: silent,
-      limits: {
-        pollMs: minutes,
-        readEntriesMax: 100,
-        batchProposalsMax: 100,
-        batchBytesMax: 1_000_000,
-        proposalsWaitingMax: 1000,
-        checkpointEntries: 1000,
-        retry: { delayMsMin: 1, delayMsMax: 10 },
-      },
+      limits: metadataLimits,
       failed,
     });
     const wal = new FileWal({

@@ -214,7 +214,8 @@ describe("a position", () => {
     const world = new FetchWorld();
     const topicId = await world.topic("a");
     world.metadata.log.register(9 as NodeId, { host: "far", port: 9092, rack: null });
-    world.metadata.apply([{ kind: "open-streams", streams: [1 as StreamId] }], 9 as NodeId);
+    const fence = { kind: "fence-node", nodeId: world.metadata.nodeId, epoch: world.metadata.nodeEpoch } as const;
+    world.metadata.apply([fence, { kind: "open-streams", streams: [1 as StreamId] }], 9 as NodeId);
     const response = await world.fetch([{ topicId }], {}, 16);
     expect(summary(response)).toEqual(["NOT_LEADER_OR_FOLLOWER"]);
     expect(first(response)?.currentLeader).toEqual({ leaderId: 9, leaderEpoch: 2 });

@@ -148,7 +148,8 @@ describe("produce", () => {
     const world = new LogWorld();
     await world.topic("a");
     world.metadata.log.register(9 as NodeId, { host: "far", port: 9092, rack: null });
-    world.metadata.apply([{ kind: "open-streams", streams: [1 as StreamId] }], 9 as NodeId);
+    const fence = { kind: "fence-node", nodeId: world.metadata.nodeId, epoch: world.metadata.nodeEpoch } as const;
+    world.metadata.apply([fence, { kind: "open-streams", streams: [1 as StreamId] }], 9 as NodeId);
     const handler = handlerOf(world);
     const body = request({ a: { 0: world.batch() } });
     const response = answered(await handler(body, context({ apiVersion: 10 })));
