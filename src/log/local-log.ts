@@ -11,6 +11,7 @@ import type { Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { MetadataEvent } from "../metadata/events.ts";
 import type { StreamInfo, Topic } from "../metadata/image.ts";
+import { untilAborted } from "../stream/persist.ts";
 import type { OpenedStream, StreamStorage } from "../stream/storage.ts";
 import { BatchPreparer, type ClientTransactions, type PrepareLimits } from "./batch-preparer.ts";
 import { Cleaner, type CleanerLimits } from "./cleaning/cleaner.ts";
@@ -73,6 +74,8 @@ export class LocalLog implements Log {
   readonly #slots = new Map<Uuid, (Slot | undefined)[]>();
   readonly #byStream = new Map<StreamId, Slot>();
   readonly #gate: Gate;
+  /** Apart from the other: what is trimmed must be uploaded first, which may wait for the store. */
+  readonly #trimming: Gate;
   readonly #proposals = new Lane();
   readonly #running = new Set<Promise<void>>();
   readonly #following: Disposable;
@@ -86,11 +89,12 @@ export class LocalLog implements Log {
     const { clock } = options.runtime;
     this.#preparer = new BatchPreparer({ clock, limits: options.limits, transactions: options.transactions });
     this.#gate = new Gate(options.limits.streamsOpenedMax);
+    this.#trimming = new Gate(options.limits.streamsOpenedMax);
     this.#following = options.metadata.onChange((events) => this.#follow(events));
     this.#maintenance = new Loop({
       clock,
       intervalMs: options.limits.maintenanceIntervalMs,
-      turn: () => this.maintain(),
+      turn: (signal) => untilAborted(this.maintain(), signal), // What still waits then fails with the storage.
       failed: (cause) => options.failed(cause),
     });
     this.#reopening = new Loop({
@@ -142,7 +146,7 @@ export class LocalLog implements Log {
   /** One turn of retention and expiry over all partitions. */
   async maintain(): Promise<void> {
     const slots = [...this.#byStream.values()];
-    await Promise.all(slots.map((slot) => this.#gate.run(() => this.#maintainOne(slot))));
+    await Promise.all(slots.map((slot) => this.#trimming.run(() => this.#maintainOne(slot))));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -115,6 +115,43 @@ describe("configs and maintenance", () => {
     expect(world.partition(topicId).logStart).toBe(9);
   });
 
+  test("while it waits for the store new partitions are opened all the same", async () => {
+    const world = new LogWorld();
+    const topicId = await world.topic("orders", 20, { "retention.ms": "1000" });
+    for (let index = 0; index < 20; index += 1) await world.fill(topicId, index, 3);
+    world.clock.advance(10_000);
+    const store = Promise.withResolvers<void>();
+    world.streams.trim = () => store.promise; // What is trimmed must be uploaded first.
+    const maintained = world.log.maintain();
+    const later = world.metadata.createTopic("later", 1);
+    const opened = await Promise.race([
+      world.log.settled().then(() => world.log.partition(later, 0).kind),
+      new Promise((resolve) => setImmediate(() => setImmediate(() => resolve("waits")))),
+    ]);
+    store.resolve();
+    await maintained;
+    expect(opened).toBe("here");
+  });
+
+  test("a log that is closed does not wait for the store either", async () => {
+    const world = new LogWorld();
+    const topicId = await world.topic("orders", 1, { "retention.ms": "1000" });
+    await world.fill(topicId, 0, 3);
+    let trims = 0;
+    world.streams.trim = () => {
+      trims += 1;
+      return new Promise<never>(() => undefined);
+    };
+    world.clock.advance(3_600_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(trims).toBe(1);
+    const closed = await Promise.race([
+      world.log[Symbol.asyncDispose]().then(() => "closed"),
+      new Promise((resolve) => setImmediate(() => setImmediate(() => resolve("waits")))),
+    ]);
+    expect(closed).toBe("closed");
+  });
+
   test("idle producers are forgotten", async () => {
     const world = new LogWorld();
     const topicId = await world.topic("orders");
