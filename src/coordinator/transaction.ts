@@ -187,7 +187,8 @@ function endComplete(
     return outcome === was ? done(transaction) : refused(transaction, "INVALID_TXN_STATE");
   }
   if (isRetry(transaction, by)) {
-    return outcome === was ? done(transaction) : refused(transaction, "INVALID_TXN_STATE");
+    if (outcome !== was) return refused(transaction, "INVALID_TXN_STATE");
+    return transaction.producerEpoch < producerEpochMax ? done(transaction) : rotate(transaction, event, now);
   }
   const problem = stranger(transaction, by);
   if (problem !== undefined) return refused(transaction, problem);
@@ -235,6 +236,19 @@ function fence(transaction: Transaction, now: number): TransactionStep {
   });
 }
 
+/** The epoch of a fence is not one to go on under. */
+function rotate(transaction: Transaction, { producerIdFresh }: EventOf<"end">, now: number): TransactionStep {
+  if (producerIdFresh === undefined) return { next: transaction, answer: { kind: "producer-id-needed" } };
+  return done({
+    ...transaction,
+    producerId: producerIdFresh,
+    producerEpoch: 0,
+    lastProducerEpoch: -1,
+    previousProducerId: transaction.producerId,
+    updatedAt: now,
+  });
+}
+
 function complete(transaction: Transaction, _event: EventOf<"markers-written">, now: number): TransactionStep {
   const isRotated = transaction.nextProducerId >= 0;
   return done({
@@ -269,7 +283,8 @@ function isRetry(transaction: Transaction, by: ProducerIdentity): boolean {
 
 function stranger(transaction: Transaction, by: ProducerIdentity): TransactionError | undefined {
   if (by.producerId !== transaction.producerId) return "INVALID_PRODUCER_ID_MAPPING";
-  return by.producerEpoch === transaction.producerEpoch ? undefined : "PRODUCER_FENCED";
+  const isCurrent = by.producerEpoch === transaction.producerEpoch && by.producerEpoch < producerEpochMax;
+  return isCurrent ? undefined : "PRODUCER_FENCED";
 }
 
 /** The same map when it holds them all. */

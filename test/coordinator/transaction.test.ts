@@ -182,6 +182,32 @@ describe("epochs that are used up", () => {
     const repeated = stepTransaction(next as Transaction, { ...event, producerIdFresh: undefined }, 100);
     expect(repeated.answer).toEqual({ kind: "done", producer: { producerId: 8, producerEpoch: 0 } });
   });
+
+  /** The transaction of the last epoch took too long: its fence has taken the one that clients never get. */
+  const fenced = (): Transaction => {
+    const { next } = stepTransaction(at("ongoing", { producerEpoch }), events["timed-out"], 100);
+    return stepTransaction(next as Transaction, events["markers-written"], 100).next as Transaction;
+  };
+
+  test("an abort after a timeout goes on under a new producer id, also when it is asked for twice", () => {
+    const event = { ...events["abort v2"], by: last };
+    expect(stepTransaction(fenced(), event, 100).answer).toEqual({ kind: "producer-id-needed" });
+    const { next, answer } = stepTransaction(fenced(), { ...event, producerIdFresh: 8 }, 100);
+    const done = { kind: "done", producer: { producerId: 8, producerEpoch: 0 } };
+    expect(answer).toEqual(done);
+    expect(next).toMatchObject({ state: "complete-abort", producerId: 8, producerEpoch: 0, previousProducerId: 7 });
+    expect(stepTransaction(next as Transaction, event, 100).answer).toEqual(done);
+    const begun = { ...events["add-partitions"], by: done.producer };
+    expect(outcomeOf(next as Transaction, begun)).toBe("ongoing 0");
+  });
+
+  test("nobody is the producer of the epoch that only a fence takes", () => {
+    const who = { producerId: 7, producerEpoch: producerEpochMax };
+    const outcomes = (["add-partitions", "abort v1", "abort v2"] as const).map((name) =>
+      outcomeOf(fenced(), { ...events[name], by: who }),
+    );
+    expect(outcomes).toEqual(["PRODUCER_FENCED", "PRODUCER_FENCED", "PRODUCER_FENCED"]);
+  });
 });
 
 test("whatever happens: epochs only grow, a decision is carried out, and older epochs decide nothing", () => {
@@ -198,43 +224,50 @@ test("whatever happens: epochs only grow, a decision is carried out, and older e
     fc.record({ kind: fc.constantFrom("timed-out", "markers-written", "expired") }),
   );
   fc.assert(
-    fc.property(fc.constantFrom(0, producerEpochMax - 3), fc.array(step, { maxLength: 40 }), (start, steps) => {
-      let transaction: Transaction = { ...newTransaction(7, 60_000, 0), producerEpoch: start };
-      let fresh = 8;
-      for (const asked of steps) {
-        const who = (identity: { producerId: number; back: number }): ProducerIdentity => ({
-          producerId: identity.producerId,
-          producerEpoch: Math.max(0, transaction.producerEpoch - identity.back),
-        });
-        const isPreparing = transaction.state.startsWith("prepare");
-        if (asked.kind === "markers-written" && !isPreparing) continue;
-        const event = {
-          ...asked,
-          timeoutMs: 60_000,
-          partitions: orders,
-          producerIdFresh: fresh,
-          ...("by" in asked ? { by: who(asked.by) } : {}),
-          ...("expected" in asked ? { expected: asked.expected === null ? undefined : who(asked.expected) } : {}),
-        } as unknown as TransactionEvent; // Fields that an event does not have are not looked at.
-        const { next, answer } = stepTransaction(transaction, event, 100);
-        if (next === undefined) return;
-        expect(answer.kind).not.toBe("producer-id-needed");
-        if (next.producerId === transaction.producerId) {
-          expect(next.producerEpoch).toBeGreaterThanOrEqual(transaction.producerEpoch);
-        } else expect(next.producerId).toBe(transaction.nextProducerId >= 0 ? transaction.nextProducerId : fresh);
-        if (isPreparing && next !== transaction) {
-          expect(event.kind).toBe("markers-written");
-          expect(next.state).toBe(transaction.state === "prepare-commit" ? "complete-commit" : "complete-abort");
+    fc.property(
+      fc.constantFrom(0, producerEpochMax - 3, producerEpochMax - 1),
+      fc.array(step, { maxLength: 40 }),
+      (start, steps) => {
+        let transaction: Transaction = { ...newTransaction(7, 60_000, 0), producerEpoch: start };
+        let fresh = 8;
+        for (const asked of steps) {
+          const who = (identity: { producerId: number; back: number }): ProducerIdentity => ({
+            producerId: identity.producerId,
+            producerEpoch: Math.max(0, transaction.producerEpoch - identity.back),
+          });
+          const isPreparing = transaction.state.startsWith("prepare");
+          if (asked.kind === "markers-written" && !isPreparing) continue;
+          const event = {
+            ...asked,
+            timeoutMs: 60_000,
+            partitions: orders,
+            producerIdFresh: fresh,
+            ...("by" in asked ? { by: who(asked.by) } : {}),
+            ...("expected" in asked ? { expected: asked.expected === null ? undefined : who(asked.expected) } : {}),
+          } as unknown as TransactionEvent; // Fields that an event does not have are not looked at.
+          const { next, answer } = stepTransaction(transaction, event, 100);
+          if (next === undefined) return;
+          expect(answer.kind).not.toBe("producer-id-needed");
+          if (next.producerId === transaction.producerId) {
+            expect(next.producerEpoch).toBeGreaterThanOrEqual(transaction.producerEpoch);
+          } else expect(next.producerId).toBe(transaction.nextProducerId >= 0 ? transaction.nextProducerId : fresh);
+          if (isPreparing && next !== transaction) {
+            expect(event.kind).toBe("markers-written");
+            expect(next.state).toBe(transaction.state === "prepare-commit" ? "complete-commit" : "complete-abort");
+          }
+          if ("by" in event && next !== transaction) {
+            const producerEpoch = Math.min(transaction.producerEpoch, producerEpochMax - 1); // Beyond it is a fence's.
+            expect(event.by).toEqual({ producerId: transaction.producerId, producerEpoch });
+          }
+          if (next.state === "ongoing") expect(isEpochExhausted(next.producerEpoch - 1)).toBe(false);
+          if (answer.kind === "done" && "by" in event)
+            expect(answer.producer.producerEpoch).toBeLessThan(producerEpochMax);
+          if (answer.kind === "refused" && answer.error === "PRODUCER_FENCED") expect(next).toBe(transaction);
+          if (next.producerId === fresh || next.nextProducerId === fresh) fresh += 1;
+          transaction = next;
         }
-        if ("by" in event && next !== transaction) {
-          expect(event.by).toEqual({ producerId: transaction.producerId, producerEpoch: transaction.producerEpoch });
-        }
-        if (next.state === "ongoing") expect(isEpochExhausted(next.producerEpoch - 1)).toBe(false);
-        if (answer.kind === "refused" && answer.error === "PRODUCER_FENCED") expect(next).toBe(transaction);
-        if (next.producerId === fresh || next.nextProducerId === fresh) fresh += 1;
-        transaction = next;
-      }
-    }),
+      },
+    ),
     { numRuns: 2000 },
   );
 });
