@@ -219,6 +219,7 @@ export class GroupShard {
     isOpen: () => boolean,
   ): Promise<GroupError | "INVALID_TXN_STATE"> {
     if (!this.#isOpen) return "NOT_COORDINATOR";
+    if (this.shares?.get(commit.groupId) !== undefined) return "GROUP_ID_NOT_FOUND";
     const known = this.#groups.get(commit.groupId);
     if (known === undefined && commit.generation >= 0) return "ILLEGAL_GENERATION";
     const problem = known === undefined ? "NONE" : known.transactionalCommitProblem(committer(commit));

@@ -1,5 +1,7 @@
 /** Proves: share groups are made, described and moved as a Kafka does it, wrong requests included. */
 import { expect, test } from "vitest";
+import { uuidZero } from "../../../src/base/ids.ts";
+import { GroupShard } from "../../../src/coordinator/group-shard.ts";
 import { operationsNotAsked } from "../../../src/handlers/cluster/cluster-view.ts";
 import { AdminWorld, error } from "../admin-world.ts";
 
@@ -104,4 +106,26 @@ test("of a group that there is not nobody may do anything", async () => {
   const { groups } = await world.call("shareGroupDescribe", { groupIds: ["", "g"], includeAuthorizedOperations: true });
   expect(groups.map((group) => error(group))).toEqual(["INVALID_GROUP_ID", "GROUP_ID_NOT_FOUND"]);
   expect(groups.map((group) => group.authorizedOperations)).toEqual([operationsNotAsked, operationsNotAsked]);
+});
+
+test("nobody commits offsets to a share group, in a transaction neither", async () => {
+  await using world = await worldOfGroups();
+  await world.topic("t");
+  const topics = [{ topicName: "t", partitions: [{ partitionIndex: 0, startOffset: 0 }] }];
+  await world.call("alterShareGroupOffsets", { groupId, topics });
+  const shard = await world.coordinator.shard(groupId);
+  if (!(shard instanceof GroupShard)) throw new Error(shard);
+  const value = { offset: 1, leaderEpoch: -1, metadata: "", topicId: uuidZero, committedAt: 0, expiresAt: null };
+  const commit = {
+    groupId,
+    memberId: "",
+    instanceId: null,
+    generation: -1,
+    knowsMissingGroup: true,
+    offsets: [{ topic: "t", partition: 0, value }],
+  };
+  const transaction = { producerId: 1, producerEpoch: 0 };
+  expect(await shard.commit(commit)).toBe("GROUP_ID_NOT_FOUND");
+  expect(await shard.commitInTransaction({ ...commit, transaction }, () => true)).toBe("GROUP_ID_NOT_FOUND");
+  expect(await listed(world)).toEqual([groupId]);
 });
