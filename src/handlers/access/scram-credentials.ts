@@ -17,6 +17,7 @@ import type { ApiName, RequestOf } from "../../protocol/api-table.ts";
 import type { HandlerOf } from "../admin-handlers.ts";
 import { clipped } from "../error-text.ts";
 import { code } from "../handler.ts";
+import { repeated } from "../repeated.ts";
 
 export interface ScramCredentialsOptions {
   readonly metadata: Pick<MetadataClient, "image" | "propose">;
@@ -45,12 +46,12 @@ export function scramCredentialsHandlers({ metadata }: ScramCredentialsOptions) 
       const known = credentialsByUser(metadata);
       const isAll = users === null || users.length === 0;
       const names = isAll ? [...known.keys()] : users.map(({ name }) => name);
+      const again = repeated(names);
       return {
         errorCode: 0,
         errorMessage: "", // As Kafka, here and below.
         results: [...new Set(names)].map((user) => {
-          const isTwice = !isAll && names.indexOf(user) !== names.lastIndexOf(user);
-          const error = isTwice ? twice(user) : known.has(user) ? undefined : unknown(user);
+          const error = again.has(user) ? twice(user) : known.has(user) ? undefined : unknown(user);
           if (error !== undefined) return { user, ...wire(error), credentialInfos: [] };
           return { user, errorCode: 0, errorMessage: "", credentialInfos: known.get(user) ?? [] };
         }),
@@ -84,11 +85,11 @@ function credentialsByUser({ image }: ScramCredentialsOptions["metadata"]): Read
 
 /** All changes of a user, or the first thing that is wrong with them: none of them counts then. */
 function planChange({ image }: ScramCredentialsOptions["metadata"], request: Alter, user: string): Facts | Problem {
-  const deletions = request.deletions.filter(({ name }) => name === user);
-  const upsertions = request.upsertions.filter(({ name }) => name === user);
   if (request.deletions.length + request.upsertions.length > changesMax) {
     return { error: "INVALID_REQUEST", message: `A request may change ${changesMax} credentials at most.` };
   }
+  const deletions = request.deletions.filter(({ name }) => name === user);
+  const upsertions = request.upsertions.filter(({ name }) => name === user);
   if (user === "" || Buffer.byteLength(user) > userBytesMax) {
     return { error: "UNACCEPTABLE_CREDENTIAL", message: `A user's name has 1 to ${userBytesMax} bytes.` };
   }

@@ -33,8 +33,10 @@ async function updateFeatures(
   { featureUpdates, validateOnly }: Request,
   apiVersion: number,
 ): Promise<Response> {
-  const checked = featureUpdates.map((update, index) => {
-    const isTwice = featureUpdates.findIndex(({ feature }) => feature === update.feature) !== index;
+  const seen = new Set<string>();
+  const checked = featureUpdates.map((update) => {
+    const isTwice = seen.has(update.feature);
+    seen.add(update.feature);
     const problem: Problem | undefined = isTwice
       ? { error: "INVALID_REQUEST", message: `The feature ${update.feature} is named more than once.` }
       : updateProblem(metadata.image, update, apiVersion);

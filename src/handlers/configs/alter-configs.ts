@@ -9,6 +9,7 @@ import type { Image } from "../../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { clipped } from "../error-text.ts";
 import { code, type Handler } from "../handler.ts";
+import { repeated } from "../repeated.ts";
 import { topicNameProblem } from "../topics/topic-names.ts";
 import {
   type ConfigChange,
@@ -87,9 +88,10 @@ async function alterAll<R extends Resource>(
   alter: (resource: R) => Promise<ConfigProblem | undefined>,
 ): Promise<ResponseInputOf<"alterConfigs">> {
   const names = request.resources.map(({ resourceType, resourceName }) => `${resourceType} ${resourceName}`);
+  const twice = repeated(names);
   const responses = [];
   for (const [index, resource] of request.resources.entries()) {
-    const isTwice = names.indexOf(names[index] ?? "") !== names.lastIndexOf(names[index] ?? "");
+    const isTwice = twice.has(names[index] ?? "");
     const problem = isTwice ? invalid("Each resource must appear at most once.") : await alter(resource);
     const { resourceType, resourceName } = resource;
     responses.push({

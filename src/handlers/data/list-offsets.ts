@@ -6,6 +6,7 @@ import type { Isolation, Log, OffsetAnswer, OffsetQuery } from "../../log/log.ts
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { code, epochError, type Handler, isPartition, lookupErrors, partitionOf, topicOf } from "../handler.ts";
+import { repeated } from "../repeated.ts";
 
 type Request = RequestOf<"listOffsets">;
 type Response = ResponseInputOf<"listOffsets">;
@@ -32,14 +33,15 @@ const nothing: OffsetAnswer = { offset: -1, timestamp: -1, leaderEpoch: -1 };
 export function listOffsetsHandler(options: ListOffsetsOptions): Handler<Request, Response> {
   return async (request, context) => {
     const isolation: Isolation = request.isolationLevel === 1 ? "read-committed" : "read-uncommitted";
-    const twice = duplicates(request);
+    const twice = repeated(
+      request.topics.flatMap(({ name, partitions }) => partitions.map((asked) => keyOf(name, asked))),
+    );
     const topics = await Promise.all(
       request.topics.map(async (topic) => ({
         name: topic.name,
         partitions: await Promise.all(
           topic.partitions.map(async (asked): Promise<PartitionResponse> => {
-            const isTwice = twice.has(`${topic.name} ${asked.partitionIndex}`);
-            const found = isTwice
+            const found = twice.has(keyOf(topic.name, asked))
               ? "INVALID_REQUEST"
               : await find(options, topic.name, asked, isolation, context.apiVersion).catch(storageError);
             const partitionIndex = asked.partitionIndex;
@@ -83,15 +85,6 @@ function storageError(cause: unknown): ErrorName {
   return "KAFKA_STORAGE_ERROR";
 }
 
-function duplicates(request: Request): ReadonlySet<string> {
-  const seen = new Set<string>();
-  const twice = new Set<string>();
-  for (const topic of request.topics) {
-    for (const { partitionIndex } of topic.partitions) {
-      const key = `${topic.name} ${partitionIndex}`;
-      if (seen.has(key)) twice.add(key);
-      seen.add(key);
-    }
-  }
-  return twice;
+function keyOf(topic: string, { partitionIndex }: PartitionRequest): string {
+  return `${topic} ${partitionIndex}`;
 }

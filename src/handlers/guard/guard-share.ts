@@ -71,9 +71,9 @@ export const guardShare = {
     }));
     const answer = await next({ ...request, groups });
     if (!isAnswer(answer)) return answer;
-    const seen = answer.groups.map((group) => {
-      const asked = allowed.find(({ groupId }) => groupId === group.groupId);
-      const hidden = (asked?.topics ?? []).filter(({ topicName }) => !mayDescribe(topicName));
+    // The handler answers in the order of the groups that it was asked for.
+    const seen = answer.groups.map((group, at) => {
+      const hidden = (allowed[at]?.topics ?? []).filter(({ topicName }) => !mayDescribe(topicName));
       const refusals = hidden.map(({ topicName, partitions }) => ({
         topicName,
         topicId: uuidZero,

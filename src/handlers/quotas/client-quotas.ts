@@ -16,6 +16,7 @@ import type { MetadataClient } from "../../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { clipped } from "../error-text.ts";
 import { code, type Handler } from "../handler.ts";
+import { repeated } from "../repeated.ts";
 
 export interface ClientQuotasHandlersOptions {
   readonly metadata: Pick<MetadataClient, "image" | "propose">;
@@ -141,8 +142,7 @@ function plan(
   const name = entityKey(entity);
   if (seen.has(name)) return `Ignoring duplicate entity ${name}`;
   seen.add(name);
-  const keys = ops.map(({ key }) => key);
-  const twice = keys.find((key, at) => keys.indexOf(key) !== at);
+  const [twice] = repeated(ops.map(({ key }) => key));
   if (twice !== undefined) return `Duplicate quota key ${twice} not updating quota for this entity ${name}`;
   for (const { key, value, remove } of ops) {
     const problem = remove ? undefined : quotaProblem(entity, key, value);

@@ -2,6 +2,7 @@
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { untilLed } from "../data/leader-wait.ts";
 import { code, type Handler } from "../handler.ts";
+import { repeated } from "../repeated.ts";
 import {
   assignmentProblem,
   clusterExcess,
@@ -20,10 +21,9 @@ export function createPartitionsHandler(options: CreatePartitionsOptions): Handl
   return async (request) => {
     const names = request.topics.map(({ name }) => name);
     const results: Response["results"][number][] = [];
-    for (const [index, topic] of request.topics.entries()) {
-      const isTwice = names.indexOf(topic.name) !== names.lastIndexOf(topic.name);
-      if (isTwice && names.indexOf(topic.name) !== index) continue; // One answer a name.
-      const problem = isTwice
+    const twice = repeated(names);
+    for (const topic of new Map(request.topics.map((each) => [each.name, each])).values()) {
+      const problem = twice.has(topic.name)
         ? refused("INVALID_REQUEST", "Duplicate topic in request.")
         : await grow(options, topic, request.validateOnly);
       results.push({ name: topic.name, errorCode: code(problem?.error), errorMessage: problem?.message ?? null });

@@ -5,6 +5,7 @@ import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { type ConfigView, shownTopicConfigs } from "../configs/config-layers.ts";
 import { untilLed } from "../data/leader-wait.ts";
 import { code, type Handler } from "../handler.ts";
+import { repeated } from "../repeated.ts";
 import {
   createTopic,
   planTopic,
@@ -25,8 +26,7 @@ export interface CreateTopicsOptions extends TopicCreationOptions, ConfigView {
 
 export function createTopicsHandler(options: CreateTopicsOptions): Handler<Request, Response> {
   return async (request) => {
-    const names = request.topics.map(({ name }) => name);
-    const twice = new Set(names.filter((name, index) => names.indexOf(name) !== index));
+    const twice = repeated(request.topics.map(({ name }) => name));
     const topics: TopicResponse[] = [...twice].map((name) =>
       answer(options, name, refused("INVALID_REQUEST", "Duplicate topic name.")),
     );

@@ -35,41 +35,30 @@ export function deleteTopicsHandler(options: DeleteTopicsOptions): Handler<Reque
       return { responses: asked.map((one) => answer(one, disabled)) };
     }
     const responses: TopicResponse[] = [];
-    const found = asked.map((one) => find(options, one));
-    for (const [index, one] of asked.entries()) {
-      const topic = found[index];
-      if (topic === undefined) continue;
-      const same = asked.findIndex((other, at) => found[at] === topic || isSame(other, one));
-      const isTwice = asked.some((other, at) => at !== index && (found[at] === topic || isSame(other, one)));
-      if (isTwice && same !== index) continue; // One answer for all that name it.
-      if (!isTwice) responses.push(answer(one, await remove(options, topic)));
-      else
-        responses.push(
-          answer(
-            namesOf(
-              one,
-              asked.filter((_, at) => found[at] === topic),
-            ),
-            refused("INVALID_REQUEST", duplicate),
-          ),
-        );
+    const found = asked.map((one) => ({ one, topic: find(options, one) }));
+    // One answer for all that name it.
+    for (const same of Map.groupBy(found, sameness).values()) {
+      const [{ one, topic }] = same as [(typeof same)[number]];
+      if (same.length === 1) responses.push(answer(one, await remove(options, topic)));
+      else responses.push(answer(namesOf(same.map((each) => each.one)), refused("INVALID_REQUEST", duplicate)));
     }
     return { responses };
   };
 }
 
 /** Topics that are not there are named twice by the same word only; what names nothing, or too much, is no name. */
-function isSame(a: Asked, b: Asked): boolean {
-  const isName = (a.name === null) !== (a.topicId === uuidZero);
-  return isName && a.name === b.name && a.topicId === b.topicId;
+function sameness({ one, topic }: { readonly one: Asked; readonly topic: Topic | Refused }): unknown {
+  if (!("kind" in topic)) return topic;
+  const isName = (one.name === null) !== (one.topicId === uuidZero);
+  return isName ? `${one.topicId} ${one.name}` : one;
 }
 
 const duplicate = "Duplicate topic name or id.";
 
 /** All that the request calls a topic by: its name, its id or both. */
-function namesOf(one: Asked, others: readonly Asked[]): Asked {
-  const name = others.find((other) => other.name !== null)?.name ?? one.name;
-  return { name, topicId: others.find(({ topicId }) => topicId !== uuidZero)?.topicId ?? one.topicId };
+function namesOf(all: readonly Asked[]): Asked {
+  const name = all.find((one) => one.name !== null)?.name ?? null;
+  return { name, topicId: all.find(({ topicId }) => topicId !== uuidZero)?.topicId ?? uuidZero };
 }
 
 function find({ metadata }: DeleteTopicsOptions, { name, topicId }: Asked): Topic | Refused {

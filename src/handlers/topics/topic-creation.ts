@@ -7,6 +7,7 @@ import { type ClusterView, registeredNodes, replicationFactorMax } from "../clus
 import type { LeaderWait } from "../data/leader-wait.ts";
 import { clipped } from "../error-text.ts";
 import { quorumTopic } from "../handler.ts";
+import { repeated } from "../repeated.ts";
 import { collidingTopic, topicNameProblem } from "./topic-names.ts";
 
 export interface TopicCreationOptions extends ClusterView {
@@ -62,10 +63,7 @@ export function planTopic(options: TopicCreationOptions, wish: TopicWish): Topic
   if (image.topicByName(wish.name) !== undefined) {
     return refused("TOPIC_ALREADY_EXISTS", `Topic '${wish.name}' already exists.`);
   }
-  const rival = collidingTopic(
-    wish.name,
-    Array.from(image.topics(), ({ name }) => name),
-  );
+  const rival = collidingTopic(wish.name, namesOf(image));
   if (rival !== undefined) {
     return refused("INVALID_TOPIC_EXCEPTION", `Topic '${wish.name}' collides with existing topic: ${rival}`);
   }
@@ -79,6 +77,10 @@ export function planTopic(options: TopicCreationOptions, wish: TopicWish): Topic
   const excess = clusterExcess(options, partitions);
   if (excess !== undefined) return excess;
   return { kind: "planned", name: wish.name, partitions, configs: configs.configs };
+}
+
+function* namesOf(image: TopicCreationOptions["metadata"]["image"]): Generator<string> {
+  for (const { name } of image.topics()) yield name;
 }
 
 /** So many more partitions would be more than the cluster may have. Requests that are decided at the same moment may go a little beyond. */
@@ -136,7 +138,7 @@ function assignedPartitions(options: TopicCreationOptions, wish: TopicWish): num
     return refused("INVALID_REQUEST", `A manual partition assignment was specified, but ${field} was not set to -1.`);
   }
   const indexes = wish.assignments.map(({ partitionIndex }) => partitionIndex);
-  const twice = indexes.find((index, at) => indexes.indexOf(index) !== at);
+  const [twice] = repeated(indexes);
   if (twice !== undefined) {
     return refused("INVALID_REPLICA_ASSIGNMENT", `Found multiple manual partition assignments for partition ${twice}`);
   }
