@@ -13,7 +13,15 @@ export const guardCluster = {
   describeQuorum: onCluster("describe", { ...denied, topics: [], nodes: [] }),
   listPartitionReassignments: onCluster("describe", { ...denied, topics: [] }),
   listConfigResources: onCluster("describeConfigs", { errorCode, configResources: [] }),
-  electLeaders: onCluster("alter", { errorCode, replicaElectionResults: [] }),
+  // Version 0 has no error of the whole.
+  electLeaders: async ({ request, access, next }) => {
+    if (access.mayOnCluster("alter")) return await next(request);
+    const replicaElectionResults = (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
+      topic,
+      partitionResult: partitions.map((partitionId) => ({ partitionId, ...denied })),
+    }));
+    return { errorCode, replicaElectionResults };
+  },
   alterPartitionReassignments: onCluster("alter", { ...denied, responses: [] }),
   updateFeatures: onCluster("alter", { ...denied, results: [] }),
   addRaftVoter: onCluster("alter", denied),

@@ -7,6 +7,7 @@ import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import type { Answer } from "../../protocol/dispatch.ts";
 import { operationsNotAsked, topicsByName } from "../cluster/cluster-view.ts";
 import { code } from "../handler.ts";
+import { isValidCursor } from "../topics/describe-topic-partitions.ts";
 import { type Guarded, isAnswer, type Rules, split } from "./guard.ts";
 
 type MetadataRequest = RequestOf<"metadata">;
@@ -41,16 +42,23 @@ export const guardMetadata = {
 
   describeTopicPartitions: async (guarded) => {
     const { request, access, image, next } = guarded;
+    const { cursor } = request;
+    if (cursor !== null && !isValidCursor(request, cursor)) return await next(request);
     // Named one by one, so that neither a page nor the cursor to the next one speaks of what is hidden.
     const isForAll = request.topics.length === 0;
     const names = isForAll
       ? topicsByName(image).map(({ name }) => name)
       : [...new Set(request.topics.map(({ name }) => name))];
-    const { allowed, denied } = split(names, (name) =>
+    const left = cursor === null ? names : names.filter((name) => name >= cursor.topicName);
+    const { allowed, denied } = split(left, (name) =>
       isForAll ? access.could("describe", "topic", name) : access.may("describe", "topic", name),
     );
+    // What the cursor's topic was may be gone, or hidden: the page begins with the next one then.
+    const from = cursor !== null && allowed.includes(cursor.topicName) ? cursor : null;
     const answer: Answer<ResponseInputOf<"describeTopicPartitions">> =
-      allowed.length === 0 ? { topics: [] } : await next({ ...request, topics: allowed.map((name) => ({ name })) });
+      allowed.length === 0
+        ? { topics: [] }
+        : await next({ ...request, cursor: from, topics: allowed.map((name) => ({ name })) });
     if (!isAnswer(answer)) return answer;
     const topics = answer.topics.map((topic) =>
       topic.errorCode === 0 && typeof topic.name === "string"

@@ -39,7 +39,7 @@ export function describeTopicPartitionsHandler(options: DescribeTopicPartitionsO
 }
 
 /** A cursor goes on with one of the topics that are asked for, all of them being the exception. */
-function isValidCursor({ topics }: Request, cursor: NonNullable<Request["cursor"]>): boolean {
+export function isValidCursor({ topics }: Request, cursor: NonNullable<Request["cursor"]>): boolean {
   const isAsked = topics.length === 0 || topics.some(({ name }) => name === cursor.topicName);
   return isAsked && cursor.partitionIndex >= 0;
 }

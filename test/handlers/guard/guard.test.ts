@@ -101,6 +101,17 @@ class GuardedWorld extends AdminWorld {
   }
 }
 
+test.each([0, 2])("who may elect no leaders is told so of each partition, in version %i", async (version) => {
+  await using world = new GuardedWorld();
+  const topicPartitions = [{ topic: "t", partitions: [0, 1] }];
+  const answer = await world.as("bob", "electLeaders", { electionType: 0, topicPartitions, timeoutMs: 1 }, version);
+  const [topic] = answer.replicaElectionResults;
+  expect(topic?.partitionResult.map((each) => `${each.partitionId} ${error(each)}`)).toEqual([
+    "0 CLUSTER_AUTHORIZATION_FAILED",
+    "1 CLUSTER_AUTHORIZATION_FAILED",
+  ]);
+});
+
 describe("what is not named", () => {
   test("is not shown: topics, offsets and groups that may not be described", async () => {
     await using world = new GuardedWorld();
@@ -120,6 +131,22 @@ describe("what is not named", () => {
     expect(page.topics.map(({ name }) => name)).toEqual(["seen"]);
     expect(page.nextCursor).toBeNull();
     expect(world.lines).toEqual([]); // Nobody asked for what is hidden.
+  });
+
+  test("a page goes on after a topic that was deleted meanwhile, or is hidden", async () => {
+    await using world = new GuardedWorld();
+    for (const name of ["a", "b", "d"]) await world.topic(name);
+    for (const name of ["a", "c", "d"]) world.allow("describe", "topic", name);
+    const after = async (topicName: string, names: readonly string[]) => {
+      const topics = names.map((name) => ({ name }));
+      const cursor = { topicName, partitionIndex: 0 };
+      const page = await world.as("alice", "describeTopicPartitions", { topics, responsePartitionLimit: 9, cursor });
+      return page.topics.map((topic) => `${topic.name} ${error(topic)}`);
+    };
+    expect(await after("c", [])).toEqual(["d NONE"]);
+    expect(await after("b", ["a", "b", "d"])).toEqual(["d NONE", "b TOPIC_AUTHORIZATION_FAILED"]);
+    expect(await after("d", ["a", "b", "d"])).toEqual(["d NONE"]);
+    expect(await after("c", ["d"])).toEqual(["d INVALID_REQUEST"]);
   });
 
   test("an id tells nothing: a hidden topic's is as one that is nobody's", async () => {
