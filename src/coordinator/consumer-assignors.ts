@@ -36,9 +36,16 @@ export const defaultAssignor = "uniform";
  */
 export function range({ members, partitions }: AssignorInput): ReadonlyMap<string, Partitions> {
   const result = new Map(members.map(({ id }) => [id, new Map<Uuid, readonly number[]>()]));
-  const ordered = [...members].sort(byRank);
+  const readersOf = new Map<Uuid, AssignedMember[]>();
+  for (const member of [...members].sort(byRank)) {
+    for (const topic of member.topics) {
+      const others = readersOf.get(topic);
+      if (others === undefined) readersOf.set(topic, [member]);
+      else others.push(member);
+    }
+  }
   for (const [topic, count] of partitions) {
-    const readers = ordered.filter(({ topics }) => topics.includes(topic));
+    const readers = readersOf.get(topic) ?? [];
     let next = 0;
     for (const [index, { id }] of readers.entries()) {
       const length = Math.floor(count / readers.length) + (index < count % readers.length ? 1 : 0);

@@ -295,8 +295,8 @@ function withPartitions(
   const fresh = added.filter(({ topic, partition }) => known.get(topic)?.has(partition) !== true);
   if (fresh.length === 0) return known;
   const partitions = new Map(known);
-  for (const topic of new Set(fresh.map((at) => at.topic))) {
-    const indexes = fresh.filter((at) => at.topic === topic).map(({ partition }) => partition);
+  for (const [topic, ofTopic] of Map.groupBy(fresh, (at) => at.topic)) {
+    const indexes = ofTopic.map(({ partition }) => partition);
     partitions.set(topic, new Set([...(known.get(topic) ?? []), ...indexes]));
   }
   return partitions;

@@ -54,6 +54,14 @@ const load = (partitions: Partitions | undefined): number =>
   [...(partitions?.values() ?? [])].reduce((sum, numbers) => sum + numbers.length, 0);
 
 describe.each([...assignors])("%s", (_, assign: Assignor) => {
+  test("takes little time for thousands of topics that hundreds read", { timeout: 60_000 }, () => {
+    const topics = Array.from({ length: 8_000 }, (_, index) => id(index));
+    const members = Array.from({ length: 200 }, (_, index) => member(`m${index}`, topics));
+    const { user } = process.cpuUsage();
+    assign({ partitions: new Map(topics.map((topic) => [topic, 1])), members });
+    expect(process.cpuUsage().user - user).toBeLessThan(4_000_000);
+  });
+
   test("gives each partition that somebody reads to one of its readers, and no other", () => {
     fc.assert(
       fc.property(groups, ({ partitions, members }) => {

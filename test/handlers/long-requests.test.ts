@@ -47,6 +47,11 @@ test.each<[string, (world: AdminWorld) => Promise<unknown>]>([
   ["topics to configure", (world) => world.call("alterConfigs", { resources, validateOnly: true })],
   ["topics to configure in part", (world) => world.call("incrementalAlterConfigs", { resources, validateOnly: true })],
   [
+    "topics to describe",
+    (world) =>
+      world.call("describeConfigs", { resources: resources.map((each) => ({ ...each, configurationKeys: null })) }),
+  ],
+  [
     "features",
     (world) =>
       world.call("updateFeatures", { featureUpdates: names.map((feature) => ({ feature, ...upgrade })), timeoutMs: 1 }),

@@ -30,10 +30,10 @@ type Problem = { readonly error: ErrorName; readonly message: string };
 
 export function describeConfigsHandler(options: DescribeConfigsOptions): Handler<Request, Response> {
   return async (request) => {
+    const unknown = unknownType(request.resources); // As Kafka: one that there is no type of spoils the request.
     const results = request.resources.map((resource) => {
       const { resourceType, resourceName } = resource;
-      // As Kafka: one that there is no type of spoils the request.
-      const found = unknownType(request.resources) ?? configsOf(options, resource);
+      const found = unknown ?? configsOf(options, resource);
       if ("error" in found) {
         const { error, message } = found;
         return { errorCode: code(error), errorMessage: clipped(message), resourceType, resourceName, configs: [] };
