@@ -49,6 +49,8 @@ export function delegationTokenHandlers(options: DelegationTokensOptions) {
       const planned = planToken(options, request, context);
       if (typeof planned === "string") return createAnswer(request, context, planned);
       await forgetExpired(options);
+      const isFull = metadata.image.facts("delegation-tokens").size >= limits.delegationTokensMax;
+      if (isFull) return createAnswer(request, context, "INVALID_REQUEST");
       const error = await change(planned, encodeDelegationToken(planned));
       return createAnswer(request, context, error, { ...planned, hmac: tokenHmac(secret, planned.id) });
     },
@@ -98,7 +100,7 @@ function refusedFor(secret: string, { principal }: RequestContext): ErrorName | 
 }
 
 function planToken(
-  { metadata, runtime, limits, access }: DelegationTokensOptions,
+  { runtime, limits, access }: DelegationTokensOptions,
   request: RequestOf<"createDelegationToken">,
   context: RequestContext,
 ): DelegationToken | ErrorName {
@@ -112,7 +114,6 @@ function planToken(
   const renewers = request.renewers.map(({ principalName }) => principalName);
   if (type !== userType || !request.renewers.every(isUser)) return "INVALID_PRINCIPAL_TYPE";
   if (renewers.length > renewersMax) return "INVALID_REQUEST";
-  if (metadata.image.facts("delegation-tokens").size >= limits.delegationTokensMax) return "INVALID_REQUEST";
   const issuedMs = runtime.clock.now();
   const lifeMs = request.maxLifetimeMs <= 0 ? limits.delegationTokenLifetimeMsMax : request.maxLifetimeMs;
   const maxMs = issuedMs + Math.min(lifeMs, limits.delegationTokenLifetimeMsMax);

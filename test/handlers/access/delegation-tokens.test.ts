@@ -107,3 +107,17 @@ test("a token is renewed for as long as one lives without it at most, whatever i
     issueTimestampMs;
   expect([await until(500), await until(-1), await until(0), await until(500_000)]).toEqual([500, 1000, 1000, 1000]);
 });
+
+test("tokens that have expired take nobody's place", async () => {
+  const runtime = { clock: new SimClock(), random: new SimRandom("tokens") };
+  const tight = { ...limits, delegationTokensMax: 2 };
+  const { createDelegationToken: create } = delegationTokenHandlers({
+    metadata: new MemoryMetadata(),
+    runtime,
+    limits: tight,
+  });
+  const made = async () => error(await create(request(), as("alice")));
+  expect([await made(), await made(), await made()]).toEqual(["NONE", "NONE", "INVALID_REQUEST"]);
+  await runtime.clock.run(limits.delegationTokenExpiryMs);
+  expect([await made(), await made(), await made()]).toEqual(["NONE", "NONE", "INVALID_REQUEST"]);
+});
