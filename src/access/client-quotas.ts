@@ -28,6 +28,9 @@ export interface QuotaMetrics {
 
 type Client = Pick<RequestContext, "principal" | "clientId">;
 
+/** An int32 on the wire, and what a timer of Node waits at most: a longer one would end at once. */
+const throttleMsMax = 2 ** 31 - 1;
+
 export class ClientQuotas implements Disposable {
   readonly #options: ClientQuotasOptions;
   readonly #watch: Disposable;
@@ -76,7 +79,7 @@ export class ClientQuotas implements Disposable {
     const nowMs = this.#options.clock.monotonic();
     const window = this.#window(inForce.meter);
     window.record(amount, nowMs);
-    const throttleMs = window.throttleMs(inForce.limit, nowMs);
+    const throttleMs = Math.min(throttleMsMax, window.throttleMs(inForce.limit, nowMs));
     // A request cannot be made undone, so its client waits for one sample at most, as in Kafka.
     return key === "request_percentage" ? Math.min(throttleMs, this.#options.window.sampleMs) : throttleMs;
   }
@@ -92,10 +95,11 @@ export class ClientQuotas implements Disposable {
     const nowMs = this.#options.clock.monotonic();
     const { limit, meter } = inForce;
     const tokens = this.#recall(this.#tokens, meter, () => new OwedTokens(this.#options.mutationWindow));
-    const owedMs = tokens.throttleMs(limit, nowMs);
+    const owedMs = Math.min(throttleMsMax, tokens.throttleMs(limit, nowMs));
     if (mode === "strict" && owedMs > 0) return { isRefused: true, throttleMs: owedMs };
     tokens.use(partitions, limit, nowMs);
-    return { isRefused: false, throttleMs: mode === "strict" ? 0 : tokens.throttleMs(limit, nowMs) };
+    const throttleMs = mode === "strict" ? 0 : Math.min(throttleMsMax, tokens.throttleMs(limit, nowMs));
+    return { isRefused: false, throttleMs };
   }
 
   /** Whether another connection may come from there. */

@@ -151,6 +151,17 @@ describe("meters", () => {
     expect(clients.use("producer_byte_rate", client("b", "x"), 20_000)).toBe(0);
   });
 
+  test("ask for no longer pause than an answer can tell and a timer wait", () => {
+    const longest = 2 ** 31 - 1;
+    const { clients } = world(
+      [{ user: "a" }, "producer_byte_rate", 1],
+      [{ user: "a" }, "controller_mutation_rate", 1e-6],
+    );
+    expect(clients.use("producer_byte_rate", client("a", "x"), 1e8)).toBe(longest);
+    expect(clients.mutate(client("a", "x"), 1e6, "lenient").throttleMs).toBe(longest);
+    expect(clients.mutate(client("a", "x"), 1, "strict")).toEqual({ isRefused: true, throttleMs: longest });
+  });
+
   test("are as many as may be, whatever client ids are invented", () => {
     const { clients } = world([{ "client-id": null }, "producer_byte_rate", 1]);
     for (let id = 0; id < 1_000; id += 1) clients.use("producer_byte_rate", client("a", `${id}`), 1);
