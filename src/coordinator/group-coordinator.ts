@@ -2,7 +2,7 @@
 import { Loop } from "../base/async.ts";
 import type { Uuid } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { Log } from "../log/log.ts";
+import type { Log, MarkerRefusal } from "../log/log.ts";
 import { StateLog, type StateLogLimits } from "../log/state-log.ts";
 import type { Marker } from "../protocol/records.ts";
 import type { GroupLimits } from "./classic-group-state.ts";
@@ -122,10 +122,12 @@ export class GroupCoordinator implements AsyncDisposable {
     this.#topicsVersion += 1;
   }
 
-  /** The marker of a transaction for a partition of the topic; false when it could not be written here and now. */
-  async endTransaction(index: number, marker: Marker): Promise<boolean> {
+  /** The marker of a transaction for a partition of the topic; "busy" when it could not be written here and now. */
+  async endTransaction(index: number, marker: Marker): Promise<"written" | "busy" | MarkerRefusal> {
     const shard = await this.#seats.shardAt(index);
-    return shard instanceof GroupShard && (await shard.endTransaction(marker)) === "NONE";
+    const ended = shard instanceof GroupShard ? await shard.endTransaction(marker) : shard;
+    if (ended === "NONE") return "written";
+    return ended === "coordinator-fenced" || ended === "stale-producer-epoch" ? ended : "busy";
   }
 
   /** Topics were deleted: their offsets are forgotten. A shard that is still being read does so when it is. */

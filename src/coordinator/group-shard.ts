@@ -5,6 +5,7 @@
  */
 import { type Uuid, uuidRandom, uuidZero } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
+import type { MarkerRefusal } from "../log/log.ts";
 import type { StateLog, StateRecord, TransactionOwner } from "../log/state-log.ts";
 import type { Marker } from "../protocol/records.ts";
 import {
@@ -234,8 +235,10 @@ export class GroupShard {
   }
 
   /** A transaction of the producer ended: what it left pending counts now, or never. */
-  async endTransaction(marker: Marker): Promise<GroupError> {
+  async endTransaction(marker: Marker): Promise<GroupError | MarkerRefusal> {
     if (!this.#isOpen) return "NOT_COORDINATOR";
+    const refusal = this.#log.endRefusal(marker); // Asked first: what the log refuses ends nothing.
+    if (refusal !== undefined) return refusal;
     const touched = this.#settle(marker);
     const durable = this.#durable(this.#log.end(marker));
     for (const group of touched) void group.wrote(durable); // It settles for all, and never rejects.

@@ -1,7 +1,7 @@
 /** Tells partitions how transactions ended. Those of __consumer_offsets have a group coordinator in front of them. */
 import { OperationFailed } from "../base/errors.ts";
 import type { Uuid } from "../base/ids.ts";
-import type { Log } from "../log/log.ts";
+import type { Log, MarkerRefusal } from "../log/log.ts";
 import { buildMarker, type Marker } from "../protocol/records.ts";
 import type { GroupCoordinator } from "./group-coordinator.ts";
 import type { TopicPartition } from "./group-offsets.ts";
@@ -18,6 +18,13 @@ export type MarkerOutcome =
 
 /** Resolves when the marker is durable, or with why it was not written. Writing it twice does no harm. */
 export type WriteMarker = (at: TopicPartition, marker: Marker) => Promise<MarkerOutcome>;
+
+const outcomes = {
+  written: "written",
+  busy: "busy",
+  "coordinator-fenced": "fenced-coordinator",
+  "stale-producer-epoch": "fenced-producer",
+} as const satisfies Readonly<Record<MarkerRefusal | "written" | "busy", MarkerOutcome>>;
 
 /** Version of Produce that allows everything. */
 const newestProduce = 13;
@@ -36,15 +43,15 @@ export function markerWriter(options: {
     if (lookup === undefined || lookup.kind === "unknown") return "missing";
     if (lookup.kind === "elsewhere") return "elsewhere";
     if (lookup.kind === "opening") return "busy";
-    if (topic === offsetsTopic) return (await groups.endTransaction(partition, marker)) ? "written" : "busy";
+    if (topic === offsetsTopic) return outcomes[await groups.endTransaction(partition, marker)];
     try {
       const outcome = await lookup.partition.append(buildMarker(marker), {
         origin: "coordinator",
         apiVersion: newestProduce,
       });
       if (outcome.kind === "appended") return "written";
-      if (outcome.reason === "coordinator-fenced") return "fenced-coordinator";
-      return outcome.reason === "stale-producer-epoch" ? "fenced-producer" : "busy";
+      const { reason } = outcome;
+      return reason === "coordinator-fenced" || reason === "stale-producer-epoch" ? outcomes[reason] : "busy";
     } catch (cause) {
       if (cause instanceof OperationFailed) return "busy"; // The node is stopping; whoever comes next writes it again.
       throw cause;

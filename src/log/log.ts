@@ -1,5 +1,6 @@
 /** Kafka partitions over streams: what handlers, coordinators and the table side see of them. */
 import type { NodeId, Offset, Uuid } from "../base/ids.ts";
+import type { Marker } from "../protocol/records.ts";
 
 export interface Log extends AsyncDisposable {
   /** The partition if this node owns it. Look it up again after every await. */
@@ -53,7 +54,12 @@ export interface Partition {
   deleteRecords(before: Offset | "high-watermark"): Promise<DeleteRecordsOutcome>;
   /** Live producers, for DescribeProducers. */
   producers(): readonly ProducerInfo[];
+  /** Why a marker would be refused now; undefined when it would not. */
+  markerRefusal(marker: Marker): MarkerRefusal | undefined;
 }
+
+/** A newer coordinator, or a newer epoch of the producer, was there before. */
+export type MarkerRefusal = "coordinator-fenced" | "stale-producer-epoch";
 
 export type DeleteRecordsOutcome =
   | { readonly kind: "moved"; readonly logStart: Offset }

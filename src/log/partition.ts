@@ -4,6 +4,7 @@ import type { Offset, Uuid } from "../base/ids.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Slabs } from "../base/slabs.ts";
 import { BatchView, patchBatch } from "../protocol/record-batch.ts";
+import type { Marker } from "../protocol/records.ts";
 import type { OpenedStream, ReadRequest, ReadResult } from "../stream/storage.ts";
 import { Advance } from "./advance.ts";
 import { busyOutcome, closedOutcome, fullOutcome, rejectedBy } from "./append-refusals.ts";
@@ -18,6 +19,7 @@ import type {
   AppendOutcome,
   DeleteRecordsOutcome,
   Isolation,
+  MarkerRefusal,
   OffsetAnswer,
   OffsetQuery,
   Partition,
@@ -220,6 +222,10 @@ export class OwnedPartition implements Partition {
       coordinatorEpoch: entry.coordinatorEpoch,
       transactionStart: entry.transactionStart,
     }));
+  }
+
+  markerRefusal(marker: Marker): MarkerRefusal | undefined {
+    return this.#producers.checkMarker(marker)?.reason;
   }
 
   configure(config: TopicConfig): void {

@@ -4,6 +4,7 @@
  * batches in the same order give the same state, which is what replay after a restart relies on.
  */
 import type { Offset } from "../base/ids.ts";
+import type { MarkerRefusal } from "./log.ts";
 
 /** The part of a batch header that matters here. */
 export interface ProducerBatch {
@@ -39,13 +40,11 @@ export type ProducerCheck =
   | { readonly kind: "duplicate"; readonly baseOffset: Offset; readonly lastOffset: Offset; readonly timestamp: number }
   | ProducerRefusal;
 
-export interface ProducerRefusal {
+export interface ProducerRefusal<
+  Reason = "out-of-order-sequence" | "stale-producer-epoch" | "invalid-transaction-state" | "coordinator-fenced",
+> {
   readonly kind: "refused";
-  readonly reason:
-    | "out-of-order-sequence"
-    | "stale-producer-epoch"
-    | "invalid-transaction-state"
-    | "coordinator-fenced";
+  readonly reason: Reason;
   readonly detail: string;
 }
 
@@ -187,7 +186,7 @@ export class ProducerState {
     return entry === undefined ? undefined : refuseEpoch(batch.producerEpoch, entry);
   }
 
-  checkMarker(marker: TransactionMarker): ProducerRefusal | undefined {
+  checkMarker(marker: TransactionMarker): ProducerRefusal<MarkerRefusal> | undefined {
     const entry = this.#producers.get(marker.producerId);
     if (entry === undefined) return undefined;
     if (marker.coordinatorEpoch < entry.coordinatorEpoch) {
@@ -379,7 +378,7 @@ export function newProducer(producerId: number): ProducerEntry {
   };
 }
 
-function refuseEpoch(epoch: number, entry: ProducerEntry): ProducerRefusal | undefined {
+function refuseEpoch(epoch: number, entry: ProducerEntry): ProducerRefusal<"stale-producer-epoch"> | undefined {
   if (epoch >= entry.epoch) return undefined;
   return refused(
     "stale-producer-epoch",
@@ -405,6 +404,6 @@ function refuseMixing(batch: ProducerBatch, entry: ProducerEntry): ProducerRefus
   return refused("invalid-transaction-state", detail);
 }
 
-function refused(reason: ProducerRefusal["reason"], detail: string): ProducerRefusal {
+function refused<Reason extends ProducerRefusal["reason"]>(reason: Reason, detail: string): ProducerRefusal<Reason> {
   return { kind: "refused", reason, detail };
 }

@@ -14,7 +14,7 @@ import { inflateFairly } from "../protocol/compression.ts";
 import { BatchView } from "../protocol/record-batch.ts";
 import { buildBatch, buildMarker, type Marker, type NewRecord, RecordCursor } from "../protocol/records.ts";
 import { markerOf } from "./batch-preparer.ts";
-import type { Partition } from "./log.ts";
+import type { MarkerRefusal, Partition } from "./log.ts";
 
 export interface StateRecord {
   readonly key: Uint8Array;
@@ -95,6 +95,11 @@ export class StateLog {
     const batch =
       transaction === undefined ? undefined : buildBatch({ ...transaction, isTransactional: true, records: stamped });
     return this.#enqueue({ records: stamped, batch, bytes });
+  }
+
+  /** Of `end`, were it called now. */
+  endRefusal(marker: Marker): MarkerRefusal | undefined {
+    return this.#partition.markerRefusal(marker);
   }
 
   /** Ends a producer's transaction after everything that was appended before. Settles as an append does. */

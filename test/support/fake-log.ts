@@ -109,6 +109,10 @@ export class FakePartition implements Partition {
   producers(): readonly [] {
     return [];
   }
+
+  markerRefusal(): undefined {
+    return undefined;
+  }
 }
 
 export class FakeLog implements Log {

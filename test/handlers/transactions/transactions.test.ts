@@ -279,4 +279,20 @@ describe("administrators", () => {
     const partition = world.world.partition(world.topicId("orders"));
     expect(partition.lastStable).toBe(partition.highWatermark);
   });
+
+  test("who writes a marker of an epoch that is over is told so, and ends nobody's offsets", async () => {
+    await using world = await TransactionWorld.open();
+    const by = await world.init();
+    const mark = async (producerEpoch: number, coordinatorEpoch: number) => {
+      const topics = [{ name: "__consumer_offsets", partitionIndexes: [0, 1] }];
+      const marker = { producerId: by.producerId, producerEpoch, coordinatorEpoch, transactionResult: true, topics };
+      const { markers } = await world.call("writeTxnMarkers", { markers: [marker] });
+      return markers[0]?.topics[0]?.partitions.map((each) => errorName(each.errorCode));
+    };
+    expect(await mark(5, 7)).toEqual(["NONE", "NONE"]);
+    const shards = await world.groups.allShards();
+    expect(await mark(4, 7)).toEqual(["INVALID_PRODUCER_EPOCH", "INVALID_PRODUCER_EPOCH"]);
+    expect(await mark(5, 6)).toEqual(["TRANSACTION_COORDINATOR_FENCED", "TRANSACTION_COORDINATOR_FENCED"]);
+    expect((await world.groups.allShards()).shards).toEqual(shards.shards); // None had to be read anew.
+  });
 });
