@@ -226,6 +226,7 @@ export class GroupShard {
     const problem = known === undefined ? "NONE" : known.transactionalCommitProblem(committer(commit));
     if (problem !== "NONE") return problem;
     if (!isOpen()) return "INVALID_TXN_STATE";
+    if (this.#log.isFenced(commit.transaction)) return "INVALID_PRODUCER_EPOCH"; // By a marker that an administrator wrote.
     if (commit.offsets.length === 0) return "NONE";
     if (known === undefined && this.#isFull) return "GROUP_MAX_SIZE_REACHED";
     const group = known ?? this.#open(commit.groupId);

@@ -56,6 +56,8 @@ export interface Partition {
   producers(): readonly ProducerInfo[];
   /** Why a marker would be refused now; undefined when it would not. */
   markerRefusal(marker: Marker): MarkerRefusal | undefined;
+  /** Whether what a coordinator writes for a producer would be refused now: a newer epoch of it was there before. */
+  isFenced(by: { readonly producerId: number; readonly producerEpoch: number }): boolean;
 }
 
 /** A newer coordinator, or a newer epoch of the producer, was there before. */

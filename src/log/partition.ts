@@ -228,6 +228,10 @@ export class OwnedPartition implements Partition {
     return this.#producers.checkMarker(marker)?.reason;
   }
 
+  isFenced(by: Parameters<Partition["isFenced"]>[0]): boolean {
+    return this.#producers.checkEpoch(by) !== undefined;
+  }
+
   configure(config: TopicConfig): void {
     this.#config = config;
   }

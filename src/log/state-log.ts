@@ -102,6 +102,11 @@ export class StateLog {
     return this.#partition.markerRefusal(marker);
   }
 
+  /** Whether an append for this producer would be refused now. */
+  isFenced(by: TransactionOwner): boolean {
+    return this.#partition.isFenced(by);
+  }
+
   /** Ends a producer's transaction after everything that was appended before. Settles as an append does. */
   end(marker: Marker): Promise<Offset> {
     const batch = buildMarker(marker);

@@ -113,6 +113,10 @@ export class FakePartition implements Partition {
   markerRefusal(): undefined {
     return undefined;
   }
+
+  isFenced(): boolean {
+    return false;
+  }
 }
 
 export class FakeLog implements Log {

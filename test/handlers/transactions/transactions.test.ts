@@ -293,6 +293,8 @@ describe("administrators", () => {
     const shards = await world.groups.allShards();
     expect(await mark(4, 7)).toEqual(["INVALID_PRODUCER_EPOCH", "INVALID_PRODUCER_EPOCH"]);
     expect(await mark(5, 6)).toEqual(["TRANSACTION_COORDINATOR_FENCED", "TRANSACTION_COORDINATOR_FENCED"]);
+    // The coordinator of transactions does not know of the marker, and lets the producer's offsets in.
+    expect(await world.commitOffset(by, 1)).toBe("INVALID_PRODUCER_EPOCH");
     expect((await world.groups.allShards()).shards).toEqual(shards.shards); // None had to be read anew.
   });
 });
