@@ -15,7 +15,7 @@ import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
 import { assignRowIds, nextRowId, rowIdsOf } from "../iceberg/row-ids.ts";
 import { visitFields } from "../iceberg/schema-ids.ts";
 import type { PartitionSpec, Schema } from "../iceberg/types.ts";
-import type { Requirement, Update } from "../iceberg/updates.ts";
+import { mainAt, type Requirement, type Update } from "../iceberg/updates.ts";
 import { markName } from "../rounds.ts";
 import { schemaMisfit } from "../schema/schema-fit.ts";
 import type { RoundProof } from "../tools/proof.ts";
@@ -133,7 +133,7 @@ export function planAppend(options: {
     ],
     updates: [
       ...planned.map(({ snapshot }) => ({ action: "add-snapshot", snapshot }) as const),
-      { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": snapshotId },
+      mainAt(base, snapshotId),
       { action: "set-properties", updates: { [markName]: last.mark } },
       ...expired.map((id) => ({ action: "remove-snapshots", "snapshot-ids": [id] }) as const),
     ],

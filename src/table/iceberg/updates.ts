@@ -1,5 +1,5 @@
 /** The Iceberg REST catalog's commit vocabulary: requirements that guard a commit and updates that make it up. */
-import type { Snapshot, SnapshotRef, SortOrder } from "./metadata.ts";
+import type { Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata.ts";
 import type { PartitionSpec, Schema } from "./types.ts";
 
 export type Requirement =
@@ -34,3 +34,14 @@ export type Update =
   | { readonly action: "remove-partition-statistics"; readonly "snapshot-id": bigint }
   | { readonly action: "remove-partition-specs"; readonly "spec-ids": readonly number[] }
   | { readonly action: "remove-schemas"; readonly "schema-ids": readonly number[] };
+
+/** The update replaces the ref: what others have set for how long main's history is kept goes on. */
+export function mainAt({ refs }: Pick<TableMetadata, "refs">, snapshotId: bigint): Update {
+  return {
+    ...refs["main"],
+    action: "set-snapshot-ref",
+    "ref-name": "main",
+    type: "branch",
+    "snapshot-id": snapshotId,
+  };
+}

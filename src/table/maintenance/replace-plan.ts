@@ -13,7 +13,7 @@ import type { ManifestFile } from "../iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
 import type { rowIdsOf } from "../iceberg/row-ids.ts";
 import type { DataFile, PartitionSpec } from "../iceberg/types.ts";
-import type { Requirement, Update } from "../iceberg/updates.ts";
+import { mainAt, type Requirement, type Update } from "../iceberg/updates.ts";
 import { markName } from "../rounds.ts";
 import { DeleteScope, idleDeletes } from "./delete-scope.ts";
 
@@ -197,10 +197,7 @@ export function replaceUpdates(options: {
       { type: "assert-table-uuid", uuid: base["table-uuid"] },
       { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parent["snapshot-id"] },
     ],
-    updates: [
-      { action: "add-snapshot", snapshot },
-      { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": snapshotId },
-    ],
+    updates: [{ action: "add-snapshot", snapshot }, mainAt(base, snapshotId)],
   };
 }
 

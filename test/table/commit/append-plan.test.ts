@@ -130,6 +130,30 @@ describe("rounds of one commit", () => {
   });
 });
 
+test("what was set for main's history stays set", () => {
+  const retained = {
+    "snapshot-id": 3n,
+    type: "branch",
+    "min-snapshots-to-keep": 50,
+    "max-snapshot-age-ms": 9e9,
+  } as const;
+  const snapshots = [{ "snapshot-id": 3n, "sequence-number": 7, "timestamp-ms": 5, summary: {} }];
+  const planned = planAppend({
+    base: { ...base, snapshots, "current-snapshot-id": 3n, refs: { main: retained } } as unknown as TableMetadata,
+    inherited: [],
+    steps: [{ files: [file("data", 1)], snapshotId: 9n, manifestList: "memory://t/9.avro", mark: "mark" }],
+    engineVersion: "0",
+    nowMs: 9,
+    expire: null,
+  });
+  expect(planned.updates.find((update) => update.action === "set-snapshot-ref")).toEqual({
+    action: "set-snapshot-ref",
+    "ref-name": "main",
+    ...retained,
+    "snapshot-id": 9n,
+  });
+});
+
 test("snapshots past their age are expired, unless the catalog's service does that", () => {
   const old = (id: bigint) => ({ "snapshot-id": id, "sequence-number": Number(id), "timestamp-ms": Number(id) });
   const snapshots = [1n, 2n, 3n].map(old);

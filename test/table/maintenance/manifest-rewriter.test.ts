@@ -125,3 +125,20 @@ test("an answer that is lost is looked up, not repeated", async () => {
   expect(replaced).toHaveLength(1);
   await compactor[Symbol.asyncDispose]();
 });
+
+test("what was set for main's history stays set, by appends and by rewrites", async () => {
+  const table = new Partitioned(4);
+  await table.commit(1);
+  const kept = { type: "branch", "min-snapshots-to-keep": 50, "max-ref-age-ms": 9_000_000_000 } as const;
+  const id = (await table.manifests()).snapshot?.["snapshot-id"] as bigint;
+  const retain = { action: "set-snapshot-ref", "ref-name": "main", ...kept, "snapshot-id": id } as const;
+  await table.lake.foreign().commit(orders, [], [retain]);
+  const main = async () => (await table.lake.foreign().load(orders))?.metadata.refs["main"];
+  await table.commit(5);
+  expect(await main()).toMatchObject(kept);
+  table.skewMs = 2 * 3_600_000;
+  const { compactor } = table.opened;
+  expect(await compactor.maintain("orders")).toMatchObject({ manifestsIn: 6, held: "" });
+  expect(await main()).toMatchObject(kept);
+  await compactor[Symbol.asyncDispose]();
+});
