@@ -39,7 +39,7 @@ export class LiveManifests {
     this.#warehouse = warehouse;
   }
 
-  /** Throws what reading throws; CorruptData for a manifest that cannot be written again either. */
+  /** Throws what reading throws; CorruptData for a manifest that cannot be written again, and for a file that is listed twice. */
   async of(metadata: TableMetadata, files: readonly ManifestFile[]): Promise<readonly LiveManifest[]> {
     const read: LiveManifest[] = [];
     for (const file of files) {
@@ -49,6 +49,7 @@ export class LiveManifests {
       read.push(known !== undefined && isSame ? known : await this.#read(metadata, file));
     }
     this.#known = new Map(read.map((manifest) => [manifest.file.path, manifest])); // The rest has gone from the table.
+    requireOnce(read);
     return read;
   }
 
@@ -63,6 +64,21 @@ export class LiveManifests {
     }
     const entries = joinedEntries([{ file, manifest }], { schema, spec }) as readonly LiveEntry[];
     return { file, spec, entries };
+  }
+}
+
+/** Some writers add a file again that is there: its rows count twice then, and what takes its place would hold them once. */
+function requireOnce(manifests: readonly LiveManifest[]): void {
+  const seen = new Set<string>();
+  for (const { file, entries } of manifests) {
+    for (const entry of entries) {
+      const key = fileKey(entry);
+      if (seen.has(key)) {
+        const found = `${key} once more`;
+        throw new CorruptData({ source: file.path, position: 0, expected: "files that are listed once", found });
+      }
+      seen.add(key);
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 import { describe, expect, test } from "vitest";
 import type { Catalog } from "../../../src/table/catalog.ts";
 import { settle } from "../../../src/table/commit/settle.ts";
+import { replaceFiles } from "../../support/foreign-rewrite.ts";
 import { Lake, type maintenanceLimits } from "../../support/lake.ts";
 import { tableSettings, utf8 } from "../translate-fixtures.ts";
 
@@ -169,6 +170,18 @@ describe("a rewrite that meets others", () => {
     const metadata = (await lake.foreign().load(orders))?.metadata;
     expect(metadata?.snapshots.filter(({ summary }) => summary["operation"] === "replace")).toHaveLength(1);
     expect(await rowTexts(lake)).toEqual(before);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("a table in which somebody has listed a file twice is left alone", async () => {
+    const lake = new Lake(10);
+    const { compactor } = await commits(lake, 6);
+    const [first, ...others] = await lake.files(orders);
+    if (first === undefined) throw new Error("no file");
+    await replaceFiles(lake, orders, [first, ...others, first]);
+    const report = await compactor.maintain("orders");
+    expect(report).toMatchObject({ filesIn: 0, filesOut: 0 });
+    expect(report.held).toContain("files that are listed once");
     await compactor[Symbol.asyncDispose]();
   });
 
