@@ -11,6 +11,7 @@ import { MetadataFiles, type StoredTable } from "../commit/metadata-files.ts";
 import { ownFiles } from "../commit/table-files.ts";
 import { applyCommit } from "../iceberg/apply-updates.ts";
 import type { Requirement, Update } from "../iceberg/updates.ts";
+import { placesOf } from "../table-state.ts";
 import type { Warehouse } from "../warehouse.ts";
 
 /** Parts of a namespace's name are joined by the unit separator, as the REST specification does in paths. */
@@ -163,10 +164,9 @@ export class CatalogPointers {
         steps.push({ table: change.table, base, next: base, expected: base.location });
         continue;
       }
-      const place = applied.metadata.location;
-      if (place !== base?.metadata.location && !this.#options.warehouse.reaches(`${place}/metadata`)) {
+      const { metadata: place } = placesOf(applied.metadata);
+      if (!this.#options.warehouse.reaches(`${place}/a`))
         return { kind: "invalid", detail: `this catalog has no access to ${place}` };
-      }
       const next = await this.#files.write(applied.metadata, base?.location);
       steps.push({ table: change.table, base, next, expected: base?.location ?? null });
     }
@@ -174,9 +174,9 @@ export class CatalogPointers {
   }
 
   async #propose(steps: readonly Step[]): Promise<"accepted" | Refusal> {
-    const moving = steps.filter((step) => step.next.location !== step.expected);
-    if (moving.length === 0) return "accepted";
-    return await this.move(moving.map((step) => ({ ...step, location: step.next.location })));
+    if (steps.every((step) => step.next.location === step.expected)) return "accepted";
+    // A table that stays as it is takes part: what was demanded of it must still hold.
+    return await this.move(steps.map((step) => ({ ...step, location: step.next.location })));
   }
 }
 

@@ -1,5 +1,6 @@
 /** Proves: the embedded catalog answers as the REST specification words it, with and without prefix, and vends only when told to. */
 import { describe, expect, test } from "vitest";
+import { MemoryMetadata } from "../../support/memory-metadata.ts";
 import { startRestCatalog, type TestCatalog } from "../../support/rest-catalog.ts";
 
 const schema = { type: "struct", fields: [{ id: 0, name: "id", required: false, type: "long" }] };
@@ -214,6 +215,46 @@ describe("tables", () => {
       { done: "yes" },
       { done: "yes" },
     ]);
+  });
+
+  test("a transaction holds what it only demands of a table until it is done", async () => {
+    const metadata = new MemoryMetadata();
+    const race = { isOn: false, run: async () => {} };
+    const racing = new Proxy(metadata, {
+      get(target, name) {
+        if (name !== "propose") return Reflect.get(target, name, target) as unknown;
+        return async (events: Parameters<typeof metadata.propose>[0]) => {
+          if (race.isOn) {
+            race.isOn = false;
+            await race.run();
+          }
+          return await target.propose(events);
+        };
+      },
+    });
+    await using catalog = await startRestCatalog({ metadata: racing });
+    await withTable(catalog);
+    await call(catalog, "POST", "/v1/namespaces/a/tables", { name: "u", schema });
+    const touch = [{ action: "set-properties", updates: { touched: "yes" } }];
+    const wide = [
+      { action: "add-schema", schema: { ...schema, fields: [{ ...schema.fields[0], name: "other" }] } },
+      { action: "set-current-schema", "schema-id": -1 },
+    ];
+    race.run = async () => {
+      const { status } = await call(catalog, "POST", "/v1/namespaces/a/tables/t", { requirements: [], updates: wide });
+      expect(status).toBe(200);
+    };
+    race.isOn = true;
+    const demand = { type: "assert-current-schema-id", "current-schema-id": 0 };
+    const { status } = await call(catalog, "POST", "/v1/transactions/commit", {
+      "table-changes": [
+        { identifier: { namespace: ["a"], name: "t" }, requirements: [demand], updates: [] },
+        { identifier: { namespace: ["a"], name: "u" }, requirements: [], updates: touch },
+      ],
+    });
+    const { body } = await call(catalog, "GET", "/v1/namespaces/a/tables/u");
+    const { properties } = (body as { metadata: { properties: object } }).metadata;
+    expect([status, properties]).toEqual([409, {}]);
   });
 
   test("commits that race are all applied while their requirements hold", async () => {
