@@ -21,7 +21,7 @@ export interface TableIdentifier {
 export function requirementsOf(body: JsonObject): readonly Requirement[] {
   return listAt(body, "requirements").map((json) => {
     const requirement = objectOf(json, "a requirement");
-    const fields = requirementFields[requirement["type"] as string];
+    const fields = ofOwn(requirementFields, requirement["type"]);
     if (fields === undefined) throw new BadRequest(`unknown requirement: ${shown(requirement["type"])}`);
     requireFields(requirement, fields);
     if (requirement["type"] !== "assert-ref-snapshot-id") return requirement as unknown as Requirement;
@@ -101,9 +101,14 @@ const updateFields: Readonly<Record<Update["action"], FieldTypes>> = {
   "remove-schemas": { "schema-ids": "list" },
 };
 
+/** A text such as "constructor" names nothing. */
+function ofOwn(types: Readonly<Record<string, FieldTypes>>, name: Json | undefined): FieldTypes | undefined {
+  return typeof name === "string" && Object.hasOwn(types, name) ? types[name] : undefined;
+}
+
 function updateOf(update: JsonObject): Update {
   const action = update["action"] as Update["action"];
-  const fields = updateFields[action];
+  const fields = ofOwn(updateFields, action);
   if (fields === undefined) throw new BadRequest(`unknown update: ${shown(update["action"])}`);
   requireFields(update, fields);
   try {
@@ -137,7 +142,7 @@ function withIds(action: string, update: JsonObject): object {
       return update;
     }
     case "add-snapshot":
-      return { ...update, snapshot: withSnapshotId(update["snapshot"] as Json, "request") };
+      return { ...update, snapshot: snapshotOf(objectOf(update["snapshot"], "a snapshot")) };
     case "set-statistics": {
       const statistics = withSnapshotId(update["statistics"] as Json, "request");
       return { ...update, "snapshot-id": statistics["snapshot-id"], statistics };
@@ -148,7 +153,8 @@ function withIds(action: string, update: JsonObject): object {
     }
     case "set-snapshot-ref": {
       const given = Object.entries(update).filter(([, value]) => value !== null);
-      return { ...Object.fromEntries(given), "snapshot-id": bigintOf(update["snapshot-id"]) };
+      const type = stringAt(update, "type").toLowerCase(); // Java's client takes either case, and so does its server.
+      return { ...Object.fromEntries(given), type, "snapshot-id": bigintOf(update["snapshot-id"]) };
     }
     case "remove-statistics":
     case "remove-partition-statistics":
@@ -158,6 +164,18 @@ function withIds(action: string, update: JsonObject): object {
     default:
       return update;
   }
+}
+
+/** What every reader of the table looks for in it. */
+function snapshotOf(json: JsonObject): object {
+  const hasTime = Number.isSafeInteger(json["timestamp-ms"]);
+  // The first writers of version 1 listed the manifests themselves.
+  const hasManifests = typeof json["manifest-list"] === "string" || Array.isArray(json["manifests"]);
+  if (!hasTime || !hasManifests) throw new BadRequest("add-snapshot: timestamp-ms or manifest-list is missing");
+  if (!Number.isSafeInteger(json["sequence-number"] ?? 0))
+    throw new BadRequest("add-snapshot: sequence-number must be a whole number");
+  propertiesAt(json, "summary");
+  return withSnapshotId(json, "request");
 }
 
 function bigintOf(json: Json | undefined): bigint {

@@ -206,7 +206,7 @@ function countsOf(files: readonly RoundFile[], parent: Snapshot | undefined): Re
   for (const [name, count] of Object.entries(added)) if (count > 0) counts[`added-${name}`] = String(count);
   if (deletes.length > 0) counts["added-equality-delete-files"] = String(deletes.length);
   for (const [name, count] of Object.entries({ ...added, "position-deletes": 0 })) {
-    const before = parent === undefined ? "0" : parent.summary[`total-${name}`];
+    const before = parent === undefined ? "0" : parent.summary?.[`total-${name}`];
     if (before !== undefined && /^\d+$/.test(before)) counts[`total-${name}`] = String(Number(before) + count);
   }
   return counts;

@@ -28,7 +28,7 @@ function unmetBy(base: TableMetadata, requirement: Requirement): string | undefi
     case "assert-table-uuid":
       return differs("UUID does not match: expected", requirement.uuid.toLowerCase(), base["table-uuid"].toLowerCase());
     case "assert-ref-snapshot-id":
-      return unmetRef(requirement.ref, requirement["snapshot-id"], base.refs[requirement.ref]);
+      return unmetRef(requirement.ref, requirement["snapshot-id"], refOf(base, requirement.ref));
     case "assert-last-assigned-field-id":
       return changed("last assigned field id", requirement["last-assigned-field-id"], base["last-column-id"]);
     case "assert-current-schema-id":
@@ -44,6 +44,10 @@ function unmetBy(base: TableMetadata, requirement: Requirement): string | undefi
     case "assert-default-sort-order-id":
       return changed("default sort order", requirement["default-sort-order-id"], base["default-sort-order-id"]);
   }
+}
+
+function refOf({ refs }: TableMetadata, name: string): SnapshotRef | undefined {
+  return Object.hasOwn(refs, name) ? refs[name] : undefined;
 }
 
 function unmetRef(name: string, expected: bigint | null, ref: SnapshotRef | undefined): string | undefined {

@@ -214,7 +214,7 @@ function countsOf({ added, removed }: ReplacePlan, parent: Snapshot): Readonly<R
     if (tally > 0) counts[`${verb}-${name}`] = String(tally);
   }
   for (const name of Object.keys(plus) as (keyof typeof plus)[]) {
-    const before = parent.summary[`total-${name}`];
+    const before = parent.summary?.[`total-${name}`];
     if (before === undefined || !/^\d+$/.test(before)) continue; // What the parent did not count is not counted here.
     counts[`total-${name}`] = String(Math.max(0, Number(before) + plus[name] - minus[name]));
   }

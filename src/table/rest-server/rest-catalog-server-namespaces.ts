@@ -34,6 +34,7 @@ export class NamespaceHandlers {
   async create(request: HttpRequest): Promise<HttpResponse> {
     const body = bodyOf(request);
     const parts = stringsAt(body, "namespace");
+    if (parts.length === 0) throw new BadRequest("a namespace must have a name");
     const properties = propertiesAt(body, "properties");
     const name = joined(parts);
     const parent = joined(parts.slice(0, -1));
@@ -74,7 +75,7 @@ export class NamespaceHandlers {
     const body = bodyOf(request);
     const updates = propertiesAt(body, "updates");
     const removals = body["removals"] === undefined || body["removals"] === null ? [] : stringsAt(body, "removals");
-    const both = removals.filter((key) => key in updates);
+    const both = removals.filter((key) => Object.hasOwn(updates, key));
     if (both.length > 0) {
       return failure(422, "UnprocessableEntityException", `Cannot update and remove the same key: ${both.join()}`);
     }

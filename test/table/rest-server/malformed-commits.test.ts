@@ -1,0 +1,130 @@
+/** Proves: what would leave a table that other engines cannot read is refused as the client's mistake, and changes nothing. */
+import { expect, test } from "vitest";
+import { startRestCatalog, type TestCatalog } from "../../support/rest-catalog.ts";
+
+const schema = { type: "struct", fields: [{ id: 0, name: "id", required: false, type: "long" }] };
+const path = "/v1/namespaces/a/tables/t";
+
+async function call(catalog: TestCatalog, method: string, at: string, body?: object) {
+  const text = body === undefined ? {} : { body: JSON.stringify(body) };
+  const response = await fetch(catalog.url + at, { method, ...text });
+  const answer = await response.text();
+  return { status: response.status, body: (answer === "" ? {} : JSON.parse(answer)) as Record<string, never> };
+}
+
+async function withTable(): Promise<TestCatalog> {
+  const catalog = await startRestCatalog();
+  await call(catalog, "POST", "/v1/namespaces", { namespace: ["a"] });
+  expect((await call(catalog, "POST", "/v1/namespaces/a/tables", { name: "t", schema })).status).toBe(200);
+  return catalog;
+}
+
+interface Metadata {
+  readonly "last-updated-ms": number;
+  readonly "snapshot-log": readonly { readonly "timestamp-ms": number; readonly "snapshot-id": number }[];
+  readonly refs: object;
+}
+
+const metadataOf = async (catalog: TestCatalog): Promise<Metadata> =>
+  (await call(catalog, "GET", path)).body["metadata"] as never;
+
+const snapshot = (id: number, more: object) => ({
+  "snapshot-id": id,
+  "sequence-number": id,
+  "manifest-list": `memory://lake/warehouse/a/${id}.avro`,
+  summary: { operation: "append" },
+  "schema-id": 0,
+  ...more,
+});
+const main = (id: number) => ({
+  action: "set-snapshot-ref",
+  "ref-name": "main",
+  type: "branch",
+  "snapshot-id": id,
+});
+
+const now = 1_700_000_000_000;
+const [whole] = [snapshot(1, { "timestamp-ms": now })];
+const without = (name: string) => Object.fromEntries(Object.entries(whole).filter(([key]) => key !== name));
+const cases: readonly (readonly [what: string, requirements: readonly object[], updates: readonly object[]])[] = [
+  ["a requirement of no known type", [{ type: "constructor" }], []],
+  ["an update of no known action", [], [{ action: "toString" }]],
+  ["a ref that is neither branch nor tag", [], [{ ...main(5), "ref-name": "x", type: "leaf" }]],
+  ["a tag with a history", [], [{ ...main(5), "ref-name": "x", type: "tag", "min-snapshots-to-keep": 3 }]],
+  ["a ref that is kept for no time", [], [{ ...main(5), "ref-name": "x", "max-ref-age-ms": 0 }]],
+  ["a snapshot without a time", [], [{ action: "add-snapshot", snapshot: without("timestamp-ms") }]],
+  ["a snapshot without manifests", [], [{ action: "add-snapshot", snapshot: without("manifest-list") }]],
+  ["a snapshot whose summary is a list", [], [{ action: "add-snapshot", snapshot: { ...whole, summary: [] } }]],
+  ["a partition field without a name", [], [spec({ "source-id": 1, transform: "identity" })]],
+  ["a partition field of no transform", [], [spec({ "source-id": 1, name: "p" })]],
+  ["a partition field of no column", [], [spec({ "source-id": 77, name: "p", transform: "identity" })]],
+  [
+    "a sort field without a direction",
+    [],
+    [order({ "source-id": 1, transform: "identity", "null-order": "nulls-first" })],
+  ],
+  [
+    "metadata where the catalog cannot write",
+    [],
+    [{ action: "set-properties", updates: { "write.metadata.path": "s3://elsewhere/metadata" } }],
+  ],
+];
+
+function spec(field: object): object {
+  return { action: "add-spec", spec: { "spec-id": 1, fields: [{ "field-id": 1000, ...field }] } };
+}
+
+function order(field: object): object {
+  return { action: "add-sort-order", "sort-order": { "order-id": 1, fields: [field] } };
+}
+
+test.each(cases)("%s is a 400", async (_what, requirements, updates) => {
+  await using catalog = await withTable();
+  const added = await call(catalog, "POST", path, {
+    requirements: [],
+    updates: [{ action: "add-snapshot", snapshot: snapshot(5, { "timestamp-ms": now }) }],
+  });
+  expect(added.status).toBe(200);
+  const before = await metadataOf(catalog);
+  const answer = await call(catalog, "POST", path, { requirements, updates });
+  expect([answer.status, (answer.body["error"] as { type?: string } | undefined)?.type]).toEqual([
+    400,
+    "BadRequestException",
+  ]);
+  expect(await metadataOf(catalog)).toEqual(before);
+});
+
+test("a namespace without a name is a 400", async () => {
+  await using catalog = await startRestCatalog();
+  expect((await call(catalog, "POST", "/v1/namespaces", { namespace: [] })).status).toBe(400);
+  expect((await call(catalog, "GET", "/v1/namespaces")).body).toEqual({ namespaces: [] });
+});
+
+// Java's readers refuse a table whose history goes back in time by more than a minute.
+test("a snapshot of a clock that is behind is a 400, unless by less than a minute", async () => {
+  await using catalog = await withTable();
+  const commit = (id: number, timestampMs: number) =>
+    call(catalog, "POST", path, {
+      requirements: [],
+      updates: [{ action: "add-snapshot", snapshot: snapshot(id, { "timestamp-ms": timestampMs }) }, main(id)],
+    });
+  expect((await commit(1, now)).status).toBe(200);
+  expect((await commit(2, now - 60_000)).status).toBe(200);
+  expect((await commit(3, now - 121_000)).status).toBe(400);
+  expect((await metadataOf(catalog))["snapshot-log"].map((entry) => entry["snapshot-id"])).toEqual([1, 2]);
+});
+
+test("a rollback after a snapshot of a clock that is ahead does not go back in time", async () => {
+  await using catalog = await withTable();
+  const ahead = Date.now() + 3_600_000;
+  const updates = [1, 2].flatMap((id) => [
+    { action: "add-snapshot", snapshot: snapshot(id, { "timestamp-ms": ahead }) },
+    main(id),
+  ]);
+  for (const some of [updates.slice(0, 2), updates.slice(2)])
+    expect((await call(catalog, "POST", path, { requirements: [], updates: some })).status).toBe(200);
+  expect((await call(catalog, "POST", path, { requirements: [], updates: [main(1)] })).status).toBe(200);
+  const times = (await metadataOf(catalog))["snapshot-log"].map((entry) => entry["timestamp-ms"]);
+  expect(times).toHaveLength(3);
+  expect(times[2]).toBeGreaterThanOrEqual(ahead);
+});
