@@ -3,8 +3,17 @@
 export const secretMask = "********";
 
 /** Parameters of URLs that are keys: of object stores (src/object-store/store-url.ts), and the signature of an Azure SAS. */
-const parameters = "accessKey|secretKey|sessionToken|sseCustomerKey|accountKey|sasToken|sig|X-Amz-Signature";
+const parameters =
+  "accessKey|secretKey|sessionToken|sseCustomerKey|accountKey|sasToken|sig|X-Amz-Signature|token|access_token|password|api_?key";
 const secretParameter = new RegExp(String.raw`([?&](?:${parameters})=)[^&\s"']*`, "g");
+
+/** Names of properties that others have made, as of Iceberg's clients: `credential`, `header.Authorization`, `s3.secret-access-key`. */
+const secretName = /^header\.|credential|secret|token|password|passphrase|access-?key|api-?key|signature/i;
+
+/** Whether what stands under the name is to be taken for a secret. */
+export function isSecretName(name: string): boolean {
+  return secretName.test(name);
+}
 
 /** user:password@ in a URL. */
 const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/@]+@/gi;

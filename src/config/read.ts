@@ -1,6 +1,15 @@
 /** From a tree and a shape to values. Whatever is wrong is reported and replaced by a placeholder, so that one run finds it all. */
 import { didYouMean, type Problem } from "./problem.ts";
-import type { Leaf, ListShape, ObjectShape, RecordShape, Shape, ValueOf, VariantShape } from "./shape.ts";
+import {
+  type Leaf,
+  type ListShape,
+  type ObjectShape,
+  type RecordShape,
+  type Shape,
+  type ValueOf,
+  type VariantShape,
+  valueShape,
+} from "./shape.ts";
 import type { MapTree, ScalarTree, Tree } from "./tree.ts";
 
 /** The value that the tree says. `path` is dotted, for messages; `missingAt` is where a value that was not said should stand. */
@@ -72,7 +81,7 @@ class Reader {
   #record(shape: RecordShape, map: MapTree | undefined, path: string): ReadonlyMap<string, unknown> {
     const values = new Map<string, unknown>();
     for (const [key, { tree }] of map?.entries ?? []) {
-      values.set(key, this.read(shape.values, tree, join(path, key), tree));
+      values.set(key, this.read(valueShape(shape, key), tree, join(path, key), tree));
     }
     return values;
   }

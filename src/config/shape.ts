@@ -2,6 +2,7 @@
  * The shape of configuration as values: what may be said, its type, default and sentence. Reading (read.ts), printing
  * (show.ts), the editor's schema and the page of docs (render.ts) all walk the same shapes.
  */
+import { isSecretName } from "../base/secrets.ts";
 import { bytesPattern, formatBytes, formatMs, msPattern, parseBytes, parseMs } from "./units.ts";
 
 export type Shape = Leaf<unknown> | ObjectShape | RecordShape | ListShape | VariantShape;
@@ -82,6 +83,11 @@ export function object<const F extends Fields>(doc: string, fields: F, later: re
 
 export function record<const V extends Shape>(doc: string, keyName: string, values: V): RecordShape<V> {
   return { kind: "record", doc, keyName, values };
+}
+
+/** Of values that go by any name, it is the name that tells which are secrets. */
+export function valueShape({ values }: RecordShape, key: string): Shape {
+  return values.kind === "leaf" && isSecretName(key) ? { ...values, isSecret: true } : values;
 }
 
 export function list<const I extends Leaf<unknown>>(

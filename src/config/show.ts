@@ -1,6 +1,6 @@
 /** The configuration in force, as YAML would say it: defaults filled in, secrets masked, ${...} left as it was written. */
 import { secretMask, withoutSecrets } from "../base/secrets.ts";
-import type { ObjectShape, Shape } from "./shape.ts";
+import { type ObjectShape, type Shape, valueShape } from "./shape.ts";
 import type { MapTree, Tree } from "./tree.ts";
 
 /** Plain data for a YAML or JSON writer. The tree must have been read without problems. */
@@ -19,7 +19,9 @@ export function showShape(shape: Shape, tree: Tree | undefined): unknown {
     case "object":
       return showFields(shape, tree);
     case "record":
-      return fromEntries([...entriesOf(tree)].map(([key, { tree: value }]) => [key, showShape(shape.values, value)]));
+      return fromEntries(
+        [...entriesOf(tree)].map(([key, { tree: value }]) => [key, showShape(valueShape(shape, key), value)]),
+      );
     case "list":
       if (tree?.kind === "list") return tree.items.map((item) => showShape(shape.items, item));
       return tree?.kind === "scalar" && tree.value !== null

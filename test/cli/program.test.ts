@@ -1,5 +1,8 @@
 /** Proves: commands say what they did, in text or JSON, and end with the code that their help promises. */
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -114,6 +117,28 @@ describe("configuration", () => {
     });
     const json = await inlet(["--format", "json", "config", "print", "-c", path]);
     expect(JSON.parse(json.out)).toMatchObject({ kafka: { port: 9092 } });
+  });
+
+  test("print keeps to itself what a catalog's properties and parameters hold", async () => {
+    const properties =
+      "{ prefix: lake, header.Authorization: hunter1, credential: hunter2, s3.secret-access-key: hunter3, token: hunter4 }";
+    const path = file(
+      "properties.yaml",
+      `lake: { catalogs: { main: { type: rest, uri: "http://c:1/x?token=hunter5", properties: ${properties} } } }\n`,
+    );
+    for (const format of ["text", "json"]) {
+      const { code, out } = await inlet(["--format", format, "config", "print", "-c", path]);
+      expect([code, /hunter\d/.exec(out)?.[0]]).toEqual([0, undefined]);
+      expect(parse(out)).toMatchObject({
+        lake: { catalogs: { main: { uri: "http://c:1/x?token=********", properties: { prefix: "lake" } } } },
+      });
+    }
+    const wrong = file(
+      "number.yaml",
+      "lake: { catalogs: { main: { type: rest, uri: http://c:1, properties: { token: 4711 } } } }\n",
+    );
+    const { code, error } = await inlet(["config", "check", "-c", wrong]);
+    expect([code, error.includes("properties.token must be text"), error.includes("4711")]).toEqual([2, true, false]);
   });
 
   test("schema prints the schema for editors", async () => {
@@ -283,6 +308,39 @@ PARTITION  END  TRANSLATED-TO  COMMITTED-TO  TRANSLATION-LAG  COMMIT-LAG
       "w",
     ]);
     expect([code, out.includes("http://h:9"), /sales"?\.?"?\.?"?orders/.test(out)]).toEqual([0, true, true]);
+  });
+
+  test("an address that is none is 2 and says what one looks like", async () => {
+    const wrong = [
+      [["--admin", "localhost:8080", "table", "list"], "--admin"],
+      [["--brokers", "localhost", "topic", "list"], "--brokers"],
+      [["--brokers", "h:9092,,h:9093", "group", "list"], "--brokers"],
+      [["--brokers", "h:99999", "topic", "list"], "--brokers"],
+    ] as const;
+    for (const [args, name] of wrong) {
+      const { code, error } = await inlet(args);
+      expect([code, error.includes(name)], args.join(" ")).toEqual([2, true]);
+    }
+  });
+
+  test("a header that is no key=value is 2, and nothing is written", async () => {
+    const { code, error } = await inlet(["topic", "produce", "t", "-H", "plain"], { input: "x\n" });
+    expect([code, error.includes("plain")]).toEqual([2, true]);
+  });
+
+  test("plan says where a file is no YAML, with 2", async () => {
+    const path = file("broken.yaml", "topics:\n  a: [1\n");
+    const { code, error } = await inlet(["table", "plan", "a", "-c", path]);
+    expect([code, error.includes(`${path}:`)]).toEqual([2, true]);
+  });
+
+  test("an answer that is not the admin API's is 1, without a stack", async () => {
+    const page = createServer((_request, response) => response.end("<html>")).listen(0, "127.0.0.1");
+    await once(page, "listening");
+    const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
+    const { code, error } = await inlet(["--admin", url, "table", "list"]);
+    page.close();
+    expect([code, error.includes(url)]).toEqual([1, true]);
   });
 
   test("an admin API that does not answer is 3", async () => {
