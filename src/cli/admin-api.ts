@@ -4,6 +4,8 @@ import { CommandFailed, exitCodes } from "./output.ts";
 
 export async function callAdmin(context: Context, method: string, path: string, body?: unknown): Promise<unknown> {
   const { adminToken } = context;
+  if (!/^https?:\/\/[^/]/.test(context.admin))
+    throw new CommandFailed(`--admin "${context.admin}" is no URL: write http://127.0.0.1:8080`, exitCodes.usage);
   const headers = {
     ...(body === undefined ? {} : { "content-type": "application/json" }),
     ...(adminToken === undefined ? {} : { authorization: `Bearer ${adminToken}` }),
@@ -19,13 +21,22 @@ export async function callAdmin(context: Context, method: string, path: string, 
     },
   );
   const text = await response.text();
-  if (response.ok) return JSON.parse(text) as unknown;
+  if (response.ok) return answerOf(text, context);
   const message = errorOf(text) ?? `the admin API answered ${response.status}`;
   const codes: Readonly<Record<number, typeof exitCodes.missing | typeof exitCodes.usage>> = {
     400: exitCodes.usage,
     404: exitCodes.missing,
   };
   throw new CommandFailed(message, codes[response.status] ?? exitCodes.failed);
+}
+
+function answerOf(text: string, { admin }: Context): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new CommandFailed(`what answers at ${admin} is not the admin API: say --admin`, exitCodes.failed, { cause });
+  }
 }
 
 function errorOf(text: string): string | undefined {

@@ -19,7 +19,7 @@ export async function withKafka<T>(brokers: string, work: (kafka: Kafka) => Prom
   const { Kafka: Client, logLevel } = (await import("kafkajs")).default;
   const kafka = new Client({
     clientId: "inlet-cli",
-    brokers: brokers.split(","),
+    brokers: [...addressesOf(brokers)],
     logLevel: logLevel.NOTHING,
     connectionTimeout: 3000,
     retry: { retries: 2, initialRetryTime: 200 },
@@ -29,6 +29,16 @@ export async function withKafka<T>(brokers: string, work: (kafka: Kafka) => Prom
   } catch (cause) {
     throw worded(cause, brokers);
   }
+}
+
+function addressesOf(brokers: string): readonly string[] {
+  const addresses = brokers.split(",").map((each) => each.trim());
+  const wrong = addresses.find((each) => {
+    const port = Number(/^[^\s:]+:(\d{1,5})$/.exec(each)?.[1]);
+    return !(port >= 1 && port <= 65_535);
+  });
+  if (wrong === undefined) return addresses;
+  throw new CommandFailed(`--brokers: "${wrong}" is not host:port, such as 127.0.0.1:9092`, exitCodes.usage);
 }
 
 function worded(cause: unknown, brokers: string): unknown {

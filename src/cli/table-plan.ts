@@ -34,11 +34,18 @@ export async function planTopic(context: Context, topic: string, file: string | 
 }
 
 async function blockOf(topic: string, file: string): Promise<unknown> {
-  const { parse } = await import("yaml");
+  const { parseDocument } = await import("yaml");
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
     throw new CommandFailed(`${file} cannot be read`, exitCodes.usage, { cause });
   });
-  const block = (parse(text) as { readonly topics?: Readonly<Record<string, unknown>> } | null)?.topics?.[topic];
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error !== undefined)
+    throw new CommandFailed(
+      `${file}:${error.linePos?.[0].line ?? 1}: ${error.message.split("\n")[0]}`,
+      exitCodes.usage,
+    );
+  const block = (document.toJS() as { readonly topics?: Readonly<Record<string, unknown>> } | null)?.topics?.[topic];
   if (block === undefined) throw new CommandFailed(`${file} has no topic ${topic}`, exitCodes.usage);
   return block ?? {};
 }

@@ -52,11 +52,7 @@ async function create(
   topics: readonly string[],
   options: { partitions: number; topicConfig?: string[] },
 ): Promise<void> {
-  const configEntries = (options.topicConfig ?? []).map((entry) => {
-    const cut = entry.indexOf("=");
-    if (cut < 1) throw new CommandFailed(`"${entry}" is not key=value`, exitCodes.usage);
-    return { name: entry.slice(0, cut), value: entry.slice(cut + 1) };
-  });
+  const configEntries = (options.topicConfig ?? []).map(pairOf).map(([name, value]) => ({ name, value }));
   const created = await withAdmin(context.brokers, (admin) =>
     admin.createTopics({
       topics: topics.map((name) => ({ topic: name, numPartitions: options.partitions, configEntries })),
@@ -144,9 +140,7 @@ interface ProduceOptions {
 const produceLinesMax = 500;
 
 async function produce(context: Context, topic: string, options: ProduceOptions): Promise<void> {
-  const headers = Object.fromEntries(
-    (options.header ?? []).map((each) => [each.split("=")[0] as string, each.slice(each.indexOf("=") + 1)]),
-  );
+  const headers = Object.fromEntries((options.header ?? []).map(pairOf));
   await withKafka(context.brokers, async (kafka) => {
     const producer = kafka.producer({ allowAutoTopicCreation: false });
     await producer.connect();
@@ -172,6 +166,12 @@ async function produce(context: Context, topic: string, options: ProduceOptions)
       await producer.disconnect();
     }
   });
+}
+
+function pairOf(text: string): readonly [key: string, value: string] {
+  const cut = text.indexOf("=");
+  if (cut < 1) throw new CommandFailed(`"${text}" is not key=value`, exitCodes.usage);
+  return [text.slice(0, cut), text.slice(cut + 1)];
 }
 
 function keyed(
