@@ -1,6 +1,7 @@
 /**
  * Time travel by offset: the first snapshot of a table that holds given records of its topic. Each commit of ours left a
- * mark with every partition's next offset, and those only grow along the line to `main`, so that halving finds it.
+ * mark with every partition's next offset, and those only grow from commit to commit, so that halving finds it. Not the line to
+ * `main` is followed but the marks: expiry leaves the last snapshot of each hour, and takes the parents between away.
  */
 import { OperationFailed } from "../../base/errors.ts";
 import { lineOf } from "../commit/expire.ts";
@@ -27,8 +28,7 @@ export type AtOffset =
   | { readonly kind: "none" };
 
 export async function snapshotAt(metadata: TableMetadata, wanted: Wanted, warehouse: Warehouse): Promise<AtOffset> {
-  const line = lineOf(metadata, metadata["current-snapshot-id"]);
-  const ours = line.filter((snapshot) => snapshot.summary?.[markName] !== undefined).reverse();
+  const ours = oursOf(metadata);
   const newest = ours.at(-1);
   if (newest === undefined) return { kind: "none" };
   const known = new Map<Snapshot, Wanted>();
@@ -45,15 +45,35 @@ export async function snapshotAt(metadata: TableMetadata, wanted: Wanted, wareho
     else low = middle + 1;
   }
   const first = ours[high] as Snapshot;
-  const oldest = line.at(-1);
   return {
     kind: "snapshot",
     snapshotId: first["snapshot-id"],
     committedMs: first["timestamp-ms"],
     offsets: await offsetsOf(first),
-    // What came before is known: a snapshot of ours without it, or the beginning of the table.
-    isFirst: high > 0 || oldest?.["parent-snapshot-id"] === undefined,
+    isFirst: isFirst(metadata, first, ours[high - 1]),
   };
+}
+
+/** Oldest first: main's newest, and all that are of the same table as it. */
+function oursOf(metadata: TableMetadata): readonly Snapshot[] {
+  const newest = lineOf(metadata, metadata["current-snapshot-id"]).find(
+    (snapshot) => snapshot.summary?.[markName] !== undefined,
+  );
+  if (newest === undefined) return [];
+  const of = parseMark(newest.summary[markName] ?? "");
+  const isOurs = ({ summary }: Snapshot): boolean => {
+    const mark = parseMark(summary?.[markName] ?? "");
+    return mark !== undefined && mark.table === of?.table && mark.generation === of.generation;
+  };
+  const number = (snapshot: Snapshot): number => snapshot["sequence-number"];
+  const others = metadata.snapshots.filter((each) => each !== newest && number(each) <= number(newest) && isOurs(each));
+  return [...others.sort((a, b) => number(a) - number(b)), newest];
+}
+
+/** What came before is known: a snapshot of ours without it, or the beginning of the table. */
+function isFirst(metadata: TableMetadata, first: Snapshot, before: Snapshot | undefined): boolean {
+  const line = lineOf(metadata, first["snapshot-id"]);
+  return (before !== undefined && line.includes(before)) || line.at(-1)?.["parent-snapshot-id"] === undefined;
 }
 
 function holds(offsets: Wanted, wanted: Wanted): boolean {

@@ -22,6 +22,7 @@ function table(marks: readonly (Readonly<Record<string, number>> | string | null
   const snapshots = marks.map((offsets, at) => ({
     "snapshot-id": BigInt(at + 1),
     ...(at === 0 ? {} : { "parent-snapshot-id": BigInt(at) }),
+    "sequence-number": at + 1,
     "timestamp-ms": at * 1000,
     summary: { operation: "append", ...(offsets === null ? {} : { [markName]: mark(offsets) }) },
   }));
@@ -59,6 +60,28 @@ describe("the first snapshot that holds the records", () => {
     const cut = table([{ 0: 5 }, { 0: 9 }, { 0: 20 }], 1);
     expect(await at("0:3", cut)).toMatchObject({ snapshotId: 2n, isFirst: false });
     expect(await at("0:9", cut)).toMatchObject({ snapshotId: 3n, isFirst: true });
+  });
+
+  // Older than six hours, only the last of each hour is kept: the line to main has holes.
+  test("is found behind snapshots that were expired", async () => {
+    const whole = table([{ 0: 5 }, { 0: 9 }, { 0: 12 }, { 0: 20 }, { 0: 30 }, { 0: 40 }]);
+    const thinned = { ...whole, snapshots: whole.snapshots.filter((each) => each["snapshot-id"] % 2n === 0n) };
+    expect(await at("0:8", thinned)).toMatchObject({ snapshotId: 2n, isFirst: false });
+    expect(await at("0:10", thinned)).toMatchObject({ snapshotId: 4n, isFirst: false });
+    expect(await at("0:19", thinned)).toMatchObject({ snapshotId: 4n, isFirst: false });
+    expect(await at("0:39", thinned)).toMatchObject({ snapshotId: 6n, isFirst: false });
+    const begun = { ...whole, snapshots: whole.snapshots.filter((each) => each["snapshot-id"] !== 4n) };
+    expect(await at("0:8", begun)).toMatchObject({ snapshotId: 2n, isFirst: true });
+    expect(await at("0:19", begun)).toMatchObject({ snapshotId: 5n, isFirst: false });
+    expect(await at("0:35", begun)).toMatchObject({ snapshotId: 6n, isFirst: true });
+  });
+
+  test("is none of another table of ours", async () => {
+    const own = table([{ 0: 5 }, { 0: 9 }]);
+    const [first, last] = own.snapshots as [Snapshot, Snapshot];
+    const summary = { operation: "append", [markName]: mark({ 0: 7 }).replace('"generation":1', '"generation":2') };
+    const other = { ...first, "snapshot-id": 3n, summary };
+    expect(await at("0:6", { ...own, snapshots: [other, last] })).toMatchObject({ snapshotId: 2n });
   });
 
   test("is found where its offsets are in a file of their own", async () => {
