@@ -11,6 +11,7 @@ import type { Clock } from "../src/base/runtime.ts";
 import type { Logger } from "../src/base/telemetry.ts";
 import type { Catalog, LoadedTable, TableName } from "../src/table/catalog.ts";
 import type { StoredTable } from "../src/table/commit/metadata-files.ts";
+import { isTrue } from "../src/table/iceberg/metadata.ts";
 import type { Update } from "../src/table/iceberg/updates.ts";
 import { isHiveName } from "./hive-names.ts";
 import type { HmsAddress } from "./hms-address.ts";
@@ -150,8 +151,7 @@ class HmsPointers implements PointerStore<HmsPointer> {
   }
 
   async move(name: TableName, from: HmsPointer, next: StoredTable): Promise<Moved> {
-    const said = next.metadata.properties[lockProperty];
-    const isLocking = said === undefined ? this.#settings.isLocking : said === "true";
+    const isLocking = isTrue(next.metadata.properties, lockProperty, this.#settings.isLocking);
     if (!isLocking) return await this.#alter(name, from, next);
     const lock = await this.#lock(name);
     if (typeof lock !== "bigint") return lock;

@@ -53,8 +53,8 @@ test("a drop leaves the files, a drop with purge takes those below the table's l
   expect(await catalog.warehouse.head(elsewhere)).toBeDefined();
 });
 
-test("gc.enabled=false keeps the files even from a purge", async () => {
-  const { catalog, created } = await withTable({ properties: { "gc.enabled": "false" } });
+test.each(["false", "False", "FALSE"])("gc.enabled=%s keeps the files even from a purge", async (said) => {
+  const { catalog, created } = await withTable({ properties: { "gc.enabled": said } });
   await using _closing = catalog;
   expect((await call(catalog, "DELETE", "/namespaces/sales/tables/orders?purgeRequested=true")).status).toBe(204);
   expect(await catalog.warehouse.head(created.body["metadata-location"])).toBeDefined();

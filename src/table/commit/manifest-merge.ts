@@ -9,6 +9,7 @@
 import { CorruptData } from "../../base/errors.ts";
 import type { Manifest, ManifestEntry } from "../iceberg/manifest.ts";
 import type { ManifestFile } from "../iceberg/manifest-list.ts";
+import { isTrue } from "../iceberg/metadata.ts";
 import { fromAvro, partitionColumns } from "../iceberg/partition-type.ts";
 import { withRowIds } from "../iceberg/row-ids.ts";
 import { visitFields } from "../iceberg/schema-ids.ts";
@@ -25,7 +26,7 @@ export interface MergeSettings {
 /** What the table's owner says wins over what the broker is set to. */
 export function mergeSettings(properties: Readonly<Record<string, string>>, defaults: MergeSettings): MergeSettings {
   return {
-    isEnabled: (properties["commit.manifest-merge.enabled"] ?? String(defaults.isEnabled)) === "true",
+    isEnabled: isTrue(properties, "commit.manifest-merge.enabled", defaults.isEnabled),
     countMin: positive(properties["commit.manifest.min-count-to-merge"]) ?? defaults.countMin,
     bytesTarget: positive(properties["commit.manifest.target-size-bytes"]) ?? defaults.bytesTarget,
   };

@@ -7,7 +7,7 @@ import { uuidRandom } from "../../base/ids.ts";
 import type { Random } from "../../base/runtime.ts";
 import type { Logger } from "../../base/telemetry.ts";
 import { ObjectMissing } from "../../object-store/object-store.ts";
-import type { TableMetadata } from "../iceberg/metadata.ts";
+import { isTrue, type TableMetadata } from "../iceberg/metadata.ts";
 import { metadataFileName, metadataVersion, parseMetadata, renderMetadata } from "../iceberg/metadata-json.ts";
 import { type Warehouse, withoutSlash } from "../warehouse.ts";
 
@@ -63,7 +63,7 @@ export class MetadataFiles {
 
   /** Rule F5. The commit stands whether or not this succeeds. */
   async deleteDropped(base: StoredTable | undefined, next: StoredTable): Promise<void> {
-    if (next.metadata.properties["write.metadata.delete-after-commit.enabled"] !== "true") return;
+    if (!isTrue(next.metadata.properties, "write.metadata.delete-after-commit.enabled", false)) return;
     const kept = new Set(next.metadata["metadata-log"].map((entry) => entry["metadata-file"]));
     const dropped = (base?.metadata["metadata-log"] ?? []).map((entry) => entry["metadata-file"]);
     const removed = dropped.filter((file) => !kept.has(file));

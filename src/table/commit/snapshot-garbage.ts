@@ -5,6 +5,7 @@
 import { CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { Logger } from "../../base/telemetry.ts";
+import { isTrue } from "../iceberg/metadata.ts";
 import type { Warehouse } from "../warehouse.ts";
 import { type Expiry, filesOfExpired, ListedPaths } from "./expired-files.ts";
 
@@ -37,9 +38,9 @@ export class SnapshotGarbage {
   async collect(expiry: Expiry): Promise<void> {
     const { warehouse, clock, limits, logger } = this.#options;
     const files = await this.#unlessFailed("what expired snapshots named is not known", () =>
-      expiry.before.properties["gc.enabled"] === "false"
-        ? Promise.resolve([])
-        : filesOfExpired(warehouse, this.#listed, expiry),
+      isTrue(expiry.before.properties, "gc.enabled", true)
+        ? filesOfExpired(warehouse, this.#listed, expiry)
+        : Promise.resolve([]),
     );
     if (files === undefined || files.length === 0) return;
     if (this.#count + files.length > limits.expiredFilesMax) {

@@ -63,6 +63,11 @@ export interface SortOrder {
   }[];
 }
 
+/** As Java reads them: `true` in any case of letters is true, whatever else is said is false. */
+export function isTrue(properties: Readonly<Record<string, string>>, name: string, byDefault: boolean): boolean {
+  return properties[name] === undefined ? byDefault : properties[name].toLowerCase() === "true";
+}
+
 /** The version to write the table's manifests in. Tables of version 1 are not written to. */
 export function manifestVersion(table: TableMetadata): FormatVersion {
   return table["format-version"] === 3 ? 3 : 2;

@@ -10,7 +10,7 @@
 import type { Clock } from "../../base/runtime.ts";
 import { ObjectMissing } from "../../object-store/object-store.ts";
 import { entriesOf, manifestsOf, statisticsOf } from "../commit/table-files.ts";
-import type { TableMetadata } from "../iceberg/metadata.ts";
+import { isTrue, type TableMetadata } from "../iceberg/metadata.ts";
 import { markName, parseMark } from "../rounds.ts";
 import { placesOf } from "../table-state.ts";
 import { isBelow, type Warehouse, withoutSlash } from "../warehouse.ts";
@@ -58,7 +58,7 @@ export async function removeOrphans(
   if (table === undefined) return { ...nothing, held: "the table is not in its catalog" };
   const { metadata, metadataLocation } = table;
   if (turn.ledger.tableUuid !== metadata["table-uuid"]) return { ...nothing, held: "the table was replaced" };
-  if (metadata.properties["gc.enabled"] === "false") return { ...nothing, held: "the table's gc.enabled is false" };
+  if (!isTrue(metadata.properties, "gc.enabled", true)) return { ...nothing, held: "the table's gc.enabled is false" };
   const places = placesOf(metadata);
   const directories = [...new Set([places.data, places.metadata])];
   const shared = directories.find((directory) => turn.others.some((other) => overlap(directory, other)));

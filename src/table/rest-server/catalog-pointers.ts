@@ -10,6 +10,7 @@ import type { Refusal } from "../../metadata/events.ts";
 import { MetadataFiles, type StoredTable } from "../commit/metadata-files.ts";
 import { ownFiles } from "../commit/table-files.ts";
 import { applyCommit } from "../iceberg/apply-updates.ts";
+import { isTrue } from "../iceberg/metadata.ts";
 import type { Requirement, Update } from "../iceberg/updates.ts";
 import { placesOf } from "../table-state.ts";
 import type { Warehouse } from "../warehouse.ts";
@@ -142,7 +143,7 @@ export class CatalogPointers {
     const { warehouse, logger } = this.#options;
     try {
       const { metadata } = await this.read(location);
-      if (metadata.properties["gc.enabled"] === "false") return;
+      if (!isTrue(metadata.properties, "gc.enabled", true)) return;
       await warehouse.remove(await ownFiles(warehouse, metadata, location));
       this.#files.forget(location);
     } catch (error) {

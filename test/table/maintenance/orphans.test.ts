@@ -204,7 +204,7 @@ describe("orphans", () => {
   test("a table that shares its directory, or says that nobody may, is left alone", async () => {
     const { old } = await tableWithOrphans(4);
     old.skewMs = 30 * day;
-    await old.lake.foreign().commit(orders, [], [{ action: "set-properties", updates: { "gc.enabled": "false" } }]);
+    await old.lake.foreign().commit(orders, [], [{ action: "set-properties", updates: { "gc.enabled": "False" } }]);
     const options = { olderThanMs: day, isDryRun: false };
     expect(await old.compactor.removeOrphans("orders", options)).toMatchObject({
       orphans: 0,
