@@ -134,6 +134,21 @@ describe("expiry", () => {
     expect(kept(chain(3000, 5_000)).length).toBe(1000);
   });
 
+  test("of a table that is committed to for long, the same: behind what was expired nothing is forgotten", () => {
+    const months = { keepMs: 60 * day, keepMin: 5 };
+    let snapshots: readonly Snapshot[] = [];
+    for (let count = 1; count <= 55 * 24 * 2; count += 1) {
+      const more = { timestampMs: (count * hour) / 2, summary: { [markName]: "x" } };
+      snapshots = [...snapshots, snapshot(BigInt(count), count === 1 ? null : BigInt(count - 1), count, more)];
+      const gone = new Set(expiredSnapshots(withSnapshots(emptyTable, snapshots), months, more.timestampMs));
+      snapshots = snapshots.filter((each) => !gone.has(each["snapshot-id"]));
+    }
+    expect(snapshots).toHaveLength(1000);
+    const hours = snapshots.slice(0, -13).map((each) => Math.floor(each["timestamp-ms"] / hour));
+    expect(new Set(hours).size).toBe(hours.length);
+    expect(hours.at(-1) ?? 0).toBe((hours[0] ?? 0) + hours.length - 1);
+  });
+
   test("never between main and our newest, however many others stand there", () => {
     const left = kept(chain(50, day, (age) => age >= 30));
     expect(left.map((each) => now - each["timestamp-ms"])).toContain(30 * day);

@@ -26,14 +26,20 @@ export function expiredSnapshots(metadata: TableMetadata, settings: ExpirySettin
     if (takesFilesOut(snapshot) && ageOf(snapshot, nowMs) <= settings.keepMs) kept.add(idOf(snapshot));
   }
   for (const snapshot of main.slice(0, settings.keepMin)) kept.add(idOf(snapshot));
-  // Newest first: what is over the maximum is the oldest.
-  const over = main.filter((snapshot) => kept.has(idOf(snapshot)) || pinned.has(idOf(snapshot))).slice(snapshotsMax);
-  for (const snapshot of over) kept.delete(idOf(snapshot));
   const onMain = new Set(main.map(idOf));
-  return metadata.snapshots
-    .filter((snapshot) => !pinned.has(idOf(snapshot)) && !kept.has(idOf(snapshot)))
-    .filter((snapshot) => onMain.has(idOf(snapshot)) || ageOf(snapshot, nowMs) > settings.keepMs)
-    .map(idOf);
+  const stays = (snapshot: Snapshot): boolean =>
+    pinned.has(idOf(snapshot)) ||
+    (onMain.has(idOf(snapshot)) ? kept.has(idOf(snapshot)) : ageOf(snapshot, nowMs) <= settings.keepMs);
+  // The line ends where a parent was expired before: what is behind it is told by our mark. Over the maximum are the oldest.
+  const bounded = metadata.snapshots
+    .filter((snapshot) => stays(snapshot) && (onMain.has(idOf(snapshot)) || isOurs(snapshot)))
+    .sort((a, b) => (b["sequence-number"] ?? 0) - (a["sequence-number"] ?? 0)); // Version 1 has none.
+  const over = new Set(bounded.slice(snapshotsMax).filter((snapshot) => !pinned.has(idOf(snapshot))));
+  return metadata.snapshots.filter((snapshot) => !stays(snapshot) || over.has(snapshot)).map(idOf);
+}
+
+function isOurs({ summary }: Snapshot): boolean {
+  return summary?.[markName] !== undefined;
 }
 
 /** Refs and their whole history (others' branches are not ours to shorten), and main down to our newest commit. */
@@ -47,7 +53,7 @@ function pinnedIds(metadata: TableMetadata, main: readonly Snapshot[]): Readonly
       if (!onMain.has(idOf(snapshot))) pinned.add(idOf(snapshot));
     }
   }
-  const ours = main.findIndex((snapshot) => snapshot.summary?.[markName] !== undefined);
+  const ours = main.findIndex(isOurs);
   for (const snapshot of main.slice(0, ours + 1)) pinned.add(idOf(snapshot));
   return pinned;
 }
