@@ -22,6 +22,16 @@ export class CatalogRefused extends OperationFailed {
   }
 }
 
+/** An answer of 200 may be a proxy's page, or a table of a version that comes after us: a failure of the catalog, which may pass. */
+export function understood<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof CorruptData)) throw cause;
+    throw new OperationFailed(`${what}: ${cause.message}`, { happened: "maybe", cause });
+  }
+}
+
 export function outcomeOf(answer: RestResponse, what: string, source: string): CommitOutcome {
   if (answer.status === 200)
     return { kind: "committed", table: loadedTable(parseJsonObject(answer.body, source), source) };

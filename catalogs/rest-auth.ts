@@ -2,7 +2,8 @@
 import { SingleFlight } from "../src/base/async.ts";
 import { OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
-import { isJsonObject, parseJson } from "../src/table/iceberg/json.ts";
+import { isJsonObject, type Json, parseJson } from "../src/table/iceberg/json.ts";
+import { understood } from "./rest-answers.ts";
 import { RequestSigner, type SigV4Settings, type Unsigned } from "./rest-sigv4.ts";
 
 export type RestAuth =
@@ -87,7 +88,8 @@ class ClientCredentials implements Authorizer {
       client_secret: clientSecret,
     });
     const answer = await this.#post(tokenUri, form);
-    const json = answer.status === 200 ? parseJson(answer.body, "token answer") : null;
+    const read = (): Json => parseJson(answer.body, "token answer");
+    const json = answer.status === 200 ? understood(`no token from ${tokenUri}`, read) : null;
     const token = isJsonObject(json) ? json["access_token"] : undefined;
     if (typeof token !== "string") {
       throw new OperationFailed(`no token from ${tokenUri}: HTTP ${answer.status}`, { happened: "no" });

@@ -21,7 +21,7 @@ import type { Requirement, Update } from "../src/table/iceberg/updates.ts";
 import { placesOf } from "../src/table/table-state.ts";
 import type { Warehouse } from "../src/table/warehouse.ts";
 import { KnownTables } from "./known-tables.ts";
-import { CatalogRefused, failureOf, isUnstaged, loadedTable, outcomeOf, unknown } from "./rest-answers.ts";
+import { CatalogRefused, failureOf, isUnstaged, loadedTable, outcomeOf, understood, unknown } from "./rest-answers.ts";
 import { type Authorizer, authorizer, type RestAuth } from "./rest-auth.ts";
 import { type Fetch, RestClient, type RestLimits, type RestResponse } from "./rest-client.ts";
 import { type Endpoint, namespacePath, type RestConfig, restConfig, tablePath, withoutSlash } from "./rest-config.ts";
@@ -235,8 +235,10 @@ class RestCatalog implements Catalog {
   }
 
   #loaded(table: TableName, answer: RestResponse): LoadedTable {
-    const json = parseJsonObject(answer.body, this.name);
-    const loaded = loadedTable(json, this.name);
+    const [json, loaded] = understood(`an answer of ${tableText(table)}`, () => {
+      const parsed = parseJsonObject(answer.body, this.name);
+      return [parsed, loadedTable(parsed, this.name)] as const;
+    });
     if (this.#files === undefined) return loaded;
     const name = tableText(table);
     const lent = this.#lent.get(name) ?? this.#openFiles(this.#files.open, table);
@@ -266,8 +268,9 @@ class RestCatalog implements Catalog {
       : await this.#send("GET /v1/{prefix}/namespaces/{namespace}/tables/{table}", (config) =>
           tablePath(config, table),
         );
-    if (answer.status !== 200) throw new CatalogRefused(`asking for keys to the files of ${tableText(table)}`, answer);
-    return parseJsonObject(answer.body, this.name);
+    const what = `asking for keys to the files of ${tableText(table)}`;
+    if (answer.status !== 200) throw new CatalogRefused(what, answer);
+    return understood(what, () => parseJsonObject(answer.body, this.name));
   }
 
   /** The names are those of Iceberg's S3 file IO; later versions leave "s3." out. */
@@ -287,8 +290,9 @@ class RestCatalog implements Catalog {
     };
     const target = /^https?:/.test(endpoint) ? endpoint : `${withoutSlash(uri)}/${endpoint.replace(/^\/+/, "")}`;
     const answer = await this.#client.send({ method: "POST", uri: target, body: renderJson(asked) }, this.#auth);
-    if (answer.status !== 200) throw new CatalogRefused("signing a request for a file", answer);
-    const json = parseJsonObject(answer.body, this.name);
+    const what = "signing a request for a file";
+    if (answer.status !== 200) throw new CatalogRefused(what, answer);
+    const json = understood(what, () => parseJsonObject(answer.body, this.name));
     const signed = isJsonObject(json["headers"]) ? Object.entries(json["headers"]) : [];
     return {
       uri: typeof json["uri"] === "string" ? json["uri"] : request.uri,
@@ -341,8 +345,12 @@ class RestCatalog implements Catalog {
     const query = warehouse === null ? "" : `?warehouse=${encodeURIComponent(warehouse)}`;
     const request = { method: "GET", uri: `${withoutSlash(uri)}/v1/config${query}` } as const;
     const answer = await this.#client.send(request, this.#auth);
-    if (answer.status !== 200) throw new CatalogRefused(`configuration of catalog ${this.name}`, answer);
-    const config = restConfig(parseJsonObject(answer.body, this.name), this.#settings);
+    const what = `configuration of catalog ${this.name}`;
+    if (answer.status !== 200) throw new CatalogRefused(what, answer);
+    const config = restConfig(
+      understood(what, () => parseJsonObject(answer.body, this.name)),
+      this.#settings,
+    );
     this.#logger.info("catalog configured", { base: config.base });
     return config;
   }

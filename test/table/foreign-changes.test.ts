@@ -355,6 +355,22 @@ describe("a table that people", () => {
     expect(await scene.lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
   });
 
+  test("break, by putting something else into a manifest list: it pauses and says which", async () => {
+    await using scene = await Scene.twoCommits(434);
+    const list = (await scene.metadata()).snapshots.at(-1)?.["manifest-list"] as string;
+    const bytes = await scene.lake.warehouse.read(list);
+    const put = async (body: Uint8Array): Promise<void> => {
+      await scene.lake.warehouse.remove([list]);
+      await scene.lake.warehouse.create(list, body);
+    };
+    await put(bytes.subarray(0, 100));
+    await scene.stops("paused", /a file of the table is damaged: .*snap-/);
+    await put(bytes);
+    await scene.compactor.resume("orders", "accept");
+    await scene.compactor.flush("orders");
+    expect(await scene.lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
+  });
+
   test("move on while the outcome of our commit is unknown: nothing is deleted, nothing comes twice (apache/iceberg#7151)", async () => {
     await using scene = await Scene.twoCommits(433);
     const removed: string[] = [];

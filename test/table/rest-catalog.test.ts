@@ -1,6 +1,7 @@
 /** Proves: catalogs/rest keeps the contract over the embedded catalog on real sockets, and authorizes as RFC 6749 says. */
 import { describe, expect, test } from "vitest";
 import { open, type RestCatalogSettings } from "../../catalogs/rest.ts";
+import { OperationFailed } from "../../src/base/errors.ts";
 import type { Logger } from "../../src/base/telemetry.ts";
 import { startRestCatalog } from "../support/rest-catalog.ts";
 import { seededRuntime, silent } from "../support/seeded.ts";
@@ -99,6 +100,23 @@ describe("configuration", () => {
     await expect(catalog.load({ namespace: ["a"], name: "t" })).rejects.toThrow("no answer");
     isDown = false;
     expect(await catalog.load({ namespace: ["a"], name: "t" })).toBeUndefined();
+  });
+});
+
+describe("an answer that is no catalog's", () => {
+  const config = (body: string) => (input: string) =>
+    input.includes("/v1/config") ? new Response("{}") : new Response(body);
+  test.each([
+    ["a proxy's page", config("<html>sign in</html>")],
+    ["no table", config("{}")],
+    ["a table of a later version", config('{"metadata":{"format-version":4}}')],
+    ["a page instead of the configuration", () => new Response("<html>")],
+  ])("%s is a failure of the catalog, to be asked again", async (_what, answer) => {
+    const catalog = open(
+      settings("http://here"),
+      deps(async (input) => answer(input as string)),
+    );
+    await expect(catalog.load({ namespace: ["a"], name: "t" })).rejects.toThrow(OperationFailed);
   });
 });
 

@@ -5,7 +5,7 @@
  *   log: next = wanted ──▶ catalog: add-schema, asserting the last field id ──▶ log: mapping = wanted, next = null
  */
 import { type BackoffLimits, backoffDelayMs, sleep } from "../../base/async.ts";
-import { OperationFailed } from "../../base/errors.ts";
+import { CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Uuid } from "../../base/ids.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
@@ -129,7 +129,7 @@ export class SchemaCommitter {
         if (answer.cause === progress) continue;
         cause = answer.cause;
       } catch (failure) {
-        if (!(failure instanceof OperationFailed)) throw failure;
+        if (!(failure instanceof OperationFailed) && !(failure instanceof CorruptData)) throw failure;
         cause = failure;
       }
       troubles += 1;

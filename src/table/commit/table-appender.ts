@@ -6,7 +6,7 @@
  * Crash anywhere: the next attempt settles. What was uploaded and is named by nothing stays as an orphan.
  */
 import { type BackoffLimits, backoffDelayMs, sleep } from "../../base/async.ts";
-import { assert, OperationFailed } from "../../base/errors.ts";
+import { assert, CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Seq } from "../../base/ids.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import type { Logger } from "../../base/telemetry.ts";
@@ -147,7 +147,7 @@ export class TableAppender {
         cause = answer.cause;
       } catch (failure) {
         // A failed request says nothing about the table: the next attempt settles again.
-        if (!(failure instanceof OperationFailed)) throw failure;
+        if (!(failure instanceof OperationFailed) && !(failure instanceof CorruptData)) throw failure;
         cause = failure;
       }
       logger.warn("a table commit is tried again", { table: table.name, attempt, error: cause });
@@ -155,6 +155,8 @@ export class TableAppender {
     // The log and settling know nothing of it, and waiting brings no file back: a person must see it.
     if (cause instanceof ObjectMissing)
       return { kind: "paused", reason: `a file of the table is lost: ${cause.message}` };
+    if (cause instanceof CorruptData)
+      return { kind: "paused", reason: `a file of the table is damaged: ${cause.message}` };
     return { kind: "unavailable", cause };
   }
 
