@@ -70,12 +70,21 @@ export async function filesOfExpired(
   for (const snapshot of remaining) for (const path of await listed.of(snapshot)) named.add(path);
   const files = new Set(ownedBy(before, removed));
   const takenOut: ManifestEntry[] = [];
+  let mayBeBack = false;
   for (const snapshot of removed) {
     for (const path of await listed.of(snapshot)) if (!named.has(path)) files.add(path);
-    if (takesFilesOut(snapshot)) takenOut.push(...(await takenOutBy(warehouse, before, snapshot)));
+    if (!takesFilesOut(snapshot)) continue;
+    const entries = await takenOutBy(warehouse, before, snapshot);
+    takenOut.push(...entries);
+    mayBeBack ||= entries.length > 0 && isDeletion(snapshot);
   }
-  for (const path of await unread(warehouse, before, remaining, takenOut)) files.add(path);
+  for (const path of await unread(warehouse, before, remaining, { takenOut, mayBeBack })) files.add(path);
   return [...files];
+}
+
+/** Somebody else's. What was deleted may have been added again (`add_files`), as no rewrite would do. */
+function isDeletion({ summary }: Snapshot): boolean {
+  return summary?.["operation"] !== "replace" && summary?.[markName] === undefined;
 }
 
 /** Entries of the data and delete files that this snapshot took out of the table. */
@@ -96,17 +105,18 @@ async function takenOutBy(
 
 /**
  * The paths that no remaining snapshot reads. Only manifests that may list one are opened: what main has added since has
- * greater sequence numbers, and what is older has mostly gone.
+ * greater sequence numbers, and what is older has mostly gone. A file that came back has one of those.
  */
 async function unread(
   warehouse: Warehouse,
   metadata: TableMetadata,
   remaining: readonly Snapshot[],
-  takenOut: readonly ManifestEntry[],
+  { takenOut, mayBeBack }: { readonly takenOut: readonly ManifestEntry[]; readonly mayBeBack: boolean },
 ): Promise<ReadonlySet<string>> {
   const paths = new Set(takenOut.map((entry) => entry.file.path));
   if (paths.size === 0) return paths;
-  const newest = takenOut.reduce((most, entry) => Math.max(most, entry.sequenceNumber ?? Number.POSITIVE_INFINITY), 0);
+  const numbers = takenOut.map((entry) => entry.sequenceNumber ?? Number.POSITIVE_INFINITY);
+  const newest = mayBeBack ? Number.POSITIVE_INFINITY : numbers.reduce((most, each) => Math.max(most, each), 0);
   const manifests = new Map<string, ManifestFile>();
   for (const snapshot of remaining) {
     for (const manifest of await manifestsOf(warehouse, snapshot)) {

@@ -66,6 +66,16 @@ class Model {
     await this.#commit("append", [await this.#manifest([this.#file()]), ...this.current]);
   }
 
+  /** Another writer deletes the only file, and adds the same file again. */
+  async takeOutAndBringBack(): Promise<string> {
+    const [file] = await this.#live(this.current);
+    if (file === undefined) throw new Error("the table is empty");
+    const taken: ManifestEntry = { ...file, status: "deleted", snapshotId: this.#nextId() };
+    await this.#commit("delete", [await this.#manifest([taken])], {});
+    await this.#commit("append", [await this.#manifest([addedFile(file.file)])], {});
+    return file.file.path;
+  }
+
   expire(expired: ReadonlySet<bigint>): void {
     const snapshots = this.metadata.snapshots.filter((each) => !expired.has(each["snapshot-id"]));
     this.metadata = { ...this.metadata, snapshots };
@@ -148,12 +158,16 @@ class Model {
     return BigInt(this.metadata["last-sequence-number"] + 1);
   }
 
-  async #commit(operation: string, manifests: readonly ManifestFile[]): Promise<void> {
+  async #commit(
+    operation: string,
+    manifests: readonly ManifestFile[],
+    mark: Readonly<Record<string, string>> = { "inlet.committed": "x" },
+  ): Promise<void> {
     const { metadata } = this;
     const parent = metadata["current-snapshot-id"];
     const sequence = metadata["last-sequence-number"] + 1;
     const id = this.#nextId();
-    const more = { timestampMs: sequence * 7 * minuteMs, summary: { operation, "inlet.committed": "x" } };
+    const more = { timestampMs: sequence * 7 * minuteMs, summary: { operation, ...mark } };
     const added: Snapshot = snapshot(id, parent === -1n ? null : parent, sequence, more);
     const list = { snapshotId: id, parentSnapshotId: null, sequenceNumber: sequence, manifests };
     await this.warehouse.create(added["manifest-list"], writeManifestList(list));
@@ -224,4 +238,16 @@ test("what a pending round names is never deleted", async () => {
   expect(
     await filesOfExpired(model.warehouse, model.listed, { ...expiry, pending: new Set([manifest]) }),
   ).not.toContain(manifest);
+});
+
+test("a file that another writer has deleted and added again stays", async () => {
+  const model = new Model(8, true);
+  await model.append();
+  const path = await model.takeOutAndBringBack();
+  const before = model.metadata;
+  const expired = new Set(before.snapshots.slice(0, -1).map((each) => each["snapshot-id"]));
+  const { warehouse, listed, current } = model;
+  const files = await filesOfExpired(warehouse, listed, { before, expired, current, pending: new Set() });
+  expect(files).toContain("s3://lake/t/metadata/snap-1.avro");
+  expect(files).not.toContain(path);
 });
