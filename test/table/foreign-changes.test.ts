@@ -355,6 +355,19 @@ describe("a table that people", () => {
     expect(await scene.lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
   });
 
+  test("set defaults of columns: they stay when a record brings a new column", async () => {
+    await using scene = await Scene.twoCommits(435);
+    await scene.foreign({ action: "upgrade-format-version", "format-version": 3 });
+    await scene.alter((fields) =>
+      fields.map((field) => (field.name === "name" ? { ...field, "write-default": "nobody" } : field)),
+    );
+    await scene.commit({ more: 1 });
+    const fields = currentSchema(await scene.metadata()).fields.map((field): object => field);
+    expect(fields).toContainEqual(expect.objectContaining({ name: "name", "write-default": "nobody" }));
+    expect(fields).toContainEqual(expect.objectContaining({ name: "more" }));
+    expect(await scene.lake.places(orders)).toHaveLength(3);
+  });
+
   test("break, by putting something else into a manifest list: it pauses and says which", async () => {
     await using scene = await Scene.twoCommits(434);
     const list = (await scene.metadata()).snapshots.at(-1)?.["manifest-list"] as string;

@@ -1,4 +1,5 @@
 /** Field ids in schemas: the highest one, equality of what the ids name, and fresh ids for a table to be created. */
+import { renderJson } from "./json.ts";
 import type { IcebergType, NestedField, Schema, StructType } from "./types.ts";
 
 /** 0 when the schema has no field. */
@@ -75,11 +76,19 @@ export function visitFields(type: IcebergType, visit: (id: number, type: Iceberg
   }
 }
 
+/** Defaults too: a change of one is a change of the schema. */
+function fieldText(field: NestedField): string {
+  const { id, name, required, doc = null } = field;
+  const defaults = field as NestedField & Readonly<Record<string, unknown>>;
+  const { "initial-default": initial = null, "write-default": write = null } = defaults;
+  return renderJson([id, name, required, doc, initial, write]);
+}
+
 function canonical(type: IcebergType): string {
   if (typeof type === "string") return JSON.stringify(type.replaceAll(" ", ""));
   switch (type.type) {
     case "struct":
-      return `{${type.fields.map((f) => JSON.stringify([f.id, f.name, f.required, f.doc ?? null]) + canonical(f.type)).join()}}`;
+      return `{${type.fields.map((f) => fieldText(f) + canonical(f.type)).join()}}`;
     case "list":
       return `[${type["element-id"]},${type["element-required"]},${canonical(type.element)}]`;
     case "map":

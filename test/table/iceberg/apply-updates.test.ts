@@ -28,6 +28,21 @@ const main = (id: bigint): Update => ({
 const schema = emptyTable.schemas[0] as Schema;
 const wider: Schema = { ...schema, fields: [...schema.fields, { id: 3, name: "more", required: false, type: "int" }] };
 
+test("a schema in which a default has changed is another one", () => {
+  const withDefault = (value: string): Schema => ({
+    ...schema,
+    fields: schema.fields.map((field) => (field.id === 2 ? { ...field, "write-default": value } : field)),
+  });
+  const add = (to: Schema): readonly Update[] => [
+    { action: "add-schema", schema: to },
+    { action: "set-current-schema", "schema-id": -1 },
+  ];
+  const first = apply({ ...emptyTable, "format-version": 3 }, add(withDefault("a")));
+  const second = apply(first, add(withDefault("b")));
+  expect([first["current-schema-id"], second["current-schema-id"]]).toEqual([1, 2]);
+  expect(apply(second, add(withDefault("a")))["current-schema-id"]).toBe(1);
+});
+
 describe("requirements", () => {
   const table = withSnapshots(emptyTable, [snapshot(5n, null, 1)]);
   const unmet: readonly Requirement[] = [
