@@ -4,9 +4,10 @@
  */
 import { CorruptData } from "../base/errors.ts";
 import { isJsonObject, type Json, type JsonObject, renderJson } from "./iceberg/json.ts";
-import { toSchema, withSnapshotId } from "./iceberg/metadata-json.ts";
+import { withSnapshotId } from "./iceberg/metadata-json.ts";
 import type { Schema } from "./iceberg/types.ts";
 import type { Requirement, Update } from "./iceberg/updates.ts";
+import { readableSchema } from "./schema-wire.ts";
 
 /** What a client sent is not what the specification says. */
 export class BadRequest extends Error {
@@ -101,6 +102,14 @@ const updateFields: Readonly<Record<Update["action"], FieldTypes>> = {
   "remove-schemas": { "schema-ids": "list" },
 };
 
+const statisticsFields: FieldTypes = {
+  "statistics-path": "string",
+  "file-size-in-bytes": "number",
+  "file-footer-size-in-bytes": "number",
+  "blob-metadata": "list",
+};
+const partitionStatisticsFields: FieldTypes = { "statistics-path": "string", "file-size-in-bytes": "number" };
+
 /** A text such as "constructor" names nothing. */
 function ofOwn(types: Readonly<Record<string, FieldTypes>>, name: Json | undefined): FieldTypes | undefined {
   return typeof name === "string" && Object.hasOwn(types, name) ? types[name] : undefined;
@@ -119,10 +128,10 @@ function updateOf(update: JsonObject): Update {
   }
 }
 
-/** A schema that code can walk. */
+/** A schema that every reader of the table can read. */
 export function schemaOf(json: Json | undefined): Schema {
   try {
-    return toSchema(json ?? null, "schema");
+    return readableSchema(json ?? null, "schema");
   } catch (cause) {
     if (cause instanceof CorruptData) throw new BadRequest(cause.message);
     throw cause;
@@ -133,7 +142,12 @@ export function schemaOf(json: Json | undefined): Schema {
 function withIds(action: string, update: JsonObject): object {
   switch (action) {
     case "add-schema":
+      if (typeof (update["last-column-id"] ?? 0) !== "number") throw new BadRequest("last-column-id must be a number");
       return { ...update, schema: schemaOf(update["schema"]) };
+    case "set-properties":
+      return { ...update, updates: propertiesAt(update, "updates") };
+    case "remove-properties":
+      return { ...update, removals: stringsAt(update, "removals") };
     case "add-spec":
     case "add-sort-order": {
       const { fields } = objectOf(update["spec"] ?? update["sort-order"], action);
@@ -144,10 +158,12 @@ function withIds(action: string, update: JsonObject): object {
     case "add-snapshot":
       return { ...update, snapshot: snapshotOf(objectOf(update["snapshot"], "a snapshot")) };
     case "set-statistics": {
+      requireFields(update["statistics"] as JsonObject, statisticsFields);
       const statistics = withSnapshotId(update["statistics"] as Json, "request");
       return { ...update, "snapshot-id": statistics["snapshot-id"], statistics };
     }
     case "set-partition-statistics": {
+      requireFields(update["partition-statistics"] as JsonObject, partitionStatisticsFields);
       const statistics = withSnapshotId(update["partition-statistics"] as Json, "request");
       return { ...update, "partition-statistics": statistics };
     }

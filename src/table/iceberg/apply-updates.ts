@@ -256,6 +256,8 @@ function setDefault(
 
 function addSchema(draft: Draft, schema: Schema, lastColumnId: number | undefined): Refusal {
   const { metadata } = draft;
+  const twice = idTwice(schema);
+  if (twice !== undefined) return invalid(`Cannot add a schema in which two fields have the id ${twice}`);
   const last = Math.max(lastColumnId ?? 0, highestFieldId(schema), metadata["last-column-id"]);
   metadata["last-column-id"] = last;
   const same = metadata.schemas.find((known) => isSameSchema(known, schema)); // Rule G5.
@@ -264,10 +266,23 @@ function addSchema(draft: Draft, schema: Schema, lastColumnId: number | undefine
   return undefined;
 }
 
+function idTwice(schema: Schema): number | undefined {
+  const ids = new Set<number>();
+  let twice: number | undefined;
+  visitFields(schema, (id) => {
+    if (ids.has(id)) twice ??= id;
+    ids.add(id);
+  });
+  return twice;
+}
+
 /** Rule G8: a field that an earlier spec has keeps its id; other fields without one get the next. */
 function addSpec(draft: Draft, spec: PartitionSpec): Refusal {
   const { metadata } = draft;
-  const unfit = spec.fields.find((field) => typeof field.name !== "string" || !isOfColumn(metadata, field));
+  const unfit = spec.fields.find((field) => {
+    const { "field-id": id = 1000, name } = field as Partial<PartitionField>;
+    return typeof name !== "string" || !Number.isSafeInteger(id) || !isOfColumn(metadata, field);
+  });
   if (unfit !== undefined) return invalid(`Cannot add a partition spec: ${JSON.stringify(unfit)} is no field of one`);
   const earlier = metadata["partition-specs"].flatMap((known) => known.fields);
   let last = metadata["last-partition-id"];

@@ -63,12 +63,40 @@ const cases: readonly (readonly [what: string, requirements: readonly object[], 
     [],
     [order({ "source-id": 1, transform: "identity", "null-order": "nulls-first" })],
   ],
+  ["a property that is no text", [], [{ action: "set-properties", updates: { "gc.enabled": false } }]],
+  ["a removal that is no text", [], [{ action: "remove-properties", removals: [1] }]],
+  ["a last column that is no number", [], [{ ...column({}), "last-column-id": "9" }]],
+  ["a column that does not say whether it is required", [], [column({ required: undefined })]],
+  ["a column of no type", [], [column({ type: "varchar" })]],
+  [
+    "a list that does not say whether its elements are",
+    [],
+    [column({ type: { type: "list", "element-id": 9, element: "int" } })],
+  ],
+  ["two columns of one id", [], [column({}, { id: 1, name: "b", required: false, type: "int" })]],
+  ["two columns of one name", [], [column({}, { id: 2, name: "id", required: false, type: "int" })]],
+  [
+    "a partition field whose id is no number",
+    [],
+    [spec({ "source-id": 1, name: "p", transform: "identity", "field-id": "7" })],
+  ],
+  ["statistics without a file", [], [{ action: "set-statistics", statistics: { "snapshot-id": 5 } }]],
+  [
+    "statistics of partitions without a size",
+    [],
+    [{ action: "set-partition-statistics", "partition-statistics": { "snapshot-id": 5, "statistics-path": "s3://x" } }],
+  ],
   [
     "metadata where the catalog cannot write",
     [],
     [{ action: "set-properties", updates: { "write.metadata.path": "s3://elsewhere/metadata" } }],
   ],
 ];
+
+function column(change: object, ...more: readonly object[]): object {
+  const fields = [{ id: 1, name: "id", required: false, type: "long", ...change }, ...more];
+  return { action: "add-schema", schema: { type: "struct", "schema-id": 1, fields } };
+}
 
 function spec(field: object): object {
   return { action: "add-spec", spec: { "spec-id": 1, fields: [{ "field-id": 1000, ...field }] } };
