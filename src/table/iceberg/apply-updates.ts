@@ -5,8 +5,9 @@
  */
 import type { Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata.ts";
 import { unmetRequirement } from "./requirements.ts";
-import { highestFieldId, isSameSchema, visitFields } from "./schema-ids.ts";
+import { highestFieldId, isSameSchema } from "./schema-ids.ts";
 import type { PartitionField, PartitionSpec, Schema } from "./types.ts";
+import { idTwice, isPartitionField, isSortField, skewMsMax, unfitRef } from "./update-checks.ts";
 import type { Requirement, Update } from "./updates.ts";
 
 export interface CommitContext {
@@ -266,23 +267,10 @@ function addSchema(draft: Draft, schema: Schema, lastColumnId: number | undefine
   return undefined;
 }
 
-function idTwice(schema: Schema): number | undefined {
-  const ids = new Set<number>();
-  let twice: number | undefined;
-  visitFields(schema, (id) => {
-    if (ids.has(id)) twice ??= id;
-    ids.add(id);
-  });
-  return twice;
-}
-
 /** Rule G8: a field that an earlier spec has keeps its id; other fields without one get the next. */
 function addSpec(draft: Draft, spec: PartitionSpec): Refusal {
   const { metadata } = draft;
-  const unfit = spec.fields.find((field) => {
-    const { "field-id": id = 1000, name } = field as Partial<PartitionField>;
-    return typeof name !== "string" || !Number.isSafeInteger(id) || !isOfColumn(metadata, field);
-  });
+  const unfit = spec.fields.find((field) => !isPartitionField(metadata, field));
   if (unfit !== undefined) return invalid(`Cannot add a partition spec: ${JSON.stringify(unfit)} is no field of one`);
   const earlier = metadata["partition-specs"].flatMap((known) => known.fields);
   let last = metadata["last-partition-id"];
@@ -309,26 +297,10 @@ function isSameField(a: PartitionField, b: Omit<PartitionField, "field-id">): bo
   return a["source-id"] === b["source-id"] && a.transform === b.transform && a.name === b.name;
 }
 
-/** A column that any schema has: the current one may be set behind it. */
-function isOfColumn(
-  { schemas }: TableMetadata,
-  { "source-id": source, transform }: Pick<PartitionField, "source-id" | "transform">,
-): boolean {
-  let isKnown = false;
-  for (const schema of schemas)
-    visitFields(schema, (id) => {
-      isKnown ||= id === source;
-    });
-  return typeof transform === "string" && (isKnown || transform === "void");
-}
-
 /** Order 0 is the unsorted one, and only that. */
 function addSortOrder(draft: Draft, order: SortOrder): Refusal {
   const { metadata } = draft;
-  const unfit = order.fields.find((field) => {
-    const isDirected = ["asc", "desc"].includes(field.direction);
-    return !isDirected || !["nulls-first", "nulls-last"].includes(field["null-order"]) || !isOfColumn(metadata, field);
-  });
+  const unfit = order.fields.find((field) => !isSortField(metadata, field));
   if (unfit !== undefined) return invalid(`Cannot add a sort order: ${JSON.stringify(unfit)} is no field of one`);
   const same = metadata["sort-orders"].find((known) => isSameOrder(known, order));
   const fresh = order.fields.length === 0 ? 0 : nextId(ids.orders(metadata), 1);
@@ -413,18 +385,6 @@ function setRef(draft: Draft, name: string, ref: SnapshotRef): Refusal {
   }
   metadata.refs = { ...metadata.refs, [name]: ref };
   return undefined;
-}
-
-/** By how much the history may go back in time: Java reads no table in which it goes further. */
-const skewMsMax = 60_000;
-
-/** What Java's readers refuse a table for. */
-function unfitRef(ref: SnapshotRef): string | undefined {
-  const { "min-snapshots-to-keep": count, "max-snapshot-age-ms": age, "max-ref-age-ms": refAge, type } = ref;
-  if (type !== "branch" && type !== "tag") return `${String(type)} is neither branch nor tag`;
-  if (type === "tag" && (count !== undefined || age !== undefined)) return "a tag has no history to keep";
-  const isKept = [count, age, refAge].every((each = 1) => Number.isSafeInteger(each) && each > 0);
-  return isKept ? undefined : "what is kept must be whole numbers above 0";
 }
 
 function removeRef({ metadata }: Draft, name: string): Refusal {
