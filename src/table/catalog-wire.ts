@@ -158,12 +158,12 @@ function withIds(action: string, update: JsonObject): object {
     case "add-snapshot":
       return { ...update, snapshot: snapshotOf(objectOf(update["snapshot"], "a snapshot")) };
     case "set-statistics": {
-      requireFields(update["statistics"] as JsonObject, statisticsFields);
+      requireFields({ ...objectOf(update["statistics"], action), action }, statisticsFields);
       const statistics = withSnapshotId(update["statistics"] as Json, "request");
       return { ...update, "snapshot-id": statistics["snapshot-id"], statistics };
     }
     case "set-partition-statistics": {
-      requireFields(update["partition-statistics"] as JsonObject, partitionStatisticsFields);
+      requireFields({ ...objectOf(update["partition-statistics"], action), action }, partitionStatisticsFields);
       const statistics = withSnapshotId(update["partition-statistics"] as Json, "request");
       return { ...update, "partition-statistics": statistics };
     }
