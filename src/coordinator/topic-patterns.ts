@@ -9,15 +9,24 @@ import type { Topics } from "./consumer-group-state.ts";
 
 /** Of one turn of the event loop. */
 const sliceMsMax = 5;
-/** Names between two looks at the clock. */
-const namesPerStep = 256;
+/**
+ * The engine's time is linear in the name, but what it takes for each character grows with the expression, and neither this nor the
+ * reading of an expression can be interrupted. With these both take some tenths of a second at worst.
+ */
+const expressionCharactersMax = 4096;
+const instructionsMax = 2000;
+/** Each is walked character by character where case does not matter. */
+const wideClassesMax = 10;
+const wideClass = /\\p|-(?:\\x|[^\0-\x7f])/gi;
+/** Expressions whose topics are remembered. */
+const knownMax = 1000;
 
 export class TopicPatterns {
   readonly #topics: Topics;
   readonly #clock: Clock;
   readonly #flights = new SingleFlight<string, readonly string[]>();
   #version = 0;
-  /** Of this version of the topics; emptied with the next one, so only expressions in use stay. */
+  /** Of this version of the topics; emptied with the next one. */
   #known = new Map<string, readonly string[]>();
 
   constructor(options: { readonly topics: Topics; readonly clock: Clock }) {
@@ -27,7 +36,7 @@ export class TopicPatterns {
 
   /** Why the expression is none; undefined when it is one. */
   problem(expression: string): string | undefined {
-    const compiled = compile(expression);
+    const compiled = compileExpression(expression);
     return typeof compiled === "string" ? compiled : undefined;
   }
 
@@ -51,7 +60,13 @@ export class TopicPatterns {
     const known = this.#known.get(expression);
     if (known !== undefined) return known;
     const names = await this.#flights.run(`${version} ${expression}`, () => this.#search(expression));
-    if (this.#version === version) this.#known.set(expression, names);
+    if (this.#version === version) {
+      for (const oldest of this.#known.keys()) {
+        if (this.#known.size < knownMax) break;
+        this.#known.delete(oldest);
+      }
+      this.#known.set(expression, names);
+    }
     return names;
   }
 
@@ -61,19 +76,25 @@ export class TopicPatterns {
 }
 
 function* search(expression: string, names: readonly string[]): Generator<void, readonly string[], void> {
-  const compiled = compile(expression);
+  const compiled = compileExpression(expression);
   if (typeof compiled === "string") return [];
   const found: string[] = [];
-  for (const [index, name] of names.entries()) {
+  for (const name of names) {
     if (compiled.matches(name)) found.push(name);
-    if (index % namesPerStep === 0) yield;
+    yield;
   }
   return found.sort();
 }
 
-function compile(expression: string): RE2JS | string {
+const tooLarge = "The expression is too large.";
+
+/** The text says why it is none. */
+export function compileExpression(expression: string): RE2JS | string {
+  if (expression.length > expressionCharactersMax) return tooLarge;
+  if ((expression.match(wideClass)?.length ?? 0) > wideClassesMax) return tooLarge;
   try {
-    return RE2JS.compile(expression);
+    const compiled = RE2JS.compile(expression);
+    return compiled.programSize() > instructionsMax ? tooLarge : compiled;
   } catch (cause) {
     if (cause instanceof RE2JSException) return `${cause.message}.`;
     throw cause;

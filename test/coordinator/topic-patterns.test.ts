@@ -40,3 +40,32 @@ test("a name is matched as a whole, and a newline hides nothing of it", async ()
   expect(found.get("a")).toEqual(["a"]);
   expect(found.get("a.*")).toEqual(["a", "ab"]);
 });
+
+test.each([
+  ["many steps", "a?".repeat(5_000)],
+  ["few characters", "((ab?){0,30}c?){0,30}"],
+  ["wide classes", `(?i)[${"\\pL".repeat(100)}]`],
+  ["wide ranges", `(?i)[${"a-\\x{1e000}".repeat(100)}]`],
+  ["many characters", "a".repeat(5_000)],
+])("an expression of %s that would hold the event loop is refused", (_, expression) => {
+  expect(patterns([]).problem(expression)).toEqual(expect.stringContaining("too large"));
+});
+
+test("others have their turns between the names of an expression that takes long for each", async () => {
+  let now = 0;
+  const clock = new SimClock();
+  let turns = 0;
+  const after = clock.after.bind(clock);
+  Object.assign(clock, {
+    monotonic: () => (now += 3),
+    after: (delayMs: number, callback: () => void) => {
+      turns += 1;
+      queueMicrotask(callback);
+      return after(delayMs, () => undefined);
+    },
+  });
+  const names = Array.from({ length: 100 }, (_, index) => `a${index}`);
+  const topics = { version: 1, byName: () => undefined, nameOf: () => undefined, names: () => names.values() };
+  await new TopicPatterns({ topics, clock }).matches(["a.*"]);
+  expect(turns).toBeGreaterThan(20);
+});

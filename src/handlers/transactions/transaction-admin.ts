@@ -1,6 +1,8 @@
 /** Looking at transactions, at the producers of partitions, and ending a transaction that hangs. */
-import { RE2JS, RE2JSException } from "re2js";
+import type { RE2JS } from "re2js";
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import { Slices } from "../../base/async.ts";
+import { compileExpression } from "../../coordinator/topic-patterns.ts";
 import type { TransactionCoordinator } from "../../coordinator/transaction-coordinator.ts";
 import type { MarkerOutcome, WriteMarker } from "../../coordinator/transaction-markers.ts";
 import type { Transaction, TransactionState } from "../../coordinator/transaction-state.ts";
@@ -21,6 +23,8 @@ const stateNames: Readonly<Record<TransactionState, string>> = {
   dead: "Dead",
   "prepare-epoch-fence": "PrepareEpochFence",
 };
+/** Of one turn of the event loop. */
+const sliceMsMax = 5;
 const knownStates = new Set(Object.values(stateNames));
 
 export function describeProducersHandler(options: {
@@ -102,29 +106,29 @@ export function listTransactionsHandler(
       (producerIds.size === 0 || producerIds.has(producerId)) &&
       (request.durationFilter < 0 || (startedAt >= 0 && startedAt < startedBefore));
     const all = shards.flatMap((shard) => [...shard.all()]);
-    return {
-      errorCode: 0,
-      unknownStateFilters,
-      transactionStates: all
-        .filter(([id, transaction]) => isWanted(transaction) && (pattern?.matches(id) ?? true))
-        .map(([transactionalId, { producerId, state }]) => ({
-          transactionalId,
-          producerId,
-          transactionState: stateNames[state],
-        })),
+    const wanted = function* (): Generator<void, ListedTransaction[], void> {
+      const listed: ListedTransaction[] = [];
+      for (const [transactionalId, transaction] of all) {
+        const { producerId, state } = transaction;
+        if (isWanted(transaction) && (pattern?.matches(transactionalId) ?? true)) {
+          listed.push({ transactionalId, producerId, transactionState: stateNames[state] });
+        }
+        yield;
+      }
+      return listed;
     };
+    const slices = new Slices({ clock: transactions.runtime.clock, sliceMsMax });
+    return { errorCode: 0, unknownStateFilters, transactionStates: await slices.run(wanted()) };
   };
 }
 
-/** In linear time: a pattern from outside must not hold the event loop. Undefined lets every id through. */
+type ListedTransaction = ResponseInputOf<"listTransactions">["transactionStates"][number];
+
+/** Undefined lets every id through. */
 function compiled(pattern: string | null): RE2JS | "invalid" | undefined {
   if (pattern === null || pattern === "") return undefined;
-  try {
-    return RE2JS.compile(pattern);
-  } catch (cause) {
-    if (cause instanceof RE2JSException) return "invalid";
-    throw cause;
-  }
+  const expression = compileExpression(pattern);
+  return typeof expression === "string" ? "invalid" : expression;
 }
 
 const markerErrors: Readonly<Record<MarkerOutcome, ErrorName>> = {

@@ -1,7 +1,10 @@
 /** Proves: transactional producers of every generation are answered as Kafka answers them (kafka.md 5.3), and readers see whole
  *  transactions or none, also when the coordinators start anew in the middle. */
 import { describe, expect, test } from "vitest";
-import { errorName } from "../../../schemas/kafka/errors.ts";
+import { errorCode, errorName } from "../../../schemas/kafka/errors.ts";
+import type { TransactionCoordinator } from "../../../src/coordinator/transaction-coordinator.ts";
+import { listTransactionsHandler } from "../../../src/handlers/transactions/transaction-admin.ts";
+import { answered, context } from "../../support/log-world.ts";
 import { TransactionWorld } from "./transaction-world.ts";
 
 describe("transactions of version 2", () => {
@@ -297,4 +300,31 @@ describe("administrators", () => {
     expect(await world.commitOffset(by, 1)).toBe("INVALID_PRODUCER_EPOCH");
     expect((await world.groups.allShards()).shards).toEqual(shards.shards); // None had to be read anew.
   });
+});
+
+test("others have their turns while many transactions are listed, and an expression that is too large is none", async () => {
+  let now = 0;
+  let turns = 0;
+  const after = (_: number, callback: () => void): Disposable => {
+    turns += 1;
+    queueMicrotask(callback);
+    return { [Symbol.dispose]: () => undefined };
+  };
+  const clock = { now: () => now, monotonic: () => (now += 1), after };
+  const transaction = { state: "ongoing", producerId: 1, startedAt: 0 };
+  const all = () => Array.from({ length: 1000 }, (_, index) => [`tx-${index}`, transaction] as const);
+  const transactions = {
+    runtime: { clock },
+    allShards: () => Promise.resolve({ shards: [{ all }], isComplete: true }),
+  } as unknown as TransactionCoordinator;
+  const list = async (transactionalIdPattern: string) =>
+    answered(
+      await listTransactionsHandler(transactions)(
+        { ...{ stateFilters: [], producerIdFilters: [], durationFilter: -1 }, transactionalIdPattern },
+        context(),
+      ),
+    );
+  expect((await list("tx-.*")).transactionStates).toHaveLength(1000);
+  expect(turns).toBeGreaterThan(100);
+  expect((await list("a?".repeat(5000))).errorCode).toBe(errorCode.INVALID_REGULAR_EXPRESSION);
 });
