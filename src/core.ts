@@ -214,9 +214,15 @@ function makeHandlers(
       ? undefined
       : (topic: string, context: RequestContext): boolean =>
           mayCreateTopic(authorizer.access("streamsGroupHeartbeat", context), topic);
+  const maySee =
+    authorizer === undefined
+      ? undefined
+      : (topic: string, context: RequestContext): boolean =>
+          authorizer.access("consumerGroupHeartbeat", context).could("describe", "topic", topic);
+  const common = { settings, metadata, runtime, advertised };
   const handlers: Handlers = {
-    ...adminHandlers({ settings, metadata, coordinator, runtime, advertised, endpoints, served, logLevels, mayCreate }),
-    ...clusterAdminHandlers({ settings, metadata, log, runtime, advertised }),
+    ...adminHandlers({ ...common, coordinator, endpoints, served, logLevels, mayCreate, maySee }),
+    ...clusterAdminHandlers({ ...common, log }),
     ...transactions.handlers,
     ...options.share.handlers(coordinator),
     ...options.clientTelemetry.handlers(),

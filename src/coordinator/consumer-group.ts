@@ -35,8 +35,10 @@ export interface ConsumerContext {
   readonly limits: ConsumerLimits;
   readonly topics: Topics;
   /** Names that match, of each regular expression that members of the group name. Missing: not resolved yet. */
-  readonly matches: ReadonlyMap<string, readonly string[]>;
+  readonly matches: PatternMatches;
 }
+
+export type PatternMatches = Pick<ReadonlyMap<string, readonly string[]>, "get" | "has">;
 
 /** Null, and -1 for the timeout, mean: as before. */
 export interface ConsumerHeartbeat {
@@ -265,7 +267,8 @@ function resolvedPatterns(group: ConsumerGroup, context: ConsumerContext): Reado
     const { pattern } = metadata;
     if (pattern === "" || patterns.has(pattern)) continue;
     const before = group.patterns.get(pattern);
-    const names = context.matches.get(pattern);
+    const isLookedAt = before !== undefined && group.topicsSeen === context.topics.version; // As Kafka: not for each who joins.
+    const names = isLookedAt ? undefined : context.matches.get(pattern);
     if (names === undefined || names.join() === before?.topics.join()) {
       if (before !== undefined) patterns.set(pattern, before);
       continue;

@@ -16,7 +16,7 @@ import {
   type JoinReply,
   joinRefusal,
 } from "./classic-group-state.ts";
-import type { ConsumerHeartbeat } from "./consumer-group.ts";
+import type { ConsumerHeartbeat, PatternMatches } from "./consumer-group.ts";
 import { ConsumerGroupReplay, consumerGroupChanges } from "./consumer-group-records.ts";
 import { allSubscribedNames, patternsNeeded } from "./consumer-group-state.ts";
 import {
@@ -155,15 +155,21 @@ export class GroupShard {
     return await reply;
   }
 
-  /** Makes the group when a member joins that there is not yet. */
+  /** Makes the group when a member joins that there is not yet. `maySee`: whether the client may know of a topic. */
   async consumerHeartbeat(
     groupId: string,
     beat: Omit<ConsumerHeartbeat, "patternProblem">,
+    maySee: (topic: string) => boolean = () => true,
   ): Promise<ConsumerHeartbeatReply> {
     const patternProblem = beat.pattern === null ? null : (this.#patterns.problem(beat.pattern) ?? null);
     const request: ConsumerHeartbeat = { ...beat, patternProblem };
     const needed = patternsNeeded(this.#groups.get(groupId)?.consumer ?? null, beat);
-    const matches = needed.size === 0 ? new Map() : await this.#patterns.matches(needed);
+    const found = needed.size === 0 ? new Map<string, readonly string[]>() : await this.#patterns.matches(needed);
+    // As Kafka: who has an expression looked at has it mean what that client may see, for all members that give the same one.
+    const matches: PatternMatches = {
+      has: (pattern) => found.has(pattern),
+      get: (pattern) => found.get(pattern)?.filter(maySee),
+    };
     if (!this.#isOpen) return heartbeatRefusal(request, { error: "NOT_COORDINATOR" });
     const refuse = (detail: string) => heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail });
     if (this.shares?.get(groupId) !== undefined) return refuse(`Group ${groupId} is not a consumer group.`);

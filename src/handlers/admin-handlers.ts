@@ -15,7 +15,7 @@ import { alterConfigsHandlers } from "./configs/alter-configs.ts";
 import { factConfigs } from "./configs/config-facts.ts";
 import { describeConfigsHandler } from "./configs/describe-configs.ts";
 import { staticConfigs } from "./configs/static-configs.ts";
-import { consumerGroupHandlers } from "./groups/consumer-groups.ts";
+import { consumerGroupHandlers, type MaySee } from "./groups/consumer-groups.ts";
 import { findCoordinatorHandler } from "./groups/find-coordinator.ts";
 import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from "./groups/group-admin.ts";
 import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from "./groups/group-membership.ts";
@@ -40,6 +40,7 @@ export interface AdminHandlersOptions {
   readonly endpoints?: ClusterView["endpoints"];
   readonly logLevels: LogLevels;
   readonly mayCreate?: MayCreate | undefined;
+  readonly maySee?: MaySee | undefined;
   /** Every API that has a handler, also those that are not made here. */
   readonly served: () => Iterable<ApiName>;
 }
@@ -92,7 +93,7 @@ export function adminHandlers(options: AdminHandlersOptions) {
     listGroups: listGroupsHandler(coordinator),
     describeGroups: describeGroupsHandler(coordinator),
     deleteGroups: deleteGroupsHandler(coordinator),
-    ...consumerGroupHandlers({ coordinator, metadata }),
+    ...consumerGroupHandlers({ coordinator, metadata, maySee: options.maySee }),
     ...streamsGroupHandlers({ coordinator, creation, mayCreate: options.mayCreate }),
   } satisfies { readonly [Name in ApiName]?: HandlerOf<Name> };
 }

@@ -60,6 +60,7 @@ export class AdminWorld implements AsyncDisposable {
         served: () => apiNames,
         logLevels: this.logLevels,
         mayCreate: (topic, context) => this.mayCreate(topic, context),
+        maySee: (topic, context) => this.maySee(topic, context),
       }),
       ...clusterAdminHandlers({ ...common, advertised }),
       ...this.#share.handlers(this.coordinator),
@@ -84,6 +85,11 @@ export class AdminWorld implements AsyncDisposable {
 
   /** Internal topics of streams applications: anybody may make them, unless there are ACLs. */
   mayCreate(_topic: string, _context: RequestContext): boolean {
+    return true;
+  }
+
+  /** What a regular expression may mean: any topic, unless there are ACLs. */
+  maySee(_topic: string, _context: RequestContext): boolean {
     return true;
   }
 

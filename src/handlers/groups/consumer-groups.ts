@@ -16,7 +16,7 @@ import type { GroupCoordinator } from "../../coordinator/group-coordinator.ts";
 import { GroupShard } from "../../coordinator/group-shard.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
-import type { Handlers } from "../../protocol/dispatch.ts";
+import type { Handlers, RequestContext } from "../../protocol/dispatch.ts";
 import { openOperations, operationsNotAsked } from "../cluster/cluster-view.ts";
 import { clipped } from "../error-text.ts";
 import { code, type Handler } from "../handler.ts";
@@ -24,13 +24,17 @@ import { code, type Handler } from "../handler.ts";
 export interface ConsumerGroupsOptions {
   readonly coordinator: GroupCoordinator;
   readonly metadata: Pick<MetadataClient, "image">;
+  /** Whether the client may describe the topic; anybody may where no ACLs are enforced. */
+  readonly maySee?: MaySee | undefined;
 }
+
+export type MaySee = (topic: string, context: RequestContext) => boolean;
 
 export function consumerGroupHandlers(
   options: ConsumerGroupsOptions,
 ): Required<Pick<Handlers, "consumerGroupHeartbeat" | "consumerGroupDescribe">> {
   return {
-    consumerGroupHeartbeat: heartbeatHandler(options.coordinator),
+    consumerGroupHeartbeat: heartbeatHandler(options),
     consumerGroupDescribe: describeHandler(options),
   };
 }
@@ -40,16 +44,18 @@ type HeartbeatRequest = RequestOf<"consumerGroupHeartbeat">;
 /** From here on members choose their ids themselves (KIP-1082). */
 const memberIdRequiredSince = 1;
 
-function heartbeatHandler(
-  coordinator: GroupCoordinator,
-): Handler<HeartbeatRequest, ResponseInputOf<"consumerGroupHeartbeat">> {
+function heartbeatHandler({
+  coordinator,
+  maySee,
+}: ConsumerGroupsOptions): Handler<HeartbeatRequest, ResponseInputOf<"consumerGroupHeartbeat">> {
   const refused = (error: ErrorName, detail: string | null = null): ResponseInputOf<"consumerGroupHeartbeat"> => ({
     errorCode: code(error),
     errorMessage: detail === null ? null : clipped(detail),
     memberEpoch: 0,
     heartbeatIntervalMs: 0,
   });
-  return async (request, { apiVersion, clientId, clientHost }) => {
+  return async (request, context) => {
+    const { apiVersion, clientId, clientHost } = context;
     const invalid = requestProblem(request, apiVersion);
     if (invalid !== undefined) return refused("INVALID_REQUEST", invalid);
     if (request.serverAssignor !== null && !assignors.has(request.serverAssignor)) {
@@ -59,7 +65,7 @@ function heartbeatHandler(
     }
     const shard = await coordinator.shard(request.groupId);
     if (!(shard instanceof GroupShard)) return refused(shard);
-    const reply = await shard.consumerHeartbeat(request.groupId, {
+    const beat = {
       memberId: request.memberId === "" ? uuidRandom(coordinator.runtime.random) : request.memberId,
       epoch: request.memberEpoch,
       instanceId: request.instanceId,
@@ -74,7 +80,8 @@ function heartbeatHandler(
           : new Map(request.topicPartitions.map(({ topicId, partitions }) => [topicId, partitions])),
       clientId: clientId ?? "",
       clientHost: clientHost.startsWith("/") ? clientHost : `/${clientHost}`,
-    });
+    };
+    const reply = await shard.consumerHeartbeat(request.groupId, beat, (name) => maySee?.(name, context) ?? true);
     if (reply.error !== "NONE") return refused(reply.error, reply.detail);
     const { heartbeatIntervalMs } = coordinator.consumerLimits(request.groupId);
     return {

@@ -64,6 +64,12 @@ export class InternalTopics {
 
 const topicEvents: ReadonlySet<MetadataEvent["kind"]> = new Set(["create-topic", "delete-topic", "create-partitions"]);
 
+/** ACLs, too: what a member may not see is no topic to its regular expression. */
+function changesTopics(event: MetadataEvent): boolean {
+  if (event.kind === "set-facts") return event.facts.some(({ table }) => table === "acls");
+  return topicEvents.has(event.kind);
+}
+
 /** Has the coordinator look at topics that changed, and forget offsets as soon as one is deleted, by whichever node. */
 export function followTopics(
   metadata: Pick<MetadataClient, "onChange">,
@@ -73,7 +79,7 @@ export function followTopics(
   return metadata.onChange((events) => {
     // Without events the image came from a checkpoint: anything may have happened.
     const isAnything = events.length === 0;
-    if (isAnything || events.some(({ kind }) => topicEvents.has(kind))) coordinator.topicsChanged();
+    if (isAnything || events.some(changesTopics)) coordinator.topicsChanged();
     if (isAnything || events.some(({ kind }) => kind === "delete-topic"))
       coordinator.forgetDeletedTopics().catch(failed);
   });

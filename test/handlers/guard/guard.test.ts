@@ -67,6 +67,10 @@ class GuardedWorld extends AdminWorld {
     return mayCreateTopic(this.#authorizer.access("streamsGroupHeartbeat", asking), topic);
   }
 
+  override maySee(topic: string, asking: RequestContext): boolean {
+    return this.#authorizer.access("consumerGroupHeartbeat", asking).could("describe", "topic", topic);
+  }
+
   allow(operation: keyof typeof operations, kind: ResourceKind, name: string, who = "alice"): void {
     const key = aclKey({
       resourceType: resourceTypes[kind],
@@ -388,4 +392,36 @@ test("an attacker does not fill the disk with denials, and what was left out is 
   clock.advance(1_001);
   audit.denied(denial);
   expect(lines[2]?.fields).toMatchObject({ leftOut: 8, principal: "User:a\nb" });
+});
+
+describe("a regular expression of a group", () => {
+  test("means the topics that the member may describe, and is looked at again when that changes", async () => {
+    await using world = new GuardedWorld();
+    await world.topic("seen");
+    await world.topic("hidden");
+    await world.call("findCoordinator", { coordinatorKeys: ["g"] });
+    world.allow("read", "group", "g");
+    world.allow("describe", "topic", "seen");
+    const { memberId } = await world.as("alice", "consumerGroupHeartbeat", {
+      groupId: "g",
+      memberId: "m",
+      memberEpoch: 0,
+      rebalanceTimeoutMs: 60_000,
+      subscribedTopicRegex: ".*d.*|.*s.*",
+      topicPartitions: [],
+    });
+    const targets = async () => {
+      const { groups } = await world.as("root", "consumerGroupDescribe", { groupIds: ["g"] });
+      const topics = groups[0]?.members[0]?.targetAssignment.topicPartitions.map(({ topicName }) => topicName).sort();
+      return { epoch: groups[0]?.groupEpoch ?? 0, topics };
+    };
+    const before = await targets();
+    expect(before.topics).toEqual(["seen"]);
+    world.allow("describe", "topic", "hidden");
+    const beat = { groupId: "g", memberId: memberId ?? "", memberEpoch: before.epoch };
+    await world.as("alice", "consumerGroupHeartbeat", beat);
+    await world.clock.run(10_000);
+    await world.as("alice", "consumerGroupHeartbeat", beat);
+    expect((await targets()).topics).toEqual(["hidden", "seen"]);
+  });
 });
