@@ -31,22 +31,21 @@ type Problem = { readonly error: ErrorName; readonly message: string };
 export function describeConfigsHandler(options: DescribeConfigsOptions): Handler<Request, Response> {
   return async (request) => {
     const unknown = unknownType(request.resources); // As Kafka: one that there is no type of spoils the request.
-    const results = request.resources.map((resource) => {
+    const results = distinct(request.resources).map((resource) => {
       const { resourceType, resourceName } = resource;
       const found = unknown ?? configsOf(options, resource);
       if ("error" in found) {
         const { error, message } = found;
         return { errorCode: code(error), errorMessage: clipped(message), resourceType, resourceName, configs: [] };
       }
-      const keys = resource.configurationKeys ?? [];
-      const wanted = new Set(keys);
+      const { wanted } = resource;
       return {
         errorCode: 0,
         errorMessage: "", // As Kafka: what did not fail has an empty text, not none.
         resourceType,
         resourceName,
         configs: found
-          .filter(({ name }) => wanted.size === 0 || wanted.has(name))
+          .filter(({ name }) => wanted === "all" || wanted.has(name))
           .map((config) => ({
             ...config,
             synonyms: request.includeSynonyms ? config.synonyms : [],
@@ -56,6 +55,21 @@ export function describeConfigsHandler(options: DescribeConfigsOptions): Handler
     });
     return { results };
   };
+}
+
+interface WantedResource extends Pick<Resource, "resourceType" | "resourceName"> {
+  readonly wanted: "all" | ReadonlySet<string>;
+}
+
+/** Each resource once, with what all its entries ask for: a broker's configs are a thousand times as long as its name. */
+function distinct(resources: readonly Resource[]): readonly WantedResource[] {
+  const entries = Map.groupBy(resources, ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`);
+  return Array.from(entries.values(), (same) => {
+    const keys = same.map(({ configurationKeys }) => configurationKeys ?? []);
+    const wanted = keys.some(({ length }) => length === 0) ? "all" : new Set(keys.flat());
+    const [{ resourceType, resourceName }] = same as [Resource];
+    return { resourceType, resourceName, wanted };
+  });
 }
 
 const knownTypes: ReadonlySet<number> = new Set(Object.values(resourceTypes));
@@ -68,7 +82,7 @@ function unknownType(resources: readonly Resource[]): Problem | undefined {
 
 function configsOf(
   options: DescribeConfigsOptions,
-  { resourceType, resourceName }: Resource,
+  { resourceType, resourceName }: Pick<Resource, "resourceType" | "resourceName">,
 ): readonly ShownConfig[] | Problem {
   switch (resourceType) {
     case resourceTypes.topic: {

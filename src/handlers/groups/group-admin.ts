@@ -77,7 +77,7 @@ export function describeGroupsHandler(
 ): Handler<RequestOf<"describeGroups">, DescribeResponse> {
   return async ({ groups, includeAuthorizedOperations }, { apiVersion }) => ({
     groups: await Promise.all(
-      groups.map(async (groupId): Promise<DescribedGroup> => {
+      Array.from(new Set(groups), async (groupId): Promise<DescribedGroup> => {
         const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
         const shard = await coordinator.shard(groupId);
         if (!(shard instanceof GroupShard)) return absent(groupId, shard, "");

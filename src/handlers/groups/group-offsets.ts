@@ -135,8 +135,14 @@ interface FoundGroup {
 
 export function offsetFetchHandler(options: OffsetsOptions): Handler<FetchRequest, FetchResponse> {
   return async (request, { apiVersion }) => {
+    const told = new Set<string>();
     const groups = await Promise.all(
-      askedGroups(request, apiVersion).map((asked) => fetchGroup(options, asked, apiVersion)),
+      askedGroups(request, apiVersion).map((asked): FoundGroup | Promise<FoundGroup> => {
+        // All that a group has is many times as long as its name.
+        if (told.has(asked.groupId)) return { groupId: asked.groupId, error: "INVALID_REQUEST", topics: [] };
+        told.add(asked.groupId);
+        return fetchGroup(options, asked, apiVersion);
+      }),
     );
     if (apiVersion >= groupsSince) {
       return { groups: groups.map(({ groupId, error, topics }) => ({ groupId, topics, errorCode: code(error) })) };
@@ -183,12 +189,12 @@ async function fetchGroup(
   const topics =
     asked.topics === null
       ? allTopics(group, offsetAt, (name) => (apiVersion >= topicIdsSince ? image.topicByName(name)?.id : uuidZero))
-      : asked.topics.map(({ name, topicId, partitionIndexes }) => {
+      : distinct(asked.topics).map(({ name, topicId, partitionIndexes }) => {
           const topic = apiVersion >= topicIdsSince ? topicOf(image, { name, topicId }) : { name };
           return {
             name,
             topicId,
-            partitions: partitionIndexes.map((index) =>
+            partitions: Array.from(partitionIndexes, (index) =>
               typeof topic === "string" ? found(index, undefined, topic) : offsetAt(topic.name, index),
             ),
           };
@@ -196,6 +202,15 @@ async function fetchGroup(
   // What was read may still be on its way to the log: the answer waits until it cannot be taken back.
   const error = group === undefined ? "NONE" : await group.written;
   return error === "NONE" ? { groupId, error, topics } : { groupId, error, topics: [] };
+}
+
+/** Each partition once: the note beside an offset is a thousand times as long as the partition's number. */
+function distinct(topics: NonNullable<AskedGroup["topics"]>) {
+  const entries = Map.groupBy(topics, ({ name, topicId }) => `${topicId} ${name}`);
+  return Array.from(entries.values(), (same) => {
+    const [{ name, topicId }] = same as [NonNullable<AskedGroup["topics"]>[number]];
+    return { name, topicId, partitionIndexes: new Set(same.flatMap(({ partitionIndexes }) => partitionIndexes)) };
+  });
 }
 
 /** Topics without an id are gone, so their offsets cannot be named by one. */

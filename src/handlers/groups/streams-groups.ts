@@ -228,7 +228,7 @@ function describeHandler(coordinator: GroupCoordinator): Handler<RequestOf<"stre
       const error = await live.written; // What is told must not be taken back.
       return error === "NONE" ? answer : absent(groupId, error, null);
     };
-    return { groups: await Promise.all(groupIds.map(describe)) };
+    return { groups: await Promise.all(Array.from(new Set(groupIds), describe)) };
   };
 }
 

@@ -92,7 +92,7 @@ export function shareGroupDescribeHandler(
 ): Handler<RequestOf<"shareGroupDescribe">, DescribeResponse> {
   return async ({ groupIds, includeAuthorizedOperations }) => ({
     groups: await Promise.all(
-      groupIds.map(async (groupId): Promise<DescribedGroup> => {
+      Array.from(new Set(groupIds), async (groupId): Promise<DescribedGroup> => {
         const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
         const shard = groupId === "" ? "INVALID_GROUP_ID" : await options.coordinator.shard(groupId);
         if (!(shard instanceof GroupShard)) return absent(groupId, shard);

@@ -32,20 +32,24 @@ interface Failure {
 export function describeShareGroupOffsetsHandler(
   options: ShareOffsetsOptions,
 ): Handler<DescribeRequest, DescribeResponse> {
-  return async ({ groups }) => ({
-    groups: await Promise.all(
-      groups.map(async ({ groupId, topics }): Promise<DescribedGroup> => {
-        const failed = (error: ErrorName, errorMessage: string | null) =>
-          ({ groupId, topics: [], errorCode: code(error), errorMessage }) as const;
-        // As Kafka: the states of topics that are named are looked up whether there is such a group or not.
-        const wanted = topics ?? (await topicsOf(options.coordinator, groupId));
-        if ("error" in wanted) return failed(wanted.error, wanted.message);
-        const isKnown = ({ topicName }: WantedTopic) => options.metadata.image.topicByName(topicName) !== undefined;
-        if (groupId === "" && wanted.some(isKnown)) return failed("INVALID_GROUP_ID", "A group has a name.");
-        return { groupId, topics: await Promise.all(wanted.map((each) => describedTopic(options, groupId, each))) };
-      }),
-    ),
-  });
+  return async ({ groups }) => {
+    const first = new Map(groups.map(({ groupId }, at) => [groupId, at] as const).reverse());
+    return {
+      groups: await Promise.all(
+        groups.map(async ({ groupId, topics }, at): Promise<DescribedGroup> => {
+          const failed = (error: ErrorName, errorMessage: string | null) =>
+            ({ groupId, topics: [], errorCode: code(error), errorMessage }) as const;
+          if (first.get(groupId) !== at) return failed("INVALID_REQUEST", "The group is named more than once.");
+          // As Kafka: the states of topics that are named are looked up whether there is such a group or not.
+          const wanted = topics ?? (await topicsOf(options.coordinator, groupId));
+          if ("error" in wanted) return failed(wanted.error, wanted.message);
+          const isKnown = ({ topicName }: WantedTopic) => options.metadata.image.topicByName(topicName) !== undefined;
+          if (groupId === "" && wanted.some(isKnown)) return failed("INVALID_GROUP_ID", "A group has a name.");
+          return { groupId, topics: await Promise.all(wanted.map((each) => describedTopic(options, groupId, each))) };
+        }),
+      ),
+    };
+  };
 }
 
 interface WantedTopic {

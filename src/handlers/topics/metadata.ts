@@ -71,8 +71,10 @@ function isAll(request: Request, apiVersion: number): boolean {
   return request.topics === null || (apiVersion === 0 && request.topics.length === 0);
 }
 
+/** By the id where there is one: it counts, whatever name stands beside it. */
 function distinct(topics: readonly Asked[]): Iterable<Asked> {
-  return new Map(topics.map((asked) => [`${asked.name} ${asked.topicId}`, asked])).values();
+  const keyOf = ({ name, topicId }: Asked): string => (topicId === uuidZero ? `name ${name}` : `id ${topicId}`);
+  return new Map(topics.map((asked) => [keyOf(asked), asked])).values();
 }
 
 async function findAll(options: MetadataOptions, request: Request, apiVersion: number): Promise<readonly Found[]> {

@@ -32,9 +32,11 @@ export function describeProducersHandler(options: {
   readonly metadata: Pick<MetadataClient, "image">;
 }): Handler<RequestOf<"describeProducers">, ResponseInputOf<"describeProducers">> {
   return (request) => {
-    const topics = request.topics.map(({ name, partitionIndexes }) => {
+    const asked = Map.groupBy(request.topics, ({ name }) => name);
+    const topics = Array.from(asked, ([name, same]) => {
       const topic = options.metadata.image.topicByName(name);
-      const partitions = partitionIndexes.map((partitionIndex) => {
+      const indexes = new Set(same.flatMap(({ partitionIndexes }) => partitionIndexes));
+      const partitions = Array.from(indexes, (partitionIndex) => {
         if (topicNameProblem(name) !== undefined) return noProducers(partitionIndex, "INVALID_TOPIC_EXCEPTION");
         if (topic === undefined) return noProducers(partitionIndex, "UNKNOWN_TOPIC_OR_PARTITION");
         const found = partitionOf(options.log, topic, partitionIndex);
@@ -66,7 +68,7 @@ export function describeTransactionsHandler(
 ): Handler<RequestOf<"describeTransactions">, ResponseInputOf<"describeTransactions">> {
   return async (request) => ({
     transactionStates: await Promise.all(
-      request.transactionalIds.map(async (transactionalId) => {
+      Array.from(new Set(request.transactionalIds), async (transactionalId) => {
         if (transactionalId === "") return { transactionalId, errorCode: code("INVALID_REQUEST") };
         const shard = await transactions.shard(transactionalId);
         if (typeof shard === "string") return { transactionalId, errorCode: code(shard) };

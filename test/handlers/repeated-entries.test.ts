@@ -1,0 +1,73 @@
+// Proves: what a request names a thousand times is told once, so that no small request makes a large answer.
+import { expect, test } from "vitest";
+import { uuidZero } from "../../src/base/ids.ts";
+import { AdminWorld, error } from "./admin-world.ts";
+
+const times = 1000;
+
+function many<T>(entry: T): T[] {
+  return Array.from({ length: times }, () => entry);
+}
+
+async function ready(): Promise<AdminWorld> {
+  const world = new AdminWorld();
+  await world.topic("t", 3);
+  await world.call("findCoordinator", { coordinatorKeys: ["g"] });
+  const at = (partitionIndex: number) => ({ partitionIndex, committedOffset: 1, committedMetadata: "m" });
+  const topicId = world.metadata.image.topicByName("t")?.id ?? uuidZero;
+  const topics = [{ name: "t", topicId, partitions: [at(0), at(1)] }];
+  await world.call("offsetCommit", { groupId: "g", generationIdOrMemberEpoch: -1, memberId: "", topics });
+  return world;
+}
+
+test("the configs of a resource, all that its entries ask for", async () => {
+  await using world = await ready();
+  const broker = { resourceType: 4, resourceName: `${world.metadata.nodeId}`, configurationKeys: null };
+  const named = (key: string) => ({ resourceType: 2, resourceName: "t", configurationKeys: [key] });
+  const resources = [...many(broker), ...many(named("retention.ms")), named("cleanup.policy")];
+  const { results } = await world.call("describeConfigs", { resources });
+  expect(results).toHaveLength(2);
+  expect(results[0]?.configs.length).toBeGreaterThan(100);
+  expect(results[1]?.configs.map(({ name }) => name).sort()).toEqual(["cleanup.policy", "retention.ms"]);
+});
+
+test.each(["describeGroups", "consumerGroupDescribe", "shareGroupDescribe", "streamsGroupDescribe"] as const)(
+  "the groups of %s",
+  async (api) => {
+    await using world = await ready();
+    const groups = [...many("g"), "h"];
+    const answer = await world.call(api, api === "describeGroups" ? { groups } : ({ groupIds: groups } as never));
+    expect(answer.groups.map(({ groupId }) => groupId)).toEqual(["g", "h"]);
+  },
+);
+
+test("the topic of Metadata, by whatever name its id comes with", async () => {
+  await using world = await ready();
+  const topicId = world.metadata.image.topicByName("t")?.id ?? uuidZero;
+  const topics = Array.from({ length: times }, (_, index) => ({ name: `n${index}`, topicId }));
+  const answer = await world.call("metadata", { topics });
+  expect(answer.topics).toHaveLength(1);
+});
+
+test.each([7, 9])("the offsets of a partition, in version %i of OffsetFetch", async (version) => {
+  await using world = await ready();
+  const topics = many({ name: "t", partitionIndexes: many(1).slice(0, 3) });
+  const request = version < 8 ? { groupId: "g", topics } : { groups: [{ groupId: "g", topics }] };
+  const answer = await world.call("offsetFetch", request, version);
+  const found = version < 8 ? answer.topics : answer.groups[0]?.topics;
+  expect(found).toHaveLength(1);
+  expect(found?.[0]?.partitions.map(({ committedOffset }) => committedOffset)).toEqual([1]);
+});
+
+test("all the offsets of a group", async () => {
+  await using world = await ready();
+  const { groups } = await world.call("offsetFetch", { groups: many({ groupId: "g", topics: null }) }, 9);
+  expect(groups.map((group) => error(group))).toEqual(["NONE", ...many("INVALID_REQUEST").slice(1)]);
+  expect(groups.map(({ topics }) => topics.length)).toEqual([1, ...many(0).slice(1)]);
+});
+
+test("where a share group is", async () => {
+  await using world = await ready();
+  const { groups } = await world.call("describeShareGroupOffsets", { groups: many({ groupId: "g", topics: null }) });
+  expect(groups.map((group) => error(group))).toEqual(["NONE", ...many("INVALID_REQUEST").slice(1)]);
+});
