@@ -1,10 +1,11 @@
 /** Proves: a request that names as many things as it may takes time linear in them, so that it holds up nobody else. */
 import { expect, test } from "vitest";
 import { type ScramMechanism, scramMechanisms } from "../../src/auth/scram-credential.ts";
-import { uuidZero } from "../../src/base/ids.ts";
+import { uuidRandom, uuidZero } from "../../src/base/ids.ts";
 import { scramCredentialsHandlers } from "../../src/handlers/access/scram-credentials.ts";
 import { resourceTypes } from "../../src/handlers/configs/describe-configs.ts";
 import { clientQuotasHandlers } from "../../src/handlers/quotas/client-quotas.ts";
+import { SimRandom } from "../sim/random.ts";
 import { MemoryMetadata } from "../support/memory-metadata.ts";
 import { AdminWorld } from "./admin-world.ts";
 
@@ -19,6 +20,22 @@ async function cpuMs(run: () => Promise<unknown>): Promise<number> {
 }
 
 const assignments = null;
+const existing = 5_000;
+
+function addTopics({ metadata }: AdminWorld): { readonly partitions: number } {
+  const random = new SimRandom("topics");
+  metadata.apply(
+    names.slice(0, existing).map((name) => ({
+      kind: "create-topic" as const,
+      topicId: uuidRandom(random),
+      name: `old.${name}`,
+      partitions: 1,
+      configs: new Map(),
+    })),
+  );
+  return { partitions: [...metadata.image.topics()].length };
+}
+
 const resources = names.map((resourceName) => ({ resourceType: resourceTypes.topic, resourceName, configs: [] }));
 const upgrade = { maxVersionLevel: 1, upgradeType: 1 };
 
@@ -30,6 +47,40 @@ test.each<[string, (world: AdminWorld) => Promise<unknown>]>([
         timeoutMs: 1,
         topics: names.map((name) => ({ name, numPartitions: 0, replicationFactor: 1, assignments: [], configs: [] })),
       }),
+  ],
+  [
+    "topics to make whose names nearly collide with as many that there are",
+    async (world) => {
+      const { partitions } = addTopics(world);
+      expect(partitions).toBe(existing);
+      await world.call("createTopics", {
+        timeoutMs: 1,
+        topics: names.map((name) => ({
+          name: `new.${name}`,
+          numPartitions: 0,
+          replicationFactor: 1,
+          assignments: [],
+          configs: [],
+        })),
+      });
+    },
+  ],
+  [
+    "topics to make, of a cluster that has many",
+    async (world) => {
+      addTopics(world);
+      await world.call("createTopics", {
+        timeoutMs: 1,
+        validateOnly: true,
+        topics: names.slice(0, 10_000).map((name) => ({
+          name: `new.${name}`,
+          numPartitions: 1,
+          replicationFactor: 1,
+          assignments: [],
+          configs: [],
+        })),
+      });
+    },
   ],
   [
     "topics to enlarge",

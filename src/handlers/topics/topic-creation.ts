@@ -3,12 +3,13 @@ import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import { type Uuid, uuidRandom } from "../../base/ids.ts";
 import type { Clock, Random } from "../../base/runtime.ts";
 import { checkTopicConfigs } from "../../log/topic-config.ts";
+import type { Image } from "../../metadata/image.ts";
 import { type ClusterView, registeredNodes, replicationFactorMax } from "../cluster/cluster-view.ts";
 import type { LeaderWait } from "../data/leader-wait.ts";
 import { clipped } from "../error-text.ts";
 import { quorumTopic } from "../handler.ts";
 import { repeated } from "../repeated.ts";
-import { collidingTopic, topicNameProblem } from "./topic-names.ts";
+import { collidingTopic, type TopicsByFoldedName, topicNameProblem, topicsByFoldedName } from "./topic-names.ts";
 
 export interface TopicCreationOptions extends ClusterView {
   readonly metadata: ClusterView["metadata"] & LeaderWait["metadata"];
@@ -63,7 +64,7 @@ export function planTopic(options: TopicCreationOptions, wish: TopicWish): Topic
   if (image.topicByName(wish.name) !== undefined) {
     return refused("TOPIC_ALREADY_EXISTS", `Topic '${wish.name}' already exists.`);
   }
-  const rival = collidingTopic(wish.name, namesOf(image));
+  const rival = collidingTopic(wish.name, allTopics(image).byFoldedName);
   if (rival !== undefined) {
     return refused("INVALID_TOPIC_EXCEPTION", `Topic '${wish.name}' collides with existing topic: ${rival}`);
   }
@@ -79,8 +80,26 @@ export function planTopic(options: TopicCreationOptions, wish: TopicWish): Topic
   return { kind: "planned", name: wish.name, partitions, configs: configs.configs };
 }
 
-function* namesOf(image: TopicCreationOptions["metadata"]["image"]): Generator<string> {
-  for (const { name } of image.topics()) yield name;
+interface AllTopics {
+  readonly seq: Image["seq"];
+  readonly byFoldedName: TopicsByFoldedName;
+  readonly partitions: number;
+}
+
+/** A request may name many topics, each of which is held against all that there are. */
+const known = new WeakMap<Image, AllTopics>();
+
+function allTopics(image: Image): AllTopics {
+  const before = known.get(image);
+  if (before?.seq === image.seq) return before;
+  const topics = [...image.topics()];
+  const all = {
+    seq: image.seq,
+    byFoldedName: topicsByFoldedName(topics.map(({ name }) => name)),
+    partitions: topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
+  };
+  known.set(image, all);
+  return all;
 }
 
 /** So many more partitions would be more than the cluster may have. Requests that are decided at the same moment may go a little beyond. */
@@ -88,9 +107,7 @@ export function clusterExcess(
   { metadata, limits }: Pick<TopicCreationOptions, "metadata" | "limits">,
   more: number,
 ): Refused | undefined {
-  let count = more;
-  for (const { partitions } of metadata.image.topics()) count += partitions.length;
-  if (count <= limits.partitionsMax) return undefined;
+  if (allTopics(metadata.image).partitions + more <= limits.partitionsMax) return undefined;
   return refused("POLICY_VIOLATION", `There may be ${limits.partitionsMax} partitions in this cluster.`);
 }
 

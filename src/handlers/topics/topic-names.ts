@@ -16,9 +16,17 @@ export function topicNameProblem(name: string): string | undefined {
 }
 
 /** Metric names cannot tell "." from "_", so two topics must not differ in that alone. */
-export function collidingTopic(name: string, existing: Iterable<string>): string | undefined {
-  if (!/[._]/.test(name)) return undefined;
-  const folded = name.replaceAll(".", "_");
-  for (const other of existing) if (other !== name && other.replaceAll(".", "_") === folded) return other;
-  return undefined;
+export function collidingTopic(name: string, existing: TopicsByFoldedName): string | undefined {
+  return existing.get(folded(name))?.find((other) => other !== name);
+}
+
+/** Names that differ in nothing else. More than one only in clusters that had them before it was asked. */
+export type TopicsByFoldedName = ReadonlyMap<string, readonly string[]>;
+
+export function topicsByFoldedName(names: Iterable<string>): TopicsByFoldedName {
+  return Map.groupBy(names, folded);
+}
+
+function folded(name: string): string {
+  return name.replaceAll(".", "_");
 }

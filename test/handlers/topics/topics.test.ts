@@ -1,7 +1,7 @@
 // Proves: CreateTopics, DeleteTopics and CreatePartitions take and refuse what Kafka's controller does, in its words where tools read them.
 import { describe, expect, test } from "vitest";
 import { uuidZero } from "../../../src/base/ids.ts";
-import { collidingTopic, topicNameProblem } from "../../../src/handlers/topics/topic-names.ts";
+import { collidingTopic, topicNameProblem, topicsByFoldedName } from "../../../src/handlers/topics/topic-names.ts";
 import { apis, type RequestInputOf } from "../../../src/protocol/api-table.ts";
 import { AdminWorld, error } from "../admin-world.ts";
 
@@ -28,9 +28,9 @@ describe("topic names", () => {
     expect(topicNameProblem(name)).toBeUndefined();
   });
   test("that differ only in . and _ collide", () => {
-    expect(collidingTopic("a.b_c", ["x", "a_b.c"])).toBe("a_b.c");
-    expect(collidingTopic("a.b", ["a.b"])).toBeUndefined();
-    expect(collidingTopic("ab", ["a.b"])).toBeUndefined();
+    expect(collidingTopic("a.b_c", topicsByFoldedName(["x", "a_b.c"]))).toBe("a_b.c");
+    expect(collidingTopic("a.b", topicsByFoldedName(["a.b"]))).toBeUndefined();
+    expect(collidingTopic("ab", topicsByFoldedName(["a.b"]))).toBeUndefined();
   });
 });
 
