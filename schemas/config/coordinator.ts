@@ -23,6 +23,14 @@ export const coordinator = {
     min: 1,
     doc: "Members that a group may have.",
   }),
+  groupRecordBytesMax: setting({
+    key: "group.record.bytes.max",
+    type: "bytes",
+    default: 8 * MiB,
+    min: 64 * KiB,
+    max: 256 * MiB,
+    doc: "What the members of a group of the classic protocol may say of themselves together, what they are assigned, and the names that one member of another group subscribes to.",
+  }),
   groupShardGroupsMax: setting({
     key: "group.shard.groups.max",
     type: "integer",

@@ -54,6 +54,8 @@ export interface GroupLimits {
   readonly initialRebalanceDelayMs: number;
   readonly newMemberJoinTimeoutMs: number;
   readonly membersMax: number;
+  /** Of what members say of themselves and are assigned; a record holds all of a group. */
+  readonly recordBytesMax: number;
 }
 
 export type GroupError = ErrorName;
@@ -310,6 +312,10 @@ export function hasSameProtocols(member: Member, protocols: readonly GroupProtoc
       return other !== undefined && own.name === other.name && Buffer.compare(own.metadata, other.metadata) === 0;
     })
   );
+}
+
+export function protocolBytes(protocols: readonly GroupProtocol[]): number {
+  return protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
 }
 
 export function metadataFor(member: Member, protocolName: string | null): Uint8Array {

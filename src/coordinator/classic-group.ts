@@ -38,6 +38,7 @@ import {
   type JoinEvent,
   joinRefusal,
   memberProblem,
+  protocolBytes,
   type SyncEvent,
   selectProtocol,
   syncRefusal,
@@ -139,6 +140,7 @@ function join(step: GroupStep, event: JoinEvent): void {
   }
   const names = event.protocols.map(({ name }) => name);
   if (!isCompatible(group, event.protocolType, names)) return refuse("INCONSISTENT_GROUP_PROTOCOL");
+  if (!fits(step, event)) return refuse("GROUP_MAX_SIZE_REACHED");
   if (event.memberId === "") return joinUnnamed(step, event);
   if (group.pending.has(event.memberId)) {
     // Ids are handed out to dynamic members only.
@@ -166,6 +168,13 @@ function hasRoom({ group, limits }: GroupStep, memberId: string): boolean {
     case "stable":
       return known !== undefined || group.members.size < limits.membersMax;
   }
+}
+
+/** Kafka notices when the leader has assigned, and all members begin again, for ever. */
+function fits({ group, limits }: GroupStep, { memberId, protocols }: JoinEvent): boolean {
+  let bytes = protocolBytes(protocols);
+  for (const member of group.members.values()) if (member.id !== memberId) bytes += protocolBytes(member.protocols);
+  return bytes <= limits.recordBytesMax;
 }
 
 function joinUnnamed(step: GroupStep, event: JoinEvent): void {

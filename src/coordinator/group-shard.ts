@@ -15,6 +15,7 @@ import {
   type JoinEvent,
   type JoinReply,
   joinRefusal,
+  protocolBytes,
 } from "./classic-group-state.ts";
 import type { ConsumerHeartbeat, PatternMatches } from "./consumer-group.ts";
 import { ConsumerGroupReplay, consumerGroupChanges } from "./consumer-group-records.ts";
@@ -146,7 +147,10 @@ export class GroupShard {
     if (this.shares?.get(groupId) !== undefined) return joinRefusal("INCONSISTENT_GROUP_PROTOCOL", "");
     const known = this.#groups.get(groupId);
     if (known === undefined && event.memberId !== "") return joinRefusal("UNKNOWN_MEMBER_ID", event.memberId);
-    if (known === undefined && this.#isFull) return joinRefusal("GROUP_MAX_SIZE_REACHED", event.memberId);
+    const isTooLarge = protocolBytes(event.protocols) > this.#limits.recordBytesMax; // Of a group of any kind.
+    if (isTooLarge || (known === undefined && this.#isFull)) {
+      return joinRefusal("GROUP_MAX_SIZE_REACHED", event.memberId);
+    }
     const group = known ?? this.#open(groupId);
     const prefix = (event.instanceId ?? event.clientId).slice(0, memberPrefixCharactersMax);
     const memberIdFresh = `${prefix}-${uuidRandom(this.#runtime.random)}`;

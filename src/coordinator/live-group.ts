@@ -340,7 +340,13 @@ export class LiveGroup {
   }
 
   async #persist(effect: Extract<GroupEffect, { kind: "persist" }>): Promise<void> {
-    const error = await this.write([groupRecord(this.id, this.#classic, effect.assignments)]);
+    // As Kafka: what is too large to be written is an error to who waits for it, and to nobody else.
+    let bytes = 0;
+    for (const assignment of effect.assignments.values()) bytes += assignment.length;
+    const error =
+      bytes > this.#limits.recordBytesMax
+        ? "UNKNOWN_SERVER_ERROR"
+        : await this.write([groupRecord(this.id, this.#classic, effect.assignments)]);
     this.feed({ ...effect.answer, error });
   }
 }

@@ -143,6 +143,7 @@ export function groupCoordinatorOptions(options: {
       initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
       newMemberJoinTimeoutMs: settings.groupNewMemberJoinMsMax,
       membersMax: settings.groupMembersMax,
+      recordBytesMax: settings.groupRecordBytesMax,
       shardGroupsMax: settings.groupShardGroupsMax,
       sessionTimeoutMsMin: settings.groupSessionMsMin,
       sessionTimeoutMsMax: settings.groupSessionMsMax,

@@ -16,7 +16,12 @@ import {
   type Written,
 } from "../../src/coordinator/classic-group-state.ts";
 
-const limits: GroupLimits = { initialRebalanceDelayMs: 3000, newMemberJoinTimeoutMs: 300_000, membersMax: 5 };
+const limits: GroupLimits = {
+  initialRebalanceDelayMs: 3000,
+  newMemberJoinTimeoutMs: 300_000,
+  membersMax: 5,
+  recordBytesMax: 10_000,
+};
 
 /** A group with its clock, its writes and its replies, driven by hand. */
 class World {

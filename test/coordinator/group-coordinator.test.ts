@@ -51,6 +51,7 @@ class World implements AsyncDisposable {
         initialRebalanceDelayMs: 0,
         newMemberJoinTimeoutMs: 300_000,
         membersMax: 100,
+        recordBytesMax: 1000,
         shardGroupsMax: this.shardGroupsMax,
         sessionTimeoutMsMin: 6000,
         sessionTimeoutMsMax: 1_800_000,
@@ -498,4 +499,32 @@ test("a shard takes so many groups, and those that it has go on", async () => {
   expect((await world.clock.until(world.join())).error).toBe("GROUP_MAX_SIZE_REACHED");
   expect(await world.clock.until(shard.deleteGroup("g1"))).toBe("NONE");
   expect(await commit("g3")).toBe("NONE");
+});
+
+test("who says so much of itself that the group could not be written is turned away, and nobody else", async () => {
+  await using world = new World();
+  const memberId = await world.stable();
+  world.subscription = Buffer.alloc(1000);
+  expect((await world.clock.until(world.join())).error).toBe("GROUP_MAX_SIZE_REACHED");
+  const group = (await world.shard()).group("g");
+  expect([...(group?.classic.members.keys() ?? [])]).toEqual([memberId]);
+  expect(group?.classic.state).toBe("stable");
+});
+
+test("an assignment that is too large to be written is refused, and the shard goes on", async () => {
+  await using world = new World();
+  const { memberId, generation } = await world.clock.until(world.join());
+  const shard = await world.shard();
+  const before = world.log.fake(topicId, 0).batches.length;
+  const synced = shard.group("g")?.sync({
+    memberId,
+    instanceId: null,
+    generation,
+    protocolType: null,
+    protocolName: null,
+    assignments: new Map([[memberId, Buffer.alloc(1001)]]),
+  });
+  expect((await world.clock.until(synced as NonNullable<typeof synced>)).error).toBe("UNKNOWN_SERVER_ERROR");
+  expect(world.log.fake(topicId, 0).batches).toHaveLength(before);
+  expect(await world.shard()).toBe(shard);
 });

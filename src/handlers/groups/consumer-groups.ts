@@ -63,6 +63,8 @@ function heartbeatHandler({
       const detail = `ServerAssignor ${request.serverAssignor} is not supported. Supported assignors: ${supported}.`;
       return refused("UNSUPPORTED_ASSIGNOR", detail);
     }
+    // As Kafka, which cannot write it.
+    if (areTooMany(request.subscribedTopicNames, coordinator)) return refused("UNKNOWN_SERVER_ERROR", tooManyNames);
     const shard = await coordinator.shard(request.groupId);
     if (!(shard instanceof GroupShard)) return refused(shard);
     const beat = {
@@ -92,6 +94,13 @@ function heartbeatHandler({
       assignment: reply.assignment === null ? null : { topicPartitions: heldPartitions(reply.assignment) },
     };
   };
+}
+
+export const tooManyNames = "The subscription is too large.";
+
+/** A record holds what a member subscribes to. */
+export function areTooMany(names: readonly string[] | null, { limits }: Pick<GroupCoordinator, "limits">): boolean {
+  return (names ?? []).reduce((sum, name) => sum + name.length, 0) > limits.recordBytesMax;
 }
 
 /** What no group has to be asked for. The texts are Kafka's: administrators search for them. */

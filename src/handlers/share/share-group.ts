@@ -8,6 +8,7 @@ import type { MetadataClient } from "../../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { openOperations, operationsNotAsked } from "../cluster/cluster-view.ts";
 import { clipped } from "../error-text.ts";
+import { areTooMany, tooManyNames } from "../groups/consumer-groups.ts";
 import { code, type Handler } from "../handler.ts";
 import { isMemberId } from "./share-acknowledge.ts";
 
@@ -30,6 +31,7 @@ export function shareGroupHeartbeatHandler({ coordinator, configOf }: ShareGroup
     const { groupId, memberId, memberEpoch } = request;
     const problem = requestProblem(request);
     if (problem !== undefined) return refusedBeat("INVALID_REQUEST", problem);
+    if (areTooMany(request.subscribedTopicNames, coordinator)) return refusedBeat("UNKNOWN_SERVER_ERROR", tooManyNames);
     const shard = await coordinator.shard(groupId);
     if (!(shard instanceof GroupShard)) return refusedBeat(shard);
     const { shares } = shard;

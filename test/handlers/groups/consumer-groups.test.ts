@@ -91,6 +91,15 @@ describe("ConsumerGroupHeartbeat", () => {
     expect((await world.call("listGroups", {})).groups).toEqual([]);
   });
 
+  test("refuses more names than a record may hold", async () => {
+    await using world = await ready();
+    const names = Array.from({ length: 10_000 }, (_, index) => `${index}`.padEnd(1000, "x"));
+    expect(error(await join(world, { subscribedTopicNames: names }))).toBe("UNKNOWN_SERVER_ERROR");
+    const shared = { groupId: "h", memberId: "AAAAAAAAAAAAAAAAAAAAAQ", memberEpoch: 0, subscribedTopicNames: names };
+    expect(error(await world.call("shareGroupHeartbeat", shared))).toBe("UNKNOWN_SERVER_ERROR");
+    expect((await world.call("listGroups", {})).groups).toEqual([]);
+  });
+
   test("is told of an expression that is none after who owns its instance id", async () => {
     await using world = await ready();
     await join(world, { instanceId: "i" });
