@@ -217,8 +217,10 @@ function makeHandlers(
   const maySee =
     authorizer === undefined
       ? undefined
-      : (topic: string, context: RequestContext): boolean =>
-          authorizer.access("consumerGroupHeartbeat", context).could("describe", "topic", topic);
+      : (context: RequestContext) => {
+          const access = authorizer.access("consumerGroupHeartbeat", context);
+          return (topic: string): boolean => access.could("describe", "topic", topic);
+        };
   const common = { settings, metadata, runtime, advertised };
   const handlers: Handlers = {
     ...adminHandlers({ ...common, coordinator, endpoints, served, logLevels, mayCreate, maySee }),

@@ -169,10 +169,16 @@ export class GroupShard {
     const request: ConsumerHeartbeat = { ...beat, patternProblem };
     const needed = patternsNeeded(this.#groups.get(groupId)?.consumer ?? null, beat);
     const found = needed.size === 0 ? new Map<string, readonly string[]>() : await this.#patterns.matches(needed);
+    const seen = new Map<string, boolean>(); // Expressions of one group mean much the same topics.
+    const isSeen = (topic: string): boolean => {
+      const known = seen.get(topic) ?? maySee(topic);
+      seen.set(topic, known);
+      return known;
+    };
     // As Kafka: who has an expression looked at has it mean what that client may see, for all members that give the same one.
     const matches: PatternMatches = {
       has: (pattern) => found.has(pattern),
-      get: (pattern) => found.get(pattern)?.filter(maySee),
+      get: (pattern) => found.get(pattern)?.filter(isSeen),
     };
     if (!this.#isOpen) return heartbeatRefusal(request, { error: "NOT_COORDINATOR" });
     const refuse = (detail: string) => heartbeatRefusal(request, { error: "GROUP_ID_NOT_FOUND", detail });

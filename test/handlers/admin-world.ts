@@ -60,7 +60,7 @@ export class AdminWorld implements AsyncDisposable {
         served: () => apiNames,
         logLevels: this.logLevels,
         mayCreate: (topic, context) => this.mayCreate(topic, context),
-        maySee: (topic, context) => this.maySee(topic, context),
+        maySee: (context) => (topic) => this.maySee(topic, context),
       }),
       ...clusterAdminHandlers({ ...common, advertised }),
       ...this.#share.handlers(this.coordinator),

@@ -28,7 +28,7 @@ export interface ConsumerGroupsOptions {
   readonly maySee?: MaySee | undefined;
 }
 
-export type MaySee = (topic: string, context: RequestContext) => boolean;
+export type MaySee = (context: RequestContext) => (topic: string) => boolean;
 
 export function consumerGroupHandlers(
   options: ConsumerGroupsOptions,
@@ -83,7 +83,7 @@ function heartbeatHandler({
       clientId: clientId ?? "",
       clientHost: clientHost.startsWith("/") ? clientHost : `/${clientHost}`,
     };
-    const reply = await shard.consumerHeartbeat(request.groupId, beat, (name) => maySee?.(name, context) ?? true);
+    const reply = await shard.consumerHeartbeat(request.groupId, beat, maySee?.(context));
     if (reply.error !== "NONE") return refused(reply.error, reply.detail);
     const { heartbeatIntervalMs } = coordinator.consumerLimits(request.groupId);
     return {
