@@ -14,13 +14,31 @@ const source = "pushed client metrics";
 export const textCharactersMax = 200;
 const none = new Uint8Array();
 
-export function* messages(bytes: Uint8Array, wanted: number): Iterable<Uint8Array> {
-  for (const { number, bytes: content } of fieldsOf(bytes)) if (number === wanted) yield content;
+/** How many fields of one text may still be read: one takes two bytes of it, and a hundred times that in memory. */
+export class FieldBudget {
+  readonly #max: number;
+  #left: number;
+
+  constructor(max: number) {
+    this.#max = max;
+    this.#left = max;
+  }
+
+  /** Throws CorruptData when there are more. */
+  spend(fields: number): void {
+    this.#left -= fields;
+    if (this.#left < 0) corrupt(`${this.#max} fields at most`, "more");
+  }
 }
 
-export function* fieldsOf(bytes: Uint8Array): Iterable<ProtobufField> {
+export function* messages(bytes: Uint8Array, wanted: number, budget: FieldBudget): Iterable<Uint8Array> {
+  for (const { number, bytes: content } of fieldsOf(bytes, budget)) if (number === wanted) yield content;
+}
+
+export function* fieldsOf(bytes: Uint8Array, budget: FieldBudget): Iterable<ProtobufField> {
   const reader = new ByteReader(bytes, { source });
   while (reader.remaining > 0) {
+    budget.spend(1);
     const tag = reader.uvarint();
     const number = tag >>> 3;
     const wire = tag & 7;
@@ -57,7 +75,8 @@ export function text(bytes: Uint8Array): string {
 }
 
 /** A field of 8 bytes: one, or many that are packed. */
-export function* eights(bytes: Uint8Array): Iterable<DataView> {
+export function* eights(bytes: Uint8Array, budget: FieldBudget): Iterable<DataView> {
+  budget.spend(bytes.length / 8);
   for (let at = 0; at < bytes.length; at += 8) yield view(bytes.subarray(at, at + 8), 8);
 }
 

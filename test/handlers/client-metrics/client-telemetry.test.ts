@@ -308,3 +308,23 @@ test("bytes that are no metrics give metrics or CorruptData, nothing else", () =
     { numRuns: 2000 },
   );
 });
+
+/** Lengths that `field` above has no room for. */
+const large = (number: number, bytes: Uint8Array): Buffer => {
+  const length: number[] = [];
+  for (let left = bytes.length; ; left >>>= 7) {
+    length.push(left > 127 ? (left & 127) | 128 : left);
+    if (left <= 127) break;
+  }
+  return Buffer.concat([Buffer.from([(number << 3) | 2, ...length]), bytes]);
+};
+const pushed = (contentOfMetric: Uint8Array): Buffer => large(1, large(2, large(2, contentOfMetric)));
+
+test.each([
+  ["fields of two bytes", Buffer.alloc(1024 * 1024, Buffer.from([2 << 3, 1]))],
+  ["points without an attribute", large(5, Buffer.alloc(1024 * 1024, Buffer.from([(1 << 3) | 2, 0])))],
+  ["buckets", large(9, large(1, large(6, Buffer.alloc(1024 * 1024))))],
+  ["attributes", large(5, large(1, Buffer.alloc(1024 * 1024, field(7, ""))))],
+])("a push of as many %s as it has room for is not read to its end", (_, contentOfMetric) => {
+  expect(() => readClientMetrics(pushed(contentOfMetric), { pointsMax: 1000 })).toThrow(/fields/);
+});
