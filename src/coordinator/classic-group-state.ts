@@ -314,9 +314,12 @@ export function hasSameProtocols(member: Member, protocols: readonly GroupProtoc
   );
 }
 
+/** In memory: a protocol without a name takes some, too. */
 export function protocolBytes(protocols: readonly GroupProtocol[]): number {
-  return protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0);
+  return protocols.reduce((sum, { name, metadata }) => sum + protocolOverheadBytes + name.length + metadata.length, 0);
 }
+
+const protocolOverheadBytes = 64;
 
 export function metadataFor(member: Member, protocolName: string | null): Uint8Array {
   return member.protocols.find(({ name }) => name === protocolName)?.metadata ?? noBytes;

@@ -51,7 +51,7 @@ class World implements AsyncDisposable {
         initialRebalanceDelayMs: 0,
         newMemberJoinTimeoutMs: 300_000,
         membersMax: 100,
-        recordBytesMax: 1000,
+        recordBytesMax: 2000,
         shardGroupsMax: this.shardGroupsMax,
         sessionTimeoutMsMin: 6000,
         sessionTimeoutMsMax: 1_800_000,
@@ -504,7 +504,7 @@ test("a shard takes so many groups, and those that it has go on", async () => {
 test("who says so much of itself that the group could not be written is turned away, and nobody else", async () => {
   await using world = new World();
   const memberId = await world.stable();
-  world.subscription = Buffer.alloc(1000);
+  world.subscription = Buffer.alloc(1900);
   expect((await world.clock.until(world.join())).error).toBe("GROUP_MAX_SIZE_REACHED");
   const group = (await world.shard()).group("g");
   expect([...(group?.classic.members.keys() ?? [])]).toEqual([memberId]);
@@ -522,7 +522,7 @@ test("an assignment that is too large to be written is refused, and the shard go
     generation,
     protocolType: null,
     protocolName: null,
-    assignments: new Map([[memberId, Buffer.alloc(1001)]]),
+    assignments: new Map([[memberId, Buffer.alloc(2001)]]),
   });
   expect((await world.clock.until(synced as NonNullable<typeof synced>)).error).toBe("UNKNOWN_SERVER_ERROR");
   expect(world.log.fake(topicId, 0).batches).toHaveLength(before);
