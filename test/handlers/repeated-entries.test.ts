@@ -1,5 +1,6 @@
-// Proves: what a request names a thousand times is told once, so that no small request makes a large answer.
+// Proves: what a request names a thousand times is told once, and what it makes up not at all, so that no small request makes a large answer.
 import { expect, test } from "vitest";
+import { errorCode } from "../../schemas/kafka/errors.ts";
 import { uuidZero } from "../../src/base/ids.ts";
 import { AdminWorld, error } from "./admin-world.ts";
 
@@ -29,6 +30,16 @@ test("the configs of a resource, all that its entries ask for", async () => {
   expect(results).toHaveLength(2);
   expect(results[0]?.configs.length).toBeGreaterThan(100);
   expect(results[1]?.configs.map(({ name }) => name).sort()).toEqual(["cleanup.policy", "retention.ms"]);
+});
+
+test.each([16, 32])("no more defaults of resources of type %i than somebody can want", async (resourceType) => {
+  await using world = await ready();
+  const names = Array.from({ length: 10_001 }, (_, index) => `${index}`);
+  const { results } = await world.call("describeConfigs", {
+    resources: names.map((resourceName) => ({ resourceType, resourceName, configurationKeys: null })),
+  });
+  expect(results.filter((each) => error(each) === "NONE")).toHaveLength(10_000);
+  expect(results.at(-1)).toMatchObject({ resourceName: "10000", errorCode: errorCode.INVALID_REQUEST, configs: [] });
 });
 
 test.each(["describeGroups", "consumerGroupDescribe", "shareGroupDescribe", "streamsGroupDescribe"] as const)(

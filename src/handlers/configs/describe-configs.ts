@@ -31,9 +31,11 @@ type Problem = { readonly error: ErrorName; readonly message: string };
 export function describeConfigsHandler(options: DescribeConfigsOptions): Handler<Request, Response> {
   return async (request) => {
     const unknown = unknownType(request.resources); // As Kafka: one that there is no type of spoils the request.
+    let madeUp = 0;
     const results = distinct(request.resources).map((resource) => {
       const { resourceType, resourceName } = resource;
-      const found = unknown ?? configsOf(options, resource);
+      if (resourceType === resourceTypes.group || resourceType === resourceTypes.clientMetrics) madeUp += 1;
+      const found = unknown ?? (madeUp > madeUpMax ? tooMany : configsOf(options, resource));
       if ("error" in found) {
         const { error, message } = found;
         return { errorCode: code(error), errorMessage: clipped(message), resourceType, resourceName, configs: [] };
@@ -56,6 +58,13 @@ export function describeConfigsHandler(options: DescribeConfigsOptions): Handler
     return { results };
   };
 }
+
+/** Groups and subscriptions to client metrics have configs whether they are there or not. */
+const madeUpMax = 10_000;
+const tooMany: Problem = {
+  error: "INVALID_REQUEST",
+  message: `A request may ask for ${madeUpMax} groups and subscriptions to client metrics.`,
+};
 
 interface WantedResource extends Pick<Resource, "resourceType" | "resourceName"> {
   readonly wanted: "all" | ReadonlySet<string>;
