@@ -82,3 +82,24 @@ test("where a share group is", async () => {
   const { groups } = await world.call("describeShareGroupOffsets", { groups: many({ groupId: "g", topics: null }) });
   expect(groups.map((group) => error(group))).toEqual(["NONE", ...many("INVALID_REQUEST").slice(1)]);
 });
+
+test("a name that no topic has, and that is told beside each of its partitions, is told in short", async () => {
+  await using world = await ready();
+  const name = "x".repeat(32_000);
+  const indexes = Array.from({ length: times }, (_, index) => index);
+  const elected = await world.call("electLeaders", {
+    electionType: 0,
+    topicPartitions: [{ topic: name, partitions: indexes }],
+    timeoutMs: 1,
+  });
+  const reassigned = await world.call("alterPartitionReassignments", {
+    timeoutMs: 1,
+    topics: [{ name, partitions: indexes.map((partitionIndex) => ({ partitionIndex, replicas: null })) }],
+  });
+  const messages = [
+    ...elected.replicaElectionResults.flatMap(({ partitionResult }) => partitionResult),
+    ...reassigned.responses.flatMap(({ partitions }) => partitions),
+  ].map(({ errorMessage }) => errorMessage?.length ?? 0);
+  expect(messages).toHaveLength(2 * times);
+  expect(Math.max(...messages)).toBeLessThan(300);
+});

@@ -2,7 +2,7 @@
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { type ClusterView, partitionView } from "../cluster/cluster-view.ts";
-import { clipped } from "../error-text.ts";
+import { clipped, clippedName } from "../error-text.ts";
 import { code, type Handler } from "../handler.ts";
 
 /** Numbers are those of the request. */
@@ -53,7 +53,8 @@ function election(
 ): { readonly error: ErrorName; readonly message: string } {
   if (!isKnown(electionType)) return { error: "INVALID_REQUEST", message: `Unknown election type ${electionType}` };
   const topic = view.metadata.image.topicByName(name);
-  if (topic === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `No such topic as ${name}` };
+  if (topic === undefined)
+    return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `No such topic as ${clippedName(name)}` };
   if (topic.partitions[index] === undefined) {
     return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: `No such partition as ${name}-${index}` };
   }

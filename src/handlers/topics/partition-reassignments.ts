@@ -4,7 +4,7 @@
  */
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { type ClusterView, partitionView } from "../cluster/cluster-view.ts";
-import { clipped } from "../error-text.ts";
+import { clipped, clippedName } from "../error-text.ts";
 import { code, type Handler } from "../handler.ts";
 import { assignmentProblem, type Refused, refused } from "./topic-creation.ts";
 
@@ -37,7 +37,8 @@ function reassignmentProblem(
   replicas: readonly number[] | null,
 ): Refused | undefined {
   const topic = view.metadata.image.topicByName(name);
-  if (topic === undefined) return refused("UNKNOWN_TOPIC_OR_PARTITION", `Unable to find a topic named ${name}.`);
+  if (topic === undefined)
+    return refused("UNKNOWN_TOPIC_OR_PARTITION", `Unable to find a topic named ${clippedName(name)}.`);
   if (topic.partitions[index] === undefined) {
     return refused("UNKNOWN_TOPIC_OR_PARTITION", `Unable to find partition ${name}:${index}.`);
   }
