@@ -137,11 +137,11 @@ export function offsetFetchHandler(options: OffsetsOptions): Handler<FetchReques
   return async (request, { apiVersion }) => {
     const told = new Set<string>();
     const groups = await Promise.all(
-      askedGroups(request, apiVersion).map((asked): FoundGroup | Promise<FoundGroup> => {
+      askedGroups(request, apiVersion).map(async (asked): Promise<FoundGroup> => {
         // All that a group has is many times as long as its name.
         if (told.has(asked.groupId)) return { groupId: asked.groupId, error: "INVALID_REQUEST", topics: [] };
         told.add(asked.groupId);
-        return fetchGroup(options, asked, apiVersion);
+        return await fetchGroup(options, asked, apiVersion);
       }),
     );
     if (apiVersion >= groupsSince) {

@@ -320,7 +320,7 @@ test("others have their turns while many transactions are listed, and an express
   const list = async (transactionalIdPattern: string) =>
     answered(
       await listTransactionsHandler(transactions)(
-        { ...{ stateFilters: [], producerIdFilters: [], durationFilter: -1 }, transactionalIdPattern },
+        { stateFilters: [], producerIdFilters: [], durationFilter: -1, transactionalIdPattern },
         context(),
       ),
     );
