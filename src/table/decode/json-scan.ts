@@ -18,7 +18,7 @@ import {
 import type { SourceType } from "../schema/schema-map-types.ts";
 import { BadRecord } from "./bad-record.ts";
 import { compileJson, type JsonSite } from "./json.ts";
-import { parseJson } from "./json-text.ts";
+import { jsonDepthMax, parseJson } from "./json-text.ts";
 
 /** Writes the text's object into one row. False: it is to be read the general way, after what was written is taken back. */
 export type JsonScanPut = (text: Uint8Array, start: number) => boolean;
@@ -369,8 +369,10 @@ class Scan {
         if (!isText && depth === 0) return at + 1;
       } else if (isText) {
         if (byte === code.backslash) at += 1;
-      } else if (byte === code.openBrace || byte === code.openBracket) depth += 1;
-      else if (byte === code.closeBrace || byte === code.closeBracket) {
+      } else if (byte === code.openBrace || byte === code.openBracket) {
+        depth += 1;
+        if (depth > scannedDepthMax) throw new BadRecord("malformed", "too deep for a scan");
+      } else if (byte === code.closeBrace || byte === code.closeBracket) {
         if (depth === 0) return at;
         depth -= 1;
         if (depth === 0) return at + 1;
@@ -379,6 +381,9 @@ class Scan {
     return this.#end;
   }
 }
+
+/** What is deeper is left to the general way, which counts from the top. */
+const scannedDepthMax = jsonDepthMax / 2;
 
 function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 0x30 && byte <= 0x39;

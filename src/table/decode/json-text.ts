@@ -21,14 +21,34 @@ export type NumberCare = "integers" | "all";
 const manyDigits = /\d(?:(?:\.?\d){15}|[eE][+-]?\d{3})/;
 const integer = /^-?\d+$/;
 
+/** Objects and lists inside each other: what walks a value calls itself for each, and the stack ends. Jackson's bound. */
+export const jsonDepthMax = 1000;
+
+/** Throws BadRecord. */
 export function parseJson(text: string, care: NumberCare = "integers"): unknown {
+  const value = parsed(text, JSON.parse);
+  if (text.length > 2 * jsonDepthMax) requireShallow(value, jsonDepthMax); // Each level takes two brackets.
+  if (care === "all") return manyDigits.test(text) ? parsed(text, (again) => json.parse(again, keepAllDigits)) : value;
+  return mayHaveLost(value) ? parsed(text, (again) => json.parse(again, keepLongIntegers)) : value;
+}
+
+function parsed(text: string, parse: (text: string) => unknown): unknown {
   try {
-    if (care === "all") return manyDigits.test(text) ? json.parse(text, keepAllDigits) : JSON.parse(text);
-    const value: unknown = JSON.parse(text);
-    return mayHaveLost(value) ? json.parse(text, keepLongIntegers) : value;
+    return parse(text);
   } catch (cause) {
     throw new BadRecord("malformed", cause instanceof Error ? cause.message : String(cause));
   }
+}
+
+function requireShallow(value: unknown, levels: number): void {
+  if (typeof value !== "object" || value === null) return;
+  if (levels === 0) throw new BadRecord("malformed", `values nest deeper than ${jsonDepthMax}`);
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at += 1) requireShallow(value[at], levels - 1);
+    return;
+  }
+  const fields = value as Readonly<Record<string, unknown>>; // JSON.parse makes objects that inherit nothing which is listed.
+  for (const name in fields) requireShallow(fields[name], levels - 1);
 }
 
 /** An integer beyond 2^53, or a number beyond what doubles reach, is in it. Cheaper to see here than in its text. */

@@ -85,6 +85,24 @@ describe("schemaless", () => {
     expect(rows.map((row) => row["a"])).toEqual([1, 2]);
     expect(reasons).toEqual(["malformed", "malformed"]);
   });
+  test.each<readonly [string, Partial<TableSettings>]>([
+    ["any column", {}],
+    ["a decimal", { overrides: { d: { type: "decimal(9, 2)" } } }],
+    ["a field that is not wanted", { overrides: { d: { isExcluded: true } } }],
+  ])("a text that nests too deep is a dead letter beside %s, and its neighbours are rows", async (_, settings) => {
+    const deep = [990, 1001, 4500, 30_000].flatMap((depth) => [
+      `{"a":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`,
+      `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`,
+    ]);
+    const values = ['{"d":1}', ...deep, '{"d":2}'].map(utf8);
+    const { rows, reasons } = await rowsAndReasons(
+      tableSettings("json", { ...bare, ...settings }),
+      new Registry(),
+      values,
+    );
+    expect(rows).toHaveLength(4);
+    expect(reasons).toEqual(Array.from({ length: 6 }, () => "malformed"));
+  });
   test("invalid UTF-8 is a dead letter", async () => {
     const { reasons } = await rowsAndReasons(tableSettings("json", bare), new Registry(), [
       Uint8Array.from([34, 0xff, 34]),
