@@ -6,11 +6,14 @@
  *
  * Follows the same rules as json.ts, which has counted that there is something to find.
  */
+import { decimalShape } from "../iceberg/primitive.ts";
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { Bound } from "./bound.ts";
+import { isRounded, isWhole } from "./json.ts";
 import { type Infer, inferType, mergeInferred } from "./json-infer.ts";
 import { isRawNumber } from "./json-text.ts";
+import { parseDate, parseDateTime } from "./time-text.ts";
 
 export interface Leftovers {
   /** JSON text; undefined when nothing is left over. */
@@ -118,21 +121,33 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
 }
 
+/** As the column's put in json.ts, which has left a misfit absent. */
 function fits(value: unknown, node: ColumnNode): boolean {
   if (node.kind !== "leaf") return false;
-  switch (node.leaf.kind) {
-    case "bytes":
+  const { type } = node.leaf.shape;
+  switch (type) {
+    case "string":
       return typeof value === "string";
     case "double":
-      return typeof value === "number";
+      return typeof value === "number" || (isRawNumber(value) && isRounded(value));
     case "boolean":
       return typeof value === "boolean";
-    case "int64":
-      return isRawNumber(value) || Number.isInteger(value);
-    case "fixed":
+    case "long":
+      return isRawNumber(value) ? isWhole(value) : Number.isInteger(value);
+    case "timestamptz":
+      return typeof value === "string" && parseDateTime(value) !== undefined;
+    case "date":
+      return typeof value === "string" && parseDate(value) !== undefined;
+    case "uuid":
+      return typeof value === "string";
+    case "binary":
     case "float":
-    case "int32":
+    case "int":
+    case "time":
+    case "timestamp":
+    case "timestamp_ns":
+    case "timestamptz_ns":
     default:
-      return false;
+      return decimalShape(type) !== undefined;
   }
 }

@@ -1,5 +1,6 @@
 /** JSON text to values in which no number has lost what its column could hold: it stays as it is written (rule M12). */
 import { BadRecord } from "./bad-record.ts";
+import { withoutZerosBehind } from "./decimal-text.ts";
 
 /** What JSON.rawJSON makes: a number as text, which JSON.stringify writes as it was. */
 export interface RawNumber {
@@ -63,10 +64,11 @@ function mayHaveLost(value: unknown): boolean {
   return false;
 }
 
-/** An integer beyond 2^53, and a number beyond what doubles reach, stay as they are written. */
+/** An integer beyond 2^53, what a double would make another one of, and a number beyond what doubles reach, stay as they are written. */
 function keepLongIntegers(_key: string, value: unknown, { source }: { readonly source?: string }): unknown {
   if (typeof value !== "number" || source === undefined || Number.isSafeInteger(value)) return value;
-  return !Number.isFinite(value) || integer.test(source) ? json.rawJSON(source) : value;
+  if (!Number.isFinite(value) || integer.test(source)) return json.rawJSON(source);
+  return Number.isInteger(value) ? keepAllDigits(_key, value, { source }) : value;
 }
 
 function keepAllDigits(_key: string, value: unknown, { source }: { readonly source?: string }): unknown {
@@ -79,7 +81,7 @@ function digitsOf(text: string): string {
   const [mantissa = "", exponent = "0"] = text.toLowerCase().split("e");
   const [whole = "", fraction = ""] = mantissa.replace("-", "").split(".");
   const digits = (whole + fraction).replace(/^0+/, "");
-  const significant = digits.replace(/0+$/, "");
+  const significant = withoutZerosBehind(digits);
   return significant === ""
     ? "0"
     : `${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;

@@ -170,7 +170,8 @@ function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonS
     case "double":
       return (value, rep) => {
         if (typeof value === "number") (leaf as DoubleLeaf).put(rep, value);
-        else if (site.isStrict && isRawNumber(value)) (leaf as DoubleLeaf).put(rep, nearest(value));
+        else if (isRawNumber(value) && (site.isStrict || isRounded(value)))
+          (leaf as DoubleLeaf).put(rep, nearest(value));
         else wrong("a number", value, rep);
       };
     case "long":
@@ -239,7 +240,7 @@ function compileFormatted(
 
 function putBigInteger(leaf: Int64Leaf, value: unknown, rep: number, wrong: () => void): void {
   const text = isRawNumber(value) ? value.rawJSON : Number.isInteger(value) ? BigInt(value as number).toString() : "";
-  if (!/^-?\d+$/.test(text)) return wrong();
+  if (!wholeText.test(text)) return wrong();
   const whole = text.length > wholeTextMax ? undefined : BigInt(text);
   if (whole === undefined || BigInt.asIntN(64, whole) !== whole)
     throw new BadRecord("out-of-range", "an integer is wider than 64 bits");
@@ -248,6 +249,17 @@ function putBigInteger(leaf: Int64Leaf, value: unknown, rep: number, wrong: () =
 
 /** Longer than any integer of 64 bits that does not begin with zeros, which JSON does not allow. */
 const wholeTextMax = 20;
+
+/** Has more digits than a double, which takes the nearest one: not an integer, of which each digit counts. */
+export function isRounded(value: RawNumber): boolean {
+  return !isWhole(value) && Number.isFinite(Number(value.rawJSON));
+}
+
+export function isWhole({ rawJSON }: RawNumber): boolean {
+  return wholeText.test(rawJSON);
+}
+
+const wholeText = /^-?\d+$/;
 
 function nearest({ rawJSON }: RawNumber): number {
   const value = Number(rawJSON);

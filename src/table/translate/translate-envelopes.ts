@@ -129,9 +129,11 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
   const care = careOf(target);
   // The other fields of a row that goes are misfits to nobody.
   const putKey = compileJson(key, undefined, { bound, misfits: { count: 0 }, isStrict: false });
+  let bytes: Uint8Array = new Uint8Array(0);
   let envelope: JsonEnvelope | undefined;
   return {
     open(value) {
+      bytes = value;
       envelope = readJsonEnvelope(readJson(value, 0, care));
       if (envelope.change === "upsert" && envelope.after === undefined) {
         throw new BadRecord("bad-envelope", "an upsert has no row after it");
@@ -144,7 +146,7 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
     },
     putBeforeKey: () => putKey(envelope?.before, 0),
     putRow() {
-      const wanted = put(envelope?.after);
+      const wanted = put(envelope?.after, () => readJsonEnvelope(readJson(bytes, 0, "all")).after);
       return wanted === nothing ? ok : { kind: "new-fields", type: envelope?.rowType() ?? wanted };
     },
     isDelete: () => false,

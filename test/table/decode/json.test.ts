@@ -64,6 +64,39 @@ describe("schemaless", () => {
       l: [1, null],
     });
   });
+  test("M12 what goes to the extra column keeps all digits, after the point too", async () => {
+    const long = "0.12345678901234567890123";
+    const { rows } = await infer([
+      '{"a":"x"}',
+      `{"a":${long},"e":[],"o":{"n":${long}}}`,
+      `{"a":[${long}],"o":{"n":1}}`,
+    ]);
+    expect(rows.slice(1).map((row) => [row["o"], row["_extra"]])).toEqual([
+      [{ n: 0.12345678901234568 }, `{"/a":${long},"/e":[]}`],
+      [{ n: 1 }, `{"/a":[${long}]}`],
+    ]);
+  });
+  test("M12 an override of one column leaves the others as they are: doubles take the nearest number", async () => {
+    const settings = tableSettings("json", { ...bare, overrides: { d: { type: "decimal(38, 30)" } } });
+    const long = "0.12345678901234567890123";
+    const { rows } = await rowsAndReasons(settings, new Registry(), [utf8(`{"d":${long},"n":${long},"m":1e400}`)]);
+    expect(rows).toEqual([
+      { _extra: '{"/m":1e400}', d: 123456789012345678901230000000n, n: 0.12345678901234568, m: null },
+    ]);
+  });
+  test("M12 what a column of whole numbers cannot hold goes to the extra column", async () => {
+    const mode = { write: "cdc", key: ["id"], envelope: "debezium", opField: "op", tombstone: "ignore" } as const;
+    const fields = [
+      { field: "id", type: "int32" },
+      { field: "n", type: "int64" },
+    ];
+    const schema = JSON.stringify({ fields: [{ field: "after", type: "struct", fields }] });
+    const values = ["1e400", "1.5", "12345678901234567.5"].map((n, id) =>
+      utf8(`{"schema":${schema},"payload":{"op":"c","after":{"id":${id},"n":${n}}}}`),
+    );
+    const { rows } = await rowsAndReasons(tableSettings("json", { ...bare, mode }), new Registry(), values);
+    expect(rows.map((row) => row["_extra"])).toEqual(['{"/n":1e400}', '{"/n":1.5}', '{"/n":12345678901234567.5}']);
+  });
   test("M12 values of another type go to the extra column", async () => {
     const { rows } = await infer(['{"a":1,"o":{"x":"t"}}', '{"a":"one","o":{"x":2}}', '{"a":[1],"o":7}']);
     expect(rows.map((row) => [row["a"], row["o"], row["_extra"]])).toEqual([
@@ -171,6 +204,14 @@ describe("JSON Schema", () => {
         any: '[1,{"x":98765432109876543210}]',
         labels: [["k", "v"]],
       },
+    ]);
+  });
+  test("M12 text for anything keeps all digits, after the point too", async () => {
+    const long = "0.12345678901234567890123";
+    const { rows } = await decode(`{"any":{"x":${long}},"ratio":${long},"more":${long}}`, `{"any":${long}}`);
+    expect(rows.map((row) => [row["any"], row["ratio"], row["_extra"]])).toEqual([
+      [`{"x":${long}}`, 0.12345678901234568, `{"/more":${long}}`],
+      [long, null, null],
     ]);
   });
   test("fields that the schema does not name are kept", async () => {
