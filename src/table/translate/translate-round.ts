@@ -241,6 +241,7 @@ export class RoundCore {
     };
     const { baseOffset, baseTimestamp, maxTimestamp } = batch;
     const isAppendTime = batch.timestampType === "append";
+    let next = place.offset; // Of the records that have not been read.
     try {
       const records = inflate(batch.compression ?? "none", batch.records, { bytesMax: this.#limits.inflateBytesMax });
       const record = new RecordCursor(records, batch.recordCount);
@@ -250,10 +251,12 @@ export class RoundCore {
         place.timestamp = isAppendTime ? maxTimestamp : baseTimestamp + record.timestampDelta;
         const stopped = this.#addRecord(record, place);
         if (stopped !== undefined) return stopped;
+        next = place.offset + 1;
       }
     } catch (cause) {
       if (!(cause instanceof CorruptData)) throw cause;
-      return this.#addCorruptBatch(batch, place, cause.message);
+      if (next >= range.to) return undefined; // What is broken is behind the range.
+      return this.#addCorruptBatch(batch, { ...place, offset: next }, cause.message);
     }
     return undefined;
   }

@@ -8,10 +8,11 @@ import type { PartitionSpec, Transform } from "../../../src/table/iceberg/types.
 import { unsorted } from "../../../src/table/layout.ts";
 import { evolve, initialMapping, type SchemaId } from "../../../src/table/schema/schema-map.ts";
 import { deadLetterSchema } from "../../../src/table/translate/dead-letters.ts";
+import { lettersOf } from "../../../src/table/translate/letter-rows.ts";
 import type { RangeInput, Translator } from "../../../src/table/translate/translate.ts";
 import { InlineTranslator } from "../../../src/table/translate/translate-inline.ts";
 import { PoolTranslator } from "../../../src/table/translate/translate-pool.ts";
-import { type Row, readByHyparquet, readFooter } from "../parquet-readers.ts";
+import { queryByDuckDb, type Row, readByHyparquet, readFooter } from "../parquet-readers.ts";
 import {
   batchOf,
   inlineTranslator,
@@ -229,6 +230,22 @@ describe("M8 bad records", () => {
     expect(letter).toMatchObject({ reason: "corrupt-batch", value: broken, offset: 0n });
   });
 
+  test("a batch that breaks off is a dead letter from there on: no two things have one offset", async () => {
+    const records = [text("a"), { value: Uint8Array.of(0xff) }, text("c")];
+    const broken = batchOf(records, { baseOffset: 0 as Offset });
+    broken[broken.length - 8] = 0x7f; // The last record's length.
+    const range = (to: number): RangeInput => ({ partition: 0, batches: [broken], aborted: [], from: 0, to });
+    const { outcomes, result } = await translateAll(inlineTranslator(), strings, [range(3)]);
+    expect(outcomes).toMatchObject([{ rows: 1, deadLetters: 2, skips: 0 }]);
+    const letters = await rowsOf(result.deadLetterFile === undefined ? [] : [result.deadLetterFile]);
+    expect(letters.map(({ offset, reason }) => [offset, reason])).toEqual([
+      [1n, "invalid-utf8"],
+      [2n, "corrupt-batch"],
+    ]);
+    const before = await translateAll(inlineTranslator(), strings, [range(2)]);
+    expect(before.outcomes).toMatchObject([{ rows: 1, deadLetters: 1, skips: 0 }]);
+  });
+
   test("a refused schema's records are dead letters, others' are not", async () => {
     const registry = new Registry();
     const good = registry.register("AVRO", { type: "record", name: "R", fields: [{ name: "a", type: "int" }] });
@@ -248,6 +265,22 @@ describe("M8 bad records", () => {
       [99, "schema-refused"],
     ]);
   });
+});
+
+test("M12 Kafka's timestamps are exact to the last one of the year 9999", async () => {
+  const timestamps = [253_402_300_799_999, 72_057_594_037_929, 9_007_199_254_741, -62_135_596_799_999];
+  const values = [utf8("x"), Uint8Array.of(0xff)];
+  const records = timestamps.flatMap((timestamp) => values.map((value) => ({ value, timestamp })));
+  const { result } = await translateAll(inlineTranslator(), strings, [rangeOf(records)]);
+  const micros = async (file: { readonly bytes: Uint8Array } | undefined, column: string) => {
+    const sql = `SELECT epoch_us(${column})::VARCHAR AS micros FROM read_parquet($file)`;
+    return (await queryByDuckDb(file?.bytes ?? new Uint8Array(0), sql)).map((row) => row["micros"]);
+  };
+  const expected = timestamps.map((timestamp) => `${timestamp}000`);
+  expect(await micros(result.files[0], "_kafka_timestamp")).toEqual(expected);
+  expect(await micros(result.deadLetterFile, '"timestamp"')).toEqual(expected);
+  const letters = [...lettersOf(result.deadLetterFile?.bytes ?? new Uint8Array(0), "letters")].flat();
+  expect(letters.map((letter) => letter.timestamp)).toEqual(timestamps);
 });
 
 describe("A3 G11 table partitions", () => {
