@@ -12,7 +12,7 @@ import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.
 import type { Bound } from "./bound.ts";
 import { isRounded, isWhole } from "./json.ts";
 import { type Infer, inferType, mergeInferred } from "./json-infer.ts";
-import { isRawNumber } from "./json-text.ts";
+import { isRawNumber, writeJson } from "./json-text.ts";
 import { parseDate, parseDateTime } from "./time-text.ts";
 
 export interface Leftovers {
@@ -37,7 +37,7 @@ export interface LeftoverRules {
 export function findLeftovers(value: unknown, root: StructNode, bound: Bound, rules: LeftoverRules): Leftovers {
   const finder = new Finder(bound, rules);
   const wanted = finder.look(rules.excluded.size === 0 ? value : without(value, rules.excluded, ""), root, "");
-  const extra = finder.found.size === 0 ? undefined : JSON.stringify(Object.fromEntries(finder.found));
+  const extra = finder.found.size === 0 ? undefined : writeJson(Object.fromEntries(finder.found));
   return { extra, wanted };
 }
 

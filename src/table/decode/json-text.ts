@@ -87,6 +87,15 @@ function digitsOf(text: string): string {
     : `${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
 }
 
+/** As JSON.stringify, but for half surrogate pairs, which become U+FFFD: most readers take no text that has their escapes. */
+export function writeJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.includes("\\ud") ? text.replaceAll(halfPair, (found) => (found === "\\\\" ? found : "\\ufffd")) : text;
+}
+
+/** A backslash, or half of a pair: whole ones are written as they are. */
+const halfPair = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
+
 export function isRawNumber(value: unknown): value is RawNumber {
   return typeof value === "object" && value !== null && json.isRawJSON(value);
 }

@@ -21,7 +21,7 @@ import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { compileCast } from "./cast.ts";
 import { compileConnect } from "./connect.ts";
-import { isRawNumber, type RawNumber } from "./json-text.ts";
+import { isRawNumber, type RawNumber, writeJson } from "./json-text.ts";
 import { putUuidText } from "./put-text.ts";
 import { parseDate, parseDateTime } from "./time-text.ts";
 
@@ -162,7 +162,7 @@ function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonS
   const wrong = (expected: string, value: unknown, rep: number): void => misfit(node, expected, value, rep, site);
   switch (leaf.shape.type) {
     case "string":
-      if (source?.kind === "json") return (value, rep) => (leaf as BytesLeaf).putString(rep, JSON.stringify(value));
+      if (source?.kind === "json") return (value, rep) => (leaf as BytesLeaf).putString(rep, writeJson(value));
       return (value, rep) => {
         if (typeof value === "string") (leaf as BytesLeaf).putString(rep, value);
         else wrong("a string", value, rep);
@@ -273,9 +273,6 @@ function compileJsonCast(leaf: LeafNode["leaf"]): JsonPut {
   return (value, rep) => {
     if (typeof value === "object" && !isRawNumber(value) && !isText)
       throw new BadRecord("type-mismatch", `a ${leaf.shape.type} expected, ${typeOf(value)} found`);
-    put(
-      typeof value === "string" ? { text: value, isText: true } : { text: JSON.stringify(value), isText: false },
-      rep,
-    );
+    put(typeof value === "string" ? { text: value, isText: true } : { text: writeJson(value), isText: false }, rep);
   };
 }

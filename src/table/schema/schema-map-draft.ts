@@ -130,13 +130,18 @@ export class Draft {
 /** The name itself, or with a number behind it: siblings that differ in case only are one column to half of the engines (rule A9). */
 export function freeName(name: string, siblings: readonly NestedField[], isTop = true): string {
   const taken = new Set(siblings.map((sibling) => sibling.name.toLowerCase()));
-  const wanted = name === "" ? "_empty" : name;
+  const wanted = name === "" ? "_empty" : speakable(name);
   const isFree = (candidate: string): boolean =>
     !taken.has(candidate.toLowerCase()) && !(isTop && reservedNames.has(candidate.toLowerCase()));
   if (isFree(wanted)) return wanted;
   let suffix = 2;
   while (!isFree(`${wanted}_${suffix}`)) suffix += 1;
   return `${wanted}_${suffix}`;
+}
+
+/** Half of a surrogate pair is no Unicode and NUL no text to databases that hold catalogs: with either, some read no table. */
+function speakable(name: string): string {
+  return name.toWellFormed().replaceAll("\u0000", "\ufffd");
 }
 
 function bindingKey(parent: number, name: string): string {

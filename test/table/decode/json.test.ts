@@ -97,6 +97,10 @@ describe("schemaless", () => {
     const { rows } = await rowsAndReasons(tableSettings("json", { ...bare, mode }), new Registry(), values);
     expect(rows.map((row) => row["_extra"])).toEqual(['{"/n":1e400}', '{"/n":1.5}', '{"/n":12345678901234567.5}']);
   });
+  test("JSON text has no half surrogate pairs", async () => {
+    const { rows } = await infer(['{"a":1}', '{"a":"\\ud800 \\\\ud800 \\ud83d\\ude00","b\\udfff":[]}']);
+    expect(rows[1]?.["_extra"]).toBe('{"/a":"\\ufffd \\\\ud800 😀","/b\\ufffd":[]}');
+  });
   test("M12 values of another type go to the extra column", async () => {
     const { rows } = await infer(['{"a":1,"o":{"x":"t"}}', '{"a":"one","o":{"x":2}}', '{"a":[1],"o":7}']);
     expect(rows.map((row) => [row["a"], row["o"], row["_extra"]])).toEqual([

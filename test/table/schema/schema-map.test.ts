@@ -108,6 +108,8 @@ describe("Avro types", () => {
     expect(avroShape("null")).toBeUndefined();
     expect(avroShape({ type: "array", items: "null" })).toBeUndefined();
     expect(avroShape({ type: "record", name: "Empty", fields: [] })).toBeUndefined();
+    expect(avroShape({ type: "fixed", name: "Void", size: 0 })).toBeUndefined();
+    expect(avroShape({ type: "map", values: { type: "fixed", name: "Void", size: 0 } })).toBeUndefined();
   });
 
   test("recursion ends in a column of JSON text", () => {
@@ -315,6 +317,19 @@ describe("A9 names", () => {
       n: { "o.p": "double", o_2: { p: "double" } },
     });
     for (const value of values) expect(infer(mapping, value).kind).toBe("unchanged");
+  });
+  test("no name has what catalogs and engines cannot read, and each still finds its column", () => {
+    const infer = (mapping: TableMapping, value: unknown) =>
+      evolve(mapping, { kind: "inferred", part: "value", type: inferType(value) }, settings);
+    const value = { "\ud800x": 1, "\udfffx": "y", "n\u0000": true, "😀": { "\udc00": 1 } };
+    const { mapping } = infer(start, value);
+    expect(shapeOf(columnsOf(mapping))).toEqual({
+      "\ufffdx": "double",
+      "\ufffdx_2": "string",
+      "n\ufffd": "boolean",
+      "😀": { "\ufffd": "double" },
+    });
+    expect(infer(mapping, value).kind).toBe("unchanged");
   });
   test("names like __proto__ are names", () => {
     const mapping = grow(start, avro(1, record({ ["__proto__"]: "int", constructor: "string" })));
