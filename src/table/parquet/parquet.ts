@@ -57,6 +57,7 @@ export class ParquetWriter {
     const start = this.#position;
     const chunks: { readonly chunk: Chunk; readonly position: number }[] = [];
     for (const leaf of columns.leaves) {
+      assert(leaf.maxRep > 0 || leaf.slots === columns.rows, "a column outside of lists has a slot for each row");
       const chunk = encodeChunk(leaf, this.#options, this.#buffer);
       chunks.push({ chunk: { ...chunk, parts: [] }, position: this.#position });
       this.#parts.push(...chunk.parts);

@@ -45,7 +45,7 @@ function convert(type: AvroType, { above, budget, rules }: Site): SourceType {
     case "boolean":
     case "fixed":
       // Of no bytes it says nothing, and readers of Parquet refuse its file.
-      return type.size === 0 ? nothing : primitiveOf(type, rules);
+      return "size" in type && type.size === 0 ? nothing : primitiveOf(type, rules);
     case "bytes":
     case "double":
     case "enum":

@@ -120,7 +120,8 @@ function avroReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
 
 function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
   const { mapping, settings } = context;
-  const { record, extra, isDropped } = valueNodes(context);
+  const { record, extra, all, isDropped } = valueNodes(context);
+  const others = all.filter((node) => node !== record && node !== extra);
   const bound = makeBound(mapping.bindings);
   const target = { node: record, bound, extra: extra?.leaves[0] as BytesLeaf };
   const excluded = excludedPaths(overridesOf("value", mapping.overrides, settings));
@@ -147,6 +148,7 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
     putBeforeKey: () => putKey(envelope?.before, 0),
     putRow() {
       const wanted = put(envelope?.after, () => readJsonEnvelope(readJson(bytes, 0, "all")).after);
+      putAllAbsent(others);
       return wanted === nothing ? ok : { kind: "new-fields", type: envelope?.rowType() ?? wanted };
     },
     isDelete: () => false,
