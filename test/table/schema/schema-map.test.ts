@@ -337,6 +337,33 @@ describe("A9 names", () => {
   });
 });
 
+describe("two fields of a new struct that would be one column", () => {
+  const person = {
+    type: "record",
+    name: "Person",
+    fields: [
+      { name: "first", aliases: ["name"], type: "string" },
+      { name: "last", aliases: ["name"], type: "string" },
+    ],
+  };
+  const inside: readonly (readonly [string, unknown])[] = [
+    ["a field", person],
+    ["a list", { type: "array", items: person }],
+    ["a map", { type: "map", values: person }],
+    ["a union", ["null", "int", person]],
+  ];
+  test.each(inside)("have their schema refused, as at the top, in %s", (_, type) => {
+    const evolution = evolve(start, avro(1, record({ p: type })), settings);
+    expect(evolution).toMatchObject({ kind: "refused", reason: expect.stringMatching(/another field of the schema/) });
+    expect(evolution.mapping.schema).toBe(start.schema);
+  });
+  test.each(inside)("or have one each, in %s", (_, type) => {
+    const value = { ...settings.value, onTypeChange: "new-column" } as const;
+    const { mapping } = evolve(start, avro(1, record({ p: type })), { ...settings, value });
+    expect(JSON.stringify(shapeOf(columnsOf(mapping)))).toContain('{"first":"string","last__2":"string"}');
+  });
+});
+
 describe("inferred JSON", () => {
   const jsonSettings = tableSettings("json", { metadataColumns: [] });
   const empty = initialMapping(jsonSettings);
