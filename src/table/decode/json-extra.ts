@@ -27,6 +27,8 @@ export interface LeftoverRules {
   readonly mayGrow: boolean;
   /** Values of columns are known to fit, since a schema was declared and held. */
   readonly isStrict: boolean;
+  /** Of the schema: what it does not name may not fit. Absent: it names all. */
+  readonly source?: SourceType | undefined;
   /** Absent: as values of records do. */
   readonly infer?: Infer;
   /** What a column that somebody dropped had is not kept. */
@@ -36,7 +38,8 @@ export interface LeftoverRules {
 
 export function findLeftovers(value: unknown, root: StructNode, bound: Bound, rules: LeftoverRules): Leftovers {
   const finder = new Finder(bound, rules);
-  const wanted = finder.look(rules.excluded.size === 0 ? value : without(value, rules.excluded, ""), root, "");
+  const kept = rules.excluded.size === 0 ? value : without(value, rules.excluded, "");
+  const wanted = finder.look(kept, root, "", rules.source);
   const extra = finder.found.size === 0 ? undefined : writeJson(Object.fromEntries(finder.found));
   return { extra, wanted };
 }
@@ -63,46 +66,66 @@ class Finder {
   }
 
   /** Keeps what does not fit the column, and gives the type of the fields that are missing in it. */
-  look(value: unknown, node: ColumnNode, pointer: string): SourceType {
+  look(value: unknown, node: ColumnNode, pointer: string, source: SourceType | undefined): SourceType {
     if (value === null || value === undefined) return nothing;
     switch (node.kind) {
       case "struct":
-        if (isObject(value)) return this.#fields(value, node, pointer);
+        if (isObject(value)) return this.#fields(value, node, pointer, source);
         break;
       case "list":
         if (Array.isArray(value)) {
-          const element = this.#items(value, node.element, pointer);
+          const element = this.#items(
+            value,
+            node.element,
+            pointer,
+            source?.kind === "list" ? source.element : undefined,
+          );
           return isNothing(element) ? nothing : { kind: "list", element };
         }
         break;
       case "map":
-        if (isObject(value)) return nothing;
+        if (isObject(value)) {
+          const item = source?.kind === "map" ? source.value : undefined;
+          for (const [name, each] of Object.entries(value)) this.look(each, node.value, below(pointer, name), item);
+          return nothing;
+        }
         break;
       case "leaf":
-        if (this.#rules.isStrict || fits(value, node)) return nothing;
+        if (this.#isHeld(source) || fits(value, node)) return nothing;
     }
     this.found.set(pointer, value);
     return nothing;
   }
 
-  #fields(value: Readonly<Record<string, unknown>>, node: StructNode, pointer: string): SourceType {
+  #isHeld(source: SourceType | undefined): boolean {
+    return this.#rules.isStrict && (source !== undefined || this.#rules.source === undefined);
+  }
+
+  #fields(
+    value: Readonly<Record<string, unknown>>,
+    node: StructNode,
+    pointer: string,
+    source: SourceType | undefined,
+  ): SourceType {
+    const sources = new Map(source?.kind === "struct" ? source.fields.map((field) => [field.name, field.type]) : []);
     const fields = Object.entries(value).flatMap(([name, item]) => {
-      const below = `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+      const at = below(pointer, name);
       const column = this.#bound(node, name);
       if (this.#bound.isCast(node, name)) return []; // What is not in its column has made the record bad.
       const isDropped = this.#bound.isDropped(node, name);
       if (isDropped && this.#rules.forgetsDropped === true) return [];
       const mayGrow = this.#rules.mayGrow && !isDropped;
-      const type = column === undefined ? this.#unknown(item, below, mayGrow) : this.look(item, column, below);
+      const type =
+        column === undefined ? this.#unknown(item, at, mayGrow) : this.look(item, column, at, sources.get(name));
       return isNothing(type) ? [] : [{ name, type }];
     });
     return fields.length === 0 ? nothing : { kind: "struct", fields };
   }
 
-  #items(items: readonly unknown[], element: ColumnNode, pointer: string): SourceType {
+  #items(items: readonly unknown[], element: ColumnNode, pointer: string, source: SourceType | undefined): SourceType {
     let wanted: SourceType = nothing;
     items.forEach((item, at) => {
-      const type = this.look(item, element, `${pointer}/${at}`);
+      const type = this.look(item, element, `${pointer}/${at}`, source);
       wanted = mergeInferred(wanted, type);
     });
     return wanted;
@@ -115,6 +138,10 @@ class Finder {
     this.found.set(pointer, item); // An empty list or object has no type yet, and is kept all the same.
     return nothing;
   }
+}
+
+function below(pointer: string, name: string): string {
+  return `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -108,7 +108,8 @@ export type JsonValuePut = (value: unknown, exact: () => unknown) => SourceType;
 export function compileJsonValue(target: JsonTarget, rules: JsonRules): JsonValuePut {
   const misfits = { count: 0 };
   const { node, bound, extra, isCast = false } = target;
-  const put = compileJson(node, rules.source, { bound, misfits, isStrict: rules.isStrict, isCast });
+  const hasExtra = extra !== undefined;
+  const put = compileJson(node, rules.source, { bound, misfits, isStrict: rules.isStrict, isCast, hasExtra });
   return (value, exact) => {
     misfits.count = 0;
     put(value, 0);

@@ -36,6 +36,8 @@ export interface JsonSite {
   readonly isStrict: boolean;
   /** A person gave the type of the column: values are brought to it. */
   readonly isCast?: boolean;
+  /** There is an extra column: what the schema does not name may be of any type. */
+  readonly hasExtra?: boolean;
 }
 
 /** `source` is what a JSON Schema says; undefined for inferred columns, where the column says all. */
@@ -78,7 +80,9 @@ function compileStruct(node: StructNode, source: SourceType | undefined, site: J
   const places = new Map<string, { readonly at: number; readonly put: JsonPut } | undefined>();
   const placeOf = (name: string): { readonly at: number; readonly put: JsonPut } | undefined => {
     const column = site.bound(node, name);
-    const below = site.bound.isCast(node, name) ? { ...site, isCast: true } : site;
+    const isNamed = source === undefined || sources.has(name);
+    const isStrict = site.isStrict && (isNamed || site.hasExtra !== true);
+    const below = { ...site, isStrict, isCast: site.bound.isCast(node, name) || site.isCast === true };
     const place =
       column !== undefined
         ? { at: columns.indexOf(column), put: compileJson(column, sources.get(name), below) }

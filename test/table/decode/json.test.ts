@@ -221,6 +221,44 @@ describe("JSON Schema", () => {
   test("fields that the schema does not name are kept", async () => {
     expect((await decode({ id: 1, more: { x: [] } })).rows).toMatchObject([{ id: 1n, _extra: '{"/more":{"x":[]}}' }]);
   });
+  test("what one schema does not name may be of any type, whatever column another one has made of it", async () => {
+    const registry = new Registry();
+    const named = { b: { type: "string" }, o: { properties: { x: { type: "integer" } } } };
+    const tags = { type: "array", items: { properties: { n: { type: "integer" } } } };
+    const map = { type: "object", additionalProperties: { type: "integer" } };
+    const full = registry.register("JSON", { properties: { id: { type: "integer" }, ...named, tags, map } });
+    const open = registry.register("JSON", {
+      properties: { id: { type: "integer" }, o: { properties: { y: { type: "integer" } } } },
+    });
+    const values: readonly (readonly [number, unknown])[] = [
+      [full, { id: 1, b: "x", o: { x: 1 }, tags: [{ n: 1 }], map: { k: 1 } }],
+      [open, { id: 2, b: "y", o: { x: 2, y: 3 }, tags: [{ n: 2 }], map: { k: 2 } }],
+      [open, { id: 3, b: 5, o: { x: "z", y: 4 }, tags: [{ n: "m" }, 7], map: { k: "l", "a/b": 1 } }],
+      [open, { id: 4, b: ["w"], o: { y: "no" } }],
+      [full, { id: 5, b: 5 }],
+    ];
+    const { rows, reasons } = await rowsAndReasons(
+      tableSettings("schema-id", bare),
+      registry,
+      values.map(([schemaId, value]) => withSchemaId(schemaId, utf8(JSON.stringify(value)))),
+    );
+    expect(rows).toEqual([
+      { _extra: null, id: 1n, b: "x", o: { x: 1n, y: null }, tags: [{ n: 1n }], map: [["k", 1n]] },
+      { _extra: null, id: 2n, b: "y", o: { x: 2n, y: 3n }, tags: [{ n: 2n }], map: [["k", 2n]] },
+      {
+        _extra: '{"/b":5,"/o/x":"z","/tags/0/n":"m","/tags/1":7,"/map/k":"l"}',
+        id: 3n,
+        b: null,
+        o: { x: null, y: 4n },
+        tags: [{ n: null }, null],
+        map: [
+          ["k", null],
+          ["a/b", 1n],
+        ],
+      },
+    ]);
+    expect(reasons).toEqual(["type-mismatch", "type-mismatch"]);
+  });
   test("a value of another type is a dead letter", async () => {
     const { rows, reasons } = await decode(
       { id: "1" },
