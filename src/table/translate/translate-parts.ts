@@ -65,8 +65,13 @@ export interface PartContext {
 }
 
 export function compileKey(context: PartContext): PartPut {
-  if (!context.settings.metadataColumns.includes("key")) return () => ok;
   const nodes = keyNodes(context);
+  if (!context.settings.metadataColumns.includes("key")) {
+    return () => {
+      putAllAbsent(nodes.all); // Of a table that had keys before.
+      return ok;
+    };
+  }
   switch (context.settings.key.decode) {
     case "raw":
     case "string":

@@ -267,6 +267,19 @@ describe("M8 bad records", () => {
   });
 });
 
+test("a table whose keys are not wanted any more has rows without them, in files that are whole", async () => {
+  const record = { key: utf8("k"), value: utf8("v") };
+  const { mapping } = await translateAll(inlineTranslator(), strings, [rangeOf([record])]);
+  const metadataColumns = strings.metadataColumns.filter((column) => column !== "key");
+  const range = rangeOf([record, record]);
+  const { result } = await translateAll(inlineTranslator(), { ...strings, metadataColumns }, [range], { mapping });
+  const sql = "SELECT _kafka_key, value FROM read_parquet($file)";
+  expect(await queryByDuckDb(result.files[0]?.bytes ?? new Uint8Array(0), sql)).toEqual([
+    { _kafka_key: null, value: "v" },
+    { _kafka_key: null, value: "v" },
+  ]);
+});
+
 test("M12 Kafka's timestamps are exact to the last one of the year 9999", async () => {
   const timestamps = [253_402_300_799_999, 72_057_594_037_929, 9_007_199_254_741, -62_135_596_799_999];
   const values = [utf8("x"), Uint8Array.of(0xff)];
