@@ -256,6 +256,36 @@ function logicalOf(json: Json): AvroLogical | undefined {
   return found === undefined || found === "decimal" ? undefined : { name: found };
 }
 
+/** No value of the type says anything: what gets no column, and asks nothing of one that another schema has made. */
+export function saysNothing(type: AvroType, above: readonly AvroType[] = []): boolean {
+  if (above.includes(type)) return false; // It is in itself for as long as its values say so.
+  const inside = (each: AvroType): boolean => saysNothing(each, [...above, type]);
+  switch (type.kind) {
+    case "null":
+      return true;
+    case "fixed":
+      return "size" in type && type.size === 0;
+    case "record":
+      return type.fields.every((field) => inside(field.type));
+    case "array":
+      return inside(type.items);
+    case "map":
+      return inside(type.values);
+    case "union":
+      return type.branches.every(inside);
+    case "boolean":
+    case "bytes":
+    case "double":
+    case "enum":
+    case "float":
+    case "int":
+    case "long":
+    case "string":
+    default:
+      return false;
+  }
+}
+
 /** Names of a union's branches other than null, for the struct that holds them: the type's own name, unless two share it. */
 export function unionBranchNames(branches: readonly AvroType[]): readonly (string | undefined)[] {
   const short = branches.map((branch) => {

@@ -267,6 +267,73 @@ describe("M8 bad records", () => {
   });
 });
 
+describe("a field that says nothing leaves the column that another schema has made absent", () => {
+  const inner = (name: string, fields: readonly unknown[]) => ({ type: "record", name, fields });
+  const avro: readonly (readonly [unknown, readonly number[]])[] = [
+    ["int", [2]],
+    ["string", [2, 97]],
+    ["bytes", [2, 97]],
+    [{ type: "fixed", name: "F", size: 2 }, [1, 2]],
+    [{ type: "array", items: "int" }, [2, 2, 0]],
+    [{ type: "map", values: "int" }, [2, 2, 97, 2, 0]],
+    [inner("I", [{ name: "x", type: "int" }]), [2]],
+  ];
+  const void_ = { type: "fixed", name: "V", size: 0 };
+  const nothings: readonly (readonly [unknown, readonly number[]])[] = [
+    [inner("E", []), []],
+    [void_, []],
+    [{ type: "array", items: inner("E", []) }, [4, 0]],
+    [{ type: "map", values: "null" }, [2, 2, 97, 0]],
+    [["null", inner("E", [{ name: "v", type: void_ }])], [2]],
+    [["null", inner("E", []), inner("G", [])], [4]],
+  ];
+  test("in Avro", async () => {
+    for (const [type, some] of avro) {
+      for (const [nothing, none] of nothings) {
+        const registry = new Registry();
+        const ids = [type, nothing].map((each) => {
+          return registry.register(
+            "AVRO",
+            inner("R", [
+              { name: "f", type: each },
+              { name: "last", type: "int" },
+            ]),
+          );
+        });
+        const values = [some, none].map((bytes, at) =>
+          withSchemaId(ids[at] as number, Uint8Array.from([...bytes, 2 + at * 2])),
+        );
+        const settings = tableSettings("schema-id");
+        const range = rangeOf(values.map((value) => ({ value })));
+        const { result, outcomes } = await translateAll(inlineTranslator(registry), settings, [range]);
+        const words = JSON.stringify([type, nothing]);
+        expect(outcomes, words).toMatchObject([{ rows: 2 }]);
+        const sql = "SELECT last, f::VARCHAR AS f FROM read_parquet($file)";
+        const rows = await queryByDuckDb(result.files[0]?.bytes ?? new Uint8Array(0), sql);
+        expect(rows.map((row) => row["last"])).toEqual([1, 2]);
+        expect([rows[0]?.["f"], words]).not.toEqual([null, words]);
+        if (typeof type === "string") expect([rows[1]?.["f"], words]).toEqual([null, words]);
+      }
+    }
+  });
+  test("in Protobuf", async () => {
+    const fields = ["int32 f", "string f", "repeated int32 f", "map<string, int32> f", "I f", "repeated I f"];
+    const voids = ["E f", "repeated E f", "map<string, E> f", "W f"];
+    for (const field of fields) {
+      for (const nothing of voids) {
+        const registry = new Registry();
+        const proto = (each: string) =>
+          `syntax = "proto3"; message R { ${each} = 1; int32 last = 2; } message I { int32 x = 1; } message E {} message W { E e = 1; }`;
+        const ids = [field, nothing].map((each) => registry.register("PROTOBUF", proto(each)));
+        const bodies = [Uint8Array.of(0, 16, 7), Uint8Array.of(0, 10, 0, 16, 7)];
+        const range = rangeOf(bodies.map((body, at) => ({ value: withSchemaId(ids[at] as number, body) })));
+        const { outcomes } = await translateAll(inlineTranslator(registry), tableSettings("schema-id"), [range]);
+        expect(outcomes, `${field}, ${nothing}`).toMatchObject([{ rows: 2 }]);
+      }
+    }
+  });
+});
+
 test("a table whose keys are not wanted any more has rows without them, in files that are whole", async () => {
   const record = { key: utf8("k"), value: utf8("v") };
   const { mapping } = await translateAll(inlineTranslator(), strings, [rangeOf([record])]);
