@@ -10,7 +10,7 @@ import { decimalShape } from "../iceberg/primitive.ts";
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { Bound } from "./bound.ts";
-import { isRounded, isWhole } from "./json.ts";
+import { isRounded, isWhole, namedTypes } from "./json.ts";
 import { type Infer, inferType, mergeInferred } from "./json-infer.ts";
 import { isRawNumber, writeJson } from "./json-text.ts";
 import { parseDate, parseDateTime } from "./time-text.ts";
@@ -107,7 +107,7 @@ class Finder {
     pointer: string,
     source: SourceType | undefined,
   ): SourceType {
-    const sources = new Map(source?.kind === "struct" ? source.fields.map((field) => [field.name, field.type]) : []);
+    const sources = namedTypes(source);
     const fields = Object.entries(value).flatMap(([name, item]) => {
       const at = below(pointer, name);
       const column = this.#bound(node, name);

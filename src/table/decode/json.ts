@@ -15,7 +15,7 @@ import {
   putEmpty,
   type StructNode,
 } from "../parquet/columns.ts";
-import type { SourceType } from "../schema/schema-map-types.ts";
+import { isNothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { BytesLeaf, DoubleLeaf, FixedLeaf, Int32Leaf, Int64Leaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
@@ -74,7 +74,7 @@ function typeOf(value: unknown): string {
 }
 
 function compileStruct(node: StructNode, source: SourceType | undefined, site: JsonSite): JsonPut {
-  const sources = new Map(source?.kind === "struct" ? source.fields.map((field) => [field.name, field.type]) : []);
+  const sources = namedTypes(source);
   const columns = node.fields.map((field) => field.node).filter((column) => !column.required);
   /** By the source's name; made when first met, since names are the source's own. */
   const places = new Map<string, { readonly at: number; readonly put: JsonPut } | undefined>();
@@ -117,6 +117,12 @@ function compileStruct(node: StructNode, source: SourceType | undefined, site: J
       if (writtenAt[at] !== thisCall) putAbsent(columns[at] as ColumnNode, rep);
     }
   };
+}
+
+/** Of a struct's fields. One whose type says nothing has asked for no column: it may be of any, as if it were not named. */
+export function namedTypes(source: SourceType | undefined): ReadonlyMap<string, SourceType> {
+  const fields = source?.kind === "struct" ? source.fields.filter((field) => !isNothing(field.type)) : [];
+  return new Map(fields.map((field) => [field.name, field.type]));
 }
 
 /** Names without a column that are remembered as such: objects used as maps have new ones without end. */

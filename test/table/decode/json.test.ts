@@ -230,11 +230,17 @@ describe("JSON Schema", () => {
     const open = registry.register("JSON", {
       properties: { id: { type: "integer" }, o: { properties: { y: { type: "integer" } } } },
     });
+    const nulls = { type: "array", items: { type: "null" } };
+    const fieldless = { properties: { n: { type: "null" } } };
+    const void_ = registry.register("JSON", {
+      properties: { id: { type: "integer" }, b: nulls, tags: fieldless },
+    });
     const values: readonly (readonly [number, unknown])[] = [
       [full, { id: 1, b: "x", o: { x: 1 }, tags: [{ n: 1 }], map: { k: 1 } }],
       [open, { id: 2, b: "y", o: { x: 2, y: 3 }, tags: [{ n: 2 }], map: { k: 2 } }],
       [open, { id: 3, b: 5, o: { x: "z", y: 4 }, tags: [{ n: "m" }, 7], map: { k: "l", "a/b": 1 } }],
       [open, { id: 4, b: ["w"], o: { y: "no" } }],
+      [void_, { id: 6, b: [null], tags: { n: null }, map: { k: null } }],
       [full, { id: 5, b: 5 }],
     ];
     const { rows, reasons } = await rowsAndReasons(
@@ -256,6 +262,7 @@ describe("JSON Schema", () => {
           ["a/b", 1n],
         ],
       },
+      { _extra: '{"/b":[null],"/tags":{"n":null}}', id: 6n, b: null, o: null, tags: null, map: [["k", null]] },
     ]);
     expect(reasons).toEqual(["type-mismatch", "type-mismatch"]);
   });
