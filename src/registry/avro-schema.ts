@@ -1,4 +1,5 @@
 /** Avro schemas (specification 1.12) as a graph of types with their names resolved, and the checks that make a text one. */
+import { Effort, TooComplex } from "./effort.ts";
 import { isJsonObject, isWholeNumber, type JsonObject, numberOf, parseJson } from "./json-text.ts";
 
 export type AvroType = AvroPrimitive | AvroArray | AvroMap | AvroUnion | AvroNamed;
@@ -76,6 +77,11 @@ export class InvalidAvro extends Error {
 
 /** Far above any real schema: deeper ones would exhaust the stack. */
 const depthMax = 200;
+/**
+ * Types that the defaults of one schema are held against: some for each of their values. Records in unions of each other would
+ * have a nested default looked at 2^depth times.
+ */
+const defaultStepsMax = 4_000_000;
 
 export interface ParsedAvro {
   readonly type: AvroType;
@@ -104,6 +110,7 @@ export function fullName(type: AvroNamed): string {
 
 class AvroParser {
   readonly names = new Map<string, AvroNamed>();
+  readonly #effort = new Effort(defaultStepsMax);
   #isStrict = true;
 
   parse(text: string, options: { readonly isStrict: boolean }): AvroType {
@@ -184,10 +191,11 @@ class AvroParser {
     this.#define(record, path);
     const list = required(json, "fields", path);
     if (!Array.isArray(list)) throw new InvalidAvro(`${path}.fields must be a list`);
+    const seen = new Set<string>();
     for (const [index, each] of list.entries()) {
       const field = this.#field(each, record.namespace, `${path}.fields[${index}]`, depth);
-      if (fields.some(({ name }) => name === field.name))
-        throw new InvalidAvro(`${path}: field "${field.name}" is there twice`);
+      if (seen.has(field.name)) throw new InvalidAvro(`${path}: field "${field.name}" is there twice`);
+      seen.add(field.name);
       fields.push(field);
     }
     return record;
@@ -201,7 +209,7 @@ class AvroParser {
     if (order !== "ascending" && order !== "descending" && order !== "ignore")
       throw new InvalidAvro(`${path}.order must be ascending, descending or ignore`);
     const hasDefault = Object.hasOwn(json, "default");
-    if (this.#isStrict && hasDefault && !fitsDefault(type, json["default"]))
+    if (this.#isStrict && hasDefault && !this.#fitsDefault(type, json["default"], path))
       throw new InvalidAvro(`${path}: the default of field "${name}" does not fit its type`);
     return {
       name,
@@ -212,6 +220,15 @@ class AvroParser {
       aliases: textList(json["aliases"], `${path}.aliases`),
       properties: rest(json, ["name", "type", "doc", "default", "order", "aliases"]),
     };
+  }
+
+  #fitsDefault(type: AvroType, value: unknown, path: string): boolean {
+    try {
+      return fitsDefault(type, value, this.#effort);
+    } catch (cause) {
+      if (cause instanceof TooComplex) throw new InvalidAvro(`${path}: its default fits too many types in part`);
+      throw cause;
+    }
   }
 
   #enum(json: JsonObject, namespace: string, path: string): AvroEnum {
@@ -281,7 +298,8 @@ export function isPrimitive(type: AvroType): type is AvroPrimitive {
 }
 
 /** Java accepts a union's default for any branch since Avro 1.12; before, for the first only. The wider rule reads both. */
-function fitsDefault(type: AvroType, value: unknown): boolean {
+function fitsDefault(type: AvroType, value: unknown, effort: Effort): boolean {
+  effort.spend(1);
   switch (type.kind) {
     case "null":
       return value === null;
@@ -301,16 +319,18 @@ function fitsDefault(type: AvroType, value: unknown): boolean {
     case "enum":
       return typeof value === "string" && type.symbols.includes(value);
     case "array":
-      return Array.isArray(value) && value.every((each) => fitsDefault(type.items, each));
+      return Array.isArray(value) && value.every((each) => fitsDefault(type.items, each, effort));
     case "map":
-      return isJsonObject(value) && Object.values(value).every((each) => fitsDefault(type.values, each));
+      return isJsonObject(value) && Object.values(value).every((each) => fitsDefault(type.values, each, effort));
     case "union":
-      return type.branches.some((branch) => fitsDefault(branch, value));
+      return type.branches.some((branch) => fitsDefault(branch, value, effort));
     case "record":
       return (
         isJsonObject(value) &&
         type.fields.every((field) =>
-          Object.hasOwn(value, field.name) ? fitsDefault(field.type, value[field.name]) : field.default !== undefined,
+          Object.hasOwn(value, field.name)
+            ? fitsDefault(field.type, value[field.name], effort)
+            : field.default !== undefined,
         )
       );
   }

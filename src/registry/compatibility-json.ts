@@ -11,6 +11,7 @@
 import { ComparedPairs } from "./compared-pairs.ts";
 import type { Incompatibility } from "./compatibility.ts";
 import { objectFindings } from "./compatibility-json-object.ts";
+import { Effort, TooComplex } from "./effort.ts";
 import { JsonReferences, type JsonSchemaText } from "./json-references.ts";
 import {
   acceptsAll,
@@ -26,28 +27,39 @@ import { isJsonObject, isWholeNumber, type JsonObject, numberOf } from "./json-t
 
 /** [] when the reader accepts all that the writer accepted. */
 export function jsonIncompatibilities(reader: JsonSchemaText, writer: JsonSchemaText): readonly Incompatibility[] {
-  const comparison = new JsonComparison(new JsonReferences(reader), new JsonReferences(writer));
-  return comparison.compare(reader.root, writer.root, "#");
+  const comparison = new JsonComparison(new JsonReferences(reader), new JsonReferences(writer), new Effort(stepsMax));
+  try {
+    return comparison.compare(reader.root, writer.root, "#");
+  } catch (cause) {
+    if (!(cause instanceof TooComplex)) throw cause;
+    return [finding("SCHEMA_TOO_COMPLEX", "#")];
+  }
 }
 
 /** Deeper nesting is not followed, and so not trusted. */
 const depthMax = 200;
-/** Comparisons in one check: combined schemas try pairs, and a hostile schema could make the pairs explode. */
-const comparisonsMax = 100_000;
+/**
+ * Steps in one check: combined schemas try pairs, and a hostile schema could make the pairs explode. A comparison takes as many as
+ * ten keywords, and one for each keyword, property and value that it goes through.
+ */
+const stepsMax = 1_000_000;
+const stepsOfComparison = 10;
 
 export class JsonComparison {
   readonly #reader: JsonReferences;
   readonly #writer: JsonReferences;
+  readonly #effort: Effort;
   readonly #pairs = new ComparedPairs<JsonObject, JsonObject>();
   #depth = 0;
-  #comparisons = 0;
 
-  constructor(reader: JsonReferences, writer: JsonReferences) {
+  constructor(reader: JsonReferences, writer: JsonReferences, effort: Effort) {
     this.#reader = reader;
     this.#writer = writer;
+    this.#effort = effort;
   }
 
   compare(readerSchema: unknown, writerSchema: unknown, path: string): readonly Incompatibility[] {
+    this.spend(stepsOfComparison);
     const reader = asObject(this.#reader.resolved(readerSchema));
     const writer = asObject(this.#writer.resolved(writerSchema));
     if (reader === undefined || writer === undefined) return [finding("REFERENCE_UNRESOLVED", path)];
@@ -56,14 +68,19 @@ export class JsonComparison {
     return this.#pairs.compare(reader, writer, () => this.#within(reader, writer, path));
   }
 
+  /** Throws TooComplex when the check has taken all it may. */
+  spend(steps: number): void {
+    this.#effort.spend(steps);
+  }
+
   accepts(reader: unknown, writer: unknown, path: string): boolean {
     return this.#pairs.holds(() => this.compare(reader, writer, path));
   }
 
   #within(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
-    if (this.#depth === depthMax || this.#comparisons === comparisonsMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
+    if (this.#depth === depthMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
     this.#depth += 1;
-    this.#comparisons += 1;
+    for (const each of [reader, writer]) this.spend(Object.keys(each).length + (valuesIn(each)?.length ?? 0));
     const isCombined = [reader, writer].some(combines);
     const found = isCombined ? this.#combined(reader, writer, path) : this.#plain(reader, writer, path);
     this.#depth -= 1;
@@ -74,12 +91,20 @@ export class JsonComparison {
     const types = typeFindings(reader, writer, path);
     if (types.length > 0) return types;
     return [
-      ...enumFindings(reader, writer, path),
+      ...this.#values(reader, writer, path),
       ...boundFindings(reader, writer, path),
       ...objectFindings(this, reader, writer, path),
       ...this.#items(reader, writer, path),
       ...this.#not(reader, writer, path),
     ];
+  }
+
+  #values(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    const ours = printedValues(reader);
+    if (ours === undefined) return [];
+    const theirs = printedValues(writer);
+    const covered = theirs !== undefined && [...theirs].every((value) => ours.has(value));
+    return covered ? [] : [finding("ENUM_ARRAY_NARROWED", `${path}/enum`)];
   }
 
   #combined(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
@@ -122,7 +147,7 @@ export class JsonComparison {
     // What the reader forbids, the writer must have forbidden.
     const covers =
       writer["not"] !== undefined &&
-      new JsonComparison(this.#writer, this.#reader).accepts(writer["not"], reader["not"], path);
+      new JsonComparison(this.#writer, this.#reader, this.#effort).accepts(writer["not"], reader["not"], path);
     return covers ? [] : [finding("NOT_TYPE_EXTENDED", `${path}/not`)];
   }
 
@@ -192,12 +217,15 @@ function typeFindings(reader: JsonObject, writer: JsonObject, path: string): rea
   return [finding(theirs.some(covers) ? "TYPE_NARROWED" : "TYPE_CHANGED", path)];
 }
 
-function enumFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
-  const ours = valuesIn(reader)?.map(printed);
-  if (ours === undefined) return [];
-  const theirs = valuesIn(writer)?.map(printed);
-  const covered = theirs?.every((value) => ours.includes(value)) ?? false;
-  return covered ? [] : [finding("ENUM_ARRAY_NARROWED", `${path}/enum`)];
+/** Of each list once: combined schemas are compared many times. */
+const printedLists = new WeakMap<object, ReadonlySet<string>>();
+
+function printedValues(schema: JsonObject): ReadonlySet<string> | undefined {
+  const values = valuesIn(schema);
+  if (values === undefined) return undefined;
+  const known = printedLists.get(values) ?? new Set(values.map(printed));
+  printedLists.set(values, known);
+  return known;
 }
 
 function valuesIn(schema: JsonObject): readonly unknown[] | undefined {

@@ -26,9 +26,10 @@ class Comparison {
   }
 
   messages(reader: readonly ProtobufMessage[], writer: readonly ProtobufMessage[], path: string): void {
+    const byName = new Map(reader.map((each) => [lastName(each), each]));
     for (const each of writer) {
       const name = lastName(each);
-      const same = reader.find((other) => lastName(other) === name);
+      const same = byName.get(name);
       if (same === undefined) this.found("MESSAGE_REMOVED", `${path}/${name}`, `message ${each.name} is gone`);
       else this.#message(same, each, `${path}/${name}`);
     }

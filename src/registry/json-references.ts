@@ -14,6 +14,8 @@ export class JsonReferences {
   readonly #text: JsonSchemaText;
   /** Of all that stands in a reference: which one. A `#` in it is about that document. */
   readonly #documents = new Map<unknown, unknown>();
+  /** By the document and what is written: pointers may be long, and are followed in each comparison. */
+  readonly #followed = new Map<unknown, Map<string, unknown>>();
 
   constructor(text: JsonSchemaText) {
     this.#text = text;
@@ -25,11 +27,19 @@ export class JsonReferences {
     let current = schema;
     for (let hops = 0; hops < hopsMax; hops++) {
       if (!isJsonObject(current) || typeof current["$ref"] !== "string") return current;
-      const [name = "", pointer = ""] = current["$ref"].split("#");
-      const own = this.#documents.get(current) ?? this.#text.root;
-      current = followPointer(name === "" ? own : this.#text.references.get(name), pointer);
+      current = this.#follow(current["$ref"], this.#documents.get(current) ?? this.#text.root);
     }
     return undefined;
+  }
+
+  #follow(reference: string, own: unknown): unknown {
+    const followed = this.#followed.get(own) ?? new Map<string, unknown>();
+    this.#followed.set(own, followed);
+    if (followed.has(reference)) return followed.get(reference);
+    const [name = "", pointer = ""] = reference.split("#");
+    const found = followPointer(name === "" ? own : this.#text.references.get(name), pointer);
+    followed.set(reference, found);
+    return found;
   }
 
   #note(part: unknown, document: unknown): void {

@@ -60,7 +60,13 @@ export function without(schema: JsonObject, ...keys: readonly string[]): JsonObj
   return Object.fromEntries(Object.entries(schema).filter(([key]) => !keys.includes(key)));
 }
 
-/** For comparing values: keys in one order. */
+/** For comparing values: keys in one order. Of each object once, since combined schemas are compared many times. */
 export function printed(value: unknown): string {
-  return value === undefined ? "" : printJson(sortedJson(value));
+  if (value === undefined) return "";
+  if (typeof value !== "object" || value === null) return printJson(value);
+  const text = texts.get(value) ?? printJson(sortedJson(value));
+  texts.set(value, text);
+  return text;
 }
+
+const texts = new WeakMap<object, string>();

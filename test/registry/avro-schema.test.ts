@@ -114,3 +114,26 @@ describe("what is no schema", () => {
     );
   });
 });
+
+describe("a hostile schema is refused, or read, in little time", () => {
+  // Each of A and B may hold either: the innermost value would be tried on 2^depth ways to it.
+  test("a default that fits records of unions of each other, but for its end", () => {
+    const b = { type: "record", name: "B", fields: [{ name: "f", type: ["null", "A", "B"] }] };
+    const a = { type: "record", name: "A", fields: [{ name: "f", type: ["null", "A", b] }] };
+    let value: unknown = 1;
+    for (let depth = 0; depth < 26; depth += 1) value = { f: value };
+    const fields = [
+      { name: "a", type: a },
+      { name: "d", type: ["A", "B"], default: value },
+    ];
+    const text = JSON.stringify({ type: "record", name: "T", fields });
+    expect(() => canonical(text)).toThrow("fits too many types");
+  });
+
+  test("as many fields as a text can have", () => {
+    const fields = Array.from({ length: 30_000 }, (_, index) => ({ name: `f${index}`, type: "int" }));
+    const before = performance.now();
+    canonical(JSON.stringify({ type: "record", name: "T", fields }));
+    expect(performance.now() - before).toBeLessThan(2_000);
+  });
+});

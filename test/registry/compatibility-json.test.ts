@@ -242,3 +242,46 @@ describe("rules", () => {
     expect(found(slow, open({ [`${"a".repeat(60)}!`]: text }))).toBeInstanceOf(Array);
   });
 });
+
+describe("hostile schemas are judged in little time", () => {
+  function seconds(reader: unknown, writer: unknown): readonly [number, readonly string[]] {
+    const before = performance.now();
+    const types = found(reader, writer);
+    return [(performance.now() - before) / 1000, types];
+  }
+
+  test("thousands of new properties", () => {
+    const names = Array.from({ length: 4000 }, (_, index) => `f${index}`);
+    const reader = closed(Object.fromEntries(names.map((name) => [name, text])), { required: names });
+    const [took, types] = seconds(reader, closed({}));
+    expect(new Set(types)).toEqual(new Set(["REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL"]));
+    expect(took).toBeLessThan(2);
+  });
+
+  test("branches with long lists of values, each to be compared with each", () => {
+    const values = Array.from({ length: 300 }, (_, index) => index);
+    const of = (last: string) => ({ anyOf: values.map((at) => ({ enum: [...values, `${last}${at}`] })) });
+    const [took, types] = seconds(of("a"), of("b"));
+    expect(types).toEqual(["SCHEMA_TOO_COMPLEX"]);
+    expect(took).toBeLessThan(2);
+  });
+
+  test("what is forbidden in what is forbidden counts as part of the whole", () => {
+    const of = (last: string, depth: number): unknown => {
+      const branch = (at: number) => ({ const: `${last}${at}`, ...(depth > 0 ? { not: of(last, depth - 1) } : {}) });
+      return { anyOf: Array.from({ length: 12 }, (_, at) => branch(at)) };
+    };
+    const [took] = seconds(of("a", 2), of("b", 2));
+    expect(took).toBeLessThan(2);
+  });
+
+  test("a pattern that is called as a thing of every object", () => {
+    const partly = {
+      type: "object",
+      patternProperties: { constructor: { type: "string" } },
+      additionalProperties: false,
+    };
+    expect(found(partly, partly)).toEqual([]);
+    expect(found({ type: "object", additionalProperties: false }, partly)).toEqual(["PATTERN_PROPERTY_REMOVED"]);
+  });
+});
