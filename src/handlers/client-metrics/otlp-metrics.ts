@@ -15,6 +15,7 @@ import {
   corrupt,
   double,
   eights,
+  type FieldBudget,
   fieldsOf,
   fixed64,
   messages,
@@ -43,7 +44,7 @@ type Reading = Pick<ClientMetricPoint, "part" | "at" | "value">;
 
 interface PointFormat {
   readonly attributes: number;
-  readonly readings: (fields: readonly ProtobufField[]) => Iterable<Reading>;
+  readonly readings: (fields: readonly ProtobufField[], budget: FieldBudget) => Iterable<Reading>;
 }
 
 const number: PointFormat = { attributes: 7, readings: (fields) => [reading("value", numberOf(fields))] };
@@ -57,16 +58,20 @@ const formats: ReadonlyMap<number, PointFormat> = new Map([
 ]);
 const temporalityDelta = 1n;
 
+/** A point of a client of Kafka has some ten, those of its attributes included. */
+const fieldsPerPointMax = 100;
+
 /** Throws CorruptData. Points past `pointsMax` are left out; each bucket and quantile is one. */
 export function readClientMetrics(
   bytes: Uint8Array,
   limits: { readonly pointsMax: number },
 ): readonly ClientMetricPoint[] {
   const points: ClientMetricPoint[] = [];
-  for (const resource of messages(bytes, 1)) {
-    for (const scope of messages(resource, 2)) {
-      for (const metric of messages(scope, 2)) {
-        for (const point of metricPoints(metric)) {
+  const budget = { left: fieldsPerPointMax * limits.pointsMax };
+  for (const resource of messages(bytes, 1, budget)) {
+    for (const scope of messages(resource, 2, budget)) {
+      for (const metric of messages(scope, 2, budget)) {
+        for (const point of metricPoints(metric, budget)) {
           if (points.length >= limits.pointsMax) return points;
           points.push(point);
         }
@@ -76,13 +81,13 @@ export function readClientMetrics(
   return points;
 }
 
-function* metricPoints(bytes: Uint8Array): Iterable<ClientMetricPoint> {
-  const fields = [...fieldsOf(bytes)];
+function* metricPoints(bytes: Uint8Array, budget: FieldBudget): Iterable<ClientMetricPoint> {
+  const fields = [...fieldsOf(bytes, budget)];
   const metric = fields.findLast((field) => field.number === 1)?.bytes;
   const name = metric === undefined ? "" : text(metric);
   for (const { number, bytes: set } of fields) {
     const format = formats.get(number);
-    if (format !== undefined) yield* pointsOf(name, [...fieldsOf(set)], format);
+    if (format !== undefined) yield* pointsOf(name, [...fieldsOf(set, budget)], format, budget);
   }
 }
 
@@ -90,14 +95,17 @@ function* pointsOf(
   metric: string,
   set: readonly ProtobufField[],
   { attributes: attributesField, readings }: PointFormat,
+  budget: FieldBudget,
 ): Iterable<ClientMetricPoint> {
   const isDeltaSet = set.some((field) => field.number === 2 && field.integer === temporalityDelta);
   for (const { number, bytes } of set) {
     if (number !== 1) continue;
-    const fields = [...fieldsOf(bytes)];
-    const pairs = fields.filter((field) => field.number === attributesField).map((field) => attribute(field.bytes));
+    const fields = [...fieldsOf(bytes, budget)];
+    const pairs = fields
+      .filter((field) => field.number === attributesField)
+      .map((field) => attribute(field.bytes, budget));
     const attributes = pairs.sort().join(",").slice(0, textCharactersMax);
-    for (const each of readings(fields)) {
+    for (const each of readings(fields, budget)) {
       yield { metric, attributes, ...each, isDelta: isDeltaSet && each.part !== "quantile" };
     }
   }
@@ -118,10 +126,10 @@ function* countAndSum(fields: readonly ProtobufField[]): Iterable<Reading> {
 }
 
 /** As Prometheus counts: a bucket has what is at most its bound, so what the ones before it have, too. */
-function* ofHistogram(fields: readonly ProtobufField[]): Iterable<Reading> {
+function* ofHistogram(fields: readonly ProtobufField[], budget: FieldBudget): Iterable<Reading> {
   yield* countAndSum(fields);
-  const counts = packed(fields, 6);
-  const bounds = packed(fields, 7);
+  const counts = packed(fields, 6, budget);
+  const bounds = packed(fields, 7, budget);
   if (counts.length === 0 && bounds.length === 0) return;
   if (counts.length !== bounds.length + 1) corrupt(`${bounds.length + 1} buckets`, String(counts.length));
   let total = 0;
@@ -132,36 +140,36 @@ function* ofHistogram(fields: readonly ProtobufField[]): Iterable<Reading> {
   }
 }
 
-function* ofSummary(fields: readonly ProtobufField[]): Iterable<Reading> {
+function* ofSummary(fields: readonly ProtobufField[], budget: FieldBudget): Iterable<Reading> {
   yield* countAndSum(fields);
   for (const { number, bytes } of fields) {
     if (number !== 6) continue;
-    const of = new Map(Array.from(fieldsOf(bytes), (field) => [field.number, double(field.bytes)]));
+    const of = new Map(Array.from(fieldsOf(bytes, budget), (field) => [field.number, double(field.bytes)]));
     yield reading("quantile", of.get(2) ?? 0, String(of.get(1) ?? 0));
   }
 }
 
-function packed(fields: readonly ProtobufField[], wanted: number): readonly DataView[] {
-  return fields.filter(({ number }) => number === wanted).flatMap(({ bytes }) => [...eights(bytes)]);
+function packed(fields: readonly ProtobufField[], wanted: number, budget: FieldBudget): readonly DataView[] {
+  return fields.filter(({ number }) => number === wanted).flatMap(({ bytes }) => [...eights(bytes, budget)]);
 }
 
 function reading(part: ClientMetricPart, value: number, at = ""): Reading {
   return { part, at, value };
 }
 
-function attribute(bytes: Uint8Array): string {
+function attribute(bytes: Uint8Array, budget: FieldBudget): string {
   let key = "";
   let value = "";
-  for (const field of fieldsOf(bytes)) {
+  for (const field of fieldsOf(bytes, budget)) {
     if (field.number === 1) key = text(field.bytes);
-    else if (field.number === 2) value = anyValue(field.bytes);
+    else if (field.number === 2) value = anyValue(field.bytes, budget);
   }
   return `${key}=${value}`;
 }
 
-function anyValue(bytes: Uint8Array): string {
+function anyValue(bytes: Uint8Array, budget: FieldBudget): string {
   let value = "";
-  for (const { number, bytes: content, integer } of fieldsOf(bytes)) {
+  for (const { number, bytes: content, integer } of fieldsOf(bytes, budget)) {
     if (number === 1) value = text(content);
     else if (number === 2) value = String(integer !== 0n);
     else if (number === 3) value = String(BigInt.asIntN(64, integer));

@@ -308,3 +308,17 @@ test("bytes that are no metrics give metrics or CorruptData, nothing else", () =
     { numRuns: 2000 },
   );
 });
+
+test("millions of fields that say nothing are refused before they are in memory", () => {
+  const nothings = Buffer.alloc(8 * 1024 * 1024 - 64, Buffer.from([15 << 3, 1]));
+  const around = (content: Buffer, number: number): Buffer => {
+    const length: number[] = [];
+    for (let rest = content.length; rest > 0; rest = Math.floor(rest / 128)) length.push((rest % 128) | 0x80);
+    length.push((length.pop() as number) & 0x7f);
+    return Buffer.concat([Buffer.from([(number << 3) | 2, ...length]), content]);
+  };
+  const bytes = around(around(around(nothings, 2), 2), 1);
+  const before = performance.now();
+  expect(() => readClientMetrics(bytes, { pointsMax: 1000 })).toThrow("fewer fields");
+  expect(performance.now() - before).toBeLessThan(500);
+});
