@@ -123,12 +123,7 @@ class Finder {
   }
 
   #items(items: readonly unknown[], element: ColumnNode, pointer: string, source: SourceType | undefined): SourceType {
-    let wanted: SourceType = nothing;
-    items.forEach((item, at) => {
-      const type = this.look(item, element, `${pointer}/${at}`, source);
-      wanted = mergeInferred(wanted, type);
-    });
-    return wanted;
+    return mergeInferred(items.map((item, at) => this.look(item, element, `${pointer}/${at}`, source)));
   }
 
   #unknown(item: unknown, pointer: string, mayGrow: boolean): SourceType {

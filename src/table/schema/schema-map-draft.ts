@@ -148,7 +148,7 @@ function bindingKey(parent: number, name: string): string {
   return `${parent}/${name}`;
 }
 
-function columnsOf(type: SourceType): number {
+export function columnsOf(type: SourceType): number {
   switch (type.kind) {
     case "struct":
       return type.fields.reduce((sum, field) => sum + columnsOf(field.type), 1);

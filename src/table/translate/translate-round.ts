@@ -7,7 +7,6 @@ import { inflate } from "../../protocol/compression.ts";
 import { BatchView } from "../../protocol/record-batch.ts";
 import { RecordCursor, readMarker } from "../../protocol/records.ts";
 import { BadRecord } from "../decode/bad-record.ts";
-import { mergeInferred } from "../decode/json-infer.ts";
 import type { Mark } from "../parquet/columns.ts";
 import {
   type MessagePath,
@@ -28,6 +27,7 @@ import {
   readSchemaHeaders,
   type SchemaHeader,
 } from "./framing.ts";
+import { grownBy } from "./inferred.ts";
 import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult, Touches } from "./translate.ts";
 import type { Brought } from "./translate-answer.ts";
 import { Changes } from "./translate-changes.ts";
@@ -326,7 +326,7 @@ export class RoundCore {
     const known = this.#range.inferred[part];
     // Which columns identify rows is for the first key to say.
     const isFixed = part === "key" && this.#plan.mapping.rowKey?.part === "key" && known !== nothing;
-    return isFixed ? known : mergeInferred(known, type);
+    return isFixed ? known : grownBy(known, type);
   }
 
   /** Of an id that nobody knows yet, one record speaks for all: only its schema says whether there are messages to tell apart. */
