@@ -2,8 +2,9 @@
  * Which topics a regular expression of a group means. The engine is RE2's, whose time is linear in the text: a member's
  * expression cannot hold the broker. What it matched is remembered until topics come or go, for all groups together.
  */
-import { RE2JS, RE2JSException } from "re2js";
+import type { RE2JS } from "re2js";
 import { SingleFlight, Slices } from "../base/async.ts";
+import { compilePattern } from "../base/patterns.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Topics } from "./consumer-group-state.ts";
 
@@ -72,10 +73,6 @@ function* search(expression: string, names: readonly string[]): Generator<void, 
 }
 
 function compile(expression: string): RE2JS | string {
-  try {
-    return RE2JS.compile(expression);
-  } catch (cause) {
-    if (cause instanceof RE2JSException) return `${cause.message}.`;
-    throw cause;
-  }
+  const compiled = compilePattern(expression);
+  return "problem" in compiled ? `${compiled.problem}.` : compiled;
 }

@@ -1,6 +1,7 @@
 /** Looking at transactions, at the producers of partitions, and ending a transaction that hangs. */
-import { RE2JS, RE2JSException } from "re2js";
+import type { RE2JS } from "re2js";
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import { compilePattern } from "../../base/patterns.ts";
 import type { TransactionCoordinator } from "../../coordinator/transaction-coordinator.ts";
 import type { MarkerOutcome, WriteMarker } from "../../coordinator/transaction-markers.ts";
 import type { Transaction, TransactionState } from "../../coordinator/transaction-state.ts";
@@ -119,12 +120,8 @@ export function listTransactionsHandler(
 /** In linear time: a pattern from outside must not hold the event loop. Undefined lets every id through. */
 function compiled(pattern: string | null): RE2JS | "invalid" | undefined {
   if (pattern === null || pattern === "") return undefined;
-  try {
-    return RE2JS.compile(pattern);
-  } catch (cause) {
-    if (cause instanceof RE2JSException) return "invalid";
-    throw cause;
-  }
+  const compiled = compilePattern(pattern);
+  return "problem" in compiled ? "invalid" : compiled;
 }
 
 const markerErrors: Readonly<Record<MarkerOutcome, ErrorName>> = {

@@ -136,11 +136,13 @@ class Parser {
     const record: AvroRecord = { kind: "record", name, fields };
     this.#define(name, record); // Before its fields, which may refer to it.
     if (!Array.isArray(json["fields"])) throw wrong("fields of a record", json);
+    const seen = new Set<string>();
     for (const field of json["fields"] as readonly unknown[]) {
       if (typeof field !== "object" || field === null) throw wrong("a field", field);
       const fieldName = (field as Json)["name"];
       if (typeof fieldName !== "string") throw wrong("a field's name", field);
-      if (fields.some((other) => other.name === fieldName)) throw wrong("fields of different names", fieldName);
+      if (seen.has(fieldName)) throw wrong("fields of different names", fieldName);
+      seen.add(fieldName);
       const aliases = aliasesOf(field as Json);
       const type = this.type((field as Json)["type"], namespaceOf(name), depth + 1);
       fields.push(aliases.length === 0 ? { name: fieldName, type } : { name: fieldName, aliases, type });
