@@ -312,6 +312,28 @@ describe("changes", () => {
   });
 });
 
+test("what the schema beside an envelope has no column for is inferred from its values", async () => {
+  await using world = new World(35, {
+    mode: mode({ write: "cdc", envelope: "debezium", key: ["id"], tombstone: "ignore" }),
+  });
+  const fields = [
+    { type: "int32", optional: false, field: "id" },
+    { type: "map", keys: { type: "string" }, values: { type: "string" }, optional: true, field: "tags" },
+  ];
+  const schema = {
+    type: "struct",
+    fields: [
+      { type: "struct", field: "before", optional: true, fields },
+      { type: "struct", field: "after", optional: true, fields },
+      { type: "string", optional: false, field: "op" },
+    ],
+  };
+  await world.produce("1", { schema, payload: { before: null, after: { id: 1, tags: null }, op: "c" } });
+  await world.produce("2", { schema, payload: { before: null, after: { id: 2, tags: { a: "x" } }, op: "c" } });
+  await world.flush();
+  expect(await byKey(world, "id", "tags")).toEqual({ 1: undefined, 2: { a: "x" } });
+});
+
 test("a table keeps the key that it was made with", async () => {
   const lake = new Lake(40);
   const topic = lake.topic("orders", 1);

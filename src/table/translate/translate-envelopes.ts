@@ -7,6 +7,7 @@ import { type Change, opFieldChange } from "../decode/debezium.ts";
 import { type AvroEnvelope, compileAvroEnvelope } from "../decode/debezium-avro.ts";
 import { type JsonEnvelope, readJsonEnvelope } from "../decode/debezium-json.ts";
 import { compileJson } from "../decode/json.ts";
+import { mergeInferred } from "../decode/json-infer.ts";
 import { careOf, compileJsonValue, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
 import type { StructNode } from "../parquet/columns.ts";
@@ -149,7 +150,8 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
     putRow() {
       const wanted = put(envelope?.after, () => readJsonEnvelope(readJson(bytes, 0, "all")).after);
       putAllAbsent(others);
-      return wanted === nothing ? ok : { kind: "new-fields", type: envelope?.rowType() ?? wanted };
+      if (wanted === nothing) return ok;
+      return { kind: "new-fields", type: mergeInferred([envelope?.rowType() ?? nothing, wanted]) };
     },
     isDelete: () => false,
     putTombstoneKey,
