@@ -295,6 +295,27 @@ describe("a replay", () => {
     await compactor[Symbol.asyncDispose]();
   });
 
+  test("of a table with a key sees what comes meanwhile in a partition that had nothing", async () => {
+    const { lake, topic, record, repair } = world(11);
+    await lake.produce(topic, 0, [record(2, { id: 1, place: "p" })]);
+    const { compactor } = lake.open([keyed]);
+    await compactor.flush("orders");
+    repair();
+    const other = lake.partition(topic, 1);
+    const offsetFor = other.offsetFor.bind(other);
+    let meanwhile: Promise<unknown> | undefined;
+    other.offsetFor = async (...request) => {
+      const found = await offsetFor(...request);
+      await lake.produce(topic, 1, [{ ...record(1, { id: 1 }), timestamp: 1_800_000_000_000 }]);
+      meanwhile ??= compactor.flush("orders"); // In the table's next turn, before the letters become rows.
+      return found;
+    };
+    expect(await replay(compactor)).toMatchObject({ rows: 0, superseded: 1 });
+    await meanwhile;
+    expect(await keyedRows(lake)).toEqual(["1 null"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+
   test("whose files are lost pauses the table; accepted so, its letters are letters again", async () => {
     const { lake, topic, record, repair } = world(8);
     const once = { commitRetry: { delayMsMin: 0, delayMsMax: 1, attemptsMax: 1 } };
