@@ -229,7 +229,7 @@ export class ForeignWriter implements AsyncDisposable {
       const stored = await this.#warehouse.read(each.file.path);
       const bytes = query === undefined ? stored : await this.#chosen(stored, query);
       const rows = query === undefined ? each.file.recordCount : await this.#count(bytes);
-      const answer = core.add({ path: each.file.path, bytes, sequence, firstRowId: null, rows });
+      const answer = core.add({ path: each.file.path, bytes, sequence, firstRowId: null, rows, partition: "" });
       if (answer.kind === "unreadable") throw new Error(answer.reason);
     }
     const entries: ManifestEntry[] = [];
