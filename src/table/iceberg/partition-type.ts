@@ -69,6 +69,15 @@ export function fromAvro(type: PrimitiveType, value: AvroValue | undefined, sour
   throw new CorruptData({ source, position: 0, expected: `a partition value of type ${type}`, found: "a nested one" });
 }
 
+/** In the types of the columns, whose sources may have been widened since the tuple was read. */
+export function widenedTuple(
+  columns: readonly PartitionColumn[],
+  tuple: readonly (PrimitiveValue | null)[],
+  source: string,
+): readonly (PrimitiveValue | null)[] {
+  return columns.map((column, index) => fromAvro(column.type, tuple[index] ?? null, source));
+}
+
 /**
  * Tells values of one field of partitions or of keys apart. Texts come with their length, so that no two tuples of them are one;
  * -0 and 0 are two, because readers take a column's value from its partition.
