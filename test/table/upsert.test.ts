@@ -166,6 +166,26 @@ describe("rows identified by the Kafka key", () => {
   });
 });
 
+test("the spec of deletes comes back when somebody takes it away as unused", async () => {
+  const partitionBy = [{ column: "region", transform: "identity" } as const];
+  await using world = new World(9, { partitionBy });
+  await world.produce(null, { v: 0, region: "eu" }); // A letter: no manifest names the spec.
+  await world.flush();
+  const unused = async (): Promise<readonly number[]> => {
+    const specs = (await world.metadata())["partition-specs"].filter((spec) => spec.fields.length === 0);
+    return specs.map((spec) => spec["spec-id"]);
+  };
+  const removal = { action: "remove-partition-specs", "spec-ids": await unused() } as const;
+  expect((await world.lake.foreign().commit(orders, [], [removal])).kind).toBe("committed");
+  expect(await unused()).toEqual([]);
+  await world.produce("a", { v: 1, region: "eu" });
+  await world.flush();
+  await world.produce("a", { v: 2, region: "us" });
+  await world.flush();
+  expect(await byKey(world)).toEqual({ a: 2 });
+  expect(await unused()).toHaveLength(1);
+});
+
 describe("rows identified by columns of the value", () => {
   const changes = { mode: mode({ key: ["id"], tombstone: "ignore" }), key: { decode: "raw" } } as const;
 
