@@ -354,6 +354,26 @@ test("what the schema beside an envelope has no column for is inferred from its 
   expect(await byKey(world, "id", "tags")).toEqual({ 1: undefined, 2: { a: "x" } });
 });
 
+test.each([[[]], [["id"]]])("a key may have a schema beside it, as the envelope; mode.key %j", async (key) => {
+  await using world = new World(36, {
+    key: { decode: "json" },
+    mode: mode({ write: "cdc", envelope: "debezium", key }),
+  });
+  const fields = [{ type: "int32", optional: false, field: "id" }];
+  const row = (field: string) => ({ type: "struct", field, optional: true, fields });
+  const schema = { type: "struct", fields: [row("before"), row("after"), { type: "string", field: "op" }] };
+  const keyOf = (id: number) => JSON.stringify({ schema: { type: "struct", fields }, payload: { id } });
+  for (const id of [1, 2, 3])
+    await world.produce(keyOf(id), { schema, payload: { before: null, after: { id }, op: "c" } });
+  await world.flush();
+  await world.produce(keyOf(1), { schema, payload: { before: { id: 1 }, after: null, op: "d" } });
+  await world.produce(keyOf(1), null);
+  await world.produce(keyOf(3), null);
+  await world.flush();
+  expect((await world.rows()).map((each) => each["id"])).toEqual([2n]);
+  expect(await world.letters()).toEqual([]);
+});
+
 test("a table keeps the key that it was made with", async () => {
   const lake = new Lake(40);
   const topic = lake.topic("orders", 1);
