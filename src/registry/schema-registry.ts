@@ -122,8 +122,9 @@ export class SchemaRegistry implements AsyncDisposable {
     return await this.#write(async () => {
       const version = this.#admit(subject, proposed, as);
       if (this.#subjects.version(subject, version.version, live) === version) return version;
-      await this.#forgetEarlier(version);
+      // In this order: were the last record of an id gone before its next one is there, a crash could give the id away again.
       await this.#append(schemaRecord(version));
+      await this.#forgetEarlier(version);
       return version;
     });
   }
