@@ -1,6 +1,6 @@
 /** Avro schemas (specification 1.12) as a graph of types with their names resolved, and the checks that make a text one. */
 import { Effort, TooComplex } from "./effort.ts";
-import { isJsonObject, isWholeNumber, type JsonObject, numberOf, parseJson } from "./json-text.ts";
+import { isJsonObject, type JsonObject, numberOf, parseJson, wholeNumberOf } from "./json-text.ts";
 
 export type AvroType = AvroPrimitive | AvroArray | AvroMap | AvroUnion | AvroNamed;
 export type AvroNamed = AvroRecord | AvroEnum | AvroFixed;
@@ -144,17 +144,17 @@ class AvroParser {
         return {
           kind: "array",
           items: this.#type(required(json, "items", path), namespace, `${path}.items`, depth + 1),
-          properties: rest(json, ["type", "items"]),
+          properties: propertiesOf(json),
         };
       case "map":
         return {
           kind: "map",
           values: this.#type(required(json, "values", path), namespace, `${path}.values`, depth + 1),
-          properties: rest(json, ["type", "values"]),
+          properties: propertiesOf(json),
         };
       default: {
         const named = this.#byName(type, namespace, path);
-        return isPrimitive(named) ? { kind: named.kind, properties: rest(json, ["type"]) } : named;
+        return isPrimitive(named) ? { kind: named.kind, properties: propertiesOf(json) } : named;
       }
     }
   }
@@ -185,7 +185,7 @@ class AvroParser {
     const record: AvroRecord = {
       kind: "record",
       isError: json["type"] === "error",
-      ...this.#named(json, namespace, path, ["fields"]),
+      ...this.#named(json, namespace, path),
       fields,
     };
     this.#define(record, path);
@@ -240,7 +240,7 @@ class AvroParser {
       throw new InvalidAvro(`${path}: the default "${byDefault}" is no symbol`);
     const type: AvroEnum = {
       kind: "enum",
-      ...this.#named(json, namespace, path, ["symbols", "default"]),
+      ...this.#named(json, namespace, path, ["default"]),
       symbols,
       default: byDefault,
     };
@@ -252,7 +252,7 @@ class AvroParser {
     const size = numberOf(json["size"]);
     if (size === undefined || !Number.isSafeInteger(size) || size < 0)
       throw new InvalidAvro(`${path}.size must be a whole number`);
-    const type: AvroFixed = { kind: "fixed", ...this.#named(json, namespace, path, ["size"]), size };
+    const type: AvroFixed = { kind: "fixed", ...this.#named(json, namespace, path), size };
     this.#define(type, path);
     return type;
   }
@@ -264,7 +264,7 @@ class AvroParser {
     this.names.set(fullName(type), type);
   }
 
-  #named(json: JsonObject, enclosing: string, path: string, own: readonly string[]): Named {
+  #named(json: JsonObject, enclosing: string, path: string, own: readonly string[] = []): Named {
     const written = json["name"];
     if (typeof written !== "string") throw new InvalidAvro(`${path} has no "name"`);
     const cut = written.lastIndexOf(".");
@@ -279,7 +279,7 @@ class AvroParser {
       aliases: textList(json["aliases"], `${path}.aliases`).map((alias) =>
         alias.includes(".") || namespace === "" ? alias : `${namespace}.${alias}`,
       ),
-      properties: rest(json, ["type", "name", "namespace", "doc", "aliases", ...own]),
+      properties: propertiesOf(json, own),
     };
   }
 
@@ -306,9 +306,9 @@ function fitsDefault(type: AvroType, value: unknown, effort: Effort): boolean {
     case "boolean":
       return typeof value === "boolean";
     case "int":
-      return isWholeNumber(value) && Math.abs(numberOf(value) ?? Number.NaN) <= 2 ** 31;
+      return fitsBits(32, value);
     case "long":
-      return isWholeNumber(value);
+      return fitsBits(64, value);
     case "float":
     case "double":
       return numberOf(value) !== undefined || value === "NaN" || value === "Infinity" || value === "-Infinity";
@@ -339,6 +339,18 @@ function fitsDefault(type: AvroType, value: unknown, effort: Effort): boolean {
 function required(json: JsonObject, key: string, path: string): unknown {
   if (json[key] === undefined) throw new InvalidAvro(`${path} has no "${key}"`);
   return json[key];
+}
+
+function fitsBits(bits: number, value: unknown): boolean {
+  const whole = wholeNumberOf(value);
+  return whole !== undefined && BigInt.asIntN(bits, whole) === whole;
+}
+
+/** Words of the specification: where they mean nothing they are no properties of the user, and Java's library drops them. */
+const ownWords = ["type", "name", "namespace", "doc", "aliases", "fields", "items", "values", "symbols", "size"];
+
+function propertiesOf(json: JsonObject, own: readonly string[] = []): JsonObject {
+  return rest(json, [...ownWords, ...own]);
 }
 
 function rest(json: JsonObject, known: readonly string[]): JsonObject {

@@ -31,6 +31,16 @@ describe("canonical text", () => {
       '{"type":"record","name":"R","fields":[{"name":"a","type":"double","default":1.0}]}',
       '{"type":"record","name":"R","fields":[{"name":"a","type":"double","default":1.0}]}',
     ],
+    // Words that say nothing of such a type are nobody's property.
+    [
+      '{"type":"array","items":{"type":"string","name":"x"},"doc":"d","x":1}',
+      '{"type":"array","items":"string","x":1}',
+    ],
+    // "int" alone would be the primitive.
+    [
+      '{"type":"record","name":"R","namespace":"n","fields":[{"name":"a","type":{"type":"fixed","name":"int","size":4}},{"name":"b","type":"n.int"}]}',
+      '{"type":"record","name":"R","namespace":"n","fields":[{"name":"a","type":{"type":"fixed","name":"int","size":4}},{"name":"b","type":"n.int"}]}',
+    ],
   ])("%s", (text, expected) => {
     expect(canonical(text)).toBe(expected);
     expect(canonical(expected)).toBe(expected);
@@ -62,6 +72,11 @@ describe("what is no schema", () => {
     ['{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"}]}', "there twice"],
     ['{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}', "does not fit"],
     ['{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":1.5}]}', "does not fit"],
+    ['{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":2147483648}]}', "does not fit"],
+    [
+      '{"type":"record","name":"R","fields":[{"name":"a","type":"long","default":9223372036854775808}]}',
+      "does not fit",
+    ],
     [
       '{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"fixed","name":"R","size":1}}]}',
       "defined twice",
