@@ -1,7 +1,7 @@
 /** The part of the JSON Schema comparison that is about properties: see the content models in compatibility-json.ts. */
 import type { Incompatibility } from "./compatibility.ts";
 import type { JsonComparison } from "./compatibility-json.ts";
-import { acceptsAll, finding, printed, unevaluatedOf } from "./json-schema-parts.ts";
+import { acceptsAll, finding, unevaluatedOf } from "./json-schema-parts.ts";
 import { isJsonObject, type JsonObject } from "./json-text.ts";
 
 export function objectFindings(
@@ -76,11 +76,14 @@ function requiredFindings(
   const ours = propertiesOf(reader);
   const before = propertiesOf(writer);
   const requiredBefore = requiredOf(writer);
-  return [...requiredOf(reader)]
-    .filter((name) => !requiredBefore.has(name))
-    .filter((name) => before.has(name) || schemaOfUnnamed(comparison, writer, name) === true) // The others: said by `added`.
-    .filter((name) => !hasDefault(ours.get(name)))
-    .map((name) => finding("REQUIRED_ATTRIBUTE_ADDED", `${path}/required/${name}`));
+  return (
+    [...requiredOf(reader)]
+      .filter((name) => !requiredBefore.has(name))
+      // Of the others, properties of ours: said by `added`.
+      .filter((name) => before.has(name) || !ours.has(name) || schemaOfUnnamed(comparison, writer, name) === true)
+      .filter((name) => !hasDefault(ours.get(name)))
+      .map((name) => finding("REQUIRED_ATTRIBUTE_ADDED", `${path}/required/${name}`))
+  );
 }
 
 function additionalFindings(
@@ -105,7 +108,8 @@ function additionalFindings(
     return [finding("PATTERN_PROPERTY_REMOVED", `${path}/patternProperties`)];
   });
   const names =
-    reader["propertyNames"] !== undefined && printed(reader["propertyNames"]) !== printed(writer["propertyNames"]);
+    reader["propertyNames"] !== undefined &&
+    !comparison.keeps(reader["propertyNames"], writer["propertyNames"], `${path}/propertyNames`);
   const at = `${path}/additionalProperties`;
   const narrowed = ours === false ? "ADDITIONAL_PROPERTIES_REMOVED" : "ADDITIONAL_PROPERTIES_NARROWED";
   return [
@@ -116,7 +120,7 @@ function additionalFindings(
   ];
 }
 
-/** Any dependency that was not there in the same words narrows. */
+/** Any dependency that was not there in the same words, and with the same meaning, narrows. */
 function dependencyFindings(
   comparison: JsonComparison,
   reader: JsonObject,
@@ -128,7 +132,7 @@ function dependencyFindings(
     const theirs = isJsonObject(writer[key]) ? writer[key] : {};
     comparison.spend(Object.keys(ours).length);
     return Object.keys(ours)
-      .filter((name) => printed(ours[name]) !== printed(theirs[name]))
+      .filter((name) => !comparison.keeps(ours[name], theirs[name], `${path}/${key}/${name}`))
       .map((name) => finding("DEPENDENCY_ADDED", `${path}/${key}/${name}`));
   });
 }

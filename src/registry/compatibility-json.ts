@@ -77,6 +77,12 @@ export class JsonComparison {
     return this.#pairs.holds(() => this.compare(reader, writer, path));
   }
 
+  /** Whether schemas, or lists of names, are the same in words, and the reader's `$ref`s lead to no less. */
+  keeps(reader: unknown, writer: unknown, path: string): boolean {
+    if (printed(reader) !== printed(writer)) return false;
+    return Array.isArray(reader) || this.accepts(reader, writer, path);
+  }
+
   #within(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
     if (this.#depth === depthMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
     this.#depth += 1;
@@ -96,6 +102,7 @@ export class JsonComparison {
       ...objectFindings(this, reader, writer, path),
       ...this.#items(reader, writer, path),
       ...this.#not(reader, writer, path),
+      ...this.#conditions(reader, writer, path),
     ];
   }
 
@@ -117,17 +124,17 @@ export class JsonComparison {
     const writerSum = sumOf(writer);
     if (writerSum !== undefined) {
       // A document fits one branch and what stands beside them: the reader must take each such document.
-      const rest = without(writer, "anyOf", "oneOf");
-      return writerSum.flatMap((branch, index) => {
+      const rest = without(writer, writerSum.key);
+      return writerSum.branches.flatMap((branch, index) => {
         const alone = acceptsAll(rest) ? branch : { ...rest, allOf: [...listOf(rest["allOf"]), branch] };
         return this.accepts(reader, alone, path) ? [] : [finding("SUM_TYPE_NARROWED", `${path}/${index}`)];
       });
     }
     const readerSum = sumOf(reader);
     if (readerSum !== undefined) {
-      const rest = without(reader, "anyOf", "oneOf");
+      const rest = without(reader, readerSum.key);
       const beside = acceptsAll(rest) ? [] : this.compare(rest, writer, path);
-      const fits = readerSum.some((branch) => this.accepts(branch, writer, path));
+      const fits = readerSum.branches.some((branch) => this.accepts(branch, writer, path));
       return fits ? beside : [...beside, finding("COMBINED_TYPE_SUBSCHEMAS_CHANGED", path)];
     }
     const readerAll = listOf(reader["allOf"]);
@@ -151,6 +158,18 @@ export class JsonComparison {
     return covers ? [] : [finding("NOT_TYPE_EXTENDED", `${path}/not`)];
   }
 
+  /** Conditions are not taken apart. */
+  #conditions(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    const { if: asked, then, else: otherwise } = reader;
+    if (asked === undefined || (then === undefined && otherwise === undefined)) return [];
+    const isSame =
+      this.keeps(asked, writer["if"], path) &&
+      new JsonComparison(this.#writer, this.#reader, this.#effort).accepts(writer["if"], asked, path) &&
+      this.keeps(then ?? true, writer["then"] ?? true, path) &&
+      this.keeps(otherwise ?? true, writer["else"] ?? true, path);
+    return isSame ? [] : [finding("CONDITION_CHANGED", `${path}/if`)];
+  }
+
   #items(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
     const ours = itemsOf(reader);
     const theirs = itemsOf(writer);
@@ -160,7 +179,7 @@ export class JsonComparison {
       return this.compare(ours.tuple[index] ?? ours.rest, theirs.tuple[index] ?? theirs.rest, at);
     });
     const unique = reader["uniqueItems"] === true && writer["uniqueItems"] !== true;
-    const contains = reader["contains"] !== undefined && printed(reader["contains"]) !== printed(writer["contains"]);
+    const contains = reader["contains"] !== undefined && !this.keeps(reader["contains"], writer["contains"], path);
     return [
       ...positions.flat(),
       ...this.compare(ours.rest, theirs.rest, `${path}/items`),
@@ -181,9 +200,12 @@ function combines(schema: JsonObject): boolean {
   return sumOf(schema) !== undefined || listOf(schema["allOf"]).length > 0;
 }
 
-function sumOf(schema: JsonObject): readonly unknown[] | undefined {
-  const branches = [...listOf(schema["anyOf"]), ...listOf(schema["oneOf"])];
-  return branches.length === 0 ? undefined : branches;
+/** Of a schema with both, the one; the other is part of what stands beside it. */
+function sumOf(
+  schema: JsonObject,
+): { readonly key: "anyOf" | "oneOf"; readonly branches: readonly unknown[] } | undefined {
+  const key = (["anyOf", "oneOf"] as const).find((each) => listOf(schema[each]).length > 0);
+  return key === undefined ? undefined : { key, branches: listOf(schema[key]) };
 }
 
 function listOf(value: unknown): readonly unknown[] {
@@ -259,13 +281,19 @@ function boundFindings(reader: JsonObject, writer: JsonObject, path: string): re
   const found = bounds.flatMap(({ key, word, sign, narrowed }) => {
     const at = `${path}/${key}`;
     if (reader[key] === true) return writer[key] === true ? [] : [finding(`${word}_ADDED`, at)]; // Draft 4's flag.
-    const ours = numberOf(reader[key]);
-    const theirs = numberOf(writer[key]);
+    const ours = boundOf(reader, key);
+    const theirs = boundOf(writer, key);
     if (ours === undefined) return [];
     if (theirs === undefined) return [finding(`${word}_ADDED`, at)];
     return sign * ours < sign * theirs ? [finding(`${word}_${narrowed}`, at)] : [];
   });
   return [...found, ...patternFindings(reader, writer, path), ...multipleFindings(reader, writer, path)];
+}
+
+/** What `contains` says is there once at least, unless minContains says otherwise. */
+function boundOf(schema: JsonObject, key: string): number | undefined {
+  const isOnce = key === "minContains" && schema["contains"] !== undefined;
+  return numberOf(schema[key]) ?? (isOnce ? 1 : undefined);
 }
 
 function patternFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {

@@ -16,6 +16,10 @@ export function acceptsAll(schema: JsonObject): boolean {
     "default",
     "examples",
     "$comment",
+    "$anchor",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
     "definitions",
     "$defs",
   ];
