@@ -66,6 +66,12 @@ class Comparison {
     // Packed numbers are no single number; strings and messages take the last of many.
     if (after.label !== before.label && wireGroup(before.type) !== "text" && before.type.kind !== "message")
       this.found("FIELD_NUMERIC_LABEL_CHANGED", path, `${before.name}: ${labelled(before)} became ${labelled(after)}`);
+    if (after.isGroup !== before.isGroup && after.type.kind === "message" && before.type.kind === "message")
+      this.found(
+        "FIELD_KIND_CHANGED",
+        path,
+        `${before.name}: a ${before.isGroup ? "group" : "message"} became a ${after.isGroup ? "group" : "message"}`,
+      );
     this.#types(after.type, before.type, path);
   }
 
