@@ -341,7 +341,11 @@ export class SchemaRegistry implements AsyncDisposable {
     if (subjects.some((each) => this.#subjects.versions(each, live).length > 0))
       throw refusals.notPermitted("Cannot import since found existing subjects");
     const deleted = subjects.flatMap((each) => this.#subjects.versions(each, all));
-    for (const version of deleted) this.#assertUnreferenced(version, { isPermanent: true, by: "anyone" });
+    const going = new Set(deleted);
+    for (const { subject, version } of deleted) {
+      const referrers = this.#subjects.referrers(subject, version, all);
+      if (!referrers.every((each) => going.has(each))) throw refusals.referenceExists(subject, version);
+    }
     if (deleted.length > 0) await this.#forget(deleted);
   }
 

@@ -283,6 +283,18 @@ describe("deleting", () => {
 });
 
 describe("levels and modes", () => {
+  test("what is deleted makes room for imports, though one deleted version refers to another", async () => {
+    await using server = await open();
+    await server.call("POST", "/subjects/inner/versions", a);
+    const schema = JSON.stringify({ type: "record", name: "O", fields: [{ name: "r", type: "n.R" }] });
+    const references = [{ name: "n.R", subject: "inner", version: 1 }];
+    await server.call("POST", "/subjects/outer/versions", { schema, references });
+    for (const subject of ["outer", "inner"]) await server.call("DELETE", `/subjects/${subject}`);
+    expect(await server.call("PUT", "/mode/inner", { mode: "IMPORT" })).toBe(42206);
+    expect(await server.call("PUT", "/mode", { mode: "IMPORT" })).toEqual({ mode: "IMPORT" });
+    expect(await server.call("GET", "/subjects?deleted=true")).toEqual([]);
+  });
+
   test("a subject's level stands before the global one, and can be taken back", async () => {
     await using server = await open();
     expect(await server.call("GET", "/config")).toEqual({ compatibilityLevel: "BACKWARD" });
