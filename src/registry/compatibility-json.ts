@@ -12,6 +12,7 @@ import { ComparedPairs } from "./compared-pairs.ts";
 import type { Incompatibility } from "./compatibility.ts";
 import { objectFindings } from "./compatibility-json-object.ts";
 import { Effort, TooComplex } from "./effort.ts";
+import { isMetaSchema } from "./json-documents.ts";
 import { JsonReferences, type JsonSchemaText } from "./json-references.ts";
 import {
   acceptsAll,
@@ -62,7 +63,8 @@ export class JsonComparison {
     this.spend(stepsOfComparison);
     const reader = asObject(this.#reader.resolved(readerSchema));
     const writer = asObject(this.#writer.resolved(writerSchema));
-    if (reader === undefined || writer === undefined) return [finding("REFERENCE_UNRESOLVED", path)];
+    if (reader === undefined || writer === undefined)
+      return isSameDraft(readerSchema, writerSchema) ? [] : [finding("REFERENCE_UNRESOLVED", path)];
     if (acceptsNothing(writer) || acceptsAll(reader) || reader === writer) return [];
     if (acceptsNothing(reader)) return [finding("SCHEMA_REMOVED", path)];
     return this.#pairs.compare(reader, writer, () => this.#within(reader, writer, path));
@@ -158,8 +160,10 @@ export class JsonComparison {
     return covers ? [] : [finding("NOT_TYPE_EXTENDED", `${path}/not`)];
   }
 
-  /** Conditions are not taken apart. */
+  /** What is decided by a document, or by who refers, is not taken apart. */
   #conditions(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    const isMoved = ["$dynamicRef", "$recursiveRef"].some((key) => (reader[key] ?? writer[key]) !== writer[key]);
+    if (isMoved) return [finding("DYNAMIC_REFERENCE_CHANGED", path)];
     const { if: asked, then, else: otherwise } = reader;
     if (asked === undefined || (then === undefined && otherwise === undefined)) return [];
     const isSame =
@@ -194,6 +198,12 @@ function asObject(schema: unknown): JsonObject | undefined {
   if (schema === true) return {};
   if (schema === false) return { not: {} };
   return isJsonObject(schema) ? schema : undefined;
+}
+
+/** Those of drafts, which are nobody's references, are not read. */
+function isSameDraft(reader: unknown, writer: unknown): boolean {
+  if (!isJsonObject(reader) || !isJsonObject(writer)) return false;
+  return typeof reader["$ref"] === "string" && isMetaSchema(reader["$ref"]) && reader["$ref"] === writer["$ref"];
 }
 
 function combines(schema: JsonObject): boolean {

@@ -51,6 +51,6 @@ export function absolute(name: string, base: string): string {
   return URL.parse(document, URL.canParse(base) ? base : nowhere)?.href ?? document;
 }
 
-function isMetaSchema(url: string): boolean {
+export function isMetaSchema(url: string): boolean {
   return /^https?:\/\/json-schema\.org\//.test(url);
 }

@@ -14,6 +14,7 @@ const int = { type: "integer" };
 const text = { type: "string" };
 const tuple = (...items: readonly unknown[]) => ({ type: "array", prefixItems: items });
 const contains = (bounds: object) => ({ type: "array", contains: int, ...bounds });
+const draft7 = "http://json-schema.org/draft-07/schema";
 const sealed = { unevaluatedProperties: false };
 
 describe("rules", () => {
@@ -195,6 +196,14 @@ describe("rules", () => {
       open({ a: int }),
       ["CONDITION_CHANGED"],
     ],
+    [
+      "a reference that is decided while reading",
+      { $defs: { a: { $dynamicAnchor: "x" } }, items: { $dynamicRef: "#x" } },
+      { items: int },
+      ["DYNAMIC_REFERENCE_CHANGED"],
+    ],
+    ["a draft as a part", { items: { $ref: `${draft7}#` } }, { items: { $ref: `${draft7}#` } }, []],
+    ["a draft instead of numbers", { items: { $ref: draft7 } }, { items: int }, ["REFERENCE_UNRESOLVED"]],
     ["a condition without an end", open({ a: int }, { if: { required: ["a"] } }), open({ a: int }), []],
     ["becomes a union with it", { oneOf: [text, int] }, text, []],
     ["union grows", { anyOf: [text, int, { type: "null" }] }, { anyOf: [int, text] }, []],
