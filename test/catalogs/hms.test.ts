@@ -140,6 +140,17 @@ describe("what the metastore holds", () => {
     expect(hms.calls.slice(-2)).toEqual(["check_lock", "unlock"]);
   });
 
+  test("a name that it does not keep makes no database", async () => {
+    await using hms = await startFakeHms({ isFramed: false, comparesParameters: false });
+    await using catalog = open(settings(hms.port), hmsDeps());
+    for (const bad of [
+      { namespace: ["sales", "eu"], name: "orders" },
+      { namespace: ["sales"], name: "Orders" },
+    ])
+      await expect(catalog.create(bad, creation)).rejects.toThrow("lower-case letters, digits and underscores");
+    expect(hms.calls).toEqual([]);
+  });
+
   test("a connection whose user is refused is closed", async () => {
     await using hms = await startFakeHms({ isFramed: false, comparesParameters: false });
     hms.refusing.add("set_ugi");
