@@ -188,9 +188,21 @@ function normalUri(uri: string): string {
   return root === undefined || path === undefined ? uri : root + posix.normalize(path);
 }
 
-/** Hadoop writes file:/path, and names S3 s3a or s3n. */
+/** Hadoop writes file:/path, names S3 s3a or s3n, and Azure abfs or by its older driver. */
 export function canonicalUri(uri: string): string {
-  return uri.replace(/^s3[an]:\/\//, "s3://").replace(/^file:\/(?!\/)/, "file:///");
+  return uri
+    .replace(/^s3[an]:\/\//, "s3://")
+    .replace(/^file:\/(?!\/)/, "file:///")
+    .replace(/^abfs:\/\//, "abfss://")
+    .replace(/^wasbs?:\/\/([^@/]+@[^./]+)\.blob\./, "abfss://$1.dfs.");
+}
+
+/**
+ * Without scheme, bucket and account, which some spellings leave out (az://). Files of two buckets may share it: of use where
+ * taking two for one costs nothing but space.
+ */
+export function pathOf(uri: string): string {
+  return canonicalUri(uri).replace(/^[a-z0-9]+:\/\/[^/]*/, "");
 }
 
 /** Whether the file lies in the directory, however the two are spelt. */
