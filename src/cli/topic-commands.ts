@@ -154,8 +154,14 @@ async function produce(context: Context, topic: string, options: ProduceOptions)
           ...(options.partition === undefined ? {} : { partition: options.partition }),
         }));
         lines = [];
-        for (const { partition, baseOffset } of await producer.send({ topic, messages, acks: -1 }))
-          context.terminal.out(`Produced to partition ${partition} from offset ${baseOffset ?? "?"}.\n`);
+        for (const { partition, baseOffset } of await producer.send({ topic, messages, acks: -1 })) {
+          const offset = baseOffset === undefined ? null : Number(baseOffset);
+          const said =
+            context.format === "json"
+              ? JSON.stringify({ topic, partition, offset })
+              : `Produced to partition ${partition} from offset ${offset ?? "?"}.`;
+          context.terminal.out(`${said}\n`);
+        }
       };
       for await (const line of createInterface({ input: context.input })) {
         lines.push(line);

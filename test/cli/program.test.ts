@@ -104,6 +104,29 @@ describe("configuration", () => {
     expect((await inlet(["config", "check", "-c", join(directory, "none.yaml")])).error).toContain("cannot be read");
   });
 
+  test("check says what is wrong with the URL of the store, and repeats no key of it", async () => {
+    const said = async (url: string) => {
+      const { code, error } = await inlet(["config", "check", "--object-store-url", url]);
+      return [code, error.split("\n")[0]];
+    };
+    expect(await said("s3a://lake")).toEqual([2, expect.stringMatching(/^--object-store-url: .*s3:\/\/<bucket>/)]);
+    expect(await said("s3://lake?regoin=x&secretKey=hunter2")).toEqual([2, expect.not.stringContaining("hunter2")]);
+    expect(await said("s3://lake?regoin=x")).toEqual([2, expect.stringContaining("regoin")]);
+    expect((await inlet(["config", "check", "--metadata-url", "s3://lake?regoin=x"])).error).toContain(
+      "--metadata-url: metadata.url: unknown object store parameters: regoin",
+    );
+    expect((await inlet(["config", "check", "--object-store-url", "s3://lake/a?region=x"])).code).toBe(0);
+  });
+
+  test("check says in JSON what is wrong, too", async () => {
+    const { code, out } = await inlet(["--format", "json", "config", "check", "--http-port", "-1"]);
+    expect(code).toBe(2);
+    expect(JSON.parse(out)).toEqual({
+      ok: false,
+      problems: [{ at: "--http-port", message: expect.stringContaining("at least 0"), fix: null }],
+    });
+  });
+
   test("print shows what is in force, without secrets, and can be read again", async () => {
     const path = file(
       "good.yaml",
