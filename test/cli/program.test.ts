@@ -351,6 +351,24 @@ PARTITION  END  TRANSLATED-TO  COMMITTED-TO  TRANSLATION-LAG  COMMIT-LAG
     expect([code, error.includes("plain")]).toEqual([2, true]);
   });
 
+  test("sql prints each column of an answer, also of one name", async () => {
+    const answer = {
+      columns: [
+        { name: "id", type: "INTEGER" },
+        { name: "id", type: "INTEGER" },
+      ],
+      rows: [[1, 2]],
+      isCut: false,
+      tables: [],
+    };
+    const admin = createServer((_request, response) => response.end(JSON.stringify(answer))).listen(0, "127.0.0.1");
+    await once(admin, "listening");
+    const url = `http://127.0.0.1:${(admin.address() as AddressInfo).port}`;
+    const { out } = await inlet(["--admin", url, "sql", "SELECT 1 AS id, 2 AS id"]);
+    admin.close();
+    expect(out).toBe("ID  ID\n1   2\n");
+  });
+
   test("plan says where a file is no YAML, with 2", async () => {
     const path = file("broken.yaml", "topics:\n  a: [1\n");
     const { code, error } = await inlet(["table", "plan", "a", "-c", path]);
