@@ -73,6 +73,15 @@ describe("against a broker", () => {
     expect((await run(["group", "describe", "readers"])).code).toBe(4);
   });
 
+  test("of several topics those are created that are not there", async () => {
+    await run(["topic", "create", "old"]);
+    expect(await run(["topic", "create", "old", "new"])).toMatchObject({
+      code: 1,
+      out: "TOPIC  STATUS\nold    EXISTS\nnew    OK\n",
+      error: expect.stringContaining("TOPIC_ALREADY_EXISTS: old"),
+    });
+  });
+
   test("a table is listed and flushed", async () => {
     await run(["topic", "create", "lines"]);
     await run(["topic", "produce", "lines"], "one\ntwo\n");
