@@ -11,6 +11,7 @@ import type { Catalog, TableName } from "../src/table/catalog.ts";
 import type { StoredTable } from "../src/table/commit/metadata-files.ts";
 import { type AwsCredentials, keysProvider } from "./aws.ts";
 import { type HiveColumn, hiveColumns } from "./hive-columns.ts";
+import { glueComment } from "./hive-comment.ts";
 import { isGlueName } from "./hive-names.ts";
 import {
   type Moved,
@@ -220,15 +221,12 @@ function kept(before: Table | undefined): Partial<TableInput> {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-/** Glue's bound on a comment. */
-const commentLengthMax = 255;
-
 function glueColumn({ field, type, isCurrent }: HiveColumn, before: string | undefined): Column {
   const comment = field.doc ?? before;
   return {
     Name: field.name,
     Type: type,
-    ...(comment === undefined ? {} : { Comment: comment.slice(0, commentLengthMax) }),
+    ...(comment === undefined ? {} : { Comment: glueComment(comment) }),
     Parameters: {
       "iceberg.field.id": String(field.id),
       "iceberg.field.optional": String(!field.required),

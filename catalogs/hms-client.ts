@@ -116,8 +116,7 @@ export class HmsClient implements AsyncDisposable {
     for (const address of this.#options.addresses) {
       try {
         const connection = await Connection.open(address, this.#options);
-        const { user } = this.#options;
-        if (user !== null) await this.#ask(connection, "set_ugi", [text(user), list("string", [])]);
+        await this.#introduce(connection);
         this.#connection = connection;
         return connection;
       } catch (cause) {
@@ -126,6 +125,18 @@ export class HmsClient implements AsyncDisposable {
     }
     // Whatever the last one did, the call that waits for a connection was not sent.
     throw new OperationFailed(`no metastore can be reached: ${reasonOf(last)}`, { happened: "no", cause: last });
+  }
+
+  /** A connection on which we are nobody is closed: a metastore keeps a thread for each. */
+  async #introduce(connection: Connection): Promise<void> {
+    const { user } = this.#options;
+    try {
+      if (user !== null) await this.#ask(connection, "set_ugi", [text(user), list("string", [])]);
+      if (this.#isClosed) throw new Closed("the catalog");
+    } catch (cause) {
+      connection.close(cause);
+      throw cause;
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 import type { TableName } from "../src/table/catalog.ts";
 import type { StoredTable } from "../src/table/commit/metadata-files.ts";
 import { hiveColumns } from "./hive-columns.ts";
+import { hiveComment } from "./hive-comment.ts";
 import {
   i32,
   list,
@@ -84,7 +85,7 @@ function parameters(before: ReadonlyMap<string, string>, from: string | undefine
 function place(before: ThriftStruct, { metadata }: StoredTable): ThriftValue {
   const current = hiveColumns(metadata, "hive").filter(({ isCurrent }) => isCurrent);
   const columns = current.map(({ field, type }) => {
-    const comment = field.doc === undefined ? {} : { 3: text(field.doc) };
+    const comment = field.doc === undefined ? {} : { 3: text(hiveComment(field.doc)) };
     return struct({ 1: text(field.name), 2: text(type), ...comment });
   });
   const serde = struct({ 2: text("org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"), 3: textMap([]) });

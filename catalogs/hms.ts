@@ -199,9 +199,14 @@ class HmsPointers implements PointerStore<HmsPointer> {
     });
     const end = this.#deps.clock.monotonic() + this.#deps.lockWaitMsMax;
     let answer = lockOf(await this.#ask("lock", [request], []), this.#settings.name);
-    while (answer.state === waiting && this.#deps.clock.monotonic() < end) {
-      await sleep(this.#deps.clock, lockPollMs);
-      answer = lockOf(await this.#ask("check_lock", [struct({ 1: i64(answer.id) })], []), this.#settings.name);
+    try {
+      while (answer.state === waiting && this.#deps.clock.monotonic() < end) {
+        await sleep(this.#deps.clock, lockPollMs);
+        answer = lockOf(await this.#ask("check_lock", [struct({ 1: i64(answer.id) })], []), this.#settings.name);
+      }
+    } catch (cause) {
+      await this.#unlock(answer.id); // Nobody gets the lock before one who waits for it, gone or not.
+      throw cause;
     }
     if (answer.state === acquired) return answer.id;
     await this.#unlock(answer.id);

@@ -71,8 +71,9 @@ export class PointerCatalog<P extends Pointer> implements Catalog {
   }
 
   async create(table: TableName, updates: readonly Update[]): ReturnType<Catalog["create"]> {
-    await this.#store.makeNamespace(table.namespace);
+    // Asked first, which throws for names that the store does not keep.
     if ((await this.#store.find(table)) !== undefined) return { kind: "exists" };
+    await this.#store.makeNamespace(table.namespace);
     const uuid = uuidRandom(this.#deps.runtime.random);
     const isPlaced = updates.some((update) => update.action === "set-location");
     const location = newTablePlace(this.#deps.warehouseRoot, table, uuid);

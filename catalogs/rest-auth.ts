@@ -76,7 +76,7 @@ class ClientCredentials implements Authorizer {
 
   async #header(): Promise<string> {
     if (this.#token !== undefined && this.#clock.monotonic() < this.#token.staleAt) return this.#token.header;
-    return await this.#asking.run("token", () => this.#ask());
+    return await this.#asking.run("token", () => this.#ask().catch(unsent));
   }
 
   async #ask(): Promise<string> {
@@ -99,4 +99,10 @@ class ClientCredentials implements Authorizer {
     this.#token = { header: `Bearer ${token}`, staleAt: this.#clock.monotonic() + seconds * 800 };
     return this.#token.header;
   }
+}
+
+/** Whatever became of asking for a token: the request that wants it was not sent. */
+function unsent(cause: unknown): never {
+  if (!(cause instanceof OperationFailed)) throw cause;
+  throw new OperationFailed(cause.message, { happened: "no", cause });
 }

@@ -18,6 +18,7 @@ import {
 } from "./config/security.ts";
 import { checkSecurity } from "./config/security-checks.ts";
 import { showShape } from "./config/show.ts";
+import { checkStores } from "./config/store-checks.ts";
 import { type MapTree, parseTree, type Substitutions, substituted, type Tree } from "./config/tree.ts";
 import type { TableSettings } from "./table/settings.ts";
 
@@ -91,6 +92,7 @@ export function readConfig(sources: ConfigSources): Config {
   );
   problems.push(...checkLake(catalogs, tables, tree));
   const settings = readSettings(tree);
+  problems.push(...checkStores(settings, tree));
   const listeners = readListeners(tree, settings);
   const sasl = saslSettings(readShape(saslShape, childOrEmpty(tree, "sasl"), "sasl", []));
   problems.push(...checkSecurity(listeners, sasl, tree));

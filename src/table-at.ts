@@ -55,6 +55,9 @@ export async function answerAt(
       const nameOf = (id: number): string => state.mapping.schema.fields.find((field) => field.id === id)?.name ?? "";
       const columns = { partition: nameOf(place.partition), offset: nameOf(place.offset) };
       const { snapshotId, offsets } = found;
+      // Rows that came later took the place of others, which a condition would not bring back.
+      const isKeyed = state.mapping.rowKey !== undefined;
+      const isExact = !isKeyed || [...wanted].every(([partition, next]) => (offsets.get(partition) ?? 0) <= next);
       return {
         kind: "ok",
         detail: {
@@ -63,8 +66,9 @@ export async function answerAt(
           snapshotId: String(snapshotId),
           committedMs: found.committedMs,
           isFirst: found.isFirst,
+          isExact,
           offsets: Object.fromEntries(offsets),
-          sql: sqlAt({ ...name, snapshotId, wanted, offsets, columns }),
+          sql: sqlAt({ ...name, snapshotId, wanted: isKeyed ? new Map() : wanted, offsets, columns }),
         },
       };
     }

@@ -6,7 +6,8 @@ import type { BucketAccess } from "./base/lent-access.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
 import { type ObjectStoreDeps, openObjectStore } from "./object-store/open.ts";
 import { openLentBucket } from "./object-store/s3-lent.ts";
-import { Warehouse } from "./table/warehouse.ts";
+import { parseStoreUrl } from "./object-store/store-url.ts";
+import { azureClouds, Warehouse } from "./table/warehouse.ts";
 
 export interface WarehouseFiles {
   readonly files: Warehouse;
@@ -35,11 +36,29 @@ export async function openWarehouse(options: {
   const open = async (uri: string): Promise<ObjectStore> =>
     await openObjectStore(uri.startsWith(root.protocol) ? uri + parameters : uri, storeDeps);
   return {
-    files: new Warehouse({ mounts: new Map([[rootUri, await open(rootUri)]]), open }),
+    files: new Warehouse({
+      mounts: new Map([[rootUri, await open(rootUri)]]),
+      open,
+      reserved: storeRoots(storeUrl).flatMap((store) => ownDirectories.map((name) => `${store}/${name}`)),
+    }),
     root: rootUri,
     fileAccess: root.protocol === "s3:" ? s3Access(searchParams) : new Map(),
     openBucket: (access) => openLentBucket(access, storeDeps),
   };
+}
+
+/** Of the log's objects, its WAL, and the metadata: what the cluster cannot do without. */
+const ownDirectories = ["objects", "wal", "meta"];
+
+/** However the store may be spelt. */
+function storeRoots(storeUrl: string): readonly string[] {
+  const place = parseStoreUrl(storeUrl);
+  if (place.kind === "memory") return [];
+  if (place.kind === "directory") return [pathToFileURL(place.directory).href];
+  if (place.kind !== "azure") return [place.url];
+  const below = place.prefix === "" ? "" : `/${place.prefix}`;
+  const full = azureClouds.map((cloud) => `abfss://${place.bucket}@${place.account}.dfs.${cloud}${below}`);
+  return [place.url, `az://${place.bucket}${below}`, ...full];
 }
 
 function defaultWarehouse(storeUrl: string, dataDirectory: string): string {

@@ -32,7 +32,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "src/coordinator",
   ],
   "src/server": ["src/base", "schemas", "src/protocol", "src/auth", "src/handlers"],
-  "src/config": ["src/base", "schemas", "src/auth", "src/table", "catalogs"],
+  "src/config": ["src/base", "schemas", "src/object-store", "src/auth", "src/table", "catalogs"],
   "src/config.ts": ["src/base", "schemas", "src/table", "src/config"],
   "src/inspect": ["src/base", "schemas", "src/protocol", "src/object-store", "src/metadata", "src/stream"],
   "src/cli": ["src/base", "src/auth", "src/config", "src/config.ts", "src/inspect"],

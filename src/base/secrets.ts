@@ -2,9 +2,12 @@
 
 export const secretMask = "********";
 
-/** Parameters of URLs that are keys: of object stores (src/object-store/store-url.ts), and the signature of an Azure SAS. */
+/**
+ * Parameters of URLs that are keys: of object stores (src/object-store/store-url.ts), the signature of an Azure SAS, and the passwords
+ * that PostgreSQL's URLs may have.
+ */
 const parameters =
-  "accessKey|secretKey|sessionToken|sseCustomerKey|accountKey|sasToken|sig|X-Amz-Signature|token|access_token|password|api_?key";
+  "accessKey|secretKey|sessionToken|sseCustomerKey|accountKey|sasToken|sig|X-Amz-Signature|X-Amz-Security-Token|token|access_token|password|sslpassword|api_?key";
 const secretParameter = new RegExp(String.raw`([?&](?:${parameters})=)[^&\s"']*`, "g");
 
 /** Names of properties that others have made, as of Iceberg's clients: `credential`, `header.Authorization`, `s3.secret-access-key`. */
@@ -15,8 +18,8 @@ export function isSecretName(name: string): boolean {
   return secretName.test(name);
 }
 
-/** user:password@ in a URL. */
-const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/@]+@/gi;
+/** user:password@ in a URL, whose password may hold an "@". Begins at what no scheme holds, so that any text takes linear time. */
+const urlPassword = /(:\/\/[^\s/:@]*):[^\s/]+@/g;
 
 /** The text without the passwords and keys of the URLs in it. */
 export function withoutSecrets(text: string): string {

@@ -5,8 +5,9 @@ import type { Command } from "commander";
 import { stringify } from "yaml";
 import { hashPassword, passwordBytesMax } from "../auth/password-hash.ts";
 import { systemRuntime } from "../base/runtime.ts";
+import { ConfigRefused, originText } from "../config/problem.ts";
 import { renderJsonSchema, renderStarterYaml } from "../config/render.ts";
-import { defaultFile, loadConfig } from "../config.ts";
+import { type Config, defaultFile, loadConfig } from "../config.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, printJson } from "./output.ts";
 import { addSettingFlags, type ConfigChoice, configChoice } from "./setting-flags.ts";
@@ -51,11 +52,24 @@ function init(context: Context, file: string, isForced: boolean): void {
 }
 
 function check(context: Context, choice: ConfigChoice): void {
-  const { warnings, tables, catalogs } = loadConfig(choice);
+  const { warnings, tables, catalogs } = context.format === "json" ? loadedOrSaid(context, choice) : loadConfig(choice);
   if (context.format === "json") printJson(context.terminal, { ok: true, warnings });
   else {
     for (const warning of warnings) context.terminal.out(`warning: ${warning}\n`);
     context.terminal.out(`ok: ${catalogs.size} catalogs, ${tables.length} topics with tables\n`);
+  }
+}
+
+function loadedOrSaid(context: Context, choice: ConfigChoice): Config {
+  try {
+    return loadConfig(choice);
+  } catch (cause) {
+    if (!(cause instanceof ConfigRefused)) throw cause;
+    const problems = cause.problems.map(({ origin, message, fix }) => {
+      return { at: originText(origin), message, fix: fix ?? null };
+    });
+    printJson(context.terminal, { ok: false, problems });
+    throw cause;
   }
 }
 

@@ -41,9 +41,22 @@ export function printRows(terminal: Terminal, format: Format, columns: readonly 
     printJson(terminal, rows);
     return;
   }
+  printCells(
+    terminal,
+    columns,
+    rows.map((row) => columns.map((column) => row[column])),
+  );
+}
+
+/** Cells by their place: columns may share a name. */
+export function printCells(
+  terminal: Terminal,
+  columns: readonly string[],
+  rows: readonly (readonly (Row[string] | undefined)[])[],
+): void {
   const lines = [
     columns.map((column) => column.toUpperCase().replaceAll("_", "-")),
-    ...rows.map((row) => columns.map((column) => cell(row[column]))),
+    ...rows.map((row) => row.map((value) => cell(value))),
   ];
   const widths = columns.map((_, index) => Math.max(...lines.map((line) => (line[index] as string).length)));
   for (const line of lines) {

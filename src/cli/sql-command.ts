@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { callAdmin } from "./admin-api.ts";
 import type { Context } from "./context.ts";
-import { printJson, printRows, type Row } from "./output.ts";
+import { printCells, printJson, type Row } from "./output.ts";
 
 interface Answer {
   readonly columns: readonly { readonly name: string; readonly type: string }[];
@@ -31,8 +31,11 @@ async function sql(context: Context, query: string): Promise<void> {
     return;
   }
   const names = answer.columns.map(({ name }) => name);
-  const rows = answer.rows.map((row) => Object.fromEntries(row.map((value, at) => [names[at], cell(value)])) as Row);
-  printRows(context.terminal, "text", names, rows);
+  printCells(
+    context.terminal,
+    names,
+    answer.rows.map((row) => row.map(cell)),
+  );
   if (answer.isCut) context.terminal.error("inlet: there are more rows; they were left out\n");
 }
 

@@ -53,18 +53,20 @@ async function create(
   options: { partitions: number; topicConfig?: string[] },
 ): Promise<void> {
   const configEntries = (options.topicConfig ?? []).map(pairOf).map(([name, value]) => ({ name, value }));
-  const created = await withAdmin(context.brokers, (admin) =>
-    admin.createTopics({
-      topics: topics.map((name) => ({ topic: name, numPartitions: options.partitions, configEntries })),
-    }),
-  );
-  printRows(
-    context.terminal,
-    context.format,
-    ["topic", "status"],
-    topics.map((name) => ({ topic: name, status: created ? "OK" : "EXISTS" })),
-  );
-  if (!created) throw new CommandFailed("TOPIC_ALREADY_EXISTS: nothing was created", exitCodes.failed);
+  const rows = await withAdmin(context.brokers, async (admin) => {
+    const created: { readonly topic: string; readonly status: "OK" | "EXISTS" }[] = [];
+    // One at a time: of several the client does not say which were there.
+    for (const topic of topics) {
+      const isNew = await admin.createTopics({
+        topics: [{ topic, numPartitions: options.partitions, configEntries }],
+      });
+      created.push({ topic, status: isNew ? "OK" : "EXISTS" });
+    }
+    return created;
+  });
+  printRows(context.terminal, context.format, ["topic", "status"], rows);
+  const old = rows.filter(({ status }) => status === "EXISTS").map(({ topic }) => topic);
+  if (old.length > 0) throw new CommandFailed(`TOPIC_ALREADY_EXISTS: ${old.join(", ")}`, exitCodes.failed);
 }
 
 async function listTopics(context: Context, options: { internal?: true }): Promise<void> {
@@ -154,8 +156,14 @@ async function produce(context: Context, topic: string, options: ProduceOptions)
           ...(options.partition === undefined ? {} : { partition: options.partition }),
         }));
         lines = [];
-        for (const { partition, baseOffset } of await producer.send({ topic, messages, acks: -1 }))
-          context.terminal.out(`Produced to partition ${partition} from offset ${baseOffset ?? "?"}.\n`);
+        for (const { partition, baseOffset } of await producer.send({ topic, messages, acks: -1 })) {
+          const offset = baseOffset === undefined ? null : Number(baseOffset);
+          const said =
+            context.format === "json"
+              ? JSON.stringify({ topic, partition, offset })
+              : `Produced to partition ${partition} from offset ${offset ?? "?"}.`;
+          context.terminal.out(`${said}\n`);
+        }
       };
       for await (const line of createInterface({ input: context.input })) {
         lines.push(line);

@@ -51,6 +51,11 @@ class Reader {
       this.#report(tree, `${path} must be ${shape.typeName}, not a ${tree.kind}`);
       return shape.placeholder;
     }
+    if (shape.isSecret && tree.isSubstituted && tree.value === "") {
+      // Left out it may mean that nothing is asked for: nobody who names a source for it means that.
+      this.#report(tree, `${path} is empty: ${tree.written} has nothing in it`, "set it there, or leave the line out");
+      return shape.placeholder;
+    }
     const outcome = shape.parse(tree.value);
     if (outcome.kind === "value") return outcome.value;
     const found = shape.isSecret ? "" : `, not ${quoted(tree)}`;

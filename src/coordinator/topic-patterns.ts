@@ -2,22 +2,14 @@
  * Which topics a regular expression of a group means. The engine is RE2's, whose time is linear in the text: a member's
  * expression cannot hold the broker. What it matched is remembered until topics come or go, for all groups together.
  */
-import { RE2JS, RE2JSException } from "re2js";
+import type { RE2JS } from "re2js";
 import { SingleFlight, Slices } from "../base/async.ts";
+import { compilePattern } from "../base/patterns.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Topics } from "./consumer-group-state.ts";
 
 /** Of one turn of the event loop. */
 const sliceMsMax = 5;
-/**
- * The engine's time is linear in the name, but what it takes for each character grows with the expression, and neither this nor the
- * reading of an expression can be interrupted. With these both take some tenths of a second at worst.
- */
-const expressionCharactersMax = 4096;
-const instructionsMax = 2000;
-/** Each is walked character by character where case does not matter. */
-const wideClassesMax = 10;
-const wideClass = /\\p|-(?:\\x|[^\0-\x7f])/gi;
 /** Expressions whose topics are remembered. */
 const knownMax = 1000;
 
@@ -36,7 +28,7 @@ export class TopicPatterns {
 
   /** Why the expression is none; undefined when it is one. */
   problem(expression: string): string | undefined {
-    const compiled = compileExpression(expression);
+    const compiled = compile(expression);
     return typeof compiled === "string" ? compiled : undefined;
   }
 
@@ -76,7 +68,7 @@ export class TopicPatterns {
 }
 
 function* search(expression: string, names: readonly string[]): Generator<void, readonly string[], void> {
-  const compiled = compileExpression(expression);
+  const compiled = compile(expression);
   if (typeof compiled === "string") return [];
   const found: string[] = [];
   for (const name of names) {
@@ -86,17 +78,7 @@ function* search(expression: string, names: readonly string[]): Generator<void, 
   return found.sort();
 }
 
-const tooLarge = "The expression is too large.";
-
-/** The text says why it is none. */
-export function compileExpression(expression: string): RE2JS | string {
-  if (expression.length > expressionCharactersMax) return tooLarge;
-  if ((expression.match(wideClass)?.length ?? 0) > wideClassesMax) return tooLarge;
-  try {
-    const compiled = RE2JS.compile(expression);
-    return compiled.programSize() > instructionsMax ? tooLarge : compiled;
-  } catch (cause) {
-    if (cause instanceof RE2JSException) return `${cause.message}.`;
-    throw cause;
-  }
+function compile(expression: string): RE2JS | string {
+  const compiled = compilePattern(expression);
+  return "problem" in compiled ? `${compiled.problem}.` : compiled;
 }

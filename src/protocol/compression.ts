@@ -13,7 +13,7 @@ import { CorruptData } from "../base/errors.ts";
 import { KiB, MiB } from "../base/settings.ts";
 import { lz4InflatedBytes } from "./lz4.ts";
 import type { Compression } from "./record-batch.ts";
-import { deflateSnappy, deflateSnappyAside, inflateSnappy, inflateSnappyAside } from "./snappy.ts";
+import { deflateSnappy, deflateSnappyAside, hasManySnappyBlocks, inflateSnappy, inflateSnappyAside } from "./snappy.ts";
 
 export interface InflateLimits {
   /** Of the result. */
@@ -83,6 +83,7 @@ export function inflateFairly(
   if (compression === "none") return bytes;
   if (bytes.length > inlineBytesMax) return inflateAside(compression, bytes, limits);
   try {
+    if (compression === "snappy" && hasManySnappyBlocks(bytes)) return inflateAside(compression, bytes, limits);
     return inflate(compression, bytes, { bytesMax: Math.min(inlineInflatedBytesMax, limits.bytesMax) });
   } catch (cause) {
     if (cause instanceof CorruptData) return inflateAside(compression, bytes, limits); // Or is it only larger than usual?

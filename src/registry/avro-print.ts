@@ -1,5 +1,13 @@
 /** One text for each Avro schema, as Java's Schema.toString writes it, so that texts that differ in layout alone get one id. */
-import { type AvroField, type AvroNamed, type AvroType, fullName, isNamed, type ParsedAvro } from "./avro-schema.ts";
+import {
+  type AvroField,
+  type AvroNamed,
+  type AvroType,
+  fullName,
+  isNamed,
+  type ParsedAvro,
+  primitiveNames,
+} from "./avro-schema.ts";
 import { type JsonObject, printJson, sortedJson } from "./json-text.ts";
 
 /** Normalized texts sort the properties of the user too. */
@@ -7,6 +15,12 @@ export function printAvro(schema: ParsedAvro, options: { readonly isNormalized: 
   const printer = new Printer(schema.referenced, options.isNormalized);
   return printJson(printer.type(schema.type, ""));
 }
+
+/** A type named like one of these is only known by its full name. */
+const kinds: ReadonlySet<string> = new Set([
+  ...primitiveNames,
+  ...["record", "enum", "fixed", "array", "map", "union"],
+]);
 
 class Printer {
   readonly #written: Set<string>;
@@ -28,7 +42,7 @@ class Printer {
 
   #named(type: AvroNamed, namespace: string): unknown {
     const name = fullName(type);
-    if (this.#written.has(name)) return type.namespace === namespace ? type.name : name;
+    if (this.#written.has(name)) return type.namespace === namespace && !kinds.has(type.name) ? type.name : name;
     this.#written.add(name);
     const head = {
       type: type.kind === "record" && type.isError ? "error" : type.kind,

@@ -1,5 +1,6 @@
 /** Avro schemas (specification 1.12) as a graph of types with their names resolved, and the checks that make a text one. */
-import { isJsonObject, isWholeNumber, type JsonObject, numberOf, parseJson } from "./json-text.ts";
+import { Effort, TooComplex } from "./effort.ts";
+import { isJsonObject, type JsonObject, numberOf, parseJson, wholeNumberOf } from "./json-text.ts";
 
 export type AvroType = AvroPrimitive | AvroArray | AvroMap | AvroUnion | AvroNamed;
 export type AvroNamed = AvroRecord | AvroEnum | AvroFixed;
@@ -76,6 +77,11 @@ export class InvalidAvro extends Error {
 
 /** Far above any real schema: deeper ones would exhaust the stack. */
 const depthMax = 200;
+/**
+ * Types that the defaults of one schema are held against: some for each of their values. Records in unions of each other would
+ * have a nested default looked at 2^depth times.
+ */
+const defaultStepsMax = 4_000_000;
 
 export interface ParsedAvro {
   readonly type: AvroType;
@@ -104,6 +110,7 @@ export function fullName(type: AvroNamed): string {
 
 class AvroParser {
   readonly names = new Map<string, AvroNamed>();
+  readonly #effort = new Effort(defaultStepsMax);
   #isStrict = true;
 
   parse(text: string, options: { readonly isStrict: boolean }): AvroType {
@@ -137,17 +144,17 @@ class AvroParser {
         return {
           kind: "array",
           items: this.#type(required(json, "items", path), namespace, `${path}.items`, depth + 1),
-          properties: rest(json, ["type", "items"]),
+          properties: propertiesOf(json),
         };
       case "map":
         return {
           kind: "map",
           values: this.#type(required(json, "values", path), namespace, `${path}.values`, depth + 1),
-          properties: rest(json, ["type", "values"]),
+          properties: propertiesOf(json),
         };
       default: {
         const named = this.#byName(type, namespace, path);
-        return isPrimitive(named) ? { kind: named.kind, properties: rest(json, ["type"]) } : named;
+        return isPrimitive(named) ? { kind: named.kind, properties: propertiesOf(json) } : named;
       }
     }
   }
@@ -178,16 +185,17 @@ class AvroParser {
     const record: AvroRecord = {
       kind: "record",
       isError: json["type"] === "error",
-      ...this.#named(json, namespace, path, ["fields"]),
+      ...this.#named(json, namespace, path),
       fields,
     };
     this.#define(record, path);
     const list = required(json, "fields", path);
     if (!Array.isArray(list)) throw new InvalidAvro(`${path}.fields must be a list`);
+    const seen = new Set<string>();
     for (const [index, each] of list.entries()) {
       const field = this.#field(each, record.namespace, `${path}.fields[${index}]`, depth);
-      if (fields.some(({ name }) => name === field.name))
-        throw new InvalidAvro(`${path}: field "${field.name}" is there twice`);
+      if (seen.has(field.name)) throw new InvalidAvro(`${path}: field "${field.name}" is there twice`);
+      seen.add(field.name);
       fields.push(field);
     }
     return record;
@@ -201,7 +209,7 @@ class AvroParser {
     if (order !== "ascending" && order !== "descending" && order !== "ignore")
       throw new InvalidAvro(`${path}.order must be ascending, descending or ignore`);
     const hasDefault = Object.hasOwn(json, "default");
-    if (this.#isStrict && hasDefault && !fitsDefault(type, json["default"]))
+    if (this.#isStrict && hasDefault && !this.#fitsDefault(type, json["default"], path))
       throw new InvalidAvro(`${path}: the default of field "${name}" does not fit its type`);
     return {
       name,
@@ -214,6 +222,15 @@ class AvroParser {
     };
   }
 
+  #fitsDefault(type: AvroType, value: unknown, path: string): boolean {
+    try {
+      return fitsDefault(type, value, this.#effort);
+    } catch (cause) {
+      if (cause instanceof TooComplex) throw new InvalidAvro(`${path}: its default fits too many types in part`);
+      throw cause;
+    }
+  }
+
   #enum(json: JsonObject, namespace: string, path: string): AvroEnum {
     const symbols = textList(required(json, "symbols", path), `${path}.symbols`);
     for (const symbol of symbols) this.#simpleName(symbol, `${path}.symbols`);
@@ -223,7 +240,7 @@ class AvroParser {
       throw new InvalidAvro(`${path}: the default "${byDefault}" is no symbol`);
     const type: AvroEnum = {
       kind: "enum",
-      ...this.#named(json, namespace, path, ["symbols", "default"]),
+      ...this.#named(json, namespace, path, ["default"]),
       symbols,
       default: byDefault,
     };
@@ -235,7 +252,7 @@ class AvroParser {
     const size = numberOf(json["size"]);
     if (size === undefined || !Number.isSafeInteger(size) || size < 0)
       throw new InvalidAvro(`${path}.size must be a whole number`);
-    const type: AvroFixed = { kind: "fixed", ...this.#named(json, namespace, path, ["size"]), size };
+    const type: AvroFixed = { kind: "fixed", ...this.#named(json, namespace, path), size };
     this.#define(type, path);
     return type;
   }
@@ -247,7 +264,7 @@ class AvroParser {
     this.names.set(fullName(type), type);
   }
 
-  #named(json: JsonObject, enclosing: string, path: string, own: readonly string[]): Named {
+  #named(json: JsonObject, enclosing: string, path: string, own: readonly string[] = []): Named {
     const written = json["name"];
     if (typeof written !== "string") throw new InvalidAvro(`${path} has no "name"`);
     const cut = written.lastIndexOf(".");
@@ -262,7 +279,7 @@ class AvroParser {
       aliases: textList(json["aliases"], `${path}.aliases`).map((alias) =>
         alias.includes(".") || namespace === "" ? alias : `${namespace}.${alias}`,
       ),
-      properties: rest(json, ["type", "name", "namespace", "doc", "aliases", ...own]),
+      properties: propertiesOf(json, own),
     };
   }
 
@@ -281,16 +298,17 @@ export function isPrimitive(type: AvroType): type is AvroPrimitive {
 }
 
 /** Java accepts a union's default for any branch since Avro 1.12; before, for the first only. The wider rule reads both. */
-function fitsDefault(type: AvroType, value: unknown): boolean {
+function fitsDefault(type: AvroType, value: unknown, effort: Effort): boolean {
+  effort.spend(1);
   switch (type.kind) {
     case "null":
       return value === null;
     case "boolean":
       return typeof value === "boolean";
     case "int":
-      return isWholeNumber(value) && Math.abs(numberOf(value) ?? Number.NaN) <= 2 ** 31;
+      return fitsBits(32, value);
     case "long":
-      return isWholeNumber(value);
+      return fitsBits(64, value);
     case "float":
     case "double":
       return numberOf(value) !== undefined || value === "NaN" || value === "Infinity" || value === "-Infinity";
@@ -301,16 +319,18 @@ function fitsDefault(type: AvroType, value: unknown): boolean {
     case "enum":
       return typeof value === "string" && type.symbols.includes(value);
     case "array":
-      return Array.isArray(value) && value.every((each) => fitsDefault(type.items, each));
+      return Array.isArray(value) && value.every((each) => fitsDefault(type.items, each, effort));
     case "map":
-      return isJsonObject(value) && Object.values(value).every((each) => fitsDefault(type.values, each));
+      return isJsonObject(value) && Object.values(value).every((each) => fitsDefault(type.values, each, effort));
     case "union":
-      return type.branches.some((branch) => fitsDefault(branch, value));
+      return type.branches.some((branch) => fitsDefault(branch, value, effort));
     case "record":
       return (
         isJsonObject(value) &&
         type.fields.every((field) =>
-          Object.hasOwn(value, field.name) ? fitsDefault(field.type, value[field.name]) : field.default !== undefined,
+          Object.hasOwn(value, field.name)
+            ? fitsDefault(field.type, value[field.name], effort)
+            : field.default !== undefined,
         )
       );
   }
@@ -319,6 +339,18 @@ function fitsDefault(type: AvroType, value: unknown): boolean {
 function required(json: JsonObject, key: string, path: string): unknown {
   if (json[key] === undefined) throw new InvalidAvro(`${path} has no "${key}"`);
   return json[key];
+}
+
+function fitsBits(bits: number, value: unknown): boolean {
+  const whole = wholeNumberOf(value);
+  return whole !== undefined && BigInt.asIntN(bits, whole) === whole;
+}
+
+/** Words of the specification: where they mean nothing they are no properties of the user, and Java's library drops them. */
+const ownWords = ["type", "name", "namespace", "doc", "aliases", "fields", "items", "values", "symbols", "size"];
+
+function propertiesOf(json: JsonObject, own: readonly string[] = []): JsonObject {
+  return rest(json, [...ownWords, ...own]);
 }
 
 function rest(json: JsonObject, known: readonly string[]): JsonObject {

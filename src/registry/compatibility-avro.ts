@@ -11,11 +11,20 @@ import {
 } from "./avro-schema.ts";
 import { ComparedPairs } from "./compared-pairs.ts";
 import type { Incompatibility } from "./compatibility.ts";
+import { Effort, TooComplex } from "./effort.ts";
 
 /** [] when the reader can. */
 export function avroIncompatibilities(reader: AvroType, writer: AvroType): readonly Incompatibility[] {
-  return new Resolution().check(reader, writer, "");
+  try {
+    return new Resolution().check(reader, writer, "");
+  } catch (cause) {
+    if (!(cause instanceof TooComplex)) throw cause;
+    return [{ type: "SCHEMA_TOO_COMPLEX", path: "/", detail: "there are too many pairs of types to compare" }];
+  }
 }
+
+/** Pairs of types, fields and symbols in one comparison: of two unions each branch may meet each. */
+const stepsMax = 1_000_000;
 
 /** Writer's type → types that may read it. */
 const promotions: Readonly<Record<string, readonly string[]>> = {
@@ -28,8 +37,10 @@ const promotions: Readonly<Record<string, readonly string[]>> = {
 
 class Resolution {
   readonly #pairs = new ComparedPairs<AvroNamed, AvroType>();
+  readonly #effort = new Effort(stepsMax);
 
   check(reader: AvroType, writer: AvroType, path: string): readonly Incompatibility[] {
+    this.#effort.spend(1);
     const compare = (): readonly Incompatibility[] => this.#checkKinds(reader, writer, path);
     return isNamed(reader) ? this.#pairs.compare(reader, writer, compare) : compare();
   }
@@ -54,7 +65,10 @@ class Resolution {
       ? []
       : [{ type: "NAME_MISMATCH", path: `${path}/name`, detail: `${fullName(reader)} is not ${fullName(writer)}` }];
     if (reader.kind === "record" && writer.kind === "record") return [...name, ...this.#fields(reader, writer, path)];
-    if (reader.kind === "enum" && writer.kind === "enum") return [...name, ...missingSymbols(reader, writer, path)];
+    if (reader.kind === "enum" && writer.kind === "enum") {
+      this.#effort.spend(reader.symbols.length + writer.symbols.length);
+      return [...name, ...missingSymbols(reader, writer, path)];
+    }
     if (reader.kind === "fixed" && writer.kind === "fixed" && reader.size !== writer.size)
       return [
         ...name,
@@ -68,9 +82,11 @@ class Resolution {
   }
 
   #fields(reader: AvroRecord, writer: AvroRecord, path: string): readonly Incompatibility[] {
+    this.#effort.spend(reader.fields.length + writer.fields.length);
+    const places = new Map(writer.fields.map(({ name }, place) => [name, place]));
     return reader.fields.flatMap((field, index) => {
       const at = `${path}/fields/${index}`;
-      const source = writerField(field, writer);
+      const source = writer.fields[placeOf(field, places)];
       if (source !== undefined) return this.check(field.type, source.type, `${at}/type`);
       // An enum's own default stands in for the field's (Avro 1.9).
       const hasDefault =
@@ -100,15 +116,15 @@ function sameName(reader: AvroNamed, writer: AvroNamed): boolean {
   return reader.name === writer.name || reader.aliases.includes(fullName(writer));
 }
 
-function writerField(field: AvroField, writer: AvroRecord): AvroField | undefined {
-  return (
-    writer.fields.find(({ name }) => name === field.name) ??
-    writer.fields.find(({ name }) => field.aliases.includes(name))
-  );
+/** Among the writer's fields: by the name, or the first that has one of the aliases. -1 when there is none. */
+function placeOf({ name, aliases }: AvroField, places: ReadonlyMap<string, number>): number {
+  const found = [places.get(name) ?? aliases.flatMap((alias) => places.get(alias) ?? [])].flat();
+  return found.length === 0 ? -1 : found.reduce((first, place) => Math.min(first, place));
 }
 
 function missingSymbols(reader: AvroEnum, writer: AvroEnum, path: string): readonly Incompatibility[] {
-  const missing = writer.symbols.filter((symbol) => !reader.symbols.includes(symbol));
+  const known = new Set(reader.symbols);
+  const missing = writer.symbols.filter((symbol) => !known.has(symbol));
   if (missing.length === 0 || reader.default !== undefined) return [];
   return [{ type: "MISSING_ENUM_SYMBOLS", path: `${path}/symbols`, detail: `[${missing.join(", ")}]` }];
 }

@@ -11,6 +11,8 @@
 import { ComparedPairs } from "./compared-pairs.ts";
 import type { Incompatibility } from "./compatibility.ts";
 import { objectFindings } from "./compatibility-json-object.ts";
+import { Effort, TooComplex } from "./effort.ts";
+import { isMetaSchema } from "./json-documents.ts";
 import { JsonReferences, type JsonSchemaText } from "./json-references.ts";
 import {
   acceptsAll,
@@ -26,44 +28,67 @@ import { isJsonObject, isWholeNumber, type JsonObject, numberOf } from "./json-t
 
 /** [] when the reader accepts all that the writer accepted. */
 export function jsonIncompatibilities(reader: JsonSchemaText, writer: JsonSchemaText): readonly Incompatibility[] {
-  const comparison = new JsonComparison(new JsonReferences(reader), new JsonReferences(writer));
-  return comparison.compare(reader.root, writer.root, "#");
+  const comparison = new JsonComparison(new JsonReferences(reader), new JsonReferences(writer), new Effort(stepsMax));
+  try {
+    return comparison.compare(reader.root, writer.root, "#");
+  } catch (cause) {
+    if (!(cause instanceof TooComplex)) throw cause;
+    return [finding("SCHEMA_TOO_COMPLEX", "#")];
+  }
 }
 
 /** Deeper nesting is not followed, and so not trusted. */
 const depthMax = 200;
-/** Comparisons in one check: combined schemas try pairs, and a hostile schema could make the pairs explode. */
-const comparisonsMax = 100_000;
+/**
+ * Steps in one check: combined schemas try pairs, and a hostile schema could make the pairs explode. A comparison takes as many as
+ * ten keywords, and one for each keyword, property and value that it goes through.
+ */
+const stepsMax = 1_000_000;
+const stepsOfComparison = 10;
 
 export class JsonComparison {
   readonly #reader: JsonReferences;
   readonly #writer: JsonReferences;
+  readonly #effort: Effort;
   readonly #pairs = new ComparedPairs<JsonObject, JsonObject>();
   #depth = 0;
-  #comparisons = 0;
 
-  constructor(reader: JsonReferences, writer: JsonReferences) {
+  constructor(reader: JsonReferences, writer: JsonReferences, effort: Effort) {
     this.#reader = reader;
     this.#writer = writer;
+    this.#effort = effort;
   }
 
   compare(readerSchema: unknown, writerSchema: unknown, path: string): readonly Incompatibility[] {
+    this.spend(stepsOfComparison);
     const reader = asObject(this.#reader.resolved(readerSchema));
     const writer = asObject(this.#writer.resolved(writerSchema));
-    if (reader === undefined || writer === undefined) return [finding("REFERENCE_UNRESOLVED", path)];
+    if (reader === undefined || writer === undefined)
+      return isSameDraft(readerSchema, writerSchema) ? [] : [finding("REFERENCE_UNRESOLVED", path)];
     if (acceptsNothing(writer) || acceptsAll(reader) || reader === writer) return [];
     if (acceptsNothing(reader)) return [finding("SCHEMA_REMOVED", path)];
     return this.#pairs.compare(reader, writer, () => this.#within(reader, writer, path));
+  }
+
+  /** Throws TooComplex when the check has taken all it may. */
+  spend(steps: number): void {
+    this.#effort.spend(steps);
   }
 
   accepts(reader: unknown, writer: unknown, path: string): boolean {
     return this.#pairs.holds(() => this.compare(reader, writer, path));
   }
 
+  /** Whether schemas, or lists of names, are the same in words, and the reader's `$ref`s lead to no less. */
+  keeps(reader: unknown, writer: unknown, path: string): boolean {
+    if (printed(reader) !== printed(writer)) return false;
+    return Array.isArray(reader) || this.accepts(reader, writer, path);
+  }
+
   #within(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
-    if (this.#depth === depthMax || this.#comparisons === comparisonsMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
+    if (this.#depth === depthMax) return [finding("SCHEMA_TOO_COMPLEX", path)];
     this.#depth += 1;
-    this.#comparisons += 1;
+    for (const each of [reader, writer]) this.spend(Object.keys(each).length + (valuesIn(each)?.length ?? 0));
     const isCombined = [reader, writer].some(combines);
     const found = isCombined ? this.#combined(reader, writer, path) : this.#plain(reader, writer, path);
     this.#depth -= 1;
@@ -74,12 +99,21 @@ export class JsonComparison {
     const types = typeFindings(reader, writer, path);
     if (types.length > 0) return types;
     return [
-      ...enumFindings(reader, writer, path),
+      ...this.#values(reader, writer, path),
       ...boundFindings(reader, writer, path),
       ...objectFindings(this, reader, writer, path),
       ...this.#items(reader, writer, path),
       ...this.#not(reader, writer, path),
+      ...this.#conditions(reader, writer, path),
     ];
+  }
+
+  #values(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    const ours = printedValues(reader);
+    if (ours === undefined) return [];
+    const theirs = printedValues(writer);
+    const covered = theirs !== undefined && [...theirs].every((value) => ours.has(value));
+    return covered ? [] : [finding("ENUM_ARRAY_NARROWED", `${path}/enum`)];
   }
 
   #combined(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
@@ -92,17 +126,17 @@ export class JsonComparison {
     const writerSum = sumOf(writer);
     if (writerSum !== undefined) {
       // A document fits one branch and what stands beside them: the reader must take each such document.
-      const rest = without(writer, "anyOf", "oneOf");
-      return writerSum.flatMap((branch, index) => {
+      const rest = without(writer, writerSum.key);
+      return writerSum.branches.flatMap((branch, index) => {
         const alone = acceptsAll(rest) ? branch : { ...rest, allOf: [...listOf(rest["allOf"]), branch] };
         return this.accepts(reader, alone, path) ? [] : [finding("SUM_TYPE_NARROWED", `${path}/${index}`)];
       });
     }
     const readerSum = sumOf(reader);
     if (readerSum !== undefined) {
-      const rest = without(reader, "anyOf", "oneOf");
+      const rest = without(reader, readerSum.key);
       const beside = acceptsAll(rest) ? [] : this.compare(rest, writer, path);
-      const fits = readerSum.some((branch) => this.accepts(branch, writer, path));
+      const fits = readerSum.branches.some((branch) => this.accepts(branch, writer, path));
       return fits ? beside : [...beside, finding("COMBINED_TYPE_SUBSCHEMAS_CHANGED", path)];
     }
     const readerAll = listOf(reader["allOf"]);
@@ -122,8 +156,22 @@ export class JsonComparison {
     // What the reader forbids, the writer must have forbidden.
     const covers =
       writer["not"] !== undefined &&
-      new JsonComparison(this.#writer, this.#reader).accepts(writer["not"], reader["not"], path);
+      new JsonComparison(this.#writer, this.#reader, this.#effort).accepts(writer["not"], reader["not"], path);
     return covers ? [] : [finding("NOT_TYPE_EXTENDED", `${path}/not`)];
+  }
+
+  /** What is decided by a document, or by who refers, is not taken apart. */
+  #conditions(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
+    const isMoved = ["$dynamicRef", "$recursiveRef"].some((key) => (reader[key] ?? writer[key]) !== writer[key]);
+    if (isMoved) return [finding("DYNAMIC_REFERENCE_CHANGED", path)];
+    const { if: asked, then, else: otherwise } = reader;
+    if (asked === undefined || (then === undefined && otherwise === undefined)) return [];
+    const isSame =
+      this.keeps(asked, writer["if"], path) &&
+      new JsonComparison(this.#writer, this.#reader, this.#effort).accepts(writer["if"], asked, path) &&
+      this.keeps(then ?? true, writer["then"] ?? true, path) &&
+      this.keeps(otherwise ?? true, writer["else"] ?? true, path);
+    return isSame ? [] : [finding("CONDITION_CHANGED", `${path}/if`)];
   }
 
   #items(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
@@ -135,7 +183,7 @@ export class JsonComparison {
       return this.compare(ours.tuple[index] ?? ours.rest, theirs.tuple[index] ?? theirs.rest, at);
     });
     const unique = reader["uniqueItems"] === true && writer["uniqueItems"] !== true;
-    const contains = reader["contains"] !== undefined && printed(reader["contains"]) !== printed(writer["contains"]);
+    const contains = reader["contains"] !== undefined && !this.keeps(reader["contains"], writer["contains"], path);
     return [
       ...positions.flat(),
       ...this.compare(ours.rest, theirs.rest, `${path}/items`),
@@ -152,13 +200,22 @@ function asObject(schema: unknown): JsonObject | undefined {
   return isJsonObject(schema) ? schema : undefined;
 }
 
+/** Those of drafts, which are nobody's references, are not read. */
+function isSameDraft(reader: unknown, writer: unknown): boolean {
+  if (!isJsonObject(reader) || !isJsonObject(writer)) return false;
+  return typeof reader["$ref"] === "string" && isMetaSchema(reader["$ref"]) && reader["$ref"] === writer["$ref"];
+}
+
 function combines(schema: JsonObject): boolean {
   return sumOf(schema) !== undefined || listOf(schema["allOf"]).length > 0;
 }
 
-function sumOf(schema: JsonObject): readonly unknown[] | undefined {
-  const branches = [...listOf(schema["anyOf"]), ...listOf(schema["oneOf"])];
-  return branches.length === 0 ? undefined : branches;
+/** Of a schema with both, the one; the other is part of what stands beside it. */
+function sumOf(
+  schema: JsonObject,
+): { readonly key: "anyOf" | "oneOf"; readonly branches: readonly unknown[] } | undefined {
+  const key = (["anyOf", "oneOf"] as const).find((each) => listOf(schema[each]).length > 0);
+  return key === undefined ? undefined : { key, branches: listOf(schema[key]) };
 }
 
 function listOf(value: unknown): readonly unknown[] {
@@ -192,12 +249,15 @@ function typeFindings(reader: JsonObject, writer: JsonObject, path: string): rea
   return [finding(theirs.some(covers) ? "TYPE_NARROWED" : "TYPE_CHANGED", path)];
 }
 
-function enumFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {
-  const ours = valuesIn(reader)?.map(printed);
-  if (ours === undefined) return [];
-  const theirs = valuesIn(writer)?.map(printed);
-  const covered = theirs?.every((value) => ours.includes(value)) ?? false;
-  return covered ? [] : [finding("ENUM_ARRAY_NARROWED", `${path}/enum`)];
+/** Of each list once: combined schemas are compared many times. */
+const printedLists = new WeakMap<object, ReadonlySet<string>>();
+
+function printedValues(schema: JsonObject): ReadonlySet<string> | undefined {
+  const values = valuesIn(schema);
+  if (values === undefined) return undefined;
+  const known = printedLists.get(values) ?? new Set(values.map(printed));
+  printedLists.set(values, known);
+  return known;
 }
 
 function valuesIn(schema: JsonObject): readonly unknown[] | undefined {
@@ -231,13 +291,19 @@ function boundFindings(reader: JsonObject, writer: JsonObject, path: string): re
   const found = bounds.flatMap(({ key, word, sign, narrowed }) => {
     const at = `${path}/${key}`;
     if (reader[key] === true) return writer[key] === true ? [] : [finding(`${word}_ADDED`, at)]; // Draft 4's flag.
-    const ours = numberOf(reader[key]);
-    const theirs = numberOf(writer[key]);
+    const ours = boundOf(reader, key);
+    const theirs = boundOf(writer, key);
     if (ours === undefined) return [];
     if (theirs === undefined) return [finding(`${word}_ADDED`, at)];
     return sign * ours < sign * theirs ? [finding(`${word}_${narrowed}`, at)] : [];
   });
   return [...found, ...patternFindings(reader, writer, path), ...multipleFindings(reader, writer, path)];
+}
+
+/** What `contains` says is there once at least, unless minContains says otherwise. */
+function boundOf(schema: JsonObject, key: string): number | undefined {
+  const isOnce = key === "minContains" && schema["contains"] !== undefined;
+  return numberOf(schema[key]) ?? (isOnce ? 1 : undefined);
 }
 
 function patternFindings(reader: JsonObject, writer: JsonObject, path: string): readonly Incompatibility[] {

@@ -26,9 +26,10 @@ class Comparison {
   }
 
   messages(reader: readonly ProtobufMessage[], writer: readonly ProtobufMessage[], path: string): void {
+    const byName = new Map(reader.map((each) => [lastName(each), each]));
     for (const each of writer) {
       const name = lastName(each);
-      const same = reader.find((other) => lastName(other) === name);
+      const same = byName.get(name);
       if (same === undefined) this.found("MESSAGE_REMOVED", `${path}/${name}`, `message ${each.name} is gone`);
       else this.#message(same, each, `${path}/${name}`);
     }
@@ -65,6 +66,12 @@ class Comparison {
     // Packed numbers are no single number; strings and messages take the last of many.
     if (after.label !== before.label && wireGroup(before.type) !== "text" && before.type.kind !== "message")
       this.found("FIELD_NUMERIC_LABEL_CHANGED", path, `${before.name}: ${labelled(before)} became ${labelled(after)}`);
+    if (after.isGroup !== before.isGroup && after.type.kind === "message" && before.type.kind === "message")
+      this.found(
+        "FIELD_KIND_CHANGED",
+        path,
+        `${before.name}: a ${before.isGroup ? "group" : "message"} became a ${after.isGroup ? "group" : "message"}`,
+      );
     this.#types(after.type, before.type, path);
   }
 

@@ -80,25 +80,29 @@ export class ExternalRegistry {
   }
 
   async #withReferences(answer: JsonObject, context: string): Promise<ExternalSchema> {
-    const resolved = new Map<string, ResolvedReference>();
-    const visit = async (of: JsonObject, depth: number): Promise<void> => {
+    const resolved: ResolvedReference[] = [];
+    /** One version may be referred to by several names. */
+    const visited = new Set<string>();
+    const visit = async (of: JsonObject, from: string, depth: number): Promise<void> => {
       if (depth > referenceDepthMax) throw failed(`references are deeper than ${referenceDepthMax}`);
       for (const reference of referencesOf(of)) {
-        const subject = withinContext(context, text(reference, "subject"));
+        const name = text(reference, "name");
+        const subject = withinContext(from, text(reference, "subject"));
         const path = `/subjects/${encodeURIComponent(subject)}/versions/${number(reference, "version")}?deleted=true`;
-        if (resolved.has(path)) continue;
+        if (visited.has(`${path} ${name}`)) continue;
+        visited.add(`${path} ${name}`);
         const found = await this.#ask(path);
         if (found === undefined) throw failed(`the registry has lost ${path}, which a schema refers to`);
-        await visit(found, depth + 1);
-        resolved.set(path, { name: text(reference, "name"), schema: text(found, "schema") });
+        await visit(found, contextOf(subject), depth + 1);
+        resolved.push({ name, schema: text(found, "schema") });
       }
     };
-    await visit(answer, 0);
+    await visit(answer, context, 0);
     const { schemaType } = answer;
     return {
       schemaType: typeof schemaType === "string" ? schemaType : "AVRO",
       schema: text(answer, "schema"),
-      resolved: [...resolved.values()],
+      resolved,
     };
   }
 

@@ -4,7 +4,8 @@ import { isSameContent, type SchemaContent, type SubjectVersion } from "./schema
 
 export class IdSpace {
   readonly #byId = new Map<number, Set<SubjectVersion>>();
-  readonly #idOfGuid = new Map<string, number>();
+  /** What was imported may have several ids for one content. */
+  readonly #idsOfGuid = new Map<string, Set<number>>();
   #idMax = 0;
 
   /** The largest id ever given: ids are in the bytes of records, so none is given twice. */
@@ -18,7 +19,8 @@ export class IdSpace {
 
   insert(version: SubjectVersion): void {
     this.#byId.set(version.id, (this.#byId.get(version.id) ?? new Set()).add(version));
-    this.#idOfGuid.set(guidOf(version), version.id);
+    const guid = guidOf(version);
+    this.#idsOfGuid.set(guid, (this.#idsOfGuid.get(guid) ?? new Set()).add(version.id));
     this.raise(version.id);
   }
 
@@ -27,7 +29,10 @@ export class IdSpace {
     users?.delete(version);
     if (users?.size !== 0) return;
     this.#byId.delete(version.id);
-    this.#idOfGuid.delete(guidOf(version));
+    const guid = guidOf(version);
+    const ids = this.#idsOfGuid.get(guid);
+    ids?.delete(version.id);
+    if (ids?.size === 0) this.#idsOfGuid.delete(guid);
   }
 
   /** Deleted versions included: what they were written with must stay readable. */
@@ -36,13 +41,14 @@ export class IdSpace {
   }
 
   idOf(content: SchemaContent): number | undefined {
-    const id = this.#idOfGuid.get(guidOf(content));
+    const id = this.idOfGuid(guidOf(content));
     // The guid is a digest that can be made to collide: what it finds is compared.
     const found = id === undefined ? undefined : this.byId(id)[0];
     return found !== undefined && isSameContent(found, content) ? id : undefined;
   }
 
   idOfGuid(guid: string): number | undefined {
-    return this.#idOfGuid.get(guid);
+    const ids = this.#idsOfGuid.get(guid);
+    return ids === undefined ? undefined : Math.min(...ids);
   }
 }

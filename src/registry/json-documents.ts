@@ -17,10 +17,10 @@ export function missingDocument(root: unknown, references: ReadonlyMap<string, u
 }
 
 /** Base of what has no $id. */
-const nowhere = "schema:/";
+export const nowhere = "schema:/";
 
 /** Their values are data, whatever they look like. */
-const dataKeywords = new Set(["const", "enum", "default", "examples"]);
+export const dataKeywords: ReadonlySet<string> = new Set(["const", "enum", "default", "examples"]);
 
 class Found {
   /** As written, and against the nearest $id. */
@@ -39,17 +39,18 @@ class Found {
   }
 }
 
-function idOf(schema: unknown): string | undefined {
+export function idOf(schema: unknown): string | undefined {
   if (!isJsonObject(schema)) return undefined;
   const id = schema["$id"] ?? schema["id"];
   return typeof id === "string" ? id : undefined;
 }
 
-function absolute(name: string, base: string): string {
+/** Without its fragment. */
+export function absolute(name: string, base: string): string {
   const [document = ""] = name.split("#");
   return URL.parse(document, URL.canParse(base) ? base : nowhere)?.href ?? document;
 }
 
-function isMetaSchema(url: string): boolean {
+export function isMetaSchema(url: string): boolean {
   return /^https?:\/\/json-schema\.org\//.test(url);
 }

@@ -9,9 +9,16 @@ export function invalidJsonSchema(schema: unknown): string | undefined {
     typeof schema === "object" && schema !== null ? (schema as { readonly $schema?: unknown }).$schema : undefined;
   // Without its $schema: ajv throws for a draft that it was not built with.
   const checked = draft === undefined ? schema : { ...(schema as object), $schema: undefined };
-  if (ajv.validate(ajv.opts.defaultMeta as string, JSON.parse(JSON.stringify(checked)))) return undefined;
+  const text = JSON.stringify(checked, String(draft).includes("draft-04") ? withoutFlags : undefined);
+  if (ajv.validate(ajv.opts.defaultMeta as string, JSON.parse(text))) return undefined;
   const error = ajv.errors?.[0];
   return `${error?.instancePath === "" ? "the schema" : error?.instancePath} ${error?.message ?? "is invalid"}`;
+}
+
+/** Draft 4's words that later drafts took for others: exclusive bounds were flags beside the bound. */
+function withoutFlags(key: string, value: unknown): unknown {
+  const isFlag = (key === "exclusiveMinimum" || key === "exclusiveMaximum") && typeof value === "boolean";
+  return isFlag ? undefined : value;
 }
 
 /** Loaded when the first JSON Schema comes: most brokers see none, and a plain start stays small. */

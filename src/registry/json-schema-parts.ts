@@ -16,6 +16,10 @@ export function acceptsAll(schema: JsonObject): boolean {
     "default",
     "examples",
     "$comment",
+    "$anchor",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
     "definitions",
     "$defs",
   ];
@@ -60,7 +64,13 @@ export function without(schema: JsonObject, ...keys: readonly string[]): JsonObj
   return Object.fromEntries(Object.entries(schema).filter(([key]) => !keys.includes(key)));
 }
 
-/** For comparing values: keys in one order. */
+/** For comparing values: keys in one order. Of each object once, since combined schemas are compared many times. */
 export function printed(value: unknown): string {
-  return value === undefined ? "" : printJson(sortedJson(value));
+  if (value === undefined) return "";
+  if (typeof value !== "object" || value === null) return printJson(value);
+  const text = texts.get(value) ?? printJson(sortedJson(value));
+  texts.set(value, text);
+  return text;
 }
+
+const texts = new WeakMap<object, string>();

@@ -81,6 +81,12 @@ export function numberOf(value: unknown): number | undefined {
   return exactJson.isRawJSON(value) ? Number(value.rawJSON) : undefined;
 }
 
+/** undefined when the value is none, or is written as something else: 1.0. */
+export function wholeNumberOf(value: unknown): bigint | undefined {
+  if (!isWholeNumber(value)) return undefined;
+  return BigInt(exactJson.isRawJSON(value) ? value.rawJSON : (value as number));
+}
+
 export function isWholeNumber(value: unknown): boolean {
   if (typeof value === "number") return Number.isInteger(value);
   return exactJson.isRawJSON(value) && /^-?\d+$/.test(value.rawJSON);

@@ -160,7 +160,7 @@ function describeScalar({ type }: protobufjs.Field, word: string): unknown {
 
 const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", v: "\v", a: "\u0007" };
 
-function unquoted(word: string): string {
+export function unquoted(word: string): string {
   if (!word.startsWith('"')) return word;
   return word
     .slice(1, -1)

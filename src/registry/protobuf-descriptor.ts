@@ -3,8 +3,8 @@
  * written for those who ask for `format=serialized`, with its options, in which clients look for the tags of fields.
  */
 import type protobufjs from "protobufjs";
-import { describedOptions, optionTexts } from "./protobuf-custom-options.ts";
-import { inlineOptions } from "./protobuf-options.ts";
+import { describedOptions, optionTexts, unquoted } from "./protobuf-custom-options.ts";
+import { inlineOptions, readOption } from "./protobuf-options.ts";
 import {
   descriptorType,
   type ProtobufEnum,
@@ -180,8 +180,8 @@ class Printer {
   }
 
   #fieldOptions({ defaultValue, type, options }: FieldDescriptor): string {
-    const isText = type === "TYPE_STRING" || type === "TYPE_BYTES";
-    const value = isText ? JSON.stringify(defaultValue) : defaultValue;
+    const bytes = type === "TYPE_BYTES" ? `"${defaultValue}"` : defaultValue; // Those of bytes have their escapes.
+    const value = type === "TYPE_STRING" ? JSON.stringify(defaultValue) : bytes;
     return this.#inline("Field", options, defaultValue === undefined ? [] : [`default = ${value}`]);
   }
 }
@@ -208,6 +208,7 @@ class Describer {
       name,
       ...(packageName === "" ? {} : { package: packageName }),
       dependency: imports,
+      publicDependency: publicImports(body),
       messageType: messages.map((message) => this.#message(message, bodyOf(body, message))),
       enumType: enums.map((each) => this.#enum(each, bodyOf(body, each))),
       ...this.#options("File", statedOptions(body)),
@@ -233,6 +234,7 @@ class Describer {
         ...describeField(each, message),
         ...(oneof === undefined ? {} : { oneofIndex: oneofs.indexOf(oneof) }),
         ...(isOptional(each) ? { proto3Optional: true } : {}),
+        ...describeDefault(each, fieldOptionsIn(body, each.number)),
         ...this.#options("Field", fieldOptionsIn(body, each.number)),
       };
     });
@@ -254,6 +256,12 @@ class Describer {
     });
     return { name: lastName(each), value, ...this.#options("Enum", statedOptions(body)) };
   }
+}
+
+/** Indexes among the imports. */
+function publicImports(body: Body): readonly number[] {
+  const imports = body.filter(({ words }) => words[0] === "import");
+  return imports.flatMap(({ words }, at) => (words[1] === "public" ? [at] : []));
 }
 
 /** Of a message, an enum or a group of that name. */
@@ -291,6 +299,24 @@ function describeField(field: ProtobufField, parent: ProtobufMessage): object {
     };
   const labels = { singular: "LABEL_OPTIONAL", required: "LABEL_REQUIRED", repeated: "LABEL_REPEATED" };
   return { name, number, label: labels[label], ...describeType(field) };
+}
+
+/** What stands in its brackets and is no option. A default is told as text, bytes with their escapes. */
+function describeDefault({ type }: ProtobufField, inBrackets: readonly (readonly string[])[]): object {
+  const stated = inBrackets.find(([name, equals]) => name === "default" && equals === "=");
+  const value = stated === undefined ? undefined : readOption(stated)?.value;
+  if (typeof value !== "string") return {};
+  if (!value.startsWith('"')) return { defaultValue: /^-?0x/i.test(value) ? decimal(value) : value };
+  const text = unquoted(value);
+  return { defaultValue: type.kind === "scalar" && type.scalar === "bytes" ? escaped(text) : text };
+}
+
+function decimal(hex: string): string {
+  return hex.startsWith("-") ? `-${BigInt(hex.slice(1))}` : String(BigInt(hex));
+}
+
+function escaped(bytes: string): string {
+  return bytes.replaceAll(/[^ !#-&(-[\]-~]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);
 }
 
 function describeType({ type, isGroup }: ProtobufField): object {

@@ -1,5 +1,5 @@
 /** What a schema refers to: versions of other subjects, which may refer to more. */
-import { withinContext } from "./context.ts";
+import { contextOf, withinContext } from "./context.ts";
 import { refusals } from "./refused.ts";
 import type { Reference, SubjectVersion } from "./schema-content.ts";
 import type { ResolvedReference } from "./schema-format.ts";
@@ -12,7 +12,7 @@ const referenceDepthMax = 50;
 const latest = -1;
 
 /**
- * Each after those that it uses itself, no name twice: the first that has it stands. `context` is of who refers. A strict
+ * Each after those that it uses itself, no name twice: the first that has it stands. `context` is of who refers, and what is found refers from its own. A strict
  * reading takes no version that is deleted, and no two of one name. Throws RegistryRefused.
  */
 export function resolveReferences(
@@ -23,7 +23,7 @@ export function resolveReferences(
 ): readonly ResolvedReference[] {
   const visited = new Map<string, number>();
   const resolved: ResolvedReference[] = [];
-  const visit = (list: readonly Reference[], depth: number): void => {
+  const visit = (list: readonly Reference[], from: string, depth: number): void => {
     if (depth > referenceDepthMax) throw refusals.invalidSchema(`references are deeper than ${referenceDepthMax}`);
     for (const reference of list) {
       const { name, version } = reference;
@@ -32,12 +32,12 @@ export function resolveReferences(
         throw refusals.invalidSchema(`Conflicting reference versions for "${name}": ${before} and ${version}`);
       if (before !== undefined) continue;
       visited.set(name, version);
-      const found = referredTo(subjects, context, reference, { withDeleted: !isStrict });
-      visit(found.references, depth + 1);
+      const found = referredTo(subjects, from, reference, { withDeleted: !isStrict });
+      visit(found.references, contextOf(found.subject), depth + 1);
       resolved.push({ name, schema: found.schema });
     }
   };
-  visit(references, 0);
+  visit(references, context, 0);
   return resolved;
 }
 

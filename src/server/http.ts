@@ -4,7 +4,7 @@
  * (DNS rebinding and cross-site requests need one or the other).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, isIP } from "node:net";
+import { type AddressInfo, isIP, type Socket } from "node:net";
 import { assert } from "../base/errors.ts";
 import type { HttpErrorWords, HttpRequest, HttpResponse, HttpRoute } from "../base/http.ts";
 import { jsonResponse } from "../base/http.ts";
@@ -65,6 +65,9 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   };
 }
 
+/** Of one connection, before the first of them has its answer: their bodies are in memory. Clients wait for each. */
+const requestsAtOnceMax = 16;
+
 /** Longer than the 60 s of common load balancers would need their own; clients here reconnect cheaply. */
 const keepAliveMs = 5000;
 
@@ -97,6 +100,8 @@ class HttpService {
   readonly #router: Router;
   readonly #words: HttpErrorWords;
   readonly #stop = new AbortController();
+  /** Requests without an answer yet. */
+  readonly #waiting = new WeakMap<Socket, number>();
   #isDraining = false;
 
   constructor(options: HttpServerOptions) {
@@ -116,8 +121,15 @@ class HttpService {
 
   /** The one supervisor of a request: whatever goes wrong ends as an answer, or as a closed connection. */
   answer(message: IncomingMessage, response: ServerResponse): void {
+    const { socket } = message;
+    const waiting = (this.#waiting.get(socket) ?? 0) + 1;
+    this.#waiting.set(socket, waiting);
+    if (waiting > requestsAtOnceMax) return void socket.destroy();
     const gone = new AbortController();
-    response.on("close", () => gone.abort());
+    response.on("close", () => {
+      this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1);
+      gone.abort();
+    });
     this.#respond(message, AbortSignal.any([gone.signal, this.#stop.signal]))
       .catch((cause: unknown) => {
         if (cause instanceof HttpRefusal) return this.#refusal(cause);
@@ -125,7 +137,11 @@ class HttpService {
         this.#options.logger.error("an HTTP request failed", { server: this.#options.name, request, error: cause });
         return this.#words(500, "internal error");
       })
-      .then((answer) => send(message, response, answer, this.#isDraining))
+      .then((answer) => {
+        // Of an answer that nobody reads on: it would keep its memory, and its place among the connections.
+        response.setTimeout(this.#options.requestMsMax, () => response.destroy());
+        send(message, response, answer, this.#isDraining);
+      })
       .catch((cause: unknown) => {
         this.#options.logger.error("an HTTP answer could not be sent", { server: this.#options.name, error: cause });
         response.destroy();

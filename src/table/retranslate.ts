@@ -1,29 +1,30 @@
 /** A pending round's ranges, translated once more from the log, as the table's mapping now stands. */
 import type { Uuid } from "../base/ids.ts";
 import type { Log } from "../log/log.ts";
-import type { MetadataClient } from "../metadata/client.ts";
 import type { PendingRound } from "../metadata/image.ts";
 import type { Retranslated } from "./commit/committer.ts";
+import type { SchemaCommitter } from "./commit/schema-committer.ts";
 import type { RoundWriter } from "./round-writer.ts";
 import { liveLane, replayLane } from "./rounds.ts";
 import type { TableSettings } from "./settings.ts";
-import { tableStateOf } from "./table-state.ts";
 
 export async function retranslateRound(
   round: PendingRound,
   deps: {
-    readonly metadata: MetadataClient;
     readonly log: Log;
     readonly writer: RoundWriter;
     readonly settings: TableSettings;
     readonly topicId: Uuid;
-    readonly table: Uuid;
+    readonly schemas: SchemaCommitter;
+    readonly signal: AbortSignal;
   },
 ): Promise<Retranslated> {
   const { log, topicId, settings } = deps;
-  const table = deps.metadata.image.table(deps.table);
-  const state = table === undefined ? undefined : tableStateOf(table);
-  if (state === undefined) return { kind: "unavailable", cause: "the table has no mapping yet" };
+  // What was wrong with the round may be what others have done to the table.
+  const outcome = await deps.schemas.follow(deps.signal);
+  if (outcome.kind !== "ready")
+    return { kind: "unavailable", cause: outcome.kind === "paused" ? outcome.reason : outcome.cause };
+  const { state } = outcome;
   if (round.lane === replayLane) return { kind: "impossible", reason: "its records were picked from dead letters" };
   if (state.mapping.rowKey !== undefined && round.lane !== liveLane)
     return { kind: "impossible", reason: "which of its rows have no later record was known only when it was made" };

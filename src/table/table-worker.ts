@@ -374,7 +374,10 @@ export class TableWorker {
   #committerFor(table: TableInfo): TableCommitter {
     if (this.#committer === undefined || this.#committerOf !== table.id) {
       const { topicId, id } = table;
-      const retranslate = (round: PendingRound) => retranslateRound(round, { ...this.#options, topicId, table: id });
+      const schemas = this.#translation.schemas(id);
+      const { signal } = this.#stop;
+      const retranslate = (round: PendingRound) =>
+        retranslateRound(round, { ...this.#options, topicId, schemas, signal });
       const { deadLetterTopic: name } = this.#options.settings.errors;
       const deliver = (rounds: readonly PendingRound[]) => {
         const partitions = this.#topic()?.partitions.length ?? 1;

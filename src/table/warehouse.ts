@@ -2,6 +2,7 @@
  * Files by their full URIs, as Iceberg names them: `s3://bucket/…`, `file:///…`. A URI is opaque (rule K3): it is split into
  * a mounted root and a key, and never decoded. What is written is new: names are unique and never reused (K4).
  */
+import { posix } from "node:path";
 import { OperationFailed } from "../base/errors.ts";
 import { uuidRandom } from "../base/ids.ts";
 import type { Random } from "../base/runtime.ts";
@@ -12,7 +13,12 @@ export interface WarehouseOptions {
   readonly mounts: ReadonlyMap<string, ObjectStore>;
   /** Opens the store of a bucket ("s3://other") that an external catalog's tables live in. Absent: only mounts exist. */
   readonly open?: (root: string) => Promise<ObjectStore>;
+  /** Directories that are no table's, whatever a client or a metadata file says: the broker's own objects. */
+  readonly reserved?: readonly string[];
 }
+
+/** Suffixes of Azure's clouds. */
+export const azureClouds = ["core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net"] as const;
 
 /** Reaches files with what a catalog lent for them. */
 export interface FileLender {
@@ -23,6 +29,7 @@ export interface FileLender {
 export class Warehouse implements AsyncDisposable {
   readonly #mounts: Map<string, ObjectStore>;
   readonly #open: WarehouseOptions["open"];
+  readonly #reserved: readonly string[];
   readonly #opening = new Map<string, Promise<ObjectStore>>();
   /** By the directory whose files they reach. */
   readonly #lenders = new Map<string, FileLender>();
@@ -30,6 +37,7 @@ export class Warehouse implements AsyncDisposable {
   constructor(options: WarehouseOptions) {
     this.#mounts = new Map([...options.mounts].map(([root, store]) => [withoutSlash(canonicalUri(root)), store]));
     this.#open = options.open;
+    this.#reserved = (options.reserved ?? []).map((directory) => withoutSlash(canonicalUri(directory)));
   }
 
   /** Files in the directories are reached through the lender from now on; of nested directories the innermost counts. */
@@ -86,6 +94,7 @@ export class Warehouse implements AsyncDisposable {
   /** Whether a file could be at this URI, as far as the URI itself says. */
   reaches(uri: string): boolean {
     const canonical = canonicalUri(uri);
+    if (this.#isReserved(canonical)) return false;
     if (innermost(this.#lenders, canonical) !== undefined) return true;
     if ([...this.#mounts.keys()].some((root) => canonical.startsWith(`${root}/`))) return true;
     return this.#open !== undefined && bucketOf(canonical) !== undefined;
@@ -98,6 +107,7 @@ export class Warehouse implements AsyncDisposable {
 
   async #resolve(uri: string): Promise<{ readonly store: ObjectStore; readonly key: string }> {
     const canonical = canonicalUri(uri);
+    if (this.#isReserved(canonical)) throw new OperationFailed(`${uri} is no table's`, { happened: "no" });
     const lent = await innermost(this.#lenders, canonical)?.value.storeOf(canonical);
     if (lent !== undefined) return { store: lent.store, key: canonical.slice(lent.root.length + 1) };
     const best = innermost(this.#mounts, canonical);
@@ -107,6 +117,13 @@ export class Warehouse implements AsyncDisposable {
       throw new OperationFailed(`no store is configured for ${uri}`, { happened: "no" });
     }
     return { store: await this.#mount(bucket, this.#open), key: canonical.slice(bucket.length + 1) };
+  }
+
+  /** Of the path as it stands, and as what stands between may read it. */
+  #isReserved(canonical: string): boolean {
+    return [canonical, normalUri(canonical)].some((each) =>
+      this.#reserved.some((directory) => each === directory || each.startsWith(`${directory}/`)),
+    );
   }
 
   #mount(bucket: string, open: (root: string) => Promise<ObjectStore>): Promise<ObjectStore> {
@@ -154,15 +171,38 @@ function pathPart(name: string): string {
   return name.replace(/[^A-Za-z0-9_.=-]/g, "_").replace(/^\.+/, "_");
 }
 
-/** "s3://other" of a file in it. A file URI has no host: there is nothing to open. */
+/**
+ * "s3://other" of a file in it. What a table says of its files comes from clients and from files of others: it may name a bucket, and
+ * nothing else that a store's URL can hold (where the bucket is, with which keys), nor a host that is not the cloud's own.
+ */
+const bucketPattern = new RegExp(
+  String.raw`^(?:(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*|abfss://[a-z0-9$-]+@[a-z0-9]+\.dfs\.(?:${azureClouds.join("|").replaceAll(".", "\\.")}))(?=/.)`,
+);
+
 function bucketOf(canonical: string): string | undefined {
-  const bucket = /^[a-z0-9]+:\/\/[^/]+/.exec(canonical)?.[0];
-  return bucket === undefined || canonical.length <= bucket.length + 1 ? undefined : bucket;
+  return bucketPattern.exec(canonical)?.[0];
 }
 
-/** Hadoop writes file:/path, and names S3 s3a or s3n. */
+function normalUri(uri: string): string {
+  const [, root, path] = /^([a-z0-9]+:\/\/[^/]*)(\/.*)$/.exec(uri) ?? [];
+  return root === undefined || path === undefined ? uri : root + posix.normalize(path);
+}
+
+/** Hadoop writes file:/path, names S3 s3a or s3n, and Azure abfs or by its older driver. */
 export function canonicalUri(uri: string): string {
-  return uri.replace(/^s3[an]:\/\//, "s3://").replace(/^file:\/(?!\/)/, "file:///");
+  return uri
+    .replace(/^s3[an]:\/\//, "s3://")
+    .replace(/^file:\/(?!\/)/, "file:///")
+    .replace(/^abfs:\/\//, "abfss://")
+    .replace(/^wasbs?:\/\/([^@/]+@[^./]+)\.blob\./, "abfss://$1.dfs.");
+}
+
+/**
+ * Without scheme, bucket and account, which some spellings leave out (az://). Files of two buckets may share it: of use where
+ * taking two for one costs nothing but space.
+ */
+export function pathOf(uri: string): string {
+  return canonicalUri(uri).replace(/^[a-z0-9]+:\/\/[^/]*/, "");
 }
 
 /** Whether the file lies in the directory, however the two are spelt. */

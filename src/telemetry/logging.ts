@@ -86,11 +86,13 @@ class Repeats {
 /** Words in a field's name that make its value a secret. */
 const secretName = /pass(word|phrase)?$|secret|token|credential|authorization|access.?key|private.?key|^cookie$/i;
 const depthMax = 5;
+/** Longer ones come from elsewhere: names of users, before anybody has shown a password. */
+const textLengthMax = 16_384;
 
 /** A copy for the log: secrets masked, errors as plain data with their causes, bytes as their length. */
 function masked(value: unknown, depth: number): unknown {
   if (typeof value === "bigint") return value.toString();
-  if (typeof value === "string") return withoutSecrets(value);
+  if (typeof value === "string") return shortened(withoutSecrets(value));
   if (typeof value !== "object" || value === null) return value;
   if (depth >= depthMax) return "[deeper]";
   if (value instanceof Error) {
@@ -107,4 +109,8 @@ function masked(value: unknown, depth: number): unknown {
       secretName.test(String(key)) && typeof each !== "number" ? secretMask : masked(each, depth + 1),
     ]),
   );
+}
+
+function shortened(text: string): string {
+  return text.length <= textLengthMax ? text : `${text.slice(0, textLengthMax)}… (${text.length} characters)`;
 }

@@ -68,6 +68,19 @@ describe("what Glue holds", () => {
     });
   });
 
+  test("comments are one line of at most 255 bytes, as Glue takes them", async () => {
+    await using glue = await startFakeGlue();
+    await using catalog = open(settings(glue.port), pointerDeps());
+    const docs = ["first line\r\nsecond", `${"ä".repeat(126)}x\u{1f600}`];
+    const fields = schema.fields.map((field, at) => ({ ...field, doc: docs[at] as string }));
+    const commented = { schema: { ...schema, fields }, lastColumnId: 2, location: null } as const;
+    await catalog.create(table, creationUpdates({ ...commented, spec: { "spec-id": 0, fields: [] } }));
+    const { Columns } = glue.tables.get("sales.orders")?.["StorageDescriptor"] as {
+      readonly Columns: readonly object[];
+    };
+    expect(Columns).toMatchObject([{ Comment: "first line second" }, { Comment: `${"ä".repeat(126)}x` }]);
+  });
+
   test("a name that Athena cannot reach is refused before anything is written", async () => {
     await using glue = await startFakeGlue();
     await using catalog = open(settings(glue.port), pointerDeps());

@@ -122,4 +122,52 @@ describe("what the metastore holds", () => {
     const outcome = await catalog.commit(table, [], change);
     expect(outcome).toEqual({ kind: "conflict", detail: "somebody else holds the lock of sales.orders" });
   });
+
+  test("a place in the queue for a lock is given back when nobody says whose turn it is", async () => {
+    await using hms = await startFakeHms({ isFramed: false, comparesParameters: false });
+    const deps = hmsDeps();
+    await using catalog = open(settings(hms.port), deps);
+    await catalog.create(table, creation);
+    await using other = new HmsClient({ ...settings(hms.port), clock: deps.runtime.clock, limits });
+    const component = new Map<number, ThriftValue>([
+      [3, text("sales")],
+      [4, text("orders")],
+    ]);
+    const request = { kind: "list", of: "struct", items: [{ kind: "struct", fields: component }] } as const;
+    await other.call("lock", [{ kind: "struct", fields: new Map([[1, request]]) }]);
+    hms.refusing.add("check_lock");
+    await expect(catalog.commit(table, [], change)).rejects.toThrow("check_lock");
+    expect(hms.calls.slice(-2)).toEqual(["check_lock", "unlock"]);
+  });
+
+  test("a name that it does not keep makes no database", async () => {
+    await using hms = await startFakeHms({ isFramed: false, comparesParameters: false });
+    await using catalog = open(settings(hms.port), hmsDeps());
+    for (const bad of [
+      { namespace: ["sales", "eu"], name: "orders" },
+      { namespace: ["sales"], name: "Orders" },
+    ])
+      await expect(catalog.create(bad, creation)).rejects.toThrow("lower-case letters, digits and underscores");
+    expect(hms.calls).toEqual([]);
+  });
+
+  test("a connection whose user is refused is closed", async () => {
+    await using hms = await startFakeHms({ isFramed: false, comparesParameters: false });
+    hms.refusing.add("set_ugi");
+    await using catalog = open(settings(hms.port, { user: "inlet" }), hmsDeps());
+    for (let attempt = 0; attempt < 3; attempt += 1) await expect(catalog.load(table)).rejects.toThrow("set_ugi");
+    await expect.poll(() => hms.connections).toBe(0);
+  });
+
+  test("a comment is as long as MySQL's metastore takes it", async () => {
+    await using hms = await startFakeHms({ isFramed: false, comparesParameters: false });
+    await using catalog = open(settings(hms.port), hmsDeps());
+    const fields = schema.fields.map((field) => ({ ...field, doc: "ä".repeat(200) }));
+    const commented = { schema: { ...schema, fields }, lastColumnId: 2, location: null } as const;
+    await catalog.create(table, creationUpdates({ ...commented, spec: { "spec-id": 0, fields: [] } }));
+    const columns = structAt(hms.tables.get("sales.orders") ?? new Map(), 7)?.get(1);
+    const comments =
+      columns?.kind === "list" ? columns.items.map((item) => item.kind === "struct" && textAt(item.fields, 3)) : [];
+    expect(comments).toEqual(Array(2).fill("ä".repeat(128)));
+  });
 });

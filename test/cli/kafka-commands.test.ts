@@ -36,13 +36,15 @@ describe("against a broker", () => {
     });
     const wrote = await run(["topic", "produce", "t", "-p", "1", "-s", ":", "-H", "h=1"], "k:v\nplain\n");
     expect(wrote).toMatchObject({ code: 0, out: "Produced to partition 1 from offset 0.\n" });
+    const more = await run(["--format", "json", "topic", "produce", "t", "-p", "1"], "again\n");
+    expect(more.out).toBe('{"topic":"t","partition":1,"offset":2}\n');
     const described = JSON.parse((await run(["--format", "json", "topic", "describe", "t"])).out) as Record<
       string,
       unknown
     >;
-    expect(described["partitions"]).toMatchObject([{ high_watermark: 0 }, { high_watermark: 2 }]);
+    expect(described["partitions"]).toMatchObject([{ high_watermark: 0 }, { high_watermark: 3 }]);
     expect(described["configs"]).toContainEqual({ key: "retention.ms", value: "1000", source: "DYNAMIC_TOPIC_CONFIG" });
-    const read = await run(["topic", "consume", "t", "-n", "2"]);
+    const read = await run(["topic", "consume", "t", "-n", "3"]);
     expect(
       read.out
         .trim()
@@ -51,6 +53,7 @@ describe("against a broker", () => {
     ).toMatchObject([
       { topic: "t", partition: 1, offset: 0, key: "k", value: "v" },
       { topic: "t", partition: 1, offset: 1, key: null, value: "plain" },
+      { topic: "t", partition: 1, offset: 2, key: null, value: "again" },
     ]);
     expect((await run(["topic", "list"])).out).toMatch(/^NAME.*\nt +2 +1\n$/);
     expect((await run(["topic", "delete", "t"])).code).toBe(0);
@@ -68,6 +71,15 @@ describe("against a broker", () => {
     expect(described).toMatchObject({ offsets: [{ topic: "g", current_offset: 3, log_end_offset: 3, lag: 0 }] });
     expect((await run(["group", "delete", "readers"])).code).toBe(0);
     expect((await run(["group", "describe", "readers"])).code).toBe(4);
+  });
+
+  test("of several topics those are created that are not there", async () => {
+    await run(["topic", "create", "old"]);
+    expect(await run(["topic", "create", "old", "new"])).toMatchObject({
+      code: 1,
+      out: "TOPIC  STATUS\nold    EXISTS\nnew    OK\n",
+      error: expect.stringContaining("TOPIC_ALREADY_EXISTS: old"),
+    });
   });
 
   test("a table is listed and flushed", async () => {

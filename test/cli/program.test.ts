@@ -104,6 +104,29 @@ describe("configuration", () => {
     expect((await inlet(["config", "check", "-c", join(directory, "none.yaml")])).error).toContain("cannot be read");
   });
 
+  test("check says what is wrong with the URL of the store, and repeats no key of it", async () => {
+    const said = async (url: string) => {
+      const { code, error } = await inlet(["config", "check", "--object-store-url", url]);
+      return [code, error.split("\n")[0]];
+    };
+    expect(await said("s3a://lake")).toEqual([2, expect.stringMatching(/^--object-store-url: .*s3:\/\/<bucket>/)]);
+    expect(await said("s3://lake?regoin=x&secretKey=hunter2")).toEqual([2, expect.not.stringContaining("hunter2")]);
+    expect(await said("s3://lake?regoin=x")).toEqual([2, expect.stringContaining("regoin")]);
+    expect((await inlet(["config", "check", "--metadata-url", "s3://lake?regoin=x"])).error).toContain(
+      "--metadata-url: metadata.url: unknown object store parameters: regoin",
+    );
+    expect((await inlet(["config", "check", "--object-store-url", "s3://lake/a?region=x"])).code).toBe(0);
+  });
+
+  test("check says in JSON what is wrong, too", async () => {
+    const { code, out } = await inlet(["--format", "json", "config", "check", "--http-port", "-1"]);
+    expect(code).toBe(2);
+    expect(JSON.parse(out)).toEqual({
+      ok: false,
+      problems: [{ at: "--http-port", message: expect.stringContaining("at least 0"), fix: null }],
+    });
+  });
+
   test("print shows what is in force, without secrets, and can be read again", async () => {
     const path = file(
       "good.yaml",
@@ -326,6 +349,24 @@ PARTITION  END  TRANSLATED-TO  COMMITTED-TO  TRANSLATION-LAG  COMMIT-LAG
   test("a header that is no key=value is 2, and nothing is written", async () => {
     const { code, error } = await inlet(["topic", "produce", "t", "-H", "plain"], { input: "x\n" });
     expect([code, error.includes("plain")]).toEqual([2, true]);
+  });
+
+  test("sql prints each column of an answer, also of one name", async () => {
+    const answer = {
+      columns: [
+        { name: "id", type: "INTEGER" },
+        { name: "id", type: "INTEGER" },
+      ],
+      rows: [[1, 2]],
+      isCut: false,
+      tables: [],
+    };
+    const admin = createServer((_request, response) => response.end(JSON.stringify(answer))).listen(0, "127.0.0.1");
+    await once(admin, "listening");
+    const url = `http://127.0.0.1:${(admin.address() as AddressInfo).port}`;
+    const { out } = await inlet(["--admin", url, "sql", "SELECT 1 AS id, 2 AS id"]);
+    admin.close();
+    expect(out).toBe("ID  ID\n1   2\n");
   });
 
   test("plan says where a file is no YAML, with 2", async () => {

@@ -248,6 +248,14 @@ lake: { catalogs: { main: { type: rest, uri: "http://c:1", auth: { token: "\${fi
   });
 });
 
+test("a secret that comes from somewhere where there is none is not taken for none", () => {
+  const environment = { TOKEN: "" };
+  expect(problemsOf('http: { token: "${env:TOKEN}" }', { environment })).toEqual([
+    expect.stringContaining("http.token is empty: ${env:TOKEN} has nothing in it"),
+  ]);
+  expect(problemsOf('http: { token: "" }', { environment })).toEqual([]);
+});
+
 describe("hostile files", () => {
   test("no key reaches a prototype", () => {
     const text = "__proto__: { polluted: 1 }\ntopics: { __proto__: { table: { name: a.b } }, constructor: {} }\n";

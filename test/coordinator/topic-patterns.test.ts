@@ -35,6 +35,16 @@ test.each(["(", "a{2,1}", "[z-a]", "(?<=a)b", "(a)\\1", "a{100000}"])("%s is non
   expect(patterns([]).problem(expression)).toEqual(expect.any(String));
 });
 
+// Compiled, the first takes gigabytes, and the second seconds for each name.
+test.each([["x{1000}", 4000] as const, [String.raw`\pL{1000}`, 100] as const])(
+  "%s, %i times, is none, and said to be at once",
+  (part, times) => {
+    const before = performance.now();
+    expect(patterns([]).problem(part.repeat(times))).toContain("expression too large");
+    expect(performance.now() - before).toBeLessThan(1_000);
+  },
+);
+
 test("a name is matched as a whole, and a newline hides nothing of it", async () => {
   const found = await patterns(["a", "ab", "xa", "a\nb"]).matches(["a", "a.*"]);
   expect(found.get("a")).toEqual(["a"]);

@@ -229,7 +229,7 @@ export class ForeignWriter implements AsyncDisposable {
       const stored = await this.#warehouse.read(each.file.path);
       const bytes = query === undefined ? stored : await this.#chosen(stored, query);
       const rows = query === undefined ? each.file.recordCount : await this.#count(bytes);
-      const answer = core.add({ path: each.file.path, bytes, sequence, firstRowId: null, rows });
+      const answer = core.add({ path: each.file.path, bytes, sequence, firstRowId: null, rows, partition: "" });
       if (answer.kind === "unreadable") throw new Error(answer.reason);
     }
     const entries: ManifestEntry[] = [];
@@ -242,7 +242,7 @@ export class ForeignWriter implements AsyncDisposable {
   }
 
   async #chosen(bytes: Uint8Array, query: string): Promise<Uint8Array> {
-    const [from, to] = [join(this.#scratch, "from.parquet"), join(this.#scratch, "to.parquet")];
+    const [from, to] = [this.#scratchFile(), this.#scratchFile()];
     writeFileSync(from, bytes);
     const fields = `SELECT name, field_id FROM parquet_schema('${from}') WHERE field_id IS NOT NULL`;
     const ids = (await this.#duckdb.runAndReadAll(fields)).getRows().map((row) => {
@@ -251,14 +251,22 @@ export class ForeignWriter implements AsyncDisposable {
     });
     const copy = `COPY (${query.replace("$file", `'${from}'`)}) TO '${to}' (FORMAT parquet, FIELD_IDS {${ids.join(", ")}})`;
     await this.#duckdb.run(copy);
-    return new Uint8Array(readFileSync(to));
+    const chosen = new Uint8Array(readFileSync(to));
+    for (const path of [from, to]) rmSync(path);
+    return chosen;
   }
 
   async #count(bytes: Uint8Array): Promise<number> {
-    const path = join(this.#scratch, "count.parquet");
+    const path = this.#scratchFile();
     writeFileSync(path, bytes);
     const [[rows]] = (await this.#duckdb.runAndReadAll(`SELECT count(*)::INT FROM '${path}'`)).getRows() as [[number]];
+    rmSync(path);
     return rows;
+  }
+
+  /** Never the same: DuckDB may take what it knows of a path for what is there by now. */
+  #scratchFile(): string {
+    return join(this.#scratch, `${this.#id()}.parquet`);
   }
 
   async #live(metadata: TableMetadata): Promise<readonly LiveFile[]> {

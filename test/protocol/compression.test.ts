@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CorruptData } from "../../src/base/errors.ts";
-import { compress, compressAside, inflate, inflateAside } from "../../src/protocol/compression.ts";
+import { compress, compressAside, inflate, inflateAside, inflateFairly } from "../../src/protocol/compression.ts";
 import { type Compression, compressions } from "../../src/protocol/record-batch.ts";
 
 const MiB = 1024 * 1024;
@@ -94,3 +94,17 @@ function shorterOrCorrupt(name: Compression, bytes: Uint8Array): boolean {
     return error instanceof CorruptData;
   }
 }
+
+test("snappy in a hundred thousand blocks of one byte holds up nobody", async () => {
+  const head = Buffer.from("82534e41505059000000000100000001", "hex");
+  const block = Buffer.from("00000003010061", "hex");
+  for (const blocks of [9_000, 100_000]) {
+    const before = performance.now();
+    const inflating = inflateFairly("snappy", Buffer.concat([head, Buffer.alloc(blocks * block.length, block)]), {
+      bytesMax: 2 ** 20,
+    });
+    expect(inflating).toBeInstanceOf(Promise);
+    expect(performance.now() - before).toBeLessThan(300);
+    expect((await inflating).length).toBe(blocks);
+  }
+});

@@ -31,6 +31,16 @@ describe("canonical text", () => {
       '{"type":"record","name":"R","fields":[{"name":"a","type":"double","default":1.0}]}',
       '{"type":"record","name":"R","fields":[{"name":"a","type":"double","default":1.0}]}',
     ],
+    // Words that say nothing of such a type are nobody's property.
+    [
+      '{"type":"array","items":{"type":"string","name":"x"},"doc":"d","x":1}',
+      '{"type":"array","items":"string","x":1}',
+    ],
+    // "int" alone would be the primitive.
+    [
+      '{"type":"record","name":"R","namespace":"n","fields":[{"name":"a","type":{"type":"fixed","name":"int","size":4}},{"name":"b","type":"n.int"}]}',
+      '{"type":"record","name":"R","namespace":"n","fields":[{"name":"a","type":{"type":"fixed","name":"int","size":4}},{"name":"b","type":"n.int"}]}',
+    ],
   ])("%s", (text, expected) => {
     expect(canonical(text)).toBe(expected);
     expect(canonical(expected)).toBe(expected);
@@ -62,6 +72,11 @@ describe("what is no schema", () => {
     ['{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"}]}', "there twice"],
     ['{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}', "does not fit"],
     ['{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":1.5}]}', "does not fit"],
+    ['{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":2147483648}]}', "does not fit"],
+    [
+      '{"type":"record","name":"R","fields":[{"name":"a","type":"long","default":9223372036854775808}]}',
+      "does not fit",
+    ],
     [
       '{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"fixed","name":"R","size":1}}]}',
       "defined twice",
@@ -112,5 +127,28 @@ describe("what is no schema", () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe("a hostile schema is refused, or read, in little time", () => {
+  // Each of A and B may hold either: the innermost value would be tried on 2^depth ways to it.
+  test("a default that fits records of unions of each other, but for its end", () => {
+    const b = { type: "record", name: "B", fields: [{ name: "f", type: ["null", "A", "B"] }] };
+    const a = { type: "record", name: "A", fields: [{ name: "f", type: ["null", "A", b] }] };
+    let value: unknown = 1;
+    for (let depth = 0; depth < 26; depth += 1) value = { f: value };
+    const fields = [
+      { name: "a", type: a },
+      { name: "d", type: ["A", "B"], default: value },
+    ];
+    const text = JSON.stringify({ type: "record", name: "T", fields });
+    expect(() => canonical(text)).toThrow("fits too many types");
+  });
+
+  test("as many fields as a text can have", () => {
+    const fields = Array.from({ length: 30_000 }, (_, index) => ({ name: `f${index}`, type: "int" }));
+    const before = performance.now();
+    canonical(JSON.stringify({ type: "record", name: "T", fields }));
+    expect(performance.now() - before).toBeLessThan(2_000);
   });
 });

@@ -14,6 +14,7 @@ const int = { type: "integer" };
 const text = { type: "string" };
 const tuple = (...items: readonly unknown[]) => ({ type: "array", prefixItems: items });
 const contains = (bounds: object) => ({ type: "array", contains: int, ...bounds });
+const draft7 = "http://json-schema.org/draft-07/schema";
 const sealed = { unevaluatedProperties: false };
 
 describe("rules", () => {
@@ -96,6 +97,12 @@ describe("rules", () => {
       [],
     ],
     [
+      "a name required that is no property and never was there",
+      { type: "object", required: ["x"] },
+      closed({ a: int }),
+      ["REQUIRED_ATTRIBUTE_ADDED"],
+    ],
+    [
       "a name required that is no property, which Confluent's lets through",
       open({}, { required: ["b"] }),
       open({}, { required: ["a"] }),
@@ -160,6 +167,8 @@ describe("rules", () => {
       ["SCHEMA_REMOVED"],
     ],
     ["contains more", contains({ minContains: 2 }), contains({ minContains: 1 }), ["MIN_CONTAINS_INCREASED"]],
+    ["contains once by itself", contains({}), contains({ minContains: 0 }), ["MIN_CONTAINS_INCREASED"]],
+    ["contains once, said", contains({ minContains: 1 }), contains({}), []],
     ["contains fewer", contains({ maxContains: 2 }), contains({ maxContains: 3 }), ["MAX_CONTAINS_DECREASED"]],
     ["additional items without items", { additionalItems: false }, { additionalItems: true }, ["SCHEMA_REMOVED"]],
     [
@@ -175,6 +184,27 @@ describe("rules", () => {
       ["TYPE_CHANGED"],
     ],
     // Combined.
+    [
+      "both kinds of unions",
+      { anyOf: [text, int], oneOf: [{ type: "string", maxLength: 2 }, int] },
+      text,
+      ["COMBINED_TYPE_SUBSCHEMAS_CHANGED"],
+    ],
+    [
+      "a condition",
+      open({ a: int }, { if: { required: ["a"] }, then: { required: ["b"] } }),
+      open({ a: int }),
+      ["CONDITION_CHANGED"],
+    ],
+    [
+      "a reference that is decided while reading",
+      { $defs: { a: { $dynamicAnchor: "x" } }, items: { $dynamicRef: "#x" } },
+      { items: int },
+      ["DYNAMIC_REFERENCE_CHANGED"],
+    ],
+    ["a draft as a part", { items: { $ref: `${draft7}#` } }, { items: { $ref: `${draft7}#` } }, []],
+    ["a draft instead of numbers", { items: { $ref: draft7 } }, { items: int }, ["REFERENCE_UNRESOLVED"]],
+    ["a condition without an end", open({ a: int }, { if: { required: ["a"] } }), open({ a: int }), []],
     ["becomes a union with it", { oneOf: [text, int] }, text, []],
     ["union grows", { anyOf: [text, int, { type: "null" }] }, { anyOf: [int, text] }, []],
     ["union loses a branch", { anyOf: [text] }, { anyOf: [text, int] }, ["SUM_TYPE_NARROWED"]],
@@ -212,6 +242,69 @@ describe("rules", () => {
     expect(jsonIncompatibilities(schema(int), schema(text))).toMatchObject([{ type: "TYPE_CHANGED" }]);
   });
 
+  test.each<[of: string, refer: (to: object) => object]>([
+    ["an anchor", (to) => ({ items: { $ref: "#x" }, $defs: { a: { $anchor: "x", ...to } } })],
+    ["an anchor of draft 7", (to) => ({ items: { $ref: "#x" }, definitions: { a: { $id: "#x", ...to } } })],
+    [
+      "an $id inside, from the nearest $id around",
+      (to) => ({ $id: "http://h/d/r.json", items: { $ref: "x.json#/y" }, $defs: { a: { $id: "x.json", y: to } } }),
+    ],
+    [
+      "a pointer in what has an $id",
+      (to) => ({
+        items: { $ref: "x.json" },
+        $defs: { a: { $id: "x.json", items: { $ref: "#/$defs/b" }, $defs: { b: to } } },
+      }),
+    ],
+    ["a pointer with escapes", (to) => ({ items: { $ref: "#/$defs/a%20b" }, $defs: { "a b": to } })],
+    ["a name of a keyword", (to) => ({ items: { $ref: "#d" }, properties: { default: { $anchor: "d", ...to } } })],
+  ])("%s is found", (_, refer) => {
+    expect(found(refer({ type: "number" }), refer(int))).toEqual([]);
+    expect(found(refer(int), refer(text))).toContain("TYPE_CHANGED");
+  });
+
+  test("a reference may be named by its whole address, or from its own", () => {
+    const schema = (of: unknown) => ({
+      root: { $id: "http://h/r.json", items: { $ref: "http://h/a.json" } },
+      references: new Map<string, unknown>([
+        ["a.json", { items: { $ref: "b.json" } }],
+        ["b.json", of],
+      ]),
+    });
+    expect(jsonIncompatibilities(schema({ type: "number" }), schema(int))).toEqual([]);
+    expect(jsonIncompatibilities(schema(int), schema(text))).toMatchObject([{ type: "TYPE_CHANGED" }]);
+  });
+
+  test("since draft 2019-09 what stands beside a reference counts", () => {
+    const schema = (draft: string, beside: object) => ({
+      $schema: draft,
+      items: { $ref: "#/$defs/a", ...beside },
+      $defs: { a: open({ b: int }) },
+    });
+    const [old, now] = ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"];
+    const required = { required: ["b"] };
+    expect(found(schema(now as string, required), schema(now as string, {}))).toEqual(["PRODUCT_TYPE_EXTENDED"]);
+    expect(found(schema(now as string, required), schema(now as string, required))).toEqual([]);
+    expect(found(schema(now as string, {}), schema(now as string, required))).toEqual([]);
+    expect(found(schema(now as string, { description: "d" }), schema(now as string, {}))).toEqual([]);
+    expect(found(schema(old as string, required), schema(old as string, {}))).toEqual([]);
+    expect(found(schema(now as string, sealed), schema(now as string, {}))).toEqual([
+      "UNEVALUATED_PROPERTIES_NARROWED",
+    ]);
+  });
+
+  test.each([
+    { propertyNames: { $ref: "#/definitions/a" } },
+    { dependencies: { x: { $ref: "#/definitions/a" } } },
+    { if: { required: ["x"] }, then: { $ref: "#/definitions/a" } },
+    { if: { $ref: "#/definitions/a" }, else: { required: ["x"] } },
+    { contains: { $ref: "#/definitions/a" } },
+  ])("what is kept in its words is looked at where it refers: %j", (words) => {
+    const schema = (of: object) => ({ ...words, definitions: { a: of } });
+    expect(found(schema(text), schema(text))).toEqual([]);
+    expect(found(schema({ maxLength: 3 }), schema({ maxLength: 4 }))).toHaveLength(1);
+  });
+
   test("types that refer to each other through unions are judged, however many they are", () => {
     const names = Array.from("abcdefghijkl");
     const any = () => ({ oneOf: names.map((name) => ({ $ref: `#/definitions/${name}` })) });
@@ -240,5 +333,48 @@ describe("rules", () => {
     expect(found({ anyOf: [int, wide(4)] }, wide(4)).length).toBeGreaterThanOrEqual(0);
     const slow = open({}, { patternProperties: { "^(a+)+$": text } });
     expect(found(slow, open({ [`${"a".repeat(60)}!`]: text }))).toBeInstanceOf(Array);
+  });
+});
+
+describe("hostile schemas are judged in little time", () => {
+  function seconds(reader: unknown, writer: unknown): readonly [number, readonly string[]] {
+    const before = performance.now();
+    const types = found(reader, writer);
+    return [(performance.now() - before) / 1000, types];
+  }
+
+  test("thousands of new properties", () => {
+    const names = Array.from({ length: 4000 }, (_, index) => `f${index}`);
+    const reader = closed(Object.fromEntries(names.map((name) => [name, text])), { required: names });
+    const [took, types] = seconds(reader, closed({}));
+    expect(new Set(types)).toEqual(new Set(["REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL"]));
+    expect(took).toBeLessThan(2);
+  });
+
+  test("branches with long lists of values, each to be compared with each", () => {
+    const values = Array.from({ length: 300 }, (_, index) => index);
+    const of = (last: string) => ({ anyOf: values.map((at) => ({ enum: [...values, `${last}${at}`] })) });
+    const [took, types] = seconds(of("a"), of("b"));
+    expect(types).toEqual(["SCHEMA_TOO_COMPLEX"]);
+    expect(took).toBeLessThan(2);
+  });
+
+  test("what is forbidden in what is forbidden counts as part of the whole", () => {
+    const of = (last: string, depth: number): unknown => {
+      const branch = (at: number) => ({ const: `${last}${at}`, ...(depth > 0 ? { not: of(last, depth - 1) } : {}) });
+      return { anyOf: Array.from({ length: 12 }, (_, at) => branch(at)) };
+    };
+    const [took] = seconds(of("a", 2), of("b", 2));
+    expect(took).toBeLessThan(2);
+  });
+
+  test("a pattern that is called as a thing of every object", () => {
+    const partly = {
+      type: "object",
+      patternProperties: { constructor: { type: "string" } },
+      additionalProperties: false,
+    };
+    expect(found(partly, partly)).toEqual([]);
+    expect(found({ type: "object", additionalProperties: false }, partly)).toEqual(["PATTERN_PROPERTY_REMOVED"]);
   });
 });

@@ -80,6 +80,11 @@ describe("readers break", () => {
     ["REQUIRED_FIELD_REMOVED", proto2("required int32 a = 1;"), proto2("")],
     ["ONEOF_FIELD_REMOVED", field("oneof o { int32 a = 1; int32 b = 2; }"), field("oneof o { int32 a = 1; }")],
     ["ONEOF_FIELD_REMOVED", field("oneof o { int32 a = 1; int32 b = 2; }"), field("oneof p { int32 a = 1; }")],
+    [
+      "FIELD_KIND_CHANGED",
+      proto2("optional group G = 1 { optional int32 a = 1; }"),
+      proto2("message G { optional int32 a = 1; } optional G g = 1;"),
+    ],
     ["FIELD_NUMERIC_LABEL_CHANGED", proto2("optional int32 a = 1;"), proto2("required int32 a = 1;")],
     [
       "FIELD_SCALAR_KIND_CHANGED",

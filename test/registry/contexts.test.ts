@@ -107,6 +107,17 @@ test("references mean the context of who refers, and keep what they refer to", a
   expect(await call("DELETE", "/subjects/inner")).toEqual([1]);
 });
 
+test("what is referred to refers from its own context, and so it is read from outside", async () => {
+  await using server = await open();
+  const { call } = server;
+  const of = (name: string, type: string) => JSON.stringify({ type: "record", name, fields: [{ name: "f", type }] });
+  await call("POST", "/subjects/:.team:in/versions", { schema: of("In", "int") });
+  const middle = { schema: of("Mid", "In"), references: [{ name: "In", subject: "in", version: 1 }] };
+  await call("POST", "/subjects/:.team:mid/versions", middle);
+  const outer = { schema: of("Out", "Mid"), references: [{ name: "Mid", subject: ":.team:mid", version: 1 }] };
+  expect(await call("POST", "/subjects/out/versions", outer)).toMatchObject({ id: 1, version: 1 });
+});
+
 test("a context is gone with its last subject", async () => {
   await using server = await open();
   await server.call("POST", "/subjects/:.team:s/versions", r);

@@ -67,6 +67,24 @@ describe("against a registry", () => {
   });
 });
 
+test("one version under two names is there under both, and refers from its own context", async () => {
+  const bodies: Readonly<Record<string, object>> = {
+    "/schemas/ids/1": {
+      schema: "{}",
+      schemaType: "JSON",
+      references: ["a", "b"].map((name) => ({ name, subject: ":.team:mid", version: 1 })),
+    },
+    "/subjects/%3A.team%3Amid/versions/1": { schema: "[]", references: [{ name: "c", subject: "in", version: 1 }] },
+    "/subjects/%3A.team%3Ain/versions/1": { schema: "true" },
+  };
+  const get: HttpGet = async ({ pathname }) => ({
+    status: bodies[pathname] === undefined ? 404 : 200,
+    body: JSON.stringify(bodies[pathname] ?? { error_code: 40401, message: pathname }),
+  });
+  const found = await external(["http://there"], get).schemaById(1, "s");
+  expect(found?.resolved.map(({ name }) => name)).toEqual(["c", "a", "b"]);
+});
+
 describe("trouble", () => {
   const answer = { status: 200, body: '{"schema":"\\"int\\""}' };
 

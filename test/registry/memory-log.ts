@@ -7,9 +7,12 @@ export class MemorySchemaLog implements SchemaLog {
   readonly records: LoggedRecord[] = [];
   /** What the next append does: fails before, or after it took effect. */
   failNext: "before" | "after" | undefined;
+  /** After so many appends one fails before it takes effect. */
+  failAfter = Number.POSITIVE_INFINITY;
 
   append(key: string, value: string | null): Promise<number> {
-    const failing = this.failNext;
+    this.failAfter -= 1;
+    const failing = this.failAfter === -1 ? "before" : this.failNext;
     this.failNext = undefined;
     // A clock that moves on by one with each record.
     const timestampMs = (this.records.at(-1)?.timestampMs ?? 0) + 1;

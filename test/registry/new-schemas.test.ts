@@ -115,6 +115,21 @@ describe("references", () => {
   });
 });
 
+test("draft 4 has flags for exclusive bounds", async () => {
+  await using server = await open();
+  const schema = (draft: string) => ({
+    schemaType: "JSON",
+    schema: JSON.stringify({
+      $schema: `http://json-schema.org/${draft}/schema#`,
+      type: "number",
+      minimum: 0,
+      exclusiveMinimum: true,
+    }),
+  });
+  expect(await server.call("POST", path, schema("draft-07"))).toBe(42201);
+  expect(await server.call("POST", path, schema("draft-04"))).toMatchObject({ version: 1 });
+});
+
 test("validateFields keeps reserved names reserved", async () => {
   await using server = await open();
   const { call } = server;

@@ -1,7 +1,7 @@
 /** Proves that a .proto file and its descriptor say the same, with the options in which clients look for tags. */
 import { describe, expect, test } from "vitest";
 import { protobufTextOf, serializedProtobuf } from "../../src/registry/protobuf-descriptor.ts";
-import { type ProtobufImport, parseProtobuf } from "../../src/registry/protobuf-schema.ts";
+import { descriptorType, type ProtobufImport, parseProtobuf } from "../../src/registry/protobuf-schema.ts";
 import { canonicalProtobuf, InvalidProtobuf } from "../../src/registry/protobuf-text.ts";
 
 const canonical = (text: string): string => canonicalProtobuf(text, { isNormalized: false });
@@ -34,6 +34,24 @@ test.each([
   ],
 ])("text and descriptor say the same: %s", (_, text) => {
   expect(parseProtobuf(there(text), [])).toEqual(parseProtobuf(text, []));
+});
+
+test("defaults and public imports stand in the descriptor as protoc writes them", () => {
+  const text = [
+    'syntax = "proto2"; import "google/protobuf/empty.proto"; import public "google/protobuf/any.proto";',
+    "enum E { A = 0; B = 1; }",
+    "message M { optional int32 i = 1 [default = -0x10]; optional E e = 2 [default = B]; optional bool b = 3 [default = true];",
+    'optional string s = 4 [default = "a\\"b\\n"]; optional bytes y = 5 [default = "\\001\\"x"]; }',
+  ].join("\n");
+  const type = descriptorType("", []);
+  const file = type.toObject(type.decode(Buffer.from(serialized(text), "base64"))) as {
+    readonly publicDependency: readonly number[];
+    readonly messageType: readonly [{ readonly field: readonly { readonly defaultValue: string }[] }];
+  };
+  expect(file.publicDependency).toEqual([1]);
+  const defaults = file.messageType[0].field.map(({ defaultValue }) => defaultValue);
+  expect(defaults).toEqual(["-16", "B", "true", 'a"b\n', "\\001\\042x"]);
+  expect(there(text)).toContain(String.raw`[default = "\001\042x"]`);
 });
 
 describe("options that .proto files define", () => {

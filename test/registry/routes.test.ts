@@ -255,9 +255,46 @@ describe("deleting", () => {
     await using second = await open(log);
     expect(await second.call("POST", "/subjects/u/versions", ab)).toMatchObject({ id: 3 });
   });
+
+  test.each([0, 1])("nor when the log fails at append %i of a schema that comes back", async (failing) => {
+    const log = new MemorySchemaLog();
+    await using first = await open(log);
+    await first.call("POST", "/subjects/s/versions", { schema: '"int"' });
+    await first.call("DELETE", "/subjects/s");
+    log.failAfter = failing;
+    expect(await first.call("POST", "/subjects/s/versions", { schema: '"int"' })).toBe(50001);
+    log.compact();
+    await using second = await open(log);
+    expect(await second.call("POST", "/subjects/s/versions", { schema: '"long"' })).toMatchObject({ id: 2 });
+  });
+
+  test("of one content under two ids, what is left of it is found", async () => {
+    await using server = await open();
+    await server.call("PUT", "/mode", { mode: "IMPORT" });
+    await server.call("POST", "/subjects/s/versions", { ...a, id: 5, version: 1 });
+    await server.call("POST", "/subjects/t/versions", { ...a, id: 9, version: 1 });
+    await server.call("PUT", "/mode", { mode: "READWRITE" });
+    await server.call("DELETE", "/subjects/t");
+    await server.call("DELETE", "/subjects/t?permanent=true");
+    const { guid } = (await server.call("GET", "/schemas/ids/5")) as { readonly guid: string };
+    expect(await server.call("GET", `/schemas/guids/${guid}/ids`)).toEqual([{ context: ".", id: 5 }]);
+    expect(await server.call("POST", "/subjects/u/versions", a)).toMatchObject({ id: 5 });
+  });
 });
 
 describe("levels and modes", () => {
+  test("what is deleted makes room for imports, though one deleted version refers to another", async () => {
+    await using server = await open();
+    await server.call("POST", "/subjects/inner/versions", a);
+    const schema = JSON.stringify({ type: "record", name: "O", fields: [{ name: "r", type: "n.R" }] });
+    const references = [{ name: "n.R", subject: "inner", version: 1 }];
+    await server.call("POST", "/subjects/outer/versions", { schema, references });
+    for (const subject of ["outer", "inner"]) await server.call("DELETE", `/subjects/${subject}`);
+    expect(await server.call("PUT", "/mode/inner", { mode: "IMPORT" })).toBe(42206);
+    expect(await server.call("PUT", "/mode", { mode: "IMPORT" })).toEqual({ mode: "IMPORT" });
+    expect(await server.call("GET", "/subjects?deleted=true")).toEqual([]);
+  });
+
   test("a subject's level stands before the global one, and can be taken back", async () => {
     await using server = await open();
     expect(await server.call("GET", "/config")).toEqual({ compatibilityLevel: "BACKWARD" });

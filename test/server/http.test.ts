@@ -304,3 +304,45 @@ describe("the admin API", () => {
     expect((await ask("/v1/tables/orders/resume", "GET"))[0]).toBe(405);
   });
 });
+
+describe("one connection", () => {
+  test("that asks on and on without waiting for answers is closed", async () => {
+    let running = 0;
+    const release = Promise.withResolvers<void>();
+    const slow: HttpRoute = {
+      method: "POST",
+      path: "/slow",
+      handle: async () => {
+        running += 1;
+        await release.promise;
+        return { status: 200 };
+      },
+    };
+    await using server = await open([slow]);
+    const socket = connect(server.port, "127.0.0.1");
+    socket.on("error", () => undefined);
+    const closed = once(socket, "close");
+    for (let i = 0; i < 100; i += 1) {
+      socket.write("POST /slow HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\nx");
+    }
+    socket.resume();
+    await closed;
+    expect(running).toBeLessThanOrEqual(16);
+    release.resolve();
+  });
+
+  test("that does not read its answer gives its place up", async () => {
+    const large: HttpRoute = { method: "GET", path: "/large", handle: () => ({ status: 200, body: "x".repeat(32e6) }) };
+    await using server = await open([large], { connectionsMax: 1, requestMsMax: 300 });
+    const socket = connect(server.port, "127.0.0.1");
+    socket.on("error", () => undefined).pause();
+    socket.write("GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    const isServed = () =>
+      fetch(`${server.url}/none`).then(
+        ({ status }) => status === 404,
+        () => false,
+      );
+    await expect.poll(isServed, { timeout: 5_000, interval: 100 }).toBe(true);
+    socket.destroy();
+  });
+});

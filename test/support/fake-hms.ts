@@ -28,6 +28,9 @@ export interface FakeHms extends AsyncDisposable {
   readonly tables: ReadonlyMap<string, ThriftStruct>;
   /** Methods as they were called. */
   readonly calls: readonly string[];
+  /** Methods that are answered with an exception. */
+  readonly refusing: Set<string>;
+  readonly connections: number;
 }
 
 export interface FakeHmsOptions {
@@ -46,6 +49,7 @@ export async function startFakeHms({ isFramed, comparesParameters }: FakeHmsOpti
   const tables = new Map<string, ThriftStruct>();
   const locks = new Map<string, bigint>();
   const calls: string[] = [];
+  const refusing = new Set<string>();
   let lastLock = 0n;
   const refused = (field: number, message: string): Refused => ({ field, message });
 
@@ -120,7 +124,7 @@ export async function startFakeHms({ isFramed, comparesParameters }: FakeHmsOpti
 
   function answer({ name, seq, body }: ThriftMessage): Uint8Array {
     calls.push(name);
-    const outcome = methods[name]?.(body) ?? undefined;
+    const outcome = refusing.has(name) ? refused(1, "not now") : methods[name]?.(body);
     const result = new Map<number, ThriftValue>();
     if (outcome !== undefined && "message" in outcome) result.set(outcome.field, struct({ 1: text(outcome.message) }));
     else if (outcome !== undefined) result.set(0, outcome);
@@ -130,6 +134,7 @@ export async function startFakeHms({ isFramed, comparesParameters }: FakeHmsOpti
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
     socket.setNoDelay(true);
     socket.on("error", () => socket.destroy());
     let received: Buffer = Buffer.alloc(0);
@@ -155,6 +160,10 @@ export async function startFakeHms({ isFramed, comparesParameters }: FakeHmsOpti
     port: (server.address() as AddressInfo).port,
     tables,
     calls,
+    refusing,
+    get connections() {
+      return sockets.size;
+    },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       await new Promise((done) => server.close(done));

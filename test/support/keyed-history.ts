@@ -17,6 +17,7 @@ import { verified } from "./verified.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
 const never = new AbortController().signal;
+/** Of the topic at first; twice as many later, when each key goes to another. */
 const partitions = 2;
 const keysOfPartition = 5;
 
@@ -53,6 +54,8 @@ interface Row {
 type Effects = ReadonlyMap<string, Row | null>;
 
 interface Written {
+  /** When, among all records. */
+  readonly at: number;
   readonly effects: Effects;
   readonly schemaId: number | undefined;
   /** Whether it is in the table, as it should be. */
@@ -68,7 +71,8 @@ export type Counted =
   | "moves"
   | "trims"
   | "rewritten"
-  | "brought";
+  | "brought"
+  | "grown";
 
 export class KeyedHistory {
   readonly #counts = {
@@ -80,6 +84,7 @@ export class KeyedHistory {
     trims: 0,
     rewritten: 0,
     brought: 0,
+    grown: 0,
   };
   readonly #random: Random;
   readonly #crashes: Crashes;
@@ -89,7 +94,7 @@ export class KeyedHistory {
   readonly #registry = new Registry();
   readonly #settings: TableSettings;
   /** By partition: one an offset. */
-  readonly #log: Written[][] = Array.from({ length: partitions }, () => []);
+  readonly #log: Written[][] = Array.from({ length: partitions * 2 }, () => []);
   /** As the source has them. */
   readonly #source = new Map<string, Row>();
   readonly #type: avsc.Type;
@@ -131,9 +136,10 @@ export class KeyedHistory {
       if (choice < 0.5) await this.#change(true);
       else if (choice < 0.7) await this.#troubled(() => this.#compactor.flush("orders"));
       else if (choice < 0.78) await this.#rewrite();
-      else if (choice < 0.84) await this.#restart();
+      else if (choice < 0.82) await this.#restart();
       else if (choice < 0.9) await (this.#hasHistory ? this.#bring(1 + int(this.#random, 4)) : this.#trim());
-      else await this.#replay();
+      else if (choice < 0.975) await this.#replay();
+      else this.#grow();
     }
   }
 
@@ -154,7 +160,8 @@ export class KeyedHistory {
 
   #model(): readonly string[] {
     const rows = new Map<string, Row>();
-    for (const { effects } of this.#log.flat().filter(({ isIn }) => isIn))
+    const written = this.#log.flat().filter(({ isIn }) => isIn);
+    for (const { effects } of written.toSorted((a, b) => a.at - b.at))
       for (const [id, put] of effects) {
         if (put === null) rows.delete(id);
         else rows.set(id, put);
@@ -210,7 +217,7 @@ export class KeyedHistory {
   async #trim(): Promise<void> {
     await this.#troubled(() => this.#compactor.flush("orders"));
     await this.#compactor.flush("orders");
-    const index = int(this.#random, partitions);
+    const index = int(this.#random, this.#partitions);
     const partition = this.#lake.partition(this.#topic, index);
     partition.logStart = (partition.logStart +
       int(this.#random, partition.highWatermark - partition.logStart + 1)) as Offset;
@@ -221,7 +228,9 @@ export class KeyedHistory {
   async #replay(): Promise<void> {
     if (this.#random.unit() < 0.8) this.#register();
     await this.#compactor.flush("orders");
-    const logStarts = this.#log.map((_, index) => this.#lake.partition(this.#topic, index).logStart);
+    const logStarts = Array.from({ length: this.#partitions }, (_, index) => {
+      return this.#lake.partition(this.#topic, index).logStart;
+    });
     await this.#troubled(() => this.#compactor.replay("orders", never)); // May die, anywhere.
     const replay = this.#compactor.replay("orders", never);
     await this.#change(false);
@@ -238,9 +247,22 @@ export class KeyedHistory {
   async #change(mayFail: boolean): Promise<void> {
     const partition = int(this.#random, partitions);
     const changes = Array.from({ length: 1 + int(this.#random, 4) }, () => this.#record(partition, mayFail)).flat();
-    const records = changes.map(({ key, value }) => ({ key: utf8(key), value }));
-    this.#log[partition]?.push(...changes.map(({ written }) => written));
-    await this.#lake.produce(this.#topic, partition, records);
+    const records = changes.map(({ key, value, written }) => {
+      return { key: utf8(key), value, timestamp: 1_700_000_000_000 + written.at };
+    });
+    const index = partition + (this.#counts.grown === 0 ? 0 : partitions);
+    this.#log[index]?.push(...changes.map(({ written }) => written));
+    await this.#lake.produce(this.#topic, index, records);
+  }
+
+  #grow(): void {
+    if (this.#counts.grown > 0) return;
+    this.#counts.grown = 1;
+    this.#lake.grow(this.#topic, "orders", this.#partitions);
+  }
+
+  get #partitions(): number {
+    return this.#counts.grown === 0 ? partitions : partitions * 2;
   }
 
   #record(partition: number, mayFail: boolean) {
@@ -250,7 +272,8 @@ export class KeyedHistory {
     const isDelete = choice < 0.25;
     const isMove = !isDelete && choice < 0.45 && before !== null && this.#kind === "debezium";
     this.#next += 1;
-    const after = { id: isMove ? `k${partition}-${int(this.#random, keysOfPartition)}` : id, v: this.#next };
+    const at = this.#next;
+    const after = { id: isMove ? `k${partition}-${int(this.#random, keysOfPartition)}` : id, v: at };
     const effects = new Map<string, Row | null>(isMove ? [[id, null]] : []);
     effects.set(after.id, isDelete ? null : after);
     for (const [key, put] of effects) {
@@ -260,14 +283,14 @@ export class KeyedHistory {
     if (isMove) this.#counts.moves += 1;
     const asked = this.#schemas + (mayFail && this.#random.unit() < 0.35 ? 1 : 0);
     if (isDelete && this.#kind !== "debezium")
-      return [{ key: id, value: null, written: { effects, schemaId: undefined, isIn: true } }];
+      return [{ key: id, value: null, written: { at, effects, schemaId: undefined, isIn: true } }];
     const change = {
       before: isDelete ? { id, v: 0 } : before,
       after: isDelete ? null : after,
       op: isDelete ? "d" : "u",
     };
     const value = this.#kind === "debezium" ? change : after;
-    const written = { effects, schemaId: asked, isIn: asked <= this.#schemas };
+    const written = { at, effects, schemaId: asked, isIn: asked <= this.#schemas };
     return [{ key: id, value: withSchemaId(asked, this.#type.toBuffer(value)), written }];
   }
 }

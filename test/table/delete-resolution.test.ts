@@ -13,6 +13,7 @@ import { DeleteFilter } from "../../src/table/maintenance/delete-filter.ts";
 import { DeleteScope, idleDeletes } from "../../src/table/maintenance/delete-scope.ts";
 import { Columns } from "../../src/table/parquet/columns.ts";
 import { ParquetWriter } from "../../src/table/parquet/parquet.ts";
+import { readRows } from "../support/iceberg-reader.ts";
 import { Lake } from "../support/lake.ts";
 import { seededRandom } from "../support/seeded.ts";
 import { putRow, type Value } from "./rows.ts";
@@ -42,6 +43,7 @@ async function addDeletes(
   lake: Lake,
   kind: "position-deletes" | "equality-deletes",
   rows: readonly { readonly [name: string]: Value }[],
+  partition: readonly string[] = [],
 ): Promise<void> {
   const foreign = lake.foreign();
   const metadata = (await foreign.load(orders))?.metadata;
@@ -53,9 +55,7 @@ async function addDeletes(
   const path = `${metadata.location}/data/deletes-${sequenceNumber}.parquet`;
   await lake.warehouse.create(path, bytes);
   const equalityIds = kind === "position-deletes" ? null : id.map((field) => field.id);
-  const entries: ManifestEntry[] = [
-    { ...addedFile({ ...description, path, partition: [] }), content: kind, equalityIds },
-  ];
+  const entries: ManifestEntry[] = [{ ...addedFile({ ...description, path, partition }), content: kind, equalityIds }];
   const spec = defaultSpec(metadata);
   const manifest = writeManifest({ schema, spec, content: "deletes", entries });
   const manifestPath = `${metadata.location}/metadata/deletes-${sequenceNumber}.avro`;
@@ -223,6 +223,35 @@ test("an equality delete that comes in during a rewrite still finds the rows whe
   await compactor[Symbol.asyncDispose]();
 });
 
+test.each([2, 3] as const)("a partition's equality delete takes no row of another one, version %i", async (version) => {
+  const lake = new Lake(80);
+  const topic = lake.topic("orders", 1);
+  const settings = tableSettings("json", {
+    partitionBy: [{ column: "region", transform: "identity" }],
+    expire: { keepMs: 86_400_000, keepMin: 5 },
+  });
+  const first = lake.open([settings]);
+  for (const region of ["eu", "us"]) {
+    await lake.produce(topic, 0, [{ value: utf8(JSON.stringify({ id: 1, region })) }]);
+    await lake.produce(topic, 0, [{ value: utf8(JSON.stringify({ id: 2, region })) }]);
+  }
+  await first.compactor.flush("orders");
+  await first.compactor[Symbol.asyncDispose]();
+  await addDeletes(lake, "equality-deletes", [{ id: 1 }], ["eu"]);
+  await addDeletes(lake, "equality-deletes", [{ id: 2 }], ["us"]);
+  const rows = async () => {
+    const metadata = (await lake.foreign().load(orders))?.metadata;
+    if (metadata === undefined) throw new Error("the table is gone");
+    return (await readRows(lake.warehouse, metadata)).map((row) => `${String(row["region"])} ${String(row["id"])}`);
+  };
+  expect(new Set(await rows())).toEqual(new Set(["eu 2", "us 1"]));
+  const { compactor } = lake.open([{ ...settings, formatVersion: version }], {}, { deleteFilesMin: 1 });
+  await compactor.flush("orders");
+  expect(await compactor.maintain("orders")).toMatchObject({ held: "", rowsDropped: 2, deleteFilesDropped: 2 });
+  expect(new Set(await rows())).toEqual(new Set(["eu 2", "us 1"]));
+  await compactor[Symbol.asyncDispose]();
+});
+
 describe("scope", () => {
   const unpartitioned: PartitionSpec = { "spec-id": 0, fields: [] };
   const byRegion: PartitionSpec = {
@@ -259,6 +288,16 @@ describe("scope", () => {
     const near = file("n", "equality-deletes", 2, "eu");
     expect(applied(data, everywhere, near, file("f", "equality-deletes", 2, "us"))).toEqual(["n", "e"]);
     expect(applied(data, file("p", "position-deletes", 2), file("q", "position-deletes", 2, "eu"))).toEqual(["q"]);
+  });
+
+  test("an equality delete under a spec whose fields were all taken away is everywhere", () => {
+    const spec: PartitionSpec = {
+      "spec-id": 2,
+      fields: [{ "source-id": 1, "field-id": 1000, name: "region", transform: "void" }],
+    };
+    const remove = file("e", "equality-deletes", 2, undefined, spec);
+    expect(applied(file("d", "data", 1, "eu"), remove)).toEqual(["e"]);
+    expect(applied(file("d", "data", 1), remove)).toEqual(["e"]);
   });
 
   test("deletes without data older than they are idle", () => {

@@ -22,14 +22,17 @@ class Scene implements AsyncDisposable {
   readonly compactor: Compactor;
   #id = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, expire = { keepMs: 86_400_000, keepMin: 10 }) {
     this.lake = new Lake(seed);
     this.topic = this.lake.topic("orders", 1);
-    this.compactor = this.lake.open([tableSettings("json", { expire: { keepMs: 86_400_000, keepMin: 10 } })]).compactor;
+    this.compactor = this.lake.open([tableSettings("json", { expire })]).compactor;
   }
 
-  static async twoCommits(seed: number): Promise<Scene> {
-    const scene = new Scene(seed);
+  static async twoCommits(
+    seed: number,
+    expire?: { readonly keepMs: number; readonly keepMin: number },
+  ): Promise<Scene> {
+    const scene = new Scene(seed, expire);
     await scene.commit();
     await scene.commit();
     return scene;
@@ -47,6 +50,19 @@ class Scene implements AsyncDisposable {
 
   async metadata(): Promise<TableMetadata> {
     return (await this.lake.foreign().load(orders))?.metadata as TableMetadata;
+  }
+
+  /** Somebody is faster: between the load of a commit of ours and the commit itself, the first one or a later one. */
+  meanwhile(act: () => Promise<void>, nth = 1): void {
+    let commits = 0;
+    this.lake.hooks = {
+      ...this.lake.hooks,
+      request: async (method, path) => {
+        if (method !== "POST" || !path.endsWith("/tables/orders")) return;
+        commits += 1;
+        if (commits === nth) await act();
+      },
+    };
   }
 
   async foreign(...updates: readonly Update[]): Promise<void> {
@@ -186,6 +202,13 @@ describe("columns that people alter", () => {
     expect(await scene.lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
   });
 
+  test("made required while a commit is on its way: it pauses all the same", async () => {
+    await using scene = await Scene.twoCommits(434);
+    scene.meanwhile(() => scene.alter(named("name", { required: true })));
+    await scene.stops("paused", /column name was made required/);
+    expect(await scene.lake.places(orders)).toEqual(["0:0", "0:1"]);
+  });
+
   test("while our own column is on its way: theirs stands, ours comes after it under an id of its own", async () => {
     await using scene = await Scene.twoCommits(408);
     let isAltered = false;
@@ -283,6 +306,35 @@ describe("a table that people", () => {
     ]);
     expect(snapshots.map((snapshot) => snapshot["snapshot-id"])).toContain(first["snapshot-id"]);
     expect(await scene.lake.places(orders)).toHaveLength(3);
+  });
+
+  test("tag a snapshot that a commit of ours is about to expire: the tag and what it holds stay", async () => {
+    await using scene = await Scene.twoCommits(435, { keepMs: -1, keepMin: 1 });
+    const [first] = (await scene.metadata()).snapshots as [Snapshot];
+    const id = first["snapshot-id"];
+    scene.meanwhile(() =>
+      scene.foreign({ action: "set-snapshot-ref", "ref-name": "v1", type: "tag", "snapshot-id": id }),
+    );
+    await scene.commit();
+    const { refs, snapshots } = await scene.metadata();
+    expect(refs["v1"]).toMatchObject({ "snapshot-id": id });
+    expect(snapshots.map((snapshot) => snapshot["snapshot-id"])).toContain(id);
+    expect(await scene.lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
+  });
+
+  test("partition anew, the old spec taken away, while the first rows are on their way: none come in that nobody could read", async () => {
+    await using scene = new Scene(436);
+    const field = { name: "p", transform: "identity", "source-id": 1, "field-id": 1000 } as const;
+    const partition = () =>
+      scene.foreign(
+        { action: "add-spec", spec: { "spec-id": 1, fields: [field] } },
+        { action: "set-default-spec", "spec-id": -1 },
+        { action: "remove-partition-specs", "spec-ids": [0] },
+      );
+    scene.meanwhile(partition, 3); // The first two are of the columns.
+    await scene.commit().catch(() => undefined); // Translated again in the new one, or for a person to see.
+    expect((await scene.metadata())["partition-specs"].map((spec) => spec["spec-id"])).not.toContain(0);
+    expect(["", "0:0"]).toContain((await scene.lake.places(orders)).join());
   });
 
   test("cherry-pick onto: a commit of theirs is one like any other", async () => {

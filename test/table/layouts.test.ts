@@ -204,5 +204,53 @@ describe("a layout is fixed once the table is made", () => {
     await raw.flush(tableSettings("json"));
     await raw.putJson({ v: 2 }, key);
     await expect(raw.flush(settings("nested"))).rejects.toThrow(/does not hold keys as key.decode: json makes them/);
+    const flat = new World();
+    await flat.putJson({ v: 1 }, key);
+    await flat.flush(settings("flat"));
+    await flat.putJson({ v: 2 }, key);
+    await expect(flat.flush(tableSettings("json"))).rejects.toThrow(/no column for keys as key.decode: raw makes them/);
+  });
+
+  test.each([
+    ["raw", "json"],
+    ["string", "json"],
+    ["schema-id", "json"],
+    ["json", "raw"],
+    ["json", "string"],
+    ["string", "raw"],
+    ["schema-id", "raw"],
+  ] as const)("of values that were %s: %s ones would have no columns", async (before, after) => {
+    const registry = new Registry();
+    registry.register("AVRO", { type: "record", name: "R", fields: [{ name: "a", type: "int" }] });
+    const world = new World(registry);
+    const value = before === "schema-id" ? withSchemaId(1, Uint8Array.of(2)) : utf8('{"a":1}');
+    await world.put(value);
+    await world.flush(tableSettings(before));
+    await world.putJson({ a: 2, b: "x" });
+    const words = `the table has no columns for values as value.decode: ${after} makes them: put value.decode back`;
+    await expect(world.flush(tableSettings(after))).rejects.toThrow(words);
+    const { compactor } = world.lake.open([tableSettings(before)]);
+    await compactor.resume("orders", "accept");
+    await compactor[Symbol.asyncDispose]();
+    await world.put(value);
+    const rows = await world.rows(tableSettings(before));
+    expect(rows.at(-1)).toMatchObject(before === "raw" || before === "string" ? { _kafka_offset: 2n } : { a: 1 });
+  });
+
+  test("values may become others that the table has columns for, and what they were again", async () => {
+    const registry = new Registry();
+    registry.register("AVRO", { type: "record", name: "R", fields: [{ name: "a", type: "int" }] });
+    const world = new World(registry);
+    await world.putJson("x");
+    await world.flush(tableSettings("raw"));
+    await world.put(withSchemaId(1, Uint8Array.of(2)));
+    await world.flush(tableSettings("schema-id"));
+    await world.putJson("y");
+    const rows = await world.rows(tableSettings("raw"));
+    expect(rows.map((row) => [row["a"] ?? null, row["value"]])).toEqual([
+      [null, new Uint8Array(utf8('"x"'))],
+      [1, null],
+      [null, new Uint8Array(utf8('"y"'))],
+    ]);
   });
 });

@@ -193,6 +193,29 @@ describe("authorization", () => {
     expect(lines.join()).not.toContain("token-");
   });
 
+  test("a commit for which there is no token was not sent", async () => {
+    const fetch: Fetch = async (input) => {
+      if (input === "http://auth/token") throw new Error("the connection was cut");
+      return Response.json({});
+    };
+    const auth = {
+      kind: "oauth2",
+      tokenUri: "http://auth/token",
+      clientId: "me",
+      clientSecret: secret,
+      scope: "c",
+    } as const;
+    let isFirst = true;
+    const once: Fetch = async (input, init) => {
+      if (input !== "http://auth/token" || !isFirst) return await fetch(input, init);
+      isFirst = false;
+      return Response.json({ access_token: "token", expires_in: 0 });
+    };
+    const catalog = open(settings("http://here", { auth }), deps(once));
+    const failure = await catalog.commit({ namespace: ["a"], name: "t" }, [], []).catch((cause: unknown) => cause);
+    expect(failure).toMatchObject({ happened: "no" });
+  });
+
   test("a refused token is an error that says nothing of it", async () => {
     const auth = { kind: "bearer", token: secret } as const;
     const catalog = open(

@@ -166,6 +166,26 @@ describe("rows identified by the Kafka key", () => {
   });
 });
 
+test("the spec of deletes comes back when somebody takes it away as unused", async () => {
+  const partitionBy = [{ column: "region", transform: "identity" } as const];
+  await using world = new World(9, { partitionBy });
+  await world.produce(null, { v: 0, region: "eu" }); // A letter: no manifest names the spec.
+  await world.flush();
+  const unused = async (): Promise<readonly number[]> => {
+    const specs = (await world.metadata())["partition-specs"].filter((spec) => spec.fields.length === 0);
+    return specs.map((spec) => spec["spec-id"]);
+  };
+  const removal = { action: "remove-partition-specs", "spec-ids": await unused() } as const;
+  expect((await world.lake.foreign().commit(orders, [], [removal])).kind).toBe("committed");
+  expect(await unused()).toEqual([]);
+  await world.produce("a", { v: 1, region: "eu" });
+  await world.flush();
+  await world.produce("a", { v: 2, region: "us" });
+  await world.flush();
+  expect(await byKey(world)).toEqual({ a: 2 });
+  expect(await unused()).toHaveLength(1);
+});
+
 describe("rows identified by columns of the value", () => {
   const changes = { mode: mode({ key: ["id"], tombstone: "ignore" }), key: { decode: "raw" } } as const;
 
@@ -310,6 +330,48 @@ describe("changes", () => {
     expect([types.get("id"), types.get("v"), types.get("d")]).toEqual(["long", "long", "double"]);
     expect(await world.rows()).toMatchObject([{ id: 1n, v: 1_700_000_000_000_001n, d: 1, tags: ["x"] }]);
   });
+});
+
+test("what the schema beside an envelope has no column for is inferred from its values", async () => {
+  await using world = new World(35, {
+    mode: mode({ write: "cdc", envelope: "debezium", key: ["id"], tombstone: "ignore" }),
+  });
+  const fields = [
+    { type: "int32", optional: false, field: "id" },
+    { type: "map", keys: { type: "string" }, values: { type: "string" }, optional: true, field: "tags" },
+  ];
+  const schema = {
+    type: "struct",
+    fields: [
+      { type: "struct", field: "before", optional: true, fields },
+      { type: "struct", field: "after", optional: true, fields },
+      { type: "string", optional: false, field: "op" },
+    ],
+  };
+  await world.produce("1", { schema, payload: { before: null, after: { id: 1, tags: null }, op: "c" } });
+  await world.produce("2", { schema, payload: { before: null, after: { id: 2, tags: { a: "x" } }, op: "c" } });
+  await world.flush();
+  expect(await byKey(world, "id", "tags")).toEqual({ 1: undefined, 2: { a: "x" } });
+});
+
+test.each([[[]], [["id"]]])("a key may have a schema beside it, as the envelope; mode.key %j", async (key) => {
+  await using world = new World(36, {
+    key: { decode: "json" },
+    mode: mode({ write: "cdc", envelope: "debezium", key }),
+  });
+  const fields = [{ type: "int32", optional: false, field: "id" }];
+  const row = (field: string) => ({ type: "struct", field, optional: true, fields });
+  const schema = { type: "struct", fields: [row("before"), row("after"), { type: "string", field: "op" }] };
+  const keyOf = (id: number) => JSON.stringify({ schema: { type: "struct", fields }, payload: { id } });
+  for (const id of [1, 2, 3])
+    await world.produce(keyOf(id), { schema, payload: { before: null, after: { id }, op: "c" } });
+  await world.flush();
+  await world.produce(keyOf(1), { schema, payload: { before: { id: 1 }, after: null, op: "d" } });
+  await world.produce(keyOf(1), null);
+  await world.produce(keyOf(3), null);
+  await world.flush();
+  expect((await world.rows()).map((each) => each["id"])).toEqual([2n]);
+  expect(await world.letters()).toEqual([]);
 });
 
 test("a table keeps the key that it was made with", async () => {

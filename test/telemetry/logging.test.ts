@@ -54,6 +54,24 @@ describe("lines", () => {
     expect(lines[0]).toMatchObject({ auth: { user: "me" }, url: "postgres://me:********@db:5432/x?a=b", tokens: 3 });
   });
 
+  test("hold no password that an @ is in, or that stands among a URL's parameters", () => {
+    const { logger, lines } = capture();
+    logger.info("start", {
+      raw: "postgres://me:hunter@2@db:5432/x and postgres://me:hunter@2@db",
+      parameter: "postgres://db/x?user=me&password=hunter@2&sslmode=require",
+    });
+    expect(JSON.stringify(lines)).not.toMatch(/hunter|@2/);
+    expect(lines[0]).toMatchObject({ parameter: "postgres://db/x?user=me&password=********&sslmode=require" });
+  });
+
+  test("a name that somebody made up is looked through in linear time, and fills no line", () => {
+    const { logger, lines } = capture();
+    const before = performance.now();
+    logger.warn("authentication failed", { name: "a.".repeat(100_000) });
+    expect(performance.now() - before).toBeLessThan(1000);
+    expect(JSON.stringify(lines).length).toBeLessThan(40_000);
+  });
+
   test("errors come with their causes; bytes, bigints and deep trees stay small", () => {
     const { logger, lines } = capture();
     const cyclic: Record<string, unknown> = {};

@@ -2,7 +2,8 @@
  * Which clients a subscription to client metrics is for: `selector=pattern` pairs, all of which must match as a whole. Patterns
  * are matched in linear time, since the texts come from clients.
  */
-import { RE2JS, RE2JSException } from "re2js";
+import type { RE2JS } from "re2js";
+import { compilePattern } from "../../base/patterns.ts";
 import { listItems } from "../../log/config-check.ts";
 
 /** What is known of a client, under the names that patterns select by. */
@@ -35,19 +36,9 @@ export function parseClientMatch(text: string): ClientMatch | { readonly problem
     if (at < 0) return { problem: `Illegal client matching pattern: ${item}` };
     const selector = selectors.find((name) => name === item.slice(0, at).trim());
     if (selector === undefined) return { problem: `Illegal client matching pattern: ${item}` };
-    const pattern = compiled(item.slice(at + 1).trim());
-    if (pattern === undefined) return { problem: `Illegal client matching pattern: ${item}` };
+    const pattern = compilePattern(item.slice(at + 1).trim());
+    if ("problem" in pattern) return { problem: `Illegal client matching pattern: ${item}` };
     patterns.push({ selector, pattern });
   }
   return { matches: (client) => patterns.every(({ selector, pattern }) => pattern.matches(client[selector])) };
-}
-
-/** Undefined when it is no pattern. */
-function compiled(text: string): RE2JS | undefined {
-  try {
-    return RE2JS.compile(text);
-  } catch (cause) {
-    if (cause instanceof RE2JSException) return undefined;
-    throw cause;
-  }
 }

@@ -15,7 +15,7 @@ import {
   corrupt,
   double,
   eights,
-  FieldBudget,
+  type FieldBudget,
   fieldsOf,
   fixed64,
   messages,
@@ -57,8 +57,9 @@ const formats: ReadonlyMap<number, PointFormat> = new Map([
   [11, { attributes: 7, readings: ofSummary }],
 ]);
 const temporalityDelta = 1n;
-/** Of one push. Clients push some thousands; these take a tenth of a second. */
-const fieldsMax = 100_000;
+
+/** A point of a client of Kafka has some ten, those of its attributes included. */
+const fieldsPerPointMax = 100;
 
 /** Throws CorruptData. Points past `pointsMax` are left out; each bucket and quantile is one. */
 export function readClientMetrics(
@@ -66,7 +67,7 @@ export function readClientMetrics(
   limits: { readonly pointsMax: number },
 ): readonly ClientMetricPoint[] {
   const points: ClientMetricPoint[] = [];
-  const budget = new FieldBudget(fieldsMax);
+  const budget = { left: fieldsPerPointMax * limits.pointsMax };
   for (const resource of messages(bytes, 1, budget)) {
     for (const scope of messages(resource, 2, budget)) {
       for (const metric of messages(scope, 2, budget)) {

@@ -14,21 +14,9 @@ const source = "pushed client metrics";
 export const textCharactersMax = 200;
 const none = new Uint8Array();
 
-/** How many fields of one text may still be read: one takes two bytes of it, and a hundred times that in memory. */
-export class FieldBudget {
-  readonly #max: number;
-  #left: number;
-
-  constructor(max: number) {
-    this.#max = max;
-    this.#left = max;
-  }
-
-  /** Throws CorruptData when there are more. */
-  spend(fields: number): void {
-    this.#left -= fields;
-    if (this.#left < 0) corrupt(`${this.#max} fields at most`, "more");
-  }
+/** How many more fields may be read: each takes many times its bytes. */
+export interface FieldBudget {
+  left: number;
 }
 
 export function* messages(bytes: Uint8Array, wanted: number, budget: FieldBudget): Iterable<Uint8Array> {
@@ -38,7 +26,7 @@ export function* messages(bytes: Uint8Array, wanted: number, budget: FieldBudget
 export function* fieldsOf(bytes: Uint8Array, budget: FieldBudget): Iterable<ProtobufField> {
   const reader = new ByteReader(bytes, { source });
   while (reader.remaining > 0) {
-    budget.spend(1);
+    spend(budget, 1);
     const tag = reader.uvarint();
     const number = tag >>> 3;
     const wire = tag & 7;
@@ -71,18 +59,24 @@ export function view(bytes: Uint8Array, length: number): DataView {
 }
 
 export function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString().slice(0, textCharactersMax);
+  const read = Math.min(bytes.length, textCharactersMax * 4); // No character of UTF-8 has more bytes.
+  return Buffer.from(bytes.buffer, bytes.byteOffset, read).toString().slice(0, textCharactersMax);
 }
 
 /** A field of 8 bytes: one, or many that are packed. */
 export function* eights(bytes: Uint8Array, budget: FieldBudget): Iterable<DataView> {
-  budget.spend(bytes.length / 8);
+  spend(budget, bytes.length / 8);
   for (let at = 0; at < bytes.length; at += 8) yield view(bytes.subarray(at, at + 8), 8);
 }
 
 /** How many of something there are. */
 export function fixed64(bytes: Uint8Array): number {
   return Number(view(bytes, 8).getBigUint64(0, true));
+}
+
+function spend(budget: FieldBudget, fields: number): void {
+  budget.left -= fields;
+  if (budget.left < 0) corrupt("fewer fields", "more than any client has");
 }
 
 export function corrupt(expected: string, found: string): never {

@@ -2,7 +2,7 @@
 import type { RE2JS } from "re2js";
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import { Slices } from "../../base/async.ts";
-import { compileExpression } from "../../coordinator/topic-patterns.ts";
+import { compilePattern } from "../../base/patterns.ts";
 import type { TransactionCoordinator } from "../../coordinator/transaction-coordinator.ts";
 import type { MarkerOutcome, WriteMarker } from "../../coordinator/transaction-markers.ts";
 import type { Transaction, TransactionState } from "../../coordinator/transaction-state.ts";
@@ -129,8 +129,8 @@ type ListedTransaction = ResponseInputOf<"listTransactions">["transactionStates"
 /** Undefined lets every id through. */
 function compiled(pattern: string | null): RE2JS | "invalid" | undefined {
   if (pattern === null || pattern === "") return undefined;
-  const expression = compileExpression(pattern);
-  return typeof expression === "string" ? "invalid" : expression;
+  const compiled = compilePattern(pattern);
+  return "problem" in compiled ? "invalid" : compiled;
 }
 
 const markerErrors: Readonly<Record<MarkerOutcome, ErrorName>> = {

@@ -15,7 +15,7 @@ import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
 import { assignRowIds, nextRowId, rowIdsOf } from "../iceberg/row-ids.ts";
 import { visitFields } from "../iceberg/schema-ids.ts";
 import type { PartitionSpec, Schema } from "../iceberg/types.ts";
-import { mainAt, type Requirement, type Update } from "../iceberg/updates.ts";
+import { mainAt, type Requirement, type Update, unchanged } from "../iceberg/updates.ts";
 import { markName } from "../rounds.ts";
 import { schemaMisfit } from "../schema/schema-fit.ts";
 import type { RoundProof } from "../tools/proof.ts";
@@ -115,7 +115,6 @@ export function planAppend(options: {
   assert(last !== undefined, "a commit has a snapshot");
   const expired =
     options.expire === null ? [] : expiredSnapshots(base, options.expire, options.nowMs).slice(0, expiriesMax);
-  const parentId = current?.["snapshot-id"] ?? null;
   const { snapshotId } = last;
   return {
     snapshotId,
@@ -127,10 +126,7 @@ export function planAppend(options: {
       manifests,
       firstRowId: snapshot["first-row-id"],
     })),
-    requirements: [
-      { type: "assert-table-uuid", uuid: base["table-uuid"] },
-      { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parentId },
-    ],
+    requirements: unchanged(base, current?.["snapshot-id"] ?? null),
     updates: [
       ...planned.map(({ snapshot }) => ({ action: "add-snapshot", snapshot }) as const),
       mainAt(base, snapshotId),

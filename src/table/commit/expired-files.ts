@@ -10,7 +10,7 @@ import type { ManifestEntry } from "../iceberg/manifest.ts";
 import type { ManifestFile } from "../iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
 import { markName, parseMark } from "../rounds.ts";
-import type { Warehouse } from "../warehouse.ts";
+import { pathOf, type Warehouse } from "../warehouse.ts";
 import { takesFilesOut } from "./expire.ts";
 import { entriesOf, manifestsOf, statisticsOf } from "./table-files.ts";
 
@@ -112,9 +112,10 @@ async function unread(
   metadata: TableMetadata,
   remaining: readonly Snapshot[],
   { takenOut, mayBeBack }: { readonly takenOut: readonly ManifestEntry[]; readonly mayBeBack: boolean },
-): Promise<ReadonlySet<string>> {
-  const paths = new Set(takenOut.map((entry) => entry.file.path));
-  if (paths.size === 0) return paths;
+): Promise<Iterable<string>> {
+  // However who brings a file back may spell it.
+  const paths = new Map(takenOut.map(({ file }) => [pathOf(file.path), file.path]));
+  if (paths.size === 0) return [];
   const numbers = takenOut.map((entry) => entry.sequenceNumber ?? Number.POSITIVE_INFINITY);
   const newest = mayBeBack ? Number.POSITIVE_INFINITY : numbers.reduce((most, each) => Math.max(most, each), 0);
   const manifests = new Map<string, ManifestFile>();
@@ -125,10 +126,10 @@ async function unread(
   }
   for (const manifest of manifests.values()) {
     for (const entry of await entriesOf(warehouse, manifest, metadata)) {
-      if (entry.status !== "deleted") paths.delete(entry.file.path);
+      if (entry.status !== "deleted") paths.delete(pathOf(entry.file.path));
     }
   }
-  return paths;
+  return paths.values();
 }
 
 /** What belongs to the snapshots themselves: their lists, statistics, and files of offsets. */

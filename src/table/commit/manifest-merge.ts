@@ -10,7 +10,7 @@ import { CorruptData } from "../../base/errors.ts";
 import type { Manifest, ManifestEntry } from "../iceberg/manifest.ts";
 import type { ManifestFile } from "../iceberg/manifest-list.ts";
 import { isTrue } from "../iceberg/metadata.ts";
-import { fromAvro, partitionColumns } from "../iceberg/partition-type.ts";
+import { partitionColumns, widenedTuple } from "../iceberg/partition-type.ts";
 import { withRowIds } from "../iceberg/row-ids.ts";
 import { visitFields } from "../iceberg/schema-ids.ts";
 import type { PartitionSpec, Schema } from "../iceberg/types.ts";
@@ -93,7 +93,7 @@ export function joinedEntries(
       .filter((entry) => entry.status !== "deleted")
       .map((entry): ManifestEntry => {
         const { file } = entry;
-        const partition = columns.map((column, index) => fromAvro(column.type, file.partition[index] ?? null, path));
+        const partition = widenedTuple(columns, file.partition, path);
         // Manifests of version 1 know no sequence numbers, and all theirs are 0.
         const inherited = entry.status === "added" || sequenceNumber === 0 ? sequenceNumber : null;
         const sequence = entry.sequenceNumber ?? inherited;

@@ -12,6 +12,7 @@ import type { MetadataClient } from "../../metadata/client.ts";
 import type { TableInfo } from "../../metadata/image.ts";
 import type { Catalog, LoadedTable } from "../catalog.ts";
 import { manifestVersion, type TableMetadata } from "../iceberg/metadata.ts";
+import type { PartitionSpec } from "../iceberg/types.ts";
 import type { Requirement, Update } from "../iceberg/updates.ts";
 import {
   followedOrder,
@@ -369,10 +370,16 @@ export function hasDrifted(state: TableState | undefined, base: TableMetadata): 
     !hasSchema(base, state.mapping.schema) ||
     base["default-spec-id"] !== state.spec["spec-id"] ||
     manifestVersion(base) !== (state.formatVersion ?? 2) ||
+    (state.mapping.rowKey !== undefined && !hasSpec(base, state.deleteSpec)) ||
     !isSameOrder(followedOrder(base), state.sortOrder ?? unsorted) ||
     places.data !== state.places?.data ||
     places.metadata !== state.places.metadata
   );
+}
+
+/** Whoever cleans the table's metadata takes specs away that no file has. */
+function hasSpec(base: TableMetadata, spec: PartitionSpec | null | undefined): boolean {
+  return base["partition-specs"].some((each) => each["spec-id"] === spec?.["spec-id"]);
 }
 
 /** The mapping over the table as it is now: columns that people added, renamed or dropped are theirs to decide. */

@@ -136,11 +136,13 @@ class Parser {
     const record: AvroRecord = { kind: "record", name, fields };
     this.#define(name, record); // Before its fields, which may refer to it.
     if (!Array.isArray(json["fields"])) throw wrong("fields of a record", json);
+    const seen = new Set<string>();
     for (const field of json["fields"] as readonly unknown[]) {
       if (typeof field !== "object" || field === null) throw wrong("a field", field);
       const fieldName = (field as Json)["name"];
       if (typeof fieldName !== "string") throw wrong("a field's name", field);
-      if (fields.some((other) => other.name === fieldName)) throw wrong("fields of different names", fieldName);
+      if (seen.has(fieldName)) throw wrong("fields of different names", fieldName);
+      seen.add(fieldName);
       const aliases = aliasesOf(field as Json);
       const type = this.type((field as Json)["type"], namespaceOf(name), depth + 1);
       fields.push(aliases.length === 0 ? { name: fieldName, type } : { name: fieldName, aliases, type });
@@ -254,6 +256,36 @@ function logicalOf(json: Json): AvroLogical | undefined {
   const known = [...(logicalsOf["int"] ?? []), ...(logicalsOf["long"] ?? [])];
   const found = known.find((logical) => logical === name);
   return found === undefined || found === "decimal" ? undefined : { name: found };
+}
+
+/** No value of the type says anything: what gets no column, and asks nothing of one that another schema has made. */
+export function saysNothing(type: AvroType, above: readonly AvroType[] = []): boolean {
+  if (above.includes(type)) return false; // It is in itself for as long as its values say so.
+  const inside = (each: AvroType): boolean => saysNothing(each, [...above, type]);
+  switch (type.kind) {
+    case "null":
+      return true;
+    case "fixed":
+      return "size" in type && type.size === 0;
+    case "record":
+      return type.fields.every((field) => inside(field.type));
+    case "array":
+      return inside(type.items);
+    case "map":
+      return inside(type.values);
+    case "union":
+      return type.branches.every(inside);
+    case "boolean":
+    case "bytes":
+    case "double":
+    case "enum":
+    case "float":
+    case "int":
+    case "long":
+    case "string":
+    default:
+      return false;
+  }
 }
 
 /** Names of a union's branches other than null, for the struct that holds them: the type's own name, unless two share it. */

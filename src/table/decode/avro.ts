@@ -20,7 +20,7 @@ import { widenedType } from "../schema/schema-map-merge.ts";
 import type { BytesLeaf, Leaf } from "../translate/leaf.ts";
 import { avroJson, skipAvro } from "./avro-json.ts";
 import { compileScalar } from "./avro-scalar.ts";
-import { type AvroRecord, type AvroScalar, type AvroType, unionBranchNames } from "./avro-schema.ts";
+import { type AvroRecord, type AvroScalar, type AvroType, saysNothing, unionBranchNames } from "./avro-schema.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { castable, compileCast, floatText } from "./cast.ts";
@@ -29,6 +29,12 @@ import { putUtf8 } from "./put-text.ts";
 
 /** Writes values of the type into the column; the binding says which columns fields go to. */
 export function compileAvro(type: AvroType, node: ColumnNode, bound: Bound): AvroPut {
+  if (isOfAnotherKind(type, node) && saysNothing(type)) {
+    return (cursor, rep) => {
+      skipAvro(type, cursor);
+      putAbsent(node, rep);
+    };
+  }
   if (type.kind === "union") return compileUnion(type.branches, node, bound);
   if (type.kind === "null") return (_, rep) => putAbsent(node, rep);
   switch (node.kind) {
@@ -44,6 +50,13 @@ export function compileAvro(type: AvroType, node: ColumnNode, bound: Bound): Avr
       assert(type.kind === "map", `a map column takes a map, not ${type.kind}`);
       return compileMap(type.values, node, bound);
   }
+}
+
+/** A column of the field that another schema has made; the mapping has looked at types that say something alone. */
+function isOfAnotherKind(type: AvroType, node: ColumnNode): boolean {
+  const kinds = { record: "struct", array: "list", map: "map" } as const;
+  if (type.kind === "union") return type.branches.filter((branch) => branch.kind !== "null").length > 1;
+  return !(type.kind in kinds) || kinds[type.kind as keyof typeof kinds] !== node.kind;
 }
 
 function compileLeaf(type: Exclude<AvroType, { readonly kind: "null" | "union" }>, node: LeafNode): AvroPut {

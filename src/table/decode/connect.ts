@@ -1,9 +1,8 @@
 /** Values of Kafka Connect's logical types in JSON (connect-types.ts draws them) into their columns. */
-import { bigintFromBytes } from "../iceberg/bounds.ts";
 import { decimalShape } from "../iceberg/primitive.ts";
 import type { PrimitiveType } from "../iceberg/types.ts";
 import type { Int32Leaf, Int64Leaf, Leaf } from "../translate/leaf.ts";
-import { decimalText } from "./avro-scalar.ts";
+import { decimalText, unscaledAt } from "./avro-scalar.ts";
 import { BadRecord } from "./bad-record.ts";
 import { compileCast } from "./cast.ts";
 import { isRawNumber } from "./json-text.ts";
@@ -32,7 +31,8 @@ function numberText(value: unknown, scale: number): string {
   if (typeof value === "number" || isRawNumber(value)) return JSON.stringify(value);
   if (typeof value !== "string" || !isBase64.test(value))
     throw new BadRecord("type-mismatch", `a decimal expected, ${JSON.stringify(value).slice(0, 60)} found`);
-  return decimalText(bigintFromBytes(Buffer.from(value, "base64")), scale);
+  const bytes = Buffer.from(value, "base64");
+  return decimalText(unscaledAt(bytes, 0, bytes.length), scale);
 }
 
 const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$/;

@@ -4,7 +4,7 @@ import { BadRecord } from "./bad-record.ts";
 /** Reads one value at the cursor and writes it into columns at the repetition level. */
 export type AvroPut = (cursor: Cursor, rep: number) => void;
 
-/** Items that take no byte each (null, an empty record) could otherwise be announced by the billion. */
+/** Items of a record beyond one a byte: those that take none (null, an empty record) could be announced by the billion. */
 const emptyItemsMax = 100_000;
 
 export class Cursor {
@@ -17,14 +17,21 @@ export class Cursor {
   /** Words of the integer that readLong read last. */
   low = 0;
   high = 0;
+  #itemsLeft = 0;
 
   /** Stands at `start` of the bytes, which are borrowed until the next reset. */
   reset(bytes: Uint8Array, start: number): void {
     this.bytes = bytes;
-    this.at = start;
     this.end = bytes.length;
+    this.again(start);
     this.#base = bytes.byteOffset;
     if (bytes.buffer !== this.#view.buffer) this.#view = new DataView(bytes.buffer);
+  }
+
+  /** Stands at `start` of the same bytes, which may have been read before. */
+  again(start: number): void {
+    this.at = start;
+    this.#itemsLeft = this.end - start + emptyItemsMax;
   }
 
   /** A zigzag varint of 64 bits, into `low` and `high`. */
@@ -90,7 +97,8 @@ export class Cursor {
   }
 
   #checkedCount<T extends number | bigint>(count: T): T {
-    if (count > this.end - this.at && count > emptyItemsMax) {
+    this.#itemsLeft -= Number(count);
+    if (this.#itemsLeft < 0) {
       throw new BadRecord("malformed", `${count} items where ${this.end - this.at} bytes are left`);
     }
     return count;

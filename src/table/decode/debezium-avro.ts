@@ -49,7 +49,7 @@ export function compileAvroEnvelope(type: AvroType, target: EnvelopeTarget): Avr
   const at = { before: 0, after: 0, op: 0 };
   const present = { before: false, after: false };
   const put = (from: number, what: AvroPut): void => {
-    cursor.at = from;
+    cursor.again(from);
     what(cursor, 0);
   };
   return {

@@ -36,6 +36,14 @@ export function readJsonEnvelope(value: unknown): JsonEnvelope {
   };
 }
 
+/** What stands beside a schema, in a key too; any other value as it is. No field of a key is an object. */
+export function payloadOf(value: unknown): unknown {
+  const outer = objectOf(value);
+  return outer !== undefined && "payload" in outer && objectOf(outer["schema"]) !== undefined
+    ? outer["payload"]
+    : value;
+}
+
 function objectOf(value: unknown): JsonObject | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }

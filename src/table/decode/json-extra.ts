@@ -6,11 +6,14 @@
  *
  * Follows the same rules as json.ts, which has counted that there is something to find.
  */
+import { decimalShape } from "../iceberg/primitive.ts";
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { Bound } from "./bound.ts";
+import { isRounded, isWhole, namedTypes } from "./json.ts";
 import { type Infer, inferType, mergeInferred } from "./json-infer.ts";
-import { isRawNumber } from "./json-text.ts";
+import { isRawNumber, writeJson } from "./json-text.ts";
+import { parseDate, parseDateTime } from "./time-text.ts";
 
 export interface Leftovers {
   /** JSON text; undefined when nothing is left over. */
@@ -24,6 +27,8 @@ export interface LeftoverRules {
   readonly mayGrow: boolean;
   /** Values of columns are known to fit, since a schema was declared and held. */
   readonly isStrict: boolean;
+  /** Of the schema: what it does not name may not fit. Absent: it names all. */
+  readonly source?: SourceType | undefined;
   /** Absent: as values of records do. */
   readonly infer?: Infer;
   /** What a column that somebody dropped had is not kept. */
@@ -33,8 +38,9 @@ export interface LeftoverRules {
 
 export function findLeftovers(value: unknown, root: StructNode, bound: Bound, rules: LeftoverRules): Leftovers {
   const finder = new Finder(bound, rules);
-  const wanted = finder.look(rules.excluded.size === 0 ? value : without(value, rules.excluded, ""), root, "");
-  const extra = finder.found.size === 0 ? undefined : JSON.stringify(Object.fromEntries(finder.found));
+  const kept = rules.excluded.size === 0 ? value : without(value, rules.excluded, "");
+  const wanted = finder.look(kept, root, "", rules.source);
+  const extra = finder.found.size === 0 ? undefined : writeJson(Object.fromEntries(finder.found));
   return { extra, wanted };
 }
 
@@ -60,49 +66,64 @@ class Finder {
   }
 
   /** Keeps what does not fit the column, and gives the type of the fields that are missing in it. */
-  look(value: unknown, node: ColumnNode, pointer: string): SourceType {
+  look(value: unknown, node: ColumnNode, pointer: string, source: SourceType | undefined): SourceType {
     if (value === null || value === undefined) return nothing;
     switch (node.kind) {
       case "struct":
-        if (isObject(value)) return this.#fields(value, node, pointer);
+        if (isObject(value)) return this.#fields(value, node, pointer, source);
         break;
       case "list":
         if (Array.isArray(value)) {
-          const element = this.#items(value, node.element, pointer);
+          const element = this.#items(
+            value,
+            node.element,
+            pointer,
+            source?.kind === "list" ? source.element : undefined,
+          );
           return isNothing(element) ? nothing : { kind: "list", element };
         }
         break;
       case "map":
-        if (isObject(value)) return nothing;
+        if (isObject(value)) {
+          const item = source?.kind === "map" ? source.value : undefined;
+          for (const [name, each] of Object.entries(value)) this.look(each, node.value, below(pointer, name), item);
+          return nothing;
+        }
         break;
       case "leaf":
-        if (this.#rules.isStrict || fits(value, node)) return nothing;
+        if (this.#isHeld(source) || fits(value, node)) return nothing;
     }
     this.found.set(pointer, value);
     return nothing;
   }
 
-  #fields(value: Readonly<Record<string, unknown>>, node: StructNode, pointer: string): SourceType {
+  #isHeld(source: SourceType | undefined): boolean {
+    return this.#rules.isStrict && (source !== undefined || this.#rules.source === undefined);
+  }
+
+  #fields(
+    value: Readonly<Record<string, unknown>>,
+    node: StructNode,
+    pointer: string,
+    source: SourceType | undefined,
+  ): SourceType {
+    const sources = namedTypes(source);
     const fields = Object.entries(value).flatMap(([name, item]) => {
-      const below = `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+      const at = below(pointer, name);
       const column = this.#bound(node, name);
       if (this.#bound.isCast(node, name)) return []; // What is not in its column has made the record bad.
       const isDropped = this.#bound.isDropped(node, name);
       if (isDropped && this.#rules.forgetsDropped === true) return [];
       const mayGrow = this.#rules.mayGrow && !isDropped;
-      const type = column === undefined ? this.#unknown(item, below, mayGrow) : this.look(item, column, below);
+      const type =
+        column === undefined ? this.#unknown(item, at, mayGrow) : this.look(item, column, at, sources.get(name));
       return isNothing(type) ? [] : [{ name, type }];
     });
     return fields.length === 0 ? nothing : { kind: "struct", fields };
   }
 
-  #items(items: readonly unknown[], element: ColumnNode, pointer: string): SourceType {
-    let wanted: SourceType = nothing;
-    items.forEach((item, at) => {
-      const type = this.look(item, element, `${pointer}/${at}`);
-      wanted = mergeInferred(wanted, type);
-    });
-    return wanted;
+  #items(items: readonly unknown[], element: ColumnNode, pointer: string, source: SourceType | undefined): SourceType {
+    return mergeInferred(items.map((item, at) => this.look(item, element, `${pointer}/${at}`, source)));
   }
 
   #unknown(item: unknown, pointer: string, mayGrow: boolean): SourceType {
@@ -114,25 +135,41 @@ class Finder {
   }
 }
 
+function below(pointer: string, name: string): string {
+  return `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
 }
 
+/** As the column's put in json.ts, which has left a misfit absent. */
 function fits(value: unknown, node: ColumnNode): boolean {
   if (node.kind !== "leaf") return false;
-  switch (node.leaf.kind) {
-    case "bytes":
+  const { type } = node.leaf.shape;
+  switch (type) {
+    case "string":
       return typeof value === "string";
     case "double":
-      return typeof value === "number";
+      return typeof value === "number" || (isRawNumber(value) && isRounded(value));
     case "boolean":
       return typeof value === "boolean";
-    case "int64":
-      return isRawNumber(value) || Number.isInteger(value);
-    case "fixed":
+    case "long":
+      return isRawNumber(value) ? isWhole(value) : Number.isInteger(value);
+    case "timestamptz":
+      return typeof value === "string" && parseDateTime(value) !== undefined;
+    case "date":
+      return typeof value === "string" && parseDate(value) !== undefined;
+    case "uuid":
+      return typeof value === "string";
+    case "binary":
     case "float":
-    case "int32":
+    case "int":
+    case "time":
+    case "timestamp":
+    case "timestamp_ns":
+    case "timestamptz_ns":
     default:
-      return false;
+      return decimalShape(type) !== undefined;
   }
 }

@@ -24,8 +24,7 @@ function infer(value: unknown, number: InferNumber, depth: number): SourceType {
   if (typeof value === "boolean") return boolean;
   if (typeof value !== "object" || value === null || depth >= nestingMax) return nothing;
   if (Array.isArray(value)) {
-    const items = value.map((item) => infer(item, number, depth + 1));
-    const element = items.reduce(mergeInferred, nothing);
+    const element = mergeInferred(value.map((item) => infer(item, number, depth + 1)));
     return element.kind === "nothing" ? nothing : { kind: "list", element };
   }
   const fields = Object.entries(value)
@@ -34,16 +33,24 @@ function infer(value: unknown, number: InferNumber, depth: number): SourceType {
   return fields.length === 0 ? nothing : { kind: "struct", fields };
 }
 
-/** Fields of both; where they disagree, the first stays, and the other's values will go to the extra column. */
-export function mergeInferred(a: SourceType, b: SourceType): SourceType {
-  if (a.kind === "nothing") return b;
-  if (a.kind === "list" && b.kind === "list") return { kind: "list", element: mergeInferred(a.element, b.element) };
-  if (a.kind !== "struct" || b.kind !== "struct") return a;
-  const fields = new Map<string, SourceField>(a.fields.map((field) => [field.name, field]));
-  for (const field of b.fields) {
-    const known = fields.get(field.name);
-    const type = known === undefined ? field.type : mergeInferred(known.type, field.type);
-    fields.set(field.name, { name: field.name, type });
+/** Fields of all; where they disagree, the first stays, and the others' values will go to the extra column. */
+export function mergeInferred(types: readonly SourceType[]): SourceType {
+  const first = types.find(({ kind }) => kind !== "nothing") ?? nothing;
+  if (first.kind === "list") {
+    return {
+      kind: "list",
+      element: mergeInferred(types.flatMap((type) => (type.kind === "list" ? [type.element] : []))),
+    };
   }
-  return { kind: "struct", fields: [...fields.values()] };
+  if (first.kind !== "struct") return first;
+  const byName = new Map<string, SourceType[]>();
+  for (const type of types) {
+    for (const field of type.kind === "struct" ? type.fields : []) {
+      const same = byName.get(field.name);
+      if (same === undefined) byName.set(field.name, [field.type]);
+      else same.push(field.type);
+    }
+  }
+  const fields = Array.from(byName, ([name, same]): SourceField => ({ name, type: mergeInferred(same) }));
+  return { kind: "struct", fields };
 }

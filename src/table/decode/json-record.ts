@@ -38,10 +38,11 @@ const absentDef = 0;
 
 export function compileJsonRecord(target: JsonTarget, rules: JsonRules): JsonRecordPut {
   const put = compileJsonValue(target, rules);
-  const care = careOf(target);
-  const putParsed: JsonRecordPut = (text, start) => put(readJson(text, start, care));
+  const care = careOf(target, rules.source);
+  const putParsed: JsonRecordPut = (text, start) =>
+    put(readJson(text, start, care), () => readJson(text, start, "all"));
   const { node } = target;
-  return node.kind === "struct" && care === "integers" ? scanFirst(node, target, rules, putParsed) : putParsed;
+  return node.kind === "struct" && !hasExact(target) ? scanFirst(node, target, rules, putParsed) : putParsed;
 }
 
 /** After a record that could not be scanned, this many are parsed without trying; twice as many each time. */
@@ -49,7 +50,8 @@ const unscannedMax = 64;
 
 function scanFirst(node: StructNode, target: JsonTarget, rules: JsonRules, putParsed: JsonRecordPut): JsonRecordPut {
   const { bound, extra } = target;
-  const scan = compileJsonScan(node, rules.source, { bound, misfits: { count: 0 }, isStrict: rules.isStrict });
+  const site = { bound, misfits: { count: 0 }, isStrict: rules.isStrict };
+  const scan = compileJsonScan(node, rules.source, site, careOf(target, rules.source));
   const slots = new Float64Array(node.levels.length);
   let unscanned = 0;
   let left = 0;
@@ -71,26 +73,51 @@ function scanFirst(node: StructNode, target: JsonTarget, rules: JsonRules, putPa
   };
 }
 
-/** What columns can hold of numbers beyond integers is kept when there is such a column. */
-export function careOf({ node, bound, isCast }: Omit<JsonTarget, "extra">): NumberCare {
-  const isExact =
-    isCast === true || bound.hasCasts || node.leaves.some((leaf) => decimalShape(leaf.shape.type) !== undefined);
-  return isExact ? "all" : "integers";
+type Care = Omit<JsonTarget, "extra">;
+
+/** What columns can hold of numbers beyond integers is kept when there is such a column, and what is kept as text. */
+export function careOf(target: Care, source?: SourceType): NumberCare {
+  return hasExact(target) || (source !== undefined && hasText(source)) ? "all" : "integers";
 }
 
+function hasExact({ node, bound, isCast }: Care): boolean {
+  return isCast === true || bound.hasCasts || node.leaves.some((leaf) => decimalShape(leaf.shape.type) !== undefined);
+}
+
+/** Whether JSON text is in it. */
+function hasText(source: SourceType): boolean {
+  switch (source.kind) {
+    case "json":
+      return true;
+    case "struct":
+      return source.fields.some((field) => hasText(field.type));
+    case "list":
+      return hasText(source.element);
+    case "map":
+      return hasText(source.value);
+    case "primitive":
+    case "nothing":
+      return false;
+  }
+}
+
+/** `exact`: the same value with all digits of its numbers, for what is left over. */
+export type JsonValuePut = (value: unknown, exact: () => unknown) => SourceType;
+
 /** Of a value that was parsed before. */
-export function compileJsonValue(target: JsonTarget, rules: JsonRules): (value: unknown) => SourceType {
+export function compileJsonValue(target: JsonTarget, rules: JsonRules): JsonValuePut {
   const misfits = { count: 0 };
   const { node, bound, extra, isCast = false } = target;
-  const put = compileJson(node, rules.source, { bound, misfits, isStrict: rules.isStrict, isCast });
-  return (value) => {
+  const hasExtra = extra !== undefined;
+  const put = compileJson(node, rules.source, { bound, misfits, isStrict: rules.isStrict, isCast, hasExtra });
+  return (value, exact) => {
     misfits.count = 0;
     put(value, 0);
     if (misfits.count === 0 || node.kind !== "struct") {
       extra?.levels.none(0, absentDef);
       return nothing;
     }
-    const leftovers = findLeftovers(value, node, bound, rules);
+    const leftovers = findLeftovers(exact(), node, bound, rules);
     if (leftovers.extra === undefined) extra?.levels.none(0, absentDef);
     else extra?.putString(0, leftovers.extra);
     return leftovers.wanted;

@@ -18,15 +18,20 @@ import {
 import type { SourceType } from "../schema/schema-map-types.ts";
 import { BadRecord } from "./bad-record.ts";
 import { compileJson, type JsonSite } from "./json.ts";
-import { parseJson } from "./json-text.ts";
+import { jsonDepthMax, type NumberCare, parseJson } from "./json-text.ts";
 
 /** Writes the text's object into one row. False: it is to be read the general way, after what was written is taken back. */
 export type JsonScanPut = (text: Uint8Array, start: number) => boolean;
 
-/** Of a record without casts and decimals, which want their digits as they were written. */
-export function compileJsonScan(node: StructNode, source: SourceType | undefined, site: JsonSite): JsonScanPut {
+/** Of a record without casts and decimals, which want their digits as they were written. `care`: of what is parsed in it. */
+export function compileJsonScan(
+  node: StructNode,
+  source: SourceType | undefined,
+  site: JsonSite,
+  care: NumberCare,
+): JsonScanPut {
   const put = compileStruct(node, source, site);
-  const scan = new Scan();
+  const scan = new Scan(care);
   return (text, start) => {
     scan.reset(text, start);
     site.misfits.count = 0;
@@ -248,6 +253,11 @@ class Scan {
   #end = 0;
   /** All bytes of texts that were passed, one over the other. */
   #seen = 0;
+  readonly #care: NumberCare;
+
+  constructor(care: NumberCare) {
+    this.#care = care;
+  }
 
   reset(bytes: Uint8Array, start: number): void {
     this.bytes = bytes;
@@ -354,7 +364,7 @@ class Scan {
     this.at = this.#valueEnd();
     const text = Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, this.at - start);
     this.#seen |= 128; // Whether it is text is asked of the whole.
-    return parseJson(text.toString("utf8"));
+    return parseJson(text.toString("utf8"), this.#care);
   }
 
   /** If what follows is a value, it ends there. */
@@ -369,8 +379,10 @@ class Scan {
         if (!isText && depth === 0) return at + 1;
       } else if (isText) {
         if (byte === code.backslash) at += 1;
-      } else if (byte === code.openBrace || byte === code.openBracket) depth += 1;
-      else if (byte === code.closeBrace || byte === code.closeBracket) {
+      } else if (byte === code.openBrace || byte === code.openBracket) {
+        depth += 1;
+        if (depth > scannedDepthMax) throw new BadRecord("malformed", "too deep for a scan");
+      } else if (byte === code.closeBrace || byte === code.closeBracket) {
         if (depth === 0) return at;
         depth -= 1;
         if (depth === 0) return at + 1;
@@ -379,6 +391,9 @@ class Scan {
     return this.#end;
   }
 }
+
+/** What is deeper is left to the general way, which counts from the top. */
+const scannedDepthMax = jsonDepthMax / 2;
 
 function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 0x30 && byte <= 0x39;

@@ -15,13 +15,13 @@ import {
   putEmpty,
   type StructNode,
 } from "../parquet/columns.ts";
-import type { SourceType } from "../schema/schema-map-types.ts";
+import { isNothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { BytesLeaf, DoubleLeaf, FixedLeaf, Int32Leaf, Int64Leaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { compileCast } from "./cast.ts";
 import { compileConnect } from "./connect.ts";
-import { isRawNumber, type RawNumber } from "./json-text.ts";
+import { isRawNumber, type RawNumber, writeJson } from "./json-text.ts";
 import { putUuidText } from "./put-text.ts";
 import { parseDate, parseDateTime } from "./time-text.ts";
 
@@ -36,6 +36,8 @@ export interface JsonSite {
   readonly isStrict: boolean;
   /** A person gave the type of the column: values are brought to it. */
   readonly isCast?: boolean;
+  /** There is an extra column: what the schema does not name may be of any type. */
+  readonly hasExtra?: boolean;
 }
 
 /** `source` is what a JSON Schema says; undefined for inferred columns, where the column says all. */
@@ -72,13 +74,15 @@ function typeOf(value: unknown): string {
 }
 
 function compileStruct(node: StructNode, source: SourceType | undefined, site: JsonSite): JsonPut {
-  const sources = new Map(source?.kind === "struct" ? source.fields.map((field) => [field.name, field.type]) : []);
+  const sources = namedTypes(source);
   const columns = node.fields.map((field) => field.node).filter((column) => !column.required);
   /** By the source's name; made when first met, since names are the source's own. */
   const places = new Map<string, { readonly at: number; readonly put: JsonPut } | undefined>();
   const placeOf = (name: string): { readonly at: number; readonly put: JsonPut } | undefined => {
     const column = site.bound(node, name);
-    const below = site.bound.isCast(node, name) ? { ...site, isCast: true } : site;
+    const isNamed = source === undefined || sources.has(name);
+    const isStrict = site.isStrict && (isNamed || site.hasExtra !== true);
+    const below = { ...site, isStrict, isCast: site.bound.isCast(node, name) || site.isCast === true };
     const place =
       column !== undefined
         ? { at: columns.indexOf(column), put: compileJson(column, sources.get(name), below) }
@@ -113,6 +117,12 @@ function compileStruct(node: StructNode, source: SourceType | undefined, site: J
       if (writtenAt[at] !== thisCall) putAbsent(columns[at] as ColumnNode, rep);
     }
   };
+}
+
+/** Of a struct's fields. One whose type says nothing has asked for no column: it may be of any, as if it were not named. */
+export function namedTypes(source: SourceType | undefined): ReadonlyMap<string, SourceType> {
+  const fields = source?.kind === "struct" ? source.fields.filter((field) => !isNothing(field.type)) : [];
+  return new Map(fields.map((field) => [field.name, field.type]));
 }
 
 /** Names without a column that are remembered as such: objects used as maps have new ones without end. */
@@ -162,7 +172,7 @@ function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonS
   const wrong = (expected: string, value: unknown, rep: number): void => misfit(node, expected, value, rep, site);
   switch (leaf.shape.type) {
     case "string":
-      if (source?.kind === "json") return (value, rep) => (leaf as BytesLeaf).putString(rep, JSON.stringify(value));
+      if (source?.kind === "json") return (value, rep) => (leaf as BytesLeaf).putString(rep, writeJson(value));
       return (value, rep) => {
         if (typeof value === "string") (leaf as BytesLeaf).putString(rep, value);
         else wrong("a string", value, rep);
@@ -170,7 +180,8 @@ function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonS
     case "double":
       return (value, rep) => {
         if (typeof value === "number") (leaf as DoubleLeaf).put(rep, value);
-        else if (site.isStrict && isRawNumber(value)) (leaf as DoubleLeaf).put(rep, nearest(value));
+        else if (isRawNumber(value) && (site.isStrict || isRounded(value)))
+          (leaf as DoubleLeaf).put(rep, nearest(value));
         else wrong("a number", value, rep);
       };
     case "long":
@@ -239,7 +250,7 @@ function compileFormatted(
 
 function putBigInteger(leaf: Int64Leaf, value: unknown, rep: number, wrong: () => void): void {
   const text = isRawNumber(value) ? value.rawJSON : Number.isInteger(value) ? BigInt(value as number).toString() : "";
-  if (!/^-?\d+$/.test(text)) return wrong();
+  if (!wholeText.test(text)) return wrong();
   const whole = text.length > wholeTextMax ? undefined : BigInt(text);
   if (whole === undefined || BigInt.asIntN(64, whole) !== whole)
     throw new BadRecord("out-of-range", "an integer is wider than 64 bits");
@@ -248,6 +259,17 @@ function putBigInteger(leaf: Int64Leaf, value: unknown, rep: number, wrong: () =
 
 /** Longer than any integer of 64 bits that does not begin with zeros, which JSON does not allow. */
 const wholeTextMax = 20;
+
+/** Has more digits than a double, which takes the nearest one: not an integer, of which each digit counts. */
+export function isRounded(value: RawNumber): boolean {
+  return !isWhole(value) && Number.isFinite(Number(value.rawJSON));
+}
+
+export function isWhole({ rawJSON }: RawNumber): boolean {
+  return wholeText.test(rawJSON);
+}
+
+const wholeText = /^-?\d+$/;
 
 function nearest({ rawJSON }: RawNumber): number {
   const value = Number(rawJSON);
@@ -261,9 +283,6 @@ function compileJsonCast(leaf: LeafNode["leaf"]): JsonPut {
   return (value, rep) => {
     if (typeof value === "object" && !isRawNumber(value) && !isText)
       throw new BadRecord("type-mismatch", `a ${leaf.shape.type} expected, ${typeOf(value)} found`);
-    put(
-      typeof value === "string" ? { text: value, isText: true } : { text: JSON.stringify(value), isText: false },
-      rep,
-    );
+    put(typeof value === "string" ? { text: value, isText: true } : { text: writeJson(value), isText: false }, rep);
   };
 }

@@ -9,7 +9,7 @@
  * passed over. What is not on the wire is null where the field knows presence, else its default, an empty list or map.
  */
 import { assert } from "../../base/errors.ts";
-import type { ProtobufMessage, ProtobufScalar, ProtobufType } from "../../registry/protobuf-schema.ts";
+import type { ProtobufField, ProtobufMessage, ProtobufScalar, ProtobufType } from "../../registry/protobuf-schema.ts";
 import {
   type ColumnNode,
   type ListNode,
@@ -97,7 +97,7 @@ class MessagePut implements ContentPut {
     const missing = new Set(node.fields.map((field) => field.node));
     const steps = this.#scan.places.flatMap((places): Step[] => {
       const column = bound(node, `${prefix}${protobufKey(places.field.number)}`);
-      if (column === undefined) return [];
+      if (column === undefined || (isOfAnotherKind(places.field, column) && saysNothing(places.field.type))) return [];
       missing.delete(column);
       return [compileField(places, column, bound, budget)];
     });
@@ -117,6 +117,23 @@ class MessagePut implements ContentPut {
     this.#scan.read(reader, start, end);
     for (let at = 0; at < this.#steps.length; at += 1) (this.#steps[at] as Step)(reader, rep);
   }
+}
+
+/** A column of the field that another schema has made; the mapping has looked at types that say something alone. */
+function isOfAnotherKind({ label, type }: ProtobufField, column: ColumnNode): boolean {
+  if (label === "map") return column.kind !== "map" || isOfAnotherItem(type, column.value);
+  if (label === "repeated") return column.kind !== "list" || isOfAnotherItem(type, column.element);
+  return isOfAnotherItem(type, column);
+}
+
+function isOfAnotherItem(type: ProtobufType, column: ColumnNode): boolean {
+  return type.kind === "message" && column.kind !== "struct";
+}
+
+/** A message without fields, or of such messages alone: what gets no column. */
+function saysNothing(type: ProtobufType, above: readonly ProtobufType[] = []): boolean {
+  if (type.kind !== "message" || protobufSpecial(type) !== undefined || above.includes(type)) return false;
+  return type.fields.every((field) => saysNothing(field.type, [...above, type]));
 }
 
 function compileField(places: FieldPlaces, column: ColumnNode, bound: Bound, budget: CellBudget): Step {

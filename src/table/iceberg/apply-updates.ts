@@ -32,12 +32,29 @@ export function applyCommit(
   const unmet = unmetRequirement(base, requirements);
   if (unmet !== undefined) return { kind: "failed-requirement", detail: unmet };
   if (base !== undefined && updates.length === 0) return { kind: "applied", metadata: base };
+  const orphaned = base === undefined ? undefined : orphanedRef(base, updates);
+  if (orphaned !== undefined) {
+    const detail = `Cannot remove snapshots: ${orphaned} was set to one of them concurrently`;
+    return { kind: "failed-requirement", detail };
+  }
   const draft = new Draft(base, context.nowMs);
   for (const update of updates) {
     const refusal = applyUpdate(draft, update);
     if (refusal !== undefined) return refusal;
   }
   return draft.finish(base, context);
+}
+
+/**
+ * Who knows of a ref says what becomes of it when its snapshot goes, as the reference does. Who says nothing did not know: the ref was
+ * set since, and no requirement could have told.
+ */
+function orphanedRef({ refs }: TableMetadata, updates: readonly Update[]): string | undefined {
+  const removed = new Set(
+    updates.flatMap((update) => (update.action === "remove-snapshots" ? update["snapshot-ids"] : [])),
+  );
+  const known = new Set(updates.flatMap((update) => ("ref-name" in update ? [update["ref-name"]] : [])));
+  return Object.keys(refs).find((name) => removed.has(refs[name]?.["snapshot-id"] ?? -1n) && !known.has(name));
 }
 
 type Refusal = Exclude<Applied, { readonly kind: "applied" }> | undefined;

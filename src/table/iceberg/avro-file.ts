@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { deflateRawSync, inflateRawSync, zstdDecompressSync } from "node:zlib";
 import type { AvroSchema } from "../../../schemas/iceberg.ts";
 import { CorruptData } from "../../base/errors.ts";
+import { inflateSnappy } from "../../protocol/snappy.ts";
 import { AvroReader, type AvroValue, AvroWriter, readAvro, writeAvro } from "./avro-value.ts";
 import { isJsonObject, type Json, parseJson, renderJson } from "./json.ts";
 
@@ -82,7 +83,7 @@ export async function readAvroFile(bytes: Uint8Array, source: string): Promise<A
   reader.blocks(() => metadata.set(reader.string(), reader.string()));
   const sync = reader.raw(16);
   const schema = parseSchema(metadata.get("avro.schema"), source);
-  const inflate = await codec(metadata.get("avro.codec") ?? "null", source);
+  const inflate = codec(metadata.get("avro.codec") ?? "null", source);
   const values: AvroValue[] = [];
   while (!reader.atEnd) {
     const count = reader.length();
@@ -131,7 +132,7 @@ function requireSchema(json: Json | undefined, source: string): void {
 
 type Inflate = (bytes: Uint8Array) => Uint8Array;
 
-async function codec(name: string, source: string): Promise<Inflate> {
+function codec(name: string, source: string): Inflate {
   switch (name) {
     case "null":
       return (bytes) => bytes;
@@ -139,10 +140,8 @@ async function codec(name: string, source: string): Promise<Inflate> {
       return (bytes) => inflateRawSync(bytes, { maxOutputLength: inflatedBytesMax });
     case "zstandard":
       return (bytes) => zstdDecompressSync(bytes, { maxOutputLength: inflatedBytesMax });
-    case "snappy": {
-      const { uncompressSync } = await import("snappy"); // Loaded when a file of somebody else needs it.
-      return (bytes) => uncompressSync(Buffer.from(bytes.subarray(0, -4)), { asBuffer: true }) as Uint8Array; // A CRC-32 ends it.
-    }
+    case "snappy":
+      return (bytes) => inflateSnappy(bytes.subarray(0, -4), inflatedBytesMax); // A CRC-32 ends it.
     default:
       throw new CorruptData({ source, position: 4, expected: "a known codec", found: name });
   }

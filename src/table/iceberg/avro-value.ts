@@ -154,8 +154,11 @@ export class AvroReader {
         this.length(); // A negative count is followed by the block's size in bytes, for readers that skip.
         count = -count;
       }
+      if (count > this.#bytes.length - this.#at) {
+        // Items of nothing take no bytes; no file of Iceberg's has such, and billions of them would fill the memory.
+        throw this.corrupt(`at most ${this.#bytes.length - this.#at} members`, String(count));
+      }
       for (let index = 0; index < count; index += 1) {
-        // An item of an empty record takes no bytes; a count of billions of them would never end.
         if (this.atEnd) throw this.corrupt(`${count} members`, `the end after ${index}`);
         member();
       }
@@ -228,13 +231,17 @@ function writeComplex(
   }
 }
 
-export function readAvro(reader: AvroReader, schema: AvroSchema, names: Names = new Map()): AvroValue {
+/** Values inside values: Iceberg's own are five deep. A record that holds itself never ends. */
+const depthMax = 100;
+
+export function readAvro(reader: AvroReader, schema: AvroSchema, names: Names = new Map(), depth = 0): AvroValue {
+  if (depth > depthMax) throw reader.corrupt(`values at most ${depthMax} deep`, "deeper ones");
   const type = resolve(schema, names);
   if (Array.isArray(type)) {
     const branches = type as readonly AvroSchema[];
     const branch = branches[reader.length()];
     if (branch === undefined) throw reader.corrupt(`one of ${branches.length} branches`, "another");
-    return readAvro(reader, branch, names);
+    return readAvro(reader, branch, names, depth + 1);
   }
   const node = type as Exclude<AvroSchema, string | readonly AvroSchema[]>;
   switch (node.type) {
@@ -255,28 +262,29 @@ export function readAvro(reader: AvroReader, schema: AvroSchema, names: Names = 
     case "bytes":
       return reader.bytes();
   }
-  return readComplex(reader, node, names);
+  return readComplex(reader, node, names, depth);
 }
 
 function readComplex(
   reader: AvroReader,
   node: Exclude<AvroSchema, string | readonly AvroSchema[]>,
   names: Names,
+  depth: number,
 ): AvroValue {
   if ("fields" in node) {
     const record: Record<string, AvroValue> = {};
-    for (const field of node.fields) record[memberName(field)] = readAvro(reader, field.type, names);
+    for (const field of node.fields) record[memberName(field)] = readAvro(reader, field.type, names, depth + 1);
     return record;
   }
   if ("items" in node) {
     const members: AvroValue[] = [];
-    reader.blocks(() => members.push(readAvro(reader, node.items, names)));
+    reader.blocks(() => members.push(readAvro(reader, node.items, names, depth + 1)));
     return members;
   }
   if ("values" in node) {
     const map: Record<string, AvroValue> = {};
     reader.blocks(() => {
-      map[reader.string()] = readAvro(reader, node.values, names);
+      map[reader.string()] = readAvro(reader, node.values, names, depth + 1);
     });
     return map;
   }

@@ -118,10 +118,11 @@ function summarize(
   });
 }
 
-/** Strings by code point, as their UTF-8 sorts, and not by UTF-16 unit. */
+/** Strings by code point, as their UTF-8 sorts, and not by UTF-16 unit; -0 below 0 (rule B5). */
 function compareValues(a: PrimitiveValue, b: PrimitiveValue): number {
   if (typeof a === "string" && typeof b === "string") return Buffer.compare(Buffer.from(a), Buffer.from(b));
   if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b);
+  if (a === 0 && b === 0) return Number(Object.is(b, -0)) - Number(Object.is(a, -0));
   return a < b ? -1 : a > b ? 1 : 0;
 }
 

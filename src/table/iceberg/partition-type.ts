@@ -15,14 +15,14 @@ export interface PartitionColumn {
 }
 
 /**
- * The spec and the schema come from outside: what does not fit together is corrupt. A source that was dropped from the schema has no type left: its values are all null, and string holds
- * null.
+ * The spec and the schema come from outside: what does not fit together is corrupt. A source that was dropped from the schema has
+ * no type left. Most transforms come to one type whatever it was; of the others (identity, truncate) values are taken as they stand.
  */
 export function partitionColumns(spec: PartitionSpec, schema: Schema): readonly PartitionColumn[] {
   const types = new Map<number, IcebergType>();
   visitFields(schema, (id, type) => types.set(id, type));
   return spec.fields.map((field) => {
-    const source = types.get(field["source-id"]) ?? "string";
+    const source = types.get(field["source-id"]) ?? (temporal.has(field.transform) ? "timestamp" : "string");
     const type = typeof source === "string" ? transformResultType(field.transform, source) : undefined;
     if (type === undefined) {
       const found = typeof source === "string" ? source : source.type;
@@ -36,6 +36,8 @@ export function partitionColumns(spec: PartitionSpec, schema: Schema): readonly 
     return { id: field["field-id"], name: field.name, type };
   });
 }
+
+const temporal: ReadonlySet<string> = new Set(["year", "month", "day", "hour"]);
 
 export function partitionAvroFields(columns: readonly PartitionColumn[]): readonly AvroField[] {
   const defined = new Set<string>();
@@ -65,6 +67,15 @@ export function fromAvro(type: PrimitiveType, value: AvroValue | undefined, sour
   if (value instanceof Uint8Array) return Uint8Array.from(value);
   if (typeof value !== "object") return value;
   throw new CorruptData({ source, position: 0, expected: `a partition value of type ${type}`, found: "a nested one" });
+}
+
+/** In the types of the columns, whose sources may have been widened since the tuple was read. */
+export function widenedTuple(
+  columns: readonly PartitionColumn[],
+  tuple: readonly (PrimitiveValue | null)[],
+  source: string,
+): readonly (PrimitiveValue | null)[] {
+  return columns.map((column, index) => fromAvro(column.type, tuple[index] ?? null, source));
 }
 
 /**

@@ -35,6 +35,19 @@ export type Update =
   | { readonly action: "remove-partition-specs"; readonly "spec-ids": readonly number[] }
   | { readonly action: "remove-schemas"; readonly "schema-ids": readonly number[] };
 
+/**
+ * That main, the columns and the partitions are those that a snapshot was planned on. Of a spec that is not the default one nothing
+ * can be demanded: somebody may still take it away.
+ */
+export function unchanged(base: TableMetadata, parentId: bigint | null): readonly Requirement[] {
+  return [
+    { type: "assert-table-uuid", uuid: base["table-uuid"] },
+    { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parentId },
+    { type: "assert-current-schema-id", "current-schema-id": base["current-schema-id"] },
+    { type: "assert-default-spec-id", "default-spec-id": base["default-spec-id"] },
+  ];
+}
+
 /** The update replaces the ref: what others have set for how long main's history is kept goes on. */
 export function mainAt({ refs }: Pick<TableMetadata, "refs">, snapshotId: bigint): Update {
   return {

@@ -32,6 +32,8 @@ export interface DeleteFileInput {
   readonly sequence: number;
   /** Of an equality delete, else empty. */
   readonly equalityIds: readonly number[];
+  /** Whose rows alone an equality delete takes. Absent: those of all files that are asked about. */
+  readonly partition?: string | undefined;
 }
 
 /** Reserved ids of the spec's position delete files. */
@@ -49,6 +51,7 @@ const positionSchema: Schema = {
 
 interface Equality {
   readonly ids: readonly number[];
+  readonly partition: string | undefined;
   /** By the text of the values, the greatest sequence number that deletes them. */
   readonly keys: Map<string, number>;
 }
@@ -97,7 +100,12 @@ export class DeleteFilter {
   /** 1 where a row stays; undefined when all do. `firstRow`: the number of the first of these rows in its file. */
   keeps(
     columns: Columns,
-    at: { readonly path: string; readonly sequence: number; readonly firstRow: number },
+    at: {
+      readonly path: string;
+      readonly sequence: number;
+      readonly firstRow: number;
+      readonly partition?: string | undefined;
+    },
   ): Uint8Array | undefined {
     if (this.isEmpty) return undefined;
     const keeps = new Uint8Array(columns.rows).fill(1);
@@ -111,7 +119,8 @@ export class DeleteFilter {
       const row = position - at.firstRow;
       if (sequence >= at.sequence && row >= 0 && row < columns.rows) keeps[row] = 0;
     }
-    for (const { ids, keys } of this.#equalities.values()) {
+    for (const { ids, partition, keys } of this.#equalities.values()) {
+      if (partition !== undefined && partition !== at.partition) continue;
       const texts = keysOf(columns, ids);
       for (let row = 0; row < columns.rows; row += 1) {
         const deletedAt = keys.get(texts[row] as string);
@@ -134,10 +143,11 @@ export class DeleteFilter {
     }
   }
 
-  #addKeys(columns: Columns, { equalityIds, sequence }: DeleteFileInput): void {
+  #addKeys(columns: Columns, { equalityIds, sequence, partition }: DeleteFileInput): void {
     const ids = [...equalityIds].sort((a, b) => a - b);
-    const equality = this.#equalities.get(ids.join()) ?? { ids, keys: new Map<string, number>() };
-    this.#equalities.set(ids.join(), equality);
+    const reach = `${ids.join()} ${partition ?? ""}`;
+    const equality = this.#equalities.get(reach) ?? { ids, partition, keys: new Map<string, number>() };
+    this.#equalities.set(reach, equality);
     for (const text of keysOf(columns, ids)) {
       equality.keys.set(text, Math.max(sequence, equality.keys.get(text) ?? 0));
     }

@@ -3,7 +3,7 @@
  *
  *   vector     the one data file that it names
  *   position   same spec and partition   data sequence ≤ the delete's   and its path is among those that the file may name
- *   equality   same spec and partition, or everywhere when its spec has no fields      data sequence < the delete's
+ *   equality   same spec and partition, or everywhere when its spec parts nothing      data sequence < the delete's
  *
  * Bounds may only rule a delete out. Where they are missing, it applies.
  */
@@ -67,8 +67,9 @@ function put(files: Map<string, LiveFile[]>, key: string, file: LiveFile): void 
   else known.push(file);
 }
 
-function isGlobal({ entry, spec }: LiveFile): boolean {
-  return entry.content === "equality-deletes" && spec.fields.length === 0;
+/** A field that was taken away leaves void behind, and parts nothing. */
+export function isGlobal({ entry, spec }: LiveFile): boolean {
+  return entry.content === "equality-deletes" && spec.fields.every(({ transform }) => transform === "void");
 }
 
 function applies(remove: LiveEntry, data: LiveEntry): boolean {

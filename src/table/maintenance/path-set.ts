@@ -3,7 +3,7 @@
  * it keeps hashes. Of use where a path that is wrongly found costs nothing but space.
  */
 import { createHash } from "node:crypto";
-import { canonicalUri } from "../warehouse.ts";
+import { pathOf } from "../warehouse.ts";
 
 export class PathSet {
   readonly #hashes = new Set<number>();
@@ -27,8 +27,8 @@ export class PathSet {
   }
 }
 
-/** 53 bits, however the path's scheme is spelt. */
+/** 53 bits, however the path's place is spelt. */
 function hashOf(path: string): number {
-  const digest = createHash("sha1").update(canonicalUri(path)).digest();
+  const digest = createHash("sha1").update(pathOf(path)).digest();
   return digest.readUInt32BE(0) * 0x20_0000 + (digest.readUInt32BE(4) & 0x1f_ffff);
 }

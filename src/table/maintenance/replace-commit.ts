@@ -14,6 +14,7 @@ import { manifestsOf } from "../commit/table-files.ts";
 import { writeManifest } from "../iceberg/manifest.ts";
 import { type ManifestFile, newManifestFile, writeManifestList } from "../iceberg/manifest-list.ts";
 import { manifestVersion, type Snapshot, type TableMetadata } from "../iceberg/metadata.ts";
+import { partitionColumns, widenedTuple } from "../iceberg/partition-type.ts";
 import { assignRowIds, nextRowId, rowIdsOf } from "../iceberg/row-ids.ts";
 import { placesOf } from "../table-state.ts";
 import { uniqueUri, type Warehouse } from "../warehouse.ts";
@@ -160,14 +161,20 @@ export class ReplaceCommitter {
     return (await target.catalog.commit(base.name, requirements, updates)).kind;
   }
 
+  /** What was read and planned may be of a time before the table's schema. */
   async #writeManifest(
-    { spec, content, entries }: NewManifest,
+    { spec, content, entries: planned }: NewManifest,
     metadata: TableMetadata,
     commit: { readonly snapshotId: bigint; readonly sequenceNumber: number },
   ): Promise<ManifestFile> {
     const { warehouse, runtime } = this.#deps;
     const schema = currentSchema(metadata);
+    const columns = partitionColumns(spec, schema);
     const path = uniqueUri(placesOf(metadata).metadata, "inlet-replaced", ".avro", runtime.random);
+    const entries = planned.map((entry) => {
+      const partition = widenedTuple(columns, entry.file.partition, entry.file.path);
+      return { ...entry, file: { ...entry.file, partition } };
+    });
     const bytes = writeManifest({ schema, spec, content, entries, version: manifestVersion(metadata) });
     await warehouse.create(path, bytes);
     return newManifestFile({ path, bytes: bytes.length, spec, schema, entries, ...commit });

@@ -13,7 +13,7 @@ import type { ManifestFile } from "../iceberg/manifest-list.ts";
 import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
 import type { rowIdsOf } from "../iceberg/row-ids.ts";
 import type { DataFile, PartitionSpec } from "../iceberg/types.ts";
-import { mainAt, type Requirement, type Update } from "../iceberg/updates.ts";
+import { mainAt, type Requirement, type Update, unchanged } from "../iceberg/updates.ts";
 import { markName } from "../rounds.ts";
 import { DeleteScope, idleDeletes } from "./delete-scope.ts";
 
@@ -193,10 +193,7 @@ export function replaceUpdates(options: {
     ...options.rowIds,
   };
   return {
-    requirements: [
-      { type: "assert-table-uuid", uuid: base["table-uuid"] },
-      { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parent["snapshot-id"] },
-    ],
+    requirements: unchanged(base, parent["snapshot-id"]),
     updates: [{ action: "add-snapshot", snapshot }, mainAt(base, snapshotId)],
   };
 }

@@ -27,6 +27,8 @@ export interface RewriteInput {
   readonly firstRowId: number | null;
   /** As its manifest says; a file with others is not the one that was planned with. */
   readonly rows: number;
+  /** As deletes name it. */
+  readonly partition: string;
 }
 
 /** "unreadable": damaged, or not to be brought into the table's schema without loss. The rewrite is to be given up. */
@@ -85,7 +87,7 @@ export class RewriteCore {
       const columns = new Columns(this.#deletes.keySchema);
       for (let group = 0, firstRow = 0; group < reader.rowGroups; group += 1) {
         const count = reader.readInto(columns, group);
-        const keeps = this.#deletes.keeps(columns, { path: input.path, sequence: input.sequence, firstRow });
+        const keeps = this.#deletes.keeps(columns, { ...input, firstRow });
         if (keeps !== undefined)
           for (let row = 0; row < count; row += 1) if (keeps[row] === 0) rows.push(firstRow + row);
         firstRow += count;
@@ -117,7 +119,7 @@ export class RewriteCore {
     const { rows, dropped } = this.#scratch;
     const count = reader.readInto(rows, group);
     fillLineage(rows, 0, { ...input, firstRow });
-    const keeps = this.#deletes.keeps(rows, { path: input.path, sequence: input.sequence, firstRow });
+    const keeps = this.#deletes.keeps(rows, { ...input, firstRow });
     const choice = new Uint32Array(count);
     if (keeps !== undefined) for (let row = 0; row < count; row += 1) choice[row] = 1 - (keeps[row] as number);
     rows.scatter([columns, dropped], choice);

@@ -1,8 +1,9 @@
 /** Brings files of a table to a rewriter: in steps, at the pace of the budget, and behind appends. */
 import { Gate, sleep } from "../../base/async.ts";
 import { assert } from "../../base/errors.ts";
-import type { LiveFile } from "../commit/live-entries.ts";
+import { type LiveFile, partitionKey } from "../commit/live-entries.ts";
 import type { DeleteInput } from "./delete-filter.ts";
+import { isGlobal } from "./delete-scope.ts";
 import type { RewriteTarget } from "./replace-commit.ts";
 import type { RewriteInput } from "./rewrite-core.ts";
 import type { RewriteJob } from "./rewriter.ts";
@@ -40,7 +41,7 @@ export async function* rewriteInputs(files: readonly LiveFile[], reading: Readin
   for await (const { file, bytes } of contents(files, reading)) {
     const { sequenceNumber: sequence, firstRowId } = file.entry;
     const { path, recordCount: rows } = file.entry.file;
-    yield { path, bytes, sequence, firstRowId, rows };
+    yield { path, bytes, sequence, firstRowId, rows, partition: partitionKey(file) };
   }
 }
 
@@ -85,13 +86,15 @@ async function contentOf({ entry }: LiveFile, { warehouse }: Reading): Promise<U
   return await warehouse.readRange(file.path, { start: vector.offset, end: vector.offset + vector.bytes });
 }
 
-function deleteInput({ entry }: LiveFile, bytes: Uint8Array, rows: ReadonlyMap<string, number>): DeleteInput {
+function deleteInput(remove: LiveFile, bytes: Uint8Array, rows: ReadonlyMap<string, number>): DeleteInput {
+  const { entry } = remove;
   const { content, sequenceNumber: sequence, equalityIds, referencedDataFile: dataFile, vector, file } = entry;
   const { path } = file;
   if (vector !== null && dataFile !== null)
     return { kind: "deletion-vector", path, bytes, dataFile, rows: rows.get(dataFile) ?? 0 };
   assert(content !== "data", "a delete file holds no rows");
-  return { kind: content, path, bytes, sequence, equalityIds: equalityIds ?? [] };
+  const partition = isGlobal(remove) ? undefined : partitionKey(remove);
+  return { kind: content, path, bytes, sequence, equalityIds: equalityIds ?? [], partition };
 }
 
 function isVector({ entry }: LiveFile): boolean {

@@ -8,6 +8,7 @@
  */
 import { assert } from "../../base/errors.ts";
 import type { DataFile, Schema } from "../iceberg/types.ts";
+import type { Leaf } from "../translate/leaf.ts";
 import type { Columns } from "./columns.ts";
 import { type Chunk, encodeChunk, type PageLimits } from "./parquet-chunk.ts";
 import { PageBuffer } from "./parquet-encoding.ts";
@@ -57,6 +58,7 @@ export class ParquetWriter {
     const start = this.#position;
     const chunks: { readonly chunk: Chunk; readonly position: number }[] = [];
     for (const leaf of columns.leaves) {
+      assert(rowsOf(leaf) === columns.rows, "every column has all rows");
       const chunk = encodeChunk(leaf, this.#options, this.#buffer);
       chunks.push({ chunk: { ...chunk, parts: [] }, position: this.#position });
       this.#parts.push(...chunk.parts);
@@ -86,6 +88,14 @@ export class ParquetWriter {
       },
     };
   }
+}
+
+/** A slot each, or a list of them. */
+function rowsOf({ levels }: Leaf): number {
+  if (levels.maxRep === 0) return levels.slots;
+  let rows = 0;
+  for (let slot = 0; slot < levels.slots; slot += 1) if (levels.reps[slot] === 0) rows += 1;
+  return rows;
 }
 
 /** In memory of its own, so that it can be transferred to another thread. */

@@ -43,17 +43,23 @@ function convert(type: AvroType, { above, budget, rules }: Site): SourceType {
     case "union":
       return convertUnion(type.branches, below);
     case "boolean":
+    case "fixed":
+      // Of no bytes it says nothing, and readers of Parquet refuse its file.
+      return "size" in type && type.size === 0 ? nothing : primitiveOf(type, rules);
     case "bytes":
     case "double":
     case "enum":
-    case "fixed":
     case "float":
     case "int":
     case "long":
     case "string":
     default:
-      return { kind: "primitive", type: underRules(avroPrimitive(type), rules) };
+      return primitiveOf(type, rules);
   }
+}
+
+function primitiveOf(type: AvroScalar, rules: number): SourceType {
+  return { kind: "primitive", type: underRules(avroPrimitive(type), rules) };
 }
 
 function underRules(type: PrimitiveType, rules: number): PrimitiveType {

@@ -130,7 +130,7 @@ export class Draft {
 /** The name itself, or with a number behind it: siblings that differ in case only are one column to half of the engines (rule A9). */
 export function freeName(name: string, siblings: readonly NestedField[], isTop = true): string {
   const taken = new Set(siblings.map((sibling) => sibling.name.toLowerCase()));
-  const wanted = name === "" ? "_empty" : name;
+  const wanted = name === "" ? "_empty" : speakable(name);
   const isFree = (candidate: string): boolean =>
     !taken.has(candidate.toLowerCase()) && !(isTop && reservedNames.has(candidate.toLowerCase()));
   if (isFree(wanted)) return wanted;
@@ -139,11 +139,16 @@ export function freeName(name: string, siblings: readonly NestedField[], isTop =
   return `${wanted}_${suffix}`;
 }
 
+/** Half of a surrogate pair is no Unicode and NUL no text to databases that hold catalogs: with either, some read no table. */
+function speakable(name: string): string {
+  return name.toWellFormed().replaceAll("\u0000", "\ufffd");
+}
+
 function bindingKey(parent: number, name: string): string {
   return `${parent}/${name}`;
 }
 
-function columnsOf(type: SourceType): number {
+export function columnsOf(type: SourceType): number {
   switch (type.kind) {
     case "struct":
       return type.fields.reduce((sum, field) => sum + columnsOf(field.type), 1);

@@ -11,30 +11,36 @@ export type Merged<T extends IcebergType = IcebergType> =
 /** The greatest field id that is not reserved (Iceberg spec, "Reserved Field IDs"; rule A13). */
 const fieldIdMax = 2_147_483_447;
 
-/** The type with ids; `parent` is the id of the field that has it. */
-export function assignIds(type: SourceType, parent: number, draft: Draft): IcebergType {
+/** The type with ids; `parent` is the id of the field that has it. Refused where two fields would be one. */
+export function assignIds(type: SourceType, parent: number, draft: Draft): Merged {
   switch (type.kind) {
     case "primitive":
-      return type.type;
+      return { kind: "ok", type: type.type };
     case "json":
     case "nothing": // Only the content of a list or map that nobody has seen filled.
-      return "string";
+      return { kind: "ok", type: "string" };
     case "struct": {
       const merged = mergeFields([], type.fields, parent, draft);
-      return { type: "struct", fields: merged.kind === "ok" ? merged.fields : [] };
+      return merged.kind === "ok" ? { kind: "ok", type: { type: "struct", fields: merged.fields } } : merged;
     }
     case "list": {
       const elementId = draft.nextId();
-      const element = assignIds(type.element, elementId, draft);
-      return { type: "list", "element-id": elementId, "element-required": false, element };
+      return within(assignIds(type.element, elementId, draft), (element) => {
+        return { type: "list", "element-id": elementId, "element-required": false, element };
+      });
     }
     case "map": {
       const keyId = draft.nextId();
       const valueId = draft.nextId();
-      const value = assignIds(type.value, valueId, draft);
-      return { type: "map", "key-id": keyId, key: "string", "value-id": valueId, "value-required": false, value };
+      return within(assignIds(type.value, valueId, draft), (value) => {
+        return { type: "map", "key-id": keyId, key: "string", "value-id": valueId, "value-required": false, value };
+      });
     }
   }
+}
+
+function within(inner: Merged, outer: (type: IcebergType) => IcebergType): Merged {
+  return inner.kind === "ok" ? { kind: "ok", type: outer(inner.type) } : inner;
 }
 
 /** Gives back the same object when nothing changes. */
@@ -205,8 +211,9 @@ function addColumn(fields: readonly NestedField[], site: FieldSite): MergedField
   draft.take(id);
   const name = freeName(source.name, fields, parent === 0);
   const doc = source.comment === undefined ? {} : { doc: source.comment };
-  const type = assignIds(source.type, id, draft);
-  return { kind: "ok", fields: [...fields, { id, name, required: false, type, ...doc }] };
+  const assigned = assignIds(source.type, id, draft);
+  if (assigned.kind === "refused") return assigned;
+  return { kind: "ok", fields: [...fields, { id, name, required: false, type: assigned.type, ...doc }] };
 }
 
 const idsAreOut = { kind: "refused", reason: "the table has given out all field ids" } as const;
@@ -239,5 +246,7 @@ function addVariant(fields: readonly NestedField[], site: FieldSite): MergedFiel
   draft.move({ parent, name: key, id, variant });
   draft.take(id);
   const name = freeName(`${source.name}__${variant}`, fields, parent === 0);
-  return { kind: "ok", fields: [...fields, { id, name, required: false, type: assignIds(source.type, id, draft) }] };
+  const assigned = assignIds(source.type, id, draft);
+  if (assigned.kind === "refused") return assigned;
+  return { kind: "ok", fields: [...fields, { id, name, required: false, type: assigned.type }] };
 }

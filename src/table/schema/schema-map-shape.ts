@@ -4,7 +4,7 @@
  *   flat     | id | name | _kafka_key_id |              columns of their own
  *   nested   | value {id, name} | _kafka_key {id} |     one column, a struct
  */
-import type { IcebergType } from "../iceberg/types.ts";
+import type { IcebergType, NestedField } from "../iceberg/types.ts";
 import { keyColumnName, type TableSettings } from "../settings.ts";
 import type { TableMapping } from "./schema-map.ts";
 
@@ -30,13 +30,41 @@ export function shapeOf({ shape, rowKey }: Pick<TableMapping, "shape" | "rowKey"
 export function shapeMismatch(mapping: TableMapping, settings: TableSettings): string | undefined {
   const [is, wanted] = [shapeOf(mapping), wantedShape(settings)];
   if (is.value !== wanted.value) return changed("values", "value.layout", is.value, wanted.value);
+  const { decode } = settings.value;
+  if (!holdsValues(mapping, decode))
+    return `the table has no columns for values as value.decode: ${decode} makes them: ${wayOut("value.decode")}`;
   // Keys that are text or bytes have no fields that could lie anywhere.
   const hasFields = settings.key.decode === "schema-id" || settings.key.decode === "json";
   if (hasFields && is.key !== wanted.key) return changed("keys", "key.columns", is.key, wanted.key);
-  const column = mapping.schema.fields.find((field) => field.id === mapping.own.key);
+  // The fields of keys that lie flat are bound below a parent of their own.
+  if (!hasFields && mapping.own.key === undefined && mapping.bindings.some(({ parent }) => parent < 0))
+    return `the table has no column for keys as key.decode: ${settings.key.decode} makes them: ${wayOut("key.decode")}`;
+  const column = ownColumn(mapping, mapping.own.key);
   const isCast = settings.overrides?.[keyColumnName(settings)]?.type !== undefined;
   if (column === undefined || isCast || isKeyOf(column.type, settings.key.decode)) return undefined;
   return `the column ${column.name} does not hold keys as key.decode: ${settings.key.decode} makes them: ${wayOut("key.decode")}`;
+}
+
+/** Of values that a table was not made for something would be lost. A column that somebody dropped is one that there was. */
+function holdsValues(mapping: TableMapping, decode: TableSettings["value"]["decode"]): boolean {
+  const { value, extra } = mapping.own;
+  const type = ownColumn(mapping, value)?.type;
+  switch (decode) {
+    case "raw":
+      return value !== undefined && (type === undefined || type === "binary");
+    case "string":
+      return value !== undefined && (type === undefined || type === "string" || type === "binary");
+    case "json": {
+      const isRecord = type === undefined || typeof type === "object";
+      return extra !== undefined && (shapeOf(mapping).value === "flat" || isRecord);
+    }
+    case "schema-id":
+      return true; // Columns come with each schema, or it is refused.
+  }
+}
+
+function ownColumn({ schema }: TableMapping, id: number | undefined): NestedField | undefined {
+  return schema.fields.find((field) => field.id === id);
 }
 
 function isKeyOf(type: IcebergType, decode: TableSettings["key"]["decode"]): boolean {

@@ -394,8 +394,12 @@ function mergeOwnColumn(
   if (field === undefined) {
     const fieldId = draft.nextId();
     const added = assignIds(type, fieldId, draft);
+    if (added.kind === "refused") return added;
     const freeOne = freeName(name, mapping.schema.fields);
-    const fields = [...mapping.schema.fields, { id: fieldId, name: freeOne, required: false, type: added, ...doc }];
+    const fields = [
+      ...mapping.schema.fields,
+      { id: fieldId, name: freeOne, required: false, type: added.type, ...doc },
+    ];
     const schema = { ...mapping.schema, fields };
     return { kind: "ok", mapping: { ...withSchema(mapping, schema, draft), own: { ...mapping.own, [role]: fieldId } } };
   }

@@ -141,7 +141,7 @@ export class Backfiller {
     if (backfill === undefined || table.pending.length * 2 >= this.#deps.pendingRoundsMax) return;
     const ranges = backfillRanges(backfill, table, turn.views());
     if (ranges.length === 0) return;
-    const later = state.mapping.rowKey === undefined ? undefined : this.#laterKeys(backfill, state);
+    const later = state.mapping.rowKey === undefined ? undefined : this.#laterKeys(table, backfill, state);
     if (later !== undefined && !(await this.#learn(later, backfill, turn))) return;
     const round = await this.#writer(backfill).write({
       topicId: turn.topic.id,
@@ -156,9 +156,9 @@ export class Backfiller {
   }
 
   /** Dead letters that became rows since then are among what came later. */
-  #laterKeys(backfill: Backfill, state: TableState): LaterKeys {
+  #laterKeys(table: TableInfo, backfill: Backfill, state: TableState): LaterKeys {
     if (this.#later?.isFor(backfill.lane, state.replayed) !== true)
-      this.#later = new LaterKeys(backfill, state.replayed, this.#deps);
+      this.#later = new LaterKeys(table, backfill, state.replayed, this.#deps);
     return this.#later;
   }
 

@@ -9,7 +9,7 @@ import { currentSchema } from "../commit/table-creation.ts";
 import { manifestsOf } from "../commit/table-files.ts";
 import type { TableMetadata } from "../iceberg/metadata.ts";
 import { DeleteFilter } from "../maintenance/delete-filter.ts";
-import { DeleteScope } from "../maintenance/delete-scope.ts";
+import { DeleteScope, isGlobal } from "../maintenance/delete-scope.ts";
 import { canonicalUri, type Warehouse } from "../warehouse.ts";
 import type { Finding } from "./verify-report.ts";
 
@@ -34,8 +34,7 @@ export async function keyedFiles(
   const manifests = await new LiveManifests(warehouse).of(metadata, await manifestsOf(warehouse, snapshot));
   const live = liveFiles(manifests);
   const key = sortedIds(keyIds);
-  const isKeyDelete = ({ entry, spec }: LiveFile): boolean =>
-    entry.content === "equality-deletes" && spec.fields.length === 0 && sortedIds(entry.equalityIds ?? []) === key;
+  const isKeyDelete = (file: LiveFile): boolean => isGlobal(file) && sortedIds(file.entry.equalityIds ?? []) === key;
   const others = live.filter((file) => file.entry.content !== "data" && !isKeyDelete(file));
   const rows = others.reduce((sum, { entry }) => sum + entry.file.recordCount, 0);
   if (rows > otherDeleteRowsMax) {

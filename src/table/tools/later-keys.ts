@@ -7,11 +7,12 @@
  *   brought      a:1       a:2
  */
 import { Slices } from "../../base/async.ts";
+import type { TableInfo } from "../../metadata/image.ts";
 import { TableStuck } from "../advance.ts";
 import { tableStateOf } from "../table-state.ts";
 import type { WorkerTurn } from "../table-worker.ts";
 import type { Touches } from "../translate/translate.ts";
-import type { Backfill } from "./backfill-plan.ts";
+import { type Backfill, beginLane } from "./backfill-plan.ts";
 import { LetterPlaces, type LetterPlacesDeps } from "./letter-places.ts";
 import { LogTouches, type LogTouchesDeps } from "./log-touches.ts";
 import type { ReplayedStore } from "./replayed.ts";
@@ -36,12 +37,13 @@ export class LaterKeys {
   /** Of the dead letters that were rows when this began: others since then touch keys as well. */
   readonly #replayed: string | undefined;
 
-  constructor({ lane, to }: Backfill, replayed: string | undefined, deps: LaterKeysDeps) {
+  constructor(table: TableInfo, { lane, to }: Backfill, replayed: string | undefined, deps: LaterKeysDeps) {
     this.lane = lane;
     this.#deps = deps;
     this.#replayed = replayed;
     this.#letters = new LetterPlaces(deps);
-    const from = new Map(Object.entries(to).map(([partition, end]) => [Number(partition), end]));
+    const from = new Map<number, number>(table.lanes.get(beginLane) ?? []);
+    for (const [partition, end] of Object.entries(to)) from.set(Number(partition), end);
     this.#log = new LogTouches(deps, from, (touches) => this.#note(touches));
   }
 

@@ -118,10 +118,12 @@ async function beginnings(
     const lookup = log.partition(turn.topic.id, partition);
     if (lookup.kind !== "here")
       throw new TableStuck(settings.topic, `partition ${partition} is not here: ask the broker that has it`);
+    const { lastStable } = lookup.partition;
     const since = await lookup.partition.offsetFor({ kind: "at-or-after", timestamp }, "read-committed");
-    const offsets = (own.get(partition) ?? []).map(({ offset }) => offset);
-    if (since.offset >= 0) offsets.push(since.offset);
-    if (offsets.length > 0) from.set(partition, least(offsets));
+    // Where there is none by now, one may come before the letters are rows.
+    const offsets = [since.offset < 0 ? lastStable : since.offset];
+    for (const { offset } of own.get(partition) ?? []) offsets.push(offset);
+    from.set(partition, least(offsets));
   }
   return from;
 }

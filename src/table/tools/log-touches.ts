@@ -33,7 +33,7 @@ export class LogTouches {
   readonly #deps: LogTouchesDeps;
   readonly #note: (touches: Touches) => void;
   readonly #writer: RoundWriter;
-  /** By partition, where reading goes on. */
+  /** By partition, where reading goes on. One that is not among them came since, and is read from its beginning. */
   readonly #from: Map<number, number>;
   /** With what the records asked for, as long as the table's own is the same: nobody writes rows with it. */
   #grown: { readonly version: number; readonly mapping: TableMapping } | undefined;
@@ -73,8 +73,8 @@ export class LogTouches {
   #ranges(turn: WorkerTurn): readonly NextRange[] {
     const table = this.#deps.metadata.image.table(turn.table.id);
     const views = new Map(turn.views().map((view) => [view.partition, view]));
-    return [...this.#from].flatMap(([partition, from]) => {
-      const to = table?.translatedTo.get(partition) ?? 0;
+    return [...(table?.translatedTo ?? [])].flatMap(([partition, to]) => {
+      const from = this.#from.get(partition) ?? 0;
       if (from >= to) return [];
       const view = views.get(partition);
       if (view === undefined) throw this.#stuck(`partition ${partition} is not here: ask the broker that has it`);

@@ -153,12 +153,13 @@ class ReplayRun {
     }
   }
 
-  /** Of this topic, some at a time. */
+  /** Of this topic, some at a time, each place once among them. */
   async *#lettersIn(path: string): AsyncIterable<readonly DeadLetter[]> {
     const { warehouse, clock, settings, signal } = this.#deps;
     const bytes = await warehouse.read(path);
     for (const letters of guarded(path, () => lettersOf(bytes, path))) {
-      yield letters.filter(({ topic }) => topic === settings.topic);
+      const own = letters.filter(({ topic }) => topic === settings.topic);
+      yield [...new Map(own.map((letter) => [`${letter.partition}:${letter.offset}`, letter])).values()];
       await sleep(clock, 0, signal);
     }
   }

@@ -6,7 +6,7 @@ import type { BadRecordReason } from "../decode/bad-record.ts";
 import type { Schema } from "../iceberg/types.ts";
 import { Columns, type ListNode, putAbsent, putEmpty, type StructNode } from "../parquet/columns.ts";
 import type { BytesLeaf, Int32Leaf, Int64Leaf } from "./leaf.ts";
-import { putHeaders, type RecordHeader, timestampMicros } from "./translate-metadata.ts";
+import { putHeaders, putTimestamp, type RecordHeader } from "./translate-metadata.ts";
 
 export interface DeadLetter {
   readonly topic: string;
@@ -70,9 +70,7 @@ export class DeadLetters {
     this.#text("topic", letter.topic);
     this.#int32("partition", letter.partition);
     (this.#leaf("offset") as Int64Leaf).putNumber(0, letter.offset);
-    const micros = timestampMicros(letter.timestamp);
-    if (micros === undefined) putAbsent(this.#node("timestamp"), 0);
-    else (this.#leaf("timestamp") as Int64Leaf).putNumber(0, micros);
+    putTimestamp(this.#node("timestamp"), letter.timestamp);
     this.#bytes("key", letter.key);
     this.#bytes("value", letter.value);
     const headers = this.#node("headers") as ListNode;

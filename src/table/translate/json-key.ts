@@ -4,6 +4,7 @@
  */
 import { BadRecord } from "../decode/bad-record.ts";
 import { makeBound } from "../decode/bound.ts";
+import { payloadOf } from "../decode/debezium-json.ts";
 import { compileJson } from "../decode/json.ts";
 import { findLeftovers } from "../decode/json-extra.ts";
 import { inferKeyType } from "../decode/json-infer.ts";
@@ -33,6 +34,7 @@ export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes, settings:
   const site = { bound, misfits, isStrict: true };
   const isFlat = shapeOf(mapping).key === "flat";
   const isCast = isKeyCast(mapping, settings);
+  const isOfEnvelope = identifies && settings.mode.envelope === "debezium";
   const { record, whole } = nodes;
   const putRecord = compileJson(record, undefined, site);
   const care = careOf({ node: record, bound, isCast });
@@ -53,7 +55,8 @@ export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes, settings:
     return nothing;
   };
   return (bytes) => {
-    const value = bytes === null ? null : readJson(bytes, 0, care);
+    const read = bytes === null ? null : readJson(bytes, 0, care);
+    const value = isOfEnvelope ? payloadOf(read) : read;
     if (value === null) {
       putAllAbsent(nodes.all);
       return ok;

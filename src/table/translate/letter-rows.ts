@@ -63,7 +63,8 @@ const text = (leaf: BytesLeaf, index: number): string => Buffer.from(leaf.at(ind
 const bytes = (leaf: BytesLeaf, index: number): Uint8Array => leaf.at(index);
 const int32 = (leaf: Int32Leaf, index: number): number => leaf.values[index] as number;
 const int64 = (leaf: Int64Leaf, index: number): number => Number(leaf.at(index));
-const milliseconds = (leaf: Int64Leaf, index: number): number => Math.floor(int64(leaf, index) / 1000);
+/** Letters have whole ones. Divided before they are a number: not all microseconds of the year 9999 are doubles. */
+const milliseconds = (leaf: Int64Leaf, index: number): number => Number(leaf.at(index) / 1000n);
 
 /** One list a row. */
 function headersOf(columns: Columns): readonly (readonly RecordHeader[])[] {

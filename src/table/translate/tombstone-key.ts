@@ -8,6 +8,7 @@ import { parseAvroSchema } from "../decode/avro-schema.ts";
 import { BadRecord } from "../decode/bad-record.ts";
 import type { Bound } from "../decode/bound.ts";
 import { Cursor } from "../decode/cursor.ts";
+import { payloadOf } from "../decode/debezium-json.ts";
 import { compileJson } from "../decode/json.ts";
 import { careOf, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
@@ -99,7 +100,8 @@ function jsonKey(target: Target): TombstonePut {
   const putOnly = only === undefined ? undefined : compileJson(only.node, undefined, strictOf(only.node, target));
   const care = careOf({ node: key, bound });
   return (bytes) => {
-    const value = readJson(bytes, 0, care);
+    const read = readJson(bytes, 0, care);
+    const value = target.settings.mode.envelope === "debezium" ? payloadOf(read) : read;
     const isRecord = typeof value === "object" && !Array.isArray(value) && !isRawNumber(value);
     if (isRecord) putRecord(value ?? {}, 0);
     else if (putOnly !== undefined && others.length === 0) putOnly(value, 0);

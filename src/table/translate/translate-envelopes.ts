@@ -7,6 +7,7 @@ import { type Change, opFieldChange } from "../decode/debezium.ts";
 import { type AvroEnvelope, compileAvroEnvelope } from "../decode/debezium-avro.ts";
 import { type JsonEnvelope, readJsonEnvelope } from "../decode/debezium-json.ts";
 import { compileJson } from "../decode/json.ts";
+import { mergeInferred } from "../decode/json-infer.ts";
 import { careOf, compileJsonValue, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
 import type { StructNode } from "../parquet/columns.ts";
@@ -120,7 +121,8 @@ function avroReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
 
 function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
   const { mapping, settings } = context;
-  const { record, extra, isDropped } = valueNodes(context);
+  const { record, extra, all, isDropped } = valueNodes(context);
+  const others = all.filter((node) => node !== record && node !== extra);
   const bound = makeBound(mapping.bindings);
   const target = { node: record, bound, extra: extra?.leaves[0] as BytesLeaf };
   const excluded = excludedPaths(overridesOf("value", mapping.overrides, settings));
@@ -129,9 +131,11 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
   const care = careOf(target);
   // The other fields of a row that goes are misfits to nobody.
   const putKey = compileJson(key, undefined, { bound, misfits: { count: 0 }, isStrict: false });
+  let bytes: Uint8Array = new Uint8Array(0);
   let envelope: JsonEnvelope | undefined;
   return {
     open(value) {
+      bytes = value;
       envelope = readJsonEnvelope(readJson(value, 0, care));
       if (envelope.change === "upsert" && envelope.after === undefined) {
         throw new BadRecord("bad-envelope", "an upsert has no row after it");
@@ -144,8 +148,10 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
     },
     putBeforeKey: () => putKey(envelope?.before, 0),
     putRow() {
-      const wanted = put(envelope?.after);
-      return wanted === nothing ? ok : { kind: "new-fields", type: envelope?.rowType() ?? wanted };
+      const wanted = put(envelope?.after, () => readJsonEnvelope(readJson(bytes, 0, "all")).after);
+      putAllAbsent(others);
+      if (wanted === nothing) return ok;
+      return { kind: "new-fields", type: mergeInferred([envelope?.rowType() ?? nothing, wanted]) };
     },
     isDelete: () => false,
     putTombstoneKey,

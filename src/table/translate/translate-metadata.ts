@@ -31,9 +31,13 @@ export interface RecordPlace {
 const timestampMin = -62_135_596_800_000;
 const timestampMax = 253_402_300_799_999;
 
-/** undefined for -1, which is Kafka's none, and for what no calendar of the engines holds. */
-export function timestampMicros(timestampMs: number): number | undefined {
-  return timestampMs === -1 || !isTimestampInRange(timestampMs) ? undefined : timestampMs * 1000;
+/** Absent for -1, which is Kafka's none, and for what no calendar of the engines holds. */
+export function putTimestamp(node: ColumnNode, timestampMs: number): void {
+  const leaf = node.leaves[0] as Int64Leaf;
+  const micros = timestampMs * 1000;
+  if (timestampMs === -1 || !isTimestampInRange(timestampMs)) putAbsent(node, 0);
+  else if (Number.isSafeInteger(micros)) leaf.putNumber(0, micros);
+  else leaf.putBigInt(0, BigInt(timestampMs) * 1000n); // From the year 2255 on a double has not all of them.
 }
 
 export function isTimestampInRange(timestampMs: number): boolean {
@@ -66,11 +70,7 @@ export function compileMetadata(columns: Columns, own: OwnColumns): MetadataPut 
     place(place) {
       partition?.put(0, place.partition);
       offset?.putNumber(0, place.offset);
-      if (timestamp !== undefined) {
-        const micros = timestampMicros(place.timestamp);
-        if (micros === undefined) putAbsent(timestamp, 0);
-        else (timestamp.leaves[0] as Int64Leaf).putNumber(0, micros);
-      }
+      if (timestamp !== undefined) putTimestamp(timestamp, place.timestamp);
       const text = typeTexts[place.timestampType];
       type?.put(0, text, 0, text.length);
     },

@@ -65,12 +65,17 @@ export interface PartContext {
 }
 
 export function compileKey(context: PartContext): PartPut {
-  if (!context.settings.metadataColumns.includes("key")) return () => ok;
   const nodes = keyNodes(context);
+  if (!context.settings.metadataColumns.includes("key")) {
+    return () => {
+      putAllAbsent(nodes.all); // Of a table that had keys before.
+      return ok;
+    };
+  }
   switch (context.settings.key.decode) {
     case "raw":
     case "string":
-      return compileWhole(nodes.whole, context.settings.key.decode);
+      return compileWhole(nodes, context.settings.key.decode);
     case "json":
       return compileJsonKey(context.mapping, nodes, context.settings);
     case "schema-id":
@@ -83,7 +88,7 @@ export function compileValue(context: PartContext): PartPut {
   switch (context.settings.value.decode) {
     case "raw":
     case "string":
-      return compileWhole(nodes.whole, context.settings.value.decode);
+      return compileWhole(nodes, context.settings.value.decode);
     case "json":
       return compileInferred(nodes, context.mapping, context.settings);
     case "schema-id":
@@ -91,12 +96,14 @@ export function compileValue(context: PartContext): PartPut {
   }
 }
 
-/** The column is there from the start, unless somebody dropped it. */
-function compileWhole(node: ColumnNode | undefined, decode: "raw" | "string"): PartPut {
-  if (node === undefined) return () => ok;
-  const put = compileBytes(node.leaves[0] as Leaf, decode);
+/** The column is there from the start, unless somebody dropped it. Others are of what the part was decoded as before. */
+function compileWhole({ whole, all }: KeyNodes | ValueNodes, decode: "raw" | "string"): PartPut {
+  const others = all.filter((node) => node !== whole);
+  const put = whole === undefined ? undefined : compileBytes(whole.leaves[0] as Leaf, decode);
   return (bytes) => {
-    if (bytes === null) putAbsent(node, 0);
+    for (let at = 0; at < others.length; at += 1) putAbsent(others[at] as ColumnNode, 0);
+    if (whole === undefined || put === undefined) return ok;
+    if (bytes === null) putAbsent(whole, 0);
     else put(bytes);
     return ok;
   };
@@ -117,12 +124,14 @@ function compileInferred(
   const excluded = excludedPaths(overridesOf("value", mapping.overrides, settings));
   const mayGrow = !mapping.isFull && !isDropped;
   const put = compileJsonRecord(target, { source: undefined, isStrict: false, mayGrow, excluded });
+  const others = all.filter((node) => node !== record && node !== extra);
   return (bytes) => {
     if (bytes === null) {
       putAllAbsent(all);
       return ok;
     }
     const type = put(bytes, 0);
+    putAllAbsent(others);
     return type === nothing ? ok : { kind: "new-fields", type };
   };
 }

@@ -7,7 +7,6 @@ import { inflate } from "../../protocol/compression.ts";
 import { BatchView } from "../../protocol/record-batch.ts";
 import { RecordCursor, readMarker } from "../../protocol/records.ts";
 import { BadRecord } from "../decode/bad-record.ts";
-import { mergeInferred } from "../decode/json-infer.ts";
 import type { Mark } from "../parquet/columns.ts";
 import {
   type MessagePath,
@@ -28,6 +27,7 @@ import {
   readSchemaHeaders,
   type SchemaHeader,
 } from "./framing.ts";
+import { grownBy } from "./inferred.ts";
 import type { AddOutcome, RangeCounts, RangeInput, RoundPlan, RoundResult, Touches } from "./translate.ts";
 import type { Brought } from "./translate-answer.ts";
 import { Changes } from "./translate-changes.ts";
@@ -241,6 +241,7 @@ export class RoundCore {
     };
     const { baseOffset, baseTimestamp, maxTimestamp } = batch;
     const isAppendTime = batch.timestampType === "append";
+    let next = place.offset; // Of the records that have not been read.
     try {
       const records = inflate(batch.compression ?? "none", batch.records, { bytesMax: this.#limits.inflateBytesMax });
       const record = new RecordCursor(records, batch.recordCount);
@@ -250,10 +251,12 @@ export class RoundCore {
         place.timestamp = isAppendTime ? maxTimestamp : baseTimestamp + record.timestampDelta;
         const stopped = this.#addRecord(record, place);
         if (stopped !== undefined) return stopped;
+        next = place.offset + 1;
       }
     } catch (cause) {
       if (!(cause instanceof CorruptData)) throw cause;
-      return this.#addCorruptBatch(batch, place, cause.message);
+      if (next >= range.to) return undefined; // What is broken is behind the range.
+      return this.#addCorruptBatch(batch, { ...place, offset: next }, cause.message);
     }
     return undefined;
   }
@@ -323,7 +326,7 @@ export class RoundCore {
     const known = this.#range.inferred[part];
     // Which columns identify rows is for the first key to say.
     const isFixed = part === "key" && this.#plan.mapping.rowKey?.part === "key" && known !== nothing;
-    return isFixed ? known : mergeInferred(known, type);
+    return isFixed ? known : grownBy(known, type);
   }
 
   /** Of an id that nobody knows yet, one record speaks for all: only its schema says whether there are messages to tell apart. */

@@ -13,6 +13,7 @@
  *   JSON number beyond doubles   inferred: null in its column, exact text in _extra · else a dead letter
  *   any value of a cast column   exact, or a dead letter
  *   JSON value of another type   inferred: null, kept in _extra · with a JSON Schema: a dead letter
+ *   JSON that nests too deep     beyond 1000 levels: a dead letter
  *   Avro long                    exact · NaN, Infinity: kept, outside of bounds
  *   Protobuf enum of no name     its number as text · Timestamp, Date, TimeOfDay that no calendar or clock has: a dead letter
  *   decimal beyond its precision a dead letter · a decimal type beyond 38 digits: text

@@ -172,6 +172,12 @@ describe("bad records", () => {
     ["a boolean of 2", "boolean", [2], "malformed"],
     ["a union without the branch", ["null", "int"], [8], "malformed"],
     ["an enum without the symbol", { type: "enum", name: "E", symbols: ["A"] }, [2], "malformed"],
+    [
+      "an array of many blocks of nothings",
+      { type: "array", items: "null" },
+      [...Array.from({ length: 50 }, () => varint(30n)).flat(), ...varint(99_000n), ...varint(2_000n), 0],
+      "malformed",
+    ],
     ["an array of a billion nothings", { type: "array", items: ["null", "int"] }, varint(10n ** 9n), "malformed"],
     ["invalid UTF-8", "string", [4, 0xc3, 0x28], "invalid-utf8"],
     ["invalid UTF-8 in a long text", "string", [200, 1, ...utf8("a".repeat(99)), 0xff], "invalid-utf8"],

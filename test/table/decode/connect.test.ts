@@ -56,6 +56,17 @@ describe("a column of a Connect schema", () => {
     expect(rows.map((row) => row["seen"])).toEqual([new Date(1_700_000_000_001), new Date(-1), null]);
   });
 
+  test("finds out in no time that a megabyte is too much", async () => {
+    const started = performance.now();
+    const { rows, outcome } = await translated([
+      { price: Buffer.alloc(1_000_000, 7).toString("base64") },
+      { price: 1.5 },
+    ]);
+    expect(rows.map((row) => row["price"])).toEqual([1.5]);
+    expect(outcome).toMatchObject({ rows: 1, deadLetters: 1 });
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+
   test("takes nothing that it cannot hold exactly", async () => {
     const bad = [
       { price: "not base64" },

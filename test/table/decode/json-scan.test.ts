@@ -60,7 +60,7 @@ function side(isStrict: boolean, isScanned: boolean): Side {
   const parsed = compileJsonValue(target, rules);
   const put: JsonRecordPut = isScanned
     ? compileJsonRecord(target, rules)
-    : (text, start) => parsed(readJson(text, start));
+    : (text, start) => parsed(readJson(text, start), () => readJson(text, start, "all"));
   return { columns, put };
 }
 

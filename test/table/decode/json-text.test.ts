@@ -1,6 +1,8 @@
 /** Proves: every integer that a double cannot hold stays as it is written, wherever it stands, and nothing else does (rule M12). */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { BadRecord } from "../../../src/table/decode/bad-record.ts";
+import { unscaledOf } from "../../../src/table/decode/decimal-text.ts";
 import { isRawNumber, parseJson } from "../../../src/table/decode/json-text.ts";
 
 const integer = fc.oneof(
@@ -31,4 +33,14 @@ test("M12 numbers that doubles cannot hold stay as they are written", () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+test("a number of a million digits takes no longer than reading it", () => {
+  const long = `1${"0".repeat(1_000_000)}1`;
+  const started = performance.now();
+  expect(JSON.stringify(parseJson(`[0.${long}]`, "all"))).toBe(`[0.${long}]`);
+  for (const text of [long, `0.${long}`, `${"0".repeat(1_000_000)}1${long}`]) {
+    expect(() => unscaledOf(text, { precision: 38, scale: 2 })).toThrow(BadRecord);
+  }
+  expect(performance.now() - started).toBeLessThan(10_000);
 });

@@ -64,6 +64,43 @@ describe("schemaless", () => {
       l: [1, null],
     });
   });
+  test("M12 what goes to the extra column keeps all digits, after the point too", async () => {
+    const long = "0.12345678901234567890123";
+    const { rows } = await infer([
+      '{"a":"x"}',
+      `{"a":${long},"e":[],"o":{"n":${long}}}`,
+      `{"a":[${long}],"o":{"n":1}}`,
+    ]);
+    expect(rows.slice(1).map((row) => [row["o"], row["_extra"]])).toEqual([
+      [{ n: 0.12345678901234568 }, `{"/a":${long},"/e":[]}`],
+      [{ n: 1 }, `{"/a":[${long}]}`],
+    ]);
+  });
+  test("M12 an override of one column leaves the others as they are: doubles take the nearest number", async () => {
+    const settings = tableSettings("json", { ...bare, overrides: { d: { type: "decimal(38, 30)" } } });
+    const long = "0.12345678901234567890123";
+    const { rows } = await rowsAndReasons(settings, new Registry(), [utf8(`{"d":${long},"n":${long},"m":1e400}`)]);
+    expect(rows).toEqual([
+      { _extra: '{"/m":1e400}', d: 123456789012345678901230000000n, n: 0.12345678901234568, m: null },
+    ]);
+  });
+  test("M12 what a column of whole numbers cannot hold goes to the extra column", async () => {
+    const mode = { write: "cdc", key: ["id"], envelope: "debezium", opField: "op", tombstone: "ignore" } as const;
+    const fields = [
+      { field: "id", type: "int32" },
+      { field: "n", type: "int64" },
+    ];
+    const schema = JSON.stringify({ fields: [{ field: "after", type: "struct", fields }] });
+    const values = ["1e400", "1.5", "12345678901234567.5"].map((n, id) =>
+      utf8(`{"schema":${schema},"payload":{"op":"c","after":{"id":${id},"n":${n}}}}`),
+    );
+    const { rows } = await rowsAndReasons(tableSettings("json", { ...bare, mode }), new Registry(), values);
+    expect(rows.map((row) => row["_extra"])).toEqual(['{"/n":1e400}', '{"/n":1.5}', '{"/n":12345678901234567.5}']);
+  });
+  test("JSON text has no half surrogate pairs", async () => {
+    const { rows } = await infer(['{"a":1}', '{"a":"\\ud800 \\\\ud800 \\ud83d\\ude00","b\\udfff":[]}']);
+    expect(rows[1]?.["_extra"]).toBe('{"/a":"\\ufffd \\\\ud800 😀","/b\\ufffd":[]}');
+  });
   test("M12 values of another type go to the extra column", async () => {
     const { rows } = await infer(['{"a":1,"o":{"x":"t"}}', '{"a":"one","o":{"x":2}}', '{"a":[1],"o":7}']);
     expect(rows.map((row) => [row["a"], row["o"], row["_extra"]])).toEqual([
@@ -84,6 +121,24 @@ describe("schemaless", () => {
     const { rows, reasons } = await infer(['{"a":1}', '{"a":', "", '{"a":2}']);
     expect(rows.map((row) => row["a"])).toEqual([1, 2]);
     expect(reasons).toEqual(["malformed", "malformed"]);
+  });
+  test.each<readonly [string, Partial<TableSettings>]>([
+    ["any column", {}],
+    ["a decimal", { overrides: { d: { type: "decimal(9, 2)" } } }],
+    ["a field that is not wanted", { overrides: { d: { isExcluded: true } } }],
+  ])("a text that nests too deep is a dead letter beside %s, and its neighbours are rows", async (_, settings) => {
+    const deep = [990, 1001, 4500, 30_000].flatMap((depth) => [
+      `{"a":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`,
+      `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`,
+    ]);
+    const values = ['{"d":1}', ...deep, '{"d":2}'].map(utf8);
+    const { rows, reasons } = await rowsAndReasons(
+      tableSettings("json", { ...bare, ...settings }),
+      new Registry(),
+      values,
+    );
+    expect(rows).toHaveLength(4);
+    expect(reasons).toEqual(Array.from({ length: 6 }, () => "malformed"));
   });
   test("invalid UTF-8 is a dead letter", async () => {
     const { reasons } = await rowsAndReasons(tableSettings("json", bare), new Registry(), [
@@ -155,8 +210,61 @@ describe("JSON Schema", () => {
       },
     ]);
   });
+  test("M12 text for anything keeps all digits, after the point too", async () => {
+    const long = "0.12345678901234567890123";
+    const { rows } = await decode(`{"any":{"x":${long}},"ratio":${long},"more":${long}}`, `{"any":${long}}`);
+    expect(rows.map((row) => [row["any"], row["ratio"], row["_extra"]])).toEqual([
+      [`{"x":${long}}`, 0.12345678901234568, `{"/more":${long}}`],
+      [long, null, null],
+    ]);
+  });
   test("fields that the schema does not name are kept", async () => {
     expect((await decode({ id: 1, more: { x: [] } })).rows).toMatchObject([{ id: 1n, _extra: '{"/more":{"x":[]}}' }]);
+  });
+  test("what one schema does not name may be of any type, whatever column another one has made of it", async () => {
+    const registry = new Registry();
+    const named = { b: { type: "string" }, o: { properties: { x: { type: "integer" } } } };
+    const tags = { type: "array", items: { properties: { n: { type: "integer" } } } };
+    const map = { type: "object", additionalProperties: { type: "integer" } };
+    const full = registry.register("JSON", { properties: { id: { type: "integer" }, ...named, tags, map } });
+    const open = registry.register("JSON", {
+      properties: { id: { type: "integer" }, o: { properties: { y: { type: "integer" } } } },
+    });
+    const nulls = { type: "array", items: { type: "null" } };
+    const fieldless = { properties: { n: { type: "null" } } };
+    const void_ = registry.register("JSON", {
+      properties: { id: { type: "integer" }, b: nulls, tags: fieldless },
+    });
+    const values: readonly (readonly [number, unknown])[] = [
+      [full, { id: 1, b: "x", o: { x: 1 }, tags: [{ n: 1 }], map: { k: 1 } }],
+      [open, { id: 2, b: "y", o: { x: 2, y: 3 }, tags: [{ n: 2 }], map: { k: 2 } }],
+      [open, { id: 3, b: 5, o: { x: "z", y: 4 }, tags: [{ n: "m" }, 7], map: { k: "l", "a/b": 1 } }],
+      [open, { id: 4, b: ["w"], o: { y: "no" } }],
+      [void_, { id: 6, b: [null], tags: { n: null }, map: { k: null } }],
+      [full, { id: 5, b: 5 }],
+    ];
+    const { rows, reasons } = await rowsAndReasons(
+      tableSettings("schema-id", bare),
+      registry,
+      values.map(([schemaId, value]) => withSchemaId(schemaId, utf8(JSON.stringify(value)))),
+    );
+    expect(rows).toEqual([
+      { _extra: null, id: 1n, b: "x", o: { x: 1n, y: null }, tags: [{ n: 1n }], map: [["k", 1n]] },
+      { _extra: null, id: 2n, b: "y", o: { x: 2n, y: 3n }, tags: [{ n: 2n }], map: [["k", 2n]] },
+      {
+        _extra: '{"/b":5,"/o/x":"z","/tags/0/n":"m","/tags/1":7,"/map/k":"l"}',
+        id: 3n,
+        b: null,
+        o: { x: null, y: 4n },
+        tags: [{ n: null }, null],
+        map: [
+          ["k", null],
+          ["a/b", 1n],
+        ],
+      },
+      { _extra: '{"/b":[null],"/tags":{"n":null}}', id: 6n, b: null, o: null, tags: null, map: [["k", null]] },
+    ]);
+    expect(reasons).toEqual(["type-mismatch", "type-mismatch"]);
   });
   test("a value of another type is a dead letter", async () => {
     const { rows, reasons } = await decode(

@@ -229,10 +229,21 @@ describe("snapshots", () => {
       { action: "set-snapshot-ref", "ref-name": "v1", type: "tag", "snapshot-id": 6n },
       { action: "set-statistics", "snapshot-id": 6n, statistics: { "snapshot-id": 6n } },
     ]);
-    const table = apply(tagged, [{ action: "remove-snapshots", "snapshot-ids": [6n] }]);
+    const removal = { action: "remove-snapshots", "snapshot-ids": [6n] } as const;
+    const table = apply(tagged, [removal, { action: "remove-snapshot-ref", "ref-name": "v1" }]);
     expect(table["snapshot-log"].map((entry) => entry["snapshot-id"])).toEqual([7n]);
     expect(Object.keys(table.refs)).toEqual(["main"]);
     expect(table["statistics"]).toEqual([]);
+  });
+
+  test("a snapshot with a ref of which the commit says nothing stays: the ref came meanwhile", () => {
+    const two = withSnapshots(emptyTable, [snapshot(5n, null, 1), snapshot(6n, 5n, 2)]);
+    const tagged = apply(two, [{ action: "set-snapshot-ref", "ref-name": "v1", type: "tag", "snapshot-id": 5n }]);
+    const removal = { action: "remove-snapshots", "snapshot-ids": [5n] } as const;
+    expect(applyCommit(tagged, [], [removal], context)).toEqual({
+      kind: "failed-requirement",
+      detail: "Cannot remove snapshots: v1 was set to one of them concurrently",
+    });
   });
 
   test("removing main leaves a table without snapshot", () => {

@@ -314,4 +314,27 @@ describe("a manifest list", () => {
     });
     expect(none.partitions).toEqual([]);
   });
+  test("B5 of zeros the one with a sign is the least", () => {
+    const field = { "source-id": 1, "field-id": 1000, name: "d", transform: "identity" } as const;
+    const doubles: Schema = {
+      type: "struct",
+      "schema-id": 0,
+      fields: [{ id: 1, name: "d", required: false, type: "double" }],
+    };
+    const options = { path: "s3://b/m.avro", bytes: 1, snapshotId: 1n, sequenceNumber: 1 };
+    for (const partitions of [
+      [0, -0, Number.NaN],
+      [-0, 0],
+      [-0, -0, 0],
+    ]) {
+      const entries = partitions.map((partition) => addedFile(dataFile([partition])));
+      const [found] =
+        newManifestFile({ ...options, schema: doubles, spec: { "spec-id": 0, fields: [field] }, entries }).partitions ??
+        [];
+      expect([found?.lowerBound, found?.upperBound]).toEqual([
+        serializeValue("double", -0),
+        serializeValue("double", 0),
+      ]);
+    }
+  });
 });

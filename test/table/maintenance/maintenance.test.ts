@@ -7,7 +7,7 @@ import type { Catalog } from "../../../src/table/catalog.ts";
 import { settle } from "../../../src/table/commit/settle.ts";
 import { replaceFiles } from "../../support/foreign-rewrite.ts";
 import { Lake, type maintenanceLimits } from "../../support/lake.ts";
-import { tableSettings, utf8 } from "../translate-fixtures.ts";
+import { Registry, tableSettings, utf8, withSchemaId } from "../translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
 const json = (id: number) => ({ value: utf8(JSON.stringify({ id, name: `order ${id}` })) });
@@ -28,6 +28,53 @@ const text = (row: object): string =>
 async function rowTexts(lake: Lake): Promise<readonly string[]> {
   return (await lake.rows(orders)).map(text).sort();
 }
+
+describe("a rewrite of files whose partitions come from a column that is widened", () => {
+  const record = (type: string) => ({ type: "record", name: "R", fields: [{ name: "id", type }] });
+
+  async function partitioned(seed: number) {
+    const lake = new Lake(seed);
+    const registry = new Registry();
+    const [narrow, wide] = [registry.register("AVRO", record("int")), registry.register("AVRO", record("long"))];
+    lake.schemaById = registry.schemaById;
+    const topic = lake.topic("orders", 1);
+    const partitionBy = [{ column: "id", transform: "identity" } as const];
+    const settings = tableSettings("schema-id", { partitionBy, expire: { keepMs: 86_400_000, keepMin: 5 } });
+    const { compactor } = lake.open([settings], {}, { filesMin: 2 });
+    const put = async (schemaId: number, id: number): Promise<void> => {
+      await lake.produce(topic, 0, [{ value: withSchemaId(schemaId, Uint8Array.of(id * 2)) }]); // Avro's zigzag.
+      await compactor.flush("orders");
+    };
+    for (const id of [1, 2]) await put(narrow, id);
+    return { lake, compactor, narrow, widen: () => put(wide, 1), put };
+  }
+
+  test("since they were last looked at", async () => {
+    const { lake, compactor, widen } = await partitioned(40);
+    expect(await compactor.maintain("orders")).toMatchObject({ filesIn: 0 });
+    await widen();
+    expect(await compactor.maintain("orders")).toMatchObject({ filesIn: 2, filesOut: 1, held: "" });
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "0:2"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("while they are read", async () => {
+    const { lake, compactor, narrow, widen, put } = await partitioned(41);
+    await put(narrow, 1);
+    let isDone = false;
+    lake.hooks = {
+      ...lake.hooks,
+      read: async (key) => {
+        if (isDone || !key.endsWith(".parquet")) return;
+        isDone = true;
+        await widen();
+      },
+    };
+    expect(await compactor.maintain("orders")).toMatchObject({ filesIn: 2, filesOut: 1, held: "" });
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1", "0:2", "0:3"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+});
 
 describe("a rewrite", () => {
   test("makes one file of many, with every row as it was, and appends go on", async () => {

@@ -27,7 +27,8 @@ test("a job after a finished one, after a given-up one, and beside another", asy
   const clock = new ManualClock();
   await using rewriter = new ThreadRewriter(roundLimits, clock);
   const begin = () => rewriter.begin({ schema, partition: [], targetFileBytes: 1 << 20 });
-  const input = (bytes: Uint8Array, rows: number) => ({ path: "f", bytes, sequence: 1, firstRowId: null, rows });
+  const of = { path: "f", sequence: 1, firstRowId: null, partition: "" };
+  const input = (bytes: Uint8Array, rows: number) => ({ ...of, bytes, rows });
   const rewritten = async (...values: readonly number[]): Promise<readonly unknown[]> => {
     await using job = begin();
     for (const value of values) expect(await job.add(input(file(value), 1))).toEqual({ kind: "added" });

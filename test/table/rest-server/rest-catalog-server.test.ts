@@ -84,6 +84,20 @@ describe("errors", () => {
       400,
       "BadRequestException",
     ],
+    [
+      "POST",
+      "/v1/namespaces/a/tables/t",
+      { requirements: [{ type: "constructor" }], updates: [] },
+      400,
+      "BadRequestException",
+    ],
+    [
+      "POST",
+      "/v1/namespaces/a/tables/t",
+      { requirements: [], updates: [{ action: "toString" }] },
+      400,
+      "BadRequestException",
+    ],
     ["POST", "/v1/namespaces/a/tables/none", { requirements: [], updates: [] }, 404, "NoSuchTableException"],
     [
       "POST",

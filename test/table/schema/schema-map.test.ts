@@ -108,6 +108,8 @@ describe("Avro types", () => {
     expect(avroShape("null")).toBeUndefined();
     expect(avroShape({ type: "array", items: "null" })).toBeUndefined();
     expect(avroShape({ type: "record", name: "Empty", fields: [] })).toBeUndefined();
+    expect(avroShape({ type: "fixed", name: "Void", size: 0 })).toBeUndefined();
+    expect(avroShape({ type: "map", values: { type: "fixed", name: "Void", size: 0 } })).toBeUndefined();
   });
 
   test("recursion ends in a column of JSON text", () => {
@@ -316,9 +318,49 @@ describe("A9 names", () => {
     });
     for (const value of values) expect(infer(mapping, value).kind).toBe("unchanged");
   });
+  test("no name has what catalogs and engines cannot read, and each still finds its column", () => {
+    const infer = (mapping: TableMapping, value: unknown) =>
+      evolve(mapping, { kind: "inferred", part: "value", type: inferType(value) }, settings);
+    const value = { "\ud800x": 1, "\udfffx": "y", "n\u0000": true, "😀": { "\udc00": 1 } };
+    const { mapping } = infer(start, value);
+    expect(shapeOf(columnsOf(mapping))).toEqual({
+      "\ufffdx": "double",
+      "\ufffdx_2": "string",
+      "n\ufffd": "boolean",
+      "😀": { "\ufffd": "double" },
+    });
+    expect(infer(mapping, value).kind).toBe("unchanged");
+  });
   test("names like __proto__ are names", () => {
     const mapping = grow(start, avro(1, record({ ["__proto__"]: "int", constructor: "string" })));
     expect(columnsOf(mapping).map((field) => field.name)).toEqual(["__proto__", "constructor"]);
+  });
+});
+
+describe("two fields of a new struct that would be one column", () => {
+  const person = {
+    type: "record",
+    name: "Person",
+    fields: [
+      { name: "first", aliases: ["name"], type: "string" },
+      { name: "last", aliases: ["name"], type: "string" },
+    ],
+  };
+  const inside: readonly (readonly [string, unknown])[] = [
+    ["a field", person],
+    ["a list", { type: "array", items: person }],
+    ["a map", { type: "map", values: person }],
+    ["a union", ["null", "int", person]],
+  ];
+  test.each(inside)("have their schema refused, as at the top, in %s", (_, type) => {
+    const evolution = evolve(start, avro(1, record({ p: type })), settings);
+    expect(evolution).toMatchObject({ kind: "refused", reason: expect.stringMatching(/another field of the schema/) });
+    expect(evolution.mapping.schema).toBe(start.schema);
+  });
+  test.each(inside)("or have one each, in %s", (_, type) => {
+    const value = { ...settings.value, onTypeChange: "new-column" } as const;
+    const { mapping } = evolve(start, avro(1, record({ p: type })), { ...settings, value });
+    expect(JSON.stringify(shapeOf(columnsOf(mapping)))).toContain('{"first":"string","last__2":"string"}');
   });
 });
 

@@ -7,5 +7,5 @@ import { keyedHistories } from "../../support/keyed-histories.ts";
 keyedHistories({
   hasHistory: true,
   verdict: /^equal$/,
-  counted: ["brought", "letters", "replayed", "superseded", "crashes", "rewritten"],
+  counted: ["brought", "letters", "replayed", "superseded", "crashes", "rewritten", "grown"],
 });

@@ -32,10 +32,10 @@ function world(seed: number) {
   registry.register("JSON", schema);
   lake.schemaById = registry.schemaById;
   const topic = lake.topic("orders", 1);
-  const put = (key: string, v: number, schemaId = 1) =>
-    lake.produce(topic, 0, [{ key: utf8(key), value: withSchemaId(schemaId, utf8(JSON.stringify({ v }))) }]);
+  const put = (key: string, v: number, { schemaId = 1, partition = 0 } = {}) =>
+    lake.produce(topic, partition, [{ key: utf8(key), value: withSchemaId(schemaId, utf8(JSON.stringify({ v }))) }]);
   const drop = (key: string) => lake.produce(topic, 0, [{ key: utf8(key), value: null }]);
-  return { lake, put, drop, repair: () => registry.register("JSON", schema) };
+  return { lake, topic, put, drop, repair: () => registry.register("JSON", schema) };
 }
 
 async function finish(compactor: Compactor): Promise<void> {
@@ -82,7 +82,7 @@ describe("a backfill of a table with a key", () => {
     await put("b", 1);
     const { compactor } = lake.open([settings], { roundBytesMax: 1 });
     await compactor.flush("orders");
-    await put("b", 2, 2); // A letter.
+    await put("b", 2, { schemaId: 2 }); // A letter.
     await compactor.flush("orders");
     await compactor.startBackfill("orders", all);
     const translated = async () => (await compactor.report("orders")).backfill?.translated;
@@ -98,12 +98,29 @@ describe("a backfill of a table with a key", () => {
     await compactor[Symbol.asyncDispose]();
   });
 
+  test("sees keys that went to partitions which came later", async () => {
+    const { lake, topic, put } = world(5);
+    await put("a", 1);
+    await put("b", 1);
+    const { compactor } = lake.open([settings]);
+    await compactor.flush("orders");
+    lake.grow(topic, "orders", 3);
+    await put("a", 2, { partition: 1 });
+    await compactor.flush("orders");
+    await compactor.startBackfill("orders", all);
+    await put("b", 3, { partition: 2 });
+    await finish(compactor);
+    expect(await rows(lake)).toEqual(["a:2", "b:3"]);
+    expect(await verified(lake, compactor, { settings, directory })).toBe("equal");
+    await compactor[Symbol.asyncDispose]();
+  });
+
   test("does not wait for letters that could be rows and are none", async () => {
     const { lake, put, repair } = world(3);
     await put("a", 1);
     const { compactor } = lake.open([settings]);
     await compactor.flush("orders");
-    await put("a", 2, 2);
+    await put("a", 2, { schemaId: 2 });
     await compactor.flush("orders");
     repair();
     await compactor.resume("orders", "accept"); // From here on the schema is asked for again.

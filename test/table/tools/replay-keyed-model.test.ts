@@ -8,5 +8,5 @@ import { keyedHistories } from "../../support/keyed-histories.ts";
 keyedHistories({
   hasHistory: false,
   verdict: /^(equal|unproven)$/,
-  counted: ["letters", "replayed", "superseded", "undecided", "crashes", "moves", "trims", "rewritten"],
+  counted: ["letters", "replayed", "superseded", "undecided", "crashes", "moves", "trims", "rewritten", "grown"],
 });

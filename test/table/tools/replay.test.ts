@@ -4,14 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Compactor } from "../../../src/table/compactor.ts";
+import { Columns } from "../../../src/table/parquet/columns.ts";
+import { ParquetWriter } from "../../../src/table/parquet/parquet.ts";
+import { ParquetReader } from "../../../src/table/parquet/parquet-reader.ts";
 import type { TableSettings } from "../../../src/table/settings.ts";
 import type { ReplayReport } from "../../../src/table/tools/replay.ts";
+import { deadLetterSchema } from "../../../src/table/translate/dead-letters.ts";
 import { atEachStep } from "../../support/each-step.ts";
 import { readRows } from "../../support/iceberg-reader.ts";
 import { Lake } from "../../support/lake.ts";
 import { Steps } from "../../support/steps.ts";
 import { verified } from "../../support/verified.ts";
-import { Registry, tableSettings, utf8, withSchemaId } from "../translate-fixtures.ts";
+import { parquetOptions, Registry, tableSettings, utf8, withSchemaId } from "../translate-fixtures.ts";
 
 const orders = { namespace: ["sales"], name: "orders" };
 const letters = { namespace: ["sales"], name: "orders_dlq" };
@@ -130,6 +134,26 @@ describe("a replay", () => {
     lake.partition(topic, 0).logStart = 2 as never;
     repair();
     expect(await replay(compactor)).toMatchObject({ rows: 1 });
+    expect(await lake.places(orders)).toEqual(["0:0", "0:1"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("makes one row of a letter that somebody put there twice, in one file too", async () => {
+    const { lake, topic, record, repair } = world(12);
+    await lake.produce(topic, 0, [record(2, { id: 0, place: "a" }), record(2, { id: 1, place: "b" })]);
+    const { compactor } = lake.open([settings]);
+    await compactor.flush("orders");
+    repair();
+    const [file] = await lake.files(letters);
+    const path = file?.file.path ?? "";
+    const reader = new ParquetReader(await lake.warehouse.read(path), path);
+    const twice = new Columns(deadLetterSchema);
+    for (let time = 0; time < 2; time += 1) reader.readInto(twice, 0);
+    const writer = new ParquetWriter(deadLetterSchema, parquetOptions);
+    writer.rowGroup(twice);
+    // As an engine leaves it that joins files.
+    await lake.store.put(path.slice(`${lake.root}/`.length), writer.finish().bytes);
+    expect(await replay(compactor)).toMatchObject({ letters: 2, rows: 2, failing: [] });
     expect(await lake.places(orders)).toEqual(["0:0", "0:1"]);
     await compactor[Symbol.asyncDispose]();
   });
@@ -292,6 +316,27 @@ describe("a replay", () => {
     repair();
     expect(await replay(compactor)).toMatchObject({ rows: 1, superseded: 1 });
     expect(await keyedRows(lake)).toEqual(["1 null", "2 p"]);
+    await compactor[Symbol.asyncDispose]();
+  });
+
+  test("of a table with a key sees what comes meanwhile in a partition that had nothing", async () => {
+    const { lake, topic, record, repair } = world(11);
+    await lake.produce(topic, 0, [record(2, { id: 1, place: "p" })]);
+    const { compactor } = lake.open([keyed]);
+    await compactor.flush("orders");
+    repair();
+    const other = lake.partition(topic, 1);
+    const offsetFor = other.offsetFor.bind(other);
+    let meanwhile: Promise<unknown> | undefined;
+    other.offsetFor = async (...request) => {
+      const found = await offsetFor(...request);
+      await lake.produce(topic, 1, [{ ...record(1, { id: 1 }), timestamp: 1_800_000_000_000 }]);
+      meanwhile ??= compactor.flush("orders"); // In the table's next turn, before the letters become rows.
+      return found;
+    };
+    expect(await replay(compactor)).toMatchObject({ rows: 0, superseded: 1 });
+    await meanwhile;
+    expect(await keyedRows(lake)).toEqual(["1 null"]);
     await compactor[Symbol.asyncDispose]();
   });
 

@@ -8,10 +8,11 @@ import type { PartitionSpec, Transform } from "../../../src/table/iceberg/types.
 import { unsorted } from "../../../src/table/layout.ts";
 import { evolve, initialMapping, type SchemaId } from "../../../src/table/schema/schema-map.ts";
 import { deadLetterSchema } from "../../../src/table/translate/dead-letters.ts";
+import { lettersOf } from "../../../src/table/translate/letter-rows.ts";
 import type { RangeInput, Translator } from "../../../src/table/translate/translate.ts";
 import { InlineTranslator } from "../../../src/table/translate/translate-inline.ts";
 import { PoolTranslator } from "../../../src/table/translate/translate-pool.ts";
-import { type Row, readByHyparquet, readFooter } from "../parquet-readers.ts";
+import { queryByDuckDb, type Row, readByHyparquet, readFooter } from "../parquet-readers.ts";
 import {
   batchOf,
   inlineTranslator,
@@ -229,6 +230,22 @@ describe("M8 bad records", () => {
     expect(letter).toMatchObject({ reason: "corrupt-batch", value: broken, offset: 0n });
   });
 
+  test("a batch that breaks off is a dead letter from there on: no two things have one offset", async () => {
+    const records = [text("a"), { value: Uint8Array.of(0xff) }, text("c")];
+    const broken = batchOf(records, { baseOffset: 0 as Offset });
+    broken[broken.length - 8] = 0x7f; // The last record's length.
+    const range = (to: number): RangeInput => ({ partition: 0, batches: [broken], aborted: [], from: 0, to });
+    const { outcomes, result } = await translateAll(inlineTranslator(), strings, [range(3)]);
+    expect(outcomes).toMatchObject([{ rows: 1, deadLetters: 2, skips: 0 }]);
+    const letters = await rowsOf(result.deadLetterFile === undefined ? [] : [result.deadLetterFile]);
+    expect(letters.map(({ offset, reason }) => [offset, reason])).toEqual([
+      [1n, "invalid-utf8"],
+      [2n, "corrupt-batch"],
+    ]);
+    const before = await translateAll(inlineTranslator(), strings, [range(2)]);
+    expect(before.outcomes).toMatchObject([{ rows: 1, deadLetters: 1, skips: 0 }]);
+  });
+
   test("a refused schema's records are dead letters, others' are not", async () => {
     const registry = new Registry();
     const good = registry.register("AVRO", { type: "record", name: "R", fields: [{ name: "a", type: "int" }] });
@@ -248,6 +265,102 @@ describe("M8 bad records", () => {
       [99, "schema-refused"],
     ]);
   });
+});
+
+describe("a field that says nothing leaves the column that another schema has made absent", () => {
+  const inner = (name: string, fields: readonly unknown[]) => ({ type: "record", name, fields });
+  const avro: readonly (readonly [unknown, readonly number[]])[] = [
+    ["int", [2]],
+    ["string", [2, 97]],
+    ["bytes", [2, 97]],
+    [{ type: "fixed", name: "F", size: 2 }, [1, 2]],
+    [{ type: "array", items: "int" }, [2, 2, 0]],
+    [{ type: "map", values: "int" }, [2, 2, 97, 2, 0]],
+    [inner("I", [{ name: "x", type: "int" }]), [2]],
+  ];
+  const void_ = { type: "fixed", name: "V", size: 0 };
+  const nothings: readonly (readonly [unknown, readonly number[]])[] = [
+    [inner("E", []), []],
+    [void_, []],
+    [{ type: "array", items: inner("E", []) }, [4, 0]],
+    [{ type: "map", values: "null" }, [2, 2, 97, 0]],
+    [["null", inner("E", [{ name: "v", type: void_ }])], [2]],
+    [["null", inner("E", []), inner("G", [])], [4]],
+  ];
+  test("in Avro", async () => {
+    for (const [type, some] of avro) {
+      for (const [nothing, none] of nothings) {
+        const registry = new Registry();
+        const ids = [type, nothing].map((each) => {
+          return registry.register(
+            "AVRO",
+            inner("R", [
+              { name: "f", type: each },
+              { name: "last", type: "int" },
+            ]),
+          );
+        });
+        const values = [some, none].map((bytes, at) =>
+          withSchemaId(ids[at] as number, Uint8Array.from([...bytes, 2 + at * 2])),
+        );
+        const settings = tableSettings("schema-id");
+        const range = rangeOf(values.map((value) => ({ value })));
+        const { result, outcomes } = await translateAll(inlineTranslator(registry), settings, [range]);
+        const words = JSON.stringify([type, nothing]);
+        expect(outcomes, words).toMatchObject([{ rows: 2 }]);
+        const sql = "SELECT last, f::VARCHAR AS f FROM read_parquet($file)";
+        const rows = await queryByDuckDb(result.files[0]?.bytes ?? new Uint8Array(0), sql);
+        expect(rows.map((row) => row["last"])).toEqual([1, 2]);
+        expect([rows[0]?.["f"], words]).not.toEqual([null, words]);
+        if (typeof type === "string") expect([rows[1]?.["f"], words]).toEqual([null, words]);
+      }
+    }
+  });
+  test("in Protobuf", async () => {
+    const fields = ["int32 f", "string f", "repeated int32 f", "map<string, int32> f", "I f", "repeated I f"];
+    const voids = ["E f", "repeated E f", "map<string, E> f", "W f"];
+    for (const field of fields) {
+      for (const nothing of voids) {
+        const registry = new Registry();
+        const proto = (each: string) =>
+          `syntax = "proto3"; message R { ${each} = 1; int32 last = 2; } message I { int32 x = 1; } message E {} message W { E e = 1; }`;
+        const ids = [field, nothing].map((each) => registry.register("PROTOBUF", proto(each)));
+        const bodies = [Uint8Array.of(0, 16, 7), Uint8Array.of(0, 10, 0, 16, 7)];
+        const range = rangeOf(bodies.map((body, at) => ({ value: withSchemaId(ids[at] as number, body) })));
+        const { outcomes } = await translateAll(inlineTranslator(registry), tableSettings("schema-id"), [range]);
+        expect(outcomes, `${field}, ${nothing}`).toMatchObject([{ rows: 2 }]);
+      }
+    }
+  });
+});
+
+test("a table whose keys are not wanted any more has rows without them, in files that are whole", async () => {
+  const record = { key: utf8("k"), value: utf8("v") };
+  const { mapping } = await translateAll(inlineTranslator(), strings, [rangeOf([record])]);
+  const metadataColumns = strings.metadataColumns.filter((column) => column !== "key");
+  const range = rangeOf([record, record]);
+  const { result } = await translateAll(inlineTranslator(), { ...strings, metadataColumns }, [range], { mapping });
+  const sql = "SELECT _kafka_key, value FROM read_parquet($file)";
+  expect(await queryByDuckDb(result.files[0]?.bytes ?? new Uint8Array(0), sql)).toEqual([
+    { _kafka_key: null, value: "v" },
+    { _kafka_key: null, value: "v" },
+  ]);
+});
+
+test("M12 Kafka's timestamps are exact to the last one of the year 9999", async () => {
+  const timestamps = [253_402_300_799_999, 72_057_594_037_929, 9_007_199_254_741, -62_135_596_799_999];
+  const values = [utf8("x"), Uint8Array.of(0xff)];
+  const records = timestamps.flatMap((timestamp) => values.map((value) => ({ value, timestamp })));
+  const { result } = await translateAll(inlineTranslator(), strings, [rangeOf(records)]);
+  const micros = async (file: { readonly bytes: Uint8Array } | undefined, column: string) => {
+    const sql = `SELECT epoch_us(${column})::VARCHAR AS micros FROM read_parquet($file)`;
+    return (await queryByDuckDb(file?.bytes ?? new Uint8Array(0), sql)).map((row) => row["micros"]);
+  };
+  const expected = timestamps.map((timestamp) => `${timestamp}000`);
+  expect(await micros(result.files[0], "_kafka_timestamp")).toEqual(expected);
+  expect(await micros(result.deadLetterFile, '"timestamp"')).toEqual(expected);
+  const letters = [...lettersOf(result.deadLetterFile?.bytes ?? new Uint8Array(0), "letters")].flat();
+  expect(letters.map((letter) => letter.timestamp)).toEqual(timestamps);
 });
 
 describe("A3 G11 table partitions", () => {
