@@ -257,7 +257,7 @@ export class GroupShard {
     const ofMembers = subscribedByMembers(group);
     if (ofMembers !== undefined) {
       const subscribed = ofMembers;
-      const gone = wanted.filter((at) => !subscribed.has(at.topic) && group.offsets.get(at) !== undefined);
+      const gone = wanted.filter((at) => !subscribed.has(at.topic) && hasOffset(group, at));
       return { error: await this.#forget(group, gone), subscribed };
     }
     const { classic } = group;
@@ -266,7 +266,7 @@ export class GroupShard {
     }
     const topics = new Set(wanted.map(({ topic }) => topic));
     const subscribed = classic.state === "empty" ? none : (subscribedTopics(classic) ?? topics);
-    const gone = wanted.filter((at) => !subscribed.has(at.topic) && group.offsets.get(at) !== undefined);
+    const gone = wanted.filter((at) => !subscribed.has(at.topic) && hasOffset(group, at));
     return { error: await this.#forget(group, gone), subscribed };
   }
 
@@ -289,8 +289,8 @@ export class GroupShard {
     };
     const forgetting = [...this.#groups.values()].map((group) => {
       const gone = [...group.offsets.all()].filter((at) => isGone(at, group.offsets.get(at)));
-      for (const at of group.pending.all()) if (topicId(at.topic) === undefined) group.pending.supersede(at);
-      return this.#forget(group, gone);
+      const pending = [...group.pending.all()].filter((at) => at.value !== null && isGone(at, at.value));
+      return this.#forget(group, [...gone, ...pending]);
     });
     await Promise.all([...forgetting, this.shares?.forgetDeletedTopics(topicId)]);
   }
@@ -304,7 +304,11 @@ export class GroupShard {
         subscribed === undefined
           ? expiredOffsets(group.classic, group.offsets, { now, retentionMs })
           : expiredUnread(subscribed, group.offsets, { now, retentionMs, unusedSince: null });
-      await this.#forget(group, expired);
+      // What an open transaction is about to move is in use.
+      await this.#forget(
+        group,
+        expired.filter((at) => !group.pending.has(at)),
+      );
       const hasOffsets = !group.offsets.isEmpty || !group.pending.isEmpty;
       const isLeftOver = !hasOffsets && group.isEmpty && group.classic.pending.size === 0;
       if (isLeftOver && this.#groups.get(group.id) === group) await this.#remove(group);
@@ -407,6 +411,11 @@ function lastRecords({ id, consumer, streams }: LiveGroup): readonly StateRecord
 function committer({ offsets, knowsMissingGroup, ...by }: OffsetCommit): OffsetCommitter {
   const partitions = offsets.map(({ topic, partition, value }) => ({ topic, topicId: value.topicId, partition }));
   return { ...by, partitions, knowsMemberEpochs: knowsMissingGroup }; // Both since version 9.
+}
+
+/** Also one that counts only when its transaction commits. */
+function hasOffset({ offsets, pending }: LiveGroup, at: TopicPartition): boolean {
+  return offsets.get(at) !== undefined || pending.has(at);
 }
 
 /** Anything newer than what a transaction left pending replaces that. */

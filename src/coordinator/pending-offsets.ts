@@ -38,8 +38,8 @@ export class PendingOffsets {
     return false;
   }
 
-  /** Every partition that is waiting, some perhaps twice. */
-  *all(): Iterable<TopicPartition> {
+  /** Every partition that is waiting, some perhaps twice. A null value changes nothing any more. */
+  *all(): Iterable<TopicPartition & { readonly value: CommittedOffset | null }> {
     for (const pending of this.#byProducer.values()) yield* pending.values();
   }
 

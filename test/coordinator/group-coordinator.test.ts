@@ -156,6 +156,34 @@ class World implements AsyncDisposable {
     });
   }
 
+  async commitInTransaction(offset: number, topic = "t") {
+    const value = {
+      offset,
+      leaderEpoch: -1,
+      metadata: "",
+      topicId: this.topics.get(topic) ?? uuidZero,
+      committedAt: this.clock.now(),
+      expiresAt: null,
+    };
+    return await (await this.shard()).commitInTransaction(
+      {
+        groupId: "g",
+        memberId: "",
+        instanceId: null,
+        generation: -1,
+        knowsMissingGroup: false,
+        offsets: [{ topic, partition: 0, value }],
+        transaction: { producerId: 9, producerEpoch: 0 },
+      },
+      () => true,
+    );
+  }
+
+  async endTransaction(outcome: "commit" | "abort" = "commit"): Promise<void> {
+    const marker = { producerId: 9, producerEpoch: 0, coordinatorEpoch: 0, outcome, timestamp: this.clock.now() };
+    expect(await (await this.shard()).endTransaction(marker)).toBe("NONE");
+  }
+
   async offset(topic = "t"): Promise<number | undefined> {
     return (await this.shard()).group("g")?.offsets.get({ topic, partition: 0 })?.offset;
   }
@@ -413,6 +441,48 @@ describe("offsets are forgotten", () => {
     await world.coordinator.forgetDeletedTopics();
     expect(await world.offset()).toBeUndefined();
     expect(await world.records()).toEqual(["offset t 1", "offset t ∅"]);
+  });
+});
+
+describe("offsets of an open transaction", () => {
+  test("count when it commits, though the one before them has become too old meanwhile", async () => {
+    await using world = new World();
+    await world.commit(1);
+    await world.clock.run(7 * dayMs - 600_000);
+    expect(await world.commitInTransaction(2)).toBe("NONE");
+    await world.clock.run(1_800_000);
+    await world.endTransaction();
+    expect(await world.offset()).toBe(2);
+    await world.restart();
+    expect(await world.offset()).toBe(2);
+  });
+
+  test("are deleted by request, as those that count already", async () => {
+    await using world = new World();
+    await world.commitInTransaction(2);
+    await (await world.shard()).deleteOffsets("g", [{ topic: "t", partition: 0 }]);
+    await world.endTransaction();
+    expect(await world.offset()).toBeUndefined();
+  });
+
+  test("do not come to another topic of the same name, whenever the shard is read", async () => {
+    await using world = new World();
+    await world.commitInTransaction(2);
+    world.topics.delete("t");
+    await world.coordinator.forgetDeletedTopics();
+    world.topics.set("t", idOf("t", 2));
+    await world.restart();
+    await world.endTransaction();
+    expect(await world.offset()).toBeUndefined();
+  });
+
+  test("do not come to another topic of the same name that was made while nobody looked", async () => {
+    await using world = new World();
+    await world.commitInTransaction(2);
+    world.topics.set("t", idOf("t", 2));
+    await world.restart();
+    await world.endTransaction();
+    expect(await world.offset()).toBeUndefined();
   });
 });
 
