@@ -86,7 +86,10 @@ export class GroupShard {
     this.#gaveUp = options.gaveUp;
     const { shareServices: services, runtime } = options;
     const write = (records: readonly StateRecord[]): Promise<GroupError> => this.#durable(this.#log.append(records));
-    this.shares = services === undefined ? undefined : new ShareGroups({ clock: runtime.clock, services, write });
+    const newGroupProblem = (id: string): GroupError =>
+      this.#groups.has(id) ? "GROUP_ID_NOT_FOUND" : this.#isFull ? "GROUP_MAX_SIZE_REACHED" : "NONE";
+    const share = { clock: runtime.clock, write, newGroupProblem };
+    this.shares = services === undefined ? undefined : new ShareGroups({ ...share, services });
   }
 
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
@@ -351,7 +354,7 @@ export class GroupShard {
 
   /** A shard takes no more groups than it could read again in time. Those that are there go on. */
   get #isFull(): boolean {
-    return this.#groups.size >= this.#limits.shardGroupsMax;
+    return this.#groups.size + (this.shares?.size ?? 0) >= this.#limits.shardGroupsMax;
   }
 
   #open(id: string): LiveGroup {

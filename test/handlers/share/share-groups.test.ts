@@ -129,3 +129,45 @@ test("nobody commits offsets to a share group, in a transaction neither", async 
   expect(await shard.commitInTransaction({ ...commit, transaction }, () => true)).toBe("GROUP_ID_NOT_FOUND");
   expect(await listed(world)).toEqual([groupId]);
 });
+
+test("who is first has the name: it never stands for a share group and another group at once", async () => {
+  await using world = await worldOfGroups();
+  await world.topic("t");
+  const commit = {
+    groupId,
+    generationIdOrMemberEpoch: -1,
+    memberId: "",
+    topics: [{ name: "t", partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: null }] }],
+  };
+  const beat = { groupId, memberId: "m", memberEpoch: 0, rackId: null, subscribedTopicNames: ["t"] };
+  const answers = Promise.all([world.send("shareGroupHeartbeat", beat), world.send("offsetCommit", commit, 9)]);
+  const [joined, committed] = await world.clock.until(answers);
+  expect(error(committed.topics[0]?.partitions[0])).toBe("NONE");
+  expect(error(joined)).toBe("GROUP_ID_NOT_FOUND");
+  expect(await listed(world)).toEqual([groupId]);
+});
+
+test("share groups count among those that a shard may hold", async () => {
+  await using world = new AdminWorld({ groupOffsetsPartitions: 1, groupShardGroupsMax: 2 });
+  await world.call("findCoordinator", { keyType: 0, coordinatorKeys: [groupId] });
+  await world.topic("t");
+  const join = async (name: string, memberId: string) => {
+    const request = { groupId: name, memberId, memberEpoch: 0, rackId: null, subscribedTopicNames: ["t"] };
+    return error(await world.call("shareGroupHeartbeat", request));
+  };
+  const alter = async (name: string) => {
+    const topics = [{ topicName: "t", partitions: [{ partitionIndex: 0, startOffset: 0 }] }];
+    return error(await world.call("alterShareGroupOffsets", { groupId: name, topics }));
+  };
+  expect([await join("a", "m"), await alter("b"), await join("c", "m"), await alter("c")]).toEqual([
+    "NONE",
+    "NONE",
+    "GROUP_MAX_SIZE_REACHED",
+    "GROUP_MAX_SIZE_REACHED",
+  ]);
+  expect([await join("a", "n"), await alter("b"), await join("b", "m")]).toEqual(["NONE", "NONE", "NONE"]);
+  const topics = [{ name: "t", partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: null }] }];
+  const commit = { groupId: "d", generationIdOrMemberEpoch: -1, memberId: "", topics };
+  const committed = await world.call("offsetCommit", commit, 9);
+  expect(error(committed.topics[0]?.partitions[0])).toBe("GROUP_MAX_SIZE_REACHED");
+});
