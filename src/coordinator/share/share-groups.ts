@@ -254,7 +254,9 @@ export class ShareGroups {
         partitions.map((partition) => this.#begin({ groupId, topicId, partition }, { stateEpoch, startOffset })),
       );
       const begun = partitions.filter((_, index) => errors[index] === "NONE");
-      if (begun.length > 0) done.push({ topicId, name, partitions: begun });
+      // A new topic comes as a whole: what is missing of one that is known counts as grown later, and begins at its start.
+      const isKept = isKnown ? begun.length > 0 : begun.length === partitions.length;
+      if (isKept) done.push({ topicId, name, partitions: begun });
     }
     if (done.length === 0 || !this.#isOpen || this.#problem(groupId) !== "NONE") return;
     await this.#become(groupId, withTopics(this.#groups.get(groupId) ?? emptyShareGroup, done));
