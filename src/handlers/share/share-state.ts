@@ -70,7 +70,7 @@ export function shareStateHandlers({ metadata, states, limits }: ShareStateOptio
         const { stateEpoch, startOffset, deliveryCompleteCount } = state;
         if (leaderEpoch > state.leaderEpoch) {
           const update = { leaderEpoch, startOffset, deliveryCompleteCount, batches: [] };
-          const error = await shard.write(key, stateEpoch, update);
+          const error = await shard.write(key, { stateEpoch }, update);
           if (error !== "NONE") return outcome(error);
         }
         return { stateEpoch, startOffset, stateBatches: state.batches.map(encodedBatch) };
@@ -86,7 +86,7 @@ export function shareStateHandlers({ metadata, states, limits }: ShareStateOptio
         if (batches === undefined) return failure("INVALID_REQUEST", "These are no batches of a share-partition.");
         const { startOffset, deliveryCompleteCount } = asked;
         const update = { leaderEpoch: state.leaderEpoch, startOffset, deliveryCompleteCount, batches };
-        return outcome(await shard.write(key, state.stateEpoch, update));
+        return outcome(await shard.write(key, { stateEpoch: state.stateEpoch }, update));
       }),
     deleteShareGroupState: (request) =>
       forEach(states, request, async ({ shard, key }) =>

@@ -171,4 +171,19 @@ describe("a share-partition", () => {
     expect(await world.clock.until(fenced)).toBe("FENCED_STATE_EPOCH");
     expect(await world.take("b")).toEqual([[7, 9, 1]]);
   });
+
+  test("closes when its state was made anew, though under the epoch that it has", async () => {
+    const world = new World();
+    await world.produce(10);
+    const shard = await world.clock.until(world.states.shard(key));
+    if (typeof shard === "string") throw new Error(shard);
+    await world.clock.until(shard.initialize(key, { stateEpoch: 1, startOffset: 0 }));
+    await world.take("a");
+    const live = await world.live();
+    await world.clock.until(shard.initialize(key, { stateEpoch: 1, startOffset: 7 }));
+    const fenced = live.acknowledge("a", [{ first: 0, last: 0, types: ["accept"] }]);
+    expect(await world.clock.until(fenced)).toBe("FENCED_STATE_EPOCH");
+    expect(shard.get(key)?.startOffset).toBe(7);
+    expect(await world.take("b")).toEqual([[7, 9, 1]]);
+  });
 });
