@@ -22,9 +22,16 @@ import {
   updateRecord,
 } from "./state-records.ts";
 
-export type StateError = "NONE" | "FENCED_STATE_EPOCH" | "FENCED_LEADER_EPOCH" | "NOT_COORDINATOR";
+export type StateError =
+  | "NONE"
+  | "FENCED_STATE_EPOCH"
+  | "FENCED_LEADER_EPOCH"
+  | "NOT_COORDINATOR"
+  /** There is no room for another state. */
+  | "INVALID_REQUEST";
 
 export interface ShareStateLimits {
+  readonly statesMax: number;
   readonly updatesPerSnapshotMax: number;
 }
 
@@ -108,6 +115,7 @@ export class ShareStateShard implements Shard {
   ): Promise<StateError> {
     const before = this.get(key);
     if (before !== undefined && wanted.stateEpoch < before.stateEpoch) return "FENCED_STATE_EPOCH";
+    if (before === undefined && this.#isFull) return "INVALID_REQUEST";
     const state: ShareState = {
       ...wanted,
       snapshotEpoch: (before?.snapshotEpoch ?? -1) + 1,
@@ -130,6 +138,7 @@ export class ShareStateShard implements Shard {
     if (at.stateEpoch !== state.stateEpoch) return "FENCED_STATE_EPOCH";
     if (at.making !== undefined && at.making !== this.making(key)) return "FENCED_STATE_EPOCH";
     if (update.leaderEpoch < state.leaderEpoch) return "FENCED_LEADER_EPOCH";
+    if (entry === undefined && this.#isFull) return "INVALID_REQUEST";
     const after = updated(state, update);
     if (entry === undefined || entry.updates >= this.#limits.updatesPerSnapshotMax) {
       return await this.#snapshot(key, { ...after, snapshotEpoch: state.snapshotEpoch + 1 });
@@ -168,6 +177,10 @@ export class ShareStateShard implements Shard {
 
   close(): void {
     this.#isOpen = false;
+  }
+
+  get #isFull(): boolean {
+    return this.#entries.size >= this.#limits.statesMax;
   }
 
   async #snapshot(key: SharePartitionKey, state: ShareState, making = this.making(key)): Promise<StateError> {

@@ -18,8 +18,6 @@ export interface ShareStateOptions {
   readonly metadata: Pick<MetadataClient, "image">;
   readonly states: Pick<ShareStates, "shard">;
   readonly limits: {
-    /** Of one partition of __share_group_state. */
-    readonly shareStatesMax: number;
     /** No share-partition has more records in flight, so none has more batches. */
     readonly shareLocksMax: number;
   };
@@ -55,8 +53,6 @@ export function shareStateHandlers({ metadata, states, limits }: ShareStateOptio
         const before = stateOf(shard, key);
         if (before !== undefined && before.stateEpoch > stateEpoch) return fencedState;
         if (!isKnown(key)) return unknownPartition;
-        if (before === undefined && shard.states >= limits.shareStatesMax)
-          return failure("INVALID_REQUEST", `There may be ${limits.shareStatesMax} states.`);
         // As Kafka: the same words again are the same request again.
         if (before?.stateEpoch === stateEpoch && before.startOffset === startOffset) return done;
         return outcome(await shard.initialize(key, { stateEpoch, startOffset }));
