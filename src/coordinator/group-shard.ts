@@ -421,10 +421,11 @@ function hasOffset({ offsets, pending }: LiveGroup, at: TopicPartition): boolean
   return offsets.get(at) !== undefined || pending.has(at);
 }
 
-/** Anything newer than what a transaction left pending replaces that. */
+/** Whatever is said later than what a transaction left pending holds instead of it. */
 function setOffset(group: LiveGroup, at: TopicPartition, value: CommittedOffset | null): void {
   group.offsets.set(at, value);
-  group.pending.supersede(at);
+  if (value === null) group.pending.forget(at);
+  else group.pending.supersede(at);
 }
 
 function offsetRecords({ groupId, offsets }: OffsetCommit): readonly StateRecord[] {

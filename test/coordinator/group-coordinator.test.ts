@@ -465,6 +465,16 @@ describe("offsets of an open transaction", () => {
     expect(await world.offset()).toBeUndefined();
   });
 
+  test("do not bring back the group that was deleted with them", async () => {
+    await using world = new World();
+    await world.commitInTransaction(2);
+    expect(await (await world.shard()).deleteGroup("g")).toBe("NONE");
+    await world.restart();
+    expect((await world.shard()).group("g")).toBeUndefined();
+    await world.endTransaction();
+    expect((await world.shard()).group("g")).toBeUndefined();
+  });
+
   test("do not come to another topic of the same name, whenever the shard is read", async () => {
     await using world = new World();
     await world.commitInTransaction(2);
