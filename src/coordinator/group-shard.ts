@@ -47,6 +47,8 @@ export interface OffsetCommit {
   readonly offsets: readonly (TopicPartition & { readonly value: CommittedOffset })[];
 }
 
+/** Groups whose end is written at a time: one after the other, thousands would take as many round trips to the WAL. */
+const expiringMax = 256;
 const tooManyGroups = "This coordinator has as many groups as it may have.";
 /** A client's name may be as long as a string on the wire can be; a member id made from it must still fit. */
 const memberPrefixCharactersMax = 249;
@@ -300,6 +302,7 @@ export class GroupShard {
 
   /** Forgets offsets that are too old, and empty groups that have none. */
   async expire(retentionMs: number): Promise<void> {
+    const written: Promise<GroupError>[] = [];
     for (const group of this.#groups.values()) {
       const now = this.#runtime.clock.now();
       const subscribed = subscribedByMembers(group);
@@ -308,14 +311,14 @@ export class GroupShard {
           ? expiredOffsets(group.classic, group.offsets, { now, retentionMs })
           : expiredUnread(subscribed, group.offsets, { now, retentionMs, unusedSince: null });
       // What an open transaction is about to move is in use.
-      await this.#forget(
-        group,
-        expired.filter((at) => !group.pending.has(at)),
-      );
+      const unused = expired.filter((at) => !group.pending.has(at));
+      if (unused.length > 0) written.push(this.#forget(group, unused));
       const hasOffsets = !group.offsets.isEmpty || !group.pending.isEmpty;
       const isLeftOver = !hasOffsets && group.isEmpty && group.classic.pending.size === 0;
-      if (isLeftOver && this.#groups.get(group.id) === group) await this.#remove(group);
+      if (isLeftOver && this.#groups.get(group.id) === group) written.push(this.#remove(group));
+      if (written.length >= expiringMax) await Promise.all(written.splice(0));
     }
+    await Promise.all(written);
   }
 
   close(error: GroupError): void {

@@ -377,6 +377,20 @@ describe("offsets are forgotten", () => {
     expect(await world.offset("t")).toBe(2);
   });
 
+  test("of many groups together, not one group after the other", async () => {
+    await using world = new World();
+    const expiresAt = world.clock.now() + dayMs;
+    const groups = ["a", "b", "c"];
+    for (const groupId of groups) await world.commit(1, { groupId, value: { expiresAt } });
+    await world.clock.run(dayMs - 1000);
+    const partition = world.log.fake(topicId, 0);
+    partition.isHeld = true; // Nothing is durable from here on.
+    await world.clock.run(700_000);
+    const { length } = partition.batches;
+    partition.release();
+    expect(length).toBe(2 * groups.length);
+  });
+
   test("at the time that an old client asked for", async () => {
     await using world = new World();
     await world.commit(1, { value: { expiresAt: world.clock.now() + dayMs } });
