@@ -75,7 +75,7 @@ export const share = {
     type: "integer",
     default: 100_000,
     min: 1,
-    doc: "States of share-partitions in one partition of __share_group_state, past which none is made by InitializeShareGroupState.",
+    doc: "States of share-partitions that one partition of __share_group_state may hold; past it none is made, whoever asks for it.",
   }),
   shareStateUpdatesMax: setting({
     key: "share.state.updates.max",

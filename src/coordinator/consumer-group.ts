@@ -256,8 +256,14 @@ function withTopics(group: ConsumerGroup, context: ConsumerContext, hasChanged: 
   );
   const looked = { ...group, patterns, topicsSeen: isWhole ? topics.version : 0 };
   const hash = topicsHash(looked, topics);
-  if (!hasChanged && hash === group.topicsHash) return looked;
+  // What one expression matches may change without the topics of all: others read them already.
+  const isSame = hash === group.topicsHash && [...patterns].every(([pattern, now]) => isAsBefore(group, pattern, now));
+  if (!hasChanged && isSame) return looked;
   return { ...looked, topicsHash: hash, epoch: group.epoch + 1 };
+}
+
+function isAsBefore(group: ConsumerGroup, pattern: string, { topics }: PatternTopics): boolean {
+  return topics.join() === (group.patterns.get(pattern)?.topics ?? []).join();
 }
 
 /** The same object for a regular expression that matches what it did: nothing is written for it. */

@@ -48,6 +48,8 @@ export interface OffsetCommit {
   readonly offsets: readonly (TopicPartition & { readonly value: CommittedOffset })[];
 }
 
+/** Groups whose end is written at a time: one after the other, thousands would take as many round trips to the WAL. */
+const expiringMax = 256;
 const tooManyGroups = "This coordinator has as many groups as it may have.";
 /** A client's name may be as long as a string on the wire can be; a member id made from it must still fit. */
 const memberPrefixCharactersMax = 249;
@@ -87,7 +89,10 @@ export class GroupShard {
     this.#gaveUp = options.gaveUp;
     const { shareServices: services, runtime } = options;
     const write = (records: readonly StateRecord[]): Promise<GroupError> => this.#durable(this.#log.append(records));
-    this.shares = services === undefined ? undefined : new ShareGroups({ clock: runtime.clock, services, write });
+    const newGroupProblem = (id: string): GroupError =>
+      this.#groups.has(id) ? "GROUP_ID_NOT_FOUND" : this.#isFull ? "GROUP_MAX_SIZE_REACHED" : "NONE";
+    const share = { clock: runtime.clock, write, newGroupProblem };
+    this.shares = services === undefined ? undefined : new ShareGroups({ ...share, services });
   }
 
   /** Reads the partition from its start. Sessions begin anew: nobody is blamed for the time in which no one listened. */
@@ -273,7 +278,7 @@ export class GroupShard {
     const ofMembers = subscribedByMembers(group);
     if (ofMembers !== undefined) {
       const subscribed = ofMembers;
-      const gone = wanted.filter((at) => !subscribed.has(at.topic) && group.offsets.get(at) !== undefined);
+      const gone = wanted.filter((at) => !subscribed.has(at.topic) && hasOffset(group, at));
       return { error: await this.#forget(group, gone), subscribed };
     }
     const { classic } = group;
@@ -282,7 +287,7 @@ export class GroupShard {
     }
     const topics = new Set(wanted.map(({ topic }) => topic));
     const subscribed = classic.state === "empty" ? none : (subscribedTopics(classic) ?? topics);
-    const gone = wanted.filter((at) => !subscribed.has(at.topic) && group.offsets.get(at) !== undefined);
+    const gone = wanted.filter((at) => !subscribed.has(at.topic) && hasOffset(group, at));
     return { error: await this.#forget(group, gone), subscribed };
   }
 
@@ -305,14 +310,15 @@ export class GroupShard {
     };
     const forgetting = [...this.#groups.values()].map((group) => {
       const gone = [...group.offsets.all()].filter((at) => isGone(at, group.offsets.get(at)));
-      for (const at of group.pending.all()) if (topicId(at.topic) === undefined) group.pending.supersede(at);
-      return this.#forget(group, gone);
+      const pending = [...group.pending.all()].filter((at) => at.value !== null && isGone(at, at.value));
+      return this.#forget(group, [...gone, ...pending]);
     });
     await Promise.all([...forgetting, this.shares?.forgetDeletedTopics(topicId)]);
   }
 
   /** Forgets offsets that are too old, and empty groups that have none. */
   async expire(retentionMs: number): Promise<void> {
+    const written: Promise<GroupError>[] = [];
     for (const group of this.#groups.values()) {
       const now = this.#runtime.clock.now();
       const subscribed = subscribedByMembers(group);
@@ -320,11 +326,15 @@ export class GroupShard {
         subscribed === undefined
           ? expiredOffsets(group.classic, group.offsets, { now, retentionMs })
           : expiredUnread(subscribed, group.offsets, { now, retentionMs, unusedSince: null });
-      await this.#forget(group, expired);
+      // What an open transaction is about to move is in use.
+      const unused = expired.filter((at) => !group.pending.has(at));
+      if (unused.length > 0) written.push(this.#forget(group, unused));
       const hasOffsets = !group.offsets.isEmpty || !group.pending.isEmpty;
       const isLeftOver = !hasOffsets && group.isEmpty && group.classic.pending.size === 0;
-      if (isLeftOver && this.#groups.get(group.id) === group) await this.#remove(group);
+      if (isLeftOver && this.#groups.get(group.id) === group) written.push(this.#remove(group));
+      if (written.length >= expiringMax) await Promise.all(written.splice(0));
     }
+    await Promise.all(written);
   }
 
   close(error: GroupError): void {
@@ -363,7 +373,7 @@ export class GroupShard {
 
   /** A shard takes no more groups than it could read again in time. Those that are there go on. */
   get #isFull(): boolean {
-    return this.#groups.size >= this.#limits.shardGroupsMax;
+    return this.#groups.size + (this.shares?.size ?? 0) >= this.#limits.shardGroupsMax;
   }
 
   #open(id: string): LiveGroup {
@@ -425,10 +435,16 @@ function committer({ offsets, knowsMissingGroup, ...by }: OffsetCommit): OffsetC
   return { ...by, partitions, knowsMemberEpochs: knowsMissingGroup }; // Both since version 9.
 }
 
-/** Anything newer than what a transaction left pending replaces that. */
+/** Also one that counts only when its transaction commits. */
+function hasOffset({ offsets, pending }: LiveGroup, at: TopicPartition): boolean {
+  return offsets.get(at) !== undefined || pending.has(at);
+}
+
+/** Whatever is said later than what a transaction left pending holds instead of it. */
 function setOffset(group: LiveGroup, at: TopicPartition, value: CommittedOffset | null): void {
   group.offsets.set(at, value);
-  group.pending.supersede(at);
+  if (value === null) group.pending.forget(at);
+  else group.pending.supersede(at);
 }
 
 function offsetRecords({ groupId, offsets }: OffsetCommit): readonly StateRecord[] {

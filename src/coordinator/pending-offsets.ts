@@ -22,7 +22,15 @@ export class PendingOffsets {
     this.#byProducer.set(producerId, known);
   }
 
-  /** The partition's offset was set or forgotten outside of any transaction: of what is pending, nothing is newer. */
+  /** The partition's offset is forgotten, and with it what transactions were about to make of it. */
+  forget(at: TopicPartition): void {
+    const name = nameOf(at);
+    for (const [producerId, pending] of this.#byProducer) {
+      if (pending.delete(name) && pending.size === 0) this.#byProducer.delete(producerId);
+    }
+  }
+
+  /** The partition's offset was set outside of any transaction: of what is pending, nothing is newer. */
   supersede(at: TopicPartition, before = Number.POSITIVE_INFINITY): void {
     const name = nameOf(at);
     for (const pending of this.#byProducer.values()) {
@@ -38,8 +46,8 @@ export class PendingOffsets {
     return false;
   }
 
-  /** Every partition that is waiting, some perhaps twice. */
-  *all(): Iterable<TopicPartition> {
+  /** Every partition that is waiting, some perhaps twice. A null value changes nothing any more. */
+  *all(): Iterable<TopicPartition & { readonly value: CommittedOffset | null }> {
     for (const pending of this.#byProducer.values()) yield* pending.values();
   }
 

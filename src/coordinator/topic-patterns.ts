@@ -1,6 +1,7 @@
 /**
  * Which topics a regular expression of a group means. The engine is RE2's, whose time is linear in the text: a member's
- * expression cannot hold the broker. What it matched is remembered until topics come or go, for all groups together.
+ * expression cannot hold the broker. What it matched is remembered until topics come or go, for all groups together, unless
+ * it is a lot and others were asked for since.
  */
 import type { RE2JS } from "re2js";
 import { SingleFlight, Slices } from "../base/async.ts";
@@ -10,20 +11,23 @@ import type { Topics } from "./consumer-group-state.ts";
 
 /** Of one turn of the event loop. */
 const sliceMsMax = 5;
-/** Expressions whose topics are remembered. */
-const knownMax = 1000;
+/** Of names that matched, and characters of expressions: some tens of MB, whatever clients send. */
+const keptMaxDefault = 1_000_000;
 
 export class TopicPatterns {
   readonly #topics: Topics;
   readonly #clock: Clock;
+  readonly #keptMax: number;
   readonly #flights = new SingleFlight<string, readonly string[]>();
   #version = 0;
-  /** Of this version of the topics; emptied with the next one. */
+  /** Of this version of the topics, the last one asked for at the end. */
   #known = new Map<string, readonly string[]>();
+  #kept = 0;
 
-  constructor(options: { readonly topics: Topics; readonly clock: Clock }) {
+  constructor(options: { readonly topics: Topics; readonly clock: Clock; readonly keptMax?: number }) {
     this.#topics = options.topics;
     this.#clock = options.clock;
+    this.#keptMax = options.keptMax ?? keptMaxDefault;
   }
 
   /** Why the expression is none; undefined when it is one. */
@@ -48,18 +52,28 @@ export class TopicPatterns {
     if (this.#version !== version) {
       this.#version = version;
       this.#known = new Map();
+      this.#kept = 0;
     }
     const known = this.#known.get(expression);
-    if (known !== undefined) return known;
-    const names = await this.#flights.run(`${version} ${expression}`, () => this.#search(expression));
-    if (this.#version === version) {
-      for (const oldest of this.#known.keys()) {
-        if (this.#known.size < knownMax) break;
-        this.#known.delete(oldest);
-      }
-      this.#known.set(expression, names);
-    }
+    const names = known ?? (await this.#flights.run(`${version} ${expression}`, () => this.#search(expression)));
+    if (this.#version === version) this.#keep(expression, names);
     return names;
+  }
+
+  #keep(expression: string, names: readonly string[]): void {
+    this.#forget(expression);
+    this.#known.set(expression, names);
+    this.#kept += expression.length + names.length;
+    for (const oldest of this.#known.keys()) {
+      if (this.#kept <= this.#keptMax || oldest === expression) return;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(expression: string): void {
+    const names = this.#known.get(expression);
+    if (names !== undefined) this.#kept -= expression.length + names.length;
+    this.#known.delete(expression);
   }
 
   #search(expression: string): Promise<readonly string[]> {

@@ -20,6 +20,12 @@ export const fullOutcome = {
   detail: "the WAL, or the memory for what is not uploaded, is full: the object store does not keep up",
 } as const;
 
+export const unwantedOutcome = {
+  kind: "rejected",
+  reason: "busy",
+  detail: "a batch before it, on which it rests, was refused",
+} as const;
+
 export function rejectedBy(refusal: ProducerRefusal): AppendOutcome & { readonly kind: "rejected" } {
   return { kind: "rejected", reason: refusal.reason, detail: refusal.detail };
 }

@@ -25,6 +25,8 @@ export interface PreparedBatch {
   readonly marker: TransactionMarker | undefined;
   /** Whether its transaction is open, when it is one of a transaction. */
   readonly isOpen?: () => boolean;
+  /** Whether it is still to be appended, when its coordinator may change its mind. */
+  readonly isWanted?: AppendOptions["isWanted"] | undefined;
 }
 
 export interface PrepareLimits {
@@ -64,7 +66,7 @@ export class BatchPreparer {
   }
 
   #prepare(bytes: Uint8Array, options: AppendOptions, config: TopicConfig): Prepared | Promise<Prepared> {
-    if (options.origin === "coordinator") return prepareOwn(bytes);
+    if (options.origin === "coordinator") return prepareOwn(bytes, options.isWanted);
     const refusal = checkClientBatch(bytes, options.apiVersion, config);
     if (refusal !== undefined) return refusal;
     const header = new BatchView(bytes);
@@ -110,10 +112,10 @@ export class BatchPreparer {
 }
 
 /** Batches of a coordinator were made in this process a moment ago: they are believed. */
-function prepareOwn(bytes: Uint8Array): Prepared {
+function prepareOwn(bytes: Uint8Array, isWanted: AppendOptions["isWanted"]): Prepared {
   const header = new BatchView(bytes);
   const { maxTimestamp } = header;
-  return { kind: "prepared", origin: "coordinator", header, maxTimestamp, marker: markerOf(header) };
+  return { kind: "prepared", origin: "coordinator", header, maxTimestamp, marker: markerOf(header), isWanted };
 }
 
 /** What a control batch says about a transaction; undefined for every other batch. */

@@ -7,7 +7,7 @@ import { BatchView, patchBatch } from "../protocol/record-batch.ts";
 import type { Marker } from "../protocol/records.ts";
 import type { OpenedStream, ReadRequest, ReadResult } from "../stream/storage.ts";
 import { Advance } from "./advance.ts";
-import { busyOutcome, closedOutcome, fullOutcome, rejectedBy } from "./append-refusals.ts";
+import { busyOutcome, closedOutcome, fullOutcome, rejectedBy, unwantedOutcome } from "./append-refusals.ts";
 import { Backlog } from "./backlog.ts";
 import { type BatchPreparer, type Prepared, transactionOver } from "./batch-preparer.ts";
 import { cleanPartition, type PassOptions, type PassOutcome } from "./cleaning/cleaning-pass.ts";
@@ -306,6 +306,7 @@ export class OwnedPartition implements Partition {
     if (prepared.kind === "rejected") return Promise.resolve(this.#rejected(prepared));
     const { header, marker } = prepared;
     if (prepared.isOpen?.() === false) return Promise.resolve(this.#rejected(transactionOver));
+    if (prepared.isWanted?.() === false) return Promise.resolve(this.#rejected(unwantedOutcome));
     if (header.producerId >= 0) {
       const verdict =
         marker !== undefined

@@ -4,6 +4,7 @@
  *   append ──▶ waiting ──▶ one batch ──▶ partition      while `batchesInFlightMax` are on their way, what comes joins the
  *                                                       next batch: memory stays bounded, order is kept, nothing is refused
  *
+ * An append that is refused takes with it all that was handed over before that was known: whoever did so took it for granted.
  * The records of one append share a batch, so they become durable together. Those of a transaction have a batch to themselves,
  * under their producer's id, and its marker comes after them: readers of the topic see what a coordinator sees.
  */
@@ -79,6 +80,7 @@ export class StateLog {
   readonly #limits: StateLogLimits;
   #waiting: Waiting[] = [];
   #inFlight = 0;
+  #refusals = 0;
 
   constructor(options: { readonly partition: Partition; readonly clock: Clock; readonly limits?: StateLogLimits }) {
     this.#partition = options.partition;
@@ -170,9 +172,15 @@ export class StateLog {
   }
 
   async #write(group: readonly Waiting[]): Promise<void> {
+    const refusals = this.#refusals;
+    const isWanted = (): boolean => this.#refusals === refusals;
     try {
       const batch = group[0]?.batch ?? buildBatch({ records: group.flatMap(({ records }) => records) });
-      const outcome = await this.#partition.append(batch, { origin: "coordinator", apiVersion: newestProduce });
+      const outcome = await this.#partition.append(batch, {
+        origin: "coordinator",
+        apiVersion: newestProduce,
+        isWanted,
+      });
       if (outcome.kind === "rejected") {
         throw new OperationFailed(`${this.#partition.topic}-${this.#partition.index} refused: ${outcome.detail}`, {
           happened: "no",
@@ -184,7 +192,11 @@ export class StateLog {
         base = (base + records.length) as Offset;
       }
     } catch (cause) {
+      const resting = isWanted() ? this.#waiting.splice(0) : [];
+      if (isWanted()) this.#refusals += 1;
       for (const { reject } of group) reject(cause);
+      const late = new OperationFailed("an append before it was refused", { happened: "no", cause });
+      for (const { reject } of resting) reject(late);
     } finally {
       this.#inFlight -= 1;
       this.#send();

@@ -33,6 +33,8 @@ class World {
     ["u", 3],
   ]);
   topicsVersion = 1;
+  /** Whether what the expressions of members match is known by now. */
+  isResolved = true;
   now = 1_000_000;
   readonly clients = new Map<string, { epoch: number; owned: PartitionEpochs; request: Partial<ConsumerHeartbeat> }>();
   /** Clients that missed an answer: like Kafka's own they say everything again. */
@@ -53,7 +55,7 @@ class World {
         nameOf: (id) => names.find((name) => idOf(name) === id),
         names: () => names,
       },
-      matches: new Map([[".*", names]]),
+      matches: new Map(this.isResolved ? [[".*", names]] : []),
     };
   }
 
@@ -346,6 +348,22 @@ describe("topics", () => {
     expect(world.owned("a")).toHaveLength(6);
     expect(world.owned("a", "v")).toEqual([0]);
   });
+});
+
+test("an expression that is resolved after the names beside it brings topics that others read already, too", () => {
+  const world = new World();
+  world.topics.set("t", 9);
+  world.join("a", { topics: ["t"] });
+  world.isResolved = false;
+  world.join("b", { topics: ["u"], pattern: ".*" });
+  world.isResolved = true;
+  world.send("b");
+  world.settle();
+  expect(world.owned("b", "u")).toEqual([0, 1, 2]);
+  expect(world.owned("b")).toHaveLength(3);
+  expect(world.owned("a")).toHaveLength(6);
+  world.send("b");
+  expect(consumerGroupState(world.group)).toBe("stable");
 });
 
 describe("commits and fetches of offsets", () => {

@@ -157,6 +157,34 @@ class World implements AsyncDisposable {
     });
   }
 
+  async commitInTransaction(offset: number, topic = "t") {
+    const value = {
+      offset,
+      leaderEpoch: -1,
+      metadata: "",
+      topicId: this.topics.get(topic) ?? uuidZero,
+      committedAt: this.clock.now(),
+      expiresAt: null,
+    };
+    return await (await this.shard()).commitInTransaction(
+      {
+        groupId: "g",
+        memberId: "",
+        instanceId: null,
+        generation: -1,
+        knowsMissingGroup: false,
+        offsets: [{ topic, partition: 0, value }],
+        transaction: { producerId: 9, producerEpoch: 0 },
+      },
+      () => true,
+    );
+  }
+
+  async endTransaction(outcome: "commit" | "abort" = "commit"): Promise<void> {
+    const marker = { producerId: 9, producerEpoch: 0, coordinatorEpoch: 0, outcome, timestamp: this.clock.now() };
+    expect(await (await this.shard()).endTransaction(marker)).toBe("NONE");
+  }
+
   async offset(topic = "t"): Promise<number | undefined> {
     return (await this.shard()).group("g")?.offsets.get({ topic, partition: 0 })?.offset;
   }
@@ -350,6 +378,20 @@ describe("offsets are forgotten", () => {
     expect(await world.offset("t")).toBe(2);
   });
 
+  test("of many groups together, not one group after the other", async () => {
+    await using world = new World();
+    const expiresAt = world.clock.now() + dayMs;
+    const groups = ["a", "b", "c"];
+    for (const groupId of groups) await world.commit(1, { groupId, value: { expiresAt } });
+    await world.clock.run(dayMs - 1000);
+    const partition = world.log.fake(topicId, 0);
+    partition.isHeld = true; // Nothing is durable from here on.
+    await world.clock.run(700_000);
+    const { length } = partition.batches;
+    partition.release();
+    expect(length).toBe(2 * groups.length);
+  });
+
   test("at the time that an old client asked for", async () => {
     await using world = new World();
     await world.commit(1, { value: { expiresAt: world.clock.now() + dayMs } });
@@ -414,6 +456,58 @@ describe("offsets are forgotten", () => {
     await world.coordinator.forgetDeletedTopics();
     expect(await world.offset()).toBeUndefined();
     expect(await world.records()).toEqual(["offset t 1", "offset t ∅"]);
+  });
+});
+
+describe("offsets of an open transaction", () => {
+  test("count when it commits, though the one before them has become too old meanwhile", async () => {
+    await using world = new World();
+    await world.commit(1);
+    await world.clock.run(7 * dayMs - 600_000);
+    expect(await world.commitInTransaction(2)).toBe("NONE");
+    await world.clock.run(1_800_000);
+    await world.endTransaction();
+    expect(await world.offset()).toBe(2);
+    await world.restart();
+    expect(await world.offset()).toBe(2);
+  });
+
+  test("are deleted by request, as those that count already", async () => {
+    await using world = new World();
+    await world.commitInTransaction(2);
+    await (await world.shard()).deleteOffsets("g", [{ topic: "t", partition: 0 }]);
+    await world.endTransaction();
+    expect(await world.offset()).toBeUndefined();
+  });
+
+  test("do not bring back the group that was deleted with them", async () => {
+    await using world = new World();
+    await world.commitInTransaction(2);
+    expect(await (await world.shard()).deleteGroup("g")).toBe("NONE");
+    await world.restart();
+    expect((await world.shard()).group("g")).toBeUndefined();
+    await world.endTransaction();
+    expect((await world.shard()).group("g")).toBeUndefined();
+  });
+
+  test("do not come to another topic of the same name, whenever the shard is read", async () => {
+    await using world = new World();
+    await world.commitInTransaction(2);
+    world.topics.delete("t");
+    await world.coordinator.forgetDeletedTopics();
+    world.topics.set("t", idOf("t", 2));
+    await world.restart();
+    await world.endTransaction();
+    expect(await world.offset()).toBeUndefined();
+  });
+
+  test("do not come to another topic of the same name that was made while nobody looked", async () => {
+    await using world = new World();
+    await world.commitInTransaction(2);
+    world.topics.set("t", idOf("t", 2));
+    await world.restart();
+    await world.endTransaction();
+    expect(await world.offset()).toBeUndefined();
   });
 });
 

@@ -79,3 +79,27 @@ test("others have their turns between the names of an expression that takes long
   await new TopicPatterns({ topics, clock }).matches(["a.*"]);
   expect(turns).toBeGreaterThan(20);
 });
+
+test("so much is remembered and no more: an expression that was long not asked for is searched again", async () => {
+  let searches = 0;
+  const names = Array.from({ length: 100 }, (_, index) => `t${index}`);
+  const topics = {
+    version: 1,
+    byName: () => undefined,
+    nameOf: () => undefined,
+    names: () => {
+      searches += 1;
+      return names.values();
+    },
+  };
+  const few = new TopicPatterns({ topics, clock: new SimClock(), keptMax: 500 });
+  for (const expression of ["t.*1", "t.*2", "t.*1", "t.*2"]) await few.matches([expression]);
+  expect(searches).toBe(2);
+  for (let at = 0; at < 50; at += 1) {
+    await few.matches([`t.*|${at}`]);
+    await few.matches(["t.*1"]); // In use all the time.
+  }
+  expect(searches).toBe(52);
+  await few.matches(["t.*2"]);
+  expect(searches).toBe(53);
+});

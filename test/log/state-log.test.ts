@@ -6,6 +6,7 @@ import { StateLog, type StateLogLimits, stateLogLimits } from "../../src/log/sta
 import { buildBatch } from "../../src/protocol/records.ts";
 import { SimClock } from "../sim/clock.ts";
 import { FakePartition } from "../support/fake-log.ts";
+import { PartitionWorld } from "../support/owned-partition.ts";
 
 function open(limits: Partial<StateLogLimits> = {}) {
   const partition = new FakePartition(uuidZero, "__state", 0);
@@ -87,6 +88,23 @@ describe("StateLog", () => {
     await expect(log.append([record("a", "1")])).rejects.toThrow(OperationFailed);
     partition.refusal = undefined;
     expect(await log.append([record("a", "1")])).toBe(0);
+  });
+
+  test("what was handed over after an append that is refused is refused with it: it may rest on that", async () => {
+    const world = await PartitionWorld.open();
+    const { partition, clock } = world;
+    const log = new StateLog({ partition, clock, limits: { ...stateLogLimits, batchesInFlightMax: 2 } });
+    world.stream.backOff();
+    const appends = [log.append([record("a", "1")])];
+    clock.advance(3000);
+    appends.push(log.append([record("b", "1")]), log.append([record("c", "1")])); // One on its way, one that waits for its turn.
+    const settled = Promise.allSettled(appends);
+    clock.advance(2000); // The first has waited for as long as it may.
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    world.stream.admit();
+    expect((await settled).map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+    expect(await log.append([record("d", "1")])).toBe(0);
+    expect((await replayed(log)).map((line) => line.slice(-3))).toEqual(["d=1"]);
   });
 
   test("who takes over a partition replays what its former owner still had on its way", async () => {

@@ -60,7 +60,8 @@ export class LiveSharePartition {
   /** One reader at a time: two would read the same records, and one of them in vain. */
   readonly #reading = new Gate(1);
   readonly #listeners = new Set<() => void>();
-  readonly #stateEpoch: number;
+  /** Of the state that all this rests on: one that is made anew meanwhile is not written over. */
+  readonly #from: { readonly stateEpoch: number; readonly making: number };
   #inFlight: InFlight;
   #startWritten: number;
   #written: Promise<StateError> = Promise.resolve("NONE");
@@ -68,8 +69,8 @@ export class LiveSharePartition {
 
   private constructor(
     options: LiveOptions,
-    state: Pick<ShareState, "stateEpoch" | "startOffset" | "batches">,
-    start: number,
+    state: Pick<ShareState, "startOffset" | "batches">,
+    { start, ...from }: { readonly start: number; readonly stateEpoch: number; readonly making: number },
   ) {
     this.key = options.key;
     this.partition = options.partition;
@@ -77,7 +78,7 @@ export class LiveSharePartition {
     this.#clock = options.clock;
     this.#config = options.config;
     this.#gaveUp = options.gaveUp;
-    this.#stateEpoch = state.stateEpoch;
+    this.#from = from;
     this.#startWritten = state.startOffset;
     this.#inFlight = restoreInFlight(start, state.batches);
     this.#timers = new Timers(options.clock, () => this.#expire());
@@ -86,9 +87,11 @@ export class LiveSharePartition {
   /** A state that says nowhere begins where the group's policy says, once and for all: a restart must not skip what came meanwhile. */
   static async open(options: LiveOptions): Promise<LiveSharePartition | Exclude<StateError, "NONE">> {
     const state = options.shard.get(options.key) ?? { stateEpoch: 0, startOffset: -1, batches: [] };
+    const { stateEpoch } = state;
+    const making = options.shard.making(options.key);
     const reset = resetQuery(options.config().reset, options.clock.now());
     const start = state.startOffset >= 0 ? state.startOffset : await startOf(options.partition, reset);
-    const live = new LiveSharePartition(options, state, start);
+    const live = new LiveSharePartition(options, state, { start, stateEpoch, making });
     live.#inFlight = advanceStart(live.#inFlight, options.partition.logStart);
     const claimed = await live.#write([], true);
     return claimed === "NONE" ? live : claimed;
@@ -190,7 +193,7 @@ export class LiveSharePartition {
   }
 
   async #append(changed: Change["changed"], startOffset: number): Promise<StateError> {
-    const error = await this.#shard.write(this.key, this.#stateEpoch, {
+    const error = await this.#shard.write(this.key, this.#from, {
       leaderEpoch: this.partition.leaderEpoch,
       startOffset,
       deliveryCompleteCount: completeCount(this.#inFlight),

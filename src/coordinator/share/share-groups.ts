@@ -61,6 +61,7 @@ export class ShareGroups {
   readonly #clock: Clock;
   readonly #services: ShareServices;
   readonly #append: (records: readonly StateRecord[]) => Promise<ErrorName>;
+  readonly #newGroupProblem: (groupId: string) => ErrorName;
   readonly #groups = new Map<string, ShareGroup>();
   readonly #sessions: Timers;
   readonly #initializing = new SingleFlight<string, void>();
@@ -73,10 +74,13 @@ export class ShareGroups {
     readonly services: ShareServices;
     /** Resolves to NONE when the records are durable. Never rejects. */
     readonly write: (records: readonly StateRecord[]) => Promise<ErrorName>;
+    /** Why a group of this name cannot be made, as the shard now is; NONE when it can. */
+    readonly newGroupProblem: (groupId: string) => ErrorName;
   }) {
     this.#clock = options.clock;
     this.#services = options.services;
     this.#append = options.write;
+    this.#newGroupProblem = options.newGroupProblem;
     this.#sessions = new Timers(options.clock, (name) => {
       const [groupId, memberId] = JSON.parse(name) as [string, string];
       void this.#leave(groupId, memberId);
@@ -85,6 +89,10 @@ export class ShareGroups {
 
   get(groupId: string): ShareGroup | undefined {
     return this.#groups.get(groupId);
+  }
+
+  get size(): number {
+    return this.#groups.size;
   }
 
   all(): Iterable<readonly [groupId: string, group: ShareGroup]> {
@@ -163,6 +171,8 @@ export class ShareGroups {
     if (group.members.size > 0) return "NON_EMPTY_GROUP";
     if (targets.length === 0) return "NONE"; // As Kafka: nothing is made for topics that there are not.
     if (!(await this.#services.ensureStates())) return "COORDINATOR_NOT_AVAILABLE";
+    const problem = this.#problem(groupId);
+    if (problem !== "NONE") return problem;
     const current = this.#groups.get(groupId) ?? emptyShareGroup;
     if (current.members.size > 0) return "NON_EMPTY_GROUP";
     const { epoch } = current;
@@ -210,8 +220,15 @@ export class ShareGroups {
   ): ReturnType<typeof heartbeat> | { readonly kind: "refused"; readonly error: ErrorName } {
     const group = this.#groups.get(groupId);
     if (group === undefined && beat.memberEpoch !== 0) return { kind: "refused", error: "GROUP_ID_NOT_FOUND" };
+    const problem = this.#problem(groupId);
+    if (problem !== "NONE") return { kind: "refused", error: problem };
     const { topic, membersMax } = this.#services;
     return heartbeat(group ?? emptyShareGroup, beat, { topic, membersMax });
+  }
+
+  /** Asked again after every await: another kind of group may have taken the name. */
+  #problem(groupId: string): ErrorName {
+    return this.#groups.has(groupId) ? "NONE" : this.#newGroupProblem(groupId);
   }
 
   /** Makes the states of what is to be read. What cannot be made now is assigned after a later heartbeat. */
@@ -237,9 +254,11 @@ export class ShareGroups {
         partitions.map((partition) => this.#begin({ groupId, topicId, partition }, { stateEpoch, startOffset })),
       );
       const begun = partitions.filter((_, index) => errors[index] === "NONE");
-      if (begun.length > 0) done.push({ topicId, name, partitions: begun });
+      // A new topic comes as a whole: what is missing of one that is known counts as grown later, and begins at its start.
+      const isKept = isKnown ? begun.length > 0 : begun.length === partitions.length;
+      if (isKept) done.push({ topicId, name, partitions: begun });
     }
-    if (done.length === 0 || !this.#isOpen) return;
+    if (done.length === 0 || !this.#isOpen || this.#problem(groupId) !== "NONE") return;
     await this.#become(groupId, withTopics(this.#groups.get(groupId) ?? emptyShareGroup, done));
   }
 

@@ -22,15 +22,24 @@ import {
   updateRecord,
 } from "./state-records.ts";
 
-export type StateError = "NONE" | "FENCED_STATE_EPOCH" | "FENCED_LEADER_EPOCH" | "NOT_COORDINATOR";
+export type StateError =
+  | "NONE"
+  | "FENCED_STATE_EPOCH"
+  | "FENCED_LEADER_EPOCH"
+  | "NOT_COORDINATOR"
+  /** There is no room for another state. */
+  | "INVALID_REQUEST";
 
 export interface ShareStateLimits {
+  readonly statesMax: number;
   readonly updatesPerSnapshotMax: number;
 }
 
 interface Entry {
   readonly key: SharePartitionKey;
   state: ShareState;
+  /** Grows whenever a state is made anew here, under whatever epoch; 0: as it was read. */
+  readonly making: number;
   updates: number;
   /** Of the newest snapshot that is durable. */
   snapshotAt: number;
@@ -48,6 +57,7 @@ export class ShareStateShard implements Shard {
   readonly #entries = new Map<string, Entry>();
   #end = 0;
   #trimmed = 0;
+  #makings = 0;
   #isOpen = true;
 
   constructor(options: {
@@ -74,7 +84,7 @@ export class ShareStateShard implements Shard {
       const id = idOf(record.key);
       if (record.kind === "snapshot") {
         if (record.state === null) this.#entries.delete(id);
-        else this.#entries.set(id, { key: record.key, state: record.state, updates: 0, snapshotAt: offset });
+        else this.#entries.set(id, { key: record.key, state: record.state, making: 0, updates: 0, snapshotAt: offset });
         continue;
       }
       const entry = this.#entries.get(id);
@@ -93,6 +103,11 @@ export class ShareStateShard implements Shard {
     return this.#entries.get(idOf(key))?.state;
   }
 
+  /** What a write must name that rests on the state as it is now. */
+  making(key: SharePartitionKey): number {
+    return this.#entries.get(idOf(key))?.making ?? 0;
+  }
+
   /** A state from the offset on; -1 leaves it to the group's reset policy. One of the same epoch is made anew. */
   async initialize(
     key: SharePartitionKey,
@@ -100,21 +115,30 @@ export class ShareStateShard implements Shard {
   ): Promise<StateError> {
     const before = this.get(key);
     if (before !== undefined && wanted.stateEpoch < before.stateEpoch) return "FENCED_STATE_EPOCH";
-    return await this.#snapshot(key, {
+    if (before === undefined && this.#isFull) return "INVALID_REQUEST";
+    const state: ShareState = {
       ...wanted,
       snapshotEpoch: (before?.snapshotEpoch ?? -1) + 1,
       leaderEpoch: before?.leaderEpoch ?? -1,
       deliveryCompleteCount: wanted.startOffset < 0 ? -1 : 0,
       createdAt: this.#clock.now(),
       batches: [],
-    });
+    };
+    this.#makings += 1;
+    return await this.#snapshot(key, state, this.#makings);
   }
 
-  async write(key: SharePartitionKey, stateEpoch: number, update: ShareUpdate): Promise<StateError> {
+  async write(
+    key: SharePartitionKey,
+    at: { readonly stateEpoch: number; readonly making?: number },
+    update: ShareUpdate,
+  ): Promise<StateError> {
     const entry = this.#entries.get(idOf(key));
     const state = entry?.state ?? unheardOf(this.#clock.now());
-    if (stateEpoch !== state.stateEpoch) return "FENCED_STATE_EPOCH";
+    if (at.stateEpoch !== state.stateEpoch) return "FENCED_STATE_EPOCH";
+    if (at.making !== undefined && at.making !== this.making(key)) return "FENCED_STATE_EPOCH";
     if (update.leaderEpoch < state.leaderEpoch) return "FENCED_LEADER_EPOCH";
+    if (entry === undefined && this.#isFull) return "INVALID_REQUEST";
     const after = updated(state, update);
     if (entry === undefined || entry.updates >= this.#limits.updatesPerSnapshotMax) {
       return await this.#snapshot(key, { ...after, snapshotEpoch: state.snapshotEpoch + 1 });
@@ -155,11 +179,15 @@ export class ShareStateShard implements Shard {
     this.#isOpen = false;
   }
 
-  async #snapshot(key: SharePartitionKey, state: ShareState): Promise<StateError> {
+  get #isFull(): boolean {
+    return this.#entries.size >= this.#limits.statesMax;
+  }
+
+  async #snapshot(key: SharePartitionKey, state: ShareState, making = this.making(key)): Promise<StateError> {
     const id = idOf(key);
     const before = this.#entries.get(id);
     // Until the new snapshot is durable the old one is needed.
-    const entry: Entry = { key, state, updates: 0, snapshotAt: before?.snapshotAt ?? this.#end };
+    const entry: Entry = { key, state, making, updates: 0, snapshotAt: before?.snapshotAt ?? this.#end };
     this.#entries.set(id, entry);
     const offset = await this.#append([snapshotRecord(key, state, this.#clock.now())]);
     if (offset === undefined) return "NOT_COORDINATOR";

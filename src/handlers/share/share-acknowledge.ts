@@ -129,6 +129,7 @@ const answerErrors: Readonly<Record<AcknowledgeAnswer, ErrorName>> = {
   FENCED_STATE_EPOCH: "NOT_LEADER_OR_FOLLOWER",
   FENCED_LEADER_EPOCH: "NOT_LEADER_OR_FOLLOWER",
   NOT_COORDINATOR: "NOT_LEADER_OR_FOLLOWER",
+  INVALID_REQUEST: "INVALID_REQUEST",
 };
 
 /** What a person is told beside the error. */

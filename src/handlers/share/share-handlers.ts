@@ -121,6 +121,7 @@ function openStates({ settings, metadata, log, runtime, failed }: SharePartsOpti
     isTopic: (topicId) => metadata.image.topic(topicId) !== undefined,
     limits: {
       updatesPerSnapshotMax: settings.shareStateUpdatesMax,
+      statesMax: settings.shareStatesMax,
       loadWaitMs: settings.groupLoadWaitMs,
       pruneIntervalMs: settings.shareStatePruneMs,
     },

@@ -18,8 +18,6 @@ export interface ShareStateOptions {
   readonly metadata: Pick<MetadataClient, "image">;
   readonly states: Pick<ShareStates, "shard">;
   readonly limits: {
-    /** Of one partition of __share_group_state. */
-    readonly shareStatesMax: number;
     /** No share-partition has more records in flight, so none has more batches. */
     readonly shareLocksMax: number;
   };
@@ -55,8 +53,6 @@ export function shareStateHandlers({ metadata, states, limits }: ShareStateOptio
         const before = stateOf(shard, key);
         if (before !== undefined && before.stateEpoch > stateEpoch) return fencedState;
         if (!isKnown(key)) return unknownPartition;
-        if (before === undefined && shard.states >= limits.shareStatesMax)
-          return failure("INVALID_REQUEST", `There may be ${limits.shareStatesMax} states.`);
         // As Kafka: the same words again are the same request again.
         if (before?.stateEpoch === stateEpoch && before.startOffset === startOffset) return done;
         return outcome(await shard.initialize(key, { stateEpoch, startOffset }));
@@ -70,7 +66,7 @@ export function shareStateHandlers({ metadata, states, limits }: ShareStateOptio
         const { stateEpoch, startOffset, deliveryCompleteCount } = state;
         if (leaderEpoch > state.leaderEpoch) {
           const update = { leaderEpoch, startOffset, deliveryCompleteCount, batches: [] };
-          const error = await shard.write(key, stateEpoch, update);
+          const error = await shard.write(key, { stateEpoch }, update);
           if (error !== "NONE") return outcome(error);
         }
         return { stateEpoch, startOffset, stateBatches: state.batches.map(encodedBatch) };
@@ -86,7 +82,7 @@ export function shareStateHandlers({ metadata, states, limits }: ShareStateOptio
         if (batches === undefined) return failure("INVALID_REQUEST", "These are no batches of a share-partition.");
         const { startOffset, deliveryCompleteCount } = asked;
         const update = { leaderEpoch: state.leaderEpoch, startOffset, deliveryCompleteCount, batches };
-        return outcome(await shard.write(key, state.stateEpoch, update));
+        return outcome(await shard.write(key, { stateEpoch: state.stateEpoch }, update));
       }),
     deleteShareGroupState: (request) =>
       forEach(states, request, async ({ shard, key }) =>

@@ -34,7 +34,7 @@ class World {
       clock: this.clock,
       topic: () => ({ topicId: stateTopicId, partitions: 1 }),
       isTopic: () => true,
-      limits: { updatesPerSnapshotMax: 4, loadWaitMs: 500, pruneIntervalMs: 10_000 },
+      limits: { updatesPerSnapshotMax: 4, statesMax: 2, loadWaitMs: 500, pruneIntervalMs: 10_000 },
       stateLog: stateLogLimits,
       failed: (cause) => this.failures.push(cause),
     });
@@ -169,6 +169,41 @@ describe("a share-partition", () => {
     await world.clock.until(shard.initialize(key, { stateEpoch: 5, startOffset: 7 }));
     const fenced = live.acknowledge("a", [{ first: 0, last: 0, types: ["accept"] }]);
     expect(await world.clock.until(fenced)).toBe("FENCED_STATE_EPOCH");
+    expect(await world.take("b")).toEqual([[7, 9, 1]]);
+  });
+
+  test("of a group without a state is given one, while there is room for it", async () => {
+    const world = new World();
+    const open = async (groupId: string) => {
+      const live = await world.clock.until(world.partitions.open({ ...key, groupId }));
+      return live instanceof LiveSharePartition ? "NONE" : live;
+    };
+    expect([await open("g"), await open("h"), await open("i"), await open("h")]).toEqual([
+      "NONE",
+      "NONE",
+      "INVALID_REQUEST",
+      "NONE",
+    ]);
+    const shard = await world.clock.until(world.states.shard(key));
+    if (typeof shard === "string") throw new Error(shard);
+    const made = shard.initialize({ ...key, groupId: "i" }, { stateEpoch: 1, startOffset: 0 });
+    expect(await world.clock.until(made)).toBe("INVALID_REQUEST");
+    expect(await world.clock.until(shard.initialize(key, { stateEpoch: 1, startOffset: 0 }))).toBe("NONE");
+    expect(shard.states).toBe(2);
+  });
+
+  test("closes when its state was made anew, though under the epoch that it has", async () => {
+    const world = new World();
+    await world.produce(10);
+    const shard = await world.clock.until(world.states.shard(key));
+    if (typeof shard === "string") throw new Error(shard);
+    await world.clock.until(shard.initialize(key, { stateEpoch: 1, startOffset: 0 }));
+    await world.take("a");
+    const live = await world.live();
+    await world.clock.until(shard.initialize(key, { stateEpoch: 1, startOffset: 7 }));
+    const fenced = live.acknowledge("a", [{ first: 0, last: 0, types: ["accept"] }]);
+    expect(await world.clock.until(fenced)).toBe("FENCED_STATE_EPOCH");
+    expect(shard.get(key)?.startOffset).toBe(7);
     expect(await world.take("b")).toEqual([[7, 9, 1]]);
   });
 });

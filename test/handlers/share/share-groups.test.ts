@@ -1,7 +1,8 @@
 /** Proves: share groups are made, described and moved as a Kafka does it, wrong requests included. */
 import { expect, test } from "vitest";
-import { uuidZero } from "../../../src/base/ids.ts";
+import { uuidToBytes, uuidZero } from "../../../src/base/ids.ts";
 import { GroupShard } from "../../../src/coordinator/group-shard.ts";
+import { coordinatorPartition } from "../../../src/coordinator/seats.ts";
 import { operationsNotAsked } from "../../../src/handlers/cluster/cluster-view.ts";
 import { AdminWorld, error } from "../admin-world.ts";
 
@@ -128,4 +129,69 @@ test("nobody commits offsets to a share group, in a transaction neither", async 
   expect(await shard.commit(commit)).toBe("GROUP_ID_NOT_FOUND");
   expect(await shard.commitInTransaction({ ...commit, transaction }, () => true)).toBe("GROUP_ID_NOT_FOUND");
   expect(await listed(world)).toEqual([groupId]);
+});
+
+test("who is first has the name: it never stands for a share group and another group at once", async () => {
+  await using world = await worldOfGroups();
+  await world.topic("t");
+  const commit = {
+    groupId,
+    generationIdOrMemberEpoch: -1,
+    memberId: "",
+    topics: [{ name: "t", partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: null }] }],
+  };
+  const beat = { groupId, memberId: "m", memberEpoch: 0, rackId: null, subscribedTopicNames: ["t"] };
+  const answers = Promise.all([world.send("shareGroupHeartbeat", beat), world.send("offsetCommit", commit, 9)]);
+  const [joined, committed] = await world.clock.until(answers);
+  expect(error(committed.topics[0]?.partitions[0])).toBe("NONE");
+  expect(error(joined)).toBe("GROUP_ID_NOT_FOUND");
+  expect(await listed(world)).toEqual([groupId]);
+});
+
+test("share groups count among those that a shard may hold", async () => {
+  await using world = new AdminWorld({ groupOffsetsPartitions: 1, groupShardGroupsMax: 2 });
+  await world.call("findCoordinator", { keyType: 0, coordinatorKeys: [groupId] });
+  await world.topic("t");
+  const join = async (name: string, memberId: string) => {
+    const request = { groupId: name, memberId, memberEpoch: 0, rackId: null, subscribedTopicNames: ["t"] };
+    return error(await world.call("shareGroupHeartbeat", request));
+  };
+  const alter = async (name: string) => {
+    const topics = [{ topicName: "t", partitions: [{ partitionIndex: 0, startOffset: 0 }] }];
+    return error(await world.call("alterShareGroupOffsets", { groupId: name, topics }));
+  };
+  expect([await join("a", "m"), await alter("b"), await join("c", "m"), await alter("c")]).toEqual([
+    "NONE",
+    "NONE",
+    "GROUP_MAX_SIZE_REACHED",
+    "GROUP_MAX_SIZE_REACHED",
+  ]);
+  expect([await join("a", "n"), await alter("b"), await join("b", "m")]).toEqual(["NONE", "NONE", "NONE"]);
+  const topics = [{ name: "t", partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: null }] }];
+  const commit = { groupId: "d", generationIdOrMemberEpoch: -1, memberId: "", topics };
+  const committed = await world.call("offsetCommit", commit, 9);
+  expect(error(committed.topics[0]?.partitions[0])).toBe("GROUP_MAX_SIZE_REACHED");
+});
+
+test("a partition whose state could not be made at first begins where the others of its topic do", async () => {
+  await using world = await worldOfGroups();
+  await world.topic("t", 2);
+  const beat = async (group: string, memberEpoch: number) => {
+    const subscribedTopicNames = memberEpoch === 0 ? ["t"] : null;
+    const request = { groupId: group, memberId: "m", memberEpoch, rackId: null, subscribedTopicNames };
+    return await world.call("shareGroupHeartbeat", request);
+  };
+  await beat("first", 0); // Makes the topic of states.
+  const { image } = world.metadata;
+  const [states, topic] = [image.topicByName("__share_group_state"), image.topicByName("t")];
+  if (states === undefined || topic === undefined) throw new Error("no topic");
+  const key = `${groupId}:${Buffer.from(uuidToBytes(topic.id)).toString("base64url")}:1`;
+  world.log.otherwise = { kind: "opening" };
+  world.log.remove(states.id, coordinatorPartition(key, states.partitions.length));
+  const { memberEpoch } = await beat(groupId, 0);
+  world.log.add(states.id, states.name, states.partitions.length);
+  await beat(groupId, memberEpoch);
+  const { groups } = await world.call("describeShareGroupOffsets", { groups: [{ groupId, topics: null }] });
+  const starts = groups[0]?.topics[0]?.partitions.map(({ startOffset }) => startOffset);
+  expect(starts).toEqual([-1, -1]); // The group's reset policy decides.
 });
