@@ -36,7 +36,7 @@ export interface LeftoverRules {
   readonly excluded: ReadonlySet<string>;
 }
 
-export function findLeftovers(value: unknown, root: StructNode, bound: Bound, rules: LeftoverRules): Leftovers {
+export function findLeftovers(value: unknown, root: ColumnNode, bound: Bound, rules: LeftoverRules): Leftovers {
   const finder = new Finder(bound, rules);
   const kept = rules.excluded.size === 0 ? value : without(value, rules.excluded, "");
   const wanted = finder.look(kept, root, "", rules.source);

@@ -221,6 +221,15 @@ describe("JSON Schema", () => {
   test("fields that the schema does not name are kept", async () => {
     expect((await decode({ id: 1, more: { x: [] } })).rows).toMatchObject([{ id: 1n, _extra: '{"/more":{"x":[]}}' }]);
   });
+  test("fields that the schema does not name are kept of a value that is no record too", async () => {
+    const registry = new Registry();
+    const record = { type: "object", properties: { id: { type: "integer" } } };
+    const values = [
+      withSchemaId(registry.register("JSON", { type: "array", items: record }), utf8('[{"id":1},{"id":2,"more":3}]')),
+    ];
+    const { rows } = await rowsAndReasons(tableSettings("schema-id", bare), registry, values);
+    expect(rows).toEqual([{ _extra: '{"/1/more":3}', value: [{ id: 1n }, { id: 2n }] }]);
+  });
   test("what one schema does not name may be of any type, whatever column another one has made of it", async () => {
     const registry = new Registry();
     const named = { b: { type: "string" }, o: { properties: { x: { type: "integer" } } } };
