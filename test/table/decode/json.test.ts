@@ -230,6 +230,32 @@ describe("JSON Schema", () => {
     const { rows } = await rowsAndReasons(tableSettings("schema-id", bare), registry, values);
     expect(rows).toEqual([{ _extra: '{"/1/more":3}', value: [{ id: 1n }, { id: 2n }] }]);
   });
+  test.each([
+    ["uuids", { type: "string", format: "uuid" }, "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", ["none", "1-2", 7]],
+    [
+      "decimals",
+      {
+        type: "number",
+        title: "org.apache.kafka.connect.data.Decimal",
+        "connect.type": "bytes",
+        "connect.parameters": { scale: "1" },
+      },
+      1.5,
+      ["none", 1.25, true, [1.5]],
+    ],
+  ])("what the schema does not name is kept beside a column of %s", async (_, type, value, others) => {
+    const registry = new Registry();
+    const named = registry.register("JSON", { properties: { u: type } });
+    const open = registry.register("JSON", { properties: { id: { type: "integer" } } });
+    const values = [value, ...others].map((u, at) =>
+      withSchemaId(at === 0 ? named : open, utf8(JSON.stringify({ u }))),
+    );
+    const { rows, reasons } = await rowsAndReasons(tableSettings("schema-id", bare), registry, values);
+    expect(reasons).toEqual([]);
+    expect(rows[0]?.["u"]).not.toBeNull();
+    const kept = others.map((u) => ({ _extra: JSON.stringify({ "/u": u }), id: null, u: null }));
+    expect(rows.slice(1)).toEqual(kept);
+  });
   test("what one schema does not name may be of any type, whatever column another one has made of it", async () => {
     const registry = new Registry();
     const named = { b: { type: "string" }, o: { properties: { x: { type: "integer" } } } };
