@@ -234,12 +234,7 @@ describe("JSON Schema", () => {
     ["uuids", { type: "string", format: "uuid" }, "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", ["none", "1-2", 7]],
     [
       "decimals",
-      {
-        type: "number",
-        title: "org.apache.kafka.connect.data.Decimal",
-        "connect.type": "bytes",
-        "connect.parameters": { scale: "1" },
-      },
+      { type: "number", title: "org.apache.kafka.connect.data.Decimal", "connect.type": "bytes", "connect.parameters": { scale: "1" } },
       1.5,
       ["none", 1.25, true, [1.5]],
     ],
@@ -255,6 +250,15 @@ describe("JSON Schema", () => {
     expect(rows[0]?.["u"]).not.toBeNull();
     const kept = others.map((u) => ({ _extra: JSON.stringify({ "/u": u }), id: null, u: null }));
     expect(rows.slice(1)).toEqual(kept);
+  });
+  test("a record of which nothing is said has no column, laid out nested too, and keeps what it has", async () => {
+    const registry = new Registry();
+    const schemaId = registry.register("JSON", { type: "object", properties: { c: { type: "null" } } });
+    const settings = tableSettings("schema-id", bare);
+    const nested = { ...settings, value: { ...settings.value, layout: "nested" as const } };
+    const values = ['{"c":null}', '{"c":1,"d":2}'].map((text) => withSchemaId(schemaId, utf8(text)));
+    const { rows } = await rowsAndReasons(nested, registry, values);
+    expect(rows).toEqual([{ _extra: null }, { _extra: '{"/c":1,"/d":2}' }]);
   });
   test("what one schema does not name may be of any type, whatever column another one has made of it", async () => {
     const registry = new Registry();
