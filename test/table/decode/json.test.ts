@@ -234,7 +234,12 @@ describe("JSON Schema", () => {
     ["uuids", { type: "string", format: "uuid" }, "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", ["none", "1-2", 7]],
     [
       "decimals",
-      { type: "number", title: "org.apache.kafka.connect.data.Decimal", "connect.type": "bytes", "connect.parameters": { scale: "1" } },
+      {
+        type: "number",
+        title: "org.apache.kafka.connect.data.Decimal",
+        "connect.type": "bytes",
+        "connect.parameters": { scale: "1" },
+      },
       1.5,
       ["none", 1.25, true, [1.5]],
     ],
