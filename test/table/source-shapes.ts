@@ -80,8 +80,14 @@ export function changedRecord(random: Random, kinds: Kinds, shape: Shape, depth 
     case "optional":
       return chance(random, 0.5) ? shape.of : { kind: "optional", of: newItem(random, kinds, depth) };
     case "scalar":
-    case "choice":
       return newShape(random, kinds, depth);
+    case "choice": {
+      const branches = [...shape.of].map(([name, of]): readonly [string, Shape] => [
+        name,
+        of.kind === "list" ? changedRecord(random, kinds, of, depth + 1) : of,
+      ]);
+      return chance(random, 0.6) ? { kind: "choice", of: new Map(branches) } : newShape(random, kinds, depth);
+    }
   }
 }
 
@@ -101,7 +107,9 @@ function newShape(random: Random, kinds: Kinds, depth: number, isItem = false): 
   const scalars = kinds.scalars.filter(({ declared, isVoid }) => typeof declared === "string" && isVoid !== true);
   const first = int(random, scalars.length - 2);
   const of = scalars.slice(first, first + 2 + int(random, 2));
-  return { kind: "choice", of: new Map(of.map((scalar) => [scalar.name, { kind: "scalar", scalar }])) };
+  const branches = of.map((scalar): readonly [string, Shape] => [scalar.name, { kind: "scalar", scalar }]);
+  const list: Shape = { kind: "list", of: newShape(random, kinds, depth + 1) };
+  return { kind: "choice", of: new Map(chance(random, 0.5) ? branches : [["array", list], ...branches]) };
 }
 
 /** What may stand in an optional: neither a choice nor another optional. */
@@ -175,12 +183,14 @@ export function clash(a: Shape, b: Shape): boolean {
     const [one, other] = [a.scalar.name, b.scalar.name];
     return one !== other && !promotions.includes(`${one} ${other}`) && !promotions.includes(`${other} ${one}`);
   }
-  if (a.kind === "struct" && b.kind === "struct") {
-    return [...a.fields].some(([name, of]) => {
-      const other = b.fields.get(name);
-      return other !== undefined && clash(of, other);
-    });
-  }
-  if (a.kind === "choice" && b.kind === "choice") return false; // Each has a column by its own name.
+  if (a.kind === "struct" && b.kind === "struct") return clashes(a.fields, b.fields);
+  if (a.kind === "choice" && b.kind === "choice") return clashes(a.of, b.of);
   return a.kind !== b.kind || clash((a as { of: Shape }).of, (b as { of: Shape }).of);
+}
+
+function clashes(a: Fields, b: Fields): boolean {
+  return [...a].some(([name, of]) => {
+    const other = b.get(name);
+    return other !== undefined && clash(of, other);
+  });
 }
