@@ -24,6 +24,7 @@ import {
   changedRecord,
   clash,
   hasVoid,
+  isRecord,
   newRecord,
   newValue,
   type Shape,
@@ -168,9 +169,10 @@ class Chain {
 
   /** Fields of any type, which a JSON Schema does not forbid. */
   #withUndeclared(value: Value, { shape }: Version): Value {
-    if (this.format.type !== "JSON" || value.kind !== "fields" || chance(this.#random, 0.5)) return value;
+    if (this.format.type !== "JSON" || value.kind !== "fields" || shape.kind !== "struct") return value;
+    if (chance(this.#random, 0.5)) return value;
     const more = newValue(this.#random, newRecord(this.#random, this.format));
-    const declared = (shape as Extract<Shape, { readonly kind: "struct" }>).fields;
+    const declared = shape.fields;
     const undeclared = more.kind === "fields" ? [...more.fields].filter(([name]) => !declared.has(name)) : [];
     return { kind: "fields", fields: new Map([...undeclared, ...value.fields]) };
   }
@@ -205,8 +207,9 @@ class Chain {
 
   #wrongRow(row: Row, { version, value, key }: Produced): string | undefined {
     const extra = typeof row["_extra"] === "string" ? readJsonText(row["_extra"]) : {};
-    const isNested = this.#settings.value.layout === "nested";
-    const cell = isNested ? (row["value"] ?? null) : cellsOf(row, /^(?!_)/);
+    const isFlat =
+      this.#settings.value.layout === "flat" && (isRecord(version.shape) || this.format.type === undefined);
+    const cell = isFlat ? cellsOf(row, /^(?!_)/) : (row["value"] ?? null);
     const below = new Comparison(extra as Readonly<Record<string, unknown>>);
     const wrong =
       this.format.type === undefined
@@ -216,7 +219,7 @@ class Chain {
   }
 
   #wrongKey(row: Row, key: Produced["key"]): string | undefined {
-    const isFlat = this.#settings.key.columns === "flat";
+    const isFlat = this.#settings.key.columns === "flat" && (key === undefined || isRecord(key.version.shape));
     const cell = isFlat ? cellsOf(row, /^_kafka_key_/) : (row["_kafka_key"] ?? null);
     if (key === undefined) return isEmpty(cell) ? undefined : differs("key", null, cell);
     const wrong = new Comparison({}).declared(key.version.shape, key.value, cell, "");
@@ -229,7 +232,10 @@ class Chain {
     // Of a key nothing may be lost, and what has no column has no other place.
     const isLost = this.format.type === "JSON" && key !== undefined && hasVoid(key.version.shape);
     if (reason === "type-mismatch") return isLost;
-    const isAllowed = this.#settings.value.onTypeChange === "dead-letter";
+    // Only fields have further columns.
+    const isWhole = !isRecord(version.shape) || (key !== undefined && !isRecord(key.version.shape));
+    const hasWhole = isWhole || this.#settings.value.layout === "nested" || this.#keyVersions.length > 0;
+    const isAllowed = this.#settings.value.onTypeChange === "dead-letter" || hasWhole;
     return reason === "schema-refused" && isAllowed && (hasOther || hasOtherKey);
   }
 }
@@ -255,7 +261,8 @@ class Comparison {
     if (shape.kind === "optional" && value.kind !== "absent") return this.declared(shape.of, value, cell, at);
     switch (value.kind) {
       case "absent":
-        return cell === null ? undefined : differs(at, null, cell);
+        // Of a flat record: all its columns.
+        return cell === null || (at === "" && isEmpty(cell)) ? undefined : differs(at, null, cell);
       case "scalar": {
         const isJson = shape.kind === "scalar" && shape.scalar.isJson === true;
         const isSame = isJson

@@ -58,8 +58,14 @@ export function chance(random: Random, share: number): boolean {
   return random.unit() < share;
 }
 
+/** Mostly; Avro and JSON Schema may have any other type at the top. */
 export function newRecord(random: Random, kinds: Kinds): Shape {
-  return newStruct(random, kinds, 0);
+  return kinds.nestsFreely && chance(random, 0.15) ? newShape(random, kinds, 0) : newStruct(random, kinds, 0);
+}
+
+/** Whether what it says becomes fields. */
+export function isRecord(shape: Shape): boolean {
+  return shape.kind === "optional" ? isRecord(shape.of) : shape.kind === "struct" || shape.kind === "choice";
 }
 
 /** The next version of it: fields come, go, change places and change types. */
@@ -176,8 +182,12 @@ const promotions = ["int long", "float double"];
 
 /** Whether one table may be unable to hold both in one column: what explains that a schema is refused, and a second column. */
 export function clash(a: Shape, b: Shape): boolean {
-  if (a.kind === "optional") return clash(a.of, b);
-  if (b.kind === "optional") return clash(a, b.of);
+  return isRecord(a) && isRecord(b) ? within(a, b) : a.kind !== b.kind || within(a, b);
+}
+
+function within(a: Shape, b: Shape): boolean {
+  if (a.kind === "optional") return within(a.of, b);
+  if (b.kind === "optional") return within(a, b.of);
   if (saysNothing(a) || saysNothing(b)) return false;
   if (a.kind === "scalar" && b.kind === "scalar") {
     const [one, other] = [a.scalar.name, b.scalar.name];
@@ -185,12 +195,12 @@ export function clash(a: Shape, b: Shape): boolean {
   }
   if (a.kind === "struct" && b.kind === "struct") return clashes(a.fields, b.fields);
   if (a.kind === "choice" && b.kind === "choice") return clashes(a.of, b.of);
-  return a.kind !== b.kind || clash((a as { of: Shape }).of, (b as { of: Shape }).of);
+  return a.kind !== b.kind || within((a as { of: Shape }).of, (b as { of: Shape }).of);
 }
 
 function clashes(a: Fields, b: Fields): boolean {
   return [...a].some(([name, of]) => {
     const other = b.get(name);
-    return other !== undefined && clash(of, other);
+    return other !== undefined && within(of, other);
   });
 }
