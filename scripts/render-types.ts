@@ -26,7 +26,7 @@ const head = `# Types
 
 <!-- Rendered by scripts/render.ts from src/table/schema/type-table.ts: edit that instead. -->
 
-What a source's types become in a table, under mapping rules 3, and in tables made in format 3 under rules 4. The rules are frozen with each table: a later version of Inlet gives
+What a source's types become in a table, under mapping rules 5, and in tables made in format 3 under rules 6. The rules are frozen with each table: a later version of Inlet gives
 later tables other rules, and leaves these as they are. Every column of a value is optional; [evolution.md](evolution.md) says how
 columns change, and what becomes of values that their column cannot hold.
 
@@ -41,7 +41,7 @@ const notes = {
   Protobuf:
     "Fields are bound by number. What is not on the wire is the type's zero, or null where the field has presence\n([protobuf.md](protobuf.md)). Map keys are text.",
   "JSON Schema":
-    "What the schema does not name goes to `_extra`. What has several types, or none, is JSON text.\nKafka Connect's logical types are those that Confluent's converter declares (`title` and `connect.type`): decimals in base64 or as numbers, dates in\ndays, times in milliseconds. A decimal without a scale from 0 to 38 is JSON text. Tables made before, under rules 1 and 2, keep numbers for all of them,\nand their decimals in base64 are dead letters.",
+    "What the schema does not name goes to `_extra`. What has several types, or none, is JSON text.\n`oneOf` and `anyOf` beside a type or `properties` constrain these: what they add is not named. Tables made before, under rules up to 4, have JSON text\nfor the whole.\nKafka Connect's logical types are those that Confluent's converter declares (`title` and `connect.type`): decimals in base64 or as numbers, dates in\ndays, times in milliseconds. A decimal without a scale from 0 to 38 is JSON text. Tables made before, under rules 1 and 2, keep numbers for all of them,\nand their decimals in base64 are dead letters.",
   "JSON without a schema":
     "The first value that is met decides. A value of another type, an integer beyond 2^53 and what comes after 500 columns go to `_extra`,\nas an object from JSON Pointers to values.",
 } as const;

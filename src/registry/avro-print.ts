@@ -17,10 +17,7 @@ export function printAvro(schema: ParsedAvro, options: { readonly isNormalized: 
 }
 
 /** A type named like one of these is only known by its full name. */
-const kinds: ReadonlySet<string> = new Set([
-  ...primitiveNames,
-  ...["record", "enum", "fixed", "array", "map", "union"],
-]);
+const kinds: ReadonlySet<string> = new Set([...primitiveNames, "record", "enum", "fixed", "array", "map", "union"]);
 
 class Printer {
   readonly #written: Set<string>;

@@ -75,10 +75,8 @@ describe("what Glue holds", () => {
     const fields = schema.fields.map((field, at) => ({ ...field, doc: docs[at] as string }));
     const commented = { schema: { ...schema, fields }, lastColumnId: 2, location: null } as const;
     await catalog.create(table, creationUpdates({ ...commented, spec: { "spec-id": 0, fields: [] } }));
-    const { Columns } = glue.tables.get("sales.orders")?.["StorageDescriptor"] as {
-      readonly Columns: readonly object[];
-    };
-    expect(Columns).toMatchObject([{ Comment: "first line second" }, { Comment: `${"ä".repeat(126)}x` }]);
+    const told = glue.tables.get("sales.orders")?.["StorageDescriptor"] as { readonly Columns: readonly object[] };
+    expect(told.Columns).toMatchObject([{ Comment: "first line second" }, { Comment: `${"ä".repeat(126)}x` }]);
   });
 
   test("a name that Athena cannot reach is refused before anything is written", async () => {

@@ -192,6 +192,7 @@ describe("rules", () => {
     ],
     [
       "a condition",
+      // oxlint-disable-next-line unicorn/no-thenable -- A word of JSON Schema.
       open({ a: int }, { if: { required: ["a"] }, then: { required: ["b"] } }),
       open({ a: int }),
       ["CONDITION_CHANGED"],
@@ -283,12 +284,12 @@ describe("rules", () => {
     });
     const [old, now] = ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"];
     const required = { required: ["b"] };
-    expect(found(schema(now as string, required), schema(now as string, {}))).toEqual(["PRODUCT_TYPE_EXTENDED"]);
-    expect(found(schema(now as string, required), schema(now as string, required))).toEqual([]);
-    expect(found(schema(now as string, {}), schema(now as string, required))).toEqual([]);
-    expect(found(schema(now as string, { description: "d" }), schema(now as string, {}))).toEqual([]);
-    expect(found(schema(old as string, required), schema(old as string, {}))).toEqual([]);
-    expect(found(schema(now as string, sealed), schema(now as string, {}))).toEqual([
+    expect(found(schema(now, required), schema(now, {}))).toEqual(["PRODUCT_TYPE_EXTENDED"]);
+    expect(found(schema(now, required), schema(now, required))).toEqual([]);
+    expect(found(schema(now, {}), schema(now, required))).toEqual([]);
+    expect(found(schema(now, { description: "d" }), schema(now, {}))).toEqual([]);
+    expect(found(schema(old, required), schema(old, {}))).toEqual([]);
+    expect(found(schema(now, sealed), schema(now, {}))).toEqual([
       "UNEVALUATED_PROPERTIES_NARROWED",
     ]);
   });
@@ -296,6 +297,7 @@ describe("rules", () => {
   test.each([
     { propertyNames: { $ref: "#/definitions/a" } },
     { dependencies: { x: { $ref: "#/definitions/a" } } },
+    // oxlint-disable-next-line unicorn/no-thenable -- A word of JSON Schema.
     { if: { required: ["x"] }, then: { $ref: "#/definitions/a" } },
     { if: { $ref: "#/definitions/a" }, else: { required: ["x"] } },
     { contains: { $ref: "#/definitions/a" } },

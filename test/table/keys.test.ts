@@ -99,6 +99,28 @@ describe("JSON keys that do not say what they are of", () => {
 });
 
 describe("keys of the registry", () => {
+  test("lose nothing that their JSON Schema does not name, in whatever they hold", async () => {
+    const registry = new Registry();
+    const record = { type: "object", properties: { id: { type: "integer" } } };
+    const [one, several] = [
+      registry.register("JSON", record),
+      registry.register("JSON", { type: "array", items: record }),
+    ];
+    const settings = tableSettings("string", { ...onlyKey, key: { decode: "schema-id" } });
+    const translate = (schemaId: number, keys: readonly unknown[]) =>
+      translated(
+        settings,
+        keys.map((key) => ({ key: withSchemaId(schemaId, utf8(JSON.stringify(key))), value: utf8("v") })),
+        registry,
+      );
+    const records = await translate(one, [{ id: 1 }, { id: 1, more: 2 }, { id: 1, more: null }]);
+    expect(records.rows.map((row) => row["_kafka_key"])).toEqual([{ id: 1n }, { id: 1n }]);
+    expect(records.letters).toEqual([["type-mismatch", 'the key has {"/more":2}, which no column takes']]);
+    const lists = await translate(several, [[{ id: 1 }], [{ id: 1 }, { more: 2 }]]);
+    expect(lists.rows.map((row) => row["_kafka_key"])).toEqual([[{ id: 1n }]]);
+    expect(lists.letters).toEqual([["type-mismatch", 'the key has {"/1/more":2}, which no column takes']]);
+  });
+
   test("without a prefix are of the latest version of their subject, values of theirs", async () => {
     const registry = new Registry();
     const field = (name: string, type: string) => ({ type: "record", name, fields: [{ name: "id", type }] });

@@ -10,8 +10,7 @@ import type { TableMetadata } from "../iceberg/metadata.ts";
 import { valueKey } from "../iceberg/partition-type.ts";
 import type { PartitionSpec } from "../iceberg/types.ts";
 import type { Warehouse } from "../warehouse.ts";
-import { canJoin, joinedEntries } from "./manifest-merge.ts";
-import { currentSchema } from "./table-creation.ts";
+import { joinedEntries, schemaOfSpec } from "./manifest-merge.ts";
 
 /** Live: no longer inherited is its snapshot or its sequence numbers. */
 export type LiveEntry = Omit<ManifestEntry, "snapshotId" | "sequenceNumber"> & {
@@ -54,14 +53,14 @@ export class LiveManifests {
   }
 
   async #read(metadata: TableMetadata, file: ManifestFile): Promise<LiveManifest> {
-    const schema = currentSchema(metadata);
     const specs = metadata["partition-specs"];
-    const manifest = await readManifest(await this.#warehouse.read(file.path), file.path, { schema, specs });
     const spec = specs.find((each) => each["spec-id"] === file.specId);
-    if (spec === undefined || !canJoin(spec, schema)) {
+    const schema = spec && schemaOfSpec(metadata, spec);
+    if (spec === undefined || schema === undefined) {
       const found = `one whose source column is gone`;
       throw new CorruptData({ source: file.path, position: 0, expected: `spec ${file.specId}`, found });
     }
+    const manifest = await readManifest(await this.#warehouse.read(file.path), file.path, { schema, specs });
     const entries = joinedEntries([{ file, manifest }], { schema, spec }) as readonly LiveEntry[];
     return { file, spec, entries };
   }

@@ -9,7 +9,7 @@
 import { CorruptData } from "../../base/errors.ts";
 import type { Manifest, ManifestEntry } from "../iceberg/manifest.ts";
 import type { ManifestFile } from "../iceberg/manifest-list.ts";
-import { isTrue } from "../iceberg/metadata.ts";
+import { isTrue, type TableMetadata } from "../iceberg/metadata.ts";
 import { partitionColumns, widenedTuple } from "../iceberg/partition-type.ts";
 import { withRowIds } from "../iceberg/row-ids.ts";
 import { visitFields } from "../iceberg/schema-ids.ts";
@@ -117,8 +117,20 @@ export function joinedEntries(
   );
 }
 
-/** Not when a source column was dropped: the type of its partition values is not known any more. */
-export function canJoin(spec: PartitionSpec, schema: Schema): boolean {
+/**
+ * The newest schema that says of which types the spec's partition values are: people drop columns that earlier specs are made
+ * of. undefined when the table has forgotten it; what it holds under the spec stays as it is.
+ */
+export function schemaOfSpec(
+  metadata: Pick<TableMetadata, "schemas" | "current-schema-id">,
+  spec: PartitionSpec,
+): Schema | undefined {
+  const current = (schema: Schema): number => Number(schema["schema-id"] === metadata["current-schema-id"]);
+  const newestFirst = metadata.schemas.toSorted((a, b) => current(b) - current(a) || b["schema-id"] - a["schema-id"]);
+  return newestFirst.find((schema) => hasSources(schema, spec));
+}
+
+function hasSources(schema: Schema, spec: PartitionSpec): boolean {
   const present = new Set<number>();
   visitFields(schema, (id) => present.add(id));
   return spec.fields.every((field) => field.transform === "void" || present.has(field["source-id"]));

@@ -11,8 +11,7 @@ import { type ManifestFile, newManifestFile } from "../iceberg/manifest-list.ts"
 import { manifestVersion, type TableMetadata } from "../iceberg/metadata.ts";
 import { placesOf } from "../table-state.ts";
 import { uniqueUri, type Warehouse } from "../warehouse.ts";
-import { canJoin, joinedEntries, type MergeSettings, mergeSettings, planMerges } from "./manifest-merge.ts";
-import { currentSchema } from "./table-creation.ts";
+import { joinedEntries, type MergeSettings, mergeSettings, planMerges, schemaOfSpec } from "./manifest-merge.ts";
 
 export interface ManifestMergerDeps {
   readonly warehouse: Warehouse;
@@ -60,9 +59,9 @@ export class ManifestMerger {
     const known = this.#joined.get(key);
     if (known !== undefined)
       return { ...known, addedSnapshotId: commit.snapshotId, sequenceNumber: commit.sequenceNumber };
-    const schema = currentSchema(base);
     const spec = base["partition-specs"].find((each) => each["spec-id"] === bin[0]?.specId);
-    if (spec === undefined || !canJoin(spec, schema)) return undefined;
+    const schema = spec && schemaOfSpec(base, spec);
+    if (spec === undefined || schema === undefined) return undefined;
     const { warehouse, random, logger } = this.#deps;
     try {
       const parts = [];

@@ -17,7 +17,7 @@ import {
 } from "../parquet/columns.ts";
 import { avroPrimitive } from "../schema/schema-map-avro.ts";
 import { widenedType } from "../schema/schema-map-merge.ts";
-import type { BytesLeaf, Leaf } from "../translate/leaf.ts";
+import type { BytesLeaf, Leaf, Levels } from "../translate/leaf.ts";
 import { avroJson, skipAvro } from "./avro-json.ts";
 import { compileScalar } from "./avro-scalar.ts";
 import { type AvroRecord, type AvroScalar, type AvroType, saysNothing, unionBranchNames } from "./avro-schema.ts";
@@ -172,16 +172,48 @@ function compileArray(items: AvroType, node: ListNode, bound: Bound): AvroPut {
   return (cursor, rep) => readBlocks(cursor, node, rep, (itemRep) => put(cursor, itemRep));
 }
 
+/** Of entries with one key the last counts: columns have no key twice. */
 function compileMap(values: AvroType, node: MapNode, bound: Bound): AvroPut {
   assert(node.key.kind === "leaf" && node.key.leaf.kind === "bytes", "map keys are strings");
   const key = node.key.leaf;
   const put = compileAvro(values, node.value, bound);
+  const putEntry = (cursor: Cursor, rep: number): void => {
+    const length = cursor.readLength();
+    const start = cursor.take(length);
+    putUtf8(key, rep, cursor.bytes, start, start + length);
+    put(cursor, rep);
+  };
+  const skipEntry = (cursor: Cursor): void => {
+    cursor.take(cursor.readLength());
+    skipAvro(values, cursor);
+  };
+  const slots = new Float64Array(node.levels.length);
   return (cursor, rep) => {
-    readBlocks(cursor, node, rep, (itemRep) => {
-      const length = cursor.readLength();
-      const start = cursor.take(length);
-      putUtf8(key, itemRep, cursor.bytes, start, start + length);
-      put(cursor, itemRep);
+    const start = cursor.at;
+    const before = key.count;
+    for (let at = 0; at < slots.length; at += 1) slots[at] = (node.levels[at] as Levels).slots;
+    readBlocks(cursor, node, rep, (itemRep) => putEntry(cursor, itemRep));
+    const last = key.count - before < 2 ? undefined : lastOfEach(key, before);
+    if (last === undefined) return;
+    for (let at = 0; at < slots.length; at += 1) (node.levels[at] as Levels).cut(slots[at] as number);
+    cursor.at = start;
+    let entry = 0;
+    let itemRep = rep;
+    readBlocks(cursor, node, rep, () => {
+      entry += 1;
+      if (!last.has(entry - 1)) return skipEntry(cursor);
+      putEntry(cursor, itemRep);
+      itemRep = node.rep;
     });
   };
+}
+
+/** Of the leaf's values from `from` on, which come last of their like, counted from there; undefined when all differ. */
+function lastOfEach(leaf: BytesLeaf, from: number): ReadonlySet<number> | undefined {
+  const places = new Map<string, number>();
+  for (let at = from; at < leaf.count; at += 1) {
+    const { buffer, byteOffset, length } = leaf.at(at);
+    places.set(Buffer.from(buffer, byteOffset, length).toString("latin1"), at - from);
+  }
+  return places.size === leaf.count - from ? undefined : new Set(places.values());
 }

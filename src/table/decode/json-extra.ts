@@ -10,9 +10,10 @@ import { decimalShape } from "../iceberg/primitive.ts";
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { isNothing, nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { Bound } from "./bound.ts";
-import { isRounded, isWhole, namedTypes } from "./json.ts";
+import { isDecimal, isRounded, isWhole, namedTypes } from "./json.ts";
 import { type Infer, inferType, mergeInferred } from "./json-infer.ts";
 import { isRawNumber, writeJson } from "./json-text.ts";
+import { isUuidText } from "./put-text.ts";
 import { parseDate, parseDateTime } from "./time-text.ts";
 
 export interface Leftovers {
@@ -36,7 +37,7 @@ export interface LeftoverRules {
   readonly excluded: ReadonlySet<string>;
 }
 
-export function findLeftovers(value: unknown, root: StructNode, bound: Bound, rules: LeftoverRules): Leftovers {
+export function findLeftovers(value: unknown, root: ColumnNode, bound: Bound, rules: LeftoverRules): Leftovers {
   const finder = new Finder(bound, rules);
   const kept = rules.excluded.size === 0 ? value : without(value, rules.excluded, "");
   const wanted = finder.look(kept, root, "", rules.source);
@@ -161,7 +162,7 @@ function fits(value: unknown, node: ColumnNode): boolean {
     case "date":
       return typeof value === "string" && parseDate(value) !== undefined;
     case "uuid":
-      return typeof value === "string";
+      return typeof value === "string" && isUuidText(value);
     case "binary":
     case "float":
     case "int":
@@ -169,7 +170,9 @@ function fits(value: unknown, node: ColumnNode): boolean {
     case "timestamp":
     case "timestamp_ns":
     case "timestamptz_ns":
-    default:
-      return decimalShape(type) !== undefined;
+    default: {
+      const decimal = decimalShape(type);
+      return decimal !== undefined && isDecimal(value, decimal);
+    }
   }
 }

@@ -18,8 +18,10 @@ export interface JsonTarget {
   /** A struct for records, one column for any other value. */
   readonly node: ColumnNode;
   readonly bound: Bound;
-  /** Undefined when what is left over is dropped: inside keys. */
+  /** Undefined where people dropped it, and with it what is left over; and inside keys. */
   readonly extra: BytesLeaf | undefined;
+  /** Nothing may be left over: a key that lost a field would be another one. */
+  readonly isKey?: boolean;
   /** A person gave the type of the whole: values are brought to it. */
   readonly isCast?: boolean;
 }
@@ -107,17 +109,20 @@ export type JsonValuePut = (value: unknown, exact: () => unknown) => SourceType;
 /** Of a value that was parsed before. */
 export function compileJsonValue(target: JsonTarget, rules: JsonRules): JsonValuePut {
   const misfits = { count: 0 };
-  const { node, bound, extra, isCast = false } = target;
+  const { node, bound, extra, isKey = false, isCast = false } = target;
   const hasExtra = extra !== undefined;
+  const leftoverRules = { ...rules, forgetsDropped: isKey };
   const put = compileJson(node, rules.source, { bound, misfits, isStrict: rules.isStrict, isCast, hasExtra });
   return (value, exact) => {
     misfits.count = 0;
     put(value, 0);
-    if (misfits.count === 0 || node.kind !== "struct") {
+    if (misfits.count === 0) {
       extra?.levels.none(0, absentDef);
       return nothing;
     }
-    const leftovers = findLeftovers(exact(), node, bound, rules);
+    const leftovers = findLeftovers(exact(), node, bound, leftoverRules);
+    if (isKey && leftovers.extra !== undefined)
+      throw new BadRecord("type-mismatch", `the key has ${leftovers.extra}, which no column takes`);
     if (leftovers.extra === undefined) extra?.levels.none(0, absentDef);
     else extra?.putString(0, leftovers.extra);
     return leftovers.wanted;

@@ -5,7 +5,7 @@
  * here; json-extra.ts then looks at the record again and keeps it as text, or finds the fields that deserve a column.
  */
 import { assert } from "../../base/errors.ts";
-import { decimalShape } from "../iceberg/primitive.ts";
+import { type DecimalShape, decimalShape } from "../iceberg/primitive.ts";
 import {
   type ColumnNode,
   type LeafNode,
@@ -21,8 +21,9 @@ import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { compileCast } from "./cast.ts";
 import { compileConnect } from "./connect.ts";
+import { unscaledOf } from "./decimal-text.ts";
 import { isRawNumber, type RawNumber, writeJson } from "./json-text.ts";
-import { putUuidText } from "./put-text.ts";
+import { isUuidText, putUuidText } from "./put-text.ts";
 import { parseDate, parseDateTime } from "./time-text.ts";
 
 /** Writes a value at the repetition level. null and undefined are absent. */
@@ -168,8 +169,13 @@ function compileLeaf(node: LeafNode, source: SourceType | undefined, site: JsonS
   const connect = source?.kind === "primitive" && source.isConnect === true ? source : undefined;
   const putConnect = connect && compileConnect(leaf, connect.type);
   if (putConnect !== undefined) return putConnect;
-  if (site.isCast === true || decimalShape(leaf.shape.type) !== undefined) return compileJsonCast(leaf);
   const wrong = (expected: string, value: unknown, rep: number): void => misfit(node, expected, value, rep, site);
+  const decimal = decimalShape(leaf.shape.type);
+  if (site.isCast === true || decimal !== undefined) {
+    const put = compileJsonCast(leaf);
+    if (site.isCast === true || decimal === undefined || site.isStrict) return put;
+    return (value, rep) => (isDecimal(value, decimal) ? put(value, rep) : wrong("a decimal", value, rep));
+  }
   switch (leaf.shape.type) {
     case "string":
       if (source?.kind === "json") return (value, rep) => (leaf as BytesLeaf).putString(rep, writeJson(value));
@@ -228,6 +234,7 @@ function compileFormatted(
         return days === undefined ? wrong("a date", value, rep) : (leaf as Int32Leaf).put(rep, days);
       }
       case "uuid": {
+        if (!isUuidText(value)) return wrong("a UUID", value, rep);
         const bytes = text.encode(value);
         return putUuidText(leaf as FixedLeaf, rep, bytes, 0, bytes.length);
       }
@@ -275,6 +282,18 @@ function nearest({ rawJSON }: RawNumber): number {
   const value = Number(rawJSON);
   if (!Number.isFinite(value)) throw new BadRecord("out-of-range", `${rawJSON.slice(0, 60)} is beyond double`);
   return value;
+}
+
+/** Whether a column of decimals takes it, exactly. */
+export function isDecimal(value: unknown, shape: DecimalShape): boolean {
+  if (typeof value === "object" && !isRawNumber(value)) return false;
+  try {
+    unscaledOf((typeof value === "string" ? value : writeJson(value)).trim(), shape);
+    return true;
+  } catch (cause) {
+    if (!(cause instanceof BadRecord)) throw cause;
+    return false;
+  }
 }
 
 function compileJsonCast(leaf: LeafNode["leaf"]): JsonPut {

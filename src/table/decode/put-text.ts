@@ -37,6 +37,11 @@ export function putUuidText(leaf: FixedLeaf, rep: number, bytes: Uint8Array, sta
   leaf.put(rep, uuidText, 0);
 }
 
+/** Whether putUuidText takes it. */
+export function isUuidText(text: string): boolean {
+  return /^[\da-f]{32}$/i.test(text.replaceAll("-", ""));
+}
+
 const dash = -2;
 
 function hexDigit(byte: number): number {

@@ -8,8 +8,8 @@ import { CorruptData } from "../../base/errors.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import type { Catalog, LoadedTable, TableName } from "../catalog.ts";
 import { LiveManifests } from "../commit/live-entries.ts";
+import { schemaOfSpec } from "../commit/manifest-merge.ts";
 import { type Ledger, settle } from "../commit/settle.ts";
-import { currentSchema } from "../commit/table-creation.ts";
 import { manifestsOf } from "../commit/table-files.ts";
 import { writeManifest } from "../iceberg/manifest.ts";
 import { type ManifestFile, newManifestFile, writeManifestList } from "../iceberg/manifest-list.ts";
@@ -168,7 +168,11 @@ export class ReplaceCommitter {
     commit: { readonly snapshotId: bigint; readonly sequenceNumber: number },
   ): Promise<ManifestFile> {
     const { warehouse, runtime } = this.#deps;
-    const schema = currentSchema(metadata);
+    const schema = schemaOfSpec(metadata, spec);
+    if (schema === undefined) {
+      const found = "one whose source column is gone";
+      throw new CorruptData({ source: metadata.location, position: 0, expected: `spec ${spec["spec-id"]}`, found });
+    }
     const columns = partitionColumns(spec, schema);
     const path = uniqueUri(placesOf(metadata).metadata, "inlet-replaced", ".avro", runtime.random);
     const entries = planned.map((entry) => {

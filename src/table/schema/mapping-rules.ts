@@ -5,21 +5,27 @@
  *                                                  made in format 2      in format 3
  *   at first                                       1                     2: Avro's nanoseconds are kept
  *   with Kafka Connect's types of JSON Schemas     3                     4: and so here
+ *   with what stands beside JSON's alternatives    5                     6: and so here
  */
 import type { FormatVersion } from "../../../schemas/iceberg.ts";
 
 /** The newest. */
-export const mappingRules = 4;
+export const mappingRules = 6;
 
 /** Of a new table; one that is upgraded to format 3 keeps the rules that it was made under. */
 export function newRules({ formatVersion }: { readonly formatVersion: FormatVersion }): number {
-  return formatVersion >= 3 ? 4 : 3;
+  return formatVersion >= 3 ? 6 : 5;
 }
 
 export function keepsNanoseconds(rules: number): boolean {
-  return rules === 2 || rules === 4;
+  return rules % 2 === 0;
 }
 
 export function knowsConnectTypes(rules: number): boolean {
   return rules >= 3;
+}
+
+/** Of `oneOf` and `anyOf` beside a type: they constrain it. Before, they alone were looked at. */
+export function readsBesideChoices(rules: number): boolean {
+  return rules >= 5;
 }

@@ -4,6 +4,7 @@
  *   object with properties → struct · object with additionalProperties: T alone → map<string, T> · array of T → list
  *   integer → long · number → double · boolean · string, by format: date-time → timestamptz, date → date, uuid → uuid
  *   [T, null], anyOf/oneOf with null → T · allOf → the fields of all · enum, const → the type of their values
+ *   anyOf/oneOf beside a type or properties → these: what the alternatives add is not named, from rules 5 on
  *   several types, no type, recursion, tuples → JSON text
  *   Kafka Connect's Decimal, Date, Time, Timestamp → decimal, date, time, timestamptz (connect-types.ts), from rules 3 on
  *
@@ -11,7 +12,7 @@
  */
 import { connectType } from "./connect-types.ts";
 import { type Json, type JsonDocument, JsonSchemaDocuments, wrong } from "./json-schema-documents.ts";
-import { knowsConnectTypes } from "./mapping-rules.ts";
+import { knowsConnectTypes, readsBesideChoices } from "./mapping-rules.ts";
 import type { SchemaText } from "./schema-map.ts";
 import {
   json,
@@ -63,8 +64,9 @@ function convert(schema: unknown, site: Site): SourceType {
   }
   if (Array.isArray(node["allOf"])) return convertAll(node, below);
   const choices = node["oneOf"] ?? node["anyOf"];
-  if (Array.isArray(choices)) return convertChoice(choices, below);
-  return convertTyped(node, below);
+  if (!Array.isArray(choices)) return convertTyped(node, below);
+  const beside = readsBesideChoices(site.rules) ? convertTyped(node, below) : json;
+  return beside.kind === "json" ? convertChoice(choices, below) : beside;
 }
 
 function convertTyped(node: Json, below: Site): SourceType {

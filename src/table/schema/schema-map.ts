@@ -43,7 +43,7 @@ import {
 import { assignIds, mergeType } from "./schema-map-merge.ts";
 import { protobufFile, protobufSourceType, protobufValueType } from "./schema-map-protobuf.ts";
 import { shapeOf, type TableShape, wantedShape } from "./schema-map-shape.ts";
-import type { Binding, SourceType } from "./schema-map-types.ts";
+import { type Binding, isNothing, type SourceType } from "./schema-map-types.ts";
 
 export interface TableMapping {
   /** Which types source types become (mapping-rules.ts), for as long as the table lives. Absent in states of earlier versions: 1. */
@@ -390,7 +390,9 @@ function mergeOwnColumn(
 ): MergedMapping {
   const id = mapping.own[role];
   const field = mapping.schema.fields.find((each) => each.id === id);
-  if (field === undefined && draft.isLenient && !draft.admits(type)) return { kind: "ok", mapping };
+  // A struct without fields is a column that no reader takes.
+  if (field === undefined && (isNothing(type) || (draft.isLenient && !draft.admits(type))))
+    return { kind: "ok", mapping };
   if (field === undefined) {
     const fieldId = draft.nextId();
     const added = assignIds(type, fieldId, draft);

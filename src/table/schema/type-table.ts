@@ -139,6 +139,11 @@ const jsonSchema: Declared = [
   ["tuple", { type: "array", prefixItems: [{ type: "string" }] }],
   ["anything", {}],
   ["nothing", false],
+  [
+    "`object` with `properties`, and `oneOf` or `anyOf`",
+    { properties: { x: { type: "number" } }, oneOf: [{ required: ["x"] }, { maxProperties: 0 }] },
+    5,
+  ],
   ["Connect's `Decimal`, of scale 2", connect("Decimal", "number", "bytes", { scale: "2" }), 3],
   [
     "Connect's `Decimal`, of precision 9",

@@ -315,7 +315,13 @@ function compileJsonPayload(schema: SchemaText, target: PayloadTarget): PayloadP
   const bound = boundOf(target);
   const put = compileJsonSchema(
     source,
-    { node, bound, extra: extra?.leaves[0] as BytesLeaf | undefined, isCast: target.isOneValue },
+    {
+      node,
+      bound,
+      extra: extra?.leaves[0] as BytesLeaf | undefined,
+      isKey: target.part === "key",
+      isCast: target.isOneValue,
+    },
     target.excluded,
   );
   const absent = target.nodes.all.filter((other) => other !== node && other !== extra);

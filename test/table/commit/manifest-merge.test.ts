@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CorruptData } from "../../../src/base/errors.ts";
-import { canJoin, joinedEntries, mergeSettings, planMerges } from "../../../src/table/commit/manifest-merge.ts";
+import { joinedEntries, mergeSettings, planMerges, schemaOfSpec } from "../../../src/table/commit/manifest-merge.ts";
 import { serializeValue } from "../../../src/table/iceberg/bounds.ts";
 import {
   addedFile,
@@ -183,10 +183,16 @@ describe("what a joined manifest says", () => {
     expect(() => joinedEntries([{ file: manifest(4), manifest: of(old) }], { schema, spec })).toThrow(CorruptData);
   });
 
-  test("a spec whose source column was dropped stays as it is", () => {
-    expect(canJoin(spec, schema)).toBe(true);
-    expect(canJoin(spec, { ...schema, fields: [] })).toBe(false);
+  test("a spec's partition values are of the newest schema that has its source columns, the current one first", () => {
+    const without: Schema = { ...schema, "schema-id": 4, fields: [] };
+    const of = (schemas: readonly Schema[], current: number) =>
+      schemaOfSpec({ schemas, "current-schema-id": current }, spec)?.["schema-id"];
+    expect(of([schema, without], 3)).toBe(3);
+    expect(of([schema, without], 4)).toBe(3);
+    expect(of([schema, { ...schema, "schema-id": 5 }, without], 4)).toBe(5);
+    expect(of([schema, { ...schema, "schema-id": 5 }], 3)).toBe(3);
+    expect(of([without], 4)).toBeUndefined();
     const gone: PartitionSpec = { "spec-id": 1, fields: spec.fields.map((field) => ({ ...field, transform: "void" })) };
-    expect(canJoin(gone, { ...schema, fields: [] })).toBe(true);
+    expect(schemaOfSpec({ schemas: [without], "current-schema-id": 4 }, gone)).toBe(without);
   });
 });

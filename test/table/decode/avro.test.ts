@@ -133,6 +133,18 @@ describe("logical types", () => {
         ["b", null],
       ],
     ],
+    [
+      "a map with one key twice, of which the last counts",
+      { type: "array", items: { type: "map", values: { type: "array", items: "int" } } },
+      [4, 4, 2, 97, 2, 2, 0, 2, 98, 0, 2, 2, 97, 4, 4, 6, 0, 0, 2, 2, 98, 2, 8, 0, 0, 0],
+      [
+        [
+          ["b", []],
+          ["a", [2, 3]],
+        ],
+        [["b", [4]]],
+      ],
+    ],
   ];
   test.each(cases)("%s", async (_, type, bytes, expected) => {
     expect(await one(type, bytes)).toEqual(expected);

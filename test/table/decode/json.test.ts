@@ -221,6 +221,50 @@ describe("JSON Schema", () => {
   test("fields that the schema does not name are kept", async () => {
     expect((await decode({ id: 1, more: { x: [] } })).rows).toMatchObject([{ id: 1n, _extra: '{"/more":{"x":[]}}' }]);
   });
+  test("fields that the schema does not name are kept of a value that is no record too", async () => {
+    const registry = new Registry();
+    const record = { type: "object", properties: { id: { type: "integer" } } };
+    const values = [
+      withSchemaId(registry.register("JSON", { type: "array", items: record }), utf8('[{"id":1},{"id":2,"more":3}]')),
+    ];
+    const { rows } = await rowsAndReasons(tableSettings("schema-id", bare), registry, values);
+    expect(rows).toEqual([{ _extra: '{"/1/more":3}', value: [{ id: 1n }, { id: 2n }] }]);
+  });
+  test.each([
+    ["uuids", { type: "string", format: "uuid" }, "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", ["none", "1-2", 7]],
+    [
+      "decimals",
+      {
+        type: "number",
+        title: "org.apache.kafka.connect.data.Decimal",
+        "connect.type": "bytes",
+        "connect.parameters": { scale: "1" },
+      },
+      1.5,
+      ["none", 1.25, true, [1.5]],
+    ],
+  ])("what the schema does not name is kept beside a column of %s", async (_, type, value, others) => {
+    const registry = new Registry();
+    const named = registry.register("JSON", { properties: { u: type } });
+    const open = registry.register("JSON", { properties: { id: { type: "integer" } } });
+    const values = [value, ...others].map((u, at) =>
+      withSchemaId(at === 0 ? named : open, utf8(JSON.stringify({ u }))),
+    );
+    const { rows, reasons } = await rowsAndReasons(tableSettings("schema-id", bare), registry, values);
+    expect(reasons).toEqual([]);
+    expect(rows[0]?.["u"]).not.toBeNull();
+    const kept = others.map((u) => ({ _extra: JSON.stringify({ "/u": u }), id: null, u: null }));
+    expect(rows.slice(1)).toEqual(kept);
+  });
+  test("a record of which nothing is said has no column, laid out nested too, and keeps what it has", async () => {
+    const registry = new Registry();
+    const schemaId = registry.register("JSON", { type: "object", properties: { c: { type: "null" } } });
+    const settings = tableSettings("schema-id", bare);
+    const nested = { ...settings, value: { ...settings.value, layout: "nested" as const } };
+    const values = ['{"c":null}', '{"c":1,"d":2}'].map((text) => withSchemaId(schemaId, utf8(text)));
+    const { rows } = await rowsAndReasons(nested, registry, values);
+    expect(rows).toEqual([{ _extra: null }, { _extra: '{"/c":1,"/d":2}' }]);
+  });
   test("what one schema does not name may be of any type, whatever column another one has made of it", async () => {
     const registry = new Registry();
     const named = { b: { type: "string" }, o: { properties: { x: { type: "integer" } } } };

@@ -5,6 +5,8 @@
 import { describe, expect, test } from "vitest";
 import type { Catalog } from "../../../src/table/catalog.ts";
 import { settle } from "../../../src/table/commit/settle.ts";
+import { currentSchema } from "../../../src/table/commit/table-creation.ts";
+import type { TableMetadata } from "../../../src/table/iceberg/metadata.ts";
 import { replaceFiles } from "../../support/foreign-rewrite.ts";
 import { Lake, type maintenanceLimits } from "../../support/lake.ts";
 import { Registry, tableSettings, utf8, withSchemaId } from "../translate-fixtures.ts";
@@ -115,6 +117,43 @@ describe("a rewrite", () => {
     expect(snapshot?.["sequence-number"]).toBe((read?.["sequence-number"] ?? 0) + 1);
     await compactor[Symbol.asyncDispose]();
   });
+
+  test.each(["id", "name"])(
+    "goes on once the column %s, which partitions were made of, was dropped",
+    async (column) => {
+      const lake = new Lake(7);
+      const topic = lake.topic("orders", 1);
+      const partitioned = tableSettings("json", { partitionBy: [{ column, transform: "identity" }] });
+      const first = lake.open([partitioned]);
+      const produce = async (from: number, compactor: typeof first.compactor) => {
+        for (let index = from; index < from + 6; index += 1) {
+          await lake.produce(topic, 0, [json(7)]);
+          await compactor.flush("orders");
+        }
+      };
+      await produce(0, first.compactor);
+      await first.compactor[Symbol.asyncDispose]();
+      const { compactor } = lake.open([tableSettings("json")]);
+      await compactor.flush("orders");
+      const schema = currentSchema((await lake.foreign().load(orders))?.metadata as TableMetadata);
+      const fields = schema.fields.filter(({ name }) => name !== column);
+      const dropped = await lake.foreign().commit(
+        orders,
+        [],
+        [
+          { action: "add-schema", schema: { ...schema, fields } },
+          { action: "set-current-schema", "schema-id": -1 },
+        ],
+      );
+      expect(dropped.kind).toBe("committed");
+      await produce(6, compactor);
+      expect(await compactor.maintain("orders")).toMatchObject({ filesIn: 12, filesOut: 2, held: "" });
+      expect(await lake.places(orders)).toHaveLength(12);
+      const tuples = (await lake.files(orders)).map(({ file }) => file.partition);
+      expect(tuples).toEqual(expect.arrayContaining([[column === "id" ? 7 : "order 7"]]));
+      await compactor[Symbol.asyncDispose]();
+    },
+  );
 
   test("waits until there are enough files, and until newer ones weigh as much as an older one", async () => {
     const lake = new Lake(3);

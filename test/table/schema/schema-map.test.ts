@@ -156,6 +156,18 @@ describe("JSON Schema types", () => {
       { allOf: [{ properties: { a: { type: "string" } } }, { properties: { b: { type: "number" } } }] },
       { a: "string", b: "double" },
     ],
+    [
+      "oneOf that only constrains properties",
+      { properties: { a: { type: "string" } }, oneOf: [{ required: ["a"] }, { maxProperties: 0 }] },
+      { a: "string" },
+    ],
+    [
+      "anyOf that names more beside properties",
+      { type: "object", properties: { a: { type: "string" } }, anyOf: [{ properties: { b: {} } }, { type: "object" }] },
+      { a: "string" },
+    ],
+    ["anyOf beside a type", { type: "string", anyOf: [{ format: "ipv4" }, { format: "ipv6" }] }, "string"],
+    ["anyOf of objects", { type: "object", anyOf: [{ properties: { a: {} } }, { type: "null" }] }, { a: "string" }],
     ["anything", {}, "string"],
   ];
   test.each(cases)("%s", (_, schema, expected) => expect(shapeOfSchema(schema)).toEqual(expected));
