@@ -396,7 +396,7 @@ function jsonText(value: unknown): string {
 export function readJsonText(text: string): unknown {
   const read = (_key: string, value: unknown, { source = "" }: { readonly source?: string } = {}): unknown =>
     typeof value === "number" && /^-?\d+$/.test(source) && !Number.isSafeInteger(value) ? BigInt(source) : value;
-  return JSON.parse(text, read as (key: string, value: unknown) => unknown) as unknown;
+  return JSON.parse(text, read) as unknown;
 }
 
 export function randomFormat(random: Random): Format {
