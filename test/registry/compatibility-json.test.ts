@@ -289,9 +289,7 @@ describe("rules", () => {
     expect(found(schema(now, {}), schema(now, required))).toEqual([]);
     expect(found(schema(now, { description: "d" }), schema(now, {}))).toEqual([]);
     expect(found(schema(old, required), schema(old, {}))).toEqual([]);
-    expect(found(schema(now, sealed), schema(now, {}))).toEqual([
-      "UNEVALUATED_PROPERTIES_NARROWED",
-    ]);
+    expect(found(schema(now, sealed), schema(now, {}))).toEqual(["UNEVALUATED_PROPERTIES_NARROWED"]);
   });
 
   test.each([
