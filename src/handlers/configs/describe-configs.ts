@@ -5,6 +5,7 @@ import type { LogLevels } from "../../base/log-levels.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { clipped } from "../error-text.ts";
 import { code, type Handler } from "../handler.ts";
+import { fewOfEach } from "../repeated.ts";
 import { topicNameProblem } from "../topics/topic-names.ts";
 import {
   type ConfigView,
@@ -32,7 +33,8 @@ export function describeConfigsHandler(options: DescribeConfigsOptions): Handler
   return async (request) => {
     const unknown = unknownType(request.resources); // As Kafka: one that there is no type of spoils the request.
     let madeUp = 0;
-    const results = distinct(request.resources).map((resource) => {
+    const asked = fewOfEach(request.resources, ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`);
+    const results = asked.map((resource) => {
       const { resourceType, resourceName } = resource;
       if (resourceType === resourceTypes.group || resourceType === resourceTypes.clientMetrics) madeUp += 1;
       const found = unknown ?? (madeUp > madeUpMax ? tooMany : configsOf(options, resource));
@@ -40,14 +42,14 @@ export function describeConfigsHandler(options: DescribeConfigsOptions): Handler
         const { error, message } = found;
         return { errorCode: code(error), errorMessage: clipped(message), resourceType, resourceName, configs: [] };
       }
-      const { wanted } = resource;
+      const wanted = new Set(resource.configurationKeys);
       return {
         errorCode: 0,
         errorMessage: "", // As Kafka: what did not fail has an empty text, not none.
         resourceType,
         resourceName,
         configs: found
-          .filter(({ name }) => wanted === "all" || wanted.has(name))
+          .filter(({ name }) => wanted.size === 0 || wanted.has(name))
           .map((config) => ({
             ...config,
             synonyms: request.includeSynonyms ? config.synonyms : [],
@@ -66,21 +68,6 @@ const tooMany: Problem = {
   message: `A request may ask for ${madeUpMax} groups and subscriptions to client metrics.`,
 };
 
-interface WantedResource extends Pick<Resource, "resourceType" | "resourceName"> {
-  readonly wanted: "all" | ReadonlySet<string>;
-}
-
-/** Each resource once, with what all its entries ask for: a broker's configs are a thousand times as long as its name. */
-function distinct(resources: readonly Resource[]): readonly WantedResource[] {
-  const entries = Map.groupBy(resources, ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`);
-  return Array.from(entries.values(), (same) => {
-    const keys = same.map(({ configurationKeys }) => configurationKeys ?? []);
-    const wanted = keys.some(({ length }) => length === 0) ? "all" : new Set(keys.flat());
-    const [{ resourceType, resourceName }] = same as [Resource];
-    return { resourceType, resourceName, wanted };
-  });
-}
-
 const knownTypes: ReadonlySet<number> = new Set(Object.values(resourceTypes));
 
 function unknownType(resources: readonly Resource[]): Problem | undefined {
@@ -91,7 +78,7 @@ function unknownType(resources: readonly Resource[]): Problem | undefined {
 
 function configsOf(
   options: DescribeConfigsOptions,
-  { resourceType, resourceName }: Pick<Resource, "resourceType" | "resourceName">,
+  { resourceType, resourceName }: Resource,
 ): readonly ShownConfig[] | Problem {
   switch (resourceType) {
     case resourceTypes.topic: {

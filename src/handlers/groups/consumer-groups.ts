@@ -20,6 +20,7 @@ import type { Handlers, RequestContext } from "../../protocol/dispatch.ts";
 import { openOperations, operationsNotAsked } from "../cluster/cluster-view.ts";
 import { clipped } from "../error-text.ts";
 import { code, type Handler } from "../handler.ts";
+import { fewOfEach } from "../repeated.ts";
 
 export interface ConsumerGroupsOptions {
   readonly coordinator: GroupCoordinator;
@@ -158,7 +159,7 @@ function describeHandler({
       const error = await live.written; // What is told must not be taken back.
       return error === "NONE" ? answer : absent(groupId, error, null);
     };
-    return { groups: await Promise.all(Array.from(new Set(groupIds), describe)) };
+    return { groups: await Promise.all(fewOfEach(groupIds, (groupId) => groupId).map(describe)) };
   };
 }
 

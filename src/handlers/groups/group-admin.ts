@@ -11,6 +11,7 @@ import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { openOperations, operationsNotAsked } from "../cluster/cluster-view.ts";
 import { clipped } from "../error-text.ts";
 import { code, type Handler } from "../handler.ts";
+import { fewOfEach } from "../repeated.ts";
 import { shareGroupState } from "../share/share-group.ts";
 import { consumerStateNames } from "./consumer-groups.ts";
 import { streamsStateNames } from "./streams-groups.ts";
@@ -77,7 +78,7 @@ export function describeGroupsHandler(
 ): Handler<RequestOf<"describeGroups">, DescribeResponse> {
   return async ({ groups, includeAuthorizedOperations }, { apiVersion }) => ({
     groups: await Promise.all(
-      Array.from(new Set(groups), async (groupId): Promise<DescribedGroup> => {
+      fewOfEach(groups, (groupId) => groupId).map(async (groupId): Promise<DescribedGroup> => {
         const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
         const shard = await coordinator.shard(groupId);
         if (!(shard instanceof GroupShard)) return absent(groupId, shard, "");

@@ -11,6 +11,7 @@ import type { MetadataClient } from "../../metadata/client.ts";
 import type { Topic } from "../../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { code, type Handler, topicOf } from "../handler.ts";
+import { fewOfEach } from "../repeated.ts";
 
 export interface OffsetsOptions {
   readonly coordinator: GroupCoordinator;
@@ -135,13 +136,12 @@ interface FoundGroup {
 
 export function offsetFetchHandler(options: OffsetsOptions): Handler<FetchRequest, FetchResponse> {
   return async (request, { apiVersion }) => {
-    const told = new Set<string>();
+    const all = askedGroups(request, apiVersion);
+    const told = new Set(fewOfEach(all, ({ groupId }) => groupId));
     const groups = await Promise.all(
-      askedGroups(request, apiVersion).map(async (asked): Promise<FoundGroup> => {
-        // All that a group has is many times as long as its name.
-        if (told.has(asked.groupId)) return { groupId: asked.groupId, error: "INVALID_REQUEST", topics: [] };
-        told.add(asked.groupId);
-        return await fetchGroup(options, asked, apiVersion);
+      all.map(async (asked): Promise<FoundGroup> => {
+        if (told.has(asked)) return await fetchGroup(options, asked, apiVersion);
+        return { groupId: asked.groupId, error: "INVALID_REQUEST", topics: [] };
       }),
     );
     if (apiVersion >= groupsSince) {
@@ -189,28 +189,21 @@ async function fetchGroup(
   const topics =
     asked.topics === null
       ? allTopics(group, offsetAt, (name) => (apiVersion >= topicIdsSince ? image.topicByName(name)?.id : uuidZero))
-      : distinct(asked.topics).map(({ name, topicId, partitionIndexes }) => {
-          const topic = apiVersion >= topicIdsSince ? topicOf(image, { name, topicId }) : { name };
-          return {
-            name,
-            topicId,
-            partitions: Array.from(partitionIndexes, (index) =>
-              typeof topic === "string" ? found(index, undefined, topic) : offsetAt(topic.name, index),
-            ),
-          };
-        });
+      : fewOfEach(asked.topics, ({ name, topicId: id }) => `${id} ${name}`).map(
+          ({ name, topicId, partitionIndexes }) => {
+            const topic = apiVersion >= topicIdsSince ? topicOf(image, { name, topicId }) : { name };
+            return {
+              name,
+              topicId,
+              partitions: fewOfEach(partitionIndexes, (index) => index).map((index) =>
+                typeof topic === "string" ? found(index, undefined, topic) : offsetAt(topic.name, index),
+              ),
+            };
+          },
+        );
   // What was read may still be on its way to the log: the answer waits until it cannot be taken back.
   const error = group === undefined ? "NONE" : await group.written;
   return error === "NONE" ? { groupId, error, topics } : { groupId, error, topics: [] };
-}
-
-/** Each partition once: the note beside an offset is a thousand times as long as the partition's number. */
-function distinct(topics: NonNullable<AskedGroup["topics"]>) {
-  const entries = Map.groupBy(topics, ({ name, topicId }) => `${topicId} ${name}`);
-  return Array.from(entries.values(), (same) => {
-    const [{ name, topicId }] = same as [NonNullable<AskedGroup["topics"]>[number]];
-    return { name, topicId, partitionIndexes: new Set(same.flatMap(({ partitionIndexes }) => partitionIndexes)) };
-  });
 }
 
 /** Topics without an id are gone, so their offsets cannot be named by one. */

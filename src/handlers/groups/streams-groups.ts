@@ -18,6 +18,7 @@ import type { Handlers, RequestContext } from "../../protocol/dispatch.ts";
 import { openOperations, operationsNotAsked } from "../cluster/cluster-view.ts";
 import { clipped } from "../error-text.ts";
 import { code, type Handler, internalTopics } from "../handler.ts";
+import { fewOfEach } from "../repeated.ts";
 import type { TopicCreationOptions } from "../topics/topic-creation.ts";
 import { topicNameProblem } from "../topics/topic-names.ts";
 import { StreamsTopics } from "./streams-topics.ts";
@@ -228,7 +229,7 @@ function describeHandler(coordinator: GroupCoordinator): Handler<RequestOf<"stre
       const error = await live.written; // What is told must not be taken back.
       return error === "NONE" ? answer : absent(groupId, error, null);
     };
-    return { groups: await Promise.all(Array.from(new Set(groupIds), describe)) };
+    return { groups: await Promise.all(fewOfEach(groupIds, (groupId) => groupId).map(describe)) };
   };
 }
 

@@ -10,6 +10,7 @@ import { openOperations, operationsNotAsked } from "../cluster/cluster-view.ts";
 import { clipped } from "../error-text.ts";
 import { areTooMany, tooManyNames } from "../groups/consumer-groups.ts";
 import { code, type Handler } from "../handler.ts";
+import { fewOfEach } from "../repeated.ts";
 import { isMemberId } from "./share-acknowledge.ts";
 
 export interface ShareGroupOptions {
@@ -94,7 +95,7 @@ export function shareGroupDescribeHandler(
 ): Handler<RequestOf<"shareGroupDescribe">, DescribeResponse> {
   return async ({ groupIds, includeAuthorizedOperations }) => ({
     groups: await Promise.all(
-      Array.from(new Set(groupIds), async (groupId): Promise<DescribedGroup> => {
+      fewOfEach(groupIds, (groupId) => groupId).map(async (groupId): Promise<DescribedGroup> => {
         const authorizedOperations = includeAuthorizedOperations ? openOperations.group : operationsNotAsked;
         const shard = groupId === "" ? "INVALID_GROUP_ID" : await options.coordinator.shard(groupId);
         if (!(shard instanceof GroupShard)) return absent(groupId, shard);

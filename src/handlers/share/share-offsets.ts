@@ -10,6 +10,7 @@ import type { MetadataClient } from "../../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { clipped } from "../error-text.ts";
 import { code, type Handler } from "../handler.ts";
+import { fewOfEach } from "../repeated.ts";
 
 export interface ShareOffsetsOptions {
   readonly coordinator: GroupCoordinator;
@@ -33,13 +34,14 @@ export function describeShareGroupOffsetsHandler(
   options: ShareOffsetsOptions,
 ): Handler<DescribeRequest, DescribeResponse> {
   return async ({ groups }) => {
-    const first = new Map(groups.map(({ groupId }, at) => [groupId, at] as const).reverse());
+    const told = new Set(fewOfEach(groups, ({ groupId }) => groupId));
     return {
       groups: await Promise.all(
-        groups.map(async ({ groupId, topics }, at): Promise<DescribedGroup> => {
+        groups.map(async (group): Promise<DescribedGroup> => {
+          const { groupId, topics } = group;
           const failed = (error: ErrorName, errorMessage: string | null) =>
             ({ groupId, topics: [], errorCode: code(error), errorMessage }) as const;
-          if (first.get(groupId) !== at) return failed("INVALID_REQUEST", "The group is named more than once.");
+          if (!told.has(group)) return failed("INVALID_REQUEST", "The group is named too often.");
           // As Kafka: the states of topics that are named are looked up whether there is such a group or not.
           const wanted = topics ?? (await topicsOf(options.coordinator, groupId));
           if ("error" in wanted) return failed(wanted.error, wanted.message);

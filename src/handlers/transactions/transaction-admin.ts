@@ -10,6 +10,7 @@ import type { Log } from "../../log/log.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { code, type Handler, isPartition, lookupErrors, partitionOf } from "../handler.ts";
+import { fewOfEach } from "../repeated.ts";
 import { topicNameProblem } from "../topics/topic-names.ts";
 
 /** As tools show them. */
@@ -32,11 +33,9 @@ export function describeProducersHandler(options: {
   readonly metadata: Pick<MetadataClient, "image">;
 }): Handler<RequestOf<"describeProducers">, ResponseInputOf<"describeProducers">> {
   return (request) => {
-    const asked = Map.groupBy(request.topics, ({ name }) => name);
-    const topics = Array.from(asked, ([name, same]) => {
+    const topics = fewOfEach(request.topics, ({ name }) => name).map(({ name, partitionIndexes }) => {
       const topic = options.metadata.image.topicByName(name);
-      const indexes = new Set(same.flatMap(({ partitionIndexes }) => partitionIndexes));
-      const partitions = Array.from(indexes, (partitionIndex) => {
+      const partitions = fewOfEach(partitionIndexes, (index) => index).map((partitionIndex) => {
         if (topicNameProblem(name) !== undefined) return noProducers(partitionIndex, "INVALID_TOPIC_EXCEPTION");
         if (topic === undefined) return noProducers(partitionIndex, "UNKNOWN_TOPIC_OR_PARTITION");
         const found = partitionOf(options.log, topic, partitionIndex);
@@ -68,7 +67,7 @@ export function describeTransactionsHandler(
 ): Handler<RequestOf<"describeTransactions">, ResponseInputOf<"describeTransactions">> {
   return async (request) => ({
     transactionStates: await Promise.all(
-      Array.from(new Set(request.transactionalIds), async (transactionalId) => {
+      fewOfEach(request.transactionalIds, (id) => id).map(async (transactionalId) => {
         if (transactionalId === "") return { transactionalId, errorCode: code("INVALID_REQUEST") };
         const shard = await transactions.shard(transactionalId);
         if (typeof shard === "string") return { transactionalId, errorCode: code(shard) };
