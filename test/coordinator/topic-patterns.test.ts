@@ -41,7 +41,7 @@ test.each([["x{1000}", 4000] as const, [String.raw`\pL{1000}`, 100] as const])(
   (part, times) => {
     const before = performance.now();
     expect(patterns([]).problem(part.repeat(times))).toContain("expression too large");
-    expect(performance.now() - before).toBeLessThan(1_000);
+    expect(performance.now() - before).toBeLessThan(5_000);
   },
 );
 

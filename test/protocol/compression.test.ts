@@ -104,7 +104,7 @@ test("snappy in a hundred thousand blocks of one byte holds up nobody", async ()
       bytesMax: 2 ** 20,
     });
     expect(inflating).toBeInstanceOf(Promise);
-    expect(performance.now() - before).toBeLessThan(300);
+    expect(performance.now() - before).toBeLessThan(1_000);
     expect((await inflating).length).toBe(blocks);
   }
 });

@@ -348,7 +348,7 @@ describe("hostile schemas are judged in little time", () => {
     const reader = closed(Object.fromEntries(names.map((name) => [name, text])), { required: names });
     const [took, types] = seconds(reader, closed({}));
     expect(new Set(types)).toEqual(new Set(["REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL"]));
-    expect(took).toBeLessThan(2);
+    expect(took).toBeLessThan(8);
   });
 
   test("branches with long lists of values, each to be compared with each", () => {
@@ -356,7 +356,7 @@ describe("hostile schemas are judged in little time", () => {
     const of = (last: string) => ({ anyOf: values.map((at) => ({ enum: [...values, `${last}${at}`] })) });
     const [took, types] = seconds(of("a"), of("b"));
     expect(types).toEqual(["SCHEMA_TOO_COMPLEX"]);
-    expect(took).toBeLessThan(2);
+    expect(took).toBeLessThan(8);
   });
 
   test("what is forbidden in what is forbidden counts as part of the whole", () => {
@@ -365,7 +365,7 @@ describe("hostile schemas are judged in little time", () => {
       return { anyOf: Array.from({ length: 12 }, (_, at) => branch(at)) };
     };
     const [took] = seconds(of("a", 2), of("b", 2));
-    expect(took).toBeLessThan(2);
+    expect(took).toBeLessThan(8);
   });
 
   test("a pattern that is called as a thing of every object", () => {

