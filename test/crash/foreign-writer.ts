@@ -414,6 +414,6 @@ if (import.meta.main) {
       (cause: unknown) => process.send?.({ error: cause instanceof Error ? (cause.stack ?? cause.message) : "" }),
     );
   });
-  process.on("disconnect", () => process.exit());
+  process.on("disconnect", () => void writer[Symbol.asyncDispose]().finally(() => process.exit()));
   process.send?.({ outcome: "ready" });
 }
