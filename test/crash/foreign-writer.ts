@@ -264,7 +264,7 @@ export class ForeignWriter implements AsyncDisposable {
     return rows;
   }
 
-  /** Never the same: DuckDB may take what it knows of a path for what is there by now. */
+  /** Never the same: of a path that was written again and again DuckDB failed to read one file in some hundreds, which was whole. */
   #scratchFile(): string {
     return join(this.#scratch, `${this.#id()}.parquet`);
   }
