@@ -2,7 +2,7 @@
  * The partitions of this node. Follows the metadata image: takes over the streams that are this node's to write, lets go of
  * what was deleted or moved, and keeps retention and producer expiry going.
  */
-import { Gate, Lane, Loop } from "../base/async.ts";
+import { Gate, Lane, Loop, untilAborted } from "../base/async.ts";
 import { CorruptData, OperationFailed } from "../base/errors.ts";
 import type { StreamId, Uuid } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
@@ -11,7 +11,6 @@ import type { Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { MetadataEvent } from "../metadata/events.ts";
 import type { StreamInfo, Topic } from "../metadata/image.ts";
-import { untilAborted } from "../stream/persist.ts";
 import type { OpenedStream, StreamStorage } from "../stream/storage.ts";
 import { BatchPreparer, type ClientTransactions, type PrepareLimits } from "./batch-preparer.ts";
 import { Cleaner, type CleanerLimits } from "./cleaning/cleaner.ts";

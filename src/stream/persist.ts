@@ -1,5 +1,5 @@
 /** Work on a store in trouble: done again until it succeeds. */
-import { type BackoffLimits, backoffDelayMs, sleep } from "../base/async.ts";
+import { type BackoffLimits, backoffDelayMs, sleep, untilAborted } from "../base/async.ts";
 import { OperationFailed } from "../base/errors.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
@@ -24,19 +24,6 @@ export async function persist<T>(what: string, work: () => Promise<T>, options: 
       await sleep(runtime.clock, delayMs, signal);
     }
   }
-}
-
-/** The promise's outcome, or the abort's reason if that comes first. */
-export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    promise.catch(() => undefined); // Whoever aborted has said why.
-    return Promise.reject(signal.reason as Error);
-  }
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 function retryLimits(limits: PersistOptions["limits"]): BackoffLimits {

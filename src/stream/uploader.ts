@@ -8,7 +8,7 @@
  * 3 leaves records in the WAL that the image has already: recovery drops them. Trouble with the store is waited out.
  * Where the WAL lies in the store itself, its slots are committed as they are, and step 1 is left with the sidecars.
  */
-import { Gate, sleep } from "../base/async.ts";
+import { Gate, sleep, untilAborted } from "../base/async.ts";
 import { Closed, OperationFailed } from "../base/errors.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { MiB } from "../base/settings.ts";
@@ -22,7 +22,7 @@ import type { Generation } from "./log-cache.ts";
 import { encodeObject, type ObjectOrigin, type StreamPart } from "./object-format.ts";
 import type { ObjectNames } from "./object-name.ts";
 import { writeObject } from "./object-writer.ts";
-import { persist, untilAborted } from "./persist.ts";
+import { persist } from "./persist.ts";
 import {
   areWorthReferring,
   commitEvents,

@@ -107,34 +107,31 @@ describe("what the metastore holds", () => {
     expect(hms.calls.filter((method) => method === "lock")).toHaveLength(1);
   });
 
-  test("a lock that somebody else holds is waited for, and in the end it is a conflict", async () => {
-    await using hms = await startFakeHms({ isFramed: false, comparesParameters: false });
-    const deps = { ...hmsDeps(), limits: { ...limits, requestMsMax: 300 } };
-    await using catalog = open(settings(hms.port), deps);
-    await catalog.create(table, creation);
-    await using other = new HmsClient({ ...settings(hms.port), clock: deps.runtime.clock, limits });
+  async function lockByAnother(port: number): Promise<void> {
+    await using other = new HmsClient({ ...settings(port), clock: hmsDeps().runtime.clock, limits });
     const component = new Map<number, ThriftValue>([
       [3, text("sales")],
       [4, text("orders")],
     ]);
     const request = { kind: "list", of: "struct", items: [{ kind: "struct", fields: component }] } as const;
     await other.call("lock", [{ kind: "struct", fields: new Map([[1, request]]) }]);
+  }
+
+  test("a lock that somebody else holds is waited for, and in the end it is a conflict", async () => {
+    await using hms = await startFakeHms({ isFramed: false, comparesParameters: false });
+    const deps = { ...hmsDeps(), limits: { ...limits, requestMsMax: 300 } };
+    await using catalog = open(settings(hms.port), deps);
+    await catalog.create(table, creation);
+    await lockByAnother(hms.port);
     const outcome = await catalog.commit(table, [], change);
     expect(outcome).toEqual({ kind: "conflict", detail: "somebody else holds the lock of sales.orders" });
   });
 
   test("a place in the queue for a lock is given back when nobody says whose turn it is", async () => {
     await using hms = await startFakeHms({ isFramed: false, comparesParameters: false });
-    const deps = hmsDeps();
-    await using catalog = open(settings(hms.port), deps);
+    await using catalog = open(settings(hms.port), hmsDeps());
     await catalog.create(table, creation);
-    await using other = new HmsClient({ ...settings(hms.port), clock: deps.runtime.clock, limits });
-    const component = new Map<number, ThriftValue>([
-      [3, text("sales")],
-      [4, text("orders")],
-    ]);
-    const request = { kind: "list", of: "struct", items: [{ kind: "struct", fields: component }] } as const;
-    await other.call("lock", [{ kind: "struct", fields: new Map([[1, request]]) }]);
+    await lockByAnother(hms.port);
     hms.refusing.add("check_lock");
     await expect(catalog.commit(table, [], change)).rejects.toThrow("check_lock");
     expect(hms.calls.slice(-2)).toEqual(["check_lock", "unlock"]);

@@ -22,8 +22,7 @@ import {
 } from "../../src/coordinator/consumer-group-state.ts";
 import type { StateRecord } from "../../src/log/state-log.ts";
 import { decodeVersioned, encodeVersioned } from "../../src/protocol/versioned.ts";
-
-const idOf = (name: string): Uuid => `00000000-0000-4000-8000-${String(name.charCodeAt(0)).padStart(12, "0")}` as Uuid;
+import { idOf, topicsView } from "./topics-view.ts";
 
 /** Eager clients give up everything before they join again; cooperative ones what they are told, and join once more. */
 type Kind = "consumer" | "eager" | "cooperative";
@@ -51,19 +50,10 @@ class World {
   readonly log: StateRecord[] = [];
 
   get context(): ConsumerContext {
-    const names = [...this.topics.keys()];
     return {
       now: this.now,
       limits: { membersMax: 9, sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 0 },
-      topics: {
-        version: this.topicsVersion,
-        byName: (name) => {
-          const partitions = this.topics.get(name);
-          return partitions === undefined ? undefined : { id: idOf(name), partitions };
-        },
-        nameOf: (id) => names.find((name) => idOf(name) === id),
-        names: () => names,
-      },
+      topics: topicsView(this.topics, this.topicsVersion),
       matches: new Map(),
     };
   }

@@ -1,7 +1,6 @@
 // Proves: whatever members do, no partition has two holders, epochs never go back, and once all confirm, the group is stable.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Uuid } from "../../src/base/ids.ts";
 import {
   type ConsumerContext,
   type ConsumerHeartbeat,
@@ -22,8 +21,7 @@ import {
   type PartitionEpochs,
 } from "../../src/coordinator/consumer-group-state.ts";
 import type { StateRecord } from "../../src/log/state-log.ts";
-
-const idOf = (name: string): Uuid => `00000000-0000-4000-8000-${String(name.charCodeAt(0)).padStart(12, "0")}` as Uuid;
+import { idOf, topicsView } from "./topics-view.ts";
 
 /** A group, the topics around it, what each client believes, and the log that is written. */
 class World {
@@ -46,15 +44,7 @@ class World {
     return {
       now: this.now,
       limits: { membersMax: 3, sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 0 },
-      topics: {
-        version: this.topicsVersion,
-        byName: (name) => {
-          const partitions = this.topics.get(name);
-          return partitions === undefined ? undefined : { id: idOf(name), partitions };
-        },
-        nameOf: (id) => names.find((name) => idOf(name) === id),
-        names: () => names,
-      },
+      topics: topicsView(this.topics, this.topicsVersion),
       matches: new Map(this.isResolved ? [[".*", names]] : []),
     };
   }

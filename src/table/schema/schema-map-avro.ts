@@ -42,10 +42,10 @@ function convert(type: AvroType, { above, budget, rules }: Site): SourceType {
       return orNothing({ kind: "map", value: convert(type.values, below) });
     case "union":
       return convertUnion(type.branches, below);
-    case "boolean":
     case "fixed":
       // Of no bytes it says nothing, and readers of Parquet refuse its file.
       return "size" in type && type.size === 0 ? nothing : primitiveOf(type, rules);
+    case "boolean":
     case "bytes":
     case "double":
     case "enum":
