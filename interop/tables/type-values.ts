@@ -270,6 +270,10 @@ const jsonSchema: Readonly<Record<string, readonly Value[]>> = {
     ['{"x":-0.0}', { struct: [-0] }],
     ["{}", { struct: [null] }],
   ],
+  "`object` with `properties`, and `oneOf` or `anyOf`": [
+    ['{"x":-1.5}', { struct: [-1.5] }],
+    ["{}", { struct: [null] }],
+  ],
   "`object` with `additionalProperties` of T alone": [
     ["{}", []],
     [`{"b":${longMax},"":0}`, [{ struct: ["", 0n] }, { struct: ["b", longMax] }]],
