@@ -23,7 +23,7 @@ import {
 } from "./maintenance/maintenance.ts";
 import type { ManifestRewriterDeps } from "./maintenance/manifest-rewriter.ts";
 import type { OrphanDeps, OrphanReport } from "./maintenance/orphans.ts";
-import { ReplaceCommitter, type ReplaceCommitterDeps } from "./maintenance/replace-commit.ts";
+import { ReplaceCommitter, type ReplaceCommitterDeps, type RewriteTarget } from "./maintenance/replace-commit.ts";
 import type { Rewriter } from "./maintenance/rewriter.ts";
 import { TableRewriter, type TableRewriterLimits } from "./maintenance/table-rewriter.ts";
 import { type RoundLimits, RoundWriter } from "./round-writer.ts";
@@ -250,11 +250,12 @@ class TopicCompactor implements Compactor {
     const tables = options.tables.flatMap(({ topic, catalog: name, maintain }): readonly MaintainedTable[] => {
       const catalog = options.catalogs.get(name);
       if (catalog === undefined || catalog.isSelfMaintained === true) return [];
-      const target = { catalog, turn: () => this.#worker(topic).maintenanceTurn() };
+      const betweenAppends: RewriteTarget["betweenAppends"] = (work) => this.#worker(topic).betweenAppends(work);
       const committer = new ReplaceCommitter({ ...options, limits: maintenance.limits, engineVersion: version });
       const deps = { ...options, ...maintenance, committer, jobs, engineVersion: version };
       const rewriter = maintain.rewrites ? new TableRewriter(deps) : undefined;
       const manifests = maintain.manifests ? { ...deps, merge: options.limits.merge } : undefined;
+      const target = { catalog, betweenAppends };
       return [{ topic, target, rewriter, manifests, orphansMs: maintain.orphansMs }];
     });
     const { metrics, limits } = maintenance;

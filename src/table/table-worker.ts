@@ -185,24 +185,26 @@ export class TableWorker {
     });
   }
 
-  /** For maintenance: settles between two appends, never during one. undefined: this table is not ours to look after now. */
-  maintenanceTurn(): Promise<MaintenanceTurn | undefined> {
-    return this.#lane.run(async () => {
-      const topic = this.#topic();
-      const table = topic === undefined ? undefined : this.#tableOf(topic);
-      if (topic === undefined || table?.state !== "running" || !this.#isCommitter(topic)) return undefined;
-      const ledger = await this.#committerFor(table).ledger();
-      if (ledger === undefined) return undefined;
-      const { settings, appender } = this.#options;
-      const rounds = table.pending.flatMap((round) => [round.main, round.deletes, round.deadLetters]);
-      return {
-        name: tableName(settings, table.generation),
-        ledger,
-        rounds: rounds.flatMap((manifest) => manifest?.location ?? []),
-        inUse: appender.expiredFiles(),
-        others: this.#placesOfOthers(table.id),
-      };
-    });
+  /** For maintenance: runs while no append is under way. Without a turn this table is not ours to look after now. */
+  betweenAppends<T>(work: (turn: MaintenanceTurn | undefined) => Promise<T>): Promise<T> {
+    return this.#lane.run(async () => await work(await this.#maintenanceTurn()));
+  }
+
+  async #maintenanceTurn(): Promise<MaintenanceTurn | undefined> {
+    const topic = this.#topic();
+    const table = topic === undefined ? undefined : this.#tableOf(topic);
+    if (topic === undefined || table?.state !== "running" || !this.#isCommitter(topic)) return undefined;
+    const ledger = await this.#committerFor(table).ledger();
+    if (ledger === undefined) return undefined;
+    const { settings, appender } = this.#options;
+    const rounds = table.pending.flatMap((round) => [round.main, round.deletes, round.deadLetters]);
+    return {
+      name: tableName(settings, table.generation),
+      ledger,
+      rounds: rounds.flatMap((manifest) => manifest?.location ?? []),
+      inUse: appender.expiredFiles(),
+      others: this.#placesOfOthers(table.id),
+    };
   }
 
   /** Directories of this cluster's other tables, of earlier generations of this one, and of its dead letters. */

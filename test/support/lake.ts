@@ -78,7 +78,7 @@ export interface Hooks {
   request(method: string, path: string): Promise<void>;
   /** The request was carried out: throws to lose the answer, or answers something else. */
   answer(method: string, path: string, response: Response): Promise<Response>;
-  write(key: string): void;
+  write(key: string): void | Promise<void>;
   read?(key: string): Promise<void>;
 }
 
@@ -293,10 +293,9 @@ function hooked(store: MemoryObjectStore, hooks: () => Hooks): MemoryObjectStore
       return (...parameters: unknown[]): unknown => {
         const call = (): unknown => (value as (...all: unknown[]) => unknown).apply(target, parameters);
         const key = String(parameters[0]);
-        const reads = name === "get" ? hooks().read?.(key) : undefined;
-        if (reads !== undefined) return reads.then(call);
-        if (name === "putIfAbsent" || name === "put") hooks().write(key);
-        return call();
+        const isWrite = name === "putIfAbsent" || name === "put";
+        const before = name === "get" ? hooks().read?.(key) : isWrite ? hooks().write(key) : undefined;
+        return before instanceof Promise ? before.then(call) : call();
       };
     },
   });

@@ -2,7 +2,7 @@
  * Looks after all tables of this node on a budget: some tables at once, one rewrite at a time, at a pace (table-rewriter.ts). A
  * table that is due waits for a moment between its appends, however long that takes, and has a place only then. In its place it
  * waits for them too, but gives up when one takes too long, so that it never keeps the others waiting. A pass that fails is
- * counted and said, and the next table has its turn: nothing here ever stops an append.
+ * counted and said, and the next table has its turn. Nothing here keeps an append waiting but a commit that met one before.
  */
 import { Gate, Lane, Loop, sleep } from "../../base/async.ts";
 import { assert, Closed, CorruptData, OperationFailed } from "../../base/errors.ts";
@@ -11,7 +11,7 @@ import type { Counter, Histogram, Logger } from "../../base/telemetry.ts";
 import type { ManifestReport } from "./manifest-plan.ts";
 import { type ManifestRewriterDeps, rewriteManifests } from "./manifest-rewriter.ts";
 import { type OrphanDeps, type OrphanReport, removeOrphans } from "./orphans.ts";
-import type { RewriteTarget } from "./replace-commit.ts";
+import type { MaintenanceTurn, RewriteTarget } from "./replace-commit.ts";
 import { noRewrite, type RewriteReport, type TableRewriter } from "./table-rewriter.ts";
 
 export interface MaintenanceOptions {
@@ -139,22 +139,35 @@ export class Maintenance implements AsyncDisposable {
   }
 
   #patient(target: RewriteTarget): RewriteTarget {
-    return { ...target, turn: () => this.#turnOf(target, this.#options.limits.appendWaitMsMax) };
+    return { ...target, betweenAppends: (work) => this.#between(target, this.#options.limits.appendWaitMsMax, work) };
   }
 
-  /** When no append of the table is under way; not for ever. */
-  async #turnOf(target: RewriteTarget, waitMsMax: number): ReturnType<RewriteTarget["turn"]> {
-    const enough = new AbortController();
-    const signal = AbortSignal.any([enough.signal, this.#stop.signal]);
-    const tooLong = sleep(this.#options.clock, waitMsMax, signal).then(() => {
-      throw new AppendsFirst("an append of the table is under way for too long", { happened: "no" });
+  /** When no append of the table is under way; not for ever: what has not begun by then never does. */
+  #between<T>(
+    target: RewriteTarget,
+    waitMsMax: number,
+    work: (turn: MaintenanceTurn | undefined) => Promise<T>,
+  ): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const wait = new AbortController();
+    const giveUp = (cause: unknown): void => {
+      wait.abort(cause);
+      reject(cause);
+    };
+    const tooLong = new AppendsFirst("an append of the table is under way for too long", { happened: "no" });
+    sleep(this.#options.clock, waitMsMax, AbortSignal.any([wait.signal, this.#stop.signal])).then(
+      () => giveUp(tooLong),
+      (cause: unknown) => {
+        if (cause !== begun) giveUp(cause);
+      },
+    );
+    const done = target.betweenAppends((turn) => {
+      wait.signal.throwIfAborted();
+      wait.abort(begun);
+      return work(turn);
     });
-    try {
-      return await Promise.race([target.turn(), tooLong]);
-    } finally {
-      enough.abort(new Closed("wait"));
-      await tooLong.catch(() => undefined); // It has said what it had to say.
-    }
+    done.then(resolve, reject).finally(() => wait.abort(begun));
+    return promise;
   }
 
   /** Starts what is due, the longest waiting first. */
@@ -182,7 +195,7 @@ export class Maintenance implements AsyncDisposable {
     metrics.tableMaintenanceFailures.add(0, { topic }); // They are there before they are wanted.
     metrics.tableMaintenanceOrphans.add(0, { topic });
     try {
-      await this.#turnOf(target, outsideWaitMsMax);
+      await this.#between(target, outsideWaitMsMax, async () => {});
       using _place = await this.#places.enter();
       if (this.#stop.signal.aborted) return;
       if (table.rewriter !== undefined || table.manifests !== undefined) await this.run(topic);
@@ -245,3 +258,5 @@ export class Maintenance implements AsyncDisposable {
 const beatMs = 1000;
 /** For a moment between two appends, without a place: it keeps nobody waiting. */
 const outsideWaitMsMax = 24 * 3_600_000;
+/** The wait is over because the work has begun. */
+const begun = new Closed("wait");

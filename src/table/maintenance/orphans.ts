@@ -15,7 +15,7 @@ import { markName, parseMark } from "../rounds.ts";
 import { placesOf } from "../table-state.ts";
 import { isBelow, type Warehouse, withoutSlash } from "../warehouse.ts";
 import { PathSet } from "./path-set.ts";
-import type { RewriteTarget } from "./replace-commit.ts";
+import { nextTurn, type RewriteTarget } from "./replace-commit.ts";
 
 export interface OrphanDeps {
   readonly warehouse: Warehouse;
@@ -52,7 +52,7 @@ export async function removeOrphans(
   options: { readonly olderThanMs: number; readonly isDryRun: boolean; readonly signal: AbortSignal },
 ): Promise<OrphanReport> {
   const { warehouse, clock, limits } = deps;
-  const turn = await target.turn();
+  const turn = await nextTurn(target);
   if (turn === undefined) return { ...nothing, held: "the table is not this node's to look after now" };
   const table = await target.catalog.load(turn.name);
   if (table === undefined) return { ...nothing, held: "the table is not in its catalog" };

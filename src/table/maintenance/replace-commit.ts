@@ -1,9 +1,10 @@
 /**
  * Commits REPLACE snapshots: loads a table, lets somebody plan on exactly what is there, writes the manifests, and asserts the
- * parent. A commit that meets another one is planned again on the new base. An unknown outcome is settled by looking for the
- * snapshots that were tried: nothing is deleted after it.
+ * parent. A commit that meets another one is planned again on the new base, and holds this node's appends back: one that is
+ * quicker would come first every time. An unknown outcome is settled by looking for the snapshots that were tried: nothing is
+ * deleted after it.
  */
-import { type BackoffLimits, backoffDelayMs, sleep } from "../../base/async.ts";
+import { type BackoffLimits, backoffDelayMs, Gate, sleep } from "../../base/async.ts";
 import { CorruptData } from "../../base/errors.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import type { Catalog, LoadedTable, TableName } from "../catalog.ts";
@@ -37,10 +38,15 @@ export interface ReplaceCommitterDeps {
 export interface RewriteTarget {
   readonly catalog: Catalog;
   /**
-   * Asked before each step: it settles when no append of this node to the table is under way. undefined: the table is not
-   * ours to look after, or not now.
+   * Runs the work when no append of this node to the table is under way, and holds the next one back while it runs. Without a
+   * turn the table is not ours to look after, or not now.
    */
-  readonly turn: () => Promise<MaintenanceTurn | undefined>;
+  readonly betweenAppends: <T>(work: (turn: MaintenanceTurn | undefined) => Promise<T>) => Promise<T>;
+}
+
+/** When no append is under way; the next one may begin at once. */
+export function nextTurn({ betweenAppends }: RewriteTarget): Promise<MaintenanceTurn | undefined> {
+  return betweenAppends(async (turn) => turn);
 }
 
 export interface MaintenanceTurn {
@@ -81,9 +87,12 @@ export class ReplaceCommitter {
 
   /** The base, or why the table is left alone; "": it holds nothing. Waits until no append is under way. */
   async load(target: RewriteTarget): Promise<Base | string> {
-    const turn = await target.turn();
+    return await this.#load(target.catalog, await nextTurn(target));
+  }
+
+  async #load(catalog: Catalog, turn: MaintenanceTurn | undefined): Promise<Base | string> {
     if (turn === undefined) return "the table is not this node's to look after now";
-    const table = await target.catalog.load(turn.name);
+    const table = await catalog.load(turn.name);
     if (table === undefined) return "the table is not in its catalog";
     const { metadata } = table;
     if (metadata["format-version"] === 1) return "format version 1";
@@ -118,28 +127,42 @@ export class ReplaceCommitter {
       if (attempt > 1) {
         await sleep(runtime.clock, backoffDelayMs(limits.commitRetry, attempt - 1, runtime.random), signal);
       }
-      const base = await this.load(target);
-      if (typeof base === "string") return { kind: "not", held: base };
-      const landed = base.table.metadata.snapshots.find((each) => tried.has(each["snapshot-id"]));
-      if (landed !== undefined) return { kind: "committed", report: tried.get(landed["snapshot-id"]) as Report };
-      const snapshotId = newSnapshotId(base.table.metadata, runtime);
-      const planned = plan(base, snapshotId);
-      if (planned === undefined || typeof planned === "string") return { kind: "not", held: planned ?? "" };
-      const outcome = await this.#attempt(base, planned.plan, snapshotId, target);
-      if (outcome === "committed") return { kind: "committed", report: planned.report };
-      if (outcome === "unknown") tried.set(snapshotId, planned.report);
+      const step = (turn: MaintenanceTurn | undefined) => this.#attempt(target.catalog, turn, plan, tried);
+      const outcome = attempt === 1 ? await step(await nextTurn(target)) : await target.betweenAppends(step);
+      if (outcome !== "again") return outcome;
     }
     return { kind: "not", held: "every attempt of the commit met another one" };
   }
 
-  async #attempt(base: Base, plan: ReplacePlan, snapshotId: bigint, target: RewriteTarget) {
+  async #attempt<Report>(
+    catalog: Catalog,
+    turn: MaintenanceTurn | undefined,
+    plan: (base: Base, snapshotId: bigint) => Planned<Report>,
+    tried: Map<bigint, Report>,
+  ): Promise<ReplaceOutcome<Report> | "again"> {
+    const base = await this.#load(catalog, turn);
+    if (typeof base === "string") return { kind: "not", held: base };
+    const landed = base.table.metadata.snapshots.find((each) => tried.has(each["snapshot-id"]));
+    if (landed !== undefined) return { kind: "committed", report: tried.get(landed["snapshot-id"]) as Report };
+    const snapshotId = newSnapshotId(base.table.metadata, this.#deps.runtime);
+    const planned = plan(base, snapshotId);
+    if (planned === undefined || typeof planned === "string") return { kind: "not", held: planned ?? "" };
+    const outcome = await this.#carryOut(catalog, base, planned.plan, snapshotId);
+    if (outcome === "committed") return { kind: "committed", report: planned.report };
+    if (outcome === "unknown") tried.set(snapshotId, planned.report);
+    return "again";
+  }
+
+  async #carryOut(catalog: Catalog, base: Base, plan: ReplacePlan, snapshotId: bigint) {
     const { warehouse, runtime, engineVersion } = this.#deps;
     const { metadata } = base.table;
     const sequenceNumber = metadata["last-sequence-number"] + 1;
-    const written = [];
-    for (const manifest of plan.written) {
-      written.push(await this.#writeManifest(manifest, metadata, { snapshotId, sequenceNumber }));
-    }
+    const gate = new Gate(writesAtOnceMax);
+    const written = await Promise.all(
+      plan.written.map((manifest) =>
+        gate.run(() => this.#writeManifest(manifest, metadata, { snapshotId, sequenceNumber })),
+      ),
+    );
     const manifestList = uniqueUri(placesOf(metadata).metadata, `snap-${snapshotId}`, ".avro", runtime.random);
     const parentSnapshotId = base.snapshot["snapshot-id"];
     const firstRowId = nextRowId(metadata);
@@ -158,7 +181,7 @@ export class ReplaceCommitter {
       engineVersion,
       nowMs: runtime.clock.now(),
     });
-    return (await target.catalog.commit(base.name, requirements, updates)).kind;
+    return (await catalog.commit(base.name, requirements, updates)).kind;
   }
 
   /** What was read and planned may be of a time before the table's schema. */
@@ -184,6 +207,9 @@ export class ReplaceCommitter {
     return newManifestFile({ path, bytes: bytes.length, spec, schema, entries, ...commit });
   }
 }
+
+/** Manifests of one commit, of which there is one for each that listed a replaced file. */
+const writesAtOnceMax = 16;
 
 /** Rule E1: positive, random, and not taken. */
 function newSnapshotId(base: TableMetadata, { random }: Runtime): bigint {

@@ -4,7 +4,7 @@ import { assert } from "../../base/errors.ts";
 import { type LiveFile, partitionKey } from "../commit/live-entries.ts";
 import type { DeleteInput } from "./delete-filter.ts";
 import { isGlobal } from "./delete-scope.ts";
-import type { RewriteTarget } from "./replace-commit.ts";
+import { nextTurn, type RewriteTarget } from "./replace-commit.ts";
 import type { RewriteInput } from "./rewrite-core.ts";
 import type { RewriteJob } from "./rewriter.ts";
 import type { TableRewriterDeps } from "./table-rewriter.ts";
@@ -53,7 +53,7 @@ interface Content {
 async function* contents(files: readonly LiveFile[], reading: Reading): AsyncGenerator<Content> {
   const { target, runtime, limits, signal } = reading;
   for (const step of stepsOf(files)) {
-    await target.turn(); // Appends first.
+    await nextTurn(target); // Appends first.
     const gate = new Gate(readsAtOnceMax);
     const read = step.map((file) => gate.run(async () => ({ file, bytes: await contentOf(file, reading) })));
     const all = await Promise.all(read);

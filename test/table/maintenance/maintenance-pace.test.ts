@@ -35,6 +35,8 @@ class World {
       readonly commitMs: (table: string) => number;
       /** Of a request for a data file. */
       readonly readMs?: number;
+      /** Until a manifest of a rewrite is written. */
+      readonly manifestMs?: number;
       readonly maintenance?: Partial<typeof maintenanceLimits>;
     },
   ) {
@@ -48,6 +50,9 @@ class World {
       },
       read: async (key) => {
         if (key.endsWith(".parquet")) await sleep(this.clock, options.readMs ?? 0);
+      },
+      write: async (key) => {
+        if (key.includes("/inlet-replaced-")) await sleep(this.clock, options.manifestMs ?? 0);
       },
     };
     const limits = { beatMs: 10_000 };
@@ -100,6 +105,13 @@ describe("a table is looked after", () => {
     const world = new World(20, { commitMs: () => minuteMs / 2 });
     await world.live(30);
     expect(Math.max(...world.passedMinutes())).toBeLessThan(11);
+    for (const name of world.names) expect(await world.files(name)).toBeLessThan(20);
+    await world.end();
+  });
+
+  test("though an append is always committed before its own commit is ready", async () => {
+    const world = new World(2, { commitMs: () => 100, manifestMs: 1.2 * minuteMs });
+    await world.live(60);
     for (const name of world.names) expect(await world.files(name)).toBeLessThan(20);
     await world.end();
   });

@@ -4,7 +4,7 @@ import { systemRuntime } from "../../../src/base/runtime.ts";
 import type { Compactor } from "../../../src/table/compactor.ts";
 import { removeOrphans } from "../../../src/table/maintenance/orphans.ts";
 import { PathSet } from "../../../src/table/maintenance/path-set.ts";
-import type { MaintenanceTurn } from "../../../src/table/maintenance/replace-commit.ts";
+import type { MaintenanceTurn, RewriteTarget } from "../../../src/table/maintenance/replace-commit.ts";
 import { Lake, type maintenanceLimits } from "../../support/lake.ts";
 import { tableSettings, utf8 } from "../translate-fixtures.ts";
 
@@ -155,17 +155,14 @@ describe("orphans", () => {
     await warehouse.create(`${await old.location()}/data/lost.parquet`, utf8("orphan"));
     old.skewMs = 30 * day;
     const metadata = (await old.lake.foreign().load(orders))?.metadata;
-    const target = {
-      catalog: old.lake.foreign(),
-      turn: async () =>
-        ({
-          name: orders,
-          ledger: { tableUuid: metadata?.["table-uuid"] },
-          rounds: [],
-          inUse: [],
-          others: [],
-        }) as unknown as MaintenanceTurn,
-    };
+    const turn = {
+      name: orders,
+      ledger: { tableUuid: metadata?.["table-uuid"] },
+      rounds: [],
+      inUse: [],
+      others: [],
+    } as unknown as MaintenanceTurn;
+    const target: RewriteTarget = { catalog: old.lake.foreign(), betweenAppends: (work) => work(turn) };
     const limits = { namedFilesMax: 1000, orphansPageMax: 10 };
     const options = { olderThanMs: day, isDryRun: true, signal: new AbortController().signal };
     expect(await removeOrphans(target, { warehouse, clock: runtime.clock, limits }, options)).toMatchObject({
