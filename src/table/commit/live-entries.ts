@@ -2,6 +2,7 @@
  * What a table's current snapshot holds, file by file, each with its numbers written out and the manifest that lists it.
  * Manifests never change: what was read for one attempt of a commit serves the next.
  */
+import { Gate } from "../../base/async.ts";
 import { CorruptData } from "../../base/errors.ts";
 import type { ManifestEntry } from "../iceberg/manifest.ts";
 import { readManifest } from "../iceberg/manifest.ts";
@@ -30,6 +31,9 @@ export interface LiveFile {
   readonly spec: PartitionSpec;
 }
 
+/** Each may be some MiB. */
+const readsAtOnceMax = 8;
+
 export class LiveManifests {
   readonly #warehouse: Warehouse;
   #known = new Map<string, LiveManifest>();
@@ -40,13 +44,15 @@ export class LiveManifests {
 
   /** Throws what reading throws; CorruptData for a manifest that cannot be written again, and for a file that is listed twice. */
   async of(metadata: TableMetadata, files: readonly ManifestFile[]): Promise<readonly LiveManifest[]> {
-    const read: LiveManifest[] = [];
-    for (const file of files) {
-      const known = this.#known.get(file.path);
-      // A manifest from before the table had row ids is given them by a later manifest list.
-      const isSame = known?.file.firstRowId === file.firstRowId;
-      read.push(known !== undefined && isSame ? known : await this.#read(metadata, file));
-    }
+    const gate = new Gate(readsAtOnceMax);
+    const read = await Promise.all(
+      files.map((file) => {
+        const known = this.#known.get(file.path);
+        // A manifest from before the table had row ids is given them by a later manifest list.
+        const isSame = known?.file.firstRowId === file.firstRowId;
+        return known !== undefined && isSame ? known : gate.run(() => this.#read(metadata, file));
+      }),
+    );
     this.#known = new Map(read.map((manifest) => [manifest.file.path, manifest])); // The rest has gone from the table.
     requireOnce(read);
     return read;

@@ -208,7 +208,7 @@ export class ReplaceCommitter {
   }
 }
 
-/** Manifests of one commit, of which there is one for each that listed a replaced file. */
+/** Manifests of one commit, of which there is one for each that listed a replaced file beside others. */
 const writesAtOnceMax = 16;
 
 /** Rule E1: positive, random, and not taken. */

@@ -1,7 +1,8 @@
 /**
- * One REPLACE snapshot, planned on one exact base: the same rows in other files, or the same deletes as vectors. Pure. Its manifests are those of the base;
- * each that lists a replaced file is written again with that entry as deleted, and what takes its place is in manifests of its
- * own. Our mark goes on unchanged, in the summary and in the property, so that settling sees C = P.
+ * One REPLACE snapshot, planned on one exact base: the same rows in other files, or the same deletes as vectors. Pure. Its
+ * manifests are those of the base. Each that lists a replaced file is written again with that entry as deleted; of those that
+ * list nothing else the entries come together. What takes their place is in manifests of its own. Our mark goes on unchanged, in
+ * the summary and in the property, so that settling sees C = P.
  *
  * New files carry the sequence number of the snapshot that was read (rule H7): every delete up to it has been applied to their
  * rows, and every later one still finds them.
@@ -92,6 +93,7 @@ export function planReplace(
   const gone = new Set([...replaced, ...idle.map(({ entry }) => fileKey(entry))]);
   const kept: ManifestFile[] = [];
   const written: NewManifest[] = [];
+  const emptied = { data: [] as NewEntry[], deletes: [] as NewEntry[] };
   const removed: LiveEntry[] = [];
   for (const manifest of manifests) {
     const taken = manifest.entries.filter((entry) => gone.has(fileKey(entry)));
@@ -105,7 +107,9 @@ export function planReplace(
       (entry): ManifestEntry =>
         gone.has(fileKey(entry)) ? { ...entry, status: "deleted", snapshotId } : { ...entry, status: "existing" },
     );
-    written.push({ spec: manifest.spec, content: manifest.file.content, entries });
+    const { spec, file } = manifest;
+    if (taken.length < entries.length) written.push({ spec, content: file.content, entries });
+    else emptied[file.content].push(...entries.map((entry) => ({ spec, entry })));
   }
   assert(
     removed.length === gone.size,
@@ -115,7 +119,13 @@ export function planReplace(
   const vectors = replacements.flatMap((each) => (each.kind === "marked" ? addedVectors(each) : []));
   return {
     kept,
-    written: [...newManifests("data", data), ...newManifests("deletes", vectors), ...written],
+    written: [
+      ...newManifests("data", data),
+      ...newManifests("deletes", vectors),
+      ...newManifests("data", emptied.data),
+      ...newManifests("deletes", emptied.deletes),
+      ...written,
+    ],
     removed,
     added: [...data, ...vectors].map(({ entry }) => entry),
   };

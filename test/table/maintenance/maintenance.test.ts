@@ -94,6 +94,16 @@ describe("a rewrite", () => {
     await compactor[Symbol.asyncDispose]();
   });
 
+  test("writes one manifest of what it has made, and one of all files that it has replaced", async () => {
+    const lake = new Lake(19);
+    const { compactor } = await commits(lake, 12);
+    const written: string[] = [];
+    lake.hooks = { ...lake.hooks, write: (key) => void (key.includes("/inlet-replaced-") && written.push(key)) };
+    expect(await compactor.maintain("orders")).toMatchObject({ filesIn: 12, filesOut: 1 });
+    expect(written).toHaveLength(2);
+    await compactor[Symbol.asyncDispose]();
+  });
+
   test("is a replace snapshot with our mark, true totals, and the sequence number of what it read", async () => {
     const lake = new Lake(2);
     const { compactor } = await commits(lake, 6);
