@@ -21,6 +21,7 @@ export interface ProofName {
 }
 
 type Place = Pick<CommitMark, "seq" | "epoch">;
+type Kept = Place & { readonly key: string };
 
 export interface ProofStep {
   /** What the table holds already; null: nothing. */
@@ -38,6 +39,8 @@ export class ProofStore {
   readonly #store: ObjectStore;
   /** The newest of each directory: what the next commit builds on. */
   readonly #newest = new Map<string, { readonly key: string; readonly proof: TableProof }>();
+  /** What each directory held when it was listed, and was put there since: who commits alone to a table lists it once. */
+  readonly #kept = new Map<string, readonly Kept[]>();
 
   constructor(store: ObjectStore) {
     this.#store = store;
@@ -46,16 +49,22 @@ export class ProofStore {
   /** Adds the rounds to what was proven before, and keeps it under the mark. */
   async advance(name: ProofName, step: ProofStep): Promise<void> {
     const proof = await this.#after(name, step);
+    const directory = directoryOf(name);
+    const { seq, epoch } = step.mark;
     const key = keyOf(name, step.mark);
     await this.#store.put(key, Buffer.from(renderTableProof(proof)));
-    this.#newest.set(directoryOf(name), { key, proof });
+    this.#newest.set(directory, { key, proof });
+    const kept = this.#kept.get(directory)?.filter((each) => each.key !== key);
+    if (kept !== undefined) this.#kept.set(directory, [...kept, { seq, epoch, key }]);
   }
 
   /** What was known when the mark was made; undefined: nothing was kept. Rewrites carry on a mark under a later epoch. */
   async read(name: ProofName, mark: Place): Promise<TableProof | undefined> {
+    const newest = this.#newest.get(directoryOf(name));
+    if (newest?.key === keyOf(name, mark)) return newest.proof;
+    // Somebody else may have committed.
     const found = (await this.#list(name)).filter(({ seq, epoch }) => seq === mark.seq && epoch <= mark.epoch).at(-1);
     if (found === undefined) return undefined;
-    const newest = this.#newest.get(directoryOf(name));
     if (newest?.key === found.key) return newest.proof;
     try {
       return parseTableProof(Buffer.from(await this.#store.get(found.key)).toString("utf8"), found.key);
@@ -67,8 +76,15 @@ export class ProofStore {
 
   /** Of commits before this one nobody asks any more. */
   async forget(name: ProofName, before: Seq): Promise<void> {
-    const old = (await this.#list(name)).filter(({ seq }) => seq < before);
-    if (old.length > 0) await this.#store.delete(old.map(({ key }) => key));
+    const directory = directoryOf(name);
+    const kept = this.#kept.get(directory) ?? (await this.#list(name));
+    const old = kept.filter(({ seq }) => seq < before);
+    if (old.length === 0) return;
+    await this.#store.delete(old.map(({ key }) => key));
+    this.#kept.set(
+      directory,
+      kept.filter((each) => !old.includes(each)),
+    );
   }
 
   async #after(name: ProofName, { before, mark, rounds, isAccepted }: ProofStep): Promise<TableProof> {
@@ -79,10 +95,12 @@ export class ProofStore {
   }
 
   /** In order. */
-  async #list(name: ProofName): Promise<readonly (Place & { readonly key: string })[]> {
-    const found: (Place & { readonly key: string })[] = [];
+  async #list(name: ProofName): Promise<readonly Kept[]> {
+    const found: Kept[] = [];
     for await (const info of this.#store.list(`${directoryOf(name)}/`)) found.push(placed(info));
-    return found.sort((a, b) => a.seq - b.seq || a.epoch - b.epoch);
+    found.sort((a, b) => a.seq - b.seq || a.epoch - b.epoch);
+    this.#kept.set(directoryOf(name), found);
+    return found;
   }
 }
 
@@ -98,7 +116,7 @@ function digits(value: number): string {
   return String(value).padStart(16, "0");
 }
 
-function placed({ key }: ObjectInfo): Place & { readonly key: string } {
+function placed({ key }: ObjectInfo): Kept {
   const match = /\/(\d{16})-(\d{16})$/.exec(key);
   if (match === null) throw new CorruptData({ source: key, position: 0, expected: "<seq>-<epoch>", found: key });
   return { key, seq: Number(match[1]) as Seq, epoch: Number(match[2]) as Seq };

@@ -155,4 +155,31 @@ describe("the store of proofs", () => {
     expect(await new ProofStore(objects).read(name, mark(5, 4))).toBeUndefined();
     expect((await new ProofStore(objects).read(name, mark(8, 4)))?.get(0)?.[0]?.proof?.rows).toBe(10);
   });
+
+  test("lists a directory once while nobody else commits, and again when somebody has", async () => {
+    const { objects, store } = open();
+    let lists = 0;
+    const list = objects.list.bind(objects);
+    objects.list = (prefix) => {
+      lists += 1;
+      return list(prefix);
+    };
+    const commit = async (by: ProofStore, seq: number): Promise<void> => {
+      const before = seq === 1 ? null : mark(seq - 1, 4);
+      const at = { ranges: [range(0, seq * 10, seq * 10 + 10)], proof: rounds[0]?.proof };
+      await by.advance(name, { before, mark: mark(seq, 4), rounds: [at], isAccepted: false });
+      await by.forget(name, (seq - 1) as Seq);
+    };
+    for (let seq = 1; seq <= 20; seq += 1) await commit(store, seq);
+    expect(lists).toBe(1);
+    const other = new ProofStore(objects);
+    await commit(other, 21);
+    await commit(store, 22);
+    expect(lists).toBe(3);
+    const left: string[] = [];
+    for await (const { key } of list("tables/")) left.push(key);
+    expect(left).toHaveLength(2);
+    const ranges = await new ProofStore(objects).read(name, mark(22, 4));
+    expect(ranges?.get(0)?.reduce((sum, { proof }) => sum + (proof?.rows ?? 0), 0)).toBe(220);
+  });
 });
