@@ -2,7 +2,7 @@
  * Cleans the compacted partitions of this node in the background: one at a time, the dirtiest first, no faster than it may read
  * and not while producers are held back. What fails is tried again at the next turn: nothing is lost by cleaning later.
  */
-import { Lane, Loop, Slices, sleep } from "../../base/async.ts";
+import { Lane, Loop, Slices, sleep, untilAborted } from "../../base/async.ts";
 import { Closed, CorruptData, OperationFailed } from "../../base/errors.ts";
 import type { Offset } from "../../base/ids.ts";
 import type { Clock } from "../../base/runtime.ts";
@@ -39,6 +39,7 @@ export class Cleaner implements AsyncDisposable {
   readonly #loop: Loop;
   /** One turn at a time. */
   readonly #lane = new Lane();
+  readonly #stop = new AbortController();
   /** Partitions of which something cannot be read: they stay as they are until the next start. */
   readonly #damaged = new WeakSet<OwnedPartition>();
   /** Monotonic time from which on the next bytes may be read. */
@@ -49,24 +50,25 @@ export class Cleaner implements AsyncDisposable {
     this.#loop = new Loop({
       clock: options.clock,
       intervalMs: options.limits.cleanerIntervalMs,
-      turn: (signal) => this.turn(signal),
+      turn: () => this.turn(),
       failed: options.failed,
     });
   }
 
-  /** Cleans all that is due. */
-  turn(signal?: AbortSignal): Promise<void> {
-    return this.#lane.run(() => this.#turn(signal));
+  /** Cleans all that is due. What still waits for the store or the metadata log when the cleaner stops fails with them. */
+  turn(): Promise<void> {
+    return this.#lane.run(() => untilAborted(this.#turn(), this.#stop.signal));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Closed("cleaner"));
     await this.#loop[Symbol.asyncDispose]();
     await this.#lane.close();
   }
 
-  async #turn(signal?: AbortSignal): Promise<void> {
+  async #turn(): Promise<void> {
     const { clock } = this.#options;
-    const slices = new Slices({ clock, sliceMsMax, ...(signal === undefined ? {} : { signal }) });
+    const slices = new Slices({ clock, sliceMsMax, signal: this.#stop.signal });
     const due: { readonly partition: OwnedPartition; readonly dirtyRatio: number }[] = [];
     for (const partition of this.#options.partitions()) {
       const plan = this.#plan(partition);
@@ -74,7 +76,10 @@ export class Cleaner implements AsyncDisposable {
       await slices.pause();
     }
     due.sort((a, b) => b.dirtyRatio - a.dirtyRatio);
-    for (const { partition } of due) await this.#clean(partition, slices, signal);
+    for (const { partition } of due) {
+      this.#stop.signal.throwIfAborted();
+      await this.#clean(partition, slices);
+    }
   }
 
   #plan(partition: OwnedPartition): PassOptions["plan"] | undefined {
@@ -83,7 +88,7 @@ export class Cleaner implements AsyncDisposable {
   }
 
   /** Pass after pass while there is more than the map holds. */
-  async #clean(partition: OwnedPartition, slices: Slices, signal?: AbortSignal): Promise<void> {
+  async #clean(partition: OwnedPartition, slices: Slices): Promise<void> {
     const { clock, logger, limits } = this.#options;
     const { topic, index } = partition;
     try {
@@ -97,23 +102,24 @@ export class Cleaner implements AsyncDisposable {
             bufferBytesMax: limits.cleanerBufferBytesMax,
             inflatedBytesMax: limits.inflatedBytesMax,
           },
-          admit: (bytes) => this.#admit(partition, bytes, signal),
+          admit: (bytes) => this.#admit(partition, bytes),
         });
         logger.info("cleaned", { topic, partition: index, ...summary(outcome) });
         const isFurther = outcome.progress.cleanedTo > plan.dirtyFrom;
         if (outcome.kind === "stale" || !isFurther) return;
       }
     } catch (cause) {
-      if (cause instanceof Closed || signal?.aborted === true) return; // Given up meanwhile, or the node stops.
+      if (cause instanceof Closed || this.#stop.signal.aborted) return; // Given up meanwhile, or the node stops.
       if (!(cause instanceof OperationFailed || cause instanceof CorruptData)) throw cause;
       if (cause instanceof CorruptData) this.#damaged.add(partition);
       logger.warn("cleaning failed", { topic, partition: index, cause });
     }
   }
 
-  async #admit(partition: OwnedPartition, bytes: number, signal?: AbortSignal): Promise<void> {
+  async #admit(partition: OwnedPartition, bytes: number): Promise<void> {
     const { clock, limits } = this.#options;
-    await partition.admitted();
+    const { signal } = this.#stop;
+    await untilAborted(partition.admitted(), signal);
     const nowMs = clock.monotonic();
     const readFromMs = Math.max(this.#readFromMs, nowMs);
     this.#readFromMs = readFromMs + (bytes / limits.cleanerBytesPerSecondMax) * 1000;
