@@ -255,7 +255,7 @@ function makeHandlers(
     offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
     deleteRecords: deleteRecordsHandler(data),
     ...clientQuotasHandlers({ metadata, limits: settings }),
-    ...aclHandlers({ metadata, audit: authorizer?.audit ?? "off", limits: settings }),
+    ...aclHandlers({ metadata, audit: authorizer?.audit ?? "off", limits: settings, clock: runtime.clock }),
   };
   return handlers;
 }

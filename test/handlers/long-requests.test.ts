@@ -1,12 +1,29 @@
 /** Proves: a request that names as many things as it may takes time linear in them, so that it holds up nobody else. */
 import { expect, test } from "vitest";
+import {
+  type Acl,
+  aclKey,
+  any,
+  resourceTypes as kinds,
+  operations,
+  patternTypes,
+  permissions,
+} from "../../src/access/acl.ts";
+import { AuditLog } from "../../src/access/audit-log.ts";
 import { type ScramMechanism, scramMechanisms } from "../../src/auth/scram-credential.ts";
 import { uuidRandom, uuidZero } from "../../src/base/ids.ts";
+import type { Clock } from "../../src/base/runtime.ts";
+import type { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
+import { aclHandlers } from "../../src/handlers/access/acls.ts";
 import { scramCredentialsHandlers } from "../../src/handlers/access/scram-credentials.ts";
 import { resourceTypes } from "../../src/handlers/configs/describe-configs.ts";
+import { listGroupsHandler } from "../../src/handlers/groups/group-admin.ts";
 import { clientQuotasHandlers } from "../../src/handlers/quotas/client-quotas.ts";
 import { SimRandom } from "../sim/random.ts";
+import { context } from "../support/log-world.ts";
 import { MemoryMetadata } from "../support/memory-metadata.ts";
+import { noMetrics } from "../support/no-metrics.ts";
+import { silent } from "../support/seeded.ts";
 import { AdminWorld } from "./admin-world.ts";
 
 const names = Array.from({ length: 50_000 }, (_, index) => `name-${index}`);
@@ -130,4 +147,93 @@ test("quotas of a user", { timeout: 60_000 }, async () => {
   const context = undefined as never; // It is not looked at.
   const ask = async () => await alterClientQuotas({ entries: [{ entity, ops }], validateOnly: false }, context);
   expect(await cpuMs(ask)).toBeLessThan(cpuMsMax);
+});
+
+/** A millisecond goes by each time that it is looked at; counts the turns that others get. */
+class BusyClock implements Clock {
+  turns = 0;
+  #nowMs = 0;
+
+  now(): number {
+    return 0;
+  }
+
+  monotonic(): number {
+    this.#nowMs += 1;
+    return this.#nowMs;
+  }
+
+  after(_delayMs: number, callback: () => void): Disposable {
+    this.turns += 1;
+    setImmediate(callback);
+    return { [Symbol.dispose]: () => undefined };
+  }
+}
+
+const acl = (principal: string): Acl => ({
+  resourceType: kinds.topic,
+  resourceName: "t",
+  patternType: patternTypes.literal,
+  principal: `User:${principal}`,
+  host: "*",
+  operation: operations.read,
+  permissionType: permissions.allow,
+});
+const filterOf = (resourceNameFilter: string | null) => ({
+  resourceTypeFilter: any,
+  resourceNameFilter,
+  patternTypeFilter: any,
+  principalFilter: null,
+  hostFilter: null,
+  operation: any,
+  permissionType: any,
+});
+
+function aclWorld(aclsMax: number) {
+  const metadata = new MemoryMetadata();
+  const clock = new BusyClock();
+  const audit = new AuditLog({
+    logger: silent,
+    clock,
+    denialsPerSecondMax: 1,
+    denials: noMetrics.accessDenied,
+    tellsAllowed: () => false,
+  });
+  const facts = names.slice(0, 500).map((name) => ({ table: "acls" as const, key: aclKey(acl(name)), value: "" }));
+  metadata.apply([{ kind: "set-facts", facts }]);
+  return { metadata, clock, ...aclHandlers({ metadata, audit, limits: { aclsMax }, clock }) };
+}
+
+test("ACLs to forget, of a cluster that has many: others have their turns between", { timeout: 120_000 }, async () => {
+  const { deleteAcls, clock } = aclWorld(1000);
+  const filters = names.slice(0, 10_000).map(filterOf);
+  expect(await cpuMs(() => deleteAcls({ filters }, context()))).toBeLessThan(cpuMsMax);
+  expect(clock.turns).toBeGreaterThan(1000);
+});
+
+test("ACLs that filters match again and again are told as often as there may be ACLs", async () => {
+  const { deleteAcls, metadata } = aclWorld(1000);
+  const answer = await deleteAcls({ filters: [null, "t", null, "u"].map(filterOf) }, context());
+  if (typeof answer === "string") throw new Error(answer);
+  expect(answer.filterResults.map(({ errorCode, matchingAcls }) => [errorCode, matchingAcls.length])).toEqual([
+    [0, 500],
+    [0, 500],
+    [42, 0],
+    [0, 0],
+  ]);
+  expect(metadata.image.facts("acls").size).toBe(0);
+});
+
+test("groups to list: others have their turns between", async () => {
+  const clock = new BusyClock();
+  const group = { id: "g", classic: { state: "empty", protocolType: null }, consumer: null, streams: null };
+  const shard = { groups: () => names.slice(0, 5000).map((id) => ({ ...group, id })), shares: undefined };
+  const coordinator = {
+    runtime: { clock },
+    allShards: async () => ({ shards: [shard], isComplete: true }),
+  } as unknown as GroupCoordinator;
+  const answer = await listGroupsHandler(coordinator)({ statesFilter: [], typesFilter: [] }, context());
+  if (typeof answer === "string") throw new Error(answer);
+  expect(answer.groups).toHaveLength(5000);
+  expect(clock.turns).toBeGreaterThan(100);
 });

@@ -2,7 +2,8 @@
 import { type Acl, type AclFilter, aclKey, aclOf, aclProblem, isFilter, matches } from "../../access/acl.ts";
 import type { AuditLog } from "../../access/audit-log.ts";
 import { askerOf } from "../../access/authorizer.ts";
-import { Lane } from "../../base/async.ts";
+import { Lane, Slices } from "../../base/async.ts";
+import type { Clock } from "../../base/runtime.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import type { RequestContext } from "../../protocol/dispatch.ts";
@@ -13,6 +14,7 @@ export interface AclsOptions {
   /** "off": nobody enforces ACLs, so none can be set. */
   readonly audit: AuditLog | "off";
   readonly limits: { readonly aclsMax: number };
+  readonly clock: Clock;
 }
 
 export interface AclHandlers {
@@ -22,24 +24,34 @@ export interface AclHandlers {
 }
 
 export function aclHandlers(options: AclsOptions): AclHandlers {
-  const lane = new Lane(); // What a change removes, and how many there are, is read in the turn that proposes it.
+  const lane = new Lane(); // How many there are is read in the turn that proposes more; what goes may go twice.
   return {
-    describeAcls: async (request) => describe(options, request),
+    describeAcls: (request) => describe(options, request),
     createAcls: (request, context) => lane.run(() => create(options, request, context)),
     deleteAcls: (request, context) => lane.run(() => remove(options, request, context)),
   };
 }
 
+/** Of one turn of the event loop. */
+const sliceMsMax = 5;
+/** Far less than a slice. */
+const stepAclsMax = 100;
+
 const disabled = { errorCode: code("SECURITY_DISABLED"), errorMessage: "No Authorizer is configured." } as const;
 const done = { errorCode: 0, errorMessage: null } as const;
 
-function describe({ metadata, audit }: AclsOptions, filter: AclFilter): ResponseInputOf<"describeAcls"> | "close" {
+async function describe(
+  { metadata, audit, clock }: AclsOptions,
+  filter: AclFilter,
+): Promise<ResponseInputOf<"describeAcls"> | "close"> {
   if (audit === "off") {
     return { ...disabled, errorMessage: "No Authorizer is configured on the broker", resources: [] };
   }
   if (!isFilter(filter)) return "close";
   const patterns = new Map<string, { resourceType: number; resourceName: string; patternType: number; acls: Acl[] }>();
-  for (const acl of found(metadata, filter)) {
+  const slices = new Slices({ clock, sliceMsMax });
+  for (const [, acl] of await slices.run(found(await slices.run(allKept(metadata)), filter))) {
+    await slices.pause();
     const { resourceType, resourceName, patternType } = acl;
     const key = JSON.stringify([resourceType, resourceName, patternType]);
     const pattern = patterns.get(key) ?? { resourceType, resourceName, patternType, acls: [] };
@@ -76,28 +88,60 @@ async function create(
 }
 
 async function remove(
-  { metadata, audit }: AclsOptions,
+  { metadata, audit, clock, limits }: AclsOptions,
   request: RequestOf<"deleteAcls">,
   context: RequestContext,
 ): Promise<ResponseInputOf<"deleteAcls"> | "close"> {
   if (audit === "off") return { filterResults: request.filters.map(() => ({ ...disabled, matchingAcls: [] })) };
   if (!request.filters.every(isFilter)) return "close";
-  const matching = request.filters.map((filter) => [...found(metadata, filter)]);
-  const removed = new Map(matching.flat().map((acl) => [aclKey(acl), acl]));
+  const slices = new Slices({ clock, sliceMsMax });
+  const all = await slices.run(allKept(metadata));
+  const toldMax = Math.max(limits.aclsMax, all.length);
+  const removed = new Map<string, Acl>();
+  const results: (readonly Kept[] | "too-many")[] = [];
+  let told = 0;
+  for (const filter of request.filters) {
+    await slices.pause();
+    const matching = await slices.run(found(all, filter));
+    const isTooMany = told + matching.length > toldMax;
+    results.push(isTooMany ? "too-many" : matching);
+    if (isTooMany) continue;
+    told += matching.length;
+    for (const [key, acl] of matching) removed.set(key, acl);
+  }
   const problem = await change(metadata, removed.keys(), null);
-  if (problem !== undefined) return { filterResults: matching.map(() => ({ ...problem, matchingAcls: [] })) };
+  if (problem !== undefined) return { filterResults: results.map(() => ({ ...problem, matchingAcls: [] })) };
   const { principal, host } = askerOf(context);
   audit.aclsChanged(principal, host, { added: [], removed: [...removed.values()] });
   return {
-    filterResults: matching.map((acls) => ({ ...done, matchingAcls: acls.map((acl) => ({ ...done, ...acl })) })),
+    filterResults: results.map((matching) =>
+      matching === "too-many"
+        ? { ...invalid(`The filters match more than ${toldMax} times.`), matchingAcls: [] }
+        : { ...done, matchingAcls: matching.map(([, acl]) => ({ ...done, ...acl })) },
+    ),
   };
 }
 
-function* found({ image }: Pick<MetadataClient, "image">, filter: AclFilter): Generator<Acl> {
-  for (const key of image.facts("acls").keys()) {
-    const acl = aclOf(key);
-    if (matches(acl, filter)) yield acl;
+type Kept = readonly [key: string, acl: Acl];
+
+/** As they are now, though they may change while they are read. */
+function* allKept({ image }: Pick<MetadataClient, "image">): Generator<void, readonly Kept[], void> {
+  const all: Kept[] = [];
+  const keys = Array.from(image.facts("acls").keys());
+  for (const key of keys) {
+    all.push([key, aclOf(key)]);
+    if (all.length % stepAclsMax === 0) yield;
   }
+  return all;
+}
+
+function* found(all: readonly Kept[], filter: AclFilter): Generator<void, readonly Kept[], void> {
+  const matching: Kept[] = [];
+  for (let from = 0; from < all.length; from += stepAclsMax) {
+    for (const each of all.slice(from, from + stepAclsMax)) if (matches(each[1], filter)) matching.push(each);
+    yield;
+  }
+  return matching;
 }
 
 async function change(

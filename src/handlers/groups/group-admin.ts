@@ -1,11 +1,13 @@
 /** ListGroups, DescribeGroups and DeleteGroups: groups seen from outside. */
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import { Slices } from "../../base/async.ts";
 import { type ClassicGroup, type GroupState, metadataFor } from "../../coordinator/classic-group-state.ts";
 import { classicProtocolType } from "../../coordinator/consumer-group-migration.ts";
 import { consumerGroupState } from "../../coordinator/consumer-group-state.ts";
 import type { GroupCoordinator } from "../../coordinator/group-coordinator.ts";
 import { GroupShard } from "../../coordinator/group-shard.ts";
 import type { LiveGroup } from "../../coordinator/live-group.ts";
+import type { ShareGroup } from "../../coordinator/share/share-group.ts";
 import { streamsGroupState } from "../../coordinator/streams/streams-group-state.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { openOperations, operationsNotAsked } from "../cluster/cluster-view.ts";
@@ -31,6 +33,8 @@ type ListedGroup = ResponseInputOf<"listGroups">["groups"][number] & {
   readonly groupType: string;
 };
 const missingGroupIsNamedSince = 6;
+/** Of one turn of the event loop. */
+const sliceMsMax = 5;
 
 export function listGroupsHandler(
   coordinator: GroupCoordinator,
@@ -41,20 +45,31 @@ export function listGroupsHandler(
     const types = new Set(typesFilter.map((name) => name.toLowerCase()));
     const isWanted = (filter: ReadonlySet<string>, name: string): boolean =>
       filter.size === 0 || filter.has(name.toLowerCase());
-    const groups = shards
-      .flatMap((shard) => [...Array.from(shard.groups(), listed), ...listedShares(shard)])
-      .filter(({ groupState, groupType }) => isWanted(states, groupState) && isWanted(types, groupType));
+    const wanted = function* (): Generator<void, ListedGroup[], void> {
+      const groups: ListedGroup[] = [];
+      for (const group of listedOf(shards)) {
+        if (isWanted(states, group.groupState) && isWanted(types, group.groupType)) groups.push(group);
+        yield;
+      }
+      return groups;
+    };
+    const groups = await new Slices({ clock: coordinator.runtime.clock, sliceMsMax }).run(wanted());
     return { errorCode: code(isComplete ? "NONE" : "COORDINATOR_LOAD_IN_PROGRESS"), groups };
   };
 }
 
-function listedShares(shard: GroupShard): readonly ListedGroup[] {
-  return Array.from(shard.shares?.all() ?? [], ([groupId, group]) => ({
-    groupId,
-    protocolType: groupTypes.share,
-    groupState: shareGroupState(group),
-    groupType: groupTypes.share,
-  }));
+/** The groups that there are when the turn of their shard comes. */
+function* listedOf(shards: readonly GroupShard[]): Generator<ListedGroup> {
+  for (const shard of shards) {
+    const [groups, shares] = [Array.from(shard.groups()), Array.from(shard.shares?.all() ?? [])];
+    for (const group of groups) yield listed(group);
+    for (const entry of shares) yield listedShare(entry);
+  }
+}
+
+function listedShare([groupId, group]: readonly [string, ShareGroup]): ListedGroup {
+  const groupState = shareGroupState(group);
+  return { groupId, protocolType: groupTypes.share, groupState, groupType: groupTypes.share };
 }
 
 function listed({ id, classic, consumer, streams }: LiveGroup): ListedGroup {

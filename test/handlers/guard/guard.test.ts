@@ -51,7 +51,7 @@ class GuardedWorld extends AdminWorld {
     });
     const { metadata } = this;
     this.#authorizer = new Authorizer({ metadata, superUsers: ["User:root"], allowsWithoutAcl: false, audit });
-    const all = { ...this.handlers, ...aclHandlers({ metadata, audit, limits: { aclsMax: 5 } }) };
+    const all = { ...this.handlers, ...aclHandlers({ metadata, audit, limits: { aclsMax: 5 }, clock }) };
     const watched = Object.entries(all).map(([name, handler]) => [
       name,
       (...args: Parameters<typeof handler>) => {
@@ -336,7 +336,7 @@ describe("ACLs themselves", () => {
 
   test("cannot be set where none are enforced", async () => {
     await using world = new AdminWorld();
-    const off = aclHandlers({ metadata: world.metadata, audit: "off", limits: { aclsMax: 5 } });
+    const off = aclHandlers({ metadata: world.metadata, audit: "off", limits: { aclsMax: 5 }, clock: world.clock });
     const asked = { ...everything };
     const codes = [
       (await off.describeAcls(asked, context())) as { errorCode: number },
