@@ -29,7 +29,7 @@ export const coordinator = {
     default: 8 * MiB,
     min: 64 * KiB,
     max: 256 * MiB,
-    doc: "What the members of a group of the classic protocol may say of themselves together, what they are assigned, and the names that one member of another group subscribes to.",
+    doc: "What the members of a group of the classic protocol may say of themselves together, what they are assigned, and the names that one member of another group subscribes to; of a streams group each record: its topology, and what a member says of itself.",
   }),
   groupShardGroupsMax: setting({
     key: "group.shard.groups.max",

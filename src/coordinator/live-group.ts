@@ -280,6 +280,7 @@ export class LiveGroup {
   #liveStreams(group: StreamsGroup, log: Pick<LiveStreamsOptions, "isWritten" | "replaces">): LiveStreamsGroup {
     return new LiveStreamsGroup({
       ...this.#streamsOptions,
+      recordBytesMax: this.#limits.recordBytesMax,
       ...log,
       id: this.id,
       group,

@@ -30,6 +30,8 @@ export interface LiveStreamsOptions {
   readonly replaces: readonly StateRecord[];
   readonly clock: Clock;
   readonly limitsOf: StreamsLimitsOf;
+  /** What is longer is refused. */
+  readonly recordBytesMax: number;
   readonly topics: Topics;
   /** Settles when the records are durable, and with them all that the group wrote before. */
   readonly write: (records: readonly StateRecord[]) => Promise<GroupError>;
@@ -37,6 +39,11 @@ export interface LiveStreamsOptions {
 }
 
 const delayTimer = "delay";
+const tooLarge = {
+  kind: "refused",
+  error: "UNKNOWN_SERVER_ERROR",
+  detail: "The topology, or what the member says of itself, is too large.",
+} as const;
 
 export class LiveStreamsGroup implements Disposable {
   readonly #options: LiveStreamsOptions;
@@ -63,14 +70,14 @@ export class LiveStreamsGroup implements Disposable {
 
   /** Whether the heartbeat would be refused; nothing changes. */
   refusal(request: StreamsHeartbeat): StreamsReply | undefined {
-    const step = heartbeat(this.#group, request, this.#context());
+    const step = this.#step(request);
     return step.kind === "refused" ? step : undefined;
   }
 
   async heartbeat(request: StreamsHeartbeat): Promise<StreamsReply> {
-    const step = heartbeat(this.#group, request, this.#context());
+    const step = this.#step(request);
     if (step.kind === "refused") return step;
-    const written = this.#become(step.group);
+    const written = this.#become(step.group, step.records);
     if (request.epoch >= 0) this.#startSession(request.memberId);
     const error = await written;
     return error === "NONE" ? { kind: "done", answer: step.answer } : { kind: "refused", error, detail: null };
@@ -86,15 +93,27 @@ export class LiveStreamsGroup implements Disposable {
     return { now: clock.now(), limits: limitsOf(id), topics };
   }
 
+  /** With what it writes. Nothing changes yet: as in Kafka, nobody else suffers from a topology that no record holds. */
+  #step(request: StreamsHeartbeat) {
+    const step = heartbeat(this.#group, request, this.#context());
+    if (step.kind === "refused") return step;
+    const records = this.#changes(step.group);
+    const isTooLarge = records.some(({ value }) => (value?.length ?? 0) > this.#options.recordBytesMax);
+    return isTooLarge ? tooLarge : { ...step, records };
+  }
+
+  #changes(next: StreamsGroup): readonly StateRecord[] {
+    const { id, replaces } = this.#options;
+    return this.#isWritten
+      ? streamsGroupChanges(id, this.#group, next)
+      : [...replaces, ...streamsGroupChanges(id, null, next)];
+  }
+
   /** No await before the write is handed over: the next request must meet the group as it is written. */
-  #become(next: StreamsGroup): Promise<GroupError> {
+  #become(next: StreamsGroup, records = this.#changes(next)): Promise<GroupError> {
     const before = this.#group;
     this.#group = next;
     this.#follow(before, next);
-    const { id, replaces } = this.#options;
-    const records = this.#isWritten
-      ? streamsGroupChanges(id, before, next)
-      : [...replaces, ...streamsGroupChanges(id, null, next)];
     this.#isWritten = true;
     return records.length === 0 ? this.#options.written() : this.#options.write(records);
   }

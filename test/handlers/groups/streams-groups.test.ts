@@ -31,6 +31,8 @@ const counts: Subtopology = {
   repartitionSinkTopics: [],
   repartitionSourceTopics: [internal("g-words-repartition")],
 };
+const names = (count: number): readonly string[] =>
+  Array.from({ length: count }, (_, n) => `a-name-of-some-length-${n}`);
 const topology: Topology = { epoch: 0, subtopologies: [reads, counts] };
 
 async function ready(overrides: ConstructorParameters<typeof AdminWorld>[0] = {}): Promise<AdminWorld> {
@@ -126,6 +128,31 @@ describe("StreamsGroupHeartbeat", () => {
     expect(error(answer)).toBe("STREAMS_INVALID_TOPOLOGY");
     expect(answer.errorMessage).toContain(message);
     expect((await world.call("listGroups", {})).groups).toEqual([]);
+  });
+
+  test.each<[string, Partial<Heartbeat>]>([
+    [
+      "topology",
+      {
+        topology: {
+          epoch: 0,
+          subtopologies: [
+            { ...reads, repartitionSinkTopics: [...reads.repartitionSinkTopics, ...names(3000)] },
+            counts,
+          ],
+        },
+      },
+    ],
+    ["client tags", { clientTags: names(3000).map((key) => ({ key, value: "x" })) }],
+  ])("refuses what no record is to hold: %s", async (_, given) => {
+    await using world = await ready({ groupRecordBytesMax: 65_536 });
+    expect(error(await join(world, given))).toBe("UNKNOWN_SERVER_ERROR");
+    expect((await world.call("listGroups", {})).groups).toEqual([]);
+    expect(error(await join(world))).toBe("NONE");
+    expect(error(await join(world, { memberId: "b", ...given }))).toBe(
+      given.topology === undefined ? "UNKNOWN_SERVER_ERROR" : "INVALID_REQUEST",
+    );
+    expect((await described(world)).members.map(({ memberId }) => memberId)).toEqual(["a"]);
   });
 
   test("has the internal topics made as the topology wants them, and gives out the tasks", async () => {
