@@ -24,8 +24,15 @@ export type HeaderValues = Readonly<Record<string, string>>;
 export interface Authorizer {
   /** All headers to send: those of the request, and who we are. */
   headers(request: Unsigned): Promise<HeaderValues>;
-  /** Forgets what the catalog refused. False when asking again can bring nothing else. */
-  renew(refused: HeaderValues): boolean;
+  /** Learns from a request that the catalog refused. False when asking again can bring nothing else. */
+  renew(refused: HeaderValues, answer: Refusal): boolean;
+}
+
+/** Of which nothing happened. */
+export interface Refusal {
+  readonly status: number;
+  /** When the catalog said so, by its own clock; NaN: it does not say. */
+  readonly dateMs: number;
 }
 
 /** Sends a form and returns the status and the body; bounded in time and size by whoever gives it. */
@@ -44,7 +51,10 @@ export function authorizer(auth: RestAuth, clock: Clock, post: PostForm): Author
     }
     case "sigv4": {
       const signer = new RequestSigner(auth, clock);
-      return { headers: async (request) => await signer.sign(request), renew: () => false };
+      return {
+        headers: async (request) => await signer.sign(request),
+        renew: (_, { status, dateMs }) => status === 403 && signer.learnTime(dateMs),
+      };
     }
     case "oauth2":
       return new ClientCredentials(auth, clock, post);
@@ -69,7 +79,8 @@ class ClientCredentials implements Authorizer {
     return { ...headers, authorization: await this.#header() };
   }
 
-  renew(refused: HeaderValues): boolean {
+  renew(refused: HeaderValues, { status }: Refusal): boolean {
+    if (status !== 401 && status !== 419) return false;
     if (this.#token?.header === refused["authorization"]) this.#token = undefined;
     return true;
   }

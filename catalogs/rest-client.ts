@@ -1,6 +1,6 @@
 /**
  * Requests to a REST catalog: authorized, bounded in time and size. What may change something is sent once (and once more after a
- * refused token). Tells an answer from no answer, because a commit without one may still have happened.
+ * refused token, or signature). Tells an answer from no answer, because a commit without one may still have happened.
  */
 import { OperationFailed } from "../src/base/errors.ts";
 import type { Clock } from "../src/base/runtime.ts";
@@ -25,6 +25,8 @@ export interface RestResponse {
   readonly body: string;
   /** The version of what was asked for, where the catalog names one. */
   readonly etag: string | null;
+  /** NaN: it does not say. */
+  readonly dateMs: number;
 }
 
 /** The request may or may not have reached the catalog, or its answer was lost on the way. */
@@ -51,13 +53,13 @@ export class RestClient {
     this.#stop.abort(new Error("the catalog is closed"));
   }
 
-  /** 401 and 419 mean that nothing happened: asked once more with a new token if there can be one. */
+  /** 401, 403 and 419 mean that nothing happened: asked once more if we can say better who we are, and when. */
   async send(request: RestRequest, auth: Authorizer): Promise<RestResponse> {
     const unsigned = { method: request.method, uri: request.uri, headers: headersOf(request), body: request.body };
     const headers = await auth.headers(unsigned);
     const answer = await this.#send(request, headers);
-    const refused = answer.status === 401 || answer.status === 419;
-    if (!refused || !auth.renew(headers)) return answer;
+    const isRefused = answer.status === 401 || answer.status === 403 || answer.status === 419;
+    if (!isRefused || !auth.renew(headers, answer)) return answer;
     return await this.#send(request, await auth.headers(unsigned));
   }
 
@@ -95,7 +97,8 @@ export class RestClient {
       headers,
       ...(request.body === undefined ? {} : { body: request.body }),
     });
-    return { status: response.status, body: await this.#text(response), etag: response.headers.get("etag") };
+    const { status, headers: said } = response;
+    return { status, body: await this.#text(response), etag: said.get("etag"), dateMs: timeOf(said.get("date")) };
   }
 
   async #text(response: Response): Promise<string> {
@@ -108,6 +111,10 @@ export class RestClient {
     }
     return Buffer.concat(chunks).toString("utf8");
   }
+}
+
+function timeOf(text: string | null): number {
+  return Date.parse(text ?? ""); // oxlint-disable-line no-restricted-globals -- It tells no time but the text's.
 }
 
 function headersOf(request: RestRequest): HeaderValues {

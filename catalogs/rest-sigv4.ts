@@ -22,10 +22,15 @@ export interface Unsigned {
   readonly body: string | undefined;
 }
 
+/** AWS refuses what was signed for longer ago than this, or for longer from now. */
+const skewMsMax = 5 * 60_000;
+
 /** Asks for the keys at each request: their source renews them before they expire. */
 export class RequestSigner {
   readonly #settings: SigV4Settings;
   readonly #clock: Clock;
+  /** Added to our clock: by how much the service's own is ahead of it. */
+  #aheadMs = 0;
   #signer: Promise<SignatureV4> | undefined;
 
   constructor(settings: SigV4Settings, clock: Clock) {
@@ -50,12 +55,23 @@ export class RequestSigner {
       ...(body === undefined ? {} : { body }),
     };
     try {
-      const signed = await signer.sign(request, { signingDate: this.#clock.now() / 1000 });
+      const signed = await signer.sign(request, { signingDate: this.#nowMs() / 1000 });
       const { host: _host, ...rest } = signed.headers; // The client says it itself.
       return rest;
     } catch (cause) {
       throw new OperationFailed("no keys to sign a request with", { happened: "no", cause });
     }
+  }
+
+  /** Takes the time of the service over, as AWS's SDKs do, where ours is too far from it to be let in. False: it is not. */
+  learnTime(serviceMs: number): boolean {
+    if (!(Math.abs(serviceMs - this.#nowMs()) >= skewMsMax)) return false;
+    this.#aheadMs = serviceMs - this.#clock.now();
+    return true;
+  }
+
+  #nowMs(): number {
+    return this.#clock.now() + this.#aheadMs;
   }
 
   #opened(): Promise<SignatureV4> {

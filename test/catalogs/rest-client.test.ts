@@ -31,7 +31,7 @@ async function serve(turns: readonly ("end" | "answer" | "silence")[]) {
 
 test("a GET whose connection ended is sent again", async () => {
   using catalog = await serve(["end", "answer"]);
-  expect(await catalog.send("GET")).toEqual({ status: 200, body: "here", etag: null });
+  expect(await catalog.send("GET")).toMatchObject({ status: 200, body: "here", etag: null });
   expect(catalog.asked).toEqual(["GET", "GET"]);
 });
 

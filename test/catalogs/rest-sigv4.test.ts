@@ -1,6 +1,6 @@
 /** Proves: a signed request to a REST catalog is what AWS's documents say, worked out here step by step. */
 import { createHash, createHmac } from "node:crypto";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { open, type RestCatalogSettings } from "../../catalogs/rest.ts";
 import { open as openS3Tables } from "../../catalogs/s3tables.ts";
 import { OperationFailed } from "../../src/base/errors.ts";
@@ -65,6 +65,44 @@ test("S3 Tables: the region's endpoint, the ARN as warehouse, its prefix as it c
     `GET https://s3tables.eu-west-1.amazonaws.com/iceberg/v1/config?warehouse=${bucket}`,
     `POST https://s3tables.eu-west-1.amazonaws.com/iceberg/v1/${bucket}/namespaces/sales/tables/orders`,
   ]);
+});
+
+describe("a service whose clock is far from ours", () => {
+  const signedAt = (init: RequestInit | undefined): number => {
+    const [, day, time] = /^(\d{8})T(\d{6})Z$/.exec(new Headers(init?.headers).get("x-amz-date") ?? "") ?? [];
+    const [date, clock] = [day?.replace(/(....)(..)(..)/, "$1-$2-$3"), time?.replace(/(..)(..)(..)/, "$1:$2:$3")];
+    return Date.parse(`${date}T${clock}Z`);
+  };
+  const refusal = { message: "Signature not yet current", __type: "InvalidSignatureException" };
+
+  test.each([-3_600_000, 600_000])("is asked again, by its own time, and from then on (%i ms)", async (aheadMs) => {
+    const seen: (string | undefined)[] = [];
+    const fetch: Fetch = async (input, init) => {
+      const serviceMs = Date.now() + aheadMs;
+      const headers = { date: new Date(serviceMs).toUTCString() };
+      seen.push(init?.method);
+      if (Math.abs(signedAt(init) - serviceMs) > 300_000) return Response.json(refusal, { status: 403, headers });
+      if (new URL(input).pathname.endsWith("/config")) return Response.json({}, { headers });
+      return new Response("{}", { status: 409, headers });
+    };
+    await using catalog = openS3Tables({ name: "main", arn, endpoint: null, credentials }, deps(fetch));
+    expect((await catalog.commit(table, [], [])).kind).toBe("conflict");
+    expect(seen).toEqual(["GET", "GET", "POST"]);
+  });
+
+  test.each([
+    ["is as ours", { date: new Date().toUTCString() }],
+    ["is not told", {}],
+  ])("is not what was wrong when it %s", async (_, headers) => {
+    let asked = 0;
+    const fetch: Fetch = async () => {
+      asked += 1;
+      return Response.json({ message: "User is not authorized" }, { status: 403, headers });
+    };
+    await using catalog = openS3Tables({ name: "main", arn, endpoint: null, credentials }, deps(fetch));
+    await expect(catalog.load(table)).rejects.toThrow("not authorized");
+    expect(asked).toBe(1);
+  });
 });
 
 test("keys that cannot be had are an error, and nothing happened", async () => {
