@@ -126,7 +126,10 @@ export function planAppend(options: {
       manifests,
       firstRowId: snapshot["first-row-id"],
     })),
-    requirements: unchanged(base, current?.["snapshot-id"] ?? null),
+    requirements: [
+      ...unchanged(base, current?.["snapshot-id"] ?? null),
+      ...(expired.length === 0 ? [] : tagsUnmoved(base)),
+    ],
     updates: [
       ...planned.map(({ snapshot }) => ({ action: "add-snapshot", snapshot }) as const),
       mainAt(base, snapshotId),
@@ -134,6 +137,16 @@ export function planAppend(options: {
       ...expired.map((id) => ({ action: "remove-snapshots", "snapshot-ids": [id] }) as const),
     ],
   };
+}
+
+/**
+ * Catalogs drop a ref whose snapshot goes: one that was moved to it since must not be. Branches are not demanded, since they
+ * move with every write of others, and to new snapshots.
+ */
+function tagsUnmoved({ refs }: TableMetadata): readonly Requirement[] {
+  return Object.entries(refs).flatMap(([ref, { type, "snapshot-id": id }]) =>
+    type === "tag" ? [{ type: "assert-ref-snapshot-id", ref, "snapshot-id": id } as const] : [],
+  );
 }
 
 function snapshotOf(

@@ -6,6 +6,7 @@ import { takesFilesOut } from "../../../src/table/commit/expire.ts";
 import type { ManifestEntry } from "../../../src/table/iceberg/manifest.ts";
 import type { Snapshot, TableMetadata } from "../../../src/table/iceberg/metadata.ts";
 import type { Schema } from "../../../src/table/iceberg/types.ts";
+import { emptyTable, snapshot, withSnapshots } from "../iceberg/tables.ts";
 
 const schema: Schema = {
   type: "struct",
@@ -71,6 +72,32 @@ function plan(parts: readonly RoundPart[]) {
   const expire = { keepMs: 0, keepMin: 1 };
   return planAppend({ base, inherited: [], steps, engineVersion: "0", nowMs: 9, expire });
 }
+
+test("a commit that expires snapshots demands that no tag was moved since", () => {
+  const line = [1, 2].map((id) =>
+    snapshot(BigInt(id), id === 1 ? null : 1n, id, { timestampMs: id, summary: { operation: "append" } }),
+  );
+  const tags = { v1: { type: "tag", "snapshot-id": 2n }, audit: { type: "branch", "snapshot-id": 2n } } as const;
+  const table = withSnapshots(emptyTable, line);
+  const tagged = { ...table, refs: { ...table.refs, ...tags } };
+  const steps = [{ files: [], snapshotId: 9n, manifestList: "memory://t/9.avro", mark: "m" }];
+  const refsDemanded = (keepMs: number) =>
+    planAppend({
+      base: tagged,
+      inherited: [],
+      steps,
+      engineVersion: "0",
+      nowMs: 9,
+      expire: { keepMs, keepMin: 1 },
+    }).requirements.flatMap((each) =>
+      each.type === "assert-ref-snapshot-id" ? [[each.ref, each["snapshot-id"]]] : [],
+    );
+  expect(refsDemanded(0)).toEqual([
+    ["main", 2n],
+    ["v1", 2n],
+  ]);
+  expect(refsDemanded(1000)).toEqual([["main", 2n]]);
+});
 
 describe("rounds of one commit", () => {
   const seqs = (parts: readonly RoundPart[]) => snapshotGroups(parts).map((group) => group.map(({ seq }) => seq));
