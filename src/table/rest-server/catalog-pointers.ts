@@ -7,6 +7,7 @@ import type { Runtime } from "../../base/runtime.ts";
 import type { Logger } from "../../base/telemetry.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
 import type { Refusal } from "../../metadata/events.ts";
+import { StoreFailed } from "../../object-store/object-store.ts";
 import { MetadataFiles, type StoredTable } from "../commit/metadata-files.ts";
 import { ownFiles } from "../commit/table-files.ts";
 import { applyCommit } from "../iceberg/apply-updates.ts";
@@ -166,9 +167,9 @@ export class CatalogPointers {
         continue;
       }
       const { metadata: place } = placesOf(applied.metadata);
-      if (!this.#options.warehouse.reaches(`${place}/a`))
-        return { kind: "invalid", detail: `this catalog has no access to ${place}` };
-      const next = await this.#files.write(applied.metadata, base?.location);
+      if (!this.#options.warehouse.reaches(`${place}/a`)) return unreachable(place, "it is not where tables may be");
+      const next = await this.#files.write(applied.metadata, base?.location).catch(refusedForGood);
+      if (next instanceof StoreFailed) return unreachable(place, next.message);
       steps.push({ table: change.table, base, next, expected: base?.location ?? null });
     }
     return { kind: "planned", steps };
@@ -179,6 +180,17 @@ export class CatalogPointers {
     // A table that stays as it is takes part: what was demanded of it must still hold.
     return await this.move(steps.map((step) => ({ ...step, location: step.next.location })));
   }
+}
+
+function unreachable(place: string, why: string): PointerAnswer {
+  const fix = "set write.metadata.path, or the location, to where it can write, or leave it out";
+  return { kind: "invalid", detail: `this catalog cannot write to ${place} (${why}): ${fix}` };
+}
+
+/** What a store says to a place that somebody named, and would say again. */
+export function refusedForGood(cause: unknown): StoreFailed {
+  if (cause instanceof StoreFailed && !cause.retriable && cause.happened === "no") return cause;
+  throw cause;
 }
 
 interface Step {

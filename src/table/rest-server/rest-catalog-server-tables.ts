@@ -11,7 +11,13 @@ import { applyCommit } from "../iceberg/apply-updates.ts";
 import type { Json, JsonObject } from "../iceberg/json.ts";
 import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
 import { newTablePlace, withoutSlash } from "../warehouse.ts";
-import { type CatalogPointers, type PointerAnswer, type TableChange, type TableKey } from "./catalog-pointers.ts";
+import {
+  type CatalogPointers,
+  type PointerAnswer,
+  refusedForGood,
+  type TableChange,
+  type TableKey,
+} from "./catalog-pointers.ts";
 import {
   alreadyExists,
   bodyOf,
@@ -240,7 +246,7 @@ async function readMetadata(pointers: CatalogPointers, location: string): Promis
     return await pointers.read(location);
   } catch (cause) {
     if (cause instanceof MetadataFileMissing || cause instanceof CorruptData) throw new BadRequest(cause.message);
-    throw cause;
+    throw new BadRequest(`this catalog cannot read ${location} (${refusedForGood(cause).message})`);
   }
 }
 

@@ -7,7 +7,7 @@ import type { HttpRequest, HttpResponse } from "../../base/http.ts";
 import { type Uuid, uuidRandom } from "../../base/ids.ts";
 import type { Random } from "../../base/runtime.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
-import { ObjectMissing } from "../../object-store/object-store.ts";
+import { ObjectMissing, StoreFailed } from "../../object-store/object-store.ts";
 import { BadRequest, identifierOf, propertiesAt, schemaOf, stringAt } from "../catalog-wire.ts";
 import type { Json } from "../iceberg/json.ts";
 import { metadataFileName, metadataVersion } from "../iceberg/metadata-json.ts";
@@ -19,7 +19,7 @@ import {
   type ViewUpdate,
 } from "../iceberg/view-metadata.ts";
 import { newTablePlace, type Warehouse, withoutSlash } from "../warehouse.ts";
-import { type CatalogPointers, type TableKey, viewPrefix } from "./catalog-pointers.ts";
+import { type CatalogPointers, refusedForGood, type TableKey, viewPrefix } from "./catalog-pointers.ts";
 import {
   alreadyExists,
   bodyOf,
@@ -185,8 +185,8 @@ export class ViewHandlers {
     try {
       return { metadata: parseView(await this.#options.warehouse.readText(location), location), location };
     } catch (cause) {
-      if (!(cause instanceof ObjectMissing) && !(cause instanceof CorruptData)) throw cause;
-      throw new BadRequest(`the view's metadata cannot be read: ${cause.message}`);
+      const known = cause instanceof ObjectMissing || cause instanceof CorruptData ? cause : refusedForGood(cause);
+      throw new BadRequest(`the view's metadata cannot be read: ${known.message}`);
     }
   }
 
@@ -197,7 +197,9 @@ export class ViewHandlers {
     if (!warehouse.reaches(directory)) throw new BadRequest(`this catalog has no access to ${directory}`);
     const version = base === undefined ? 0 : (metadataVersion(base) ?? 0) + 1;
     const location = `${withoutSlash(directory)}/${metadataFileName(version, uuidRandom(random))}`;
-    await warehouse.create(location, Buffer.from(renderView(metadata)));
+    const created = await warehouse.create(location, Buffer.from(renderView(metadata))).catch(refusedForGood);
+    if (created instanceof StoreFailed)
+      throw new BadRequest(`this catalog cannot write to ${directory} (${created.message})`);
     return { metadata, location };
   }
 

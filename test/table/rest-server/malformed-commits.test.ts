@@ -1,4 +1,7 @@
 /** Proves: what would leave a table that other engines cannot read is refused as the client's mistake, and changes nothing. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startRestCatalog, type TestCatalog } from "../../support/rest-catalog.ts";
 
@@ -12,8 +15,8 @@ async function call(catalog: TestCatalog, method: string, at: string, body?: obj
   return { status: response.status, body: (answer === "" ? {} : JSON.parse(answer)) as Record<string, never> };
 }
 
-async function withTable(): Promise<TestCatalog> {
-  const catalog = await startRestCatalog();
+async function withTable(options?: Parameters<typeof startRestCatalog>[0]): Promise<TestCatalog> {
+  const catalog = await startRestCatalog(options);
   await call(catalog, "POST", "/v1/namespaces", { namespace: ["a"] });
   expect((await call(catalog, "POST", "/v1/namespaces/a/tables", { name: "t", schema })).status).toBe(200);
   return catalog;
@@ -118,6 +121,28 @@ test.each(cases)("%s is a 400", async (_what, requirements, updates) => {
   expect([answer.status, (answer.body["error"] as { type?: string } | undefined)?.type]).toEqual([
     400,
     "BadRequestException",
+  ]);
+  expect(await metadataOf(catalog)).toEqual(before);
+});
+
+test("a place that the store takes nothing at is a 400 that says what to do", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "inlet-places-"));
+  await using _files = { [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
+  await using catalog = await withTable({ directory });
+  const place = `file://${directory}/${"x".repeat(300)}`;
+  const before = await metadataOf(catalog);
+  const updates = [{ action: "set-properties", updates: { "write.metadata.path": place } }];
+  const answers = [
+    await call(catalog, "POST", path, { requirements: [], updates }),
+    await call(catalog, "POST", "/v1/namespaces/a/register", { name: "u", "metadata-location": `${place}/a.json` }),
+  ];
+  const messages = answers.map(({ status, body }) => [
+    status,
+    (body["error"] as { message?: string } | undefined)?.message,
+  ]);
+  expect(messages).toEqual([
+    [400, expect.stringMatching(/cannot write to .*set write.metadata.path/)],
+    [400, expect.stringMatching(/cannot read file:/)],
   ]);
   expect(await metadataOf(catalog)).toEqual(before);
 });
