@@ -7,7 +7,7 @@ import type { ObjectStore } from "./object-store/object-store.ts";
 import { type ObjectStoreDeps, openObjectStore } from "./object-store/open.ts";
 import { openLentBucket } from "./object-store/s3-lent.ts";
 import { parseStoreUrl } from "./object-store/store-url.ts";
-import { azureClouds, Warehouse } from "./table/warehouse.ts";
+import { azureClouds, canonicalUri, Warehouse, withoutSlash } from "./table/warehouse.ts";
 
 export interface WarehouseFiles {
   readonly files: Warehouse;
@@ -39,7 +39,7 @@ export async function openWarehouse(options: {
     files: new Warehouse({
       mounts: new Map([[rootUri, await open(rootUri)]]),
       open,
-      reserved: storeRoots(storeUrl).flatMap((store) => ownDirectories.map((name) => `${store}/${name}`)),
+      isReserved: ownObjects(storeUrl),
     }),
     root: rootUri,
     fileAccess: root.protocol === "s3:" ? s3Access(searchParams) : new Map(),
@@ -47,8 +47,16 @@ export async function openWarehouse(options: {
   };
 }
 
-/** Of the log's objects, its WAL, and the metadata: what the cluster cannot do without. */
-const ownDirectories = ["objects", "wal", "meta"];
+/**
+ * The log's objects, its WAL, the metadata: what the cluster cannot do without. And what it knows of each table, by the table's
+ * id: who could write there could prove what they like. The rest of "tables/" may be a warehouse.
+ */
+const ownPath = /^(?:objects|wal|meta|tables\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\/|$)/;
+
+function ownObjects(storeUrl: string): (uri: string) => boolean {
+  const roots = storeRoots(storeUrl).map((root) => `${withoutSlash(canonicalUri(root))}/`);
+  return (uri) => roots.some((root) => uri.startsWith(root) && ownPath.test(uri.slice(root.length)));
+}
 
 /** However the store may be spelt. */
 function storeRoots(storeUrl: string): readonly string[] {

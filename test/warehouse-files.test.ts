@@ -71,6 +71,7 @@ describe("the cluster's own objects are no table's", () => {
     ["s3://lake/inlet/objects/1/a", s3],
     ["s3a://lake/inlet/wal/1/a", s3],
     ["s3://lake/inlet//meta/log/00000000000000000001", s3],
+    ["s3://lake/inlet/tables/0b6f8a52-3c1d-4e7f-9a68-5d2c41b7e093/rows/0000000000000007-0000000000000003", s3],
     ["s3://lake/inlet/warehouse/../meta/log/00000000000000000001", s3],
     ["abfss://lake@a1.dfs.core.windows.net/objects/a", "az://lake?account=a1&accountKey=b"],
     ["az://lake/objects/a", "abfss://lake@a1.dfs.core.windows.net?accountKey=b"],

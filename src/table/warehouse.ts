@@ -13,8 +13,8 @@ export interface WarehouseOptions {
   readonly mounts: ReadonlyMap<string, ObjectStore>;
   /** Opens the store of a bucket ("s3://other") that an external catalog's tables live in. Absent: only mounts exist. */
   readonly open?: (root: string) => Promise<ObjectStore>;
-  /** Directories that are no table's, whatever a client or a metadata file says: the broker's own objects. */
-  readonly reserved?: readonly string[];
+  /** Of a canonical URI: whether it is no table's, whatever a client or a metadata file says, but one of the broker's own objects. */
+  readonly isReserved?: (uri: string) => boolean;
 }
 
 /** Suffixes of Azure's clouds. */
@@ -29,7 +29,7 @@ export interface FileLender {
 export class Warehouse implements AsyncDisposable {
   readonly #mounts: Map<string, ObjectStore>;
   readonly #open: WarehouseOptions["open"];
-  readonly #reserved: readonly string[];
+  readonly #isOwn: (uri: string) => boolean;
   readonly #opening = new Map<string, Promise<ObjectStore>>();
   /** By the directory whose files they reach. */
   readonly #lenders = new Map<string, FileLender>();
@@ -37,7 +37,7 @@ export class Warehouse implements AsyncDisposable {
   constructor(options: WarehouseOptions) {
     this.#mounts = new Map([...options.mounts].map(([root, store]) => [withoutSlash(canonicalUri(root)), store]));
     this.#open = options.open;
-    this.#reserved = (options.reserved ?? []).map((directory) => withoutSlash(canonicalUri(directory)));
+    this.#isOwn = options.isReserved ?? (() => false);
   }
 
   /** Files in the directories are reached through the lender from now on; of nested directories the innermost counts. */
@@ -121,9 +121,7 @@ export class Warehouse implements AsyncDisposable {
 
   /** Of the path as it stands, and as what stands between may read it. */
   #isReserved(canonical: string): boolean {
-    return [canonical, normalUri(canonical)].some((each) =>
-      this.#reserved.some((directory) => each === directory || each.startsWith(`${directory}/`)),
-    );
+    return this.#isOwn(canonical) || this.#isOwn(normalUri(canonical));
   }
 
   #mount(bucket: string, open: (root: string) => Promise<ObjectStore>): Promise<ObjectStore> {
