@@ -1,5 +1,5 @@
 /** Which shard a group lives in, and the duties that return on a timer. */
-import { Loop } from "../base/async.ts";
+import { Loop, untilAborted } from "../base/async.ts";
 import type { Uuid } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Log, MarkerRefusal } from "../log/log.ts";
@@ -75,7 +75,7 @@ export class GroupCoordinator implements AsyncDisposable {
     this.#loop = new Loop({
       clock: runtime.clock,
       intervalMs: reconcileIntervalMs,
-      turn: () => this.#turn(),
+      turn: (signal) => this.#turn(signal),
       failed,
     });
   }
@@ -155,11 +155,13 @@ export class GroupCoordinator implements AsyncDisposable {
     await this.#seats[Symbol.asyncDispose]();
   }
 
-  async #turn(): Promise<void> {
+  async #turn(signal: AbortSignal): Promise<void> {
     this.#seats.reconcile();
     const { clock } = this.#options.runtime;
     if (clock.monotonic() - this.#checkedAt < this.limits.offsetsCheckIntervalMs) return;
     this.#checkedAt = clock.monotonic();
-    for (const shard of this.loadedShards().shards) await shard.expire(this.limits.offsetsRetentionMs);
+    // What still waits then fails with the storage.
+    for (const shard of this.loadedShards().shards)
+      await untilAborted(shard.expire(this.limits.offsetsRetentionMs), signal);
   }
 }

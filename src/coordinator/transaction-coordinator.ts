@@ -1,5 +1,5 @@
 /** Which shard a transactional id lives in, and the duties that return on a timer. */
-import { Loop } from "../base/async.ts";
+import { Loop, sleep, untilAborted } from "../base/async.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Log } from "../log/log.ts";
 import { StateLog, type StateLogLimits } from "../log/state-log.ts";
@@ -71,7 +71,7 @@ export class TransactionCoordinator implements AsyncDisposable {
     this.#loop = new Loop({
       clock: runtime.clock,
       intervalMs: reconcileIntervalMs,
-      turn: () => this.#turn(),
+      turn: (signal) => this.#turn(signal),
       failed,
     });
   }
@@ -90,20 +90,28 @@ export class TransactionCoordinator implements AsyncDisposable {
     await this.#loop[Symbol.asyncDispose]();
     const { shards } = this.#seats.loaded();
     await this.#seats[Symbol.asyncDispose]();
-    await Promise.all(shards.map((shard) => shard.stopped()));
+    const patience = new AbortController();
+    const enough = sleep(this.runtime.clock, this.limits.endWaitMs, patience.signal).catch(() => undefined); // Aborted: they stopped.
+    await Promise.race([Promise.all(shards.map((shard) => shard.stopped())), enough]);
+    patience.abort();
   }
 
-  async #turn(): Promise<void> {
+  async #turn(signal: AbortSignal): Promise<void> {
     this.#seats.reconcile();
     const now = this.runtime.clock.monotonic();
     const { abortCheckIntervalMs, idCheckIntervalMs, idRetentionMs } = this.limits;
     if (now - this.#abortsCheckedAt >= abortCheckIntervalMs) {
       this.#abortsCheckedAt = now;
-      for (const shard of this.#seats.loaded().shards) await shard.abortTimedOut();
+      await this.#forEach((shard) => shard.abortTimedOut(), signal);
     }
     if (now - this.#idsCheckedAt >= idCheckIntervalMs) {
       this.#idsCheckedAt = now;
-      for (const shard of this.#seats.loaded().shards) await shard.expire(idRetentionMs);
+      await this.#forEach((shard) => shard.expire(idRetentionMs), signal);
     }
+  }
+
+  /** What still waits when the signal aborts fails with the storage. */
+  async #forEach(work: (shard: TransactionShard) => Promise<void>, signal: AbortSignal): Promise<void> {
+    for (const shard of this.#seats.loaded().shards) await untilAborted(work(shard), signal);
   }
 }

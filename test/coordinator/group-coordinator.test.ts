@@ -10,6 +10,7 @@ import { coordinatorPartition, javaHash } from "../../src/coordinator/seats.ts";
 import { StateLog, stateLogLimits } from "../../src/log/state-log.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimRandom } from "../sim/random.ts";
+import { endOf } from "../support/end-of.ts";
 import { FakeLog } from "../support/fake-log.ts";
 
 const topicId = "11111111-1111-1111-1111-111111111111" as Uuid;
@@ -390,6 +391,15 @@ describe("offsets are forgotten", () => {
     const { length } = partition.batches;
     partition.release();
     expect(length).toBe(2 * groups.length);
+  });
+
+  test("and a coordinator that stops does not wait until that is durable", async () => {
+    const world = new World();
+    await world.commit(1, { value: { expiresAt: world.clock.now() + dayMs } });
+    await world.clock.run(dayMs - 1000);
+    world.log.fake(topicId, 0).isHeld = true;
+    await world.clock.run(700_000);
+    expect(await endOf(world[Symbol.asyncDispose]())).toBe("ended");
   });
 
   test("at the time that an old client asked for", async () => {

@@ -1,5 +1,5 @@
 /** The states of share-partitions that are kept on this node: which shard of __share_group_state a state lives in, and its upkeep. */
-import { Loop } from "../../base/async.ts";
+import { Loop, untilAborted } from "../../base/async.ts";
 import { type Uuid, uuidToBytes } from "../../base/ids.ts";
 import type { Clock } from "../../base/runtime.ts";
 import type { Log } from "../../log/log.ts";
@@ -47,7 +47,7 @@ export class ShareStates implements AsyncDisposable {
           trim: (before) => partition.deleteRecords(before),
         }),
     });
-    this.#loop = new Loop({ clock, intervalMs: reconcileIntervalMs, turn: () => this.#turn(), failed });
+    this.#loop = new Loop({ clock, intervalMs: reconcileIntervalMs, turn: (signal) => this.#turn(signal), failed });
   }
 
   /** The shard that keeps the share-partition's state, when it is here. Use it in the same turn. */
@@ -60,14 +60,15 @@ export class ShareStates implements AsyncDisposable {
     await this.#seats[Symbol.asyncDispose]();
   }
 
-  async #turn(): Promise<void> {
+  async #turn(signal: AbortSignal): Promise<void> {
     this.#seats.reconcile();
     const { clock, limits, isTopic } = this.#options;
     if (clock.monotonic() - this.#prunedAt < limits.pruneIntervalMs) return;
     this.#prunedAt = clock.monotonic();
     for (const shard of this.#seats.loaded().shards) {
-      await shard.forget(isTopic);
-      await shard.prune();
+      // What still waits then fails with the storage.
+      await untilAborted(shard.forget(isTopic), signal);
+      await untilAborted(shard.prune(), signal);
     }
   }
 }

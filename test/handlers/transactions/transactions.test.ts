@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { errorCode, errorName } from "../../../schemas/kafka/errors.ts";
 import type { TransactionCoordinator } from "../../../src/coordinator/transaction-coordinator.ts";
 import { listTransactionsHandler } from "../../../src/handlers/transactions/transaction-admin.ts";
+import { endOf } from "../../support/end-of.ts";
 import { answered, context } from "../../support/log-world.ts";
 import { TransactionWorld } from "./transaction-world.ts";
 
@@ -245,6 +246,33 @@ describe("coordinators that start anew", () => {
     expect(await world.end(by, true)).toEqual(ended);
     expect(await world.fetchOffset(true)).toBe(5);
     expect([await world.committed(0), await world.committed(1)]).toEqual([1, 1]);
+  });
+});
+
+describe("coordinators that stop while nothing becomes durable", () => {
+  test("do not wait for an abort that is due", async () => {
+    const world = await TransactionWorld.open();
+    expect(await world.produce(await world.init())).toBe("NONE");
+    world.world.streams.isDurableAtOnce = false;
+    world.world.clock.advance(120_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    const stopping = world[Symbol.asyncDispose]();
+    await new Promise((resolve) => setImmediate(resolve));
+    world.world.clock.advance(10_000);
+    expect(await endOf(stopping)).toBe("ended");
+  });
+
+  test("wait for markers that are on their way, but not for long", async () => {
+    const world = await TransactionWorld.open();
+    const producer = await world.init();
+    expect(await world.produce(producer)).toBe("NONE");
+    world.world.streams.isDurableAtOnce = false;
+    void world.end(producer, true);
+    await new Promise((resolve) => setImmediate(resolve));
+    const stopping = world[Symbol.asyncDispose]();
+    expect(await endOf(stopping)).toBe("waits");
+    world.world.clock.advance(10_000);
+    expect(await endOf(stopping)).toBe("ended");
   });
 });
 

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { Cleaner } from "../../../src/log/cleaning/cleaner.ts";
 import type { CleaningPlan } from "../../../src/log/cleaning/cleaning-plan.ts";
 import type { OwnedPartition } from "../../../src/log/partition.ts";
+import { endOf } from "../../support/end-of.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { silent } from "../../support/seeded.ts";
 
@@ -55,10 +56,6 @@ test.each(waits)("%s", async (_, waiting) => {
   clock.advance(1000);
   await new Promise((resolve) => setImmediate(resolve));
   expect(plans).toBe(2);
-  const ended = await Promise.race([
-    cleaner[Symbol.asyncDispose]().then(() => "disposed of"),
-    new Promise((resolve) => setImmediate(() => setImmediate(() => resolve("waits")))),
-  ]);
-  expect(ended).toBe("disposed of");
+  expect(await endOf(cleaner[Symbol.asyncDispose]())).toBe("ended");
   expect(failures).toEqual([]);
 });
