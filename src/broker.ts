@@ -74,6 +74,8 @@ export async function openBroker(config: Config): Promise<Broker> {
     failed.resolve(cause);
   };
 
+  const stopping = new AbortController();
+
   await using opened = new AsyncDisposableStack();
   opened.use(lockDirectory(settings.dataDirectory));
   const registryOfMetrics = new MetricRegistry(metricsTable, { seriesMax: settings.metricsSeriesMax });
@@ -109,6 +111,7 @@ export async function openBroker(config: Config): Promise<Broker> {
       mirrorsMetadata: settings.metadataMirrorEnabled && settings.metadataUrl !== inDataBucket,
       advertised,
       endpoints: new Map(planned.map(({ settings: { name }, advertised }) => [name, advertised])),
+      stopping: stopping.signal,
       fatal,
       lakeTable: lakeTables(config.tables),
     }),
@@ -214,7 +217,10 @@ export async function openBroker(config: Config): Promise<Broker> {
     failed: failed.promise,
     tables,
     offsetsOf: (topic) => offsetsOf(core, topic),
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    [Symbol.asyncDispose]: () => {
+      stopping.abort();
+      return parts.disposeAsync();
+    },
   };
 }
 

@@ -76,6 +76,8 @@ export interface CoreOptions {
   readonly advertised: { readonly host: string; readonly port: number };
   /** The same by listener, where there are several. */
   readonly endpoints?: ClusterView["endpoints"];
+  /** Aborted when the node begins to stop: what it waits for then must not take for ever. Disposing of the core says so too. */
+  readonly stopping?: AbortSignal;
   /** The node cannot go on: the process must stop without another ack. May be called more than once. */
   readonly fatal: (cause: unknown) => void;
   /** Lets a simulation plant a fault below everything else. */
@@ -111,6 +113,8 @@ export interface Core extends AsyncDisposable {
 export async function openCore(options: CoreOptions): Promise<Core> {
   const { settings, runtime, fatal, advertised } = options;
   const loggerOf = (component: LogComponent): Logger => options.logger.child({ component });
+  const ending = new AbortController();
+  const signal = AbortSignal.any([ending.signal, options.stopping ?? ending.signal]);
   await using opened = new AsyncDisposableStack();
   const mirror = opened.use(
     new Mirror({
@@ -131,6 +135,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       logger: loggerOf("metadata"),
       limits: metadataLimits(settings),
       failed: fatal,
+      stopping: { signal, outageMsMax: settings.metadataCloseMsMax },
     }),
   );
   const wal = await makeWal({ ...options, logger: loggerOf("stream"), metadata });
@@ -193,7 +198,10 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     clientTelemetry,
     handlers,
     quotas,
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    [Symbol.asyncDispose]: () => {
+      ending.abort();
+      return parts.disposeAsync();
+    },
   };
 }
 

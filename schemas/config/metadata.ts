@@ -16,6 +16,14 @@ export const metadata = {
     max: 600_000,
     doc: "A request to PostgreSQL that takes longer is given up; whether it took effect is then settled by repeating it.",
   }),
+  metadataCloseMsMax: setting({
+    key: "metadata.close.ms.max",
+    type: "ms",
+    default: 10_000,
+    min: 0,
+    max: 600_000,
+    doc: "How long a broker that stops waits for a metadata log that is away before it gives up what was proposed.",
+  }),
   metadataMirrorEnabled: setting({
     key: "metadata.mirror.enabled",
     type: "boolean",

@@ -36,6 +36,8 @@ export interface MetadataOptions {
   readonly limits: MetadataLimits;
   /** Told once, when the node may not go on: Fenced, CorruptData, or what the log threw. */
   readonly failed: (cause: unknown) => void;
+  /** Once aborted, an outage is waited out for so long, and no longer: all who wait for proposals must get to their end. */
+  readonly stopping?: { readonly signal: AbortSignal; readonly outageMsMax: number };
 }
 
 export interface MetadataLimits {
@@ -186,7 +188,8 @@ class FollowingClient implements MetadataClient {
 
   /** Repeats what an outage prevents for as long as it lasts, or until the client ends. */
   async #persist<T>(work: () => Promise<T>): Promise<T> {
-    const { runtime, limits, logger } = this.#options;
+    const { runtime, limits, logger, stopping } = this.#options;
+    const beganMs = runtime.clock.monotonic();
     for (let attempt = 1; ; attempt++) {
       try {
         return await work();
@@ -194,6 +197,10 @@ class FollowingClient implements MetadataClient {
         if (this.#failure !== undefined) throw this.#failure;
         if (!(cause instanceof OperationFailed)) throw cause;
         logger.warn("the metadata log does not answer", { attempt, cause });
+        if (stopping?.signal.aborted === true && runtime.clock.monotonic() - beganMs >= stopping.outageMsMax) {
+          this.#fail(new Closed("metadata client"));
+          throw cause;
+        }
         const delayMs = backoffDelayMs({ ...limits.retry, attemptsMax: 0 }, attempt, runtime.random);
         await sleep(runtime.clock, delayMs, this.#stop.signal);
       }

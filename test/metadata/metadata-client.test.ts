@@ -3,7 +3,7 @@
  * that was replaced, or whose store lost its end, stops.
  */
 import { describe, expect, test } from "vitest";
-import { CorruptData } from "../../src/base/errors.ts";
+import { CorruptData, OperationFailed } from "../../src/base/errors.ts";
 import type { NodeId, Offset, Seq, StreamId } from "../../src/base/ids.ts";
 import type { Logger } from "../../src/base/telemetry.ts";
 import type { CasLog } from "../../src/metadata/cas-log.ts";
@@ -12,7 +12,7 @@ import type { MetadataEvent } from "../../src/metadata/events.ts";
 import { openFileLog } from "../../src/metadata/file-log.ts";
 import type { ImageState } from "../../src/metadata/image-state.ts";
 import { MemoryLog } from "../../src/metadata/memory-log.ts";
-import { type MetadataLimits, openMetadata } from "../../src/metadata/metadata-client.ts";
+import { type MetadataLimits, type MetadataOptions, openMetadata } from "../../src/metadata/metadata-client.ts";
 import { calmLog, FaultyCasLog, stormyLog } from "../sim/cas-log.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
@@ -46,9 +46,15 @@ class World {
     return new FaultyCasLog(inner, { clock: this.clock, random: this.random.fork("log"), faults });
   }
 
-  open(log: CasLog, node: number, change: Partial<MetadataLimits> = {}): Promise<MetadataClient> {
+  open(
+    log: CasLog,
+    node: number,
+    change: Partial<MetadataLimits> = {},
+    more: Pick<MetadataOptions, "stopping"> = {},
+  ): Promise<MetadataClient> {
     this.#opened += 1;
     return openMetadata({
+      ...more,
       log,
       nodeId: node as NodeId,
       node: { host: "127.0.0.1", port: 9092, rack: null },
@@ -100,6 +106,37 @@ describe("metadata client", () => {
     expect(seen).toEqual([["create-topic", 2]]);
     await w.until(client[Symbol.asyncDispose]() as Promise<void>);
     await expect(client.propose([createTopic(2)])).rejects.toThrow("closed");
+    expect(w.failures).toEqual([]);
+  });
+
+  test("a node that stops waits for a log that is away, but not for ever", async () => {
+    const w = new World(1);
+    const memory = new MemoryLog();
+    let isAway = false;
+    const log: CasLog = {
+      append: (entry) =>
+        isAway ? Promise.reject(new OperationFailed("away", { happened: "no" })) : memory.append(entry),
+      read: (from, entriesMax) => memory.read(from, entriesMax),
+      readCheckpoint: () => memory.readCheckpoint(),
+      writeCheckpoint: (checkpoint) => memory.writeCheckpoint(checkpoint),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    const stop = new AbortController();
+    const stopping = { signal: stop.signal, outageMsMax: 1000 };
+    const client = await w.until(w.open(log, 1, {}, { stopping }));
+    isAway = true;
+    const first = settled([client.propose([createTopic(1)])]);
+    await w.clock.run(5000);
+    isAway = false;
+    stop.abort();
+    expect(await w.until(first)).toEqual(["ok"]);
+    isAway = true;
+    const began = w.clock.monotonic();
+    const proposed = [2, 3].map((number) => client.propose([createTopic(number)]));
+    expect(await w.until(settled(proposed))).toEqual(["rejected", "rejected"]);
+    expect(w.clock.monotonic() - began).toBeGreaterThanOrEqual(1000);
+    expect(w.clock.monotonic() - began).toBeLessThan(2000);
+    await w.until(client[Symbol.asyncDispose]() as Promise<void>);
     expect(w.failures).toEqual([]);
   });
 
