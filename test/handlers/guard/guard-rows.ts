@@ -301,6 +301,21 @@ export const rows: Rows = {
       errors: ({ responses }) => responses,
       nothing: { responses: [] },
     },
+    {
+      kind: "guarded",
+      request: (topicId) => ({ topics: [{ name: null, topicId }], timeoutMs: 1 }),
+      needs: [{ ...onCluster("delete"), denied: "TOPIC_AUTHORIZATION_FAILED" }],
+      errors: ({ responses }) => responses,
+      nothing: { responses: [] },
+    },
+    {
+      kind: "guarded",
+      version: 5,
+      request: () => ({ topicNames: ["t"], timeoutMs: 1 }),
+      needs: [{ ...onCluster("delete"), denied: "TOPIC_AUTHORIZATION_FAILED" }],
+      errors: ({ responses }) => responses,
+      nothing: { responses: [] },
+    },
   ],
   deleteRecords: [
     {
@@ -336,6 +351,13 @@ export const rows: Rows = {
       kind: "guarded",
       request: () => ({ topics: [{ topic: "t", partitions: [{ partition: 0, leaderEpoch: 0 }] }] }),
       needs: [describeTopic],
+      errors: ({ topics }) => topics.flatMap((topic) => topic.partitions),
+      nothing: { topics: [] },
+    },
+    {
+      kind: "guarded",
+      request: () => ({ topics: [{ topic: "t", partitions: [{ partition: 0, leaderEpoch: 0 }] }] }),
+      needs: [{ ...onCluster("clusterAction"), denied: "TOPIC_AUTHORIZATION_FAILED" }],
       errors: ({ topics }) => topics.flatMap((topic) => topic.partitions),
       nothing: { topics: [] },
     },
