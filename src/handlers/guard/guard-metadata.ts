@@ -1,4 +1,4 @@
-/** Who may see the cluster, and which topics there are. Whoever may not describe a topic cannot tell whether it exists. */
+/** Who may see the cluster, and which topics there are. Whoever may not describe a topic is not told that there is one of its name. */
 import { clusterName } from "../../access/acl.ts";
 import type { Access } from "../../access/authorizer.ts";
 import { uuidZero } from "../../base/ids.ts";
@@ -129,8 +129,8 @@ function splitNamed({ request, access, image, createsTopics }: Guarded<"metadata
       access.could("create", "cluster", clusterName) ||
       access.may("create", "topic", known);
     if (access.may("describe", "topic", known) && mayCreate()) return true;
-    // The same as for an id that does not exist.
-    const errorCode = code(isById ? "UNKNOWN_TOPIC_ID" : "TOPIC_AUTHORIZATION_FAILED");
+    // Of an id, as Kafka: that there is such a topic is no secret, its name is.
+    const errorCode = code("TOPIC_AUTHORIZATION_FAILED");
     refusals.push({ errorCode, name, topicId, isInternal: false, partitions: [] });
     return false;
   });

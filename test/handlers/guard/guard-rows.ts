@@ -124,7 +124,7 @@ export const rows: Rows = {
     {
       kind: "guarded",
       request: (topicId) => ({ topics: [{ topicId, name: null }] }),
-      needs: [{ ...describeTopic, denied: "UNKNOWN_TOPIC_ID" }],
+      needs: [describeTopic],
       errors: ({ topics }) => topics,
       nothing: { brokers: [], controllerId: 1, topics: [] },
     },

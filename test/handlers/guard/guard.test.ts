@@ -153,7 +153,7 @@ describe("what is not named", () => {
     expect(await after("c", ["d"])).toEqual(["d INVALID_REQUEST"]);
   });
 
-  test("an id tells nothing: a hidden topic's is as one that is nobody's", async () => {
+  test("an id tells that there is a topic, and not its name", async () => {
     await using world = new GuardedWorld();
     await world.topic("hidden");
     const topicId = world.metadata.image.topicByName("hidden")?.id ?? uuidZero;
@@ -161,9 +161,9 @@ describe("what is not named", () => {
     const { topics } = await world.as("alice", "metadata", {
       topics: [topicId, strange].map((id) => ({ topicId: id, name: null })),
     });
-    expect(topics.map((topic) => [error(topic), topic.name])).toEqual([
-      ["UNKNOWN_TOPIC_ID", null],
-      ["UNKNOWN_TOPIC_ID", null],
+    expect(topics.map((topic) => [error(topic), topic.name, topic.topicId])).toEqual([
+      ["UNKNOWN_TOPIC_ID", null, strange],
+      ["TOPIC_AUTHORIZATION_FAILED", null, topicId],
     ]);
     const removed = await world.as("alice", "deleteTopics", { topics: [{ name: null, topicId }], timeoutMs: 1 });
     expect(removed.responses.map((topic) => [error(topic), topic.name])).toEqual([
