@@ -25,6 +25,7 @@ export interface PreparedBatch {
   readonly marker: TransactionMarker | undefined;
   /** Whether its transaction is open, when it is one of a transaction. */
   readonly isOpen?: () => boolean;
+  readonly beginsAtZero?: AppendOptions["beginsAtZero"] | undefined;
   /** Whether it is still to be appended, when its coordinator may change its mind. */
   readonly isWanted?: AppendOptions["isWanted"] | undefined;
 }
@@ -60,8 +61,9 @@ export class BatchPreparer {
     const prepared = this.#prepare(bytes, options, config);
     if (options.whileOpen === undefined) return prepared;
     // The caller's lane keeps the batch's place while its transaction is looked up.
+    const { beginsAtZero } = options;
     return Promise.all([prepared, options.whileOpen]).then(([batch, isOpen]) =>
-      batch.kind === "rejected" ? batch : { ...batch, isOpen },
+      batch.kind === "rejected" ? batch : { ...batch, isOpen, beginsAtZero },
     );
   }
 

@@ -94,6 +94,8 @@ export interface AppendOptions {
    * the transaction is not open, and the batch is rejected as "invalid-transaction-state". Never rejects.
    */
   readonly whileOpen?: Promise<() => boolean>;
+  /** Of a batch of a transaction: each has an epoch of its own, so that a producer begins with sequence 0 where it is not known. */
+  readonly beginsAtZero?: boolean;
   /** Of a coordinator's batch: asked in the turn in which it would be given an offset. False: it is rejected as "busy". */
   readonly isWanted?: () => boolean;
 }

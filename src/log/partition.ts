@@ -312,7 +312,7 @@ export class OwnedPartition implements Partition {
         marker !== undefined
           ? this.#producers.checkMarker(marker)
           : prepared.origin === "client"
-            ? this.#producers.check(header)
+            ? this.#producers.check(header, prepared.beginsAtZero)
             : this.#producers.checkEpoch(header);
       if (verdict?.kind === "refused") return Promise.resolve(this.#rejected(rejectedBy(verdict)));
       if (verdict?.kind === "duplicate") return this.#repeatAnswer(verdict);

@@ -167,10 +167,14 @@ export class ProducerState {
     this.#producersMax = limits.producersMax;
   }
 
-  /** Whether a client's batch may be appended now. Changes nothing. */
-  check(batch: ProducerBatch): ProducerCheck {
+  /** Whether a client's batch may be appended now. Changes nothing. `beginsAtZero`: as in AppendOptions. */
+  check(batch: ProducerBatch, beginsAtZero = false): ProducerCheck {
     const entry = this.#producers.get(batch.producerId);
-    if (entry === undefined) return next; // Expired or new: Kafka takes any sequence (before transactions version 2).
+    if (entry === undefined) {
+      if (!beginsAtZero || batch.baseSequence === 0) return next; // Expired or new: Kafka takes any sequence.
+      // A batch before it was refused, perhaps while the coordinator was loading, and comes again: it would be too late.
+      return refused("out-of-order-sequence", `producer ${batch.producerId} begins with ${batch.baseSequence}, not 0`);
+    }
     if (batch.producerEpoch === entry.epoch) {
       const duplicate = entry.window.find(batch.baseSequence, batch.lastOffsetDelta);
       if (duplicate !== undefined) return duplicate;

@@ -156,7 +156,8 @@ async function producePartition(
       how: apiVersion >= addsPartitionsSince ? "add" : "verify",
     });
     const whileOpen = admission.then((pass) => (pass.kind === "open" ? pass.isOpen : () => false));
-    const outcome = await partition.append(data.records, { ...plain, whileOpen });
+    const beginsAtZero = apiVersion >= addsPartitionsSince;
+    const outcome = await partition.append(data.records, { ...plain, whileOpen, beginsAtZero });
     const pass = outcome.kind === "rejected" && outcome.reason === "invalid-transaction-state" && (await admission);
     if (pass === false || pass.kind === "open") return answer(data.index, outcome);
     const message = `the coordinator of the transaction refused the partition: ${pass.error}`;

@@ -68,6 +68,14 @@ describe("transactions of version 2", () => {
     const partition = world.world.partition(world.topicId("orders"));
     expect(partition.lastStable).toBe(partition.highWatermark);
   });
+
+  test("a producer that the partition does not know begins with sequence 0: an earlier batch was refused, and comes again", async () => {
+    await using world = await TransactionWorld.open();
+    const first = await world.init();
+    expect(await world.produce(first, { baseSequence: 1 })).toBe("OUT_OF_ORDER_SEQUENCE_NUMBER");
+    expect(await world.produce(first)).toBe("NONE");
+    expect(await world.produce(first, { baseSequence: 1 })).toBe("NONE");
+  });
 });
 
 describe("transactions of version 1", () => {
@@ -94,6 +102,13 @@ describe("transactions of version 1", () => {
     expect((await world.end(by, true, 4)).error).toBe("NONE");
     await world.settled();
     expect(await world.committed()).toBe(2);
+  });
+
+  test("a producer that the partition does not know any more goes on where it was: its epoch may be years old", async () => {
+    await using world = await TransactionWorld.open();
+    const by = await world.init();
+    expect(await add(world, by)).toBe("NONE");
+    expect(await world.produce(by, { version: 11, baseSequence: 7 })).toBe("NONE");
   });
 
   test("strangers, older epochs and unknown partitions", async () => {
