@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ClientQuotas } from "../../../src/access/client-quotas.ts";
 import { quotaFactKey } from "../../../src/access/quota-entity.ts";
+import { uuidZero } from "../../../src/base/ids.ts";
 import { clientQuotasHandlers } from "../../../src/handlers/quotas/client-quotas.ts";
 import { metered } from "../../../src/handlers/quotas/metered.ts";
 import { mutationLimited } from "../../../src/handlers/quotas/mutation-quota.ts";
@@ -165,5 +166,60 @@ describe("whoever is over a quota", () => {
     expect(await create("b", 7)).toEqual(["THROTTLING_QUOTA_EXCEEDED", 9_000]);
     expect(metadata.image.topicByName("b")).toBeUndefined();
     expect(await create("c", 5)).toEqual(["NONE", 29_000]);
+  });
+
+  test("what comes to nothing costs nothing: a topic that is there, a bad name, partitions that cannot be added", async () => {
+    await using world = new AdminWorld();
+    const { metadata } = world;
+    const quotas = quotasOf(metadata, "controller_mutation_rate", 1);
+    const { createTopics, createPartitions } = world.handlers;
+    const handlers = mutationLimited({ createTopics, createPartitions }, { quotas, metadata, partitionsByDefault: 1 });
+    const rest = { replicationFactor: -1, assignments: [], configs: [] };
+    const create = async (names: readonly string[], apiVersion: number, numPartitions = 20) => {
+      const topics = names.map((name) => ({ ...rest, name, numPartitions }));
+      const pending = handlers.createTopics?.(
+        { topics, timeoutMs: 1_000, validateOnly: false },
+        context({ apiVersion }),
+      );
+      const answer = answered(await world.clock.until(pending ?? Promise.reject(new Error("no handler"))));
+      return [...answer.topics.map(({ errorCode }) => named(errorCode)), answer.throttleTimeMs];
+    };
+    const grow = async () => {
+      const topics = [{ name: "a", count: 2, assignments: [{ brokerIds: [1] }, { brokerIds: [1] }] }];
+      const pending = handlers.createPartitions?.(
+        { topics, timeoutMs: 1_000, validateOnly: false },
+        context({ apiVersion: 3 }),
+      );
+      const answer = answered(await world.clock.until(pending ?? Promise.reject(new Error("no handler"))));
+      return [...answer.results.map(({ errorCode }) => named(errorCode)), answer.throttleTimeMs];
+    };
+    expect(await create(["a"], 7, 1)).toEqual(["NONE", undefined]);
+    for (let turn = 0; turn < 20; turn += 1) expect(await grow()).toEqual(["INVALID_REPLICA_ASSIGNMENT", undefined]);
+    for (const version of [5, 7]) {
+      expect(await create(["a", "b!"], version)).toEqual([
+        "TOPIC_ALREADY_EXISTS",
+        "INVALID_TOPIC_EXCEPTION",
+        undefined,
+      ]);
+      expect(await create(["d", "d"], version)).toEqual(["INVALID_REQUEST", undefined]);
+    }
+    expect(await create(["b"], 7)).toEqual(["NONE", undefined]);
+    expect(await create(["a"], 7)).toEqual(["TOPIC_ALREADY_EXISTS", undefined]); // Also of who owes.
+  });
+
+  test("what is named twice is deleted by nobody, also when the quota is used up between the two", async () => {
+    await using world = new AdminWorld();
+    const { metadata } = world;
+    await world.topic("a", 20);
+    const quotas = quotasOf(metadata, "controller_mutation_rate", 1);
+    const { deleteTopics } = world.handlers;
+    const handlers = mutationLimited({ deleteTopics }, { quotas, metadata, partitionsByDefault: 1 });
+    const topics = [
+      { name: "a", topicId: uuidZero },
+      { name: null, topicId: metadata.image.topicByName("a")?.id ?? uuidZero },
+    ];
+    const answer = await handlers.deleteTopics?.({ topics, topicNames: [], timeoutMs: 1 }, context({ apiVersion: 6 }));
+    expect(answered(answer ?? "close").responses.map(({ errorCode }) => named(errorCode))).toEqual(["INVALID_REQUEST"]);
+    expect(metadata.image.topicByName("a")).toBeDefined();
   });
 });
