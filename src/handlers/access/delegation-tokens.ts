@@ -82,10 +82,13 @@ export function delegationTokenHandlers(options: DelegationTokensOptions) {
       const refused = refusedFor(secret, context);
       if (refused !== undefined) return { errorCode: code(refused), tokens: [] };
       const wanted = owners?.filter(isUser).map(({ principalName }) => principalName);
+      const nowMs = runtime.clock.now();
       const tokens = [...tokensOf(metadata)].filter(
         (token) =>
+          token.expiresMs > nowMs && // Kafka's controller removes those that have expired.
           // As Kafka: whoever is named may be the token's owner, or one who may use it.
-          (wanted?.some((name) => mayUse(token, name)) ?? true) && maySee(options, token, context),
+          (wanted?.some((name) => mayUse(token, name)) ?? true) &&
+          maySee(options, token, context),
       );
       return { errorCode: 0, tokens: tokens.map((token) => described(token, tokenHmac(secret, token.id))) };
     },

@@ -121,3 +121,15 @@ test("tokens that have expired take nobody's place", async () => {
   await runtime.clock.run(limits.delegationTokenExpiryMs);
   expect([await made(), await made(), await made()]).toEqual(["NONE", "NONE", "INVALID_REQUEST"]);
 });
+
+test("tokens that have expired are not shown", async () => {
+  const runtime = { clock: new SimClock(), random: new SimRandom("tokens") };
+  const options = { metadata: new MemoryMetadata(), runtime, limits };
+  const { createDelegationToken: create, describeDelegationToken: describe } = delegationTokenHandlers(options);
+  const shown = async () => (await describe({ owners: null }, as("alice"))).tokens.length;
+  await create(request({ maxLifetimeMs: 100 }), as("alice"));
+  await create(request(), as("alice"));
+  expect(await shown()).toBe(2);
+  await runtime.clock.run(100);
+  expect(await shown()).toBe(1);
+});
