@@ -1,4 +1,5 @@
 /** Between a connection, which has frames to answer, and its authenticator, which knows tokens. */
+import { errorCode } from "../../schemas/kafka/errors.ts";
 import type { ApiName, ResponseInputOf } from "../protocol/api-table.ts";
 import { type DecodedRequest, encodeResponse } from "../protocol/frame.ts";
 import type { Authenticator, SaslAnswer } from "./authenticator.ts";
@@ -12,10 +13,14 @@ export type SaslWork =
 export async function answerSasl(work: SaslWork, authenticator: Authenticator): Promise<Reply | undefined> {
   if (work.kind === "token") return saslReply(await authenticator.authenticateBare(work.token), bareFrame);
   const { request } = work;
-  if (!authenticator.mayAsk(request.api)) {
-    return { kind: "close", reason: authenticator.isKnown ? "session-expired" : "unauthenticated" };
-  }
   const encode = (body: ResponseInputOf<ApiName>): readonly Uint8Array[] => encodeResponse<ApiName>(request, body);
+  if (!authenticator.mayAsk(request.api)) {
+    if (authenticator.isKnown) return { kind: "close", reason: "session-expired" };
+    // Of what a stranger may ask, this alone can come at the wrong time: a token is awaited.
+    const isLate = request.api === "apiVersions";
+    const body = { errorCode: errorCode.ILLEGAL_SASL_STATE, apiKeys: [] };
+    return isLate ? saslReply({ body, closes: true }, encode) : { kind: "close", reason: "unauthenticated" };
+  }
   if (request.api === "saslHandshake") {
     return saslReply(authenticator.handshake(request.body.mechanism, request.version), encode);
   }

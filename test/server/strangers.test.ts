@@ -1,5 +1,6 @@
 /** Proves: who has not said who it is may take little time and few bytes, and what it was let in for ends with its session. */
 import { expect, onTestFinished, test } from "vitest";
+import { errorCode } from "../../schemas/kafka/errors.ts";
 import type { Mechanism } from "../../src/auth/mechanism.ts";
 import { dispatcher } from "../../src/protocol/dispatch.ts";
 import { SimClock } from "../sim/clock.ts";
@@ -83,6 +84,14 @@ test("a stranger that takes more than ten seconds is closed, who is known is not
 test("a stranger that asks for anything else is closed", async () => {
   const stranger = await (await world()).client();
   stranger.request("heartbeat", 4, heartbeat);
+  await stranger.closed;
+});
+
+test("a stranger that asks for versions between its handshake and its token is told what is wrong, and closed", async () => {
+  const stranger = await (await world()).client();
+  await stranger.call("saslHandshake", 1, { mechanism: "NAME" });
+  const answer = await stranger.call("apiVersions", 0, { clientSoftwareName: "", clientSoftwareVersion: "" });
+  expect(answer).toMatchObject({ errorCode: errorCode.ILLEGAL_SASL_STATE, apiKeys: [] });
   await stranger.closed;
 });
 
