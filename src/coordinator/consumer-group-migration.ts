@@ -94,7 +94,18 @@ function migrated(
   };
 }
 
-/** Every member speaks the classic protocol; each keeps what was meant for it until the rebalance that has to follow. */
+/**
+ * Whether the last change took the group to the classic protocol and nothing else with it: a static member is there again, and
+ * each has all that is meant for it. Else a rebalance has to follow.
+ */
+export function isHandedOver(before: ConsumerGroup, after: ConsumerGroup): boolean {
+  if (before.epoch !== after.epoch) return false;
+  return [...after.members.values()].every(
+    ({ current }) => current.state === "stable" && current.epoch === after.epoch,
+  );
+}
+
+/** Every member speaks the classic protocol; each keeps what was meant for it. */
 export function classicFromConsumer(group: ConsumerGroup, topics: Topics, now: number): ClassicGroup {
   const members = Array.from(group.members.values(), ({ id, metadata }): Member => {
     const { classic } = metadata;

@@ -25,7 +25,7 @@ import {
   transactionalCommitProblem,
 } from "./classic-group-state.ts";
 import { type ConsumerContext, type ConsumerHeartbeat, consumerCommitProblem } from "./consumer-group.ts";
-import { classicFromConsumer, consumerFromClassic } from "./consumer-group-migration.ts";
+import { classicFromConsumer, consumerFromClassic, isHandedOver } from "./consumer-group-migration.ts";
 import { consumerGroupChanges } from "./consumer-group-records.ts";
 import { type ConsumerGroup, emptyConsumerGroup } from "./consumer-group-state.ts";
 import { GroupOffsets } from "./group-offsets.ts";
@@ -307,7 +307,7 @@ export class LiveGroup {
       groupRecord(this.id, this.#classic, assignments),
     ]);
     this.feed({ kind: "loaded" });
-    this.feed({ kind: "rebalance" });
+    if (!isHandedOver(before, left)) this.feed({ kind: "rebalance" });
     return written;
   }
 

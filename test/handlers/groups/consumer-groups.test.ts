@@ -345,6 +345,42 @@ describe("a group whose members change their protocol one by one", () => {
     expect(back.generationId).toBeGreaterThan(again.generationId);
   });
 
+  test("goes back without a rebalance when its last is a static member that is there again with the old protocol", async () => {
+    await using world = await ready();
+    const old = await joinClassic(world);
+    const at = { groupId: "g", memberId: old.memberId };
+    const whole = Buffer.concat([Buffer.of(0, 0), subscriptionOfOwner.subarray(13), Buffer.of(255, 255, 255, 255)]);
+    const given = [{ memberId: old.memberId, assignment: whole }];
+    await world.call("syncGroup", { ...at, generationId: old.generationId, assignments: given }, 3);
+    await join(world, { instanceId: "i" });
+    const { generationId } = await joinClassic(world, old.memberId);
+    const mine = await world.call("syncGroup", { ...at, generationId, assignments: [] }, 3);
+    await beat(world, { instanceId: "i" });
+    expect(await described(world)).toMatchObject({ groupState: "Stable" });
+
+    const request = {
+      groupId: "g",
+      groupInstanceId: "i",
+      memberId: "",
+      sessionTimeoutMs: 10_000,
+      rebalanceTimeoutMs: 10_000,
+    };
+    const protocols = [{ name: "range", metadata: subscription }];
+    const back = await world.call("joinGroup", { ...request, protocolType: "consumer", protocols }, 5);
+    expect(back).toMatchObject({ errorCode: 0, generationId });
+    const { groups } = await world.call("describeGroups", { groups: ["g"] });
+    expect(groups[0]).toMatchObject({ errorCode: 0, groupState: "Stable" });
+    const { memberId } = back;
+    const theirs = await world.call(
+      "syncGroup",
+      { groupId: "g", memberId, groupInstanceId: "i", generationId, assignments: [] },
+      4,
+    );
+    const partitionOf = ({ assignment }: { readonly assignment: Uint8Array }) => assignment.at(16);
+    expect([partitionOf(mine), partitionOf(theirs)].sort()).toEqual([0, 1]);
+    expect(error(await world.call("heartbeat", { ...at, generationId }, 3))).toBe("NONE");
+  });
+
   test("gives a classic member that is to give something up the time from its heartbeat to join again", async () => {
     await using world = await ready();
     const old = await joinClassic(world);
