@@ -193,10 +193,9 @@ export class ProducerState {
   checkMarker(marker: TransactionMarker): ProducerRefusal<MarkerRefusal> | undefined {
     const entry = this.#producers.get(marker.producerId);
     if (entry === undefined) return undefined;
-    if (marker.coordinatorEpoch < entry.coordinatorEpoch) {
-      return refused("coordinator-fenced", `coordinator epoch ${marker.coordinatorEpoch} < ${entry.coordinatorEpoch}`);
-    }
-    return refuseEpoch(marker.producerEpoch, entry);
+    const refusal = refuseEpoch(marker.producerEpoch, entry);
+    if (refusal !== undefined || marker.coordinatorEpoch >= entry.coordinatorEpoch) return refusal;
+    return refused("coordinator-fenced", `coordinator epoch ${marker.coordinatorEpoch} < ${entry.coordinatorEpoch}`);
   }
 
   /** Remembers a batch that was given `baseOffset`. Its check has passed, or it comes from the log. */

@@ -236,7 +236,10 @@ describe("transactions", () => {
     state.append(batch({ isTransactional: true }), 0 as Offset, 0);
     state.end(marker({ coordinatorEpoch: 4 }), 1 as Offset, 0);
     expect(state.checkMarker(marker({ coordinatorEpoch: 3 }))?.reason).toBe("coordinator-fenced");
-    expect(state.checkMarker(marker({ coordinatorEpoch: 4, producerEpoch: 1 }))?.reason).toBe("stale-producer-epoch");
+    for (const coordinatorEpoch of [4, 3]) {
+      const refusal = state.checkMarker(marker({ coordinatorEpoch, producerEpoch: 1 }));
+      expect(refusal?.reason).toBe("stale-producer-epoch");
+    }
     expect(state.checkMarker(marker({ coordinatorEpoch: 4 }))).toBeUndefined();
   });
 });
