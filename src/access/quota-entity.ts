@@ -8,17 +8,18 @@ export type EntityType = (typeof entityTypes)[number];
 /** By type, null for the default of it. Without a type: whatever that is. */
 export type QuotaEntity = Readonly<Partial<Record<EntityType, string | null>>>;
 
-/** Keys of users and of client ids, and whether they are whole numbers. */
+/** Keys of users and of client ids, and what Kafka keeps their numbers as. */
 const clientKeys = {
   /** Bytes a second. */
-  producer_byte_rate: "whole",
-  consumer_byte_rate: "whole",
+  producer_byte_rate: "Long",
+  consumer_byte_rate: "Long",
   /** Of one thread's time. */
-  request_percentage: "any",
+  request_percentage: "Double",
   /** Partitions created or deleted a second. */
-  controller_mutation_rate: "any",
+  controller_mutation_rate: "Double",
 } as const;
-const addressKeys = { connection_creation_rate: "whole" } as const;
+const addressKeys = { connection_creation_rate: "Integer" } as const;
+const greatest = { Long: 2 ** 63, Integer: 2 ** 31 - 1, Double: Number.MAX_VALUE } as const;
 
 export type ClientQuotaKey = keyof typeof clientKeys;
 export type QuotaKey = ClientQuotaKey | keyof typeof addressKeys;
@@ -48,12 +49,13 @@ export function entityOf(
 
 /** Why this cannot be set for the entity; undefined when it can. */
 export function quotaProblem(entity: QuotaEntity, key: string, value: number): string | undefined {
-  const keys: Readonly<Record<string, "whole" | "any">> = "ip" in entity ? addressKeys : clientKeys;
+  const keys: Readonly<Record<string, keyof typeof greatest>> = "ip" in entity ? addressKeys : clientKeys;
   const kind = Object.hasOwn(keys, key) ? keys[key] : undefined;
   if (kind === undefined) return `Invalid configuration key ${key}`;
   if (!Number.isFinite(value) || value <= 0) return `Quota ${key} must be greater than 0`;
-  if (kind === "whole" && Math.abs(Math.round(value) - value) > epsilon)
-    return `Configuration ${key} must be a Long value`;
+  if (value > greatest[kind]) return `Quota ${key} is too large for ${kind}`;
+  if (kind !== "Double" && Math.abs(Math.round(value) - value) > epsilon)
+    return `Configuration ${key} must be a ${kind} value`;
   return undefined;
 }
 

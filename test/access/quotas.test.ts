@@ -65,6 +65,11 @@ describe("what can be set", () => {
     expect(quotaProblem({ user: "a" }, "constructor", 1)).toMatch(/Invalid configuration key/);
     expect(quotaProblem({ user: "a" }, "request_percentage", Number.NaN)).toBeTypeOf("string");
     expect(quotaProblem({ user: "a" }, "request_percentage", 0)).toMatch(/greater than 0/);
+    expect(quotaProblem({ user: "a" }, "request_percentage", 1e30)).toBeUndefined();
+    expect(quotaProblem({ user: "a" }, "producer_byte_rate", 9e18)).toBeUndefined();
+    expect(quotaProblem({ user: "a" }, "producer_byte_rate", 1e19)).toMatch(/too large/);
+    expect(quotaProblem({ ip: null }, "connection_creation_rate", 2 ** 31 - 1)).toBeUndefined();
+    expect(quotaProblem({ ip: null }, "connection_creation_rate", 2 ** 31)).toMatch(/too large/);
   });
 
   test("a quota survives being a fact", () => {

@@ -120,14 +120,18 @@ async function alter(
     : request.validateOnly || changed.length === 0
       ? undefined
       : await propose(options, changed);
-  return {
-    entries: request.entries.map(({ entity }, at) => {
-      const problem = problems[at];
-      const answer = problem === undefined ? (failure ?? done) : refusal("INVALID_REQUEST", problem);
-      // As Kafka: of a type that is named twice the last counts.
-      return { ...answer, entity: [...new Map(entity.map((part) => [part.entityType, part])).values()] };
-    }),
-  };
+  // As Kafka: of a type that is named twice the last counts, and an entity that is named twice is answered once.
+  const answers = request.entries.map(({ entity: asked }, at) => {
+    const problem = problems[at];
+    const answer = problem === undefined ? (failure ?? done) : refusal("INVALID_REQUEST", problem);
+    const entity = [...new Map(asked.map((part) => [part.entityType, part])).values()];
+    return [answerKey(entity), { ...answer, entity }] as const;
+  });
+  return { entries: [...new Map(answers).values()] };
+}
+
+function answerKey(entity: AlterEntry["entity"]): string {
+  return JSON.stringify(entity.map(({ entityType, entityName }) => [entityType, entityName]).sort());
 }
 
 const done = { errorCode: 0, errorMessage: null } as const;

@@ -88,13 +88,18 @@ describe("quotas as administrators see them", () => {
     const wrong = [
       { entity: [], ops: [rate(1)] },
       { entity: [user("b")], ops: [rate(1), rate(2)] },
-      { entity: [user("b")], ops: [{ key: "nonsense", value: 1, remove: false }] },
+      { entity: [user("d")], ops: [{ key: "nonsense", value: 1, remove: false }] },
       { entity: [user("a")], ops: [rate(0, true)] },
     ];
     expect(await alter(wrong)).toEqual(["INVALID_REQUEST", "INVALID_REQUEST", "INVALID_REQUEST", "NONE"]);
     expect(await describeAll()).toEqual([
       ["a/", 2],
       ["", 3],
+    ]);
+    const again = { entity: [user("c")], ops: [rate(1)] };
+    expect(await alter([again, { entity: [user("")], ops: [] }, again], true)).toEqual([
+      "INVALID_REQUEST",
+      "INVALID_REQUEST",
     ]);
     const many = ["x", "y", "z"].map((name) => ({ entity: [user(name)], ops: [rate(1)] }));
     expect(new Set(await alter(many))).toEqual(new Set(["POLICY_VIOLATION"]));
