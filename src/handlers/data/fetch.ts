@@ -106,7 +106,14 @@ function findPartition(
   return fenced === undefined ? partition : { error: fenced, hint: undefined };
 }
 
-/** An error, a bad offset or bytes enough end the wait before it begins. */
+/** Of these nothing is waited for, and the others are waited for all the same: they may be wrong for long, and are asked for each time. */
+const errorsThatLast: ReadonlySet<ErrorName> = new Set([
+  "TOPIC_AUTHORIZATION_FAILED",
+  "UNKNOWN_TOPIC_ID",
+  "UNKNOWN_TOPIC_OR_PARTITION",
+]);
+
+/** As in Kafka: any other error, a bad offset or bytes enough end the wait before it begins. */
 async function waitForBytes(
   options: FetchOptions,
   request: Request,
@@ -118,9 +125,11 @@ async function waitForBytes(
   const positions: { readonly partition: Partition; readonly from: Offset }[] = [];
   for (const each of wanted) {
     const partition = findPartition(options, request, context, each);
+    if ("error" in partition && errorsThatLast.has(partition.error)) continue;
     if ("error" in partition || diverges(partition, each)) return;
     positions.push({ partition, from: each.fetchOffset as Offset });
   }
+  if (positions.length === 0) return;
   await options.wait.wait({
     positions,
     isolation,

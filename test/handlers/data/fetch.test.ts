@@ -241,11 +241,24 @@ describe("waiting", () => {
     expect(summary(await fetched)).toEqual([[]]);
   });
 
-  test("does not begin with an error among the positions, or an offset beyond the end", async () => {
+  test("is for the others when a topic or a partition is unknown or hidden: who asks for it again would not pause", async () => {
     const world = new FetchWorld();
-    await world.topic("a");
-    const unknown = await world.fetch([{}, { topic: "b" }], { maxWaitMs: 500 });
-    expect(summary(unknown)).toEqual([[], "UNKNOWN_TOPIC_OR_PARTITION"]);
+    const id = await world.topic("a");
+    await world.topic("hidden");
+    world.unreadable.add("hidden");
+    const asked = [{}, { topic: "b" }, { partition: 7 }, { topic: "hidden" }];
+    const fetched = world.fetch(asked, { maxWaitMs: 500 });
+    await world.fill(id, 0, 1);
+    const errors = ["UNKNOWN_TOPIC_OR_PARTITION", "UNKNOWN_TOPIC_OR_PARTITION", "TOPIC_AUTHORIZATION_FAILED"];
+    expect(summary(await fetched)).toEqual([[0], ...errors]);
+    expect(summary(await world.fetch(asked.slice(1), { maxWaitMs: 500 }))).toEqual(errors);
+  });
+
+  test("does not begin with an old epoch among the positions, or an offset beyond the end", async () => {
+    const world = new FetchWorld();
+    await world.topic("a", 2);
+    const ahead = await world.fetch([{}, { partition: 1, currentLeaderEpoch: 99 }], { maxWaitMs: 500 });
+    expect(summary(ahead)).toEqual([[], "UNKNOWN_LEADER_EPOCH"]);
     const beyond = await world.fetch([{ fetchOffset: 9 }], { maxWaitMs: 500 });
     expect(summary(beyond)).toEqual(["OFFSET_OUT_OF_RANGE"]);
   });
