@@ -60,12 +60,14 @@ function avroEncoder(text: string): Encode {
 const googleTypes = `syntax = "proto3"; package google.type;
 message Date { int32 year = 1; int32 month = 2; int32 day = 3; }
 message TimeOfDay { int32 hours = 1; int32 minutes = 2; int32 seconds = 3; int32 nanos = 4; }`;
+const confluentTypes = `syntax = "proto3"; package confluent.type;
+message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }`;
 
 function protobufEncoder(text: string): Encode {
   const root = new protobuf.Root();
   for (const name of ["timestamp", "duration", "wrappers", "struct", "any"])
     root.addJSON(protobuf.common.get(`google/protobuf/${name}.proto`)?.nested ?? {});
-  protobuf.parse(googleTypes, root, { keepCase: true });
+  for (const types of [googleTypes, confluentTypes]) protobuf.parse(types, root, { keepCase: true });
   protobuf.parse(text, root, { keepCase: true });
   const type = root.lookupType("All");
   const first = Uint8Array.of(0); // It is the file's first message.

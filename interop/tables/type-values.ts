@@ -126,6 +126,11 @@ const avro: Readonly<Record<string, readonly Value[]>> = {
     [{ x: Number.NaN }, { struct: [Number.NaN] }],
   ],
   "`record` without fields": [[{}, null]],
+  "Connect's `Decimal`, of scale 2 and no precision": [
+    [unscaled(moneyMax), decimal("999999999999999999999999999999999999.99")],
+    [unscaled(-12345n), decimal("-123.45")],
+    [unscaled(0n), decimal("0")],
+  ],
   "`record` inside itself, from the third time": [
     [tree(1), { struct: [null, 1n] }],
     [tree(1, tree(2, tree(3, tree(4)))), { struct: [{ struct: [{ struct: ['{"left":null,"v":4}', 3n] }, 2n] }, 1n] }],
@@ -214,6 +219,12 @@ const protobuf: Readonly<Record<string, readonly Value[]>> = {
   ],
   "`google.protobuf.Any`": [
     [{ type_url: "type/X", value: bytes(1, 2) }, '{"type_url":"type/X","value":"AQI="}'],
+    [null, null],
+  ],
+  "`confluent.type.Decimal`, of scale 2": [
+    [{}, decimal("0")],
+    [{ value: unscaled(moneyMax), precision: 38, scale: 2 }, decimal("999999999999999999999999999999999999.99")],
+    [{ value: unscaled(-5n), precision: 1, scale: 1 }, decimal("-0.5")],
     [null, null],
   ],
 };
@@ -305,6 +316,10 @@ const jsonSchema: Readonly<Record<string, readonly Value[]>> = {
   "Connect's `Time`": [
     ["0", time(0)],
     ["86399999", time(86_399_999_000)],
+  ],
+  "Connect's bytes": [
+    ['""', bytes()],
+    ['"/wA="', bytes(255, 0)],
   ],
   "Connect's `Timestamp`": [
     [String(yearOneMs), micros(BigInt(yearOneMs) * 1000n)],

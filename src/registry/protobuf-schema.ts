@@ -4,6 +4,7 @@
  */
 import { createRequire } from "node:module";
 import type protobufjs from "protobufjs";
+import { type FieldParams, fieldParams } from "./protobuf-field-params.ts";
 import { InvalidProtobuf, type ProtobufStatement, statementsOf, withoutCustomOptions } from "./protobuf-text.ts";
 import { protobufBuiltIns } from "./protobuf-well-known.ts";
 
@@ -64,6 +65,8 @@ export interface ProtobufField {
   readonly oneof: string | undefined;
   /** A message between a start and an end instead of behind its length. */
   readonly isGroup: boolean;
+  /** What Confluent's `field_meta` says of it. */
+  readonly params?: FieldParams;
 }
 
 export interface ProtobufFile {
@@ -126,6 +129,7 @@ class Reader {
   readonly #read = new Set<string>();
   readonly #messages = new Map<protobufjs.Type, ProtobufMessage>();
   readonly #enums = new Map<protobufjs.Enum, ProtobufEnum>();
+  readonly #params = new Map<string, FieldParams>();
 
   constructor(imports: readonly ProtobufImport[]) {
     this.#imports = new Map(imports.map(({ name, schema }) => [name, schema]));
@@ -173,7 +177,9 @@ class Reader {
     // What its declarations leave out: where parse notes which file a type comes from.
     (this.#library.parse as { filename?: string }).filename = name;
     const parsed = this.#library.parse(withoutCustomOptions(statements), this.#root, { keepCase: true });
-    return parsed.package ?? "";
+    const packageName = parsed.package ?? "";
+    for (const [field, params] of fieldParams(statements, packageName)) this.#params.set(field, params);
+    return packageName;
   }
 
   /** What custom options extend. */
@@ -219,6 +225,7 @@ class Reader {
     const isMap = field instanceof this.#library.MapField;
     const type = this.#type(field);
     const presence = field.hasPresence !== false && field.hasPresence !== null;
+    const params = this.#params.get(plainName(field));
     return {
       name: isGroup ? resolvedType.name.toLowerCase() : field.name,
       number: id,
@@ -228,6 +235,7 @@ class Reader {
       hasPresence: !isMap && !field.repeated && (type.kind === "message" || presence),
       isGroup: isGroup || field.delimited === true,
       oneof: field.partOf === null || field.partOf.isProto3Optional ? undefined : field.partOf.name,
+      ...(params === undefined ? {} : { params }),
     };
   }
 

@@ -37,7 +37,13 @@ export interface AvroField {
 }
 
 export type AvroLogical =
-  | { readonly name: "decimal"; readonly precision: number; readonly scale: number }
+  | {
+      readonly name: "decimal";
+      readonly precision: number;
+      readonly scale: number;
+      /** Kafka Connect's converter was told of none, and wrote one that stands for that. */
+      readonly isPrecisionUnknown?: true;
+    }
   | {
       readonly name:
         | "uuid"
@@ -250,12 +256,20 @@ function logicalOf(json: Json): AvroLogical | undefined {
     const scale = json["scale"] ?? 0;
     if (typeof precision !== "number" || typeof scale !== "number") return undefined;
     const isValid = Number.isInteger(precision) && Number.isInteger(scale) && scale >= 0 && scale <= precision;
-    return isValid && precision > 0 && precision <= precisionMax ? { name, precision, scale } : undefined;
+    if (!isValid || precision <= 0 || precision > precisionMax) return undefined;
+    return isPrecisionUnknown(json) ? { name, precision, scale, isPrecisionUnknown: true } : { name, precision, scale };
   }
   if (name === "uuid" || name === "duration") return { name };
   const known = [...(logicalsOf["int"] ?? []), ...(logicalsOf["long"] ?? [])];
   const found = known.find((logical) => logical === name);
   return found === undefined || found === "decimal" ? undefined : { name: found };
+}
+
+/** Confluent's AvroData: 64, unless the parameters say another. */
+function isPrecisionUnknown(json: Json): boolean {
+  const { "connect.name": name, "connect.parameters": parameters, precision } = json;
+  const isSaid = typeof parameters === "object" && parameters !== null && "connect.decimal.precision" in parameters;
+  return name === "org.apache.kafka.connect.data.Decimal" && precision === 64 && !isSaid;
 }
 
 /** No value of the type says anything: what gets no column, and asks nothing of one that another schema has made. */

@@ -1,7 +1,7 @@
 /** Values of Kafka Connect's logical types in JSON (connect-types.ts draws them) into their columns. */
 import { decimalShape } from "../iceberg/primitive.ts";
 import type { PrimitiveType } from "../iceberg/types.ts";
-import type { Int32Leaf, Int64Leaf, Leaf } from "../translate/leaf.ts";
+import type { BytesLeaf, Int32Leaf, Int64Leaf, Leaf } from "../translate/leaf.ts";
 import { decimalText, unscaledAt } from "./avro-scalar.ts";
 import { BadRecord } from "./bad-record.ts";
 import { compileCast } from "./cast.ts";
@@ -20,6 +20,12 @@ export function compileConnect(leaf: Leaf, type: PrimitiveType): ((value: unknow
     return (value, rep) => put({ text: numberText(value, decimal.scale), isText: false }, rep);
   }
   if (leaf.shape.type !== type) return undefined;
+  if (type === "binary") {
+    return (value, rep) => {
+      const bytes = fromBase64(value);
+      (leaf as BytesLeaf).put(rep, bytes, 0, bytes.length);
+    };
+  }
   if (type === "date")
     return (value, rep) => (leaf as Int32Leaf).put(rep, whole(value, { min: -int32Max, max: int32Max - 1 }));
   const limits = type === "time" ? { min: 0, max: dayMs - 1 } : { min: -timestampMsMax, max: timestampMsMax };
@@ -33,6 +39,14 @@ function numberText(value: unknown, scale: number): string {
     throw new BadRecord("type-mismatch", `a decimal expected, ${JSON.stringify(value).slice(0, 60)} found`);
   const bytes = Buffer.from(value, "base64");
   return decimalText(unscaledAt(bytes, 0, bytes.length), scale);
+}
+
+/** No expression looks for what is not base64: bytes may be as long as a record, and its stack is not. */
+function fromBase64(value: unknown): Uint8Array {
+  const bytes = typeof value === "string" ? Buffer.from(value, "base64") : undefined;
+  if (bytes === undefined || bytes.toString("base64") !== value)
+    throw new BadRecord("type-mismatch", `bytes in base64 expected, ${JSON.stringify(value).slice(0, 60)} found`);
+  return bytes;
 }
 
 const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$/;

@@ -2,7 +2,9 @@
 import { assert } from "../../base/errors.ts";
 import type { ProtobufSpecial } from "../schema/schema-map-protobuf.ts";
 import type { Leaf } from "../translate/leaf.ts";
+import { decimalText, unscaledAt } from "./avro-scalar.ts";
 import { BadRecord } from "./bad-record.ts";
+import { compileCast } from "./cast.ts";
 import { type ProtobufReader, wire } from "./protobuf-reader.ts";
 import { compileProtobufScalar, type ScalarPut } from "./protobuf-scalar.ts";
 import { daysFromCivil } from "./time-text.ts";
@@ -84,6 +86,29 @@ function compileTime(leaf: Leaf): ContentPut {
     },
   };
 }
+
+/** value = 1, an integer in two's complement; precision = 2; scale = 3, which need not be the column's. */
+export function compileDecimal(leaf: Leaf): ContentPut {
+  const put = compileCast(leaf);
+  return {
+    put(reader, start, end, rep) {
+      let unscaled = 0n;
+      eachField(reader, start, end, (number, kind) => {
+        if (number !== 1 || kind !== wire.length) return;
+        const at = reader.at;
+        const from = reader.takeLength();
+        unscaled = unscaledAt(reader.bytes, from, reader.at - from);
+        reader.at = at;
+      });
+      const [, , scale = 0] = wholeNumbers(reader, start, end, 3);
+      const isPlain = scale >= 0 && scale <= plainScaleMax;
+      put({ text: isPlain ? decimalText(unscaled, scale) : `${unscaled}e${-scale}`, isText: false }, rep);
+    },
+  };
+}
+
+/** Beyond it zeros are left to the exponent: the scale is any number of 32 bits. */
+const plainScaleMax = 1000;
 
 function within(value: number, max: number): boolean {
   return value >= 0 && value <= max;

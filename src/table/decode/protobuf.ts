@@ -19,7 +19,7 @@ import {
   type StructNode,
 } from "../parquet/columns.ts";
 import { widenedType } from "../schema/schema-map-merge.ts";
-import { protobufKey, protobufPrimitive, protobufSpecial } from "../schema/schema-map-protobuf.ts";
+import { protobufDecimal, protobufKey, protobufPrimitive, protobufSpecial } from "../schema/schema-map-protobuf.ts";
 import type { Leaf } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
@@ -28,7 +28,7 @@ import { protobufFieldJson, protobufJson, protobufKeyText } from "./protobuf-jso
 import { ProtobufReader } from "./protobuf-reader.ts";
 import { compileProtobufEnum, compileProtobufScalar, type ScalarPut } from "./protobuf-scalar.ts";
 import { CellBudget, entryFields, type FieldPlaces, joinedContent, Scan } from "./protobuf-scan.ts";
-import { type ContentPut, compileSpecial, compileWrapper } from "./protobuf-special.ts";
+import { type ContentPut, compileDecimal, compileSpecial, compileWrapper } from "./protobuf-special.ts";
 
 /** Indexes of a record: more than messages can nest is no path. */
 const pathLengthMax = 32;
@@ -54,12 +54,14 @@ export function compileProtobuf(
   message: ProtobufMessage,
   node: ColumnNode,
   bound: Bound,
+  rules = 1,
 ): (reader: ProtobufReader) => void {
   const budget = new CellBudget();
+  const site: Site = { bound, budget, rules };
   const put =
     node.kind === "struct"
-      ? new MessagePut({ message, node, bound, budget, prefix: message.name })
-      : compileContent(message, node, bound, budget);
+      ? new MessagePut({ message, node, site, prefix: message.name })
+      : compileContent(message, node, site);
   return (reader) => {
     budget.refill();
     put.put(reader, reader.at, reader.end, 0);
@@ -73,11 +75,17 @@ export function skipProtobuf(reader: ProtobufReader): void {
   }
 }
 
+interface Site {
+  readonly bound: Bound;
+  readonly budget: CellBudget;
+  /** Of the table's mapping. */
+  readonly rules: number;
+}
+
 interface MessageTarget {
   readonly message: ProtobufMessage;
   readonly node: StructNode;
-  readonly bound: Bound;
-  readonly budget: CellBudget;
+  readonly site: Site;
   /** Before the keys that the fields are bound by. */
   readonly prefix: string;
 }
@@ -90,16 +98,16 @@ class MessagePut implements ContentPut {
   readonly #budget: CellBudget;
   readonly #cost: number;
 
-  constructor({ message, node, bound, budget, prefix }: MessageTarget) {
+  constructor({ message, node, site, prefix }: MessageTarget) {
     this.#scan = new Scan(message.fields);
-    this.#budget = budget;
+    this.#budget = site.budget;
     this.#cost = node.leaves.length + message.fields.length;
     const missing = new Set(node.fields.map((field) => field.node));
     const steps = this.#scan.places.flatMap((places): Step[] => {
-      const column = bound(node, `${prefix}${protobufKey(places.field.number)}`);
+      const column = site.bound(node, `${prefix}${protobufKey(places.field.number)}`);
       if (column === undefined || (isOfAnotherKind(places.field, column) && saysNothing(places.field.type))) return [];
       missing.delete(column);
-      return [compileField(places, column, bound, budget)];
+      return [compileField(places, column, site)];
     });
     const absent = [...missing].filter((column) => !column.required);
     this.#steps = [
@@ -136,23 +144,23 @@ function saysNothing(type: ProtobufType, above: readonly ProtobufType[] = []): b
   return type.fields.every((field) => saysNothing(field.type, [...above, type]));
 }
 
-function compileField(places: FieldPlaces, column: ColumnNode, bound: Bound, budget: CellBudget): Step {
+function compileField(places: FieldPlaces, column: ColumnNode, site: Site): Step {
   const { field } = places;
   if (column.kind === "leaf" && (field.label === "map" || field.label === "repeated")) {
     const { leaf } = column;
     assert(leaf.kind === "bytes", "JSON text goes to a string column");
-    return (reader, rep) => leaf.putString(rep, protobufFieldJson(places, reader, budget));
+    return (reader, rep) => leaf.putString(rep, protobufFieldJson(places, reader, site.budget));
   }
   if (field.label === "map") {
     assert(column.kind === "map" && field.key !== undefined, "a map column takes a map");
-    return compileMap(places, field.key, column, bound, budget);
+    return compileMap(places, field.key, column, site);
   }
   if (field.label === "repeated") {
     assert(column.kind === "list", "a list column takes a repeated field");
-    return compileList(places, column, bound, budget);
+    return compileList(places, column, site);
   }
   if (field.type.kind === "message") {
-    const put = compileContent(field.type, column, bound, budget);
+    const put = compileMessage(field, field.type, column, site);
     return (reader, rep) => {
       if (places.count === 0) putAbsent(column, rep);
       else putMerged(places, put, reader, rep);
@@ -182,8 +190,13 @@ function isNatural(type: Exclude<ProtobufType, ProtobufMessage>, leaf: Leaf): bo
   return widenedType(leaf.shape.type, source) === leaf.shape.type;
 }
 
-function compileContent(message: ProtobufMessage, column: ColumnNode, bound: Bound, budget: CellBudget): ContentPut {
-  if (column.kind === "struct") return new MessagePut({ message, node: column, bound, budget, prefix: "" });
+function compileMessage(field: ProtobufField, message: ProtobufMessage, column: ColumnNode, site: Site): ContentPut {
+  const isDecimal = column.kind === "leaf" && protobufDecimal(field, site.rules) !== undefined;
+  return isDecimal ? compileDecimal(column.leaf) : compileContent(message, column, site);
+}
+
+function compileContent(message: ProtobufMessage, column: ColumnNode, site: Site): ContentPut {
+  if (column.kind === "struct") return new MessagePut({ message, node: column, site, prefix: "" });
   assert(column.kind === "leaf", "a message goes to a struct or to a primitive column");
   const { leaf } = column;
   const special = protobufSpecial(message);
@@ -193,7 +206,9 @@ function compileContent(message: ProtobufMessage, column: ColumnNode, bound: Bou
   }
   if (special?.kind === "primitive" && special.type === leaf.shape.type) return compileSpecial(special, leaf);
   assert(leaf.kind === "bytes", "JSON text goes to a string column");
-  return { put: (reader, start, end, rep) => leaf.putString(rep, protobufJson(message, reader, start, end, budget)) };
+  return {
+    put: (reader, start, end, rep) => leaf.putString(rep, protobufJson(message, reader, start, end, site.budget)),
+  };
 }
 
 /** Messages that follow each other are one: merging is what reading them in a row does. */
@@ -207,10 +222,10 @@ function putMerged(places: FieldPlaces, put: ContentPut, reader: ProtobufReader,
   put.put(new ProtobufReader(joined, 0), 0, joined.length, rep);
 }
 
-function compileList(places: FieldPlaces, column: ListNode, bound: Bound, budget: CellBudget): Step {
+function compileList(places: FieldPlaces, column: ListNode, site: Site): Step {
   const { type } = places.field;
   if (type.kind === "message") {
-    const put = compileContent(type, column.element, bound, budget);
+    const put = compileMessage(places.field, type, column.element, site);
     return (reader, rep) => {
       const { starts, ends, count } = places;
       if (count === 0) putEmpty(column, rep);
@@ -237,13 +252,13 @@ function compileList(places: FieldPlaces, column: ListNode, bound: Bound, budget
 }
 
 /** An entry is a message of key and value. Of entries with one key the last counts. */
-function compileMap(places: FieldPlaces, key: ProtobufScalar, column: MapNode, bound: Bound, budget: CellBudget): Step {
+function compileMap(places: FieldPlaces, key: ProtobufScalar, column: MapNode, site: Site): Step {
   const { type } = places.field;
   assert(column.key.kind === "leaf" && column.key.leaf.kind === "bytes", "map keys are strings");
   const keys = column.key.leaf;
   const entry = new Scan(entryFields(key, type));
   const [keyPlaces, valuePlaces] = entry.places as readonly [FieldPlaces, FieldPlaces];
-  const putValue = compileMapValue(valuePlaces, column.value, bound, budget);
+  const putValue = compileMapValue(valuePlaces, column.value, site);
   const readKey = (reader: ProtobufReader, at: number): string => {
     entry.read(reader, places.starts[at] as number, places.ends[at] as number);
     if (keyPlaces.count > 0) reader.at = keyPlaces.starts[0] as number;
@@ -256,7 +271,7 @@ function compileMap(places: FieldPlaces, key: ProtobufScalar, column: MapNode, b
     let itemRep = rep;
     for (const [text, at] of last) {
       if (places.count > 1) readKey(reader, at);
-      budget.take(column.leaves.length);
+      site.budget.take(column.leaves.length);
       keys.putString(itemRep, text);
       putValue(reader, itemRep);
       itemRep = column.rep;
@@ -265,14 +280,14 @@ function compileMap(places: FieldPlaces, key: ProtobufScalar, column: MapNode, b
 }
 
 /** A value that is not on the wire is the default, a message without fields included. */
-function compileMapValue(places: FieldPlaces, column: ColumnNode, bound: Bound, budget: CellBudget): Step {
+function compileMapValue(places: FieldPlaces, column: ColumnNode, site: Site): Step {
   const { type } = places.field;
   if (type.kind === "message") {
-    const put = compileContent(type, column, bound, budget);
+    const put = compileContent(type, column, site);
     return (reader, rep) => {
       if (places.count === 0) put.put(reader, reader.at, reader.at, rep);
       else putMerged(places, put, reader, rep);
     };
   }
-  return compileField(places, column, bound, budget);
+  return compileField(places, column, site);
 }

@@ -6,15 +6,16 @@
  *   at first                                       1                     2: Avro's nanoseconds are kept
  *   with Kafka Connect's types of JSON Schemas     3                     4: and so here
  *   with what stands beside JSON's alternatives    5                     6: and so here
+ *   with the rest of Kafka Connect's types         7                     8: and so here
  */
 import type { FormatVersion } from "../../../schemas/iceberg.ts";
 
 /** The newest. */
-export const mappingRules = 6;
+export const mappingRules = 8;
 
 /** Of a new table; one that is upgraded to format 3 keeps the rules that it was made under. */
 export function newRules({ formatVersion }: { readonly formatVersion: FormatVersion }): number {
-  return formatVersion >= 3 ? 6 : 5;
+  return formatVersion >= 3 ? 8 : 7;
 }
 
 export function keepsNanoseconds(rules: number): boolean {
@@ -28,4 +29,9 @@ export function knowsConnectTypes(rules: number): boolean {
 /** Of `oneOf` and `anyOf` beside a type: they constrain it. Before, they alone were looked at. */
 export function readsBesideChoices(rules: number): boolean {
   return rules >= 5;
+}
+
+/** Decimals of Avro whose precision nobody said, those of Protobuf, and bytes of JSON Schemas. */
+export function knowsAllConnectTypes(rules: number): boolean {
+  return rules >= 7;
 }

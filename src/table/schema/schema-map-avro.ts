@@ -2,7 +2,8 @@
  * Avro types as table types.
  *
  *   int, long, float, double, boolean, bytes → binary, string, fixed → fixed[n], enum → string
- *   decimal(P, S) → the same up to 38 digits, beyond them string · uuid → uuid · date → date · time-* → time
+ *   decimal(P, S) → the same up to 38 digits, beyond them string; Kafka Connect's of unknown P → decimal(38, S), from rules 7 on
+ *   uuid → uuid · date → date · time-* → time
  *   timestamp-* → timestamptz · local-timestamp-* → timestamp · duration → fixed[12]
  *   timestamp-nanos → timestamptz_ns · local-timestamp-nanos → timestamp_ns, under rules 1 and 3 floored to microseconds
  *   [null, T] → T · [A, B] → struct of A and B by type name · record → struct · array → list · map → map
@@ -10,7 +11,7 @@
 import { type AvroLogical, type AvroScalar, type AvroType, unionBranchNames } from "../decode/avro-schema.ts";
 import { decimalPrecisionMax } from "../iceberg/primitive.ts";
 import type { PrimitiveType } from "../iceberg/types.ts";
-import { keepsNanoseconds } from "./mapping-rules.ts";
+import { keepsNanoseconds, knowsAllConnectTypes } from "./mapping-rules.ts";
 import { isNothing, json, nestingMax, nothing, recursionMax, type SourceType, TypeBudget } from "./schema-map-types.ts";
 
 /** Throws CorruptData when it would come to more columns than anybody can want. Rules 1: as tables of format 2 have types. */
@@ -59,7 +60,15 @@ function convert(type: AvroType, { above, budget, rules }: Site): SourceType {
 }
 
 function primitiveOf(type: AvroScalar, rules: number): SourceType {
-  return { kind: "primitive", type: underRules(avroPrimitive(type), rules) };
+  const widest = knowsAllConnectTypes(rules) ? widestDecimal(type) : undefined;
+  return { kind: "primitive", type: widest ?? underRules(avroPrimitive(type), rules) };
+}
+
+/** Where nobody said how many digits there are: as many as a column can have. */
+function widestDecimal(type: AvroScalar): PrimitiveType | undefined {
+  const logical = type.kind === "bytes" ? type.logical : undefined;
+  if (logical?.name !== "decimal" || logical.isPrecisionUnknown !== true) return undefined;
+  return logical.scale > decimalPrecisionMax ? undefined : `decimal(${decimalPrecisionMax}, ${logical.scale})`;
 }
 
 function underRules(type: PrimitiveType, rules: number): PrimitiveType {

@@ -12,7 +12,7 @@
  */
 import { connectType } from "./connect-types.ts";
 import { type Json, type JsonDocument, JsonSchemaDocuments, wrong } from "./json-schema-documents.ts";
-import { knowsConnectTypes, readsBesideChoices } from "./mapping-rules.ts";
+import { readsBesideChoices } from "./mapping-rules.ts";
 import type { SchemaText } from "./schema-map.ts";
 import {
   json,
@@ -70,7 +70,7 @@ function convert(schema: unknown, site: Site): SourceType {
 }
 
 function convertTyped(node: Json, below: Site): SourceType {
-  const connect = knowsConnectTypes(below.rules) ? connectType(node) : undefined;
+  const connect = connectType(node, below.rules);
   if (connect !== undefined) return connect;
   const types = typesOf(node).filter((type) => type !== "null");
   const [type] = types;

@@ -5,10 +5,12 @@
  *   float, double, bool → boolean, string, bytes → binary, enum → string
  *   Timestamp → timestamptz · google.type.Date → date · TimeOfDay → time · wrappers → what they wrap
  *   Struct, Value, ListValue, Any → JSON text · any other message → struct · repeated → list · map → map (keys as text)
+ *   confluent.type.Decimal of a field that says its scale → decimal, from rules 7 on
  *   a message inside itself, beyond recursionMax → JSON text
  */
 import { CorruptData } from "../../base/errors.ts";
 import {
+  type ProtobufField,
   type ProtobufFile,
   type ProtobufMessage,
   type ProtobufScalar,
@@ -17,6 +19,8 @@ import {
 } from "../../registry/protobuf-schema.ts";
 import { InvalidProtobuf } from "../../registry/protobuf-text.ts";
 import type { PrimitiveType } from "../iceberg/types.ts";
+import { connectDecimal } from "./connect-types.ts";
+import { knowsAllConnectTypes } from "./mapping-rules.ts";
 import type { SchemaText } from "./schema-map.ts";
 import { isNothing, json, nestingMax, nothing, recursionMax, type SourceType, TypeBudget } from "./schema-map-types.ts";
 
@@ -32,14 +36,21 @@ export function protobufFile({ text, references = [] }: SchemaText): ProtobufFil
 }
 
 /** A record's type. Its fields are bound under its name too: one topic may carry several messages. */
-export function protobufSourceType(message: ProtobufMessage): SourceType {
-  const site: Site = { above: [message], budget: new TypeBudget() };
+export function protobufSourceType(message: ProtobufMessage, rules = 1): SourceType {
+  const site: Site = { above: [message], budget: new TypeBudget(), rules };
   return structOf(message, site, (number) => `${message.name}${protobufKey(number)}`);
 }
 
 /** As one value: what a message stands for, or its fields. */
-export function protobufValueType(message: ProtobufMessage): SourceType {
-  return convert(message, { above: [], budget: new TypeBudget() });
+export function protobufValueType(message: ProtobufMessage, rules = 1): SourceType {
+  return convert(message, { above: [], budget: new TypeBudget(), rules });
+}
+
+/** The column of a field of Kafka Connect's decimals. Each value has a scale of its own: the field must say that of all. */
+export function protobufDecimal({ type, label, params }: ProtobufField, rules: number): PrimitiveType | undefined {
+  const isDecimal = type.kind === "message" && type.name === "confluent.type.Decimal" && label !== "map";
+  if (!isDecimal || !knowsAllConnectTypes(rules)) return undefined;
+  return connectDecimal({ scale: params?.get("scale"), precision: params?.get("precision") });
 }
 
 /** What a field is bound by. No name can begin like this. */
@@ -51,11 +62,13 @@ interface Site {
   /** Messages on the way down, to see recursion and depth. */
   readonly above: readonly ProtobufMessage[];
   readonly budget: TypeBudget;
+  readonly rules: number;
 }
 
 function structOf(message: ProtobufMessage, site: Site, key: (number: number) => string): SourceType {
   const fields = message.fields.map((field) => {
-    const value = convert(field.type, site);
+    const decimal = protobufDecimal(field, site.rules);
+    const value: SourceType = decimal === undefined ? convert(field.type, site) : { kind: "primitive", type: decimal };
     const type: SourceType =
       field.label === "repeated"
         ? { kind: "list", element: value }
@@ -68,7 +81,7 @@ function structOf(message: ProtobufMessage, site: Site, key: (number: number) =>
   return isNothing(struct) ? nothing : struct;
 }
 
-function convert(type: ProtobufType, { above, budget }: Site): SourceType {
+function convert(type: ProtobufType, { above, budget, rules }: Site): SourceType {
   budget.take("Protobuf schema");
   if (type.kind === "scalar") return { kind: "primitive", type: protobufPrimitive(type.scalar) };
   if (type.kind === "enum") return { kind: "primitive", type: "string" };
@@ -83,7 +96,7 @@ function convert(type: ProtobufType, { above, budget }: Site): SourceType {
     case undefined:
   }
   if (above.length >= nestingMax || above.filter((other) => other === type).length > recursionMax) return json;
-  return structOf(type, { above: [...above, type], budget }, protobufKey);
+  return structOf(type, { above: [...above, type], budget, rules }, protobufKey);
 }
 
 export function protobufPrimitive(scalar: ProtobufScalar): PrimitiveType {

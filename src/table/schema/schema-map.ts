@@ -255,7 +255,7 @@ function evolveProtobuf(before: TableMapping, source: SchemaIdSource, settings: 
   const known = mapping.sources[sourceKey(source.part, source.schemaId, source.message)];
   if (known?.kind === "refused") return { kind: "refused", reason: known.reason, mapping };
   const isOneValue = source.part === "key" && isKeyCast(mapping, settings);
-  const type = isOneValue ? protobufValueType(message) : protobufSourceType(message);
+  const type = (isOneValue ? protobufValueType : protobufSourceType)(message, mapping.rules);
   return evolveTyped(mapping, source, type, settings);
 }
 

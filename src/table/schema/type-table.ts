@@ -84,6 +84,11 @@ const avro: Declared = [
       ],
     },
   ],
+  [
+    "Connect's `Decimal`, of scale 2 and no precision",
+    logical("bytes", "decimal", { precision: 64, scale: 2, "connect.name": "org.apache.kafka.connect.data.Decimal" }),
+    7,
+  ],
 ];
 
 const protobuf: Declared = [
@@ -112,6 +117,11 @@ const protobuf: Declared = [
   ["`google.protobuf.BytesValue`", "google.protobuf.BytesValue f"],
   ["`google.protobuf.Struct`, `Value`, `ListValue`", "google.protobuf.Struct f"],
   ["`google.protobuf.Any`", "google.protobuf.Any f"],
+  [
+    "`confluent.type.Decimal`, of scale 2",
+    'confluent.type.Decimal f [(confluent.field_meta).params = { key: "scale", value: "2" }]',
+    7,
+  ],
 ];
 
 const jsonSchema: Declared = [
@@ -153,6 +163,7 @@ const jsonSchema: Declared = [
   ["Connect's `Date`", connect("Date", "integer", "int32"), 3],
   ["Connect's `Time`", connect("Time", "integer", "int32"), 3],
   ["Connect's `Timestamp`", connect("Timestamp", "integer", "int64"), 3],
+  ["Connect's bytes", { type: "string", "connect.type": "bytes" }, 7],
 ];
 
 const inferred: Declared = [
@@ -180,6 +191,8 @@ import "google/protobuf/struct.proto";
 import "google/protobuf/any.proto";
 import "google/type/date.proto";
 import "google/type/timeofday.proto";
+import "confluent/meta.proto";
+import "confluent/type/decimal.proto";
 `;
 const protobufTail = `
 enum Suit { SPADES = 0; HEARTS = 1; }
@@ -269,7 +282,9 @@ function sourceOf(
     case "JSON Schema":
       return byId("JSON", JSON.stringify({ type: "object", properties: Object.fromEntries(fields) }));
     case "Protobuf": {
-      const body = fields.map(([name, field], at) => `  ${String(field).replace(/ f$/, ` ${name}`)} = ${at + 1};`);
+      const body = fields.map(
+        ([name, field], at) => `  ${String(field).replace(/ f( \[.*\])?$/, ` ${name} = ${at + 1}$1`)};`,
+      );
       return byId("PROTOBUF", `${protobufHead}message All {\n${body.join("\n")}\n}${protobufTail}`);
     }
     case "JSON without a schema":

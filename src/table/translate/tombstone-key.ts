@@ -160,11 +160,14 @@ function protobufKeys(schema: SchemaText, target: Target): Put {
     if (put === undefined) {
       const message = protobufMessageAt(file, path);
       if (message === undefined) throw new BadRecord("malformed", `the key's schema has no message [${name}]`);
-      const value = protobufValueType(message);
+      const { rules = 1 } = target.mapping;
+      const value = protobufValueType(message, rules);
       // A wrapped scalar whose type was said is one value.
       const source =
-        value.kind !== "struct" && isKeyCast(target.mapping, target.settings) ? value : protobufSourceType(message);
-      put = compileProtobuf(message, keyNode(source, target), boundByName(target, source));
+        value.kind !== "struct" && isKeyCast(target.mapping, target.settings)
+          ? value
+          : protobufSourceType(message, rules);
+      put = compileProtobuf(message, keyNode(source, target), boundByName(target, source), rules);
       puts.set(name, put);
     }
     put(reader);

@@ -286,7 +286,7 @@ function compileProtobufPayload(schema: SchemaText, target: PayloadTarget): Payl
 type ProtobufPut = (reader: ProtobufReader) => void;
 
 function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget, bound: Bound): ProtobufPut {
-  const source = target.isOneValue ? protobufValueType(message) : protobufSourceType(message);
+  const source = (target.isOneValue ? protobufValueType : protobufSourceType)(message, target.rules);
   const node = source.kind === "nothing" ? undefined : nodeFor(source, target);
   const absent = target.nodes.all.filter((other) => other !== node);
   if (node === undefined) {
@@ -295,7 +295,7 @@ function compileProtobufMessage(message: ProtobufMessage, target: PayloadTarget,
       putAllAbsent(absent);
     };
   }
-  const put = compileProtobuf(message, node, bound);
+  const put = compileProtobuf(message, node, bound, target.rules);
   return (reader) => {
     put(reader);
     putAllAbsent(absent);
