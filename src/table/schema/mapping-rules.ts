@@ -35,3 +35,8 @@ export function readsBesideChoices(rules: number): boolean {
 export function knowsAllConnectTypes(rules: number): boolean {
   return rules >= 7;
 }
+
+/** Of `allOf`: parts without a type constrain the others. Before, they made JSON text of what is no object. */
+export function readsConstraints(rules: number): boolean {
+  return rules >= 7;
+}

@@ -5,14 +5,17 @@
  *   integer → long · number → double · boolean · string, by format: date-time → timestamptz, date → date, uuid → uuid
  *   [T, null], anyOf/oneOf with null → T · allOf → the fields of all · enum, const → the type of their values
  *   anyOf/oneOf beside a type or properties → these: what the alternatives add is not named, from rules 5 on
+ *   allOf of what has a type and what has none → the type, from rules 7 on
  *   several types, no type, recursion, tuples → JSON text
  *   Kafka Connect's Decimal, Date, Time, Timestamp → decimal, date, time, timestamptz (connect-types.ts), from rules 3 on
  *
  * A `$ref` points into the document or into one that it refers to in the registry: nothing is fetched.
  */
+import { isDeepStrictEqual } from "node:util";
+import type { PrimitiveType } from "../iceberg/types.ts";
 import { connectType } from "./connect-types.ts";
 import { type Json, type JsonDocument, JsonSchemaDocuments, wrong } from "./json-schema-documents.ts";
-import { readsBesideChoices } from "./mapping-rules.ts";
+import { readsBesideChoices, readsConstraints } from "./mapping-rules.ts";
 import type { SchemaText } from "./schema-map.ts";
 import {
   json,
@@ -147,6 +150,7 @@ function convertAll(node: Json, below: Site): SourceType {
   const { allOf, ...rest } = node;
   const own = typesOf(rest).length > 0 ? [convertTyped(rest, below)] : [];
   const parts = [...own, ...(allOf as readonly unknown[]).map((part) => convert(part, below))];
+  if (readsConstraints(below.rules)) return parts.reduce(both, json);
   const fields = new Map<string, SourceField>();
   for (const part of parts) {
     if (part.kind === "struct") for (const field of part.fields) fields.set(field.name, field);
@@ -154,3 +158,27 @@ function convertAll(node: Json, below: Site): SourceType {
   }
   return fields.size > 0 ? { kind: "struct", fields: [...fields.values()] } : json;
 }
+
+/** What holds under both: the narrower one. JSON text where they contradict each other. */
+function both(a: SourceType, b: SourceType): SourceType {
+  if (a.kind === "json" || isDeepStrictEqual(a, b)) return b;
+  if (b.kind === "json") return a;
+  if (a.kind === "struct" && b.kind === "struct") {
+    const fields = new Map(a.fields.map((field) => [field.name, field]));
+    for (const field of b.fields) {
+      const before = fields.get(field.name);
+      fields.set(field.name, before === undefined ? field : { ...field, type: both(before.type, field.type) });
+    }
+    return { kind: "struct", fields: [...fields.values()] };
+  }
+  if (a.kind === "list" && b.kind === "list") return { kind: "list", element: both(a.element, b.element) };
+  if (a.kind !== "primitive" || b.kind !== "primitive") return json;
+  const isNarrower = (narrow: SourceType, { type }: typeof a): boolean => {
+    if (narrow.kind !== "primitive") return false;
+    return type === "double" ? narrow.type === "long" : type === "string" && textual.includes(narrow.type);
+  };
+  return isNarrower(a, b) ? a : isNarrower(b, a) ? b : json;
+}
+
+/** What strings of some format become. */
+const textual: readonly PrimitiveType[] = ["timestamptz", "date", "uuid"];

@@ -10,6 +10,7 @@ import {
   rebase,
   type TableMapping,
 } from "../../../src/table/schema/schema-map.ts";
+import { jsonSchemaSourceType } from "../../../src/table/schema/schema-map-json-schema.ts";
 import type { SourceType } from "../../../src/table/schema/schema-map-types.ts";
 import { tableSettings } from "../translate-fixtures.ts";
 
@@ -402,5 +403,51 @@ describe("inferred JSON", () => {
     expect(grown.mapping.isFull).toBe(true);
     expect(columnsOf(grown.mapping)).toHaveLength(inferredColumnsMax);
     expect(infer(grown.mapping, { another: 1 }).kind).toBe("unchanged");
+  });
+});
+
+describe("parts of allOf", () => {
+  const typeOf = (allOf: readonly object[], rules = 7, more = {}) =>
+    jsonSchemaSourceType({ text: JSON.stringify({ ...more, allOf }) }, rules);
+  const text = { kind: "primitive", type: "string" };
+  const struct = (fields: Readonly<Record<string, unknown>>) => ({
+    kind: "struct",
+    fields: Object.entries(fields).map(([name, type]) => ({ name, type })),
+  });
+
+  test("without a type constrain the others", () => {
+    expect(typeOf([{ type: "string" }, { minLength: 1 }])).toEqual(text);
+    expect(typeOf([{ pattern: "^a" }, { maxLength: 9 }], 7, { type: "string" })).toEqual(text);
+    expect(typeOf([{ enum: ["a", "b"] }, { type: "string" }])).toEqual(text);
+    expect(
+      typeOf([
+        { type: "array", items: { type: "string" } },
+        { type: "array", minItems: 1 },
+      ]),
+    ).toEqual({
+      kind: "list",
+      element: text,
+    });
+    const base = { properties: { status: { type: "string" }, inner: { properties: { a: { type: "string" } } } } };
+    const narrowed = { properties: { status: { minLength: 1 }, inner: { properties: { b: { type: "string" } } } } };
+    const inner = struct({ a: text, b: text });
+    expect(typeOf([base, narrowed, { required: ["status"] }])).toEqual(struct({ status: text, inner }));
+  });
+
+  test("of two types are the narrower one, or JSON text", () => {
+    expect(typeOf([{ type: "number" }, { type: "integer" }])).toMatchObject({ type: "long" });
+    expect(typeOf([{ type: "integer" }, { type: "number" }])).toMatchObject({ type: "long" });
+    expect(typeOf([{ type: "string", format: "uuid" }, { type: "string" }])).toMatchObject({ type: "uuid" });
+    expect(typeOf([{ type: "string" }, { type: "integer" }])).toEqual({ kind: "json" });
+    expect(typeOf([{ properties: { a: { type: "string" } } }, { type: "string" }])).toEqual({ kind: "json" });
+    expect(typeOf([{ minLength: 1 }, { maxLength: 2 }])).toEqual({ kind: "json" });
+    expect(typeOf([])).toEqual({ kind: "json" });
+  });
+
+  test("are what they were in tables of earlier rules", () => {
+    expect(typeOf([{ type: "string" }, { minLength: 1 }], 6)).toEqual({ kind: "json" });
+    const parts = [{ properties: { a: { type: "string" } } }, { properties: { a: { minLength: 1 } } }];
+    expect(typeOf(parts, 5)).toEqual(struct({ a: { kind: "json" } }));
+    expect(typeOf(parts)).toEqual(struct({ a: text }));
   });
 });
