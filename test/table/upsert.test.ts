@@ -1,6 +1,7 @@
 /** Proves: a table in upsert mode holds exactly one row a key, the newest, whatever way keys, deletes and envelopes come. */
 import { describe, expect, test } from "vitest";
 import { currentSchema } from "../../src/table/commit/table-creation.ts";
+import { readJsonEnvelope } from "../../src/table/decode/debezium-json.ts";
 import type { TableMetadata } from "../../src/table/iceberg/metadata.ts";
 import type { TableSettings, WriteMode } from "../../src/table/settings.ts";
 import { readRows, type TableRow } from "../support/iceberg-reader.ts";
@@ -352,6 +353,68 @@ test("what the schema beside an envelope has no column for is inferred from its 
   await world.produce("2", { schema, payload: { before: null, after: { id: 2, tags: { a: "x" } }, op: "c" } });
   await world.flush();
   expect(await byKey(world, "id", "tags")).toEqual({ 1: undefined, 2: { a: "x" } });
+});
+
+describe("decimals of a JSON envelope with its schema", () => {
+  test("stay what they are in tables of earlier rules", () => {
+    const envelope = { schema, payload: value("c", null, { id: "MDQ=", price: 1.5 }).payload };
+    expect(readJsonEnvelope(envelope, 6).after).toEqual({ id: "MDQ=", price: 1.5 });
+    const fieldTypes = (rules: number) => {
+      const row = readJsonEnvelope(envelope, rules).rowType();
+      return row?.kind === "struct" ? row.fields.slice(0, 2).map(({ type }) => type) : [];
+    };
+    expect(fieldTypes(6)).toEqual([
+      { kind: "primitive", type: "string" },
+      { kind: "primitive", type: "string" },
+    ]);
+    expect(fieldTypes(7)).toMatchObject([{ type: "decimal(20, 0)" }, { type: "decimal(38, 2)" }]);
+  });
+
+  const decimal = (field: string, parameters: object) => ({
+    type: "bytes",
+    optional: true,
+    name: "org.apache.kafka.connect.data.Decimal",
+    version: 1,
+    parameters,
+    field,
+  });
+  const fields = [
+    decimal("id", { scale: "0", "connect.decimal.precision": "20" }),
+    decimal("price", { scale: "2" }),
+    { type: "array", items: decimal("", { scale: "1" }), optional: true, field: "parts" },
+    { type: "bytes", optional: true, field: "raw" },
+  ];
+  const row = (field: string) => ({ type: "struct", field, optional: true, fields });
+  const schema = { type: "struct", fields: [row("before"), row("after"), { type: "string", field: "op" }] };
+  const keySchema = { type: "struct", fields: [fields[0]] };
+  const key = (id: unknown) => JSON.stringify({ schema: keySchema, payload: { id } });
+  const value = (op: string, before: unknown, after: unknown) => ({ schema, payload: { before, after, op } });
+  const settings = {
+    key: { decode: "json" },
+    mode: mode({ write: "cdc", envelope: "debezium", key: ["id"] }),
+  } as const;
+
+  test.each([
+    ["in base64", "MDQ=", "AN4=", "z8c=", "/w=="],
+    ["as numbers", 12_340, 222, -123.45, -0.1],
+  ])("are decimals, %s", async (_, first, second, price, part) => {
+    await using world = new World(37, settings);
+    await world.produce(key(first), value("c", null, { id: first, price: null, parts: null, raw: "AQI=" }));
+    await world.produce(key(second), value("c", null, { id: second, price, parts: [part], raw: null }));
+    await world.flush();
+    const types = new Map(currentSchema(await world.metadata()).fields.map((each) => [each.name, each.type]));
+    expect(types.get("id")).toBe("decimal(20, 0)");
+    expect([types.get("price"), types.get("raw")]).toEqual(["decimal(38, 2)", "string"]);
+    expect(types.get("parts")).toMatchObject({ element: "decimal(38, 1)" });
+    const rows = await world.rows();
+    expect(rows.map((each) => each["_extra"] ?? null)).toEqual([null, null]);
+    expect(rows.map((each) => String(each["price"] ?? null)).toSorted()).toEqual(["-123.45", "null"]);
+    await world.produce(key(first), null);
+    await world.produce(key(second), value("d", { id: second, price: null, parts: null, raw: null }, null));
+    await world.flush();
+    expect(await world.letters()).toEqual([]);
+    expect(await world.rows()).toEqual([]);
+  });
 });
 
 test.each([[[]], [["id"]]])("a key may have a schema beside it, as the envelope; mode.key %j", async (key) => {

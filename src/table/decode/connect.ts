@@ -17,7 +17,7 @@ export function compileConnect(leaf: Leaf, type: PrimitiveType): ((value: unknow
   const decimal = decimalShape(type);
   if (decimal !== undefined) {
     const put = compileCast(leaf);
-    return (value, rep) => put({ text: numberText(value, decimal.scale), isText: false }, rep);
+    return (value, rep) => put({ text: connectNumber(value, decimal.scale), isText: false }, rep);
   }
   if (leaf.shape.type !== type) return undefined;
   if (type === "binary") {
@@ -32,8 +32,8 @@ export function compileConnect(leaf: Leaf, type: PrimitiveType): ((value: unknow
   return (value, rep) => (leaf as Int64Leaf).putBigInt(rep, BigInt(whole(value, limits)) * 1000n);
 }
 
-/** As the number is written. */
-function numberText(value: unknown, scale: number): string {
+/** A decimal as the number is written. Throws BadRecord. */
+export function connectNumber(value: unknown, scale: number): string {
   if (typeof value === "number" || isRawNumber(value)) return JSON.stringify(value);
   if (typeof value !== "string" || !isBase64.test(value))
     throw new BadRecord("type-mismatch", `a decimal expected, ${JSON.stringify(value).slice(0, 60)} found`);

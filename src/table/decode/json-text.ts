@@ -96,6 +96,11 @@ export function writeJson(value: unknown): string {
 /** A backslash, or half of a pair: whole ones are written as they are. */
 const halfPair = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
 
+/** Of a text that is a number of JSON. */
+export function rawNumber(text: string): RawNumber {
+  return json.rawJSON(text);
+}
+
 export function isRawNumber(value: unknown): value is RawNumber {
   return typeof value === "object" && value !== null && json.isRawJSON(value);
 }

@@ -101,7 +101,7 @@ function jsonKey(target: Target): TombstonePut {
   const care = careOf({ node: key, bound });
   return (bytes) => {
     const read = readJson(bytes, 0, care);
-    const value = target.settings.mode.envelope === "debezium" ? payloadOf(read) : read;
+    const value = target.settings.mode.envelope === "debezium" ? payloadOf(read, target.mapping.rules) : read;
     const isRecord = typeof value === "object" && !Array.isArray(value) && !isRawNumber(value);
     if (isRecord) putRecord(value ?? {}, 0);
     else if (putOnly !== undefined && others.length === 0) putOnly(value, 0);

@@ -127,6 +127,7 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
   const target = { node: record, bound, extra: extra?.leaves[0] as BytesLeaf };
   const excluded = excludedPaths(overridesOf("value", mapping.overrides, settings));
   const mayGrow = !mapping.isFull && !isDropped;
+  const { rules } = mapping;
   const put = compileJsonValue(target, { source: undefined, isStrict: false, mayGrow, excluded });
   const care = careOf(target);
   // The other fields of a row that goes are misfits to nobody.
@@ -136,7 +137,7 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
   return {
     open(value) {
       bytes = value;
-      envelope = readJsonEnvelope(readJson(value, 0, care));
+      envelope = readJsonEnvelope(readJson(value, 0, care), rules);
       if (envelope.change === "upsert" && envelope.after === undefined) {
         throw new BadRecord("bad-envelope", "an upsert has no row after it");
       }
@@ -148,7 +149,7 @@ function jsonReader(context: PartContext, key: StructNode, putTombstoneKey: Tomb
     },
     putBeforeKey: () => putKey(envelope?.before, 0),
     putRow() {
-      const wanted = put(envelope?.after, () => readJsonEnvelope(readJson(bytes, 0, "all")).after);
+      const wanted = put(envelope?.after, () => readJsonEnvelope(readJson(bytes, 0, "all"), rules).after);
       putAllAbsent(others);
       if (wanted === nothing) return ok;
       return { kind: "new-fields", type: mergeInferred([envelope?.rowType() ?? nothing, wanted]) };
