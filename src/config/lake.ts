@@ -93,7 +93,10 @@ const topicShape = object(
           default: "none",
           doc: "For cdc: Debezium's op, before and after; or one field of the value that says insert, update or delete.",
         }),
-        op_field: text({ default: "op", doc: "Name of that field: c, r, u, i or a word of them, and d or delete." }),
+        op_field: text({
+          default: "op",
+          doc: "Name of that field: c, r, u, i or a word of them, and d or delete; __deleted is true or false.",
+        }),
         tombstone: oneOf(["delete", "ignore"], {
           default: "delete",
           doc: "A record without a value deletes the row of its key, or does nothing.",

@@ -417,6 +417,32 @@ describe("decimals of a JSON envelope with its schema", () => {
   });
 });
 
+test.each([
+  ["text", "true", "false"],
+  ["a truth", true, false],
+])("Debezium's __deleted deletes and keeps rows, as %s", async (_, yes, no) => {
+  await using world = new World(38, {
+    mode: mode({ write: "cdc", envelope: "op-field", opField: "__deleted", key: ["id"] }),
+  });
+  await world.produce("1", { id: 1, v: "a", __deleted: no });
+  await world.produce("2", { id: 2, v: "a", __deleted: no });
+  await world.flush();
+  await world.produce("1", { id: 1, v: "a", __deleted: yes });
+  await world.produce("2", { id: 2, v: "b", __deleted: no });
+  await world.flush();
+  expect(await world.letters()).toEqual([]);
+  expect(await byKey(world, "id")).toEqual({ 2: "b" });
+});
+
+test("truths are no words of other op fields", async () => {
+  await using world = new World(39, {
+    mode: mode({ write: "cdc", envelope: "op-field", opField: "active", key: ["id"] }),
+  });
+  await world.produce("1", { id: 1, active: "true" });
+  await world.flush();
+  expect((await world.letters()).map(([reason]) => reason)).toEqual(["bad-envelope"]);
+});
+
 test.each([[[]], [["id"]]])("a key may have a schema beside it, as the envelope; mode.key %j", async (key) => {
   await using world = new World(36, {
     key: { decode: "json" },

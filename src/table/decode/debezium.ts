@@ -25,9 +25,10 @@ export function debeziumChange(op: string): Change {
 const upserts = ["c", "i", "r", "u", "create", "insert", "read", "update", "upsert"];
 const deletes = ["d", "delete"];
 
-/** A field that says what becomes of its row, in upper or lower case. */
-export function opFieldChange(op: string): Change {
+/** A field that says what becomes of its row, in upper or lower case. Debezium's `__deleted` says it as a truth. */
+export function opFieldChange(op: string, field: string): Change {
   const word = op.toLowerCase();
+  if (field === "__deleted" && (word === "true" || word === "false")) return word === "true" ? "delete" : "upsert";
   if (upserts.includes(word)) return "upsert";
   if (deletes.includes(word)) return "delete";
   throw new BadRecord("bad-envelope", `the op field says ${JSON.stringify(op.slice(0, 20))}`);

@@ -14,7 +14,7 @@ import type { StructNode } from "../parquet/columns.ts";
 import { excludedPaths, overridesOf } from "../schema/column-overrides.ts";
 import type { SchemaText } from "../schema/schema-map.ts";
 import { nothing } from "../schema/schema-map-types.ts";
-import type { BytesLeaf } from "./leaf.ts";
+import type { BooleanLeaf, BytesLeaf } from "./leaf.ts";
 import { putAllAbsent, valueNodes } from "./part-nodes.ts";
 import { compileTombstoneKey, type TombstonePut } from "./tombstone-key.ts";
 import { boundOf, compileOnce, compileValue, type PartContext, type PutOutcome } from "./translate-parts.ts";
@@ -68,21 +68,27 @@ function plainReader(context: PartContext, putTombstoneKey: TombstonePut): Chang
       if (opLeaf === undefined) {
         throw new BadRecord("bad-envelope", `the value has no text in its field ${mode.opField}`);
       }
-      return opFieldChange(Buffer.from(opLeaf.at(opLeaf.count - 1)).toString("utf8")) === "delete";
+      return opFieldChange(lastText(opLeaf), mode.opField) === "delete";
     },
     putTombstoneKey,
   };
 }
 
+function lastText(leaf: BooleanLeaf | BytesLeaf): string {
+  if (leaf.kind === "boolean") return String(leaf.values[leaf.count - 1] === 1);
+  return Buffer.from(leaf.at(leaf.count - 1)).toString("utf8");
+}
+
 /** Of one row at most one has a value: a record has one type. */
-function opLeavesOf(context: PartContext): readonly BytesLeaf[] {
+function opLeavesOf(context: PartContext): readonly (BooleanLeaf | BytesLeaf)[] {
   const { record } = valueNodes(context);
   const byName = makeBound(context.mapping.bindings)(record, context.settings.mode.opField);
   const ids = context.mapping.rowKey?.opIds ?? (byName === undefined ? [] : [byName.id]);
   const nodes = record.fields.map(({ node }) => node).filter(({ id }) => ids.includes(id));
-  return nodes.flatMap((node) =>
-    node.kind === "leaf" && node.leaf.kind === "bytes" && node.leaf.shape.type === "string" ? [node.leaf] : [],
-  );
+  return nodes.flatMap((node) => {
+    const leaf = node.kind === "leaf" ? node.leaf : undefined;
+    return leaf?.kind === "boolean" || (leaf?.kind === "bytes" && leaf.shape.type === "string") ? [leaf] : [];
+  });
 }
 
 function avroReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
