@@ -12,7 +12,7 @@ import type { AvroType } from "./avro-schema.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
 import { type AvroPut, Cursor } from "./cursor.ts";
-import { type Change, debeziumChange } from "./debezium.ts";
+import { debeziumChange, type SchemaEnvelope } from "./debezium.ts";
 
 export interface EnvelopeTarget {
   readonly row: StructNode;
@@ -21,19 +21,10 @@ export interface EnvelopeTarget {
   readonly bound: Bound;
 }
 
-/** One value at a time: open, then put what it holds. */
-export interface AvroEnvelope {
-  open(bytes: Uint8Array, start: number): Change;
-  readonly hasBefore: boolean;
-  readonly hasAfter: boolean;
-  putBeforeKey(): void;
-  putAfter(): void;
-}
-
 type Step = "before" | "after" | "op" | "skip";
 
 /** Throws CorruptData for a schema that is no envelope: the mapping has refused it. */
-export function compileAvroEnvelope(type: AvroType, target: EnvelopeTarget): AvroEnvelope {
+export function compileAvroEnvelope(type: AvroType, target: EnvelopeTarget): SchemaEnvelope {
   if (type.kind !== "record") throw notEnvelope(type.kind);
   const typeOf = (name: string): AvroType | undefined => type.fields.find((field) => field.name === name)?.type;
   const [before, after, op] = [typeOf("before"), typeOf("after"), typeOf("op")];

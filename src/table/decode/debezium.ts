@@ -4,6 +4,16 @@ import { BadRecord } from "./bad-record.ts";
 /** What a record does to the row of its key. */
 export type Change = "upsert" | "delete" | "nothing";
 
+/** Of envelopes under one schema: open one, then put what it holds. Throws BadRecord. */
+export interface SchemaEnvelope {
+  open(bytes: Uint8Array, start: number): Change;
+  readonly hasBefore: boolean;
+  readonly hasAfter: boolean;
+  putBeforeKey(): void;
+  /** The row, and what is left over of it. */
+  putAfter(): void;
+}
+
 /** Debezium's `op`: create, update, delete, read (of a first snapshot), truncate, message (of the source's log, no row). */
 export function debeziumChange(op: string): Change {
   switch (op) {

@@ -46,12 +46,14 @@ function shown(key: RowKey | undefined): string {
 
 /** The row that an envelope carries; undefined when it is no envelope. */
 export function envelopeRow(type: SourceType): SourceType | undefined {
-  if (type.kind !== "struct") return undefined;
-  const typeOf = (name: string): SourceType | undefined => type.fields.find((field) => field.name === name)?.type;
-  const op = typeOf("op");
+  const op = envelopeField(type, "op");
   if (op?.kind !== "primitive" || op.type !== "string") return undefined;
-  const row = typeOf("after");
+  const row = envelopeField(type, "after");
   return row?.kind === "struct" ? row : undefined;
+}
+
+export function envelopeField(type: SourceType, name: "op" | "before" | "after"): SourceType | undefined {
+  return type.kind === "struct" ? type.fields.find((field) => field.name === name)?.type : undefined;
 }
 
 /** Why rows of this source could not be told apart. */

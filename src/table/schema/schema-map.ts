@@ -310,8 +310,8 @@ function rowOf(mapping: TableMapping, source: SchemaIdSource, type: SourceType, 
   if (source.part === "key") return overriddenKey(type, mapping.overrides, settings, { isKnown: true });
   const overrides = overridesOf("value", mapping.overrides, settings);
   if (settings.mode.envelope !== "debezium") return overridden(type, overrides, { isKnown: true });
-  if (source.schema.type !== "AVRO")
-    return { kind: "refused", reason: "envelopes are read in Avro and in JSON without a schema id" };
+  if (source.schema.type === "PROTOBUF")
+    return { kind: "refused", reason: "envelopes are read in Avro and in JSON, not in Protobuf" };
   const row = envelopeRow(type);
   return row === undefined
     ? { kind: "refused", reason: "the schema is no Debezium envelope with op and after" }

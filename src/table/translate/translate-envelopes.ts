@@ -3,16 +3,18 @@
 import { parseAvroSchema } from "../decode/avro-schema.ts";
 import { BadRecord } from "../decode/bad-record.ts";
 import { makeBound } from "../decode/bound.ts";
-import { type Change, opFieldChange } from "../decode/debezium.ts";
-import { type AvroEnvelope, compileAvroEnvelope } from "../decode/debezium-avro.ts";
+import { type Change, opFieldChange, type SchemaEnvelope } from "../decode/debezium.ts";
+import { compileAvroEnvelope } from "../decode/debezium-avro.ts";
 import { type JsonEnvelope, readJsonEnvelope } from "../decode/debezium-json.ts";
+import { compileJsonSchemaEnvelope } from "../decode/debezium-json-schema.ts";
 import { compileJson } from "../decode/json.ts";
 import { mergeInferred } from "../decode/json-infer.ts";
 import { careOf, compileJsonValue, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
-import type { StructNode } from "../parquet/columns.ts";
+import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { excludedPaths, overridesOf } from "../schema/column-overrides.ts";
-import type { SchemaText } from "../schema/schema-map.ts";
+import type { SchemaId, SchemaText } from "../schema/schema-map.ts";
+import { jsonSchemaSourceType } from "../schema/schema-map-json-schema.ts";
 import { nothing } from "../schema/schema-map-types.ts";
 import type { BooleanLeaf, BytesLeaf } from "./leaf.ts";
 import { putAllAbsent, valueNodes } from "./part-nodes.ts";
@@ -44,7 +46,7 @@ export function compileChanges(context: PartContext, key: StructNode): ChangeRea
   if (mode.envelope !== "debezium") return plainReader(context, putTombstoneKey);
   return value.decode === "json"
     ? jsonReader(context, key, putTombstoneKey)
-    : avroReader(context, key, putTombstoneKey);
+    : schemaReader(context, key, putTombstoneKey);
 }
 
 function plainReader(context: PartContext, putTombstoneKey: TombstonePut): ChangeReader {
@@ -91,21 +93,40 @@ function opLeavesOf(context: PartContext): readonly (BooleanLeaf | BytesLeaf)[] 
   });
 }
 
-function avroReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
-  const { record, all } = valueNodes(context);
-  const others = all.filter((node) => node !== record);
-  const { bindings, sources } = context.mapping;
-  const keyOfRow = context.settings.mode.key.length > 0 ? key : undefined;
-  const compiled = compileOnce(context, "value", ({ text, references }: SchemaText, schemaId) => {
+interface CompiledEnvelope {
+  readonly envelope: SchemaEnvelope;
+  /** Columns of the value that it does not put. */
+  readonly others: readonly ColumnNode[];
+}
+
+function compileEnvelope(context: PartContext, key: StructNode | undefined) {
+  const { record, extra, all } = valueNodes(context);
+  const { settings, mapping } = context;
+  const { bindings, sources, overrides, rules } = mapping;
+  const excluded = excludedPaths(overridesOf("value", overrides, settings));
+  return (schema: SchemaText, schemaId: SchemaId): CompiledEnvelope => {
     const bound = boundOf({ part: "value", schemaId, sources, bindings });
-    return compileAvroEnvelope(parseAvroSchema(text, references), { row: record, key: keyOfRow, bound });
-  });
-  let envelope: AvroEnvelope | undefined;
+    if (schema.type === "AVRO") {
+      const type = parseAvroSchema(schema.text, schema.references);
+      const others = all.filter((node) => node !== record);
+      return { envelope: compileAvroEnvelope(type, { row: record, key, bound }), others };
+    }
+    const target = { node: record, key, bound, extra: extra?.leaves[0] as BytesLeaf | undefined, excluded };
+    const envelope = compileJsonSchemaEnvelope(jsonSchemaSourceType(schema, rules), target);
+    return { envelope, others: all.filter((node) => node !== record && node !== extra) };
+  };
+}
+
+function schemaReader(context: PartContext, key: StructNode, putTombstoneKey: TombstonePut): ChangeReader {
+  const keyOfRow = context.settings.mode.key.length > 0 ? key : undefined;
+  const compiled = compileOnce(context, "value", compileEnvelope(context, keyOfRow));
+  let envelope: SchemaEnvelope | undefined;
+  let others: readonly ColumnNode[] = [];
   return {
     open(value) {
       const found = compiled(value);
       if (found.kind !== "compiled") return found;
-      envelope = found.it;
+      ({ envelope, others } = found.it);
       const change = envelope.open(context.framings.value.data, context.framings.value.dataAt);
       if (change === "upsert" && !envelope.hasAfter)
         throw new BadRecord("bad-envelope", "an upsert has no row after it");
