@@ -194,7 +194,6 @@ export const protobufBuiltIns: ReadonlyMap<string, string> = new Map([
     "confluent/type/decimal.proto",
     file("confluent.type", "message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }"),
   ],
-  ["confluent/type/variant.proto", file("confluent.type", "message Variant { bytes metadata = 1; bytes value = 2; }")],
   [
     "confluent/meta.proto",
     file(

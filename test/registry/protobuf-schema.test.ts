@@ -83,6 +83,40 @@ describe("parsing", () => {
     expect(parseProtobuf(canonical(text), [])).toEqual(parseProtobuf(text, []));
   });
 
+  test("knows what field_meta says of fields, of imported files and in every spelling", () => {
+    const inner = `syntax = "proto3"; package shop.inner; import "confluent/meta.proto";
+      message Price { message Deep { int32 a = 1 [(confluent.field_meta).params = { key: "unit" value: 'a "cent"' }]; } Deep deep = 1; }`;
+    const text = `syntax = "proto3"; import "inner.proto"; import "confluent/meta.proto";
+      option (confluent.file_meta) = { params: [{ key: "of", value: "the file" }] };
+      message M {
+        option (confluent.message_meta).params = { key: "of" value: "the message" };
+        oneof one { shop.inner.Price a = 1 [(.confluent.field_meta) = { doc: "x" params { key: "b", value: "2" } params { key: "c" value: "3" } }]; }
+        int32 d = 2 [deprecated = true, (confluent.field_meta).doc = "no params"];
+        int32 e = 3 [(confluent.field_meta).params.key = "e", (confluent.field_meta) = { params: [{ key: 5 }, 7, { value: "e" }] }];
+        int32 f = 4 [(my.field_meta) = { params: [{ key: "f", value: "f" }] }];
+      }
+      enum E { Z = 0 [(confluent.enum_value_meta).params = { key: "z" value: "z" }]; }
+      message N { int32 d = 1; }`;
+    const paramsOf = (schema: string) => {
+      const { messages } = parseProtobuf(schema, [{ name: "inner.proto", schema: inner }]);
+      const price = messages[0]?.fields.find(({ name }) => name === "a")?.type;
+      const deep = price?.kind === "message" ? price.fields[0]?.type : undefined;
+      const all = [...messages, deep].flatMap((each) => (each?.kind === "message" ? each.fields : []));
+      return all.map(({ name, params }) => [name, params === undefined ? undefined : Object.fromEntries(params)]);
+    };
+    const expected = [
+      ["a", { b: "2", c: "3" }],
+      ["d", undefined],
+      ["e", undefined],
+      ["f", undefined],
+      ["d", undefined],
+      ["a", { unit: 'a "cent"' }],
+    ];
+    expect(paramsOf(text)).toEqual(expected);
+    const [oneof, ...rest] = expected; // A oneof is printed behind the fields.
+    expect(paramsOf(canonical(text))).toEqual([...rest.slice(0, 3), oneof, ...rest.slice(3)]);
+  });
+
   test.each([
     ["an unknown import", 'import "x.proto"; message M {}', /x.proto/],
     ["an unknown type", "message M { Nope a = 1; }", /Nope/],

@@ -408,7 +408,7 @@ describe("decimals of a JSON envelope with its schema", () => {
     expect(types.get("parts")).toMatchObject({ element: "decimal(38, 1)" });
     const rows = await world.rows();
     expect(rows.map((each) => each["_extra"] ?? null)).toEqual([null, null]);
-    expect(rows.map((each) => String(each["price"] ?? null)).toSorted()).toEqual(["-123.45", "null"]);
+    expect(rows.map((each) => each["price"] ?? null)).toEqual(expect.arrayContaining([-123.45, null]));
     await world.produce(key(first), null);
     await world.produce(key(second), value("d", { id: second, price: null, parts: null, raw: null }, null));
     await world.flush();
