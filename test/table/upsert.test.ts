@@ -417,6 +417,85 @@ describe("decimals of a JSON envelope with its schema", () => {
   });
 });
 
+describe("JSON beside its schema, without an envelope", () => {
+  const fields = [
+    { type: "int64", optional: false, field: "id" },
+    { type: "string", optional: true, field: "v" },
+    { type: "bytes", name: "org.apache.kafka.connect.data.Decimal", parameters: { scale: "2" }, field: "price" },
+    { type: "int32", optional: true, field: "never" },
+    { type: "string", optional: true, field: "__op" },
+  ];
+  const schema = { type: "struct", fields, optional: false, name: "db.orders.Value" };
+  const value = (payload: object) => ({ schema, payload });
+  const record = (id: unknown) =>
+    JSON.stringify({ schema: { type: "struct", fields: fields.slice(0, 1) }, payload: { id } });
+  const single = (id: unknown) => JSON.stringify({ schema: { type: "int64", optional: false }, payload: id });
+
+  test.each([
+    ["columns of the value, keys with fields", record, ["id"], "id"],
+    ["columns of the value, keys of one value", single, ["id"], "id"],
+    ["the Kafka key with fields", record, [], "_kafka_key_id"],
+    ["the Kafka key of one value", single, [], "_kafka_key"],
+  ] as const)("is the row and its key, identified by %s", async (_, key, columns, name) => {
+    await using world = new World(41, { key: { decode: "json" }, mode: mode({ key: columns }) });
+    const big = 2 ** 53;
+    await world.produce(key(1), value({ id: 1, v: "a", price: "z8c=", never: null }));
+    await world.produce(key(2), value({ id: 2, v: "a", price: 1.5, never: null }));
+    await world.produce(key(big), value({ id: big, v: "big", price: null, never: null }));
+    await world.flush();
+    const types = new Map(currentSchema(await world.metadata()).fields.map((each) => [each.name, each.type]));
+    expect([types.get("id"), types.get("price"), types.get("never")]).toEqual(["long", "decimal(38, 2)", "long"]);
+    expect([types.has("schema"), types.has("payload")]).toEqual([false, false]);
+    expect(await byKey(world, name)).toEqual({ 1: "a", 2: "a", [big]: "big" });
+    await world.produce(key(1), null);
+    await world.produce(key(2), value({ id: 2, v: "b", price: null, never: null }));
+    await world.flush();
+    expect(await byKey(world, name)).toEqual({ 2: "b", [big]: "big" });
+    expect(await world.letters()).toEqual([]);
+  });
+
+  test("says by a field what becomes of its row", async () => {
+    await using world = new World(42, {
+      mode: mode({ write: "cdc", envelope: "op-field", opField: "__op", key: ["id"] }),
+    });
+    await world.produce("1", value({ id: 1, v: "a", __op: "c" }));
+    await world.produce("2", value({ id: 2, v: "a", __op: "c" }));
+    await world.produce("1", value({ id: 1, v: "a", __op: "d" }));
+    await world.flush();
+    expect(await byKey(world, "id")).toEqual({ 2: "a" });
+    expect(await world.letters()).toEqual([]);
+  });
+
+  test("is a row in a table that is appended to, and a row of nulls where there is none", async () => {
+    const append = { write: "append", key: [], envelope: "none", opField: "op", tombstone: "delete" } as const;
+    await using world = new World(44, { key: { decode: "json" }, mode: append });
+    await world.produce(record(1), value({ id: 1, v: "a", price: "z8c=" }));
+    await world.produce(record(2), { schema, payload: null });
+    await world.flush();
+    const names = currentSchema(await world.metadata()).fields.map((each) => each.name);
+    expect(names.filter((name) => !name.startsWith("_kafka"))).toEqual(["_extra", "id", "v", "price", "never", "__op"]);
+    const rows = await world.rows();
+    expect(rows.map((each) => each["id"] ?? null)).toEqual(expect.arrayContaining([1n, null]));
+    expect(rows.map((each) => each["_extra"] ?? null)).toEqual([null, null]);
+  });
+
+  test("is told from an application's own fields of those names", async () => {
+    await using world = new World(43, {});
+    const own = [
+      { schema: "v1", payload: { a: 1 } },
+      { schema: { type: "struct" }, payload: { a: 1 } },
+      { schema: { type: "struct", fields: [] }, payload: { a: 1 }, more: true },
+      { payload: { a: 1 }, schema: { type: "int32", optional: false } },
+      { schema: { type: "int32", optional: false }, payload: 7 },
+    ];
+    for (const [at, each] of own.entries()) await world.produce(String(at), each);
+    await world.flush();
+    const types = new Map(currentSchema(await world.metadata()).fields.map((each) => [each.name, each.type]));
+    expect([types.get("schema"), types.has("payload"), types.has("a")]).toEqual(["string", true, false]);
+    expect((await world.rows()).length).toBe(own.length);
+  });
+});
+
 test.each([
   ["text", "true", "false"],
   ["a truth", true, false],

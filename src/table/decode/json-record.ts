@@ -6,8 +6,10 @@ import { nothing, type SourceType } from "../schema/schema-map-types.ts";
 import type { BytesLeaf, Levels } from "../translate/leaf.ts";
 import { BadRecord } from "./bad-record.ts";
 import type { Bound } from "./bound.ts";
+import { besideSchema, connectJsonType, objectOf, withDecimals } from "./connect-json.ts";
 import { compileJson } from "./json.ts";
 import { findLeftovers } from "./json-extra.ts";
+import { mergeInferred } from "./json-infer.ts";
 import { compileJsonScan } from "./json-scan.ts";
 import { type NumberCare, parseJson } from "./json-text.ts";
 
@@ -33,6 +35,8 @@ export interface JsonRules {
   readonly mayGrow: boolean;
   /** Paths of fields whose values are not wanted. */
   readonly excluded: ReadonlySet<string>;
+  /** The mapping's rules, where records may stand beside their schemas. */
+  readonly connect?: number | undefined;
 }
 
 /** The extra column's def when it is absent: it is optional and stands at the top. */
@@ -41,8 +45,11 @@ const absentDef = 0;
 export function compileJsonRecord(target: JsonTarget, rules: JsonRules): JsonRecordPut {
   const put = compileJsonValue(target, rules);
   const care = careOf(target, rules.source);
-  const putParsed: JsonRecordPut = (text, start) =>
-    put(readJson(text, start, care), () => readJson(text, start, "all"));
+  const putParsed: JsonRecordPut = (text, start) => {
+    const { row, type } = readJsonRow(text, start, rules, care);
+    const wanted = put(row, () => readJsonRow(text, start, rules, "all").row);
+    return wanted === nothing || type === undefined ? wanted : mergeInferred([type(), wanted]);
+  };
   const { node } = target;
   return node.kind === "struct" && !hasExact(target) ? scanFirst(node, target, rules, putParsed) : putParsed;
 }
@@ -58,6 +65,7 @@ function scanFirst(node: StructNode, target: JsonTarget, rules: JsonRules, putPa
   let unscanned = 0;
   let left = 0;
   return (text, start) => {
+    if (rules.connect !== undefined && beginsWithSchema(text, start)) return putParsed(text, start);
     if (left > 0) {
       left -= 1;
       return putParsed(text, start);
@@ -127,6 +135,35 @@ export function compileJsonValue(target: JsonTarget, rules: JsonRules): JsonValu
     else extra?.putString(0, leftovers.extra);
     return leftovers.wanted;
   };
+}
+
+export interface JsonRow {
+  readonly row: unknown;
+  /** As the schema beside it says. */
+  readonly type?: () => SourceType;
+}
+
+/** The record, or what stands beside its schema. Throws BadRecord. */
+export function readJsonRow(
+  text: Uint8Array,
+  start: number,
+  { connect }: Pick<JsonRules, "connect">,
+  care?: NumberCare,
+): JsonRow {
+  const value = readJson(text, start, care);
+  const found = connect === undefined || !beginsWithSchema(text, start) ? undefined : besideSchema(value);
+  const payload = found?.payload === null ? {} : found?.payload;
+  if (connect === undefined || found?.schema["type"] !== "struct" || objectOf(payload) === undefined)
+    return { row: value };
+  return { row: withDecimals(payload, found.schema), type: () => connectJsonType(found.schema, connect) };
+}
+
+const schemaFirst = new TextEncoder().encode('{"schema"');
+
+/** As the converter writes it. Records that do not are scanned before anybody looks at what they are. */
+function beginsWithSchema(text: Uint8Array, start: number): boolean {
+  for (let at = 0; at < schemaFirst.length; at += 1) if (text[start + at] !== schemaFirst[at]) return false;
+  return true;
 }
 
 export function readJson(text: Uint8Array, start: number, care?: NumberCare): unknown {

@@ -31,9 +31,14 @@ export function readsBesideChoices(rules: number): boolean {
   return rules >= 5;
 }
 
-/** Decimals of Avro whose precision nobody said, those of Protobuf, and bytes of JSON Schemas. */
+/** Decimals of Avro whose precision nobody said, those of Protobuf and of JSON beside its schema, and bytes of JSON Schemas. */
 export function knowsAllConnectTypes(rules: number): boolean {
   return rules >= 7;
+}
+
+/** The rules, where JSON may stand beside its schema; undefined in tables where that schema is a column like any other. */
+export function connectRules(rules = 1): number | undefined {
+  return knowsAllConnectTypes(rules) ? rules : undefined;
 }
 
 /** Of `allOf`: parts without a type constrain the others. Before, they made JSON text of what is no object. */

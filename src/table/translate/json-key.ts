@@ -4,6 +4,7 @@
  */
 import { BadRecord } from "../decode/bad-record.ts";
 import { makeBound } from "../decode/bound.ts";
+import { besideSchema } from "../decode/connect-json.ts";
 import { payloadOf } from "../decode/debezium-json.ts";
 import { compileJson } from "../decode/json.ts";
 import { findLeftovers } from "../decode/json-extra.ts";
@@ -12,6 +13,7 @@ import { careOf, readJson } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
 import type { ColumnNode } from "../parquet/columns.ts";
 import { excludedPaths, isKeyCast, overriddenKey, overridesOf } from "../schema/column-overrides.ts";
+import { connectRules } from "../schema/mapping-rules.ts";
 import type { TableMapping } from "../schema/schema-map.ts";
 import { keyTypeRefusal } from "../schema/schema-map-keys.ts";
 import { shapeOf } from "../schema/schema-map-shape.ts";
@@ -40,6 +42,10 @@ export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes, settings:
   const care = careOf({ node: record, bound, isCast });
   const putWhole = whole === undefined ? undefined : compileJson(whole, undefined, { ...site, isCast });
 
+  const plain = (value: unknown): unknown => {
+    const found = connectRules(mapping.rules) === undefined ? undefined : besideSchema(value);
+    return found === undefined ? value : found.payload;
+  };
   const fieldsWanted = (value: unknown): SourceType => {
     misfits.count = 0;
     putRecord(value, 0);
@@ -56,7 +62,7 @@ export function compileJsonKey(mapping: TableMapping, nodes: KeyNodes, settings:
   };
   return (bytes) => {
     const read = bytes === null ? null : readJson(bytes, 0, care);
-    const value = isOfEnvelope ? payloadOf(read) : read;
+    const value = isOfEnvelope ? payloadOf(read) : plain(read);
     if (value === null) {
       putAllAbsent(nodes.all);
       return ok;

@@ -7,6 +7,7 @@ import { compileAvro } from "../decode/avro.ts";
 import { parseAvroSchema } from "../decode/avro-schema.ts";
 import { BadRecord } from "../decode/bad-record.ts";
 import type { Bound } from "../decode/bound.ts";
+import { besideSchema, withDecimals } from "../decode/connect-json.ts";
 import { Cursor } from "../decode/cursor.ts";
 import { payloadOf } from "../decode/debezium-json.ts";
 import { compileJson } from "../decode/json.ts";
@@ -17,6 +18,7 @@ import type { ProtobufReader } from "../decode/protobuf-reader.ts";
 import { compileTextCast, putText } from "../decode/string.ts";
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { castRefusal, isKeyCast, overridesOf } from "../schema/column-overrides.ts";
+import { connectRules } from "../schema/mapping-rules.ts";
 import type { SchemaText, TableMapping } from "../schema/schema-map.ts";
 import { avroSourceType } from "../schema/schema-map-avro.ts";
 import { jsonSchemaSourceType } from "../schema/schema-map-json-schema.ts";
@@ -93,7 +95,7 @@ function isCast(target: Target, id: number): boolean {
 
 /** Of JSON without a schema: each column says what it takes. */
 function jsonKey(target: Target): TombstonePut {
-  const { key } = target;
+  const { key, mapping } = target;
   const bound = boundByName(target);
   const putRecord = compileJson(key, undefined, strict(bound));
   const [only, ...others] = key.fields;
@@ -101,13 +103,19 @@ function jsonKey(target: Target): TombstonePut {
   const care = careOf({ node: key, bound });
   return (bytes) => {
     const read = readJson(bytes, 0, care);
-    const value = target.settings.mode.envelope === "debezium" ? payloadOf(read, target.mapping.rules) : read;
+    const value =
+      target.settings.mode.envelope === "debezium" ? payloadOf(read, mapping.rules) : plainKey(read, mapping);
     const isRecord = typeof value === "object" && !Array.isArray(value) && !isRawNumber(value);
     if (isRecord) putRecord(value ?? {}, 0);
     else if (putOnly !== undefined && others.length === 0) putOnly(value, 0);
     else throw new BadRecord("no-key", severalColumns);
     return ok;
   };
+}
+
+function plainKey(value: unknown, { rules }: TableMapping): unknown {
+  const found = connectRules(rules) === undefined ? undefined : besideSchema(value);
+  return found === undefined ? value : withDecimals(found.payload, found.schema);
 }
 
 const severalColumns = "the Kafka key is one value, and several columns identify a row";

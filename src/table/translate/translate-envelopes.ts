@@ -9,10 +9,11 @@ import { type JsonEnvelope, readJsonEnvelope } from "../decode/debezium-json.ts"
 import { compileJsonSchemaEnvelope } from "../decode/debezium-json-schema.ts";
 import { compileJson } from "../decode/json.ts";
 import { mergeInferred } from "../decode/json-infer.ts";
-import { careOf, compileJsonValue, readJson } from "../decode/json-record.ts";
+import { careOf, compileJsonValue, readJson, readJsonRow } from "../decode/json-record.ts";
 import { isRawNumber } from "../decode/json-text.ts";
 import type { ColumnNode, StructNode } from "../parquet/columns.ts";
 import { excludedPaths, overridesOf } from "../schema/column-overrides.ts";
+import { connectRules } from "../schema/mapping-rules.ts";
 import type { SchemaId, SchemaText } from "../schema/schema-map.ts";
 import { jsonSchemaSourceType } from "../schema/schema-map-json-schema.ts";
 import { nothing } from "../schema/schema-map-types.ts";
@@ -57,7 +58,7 @@ function plainReader(context: PartContext, putTombstoneKey: TombstonePut): Chang
   return {
     open(bytes) {
       if (context.settings.value.decode === "json" && mode.key.length > 0)
-        requireSingleKeys(readJson(bytes, 0), mode.key);
+        requireSingleKeys(readJsonRow(bytes, 0, { connect: connectRules(context.mapping.rules) }).row, mode.key);
       value = bytes;
       return "upsert";
     },

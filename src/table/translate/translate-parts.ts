@@ -14,6 +14,7 @@ import { putRaw } from "../decode/raw.ts";
 import { compileTextCast, putText } from "../decode/string.ts";
 import { type ColumnNode, type Columns, putAbsent } from "../parquet/columns.ts";
 import { excludedPaths, isKeyCast, overridesOf } from "../schema/column-overrides.ts";
+import { connectRules } from "../schema/mapping-rules.ts";
 import {
   type MessagePath,
   type RecordPart,
@@ -123,7 +124,13 @@ function compileInferred(
   const target: JsonTarget = { node: record, bound: makeBound(mapping.bindings), extra: extra?.leaves[0] as BytesLeaf };
   const excluded = excludedPaths(overridesOf("value", mapping.overrides, settings));
   const mayGrow = !mapping.isFull && !isDropped;
-  const put = compileJsonRecord(target, { source: undefined, isStrict: false, mayGrow, excluded });
+  const put = compileJsonRecord(target, {
+    source: undefined,
+    isStrict: false,
+    mayGrow,
+    excluded,
+    connect: connectRules(mapping.rules),
+  });
   const others = all.filter((node) => node !== record && node !== extra);
   return (bytes) => {
     if (bytes === null) {
