@@ -145,12 +145,17 @@ const throttles: Readonly<Record<string, BrokerConfigRow>> = {
 
 /** Those of threads and logins that this broker does not have, which tools set all the same. */
 const withoutEffect: Readonly<Record<string, BrokerConfigRow>> = {
+  "background.threads": dynamic("int", "10", "Accepted and kept.", { kind: "at-least", min: 1 }),
   "log.cleaner.backoff.ms": dynamic("long", "15000", "Accepted and kept.", { kind: "at-least", min: 0 }),
   "log.cleaner.dedupe.buffer.size": dynamic("long", "134217728", "Accepted and kept."),
   "log.cleaner.io.buffer.load.factor": dynamic("double", "0.9", "Accepted and kept."),
   "log.cleaner.io.buffer.size": dynamic("int", "524288", "Accepted and kept.", { kind: "at-least", min: 0 }),
   "log.cleaner.io.max.bytes.per.second": dynamic("double", "1.7976931348623157E308", "Accepted and kept."),
   "log.cleaner.threads": dynamic("int", "1", "Accepted and kept.", { kind: "at-least", min: 0 }),
+  "num.io.threads": dynamic("int", "8", "Accepted and kept.", { kind: "at-least", min: 1 }),
+  "num.network.threads": dynamic("int", "3", "Accepted and kept.", { kind: "at-least", min: 1 }),
+  "num.recovery.threads.per.data.dir": dynamic("int", "2", "Accepted and kept.", { kind: "at-least", min: 1 }),
+  "num.replica.fetchers": dynamic("int", "1", "Accepted and kept.", { kind: "at-least", min: 1 }),
   "sasl.kerberos.kinit.cmd": dynamic("string", "/usr/bin/kinit", "Accepted and kept."),
   "sasl.kerberos.min.time.before.relogin": dynamic("long", "60000", "Accepted and kept."),
   "sasl.kerberos.service.name": dynamic("string", null, "Accepted and kept."),

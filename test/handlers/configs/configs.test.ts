@@ -110,6 +110,19 @@ describe("DescribeConfigs", () => {
     expect(configs.find(({ name }) => name === "node.id")).toMatchObject({ readOnly: true, configSource: 4 });
   });
 
+  test("names the threads that clients' tests look for, and a topic's compression first", async () => {
+    await using world = new AdminWorld();
+    await world.topic("t");
+    const names = ["background.threads", "num.io.threads", "num.network.threads"];
+    const { configs } = await describeOne(world, brokerType, "1", names);
+    expect(configs.map(({ name, value }) => [name, value])).toEqual([
+      ["background.threads", "10"],
+      ["num.io.threads", "8"],
+      ["num.network.threads", "3"],
+    ]);
+    expect((await describeOne(world, topicType, "t")).configs[0]?.name).toBe("compression.type");
+  });
+
   test("refuses what is not there", async () => {
     await using world = new AdminWorld();
     expect(error(await describeOne(world, topicType, "u"))).toBe("UNKNOWN_TOPIC_OR_PARTITION");
@@ -238,7 +251,8 @@ describe("IncrementalAlterConfigs", () => {
 
   test("keeps what tools set of any Kafka, also where nothing here would change by it", async () => {
     await using world = new AdminWorld();
-    for (const name of ["log.cleaner.backoff.ms", "sasl.kerberos.min.time.before.relogin"]) {
+    const names = ["log.cleaner.backoff.ms", "sasl.kerberos.min.time.before.relogin", "num.network.threads"];
+    for (const name of names) {
       expect(await alter(world, [[name, "set", "58000"]], { type: brokerType, name: "1" })).toBe("NONE: null");
       const { configs } = await describeOne(world, brokerType, "1");
       expect(configs.find((config) => config.name === name)?.value).toBe("58000");
