@@ -6,6 +6,8 @@ export interface HttpRoute {
   readonly path: string;
   /** Answered without a token, also where the server wants one. */
   readonly isOpen?: boolean;
+  /** Values in the path are encoded as in a form: a plus is a space. */
+  readonly isFormEncoded?: boolean;
   handle(request: HttpRequest): HttpResponse | Promise<HttpResponse>;
 }
 

@@ -24,7 +24,7 @@ export class Router {
     const wanted = onPath.find(({ route }) => route.method === method);
     const found = wanted ?? (method === "HEAD" ? onPath.find(({ route }) => route.method === "GET") : undefined);
     if (found === undefined) return { kind: onPath.length === 0 ? "no-path" : "no-method" };
-    const params = paramsOf(found.segments, segments);
+    const params = paramsOf(found.segments, found.route.isFormEncoded === true ? spaced(segments) : segments);
     return params === undefined ? { kind: "bad-encoding" } : { kind: "match", route: found.route, params };
   }
 }
@@ -54,6 +54,10 @@ function paramsOf(
     params[word.slice(1)] = value;
   }
   return params;
+}
+
+function spaced(segments: readonly string[]): readonly string[] {
+  return segments.map((segment) => segment.replaceAll("+", "%20"));
 }
 
 function decoded(segment: string): string | undefined {

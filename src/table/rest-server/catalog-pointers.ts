@@ -27,6 +27,10 @@ export interface TableKey {
   readonly name: string;
 }
 
+export function isSame(one: TableKey, other: TableKey): boolean {
+  return one.namespace === other.namespace && one.name === other.name;
+}
+
 export interface TableChange {
   readonly table: TableKey;
   readonly requirements: readonly Requirement[];

@@ -13,6 +13,10 @@ import {
   shown,
 } from "./rest-catalog-server-answers.ts";
 
+/** A namespace brings its parents: a request must not come to more than some hundred KB of them. */
+const levelsMax = 32;
+const nameCharsMax = 8192;
+
 export class NamespaceHandlers {
   readonly #metadata: MetadataClient;
 
@@ -37,11 +41,18 @@ export class NamespaceHandlers {
     if (parts.length === 0) throw new BadRequest("a namespace must have a name");
     const properties = propertiesAt(body, "properties");
     const name = joined(parts);
-    const parent = joined(parts.slice(0, -1));
-    if (parts.length > 1 && !this.exists(parent)) return noSuchNamespace(parent);
-    const answer = await this.#put(name, properties, true);
-    if (answer === undefined) return json(200, { namespace: parts, properties });
-    return answer === "exists" ? alreadyExists("Namespace", shown(name)) : noSuchNamespace(name);
+    if (parts.length > levelsMax || name.length > nameCharsMax)
+      throw new BadRequest(`a namespace has at most ${levelsMax} parts and ${nameCharsMax} characters`);
+    for (;;) {
+      if (this.exists(name)) return alreadyExists("Namespace", shown(name));
+      // What it stands below comes to be with it: the reference's catalogs have no namespace without its parents.
+      const parents = parts.map((_, depth) => joined(parts.slice(0, depth))).filter((parent) => parent !== "");
+      const made = parents.filter((parent) => !this.exists(parent)).map((parent) => put(parent, {}, true));
+      const answer = await this.#metadata.propose([...made, put(name, properties, true)]);
+      if (answer.kind === "accepted") return json(200, { namespace: parts, properties });
+      if (answer.refusal.reason !== "exists") return failure(503, "ServiceUnavailableException", answer.refusal.reason);
+      // One of them was made meanwhile.
+    }
   }
 
   load(request: HttpRequest): HttpResponse {
@@ -62,7 +73,7 @@ export class NamespaceHandlers {
     const { image } = this.#metadata;
     const [table] = image.tablePointers(name);
     const child = [...image.namespaces()].some(([other]) => other.startsWith(name + namespaceSeparator));
-    const notEmpty = () => failure(409, "NamespaceNotEmptyException", `Namespace ${shown(name)} is not empty`);
+    const notEmpty = () => failure(409, "NamespaceNotEmptyException", `Namespace ${shown(name)} is not empty.`);
     if (table !== undefined || child) return notEmpty();
     const answer = await this.#metadata.propose([{ kind: "drop-namespace", namespace: name }]);
     if (answer.kind === "accepted") return noContent;
@@ -83,8 +94,8 @@ export class NamespaceHandlers {
     if (properties === undefined) return noSuchNamespace(name);
     const removed = removals.filter((key) => properties.has(key));
     const kept = [...properties].filter(([key]) => !removed.includes(key));
-    const answer = await this.#put(name, { ...Object.fromEntries(kept), ...updates }, false);
-    if (answer !== undefined) return noSuchNamespace(name);
+    const answer = await this.#metadata.propose([put(name, { ...Object.fromEntries(kept), ...updates }, false)]);
+    if (answer.kind !== "accepted") return noSuchNamespace(name);
     const missing = removals.filter((key) => !removed.includes(key));
     return json(200, { updated: Object.keys(updates), removed, missing });
   }
@@ -92,13 +103,11 @@ export class NamespaceHandlers {
   exists(name: string): boolean {
     return this.#metadata.image.namespace(name) !== undefined;
   }
+}
 
-  async #put(namespace: string, properties: Readonly<Record<string, string>>, mustBeNew: boolean) {
-    const sorted = new Map(Object.entries(properties).sort(([a], [b]) => (a < b ? -1 : 1)));
-    const event = { kind: "put-namespace", namespace, properties: sorted, mustBeNew } as const;
-    const answer = await this.#metadata.propose([event]);
-    return answer.kind === "accepted" ? undefined : answer.refusal.reason;
-  }
+function put(namespace: string, properties: Readonly<Record<string, string>>, mustBeNew: boolean) {
+  const sorted = new Map(Object.entries(properties).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return { kind: "put-namespace", namespace, properties: sorted, mustBeNew } as const;
 }
 
 export function namespaceOf(request: HttpRequest): string {

@@ -13,6 +13,7 @@ import type { Snapshot, TableMetadata } from "../iceberg/metadata.ts";
 import { newTablePlace, withoutSlash } from "../warehouse.ts";
 import {
   type CatalogPointers,
+  isSame,
   type PointerAnswer,
   refusedForGood,
   type TableChange,
@@ -143,6 +144,7 @@ export class TableHandlers {
     const { metadata, pointers } = this.#options;
     const location = pointers.pointer(source);
     if (location === undefined) return noSuchTable(source.namespace, source.name);
+    if (isSame(source, destination)) return noContent;
     if (metadata.image.namespace(destination.namespace) === undefined) return noSuchNamespace(destination.namespace);
     const isView = pointers.view(destination) !== undefined;
     if (isView || pointers.pointer(destination) !== undefined)

@@ -19,7 +19,7 @@ import {
   type ViewUpdate,
 } from "../iceberg/view-metadata.ts";
 import { newTablePlace, type Warehouse, withoutSlash } from "../warehouse.ts";
-import { type CatalogPointers, refusedForGood, type TableKey, viewPrefix } from "./catalog-pointers.ts";
+import { type CatalogPointers, isSame, refusedForGood, type TableKey, viewPrefix } from "./catalog-pointers.ts";
 import {
   alreadyExists,
   bodyOf,
@@ -149,6 +149,7 @@ export class ViewHandlers {
     const { metadata, pointers } = this.#options;
     const location = pointers.view(source);
     if (location === undefined) return noSuchView(source.namespace, source.name);
+    if (isSame(source, destination)) return noContent;
     if (metadata.image.namespace(destination.namespace) === undefined) return noSuchNamespace(destination.namespace);
     if (pointers.view(destination) !== undefined || pointers.pointer(destination) !== undefined) {
       const what = pointers.view(destination) === undefined ? "Table" : "View";

@@ -79,7 +79,9 @@ export function restCatalogRoutes(options: RestCatalogOptions): readonly HttpRou
   const config = ["GET", "/config", () => configAnswer(root, endpoints)] as const;
   const ofClient = ([method, path, handle]: Endpoint, base: string): HttpRoute => {
     const answer = answering(handle);
-    return { method, path: base + path, handle: token === null ? answer : authorized(token, answer) };
+    // Java's clients encode names with URLEncoder, and the reference decodes them so.
+    const route = { method, path: base + path, isFormEncoded: true };
+    return { ...route, handle: token === null ? answer : authorized(token, answer) };
   };
   // Clients that were told no prefix send none; some send their warehouse's name as one.
   const routes = ["/v1", "/v1/:prefix"].flatMap((base) => endpoints.map((endpoint) => ofClient(endpoint, base)));

@@ -1,0 +1,91 @@
+/** Proves: requests as clients other than the compatibility kit's send them, and what those clients rely on in the answers. */
+import { describe, expect, test } from "vitest";
+import { startRestCatalog, type TestCatalog } from "../../support/rest-catalog.ts";
+
+const schema = { type: "struct", fields: [{ id: 0, name: "id", required: false, type: "long" }] };
+
+async function call(
+  catalog: TestCatalog,
+  method: string,
+  path: string,
+  body?: object,
+  headers: Record<string, string> = {},
+) {
+  const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+  const response = await fetch(`${catalog.url}/v1${path}`, init);
+  const text = await response.text();
+  const json = (text === "" ? {} : JSON.parse(text)) as never;
+  return { status: response.status, etag: response.headers.get("etag") ?? "", json };
+}
+
+async function withNamespace(name = "a"): Promise<TestCatalog> {
+  const catalog = await startRestCatalog();
+  expect((await call(catalog, "POST", "/namespaces", { namespace: [name] })).status).toBe(200);
+  return catalog;
+}
+
+describe("names", () => {
+  test("a plus in a path is a space, as java.net.URLEncoder writes it; %2B is a plus", async () => {
+    await using catalog = await withNamespace("my space");
+    const at = "/namespaces/my+space/tables";
+    for (const name of ["a table", "c+d"]) expect((await call(catalog, "POST", at, { name, schema })).status).toBe(200);
+    expect((await call(catalog, "HEAD", `${at}/a+table`)).status).toBe(204);
+    expect((await call(catalog, "HEAD", "/namespaces/my%20space/tables/a%20table")).status).toBe(204);
+    expect((await call(catalog, "HEAD", `${at}/c%2Bd`)).status).toBe(204);
+    expect((await call(catalog, "GET", "/namespaces?parent=my+space")).status).toBe(200);
+  });
+
+  // iceberg-rust's own tests do.
+  test("a namespace brings the parents that it lacks", async () => {
+    await using catalog = await withNamespace();
+    const properties = { owner: "me" };
+    await call(catalog, "POST", "/namespaces/a/properties", { updates: properties });
+    const made = await call(catalog, "POST", "/namespaces", { namespace: ["x", "y", "z"], properties });
+    expect(made).toMatchObject({ status: 200, json: { namespace: ["x", "y", "z"], properties } });
+    expect((await call(catalog, "GET", "/namespaces")).json).toEqual({ namespaces: [["a"], ["x"]] });
+    expect((await call(catalog, "GET", "/namespaces?parent=x")).json).toEqual({ namespaces: [["x", "y"]] });
+    expect((await call(catalog, "GET", "/namespaces/x%1Fy")).json).toEqual({ namespace: ["x", "y"], properties: {} });
+    expect((await call(catalog, "POST", "/namespaces", { namespace: ["a", "b"] })).status).toBe(200);
+    expect((await call(catalog, "GET", "/namespaces/a")).json).toEqual({ namespace: ["a"], properties });
+  });
+
+  test("a namespace of more levels than anybody has is a 400", async () => {
+    await using catalog = await startRestCatalog();
+    const deep = { namespace: Array.from({ length: 100_000 }, () => "n") };
+    expect((await call(catalog, "POST", "/namespaces", deep)).status).toBe(400);
+    expect((await call(catalog, "GET", "/namespaces")).json).toEqual({ namespaces: [] });
+  });
+
+  test("namespaces that are made at once below one that is not there are all there", async () => {
+    await using catalog = await startRestCatalog();
+    const names = ["1", "2", "3", "4"];
+    const answers = names.map((name) => call(catalog, "POST", "/namespaces", { namespace: ["p", "q", name] }));
+    for (const { status } of await Promise.all(answers)) expect(status).toBe(200);
+    const children = names.map((name) => ["p", "q", name]);
+    expect((await call(catalog, "GET", "/namespaces?parent=p%1Fq")).json).toEqual({ namespaces: children });
+  });
+
+  test("a table or a view that is renamed to its own name is as it was", async () => {
+    await using catalog = await withNamespace();
+    const version = {
+      "version-id": 1,
+      "timestamp-ms": 1,
+      "schema-id": 0,
+      summary: {},
+      representations: [{ type: "sql", sql: "select 1", dialect: "spark" }],
+      "default-namespace": ["a"],
+    };
+    expect((await call(catalog, "POST", "/namespaces/a/tables", { name: "t", schema })).status).toBe(200);
+    const view = { name: "v", schema: { ...schema, "schema-id": 0 }, "view-version": version, properties: {} };
+    expect((await call(catalog, "POST", "/namespaces/a/views", view)).status).toBe(200);
+    const itself = (name: string) => ({
+      source: { namespace: ["a"], name },
+      destination: { namespace: ["a"], name },
+    });
+    expect((await call(catalog, "POST", "/tables/rename", itself("t"))).status).toBe(204);
+    expect((await call(catalog, "POST", "/views/rename", itself("v"))).status).toBe(204);
+    expect((await call(catalog, "POST", "/tables/rename", itself("none"))).status).toBe(404);
+    expect((await call(catalog, "HEAD", "/namespaces/a/tables/t")).status).toBe(204);
+    expect((await call(catalog, "HEAD", "/namespaces/a/views/v")).status).toBe(204);
+  });
+});
