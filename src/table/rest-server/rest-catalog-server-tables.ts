@@ -80,10 +80,10 @@ export class TableHandlers {
     const table = tableOf(request);
     const stored = await this.#options.pointers.load(table);
     if (stored === undefined) return noSuchTable(table.namespace, table.name);
-    const tag = etag(stored);
-    if (request.headers.get("if-none-match") === tag) return { status: 304, headers: { etag: tag } };
     const onlyRefs = request.query.get("snapshots") === "refs";
-    return this.#loaded(onlyRefs ? { ...stored, metadata: withRefsOnly(stored.metadata) } : stored);
+    const tag = onlyRefs ? etag(stored, "-refs") : etag(stored);
+    if (names(request.headers.get("if-none-match") ?? "", tag)) return { status: 304, headers: { etag: tag } };
+    return this.#loaded(onlyRefs ? { ...stored, metadata: withRefsOnly(stored.metadata) } : stored, tag);
   }
 
   head(request: HttpRequest): HttpResponse {
@@ -197,9 +197,9 @@ export class TableHandlers {
     }
   }
 
-  #loaded(stored: StoredTable): HttpResponse {
+  #loaded(stored: StoredTable, tag = etag(stored)): HttpResponse {
     const body = { "metadata-location": stored.location, metadata: stored.metadata, ...this.#access() };
-    return json(200, body, { etag: etag(stored) });
+    return json(200, body, { etag: tag });
   }
 
   #access(): object {
@@ -252,9 +252,14 @@ async function readMetadata(pointers: CatalogPointers, location: string): Promis
   }
 }
 
-/** The metadata file never changes under its name, so its name tells versions apart. */
-function etag(stored: StoredTable): string {
-  return `"${createHash("sha256").update(stored.location).digest("hex").slice(0, 32)}"`;
+/** The metadata file never changes under its name, so its name tells versions apart. `part`: of what is told of it. */
+function etag(stored: StoredTable, part = ""): string {
+  return `"${createHash("sha256").update(stored.location).digest("hex").slice(0, 32)}${part}"`;
+}
+
+/** If-None-Match compares weakly (RFC 9110): a proxy that compresses has made the tag a weak one. */
+function names(ifNoneMatch: string, tag: string): boolean {
+  return ifNoneMatch.split(",").some((each) => each.trim().replace(/^W\//, "") === tag);
 }
 
 /** `snapshots=refs`: clients load the history later, when they need it. */

@@ -24,6 +24,10 @@ async function withNamespace(name = "a"): Promise<TestCatalog> {
   return catalog;
 }
 
+interface Loaded {
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
 describe("names", () => {
   test("a plus in a path is a space, as java.net.URLEncoder writes it; %2B is a plus", async () => {
     await using catalog = await withNamespace("my space");
@@ -87,5 +91,42 @@ describe("names", () => {
     expect((await call(catalog, "POST", "/tables/rename", itself("none"))).status).toBe(404);
     expect((await call(catalog, "HEAD", "/namespaces/a/tables/t")).status).toBe(204);
     expect((await call(catalog, "HEAD", "/namespaces/a/views/v")).status).toBe(204);
+  });
+});
+
+describe("an entity tag", () => {
+  const snapshot = (id: number) => ({
+    "snapshot-id": id,
+    "sequence-number": id,
+    "timestamp-ms": 1_700_000_000_000 + id,
+    "manifest-list": `memory://lake/warehouse/a/${id}.avro`,
+    summary: { operation: "append" },
+    "schema-id": 0,
+  });
+
+  test("of the refs alone is not that of the whole history", async () => {
+    await using catalog = await withNamespace();
+    await call(catalog, "POST", "/namespaces/a/tables", { name: "t", schema });
+    const at = "/namespaces/a/tables/t";
+    const updates = [1, 2].map((id) => ({ action: "add-snapshot", snapshot: snapshot(id) }));
+    const main = { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": 2 };
+    expect((await call(catalog, "POST", at, { requirements: [], updates: [...updates, main] })).status).toBe(200);
+    const refs = await call(catalog, "GET", `${at}?snapshots=refs`);
+    const all = await call(catalog, "GET", at, undefined, { "if-none-match": refs.etag });
+    expect(all.status).toBe(200);
+    expect((all.json as Loaded).metadata["snapshots"]).toHaveLength(2);
+    const again = await call(catalog, "GET", `${at}?snapshots=refs`, undefined, { "if-none-match": refs.etag });
+    expect([again.status, again.etag]).toEqual([304, refs.etag]);
+  });
+
+  // RFC 9110: proxies weaken tags, and clients may name several.
+  test("is found among others, and where a proxy made it a weak one", async () => {
+    await using catalog = await withNamespace();
+    const { etag } = await call(catalog, "POST", "/namespaces/a/tables", { name: "t", schema });
+    const asked = async (tags: string) =>
+      (await call(catalog, "GET", "/namespaces/a/tables/t", undefined, { "if-none-match": tags })).status;
+    expect(await asked(`W/${etag}`)).toBe(304);
+    expect(await asked(`"other", ${etag}`)).toBe(304);
+    expect(await asked('"other"')).toBe(200);
   });
 });
