@@ -4,6 +4,7 @@
  * reused, an id of -1 means the one added last, snapshots that vanish take their refs and statistics with them.
  */
 import type { Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata.ts";
+import { ofVersion } from "./metadata-json.ts";
 import { unmetRequirement } from "./requirements.ts";
 import { highestFieldId, isSameSchema } from "./schema-ids.ts";
 import type { PartitionField, PartitionSpec, Schema } from "./types.ts";
@@ -87,7 +88,7 @@ class Draft {
       const entry = { "timestamp-ms": base["last-updated-ms"], "metadata-file": context.baseLocation };
       metadata["metadata-log"] = [...metadata["metadata-log"], entry].slice(-previousVersionsMax(metadata));
     }
-    return { kind: "applied", metadata };
+    return { kind: "applied", metadata: ofVersion(metadata) };
   }
 
   /** Rule F6. An entry whose snapshot is gone takes the history before it along: it would have a hole. */

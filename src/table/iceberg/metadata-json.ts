@@ -59,6 +59,15 @@ function fromVersion1(json: JsonObject): JsonObject {
   return listed;
 }
 
+/** Readers of version 1 look for one schema and one list of partition fields; later versions have none. */
+export function ofVersion(metadata: TableMetadata): TableMetadata {
+  const { schema: _schema, "partition-spec": _fields, ...common } = metadata;
+  if (metadata["format-version"] > 1) return common as TableMetadata;
+  const schema = metadata.schemas.find((each) => each["schema-id"] === metadata["current-schema-id"]);
+  const spec = metadata["partition-specs"].find((each) => each["spec-id"] === metadata["default-spec-id"]);
+  return { ...common, schema, "partition-spec": spec?.fields } as TableMetadata;
+}
+
 /** The fields that hold snapshot ids, with bigint in them, and the optional fields that we want to be there. */
 function normalized(json: JsonObject, source: string): Record<string, unknown> {
   const current = snapshotId(json["current-snapshot-id"] ?? -1, source);

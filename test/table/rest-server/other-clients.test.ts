@@ -130,3 +130,46 @@ describe("an entity tag", () => {
     expect(await asked('"other"')).toBe(200);
   });
 });
+
+describe("a table of format version 1", () => {
+  const fields = [{ "source-id": 0, name: "id_bucket", transform: "bucket[4]" }];
+  const creation = {
+    name: "t",
+    schema,
+    "partition-spec": { "spec-id": 0, fields },
+    properties: { "format-version": "1" },
+  };
+  const column = {
+    action: "add-schema",
+    schema: { ...schema, fields: [...schema.fields, { id: 2, name: "more", required: false, type: "int" }] },
+  };
+
+  // PyIceberg and readers of version 1 know a table without them for none.
+  test("has its schema and its partition fields also where version 1 looks for them", async () => {
+    await using catalog = await withNamespace();
+    const made = (await call(catalog, "POST", "/namespaces/a/tables", creation)).json as Loaded;
+    expect(made.metadata).toMatchObject({
+      schema: { "schema-id": 0, fields: [{ id: 1 }] },
+      "partition-spec": [{ "source-id": 1, "field-id": 1000, name: "id_bucket" }],
+    });
+    const current = { action: "set-current-schema", "schema-id": -1 };
+    const updates = [
+      {
+        ...column,
+        schema: {
+          ...column.schema,
+          fields: [{ id: 1, name: "id", required: false, type: "long" }, column.schema.fields[1]],
+        },
+      },
+      current,
+    ];
+    const at = "/namespaces/a/tables/t";
+    const changed = (await call(catalog, "POST", at, { requirements: [], updates })).json as Loaded;
+    expect(changed.metadata["schema"]).toMatchObject({ "schema-id": 1, fields: [{ id: 1 }, { id: 2 }] });
+    const upgrade = [{ action: "upgrade-format-version", "format-version": 2 }];
+    const upgraded = (await call(catalog, "POST", at, { requirements: [], updates: upgrade })).json as Loaded;
+    expect(upgraded.metadata).toMatchObject({ "format-version": 2, "current-schema-id": 1 });
+    expect(Object.keys(upgraded.metadata)).not.toContain("schema");
+    expect(Object.keys(upgraded.metadata)).not.toContain("partition-spec");
+  });
+});
