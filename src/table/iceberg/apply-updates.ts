@@ -7,6 +7,7 @@ import type { Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata
 import { ofVersion } from "./metadata-json.ts";
 import { unmetRequirement } from "./requirements.ts";
 import { highestFieldId, isSameSchema } from "./schema-ids.ts";
+import { unfitTable } from "./table-checks.ts";
 import type { PartitionField, PartitionSpec, Schema } from "./types.ts";
 import { idTwice, isPartitionField, isSortField, skewMsMax, unfitRef } from "./update-checks.ts";
 import type { Requirement, Update } from "./updates.ts";
@@ -80,7 +81,8 @@ class Draft {
     const { metadata } = this;
     if (base === undefined) addDefaults(this);
     const missing = missingParts(metadata);
-    if (missing !== undefined) return invalid(missing);
+    const unfit = missing ?? unfitTable(base, metadata);
+    if (unfit !== undefined) return invalid(unfit);
     const newest = this.addedSnapshots.size === 0 ? context.nowMs : metadata["last-updated-ms"];
     metadata["last-updated-ms"] = Math.max(newest, base?.["last-updated-ms"] ?? 0);
     metadata["snapshot-log"] = this.#snapshotLog();

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { applyCommit } from "../../../src/table/iceberg/apply-updates.ts";
 import type { TableMetadata } from "../../../src/table/iceberg/metadata.ts";
 import { assignFreshIds } from "../../../src/table/iceberg/schema-ids.ts";
-import type { Schema } from "../../../src/table/iceberg/types.ts";
+import type { PartitionSpec, Schema } from "../../../src/table/iceberg/types.ts";
 import type { Requirement, Update } from "../../../src/table/iceberg/updates.ts";
 import { emptyTable, snapshot, withSnapshots } from "./tables.ts";
 
@@ -277,4 +277,46 @@ test("F9: unknown fields and properties stay", () => {
     { action: "remove-properties", removals: ["a"] },
   ]);
   expect(table).toMatchObject({ "encryption-keys": [1], properties: { b: "2" } });
+});
+
+describe("what Java's readers load", () => {
+  const specOf = (...fields: readonly object[]): readonly Update[] => [
+    { action: "add-spec", spec: { "spec-id": 1, fields: fields as PartitionSpec["fields"] } },
+    { action: "set-default-spec", "spec-id": -1 },
+  ];
+  const current: Update = { action: "set-current-schema", "schema-id": -1 };
+
+  test("is taken: fields of structs, names of their own columns, transforms that nobody knows, what is no longer the default", () => {
+    const inner = { type: "struct", fields: [{ id: 4, name: "at", required: false, type: "timestamp" }] } as const;
+    const nested: Schema = {
+      ...schema,
+      fields: [...schema.fields, { id: 3, name: "s", required: false, type: inner }],
+    };
+    const partitioned = apply(emptyTable, [
+      { action: "add-schema", schema: nested },
+      current,
+      ...specOf(
+        { "source-id": 2, "field-id": 1000, name: "name", transform: "identity" },
+        { "source-id": 4, "field-id": 1001, name: "s.at_hour", transform: "hour" },
+        { "source-id": 1, "field-id": 1002, name: "z", transform: "zorder" },
+      ),
+    ]);
+    expect(partitioned["default-spec-id"]).toBe(1);
+    const without: Schema = { ...schema, fields: schema.fields.slice(0, 1) };
+    const dropped = apply(partitioned, [
+      { action: "set-default-spec", "spec-id": 0 },
+      { action: "add-schema", schema: without },
+      current,
+    ]);
+    expect(dropped["current-schema-id"]).toBe(2);
+  });
+
+  test("others may have left otherwise: what a commit does not change is not held against it", () => {
+    const fields = [{ "source-id": 77, "field-id": 1000, name: "gone", transform: "identity" }] as const;
+    const left = { ...emptyTable, "partition-specs": [{ "spec-id": 0, fields }] };
+    const updates: readonly Update[] = [{ action: "add-snapshot", snapshot: snapshot(7n, null, 1) }, main(7n)];
+    expect(apply(left, updates)["current-snapshot-id"]).toBe(7n);
+    const asked = applyCommit(left, [], [{ action: "add-schema", schema: wider }, current], context);
+    expect(asked.kind).toBe("invalid");
+  });
 });

@@ -49,6 +49,13 @@ const main = (id: number) => ({
 const now = 1_700_000_000_000;
 const [whole] = [snapshot(1, { "timestamp-ms": now })];
 const without = (name: string) => Object.fromEntries(Object.entries(whole).filter(([key]) => key !== name));
+const ascending = { "source-id": 1, transform: "identity", direction: "asc", "null-order": "nulls-first" };
+const sorted = { action: "set-default-sort-order", "sort-order-id": -1 };
+const current = { action: "set-current-schema", "schema-id": -1 };
+const other = schemaOf({ id: 2, name: "b", required: false, type: "int" });
+const wider = column({}, { id: 2, name: "b", required: false, type: "int" });
+const nested = column({}, { id: 2, name: "l", required: false, type: listOf("long") });
+
 const cases: readonly (readonly [what: string, requirements: readonly object[], updates: readonly object[]])[] = [
   ["a requirement of no known type", [{ type: "constructor" }], []],
   ["an update of no known action", [], [{ action: "toString" }]],
@@ -89,12 +96,55 @@ const cases: readonly (readonly [what: string, requirements: readonly object[], 
     [],
     [{ action: "set-partition-statistics", "partition-statistics": { "snapshot-id": 5, "statistics-path": "s3://x" } }],
   ],
+  ["a type that version 2 does not have", [], [column({ type: "timestamp_ns" })]],
+  ["a default that version 2 does not have", [], [column({ "initial-default": 7 })]],
+  ["an identifier that is no column", [], [identified(77)]],
+  ["an identifier that may be null", [], [identified(1)]],
+  ["an identifier that is a float", [], [identified(2, { type: "double", required: true })]],
+  ["an identifier in a list", [], [identified(3, { type: listOf("int"), required: true })]],
+  ["the loss of a column that partitions the table", [], [...partition({}), other, current]],
+  ["the loss of a column that sorts the table", [], [order(ascending), sorted, other, current]],
+  ["two partition fields of one name", [], partition({}, { transform: "bucket[4]" })],
+  ["a partition field whose name is empty", [], partition({ name: "" })],
+  ["a partition field with another column's name", [], [wider, current, ...partition({ name: "b" })]],
+  ["a column with a partition field's name", [], [...partition({ name: "b" }), wider, current]],
+  ["a partition field that does not apply", [], partition({ transform: "hour" })],
+  ["a bucket of none", [], partition({ transform: "bucket[0]" })],
+  ["a partition field of a list", [], [nested, current, ...partition({ "source-id": 2 })]],
+  ["a partition field in a list", [], [nested, current, ...partition({ "source-id": 3 })]],
+  ["a sort order that does not apply", [], [order({ ...ascending, transform: "day" }), sorted]],
   [
     "metadata where the catalog cannot write",
     [],
     [{ action: "set-properties", updates: { "write.metadata.path": "s3://elsewhere/metadata" } }],
   ],
 ];
+
+function listOf(element: string): object {
+  return { type: "list", "element-id": 3, element, "element-required": true };
+}
+
+function schemaOf(...fields: readonly object[]): { readonly action: string; readonly schema: object } {
+  return { action: "add-schema", schema: { type: "struct", "schema-id": 1, fields } };
+}
+
+/** The one of the table, and one beside it that says which columns identify a row. */
+function identified(id: number, change: object = {}): object {
+  const { action, schema: wide } = schemaOf(
+    { id: 1, name: "id", required: false, type: "long" },
+    { id: 2, name: "b", required: false, type: "int", ...change },
+  );
+  return { action, schema: { ...wide, "identifier-field-ids": [id] } };
+}
+
+/** Partitions by the table's column, unless a change says otherwise. */
+function partition(...changes: readonly object[]): readonly object[] {
+  const fields = changes.map((change, at) => {
+    return { "source-id": 1, "field-id": 1000 + at, name: "p", transform: "identity", ...change };
+  });
+  const set = { action: "set-default-spec", "spec-id": -1 };
+  return [{ action: "add-spec", spec: { "spec-id": 1, fields } }, set];
+}
 
 function column(change: object, ...more: readonly object[]): object {
   const fields = [{ id: 1, name: "id", required: false, type: "long", ...change }, ...more];
