@@ -100,6 +100,8 @@ const updateFields: Readonly<Record<Update["action"], FieldTypes>> = {
   "remove-partition-statistics": {},
   "remove-partition-specs": { "spec-ids": "list" },
   "remove-schemas": { "schema-ids": "list" },
+  "add-encryption-key": { "encryption-key": "object" },
+  "remove-encryption-key": { "key-id": "string" },
 };
 
 const statisticsFields: FieldTypes = {
@@ -108,6 +110,7 @@ const statisticsFields: FieldTypes = {
   "file-footer-size-in-bytes": "number",
   "blob-metadata": "list",
 };
+const encryptionKeyFields: FieldTypes = { "key-id": "string", "encrypted-key-metadata": "string" };
 const partitionStatisticsFields: FieldTypes = { "statistics-path": "string", "file-size-in-bytes": "number" };
 
 /** A text such as "constructor" names nothing. */
@@ -166,6 +169,12 @@ function withIds(action: string, update: JsonObject): object {
       requireFields({ ...objectOf(update["partition-statistics"], action), action }, partitionStatisticsFields);
       const statistics = withSnapshotId(update["partition-statistics"] as Json, "request");
       return { ...update, "partition-statistics": statistics };
+    }
+    case "add-encryption-key": {
+      const key = objectOf(update["encryption-key"], action);
+      requireFields({ ...key, action }, encryptionKeyFields);
+      propertiesAt(key, "properties");
+      return update;
     }
     case "set-snapshot-ref": {
       const given = Object.entries(update).filter(([, value]) => value !== null);

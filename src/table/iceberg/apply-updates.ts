@@ -3,7 +3,7 @@
  * Behaves as the reference builder does where the specification leaves it open: equal schemas, specs and orders are
  * reused, an id of -1 means the one added last, snapshots that vanish take their refs and statistics with them.
  */
-import type { Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata.ts";
+import type { EncryptedKey, Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata.ts";
 import { ofVersion } from "./metadata-json.ts";
 import { unmetRequirement } from "./requirements.ts";
 import { highestFieldId, isSameSchema } from "./schema-ids.ts";
@@ -232,6 +232,10 @@ function applyUpdate(draft: Draft, update: Update): Refusal {
       }
       metadata.schemas = metadata.schemas.filter((schema) => !update["schema-ids"].includes(schema["schema-id"]));
       return undefined;
+    case "add-encryption-key":
+      return addEncryptionKey(metadata, update["encryption-key"]);
+    case "remove-encryption-key":
+      return removeEncryptionKey(metadata, update["key-id"]);
   }
 }
 
@@ -437,5 +441,17 @@ function setStatistics({ metadata }: Draft, list: StatisticsList, snapshotId: bi
 
 function removeStatistics({ metadata }: Draft, list: StatisticsList, removed: ReadonlySet<bigint>): Refusal {
   if (metadata[list] !== undefined) metadata[list] = statisticsWithout(metadata, list, removed);
+  return undefined;
+}
+
+function addEncryptionKey(metadata: Draft["metadata"], key: EncryptedKey): Refusal {
+  const known = metadata["encryption-keys"] ?? [];
+  if (!known.some((each) => each["key-id"] === key["key-id"])) metadata["encryption-keys"] = [...known, key];
+  return undefined;
+}
+
+function removeEncryptionKey(metadata: Draft["metadata"], id: string): Refusal {
+  const left = metadata["encryption-keys"]?.filter((key) => key["key-id"] !== id);
+  if (left !== undefined) metadata["encryption-keys"] = left;
   return undefined;
 }

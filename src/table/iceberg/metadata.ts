@@ -28,6 +28,8 @@ export interface TableMetadata {
   readonly refs: Readonly<Record<string, SnapshotRef>>;
   /** In format version 3: the least row id that no row has been given. */
   readonly "next-row-id"?: number;
+  /** In format version 3: keys of encrypted files, each encrypted itself. */
+  readonly "encryption-keys"?: readonly EncryptedKey[];
   /** What others wrote and we do not know: kept as it is (rule F9). */
   readonly [unknown: string]: unknown;
 }
@@ -51,6 +53,14 @@ export interface SnapshotRef {
   readonly "min-snapshots-to-keep"?: number;
   readonly "max-snapshot-age-ms"?: number;
   readonly "max-ref-age-ms"?: number;
+}
+
+export interface EncryptedKey {
+  readonly "key-id": string;
+  /** In base64. */
+  readonly "encrypted-key-metadata": string;
+  readonly "encrypted-by-id"?: string;
+  readonly properties?: Readonly<Record<string, string>>;
 }
 
 export interface SortOrder {

@@ -1,5 +1,5 @@
 /** The Iceberg REST catalog's commit vocabulary: requirements that guard a commit and updates that make it up. */
-import type { Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata.ts";
+import type { EncryptedKey, Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata.ts";
 import type { PartitionSpec, Schema } from "./types.ts";
 
 export type Requirement =
@@ -33,7 +33,9 @@ export type Update =
   | { readonly action: "set-partition-statistics"; readonly "partition-statistics": unknown }
   | { readonly action: "remove-partition-statistics"; readonly "snapshot-id": bigint }
   | { readonly action: "remove-partition-specs"; readonly "spec-ids": readonly number[] }
-  | { readonly action: "remove-schemas"; readonly "schema-ids": readonly number[] };
+  | { readonly action: "remove-schemas"; readonly "schema-ids": readonly number[] }
+  | { readonly action: "add-encryption-key"; readonly "encryption-key": EncryptedKey }
+  | { readonly action: "remove-encryption-key"; readonly "key-id": string };
 
 /**
  * That main, the columns and the partitions are those that a snapshot was planned on. Of a spec that is not the default one nothing

@@ -173,3 +173,24 @@ describe("a table of format version 1", () => {
     expect(Object.keys(upgraded.metadata)).not.toContain("partition-spec");
   });
 });
+
+describe("a table of format version 3", () => {
+  const key = (id: string) => ({ "key-id": id, "encrypted-key-metadata": "AAEC", "encrypted-by-id": "master" });
+
+  test("takes the keys of encrypted files, and gives them up", async () => {
+    await using catalog = await withNamespace();
+    const at = "/namespaces/a/tables/t";
+    await call(catalog, "POST", "/namespaces/a/tables", { name: "t", schema, properties: { "format-version": "3" } });
+    const commit = async (...updates: readonly object[]) => call(catalog, "POST", at, { requirements: [], updates });
+    const add = (each: object) => ({ action: "add-encryption-key", "encryption-key": each });
+    expect(await commit(add(key("k1")), add(key("k2")), add(key("k1")))).toMatchObject({
+      status: 200,
+      json: { metadata: { "encryption-keys": [key("k1"), key("k2")] } },
+    });
+    const remove = (id: string) => ({ action: "remove-encryption-key", "key-id": id });
+    expect((await commit(remove("k1"), remove("none"))).status).toBe(200);
+    const { json } = await call(catalog, "GET", at);
+    expect((json as Loaded).metadata["encryption-keys"]).toEqual([key("k2")]);
+    expect((await commit(add({ "key-id": "k3" }))).status).toBe(400);
+  });
+});
