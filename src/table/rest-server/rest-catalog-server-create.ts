@@ -9,7 +9,7 @@ import type { Update } from "../iceberg/updates.ts";
 /** Field ids are given anew, as the reference does: engines send ids of their own making. */
 export function creationOf(body: JsonObject, uuid: string, location: string): readonly Update[] {
   const { schema, renamed } = assignFreshIds(schemaOf(body["schema"]));
-  const { "format-version": version = "2", ...properties } = propertiesAt(body, "properties");
+  const { "format-version": version = "2", ...given } = propertiesAt(body, "properties");
   return [
     { action: "assign-uuid", uuid },
     { action: "upgrade-format-version", "format-version": Number(version) },
@@ -20,8 +20,27 @@ export function creationOf(body: JsonObject, uuid: string, location: string): re
     { action: "add-sort-order", "sort-order": { "order-id": 1, fields: sortFields(body["write-order"], renamed) } },
     { action: "set-default-sort-order", "sort-order-id": -1 },
     { action: "set-location", location },
-    ...(Object.keys(properties).length === 0 ? [] : [{ action: "set-properties", updates: properties } as const]),
+    { action: "set-properties", updates: { ...ofNewTables, ...withoutReserved(given) } },
   ];
+}
+
+/** What Java's writers take when a table says nothing is older than what they recommend: the reference has new tables say it. */
+const ofNewTables = { "write.parquet.compression-codec": "zstd" };
+
+/** Ways to say in a request what stands elsewhere in the metadata. */
+const reserved: ReadonlySet<string> = new Set([
+  "uuid",
+  "snapshot-count",
+  "current-snapshot-id",
+  "current-snapshot-summary",
+  "current-snapshot-timestamp-ms",
+  "current-schema",
+  "default-partition-spec",
+  "default-sort-order",
+]);
+
+function withoutReserved(properties: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => !reserved.has(name)));
 }
 
 /** Partition field ids begin at 1000 in a new table, whatever the client thought. */

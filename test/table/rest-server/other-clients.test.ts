@@ -194,3 +194,22 @@ describe("a table of format version 3", () => {
     expect((await commit(add({ "key-id": "k3" }))).status).toBe(400);
   });
 });
+
+describe("a new table", () => {
+  // As the reference's catalogs do: Java's writers would take gzip for a table that says nothing.
+  test("is compressed by zstd unless it says otherwise, and keeps no property that stands for what it is", async () => {
+    await using catalog = await withNamespace();
+    const codec = "write.parquet.compression-codec";
+    const made = async (name: string, properties: object, more: object = {}) => {
+      const { json } = await call(catalog, "POST", "/namespaces/a/tables", { name, schema, properties, ...more });
+      return (json as Loaded).metadata["properties"];
+    };
+    expect(await made("t", {})).toEqual({ [codec]: "zstd" });
+    expect(await made("u", { [codec]: "snappy", p: "1" })).toEqual({ [codec]: "snappy", p: "1" });
+    expect(
+      await made("v", { "format-version": "3", uuid: "x", "current-schema": "y" }, { "stage-create": true }),
+    ).toEqual({
+      [codec]: "zstd",
+    });
+  });
+});

@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { MemoryMetadata } from "../../support/memory-metadata.ts";
 import { startRestCatalog, type TestCatalog } from "../../support/rest-catalog.ts";
 
+/** Properties of a new table of which nothing is said. */
+const fresh = { "write.parquet.compression-codec": "zstd" };
 const schema = { type: "struct", fields: [{ id: 0, name: "id", required: false, type: "long" }] };
 
 async function call(
@@ -219,14 +221,14 @@ describe("tables", () => {
     const failed = await call(catalog, "POST", "/v1/transactions/commit", {
       "table-changes": [change("t", []), change("u", wrong)],
     });
-    expect([failed.status, await properties("t")]).toEqual([409, {}]);
+    expect([failed.status, await properties("t")]).toEqual([409, fresh]);
     const done = await call(catalog, "POST", "/v1/transactions/commit", {
       "table-changes": [change("t", []), change("u", [])],
     });
     expect([done.status, await properties("t"), await properties("u")]).toEqual([
       204,
-      { done: "yes" },
-      { done: "yes" },
+      { ...fresh, done: "yes" },
+      { ...fresh, done: "yes" },
     ]);
   });
 
@@ -267,7 +269,7 @@ describe("tables", () => {
     });
     const { body } = await call(catalog, "GET", "/v1/namespaces/a/tables/u");
     const { properties } = (body as { metadata: { properties: object } }).metadata;
-    expect([status, properties]).toEqual([409, {}]);
+    expect([status, properties]).toEqual([409, fresh]);
   });
 
   test("commits that race are all applied while their requirements hold", async () => {
@@ -279,7 +281,7 @@ describe("tables", () => {
     });
     expect((await Promise.all(commits)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     const { body } = await call(catalog, "GET", "/v1/namespaces/a/tables/t");
-    expect(Object.keys((body as { metadata: { properties: object } }).metadata.properties)).toHaveLength(5);
+    expect(Object.keys((body as { metadata: { properties: object } }).metadata.properties)).toHaveLength(1 + 5);
   });
 });
 
