@@ -25,8 +25,9 @@ export class NamespaceHandlers {
   }
 
   list(request: HttpRequest): HttpResponse {
-    const parent = request.query.get("parent") ?? "";
-    if (parent !== "" && !this.exists(parent)) return noSuchNamespace(parent);
+    const given = request.query.get("parent") ?? "";
+    const parent = given === "" || this.exists(given) ? given : decodedAgain(given);
+    if (parent !== "" && !this.exists(parent)) return noSuchNamespace(given);
     const prefix = parent === "" ? "" : `${parent}${namespaceSeparator}`;
     const children = [...this.#metadata.image.namespaces()]
       .map(([name]) => name)
@@ -102,6 +103,16 @@ export class NamespaceHandlers {
 
   exists(name: string): boolean {
     return this.#metadata.image.namespace(name) !== undefined;
+  }
+}
+
+/** PyIceberg encodes the parts of a parent, and then the query that they stand in. */
+function decodedAgain(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch (cause) {
+    if (cause instanceof URIError) return name;
+    throw cause;
   }
 }
 

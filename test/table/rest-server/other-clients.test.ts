@@ -39,6 +39,19 @@ describe("names", () => {
     expect((await call(catalog, "GET", "/namespaces?parent=my+space")).status).toBe(200);
   });
 
+  // PyIceberg encodes the parts of a parent, and then the query that they stand in.
+  test("a parent that was encoded twice is found, unless there is one of that name", async () => {
+    await using catalog = await withNamespace("50% off/now");
+    await call(catalog, "POST", "/namespaces", { namespace: ["50% off/now", "b"] });
+    const parent = (name: string) => call(catalog, "GET", `/namespaces?parent=${encodeURIComponent(name)}`);
+    const children = { status: 200, json: { namespaces: [["50% off/now", "b"]] } };
+    expect(await parent("50% off/now")).toMatchObject(children);
+    expect(await parent(encodeURIComponent("50% off/now"))).toMatchObject(children);
+    expect(await parent("50%")).toMatchObject({ status: 404 });
+    await call(catalog, "POST", "/namespaces", { namespace: [encodeURIComponent("50% off/now")] });
+    expect((await parent(encodeURIComponent("50% off/now"))).json).toEqual({ namespaces: [] });
+  });
+
   // iceberg-rust's own tests do.
   test("a namespace brings the parents that it lacks", async () => {
     await using catalog = await withNamespace();
