@@ -103,7 +103,8 @@ function unfitSource(
 }
 
 /** What has no name of ours is not judged, as Java does not. */
-function applies(transform: Transform, type: PrimitiveType): boolean {
+function applies(transform: Transform, spelt: PrimitiveType): boolean {
+  const type = spelt.toLowerCase().replaceAll(" ", "") as PrimitiveType;
   const isKnown = /^(identity|void|year|month|day|hour|(bucket|truncate)\[\d+\])$/.test(transform);
   if (!isKnown) return true;
   const isOpaque = /^(variant|geometry.*|geography.*)$/i.test(type);

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { applyCommit } from "../../../src/table/iceberg/apply-updates.ts";
 import type { TableMetadata } from "../../../src/table/iceberg/metadata.ts";
 import { assignFreshIds } from "../../../src/table/iceberg/schema-ids.ts";
-import type { PartitionSpec, Schema } from "../../../src/table/iceberg/types.ts";
+import type { NestedField, PartitionSpec, Schema, StructType } from "../../../src/table/iceberg/types.ts";
 import type { Requirement, Update } from "../../../src/table/iceberg/updates.ts";
 import { emptyTable, snapshot, withSnapshots } from "./tables.ts";
 
@@ -287,10 +287,14 @@ describe("what Java's readers load", () => {
   const current: Update = { action: "set-current-schema", "schema-id": -1 };
 
   test("is taken: fields of structs, names of their own columns, transforms that nobody knows, what is no longer the default", () => {
-    const inner = { type: "struct", fields: [{ id: 4, name: "at", required: false, type: "timestamp" }] } as const;
+    const inner = {
+      type: "struct",
+      fields: [{ id: 4, name: "at", required: false, type: "TIMESTAMP" }],
+    } as unknown as StructType;
+    const price = { id: 5, name: "price", required: false, type: "decimal( 10, 2 )" } as unknown as NestedField;
     const nested: Schema = {
       ...schema,
-      fields: [...schema.fields, { id: 3, name: "s", required: false, type: inner }],
+      fields: [...schema.fields, { id: 3, name: "s", required: false, type: inner }, price],
     };
     const partitioned = apply(emptyTable, [
       { action: "add-schema", schema: nested },
@@ -299,6 +303,7 @@ describe("what Java's readers load", () => {
         { "source-id": 2, "field-id": 1000, name: "name", transform: "identity" },
         { "source-id": 4, "field-id": 1001, name: "s.at_hour", transform: "hour" },
         { "source-id": 1, "field-id": 1002, name: "z", transform: "zorder" },
+        { "source-id": 5, "field-id": 1003, name: "price_trunc", transform: "truncate[10]" },
       ),
     ]);
     expect(partitioned["default-spec-id"]).toBe(1);
