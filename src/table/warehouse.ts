@@ -160,13 +160,21 @@ export function newTablePlace(
   table: { readonly namespace: readonly string[]; readonly name: string },
   uuid: string,
 ): string {
-  const path = [...table.namespace, `${table.name}-${uuid.slice(0, 8)}`].map(pathPart).join("/");
-  return `${withoutSlash(root)}/${path}`;
+  const namespace = table.namespace.map((part) => `/${pathPart(part)}`).join("");
+  const above = withoutSlash(withoutSlash(root) + namespace.slice(0, namespaceCharsMax));
+  return `${above}/${pathPart(table.name)}-${uuid.slice(0, 8)}`;
 }
+
+/** Names may be longer than a file system's 255 bytes and S3's 1,024 for a whole key, below which a table's files still need theirs. */
+const partCharsMax = 100;
+const namespaceCharsMax = 400;
 
 /** Names become directories: what a URI or a file system would read as something else is replaced (rule K3). */
 function pathPart(name: string): string {
-  return name.replace(/[^A-Za-z0-9_.=-]/g, "_").replace(/^\.+/, "_");
+  return name
+    .slice(0, partCharsMax)
+    .replace(/[^A-Za-z0-9_.=-]/g, "_")
+    .replace(/^\.+/, "_");
 }
 
 /**

@@ -1,4 +1,7 @@
 /** Proves: requests as clients other than the compatibility kit's send them, and what those clients rely on in the answers. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startRestCatalog, type TestCatalog } from "../../support/rest-catalog.ts";
 
@@ -37,6 +40,24 @@ describe("names", () => {
     expect((await call(catalog, "HEAD", "/namespaces/my%20space/tables/a%20table")).status).toBe(204);
     expect((await call(catalog, "HEAD", `${at}/c%2Bd`)).status).toBe(204);
     expect((await call(catalog, "GET", "/namespaces?parent=my+space")).status).toBe(200);
+  });
+
+  // A directory's name has at most 255 bytes, a key of S3 1,024.
+  test("are no longer in a place than a store can keep them", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "inlet-names-"));
+    await using catalog = await startRestCatalog({ directory });
+    const namespace = Array.from({ length: 8 }, (_, at) => `${at}`.repeat(250));
+    expect((await call(catalog, "POST", "/namespaces", { namespace })).status).toBe(200);
+    const at = `/namespaces/${namespace.join("%1F")}/tables`;
+    const places = new Set<string>();
+    for (const name of ["x".repeat(250), `${"x".repeat(250)}y`]) {
+      const made = await call(catalog, "POST", at, { name, schema });
+      expect(made.status).toBe(200);
+      places.add((made.json as Loaded).metadata["location"] as string);
+    }
+    expect(places.size).toBe(2);
+    for (const place of places) expect(place.length - catalog.root.length).toBeLessThan(600);
+    rmSync(directory, { recursive: true });
   });
 
   // PyIceberg encodes the parts of a parent, and then the query that they stand in.
