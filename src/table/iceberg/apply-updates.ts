@@ -3,8 +3,15 @@
  * Behaves as the reference builder does where the specification leaves it open: equal schemas, specs and orders are
  * reused, an id of -1 means the one added last, snapshots that vanish take their refs and statistics with them.
  */
-import type { EncryptedKey, Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata.ts";
+import type { Snapshot, SnapshotRef, SortOrder, TableMetadata } from "./metadata.ts";
 import { ofVersion } from "./metadata-json.ts";
+import {
+  addEncryptionKey,
+  type MetadataDraft,
+  removeEncryptionKey,
+  removeStatistics,
+  setStatistics,
+} from "./metadata-lists.ts";
 import { unmetRequirement } from "./requirements.ts";
 import { highestFieldId, isSameSchema } from "./schema-ids.ts";
 import { unfitTable } from "./table-checks.ts";
@@ -63,7 +70,7 @@ type Refusal = Exclude<Applied, { readonly kind: "applied" }> | undefined;
 
 /** Table metadata while a commit is applied to it. The arrays are this commit's own copies. */
 class Draft {
-  metadata: { -readonly [Name in keyof TableMetadata]: TableMetadata[Name] };
+  metadata: MetadataDraft;
   readonly nowMs: number;
   readonly addedSnapshots = new Set<bigint>();
   /** What main pointed at in the middle of this commit; only the last stays in the snapshot log. */
@@ -209,15 +216,19 @@ function applyUpdate(draft: Draft, update: Update): Refusal {
       return undefined;
     }
     case "set-statistics":
-      return setStatistics(draft, "statistics", update["snapshot-id"], update.statistics);
+      setStatistics(metadata, "statistics", update["snapshot-id"], update.statistics);
+      return undefined;
     case "remove-statistics":
-      return removeStatistics(draft, "statistics", new Set([update["snapshot-id"]]));
+      removeStatistics(metadata, "statistics", new Set([update["snapshot-id"]]));
+      return undefined;
     case "set-partition-statistics": {
       const file = update["partition-statistics"] as { readonly "snapshot-id": bigint | number };
-      return setStatistics(draft, "partition-statistics", BigInt(file["snapshot-id"]), file);
+      setStatistics(metadata, "partition-statistics", BigInt(file["snapshot-id"]), file);
+      return undefined;
     }
     case "remove-partition-statistics":
-      return removeStatistics(draft, "partition-statistics", new Set([update["snapshot-id"]]));
+      removeStatistics(metadata, "partition-statistics", new Set([update["snapshot-id"]]));
+      return undefined;
     case "remove-partition-specs":
       if (update["spec-ids"].includes(metadata["default-spec-id"])) {
         return invalid("Cannot remove the default partition spec");
@@ -233,9 +244,11 @@ function applyUpdate(draft: Draft, update: Update): Refusal {
       metadata.schemas = metadata.schemas.filter((schema) => !update["schema-ids"].includes(schema["schema-id"]));
       return undefined;
     case "add-encryption-key":
-      return addEncryptionKey(metadata, update["encryption-key"]);
+      addEncryptionKey(metadata, update["encryption-key"]);
+      return undefined;
     case "remove-encryption-key":
-      return removeEncryptionKey(metadata, update["key-id"]);
+      removeEncryptionKey(metadata, update["key-id"]);
+      return undefined;
   }
 }
 
@@ -423,35 +436,7 @@ function removeSnapshots(draft: Draft, removed: ReadonlySet<bigint>): Refusal {
   for (const [name, ref] of Object.entries(metadata.refs)) {
     if (removed.has(ref["snapshot-id"])) removeRef(draft, name);
   }
-  removeStatistics(draft, "statistics", removed);
-  return removeStatistics(draft, "partition-statistics", removed);
-}
-
-type StatisticsList = "statistics" | "partition-statistics";
-
-function statisticsWithout(metadata: TableMetadata, list: StatisticsList, removed: ReadonlySet<bigint>) {
-  const files = (metadata[list] ?? []) as readonly { readonly "snapshot-id": bigint | number }[];
-  return files.filter((file) => !removed.has(BigInt(file["snapshot-id"])));
-}
-
-function setStatistics({ metadata }: Draft, list: StatisticsList, snapshotId: bigint, file: unknown): Refusal {
-  metadata[list] = [...statisticsWithout(metadata, list, new Set([snapshotId])), file];
-  return undefined;
-}
-
-function removeStatistics({ metadata }: Draft, list: StatisticsList, removed: ReadonlySet<bigint>): Refusal {
-  if (metadata[list] !== undefined) metadata[list] = statisticsWithout(metadata, list, removed);
-  return undefined;
-}
-
-function addEncryptionKey(metadata: Draft["metadata"], key: EncryptedKey): Refusal {
-  const known = metadata["encryption-keys"] ?? [];
-  if (!known.some((each) => each["key-id"] === key["key-id"])) metadata["encryption-keys"] = [...known, key];
-  return undefined;
-}
-
-function removeEncryptionKey(metadata: Draft["metadata"], id: string): Refusal {
-  const left = metadata["encryption-keys"]?.filter((key) => key["key-id"] !== id);
-  if (left !== undefined) metadata["encryption-keys"] = left;
+  removeStatistics(metadata, "statistics", removed);
+  removeStatistics(metadata, "partition-statistics", removed);
   return undefined;
 }
