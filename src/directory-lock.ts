@@ -7,15 +7,24 @@ const fileName = "inlet.lock";
 
 /** Throws when a live process holds the directory. Dispose of the lock after everything in the directory is closed. */
 export function lockDirectory(directory: string): Disposable {
-  mkdirSync(directory, { recursive: true });
   const path = join(directory, fileName);
+  const unusable = (cause: unknown): OperationFailed =>
+    new OperationFailed(`data.directory: ${directory} cannot be used: ${(cause as Error).message}`, {
+      happened: "no",
+      cause,
+    });
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (cause) {
+    throw unusable(cause);
+  }
   const own = { pid: process.pid, startedAt: startOf(process.pid) };
   for (;;) {
     try {
       writeFileSync(path, JSON.stringify(own), { flag: "wx" });
       return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw unusable(cause);
     }
     const holder = readHolder(path);
     if (holder !== undefined && isAlive(holder)) {

@@ -13,8 +13,10 @@ import {
   type KafkaListener,
   type KafkaListenerMetrics,
   type KafkaListenerOptions,
+  listenerWords,
   openKafkaListener,
 } from "./server/kafka-listener.ts";
+import { listen } from "./server/listen.ts";
 import { TlsFiles } from "./server/tls-files.ts";
 
 export interface Endpoint {
@@ -40,8 +42,7 @@ export async function planListeners(
 }
 
 async function planListener(settings: ListenerSettings): Promise<PlannedListener> {
-  const { port, release } =
-    settings.port === 0 ? await reservePort(settings.host) : { ...settings, release: undefined };
+  const { port, release } = settings.port === 0 ? await reservePort(settings) : { ...settings, release: undefined };
   const advertised = {
     host: settings.advertisedHost || reachable(settings.host),
     port: settings.advertisedPort || port,
@@ -84,7 +85,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
   } satisfies Partial<KafkaListenerOptions>;
   const all = new Map<string, KafkaListener>();
   for (const { settings: listener, port, release } of planned) {
-    const { name, host, protocol } = listener;
+    const { name, host, path, protocol } = listener;
     const offered = listener.mechanisms.flatMap((word) => {
       const mechanism = mechanisms.get(word);
       return mechanism === undefined ? [] : [[word, mechanism] as const];
@@ -92,7 +93,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     const sasl = protocol.startsWith("SASL") ? { mechanisms: new Map(offered), limits: settings, audit } : undefined;
     const tls = protocol.endsWith("SSL") ? await openTls(listener, options, opened) : undefined;
     await release?.();
-    all.set(name, opened.use(await openKafkaListener({ ...shared, name, host, port, sasl, tls })));
+    all.set(name, opened.use(await openKafkaListener({ ...shared, name, host, port, settings: path, sasl, tls })));
   }
   const parts = opened.move();
   return { all, [Symbol.asyncDispose]: () => parts.disposeAsync() };
@@ -116,14 +117,13 @@ function reachable(host: string): string {
 }
 
 /** A free port, which nobody else is given before it is released. */
-function reservePort(host: string): Promise<{ readonly port: number; readonly release: () => Promise<void> }> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
-    server.once("error", reject);
-    server.listen(0, host, () => {
-      const { port } = server.address() as AddressInfo;
-      const release = (): Promise<void> => new Promise((released) => server.close(() => released()));
-      resolve({ port, release });
-    });
-  });
+async function reservePort({
+  name,
+  host,
+  path,
+}: ListenerSettings): Promise<{ readonly port: number; readonly release: () => Promise<void> }> {
+  const server = createServer((socket) => socket.destroy());
+  await listen(server, { what: listenerWords(name), host, port: 0, settings: path });
+  const { port } = server.address() as AddressInfo;
+  return { port, release: () => new Promise((released) => server.close(() => released())) };
 }

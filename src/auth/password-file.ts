@@ -1,6 +1,7 @@
 /** Users of PLAIN in a file of lines `user:hash`, read again when it changes. Lines that begin with # are comments. */
 import { readFile } from "node:fs/promises";
 import { Loop } from "../base/async.ts";
+import { OperationFailed } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import { type PasswordHash, parsePasswordHash } from "./password-hash.ts";
@@ -64,7 +65,10 @@ export function parseUsers(text: string, path: string): ReadonlyMap<string, Pass
     const colon = line.indexOf(":");
     const hash = parsePasswordHash(line.slice(colon + 1).trim());
     if (colon < 1 || hash === undefined) {
-      throw new Error(`${path}:${index + 1} must be user:hash, the hash as "inlet config hash-password" prints it`);
+      throw new OperationFailed(
+        `${path}:${index + 1} must be user:hash, the hash as "inlet config hash-password" prints it`,
+        { happened: "no" },
+      );
     }
     users.set(line.slice(0, colon), hash);
   }

@@ -1,5 +1,7 @@
 /** How commands talk: tables for people, JSON for programs, and exit codes for scripts. */
 
+import { CorruptData, OperationFailed } from "../base/errors.ts";
+
 export const exitCodes = {
   ok: 0,
   /** The command could not do what it was asked. */
@@ -23,6 +25,16 @@ export class CommandFailed extends Error {
     super(message, options);
     this.exitCode = exitCode;
   }
+}
+
+/** What a person should read of a failure that is not the program's own; undefined when only its stack can help. */
+export function reasonOf(cause: unknown): string | undefined {
+  // Closing what was open failed as well, which followed from the first failure.
+  if (cause instanceof SuppressedError) return reasonOf(cause.suppressed);
+  if (cause instanceof CorruptData)
+    return `${cause.message}; "inlet verify --storage" says what else is damaged, and what to do`;
+  if (cause instanceof OperationFailed) return cause.message;
+  return cause instanceof Error && "syscall" in cause ? cause.message : undefined; // Of the system: a file, a socket.
 }
 
 export type Format = "text" | "json";

@@ -5,7 +5,7 @@ import { ConfigRefused } from "../config/problem.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import type { Context } from "./context.ts";
 import { addGroupCommands } from "./group-commands.ts";
-import { CommandFailed, exitCodes, type Format, type Terminal } from "./output.ts";
+import { CommandFailed, exitCodes, type Format, reasonOf, type Terminal } from "./output.ts";
 import { addRebuildCommand, type RebuildParts } from "./rebuild-command.ts";
 import { addServerCommands, type ServerParts } from "./server-commands.ts";
 import { addSqlCommand } from "./sql-command.ts";
@@ -44,7 +44,10 @@ export async function runCli(options: CliOptions): Promise<number> {
       options.terminal.error(`inlet: ${cause.message}\n`);
       return cause.exitCode;
     }
-    throw cause;
+    const reason = reasonOf(cause);
+    if (reason === undefined) throw cause;
+    options.terminal.error(`inlet: ${reason}\n`);
+    return exitCodes.failed;
   }
 }
 

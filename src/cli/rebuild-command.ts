@@ -1,9 +1,8 @@
 /** inlet rebuild: a cluster's metadata again, from its bucket alone. */
 import type { Command } from "commander";
-import { CorruptData, OperationFailed } from "../base/errors.ts";
 import { type Config, loadConfig } from "../config.ts";
 import type { Context } from "./context.ts";
-import { CommandFailed, printJson } from "./output.ts";
+import { printJson } from "./output.ts";
 import { addSettingFlags, configChoice } from "./setting-flags.ts";
 
 export interface RebuildParts {
@@ -31,20 +30,10 @@ export function addRebuildCommand(program: Command, context: Context, parts: Reb
     .description("make the metadata log again from the bucket alone; the place where it goes must be empty")
     .option("--from <url>", "the bucket, as object.store.url says it; that of the configuration by default")
     .action(async (options: { readonly from?: string }, command: Command) => {
-      const rebuilt = await rebuild(parts, loadConfig(configChoice(command)), options.from);
+      const rebuilt = await parts.rebuild(loadConfig(configChoice(command)), options.from);
       if (context.format === "json") printJson(context.terminal, { ...rebuilt, writtenMs: rebuilt.writtenMs ?? null });
       else context.terminal.out(reportOf(rebuilt));
     });
-}
-
-async function rebuild(parts: RebuildParts, config: Config, from: string | undefined): Promise<Rebuilt> {
-  try {
-    return await parts.rebuild(config, from);
-  } catch (cause) {
-    if (cause instanceof CorruptData || cause instanceof OperationFailed)
-      throw new CommandFailed(cause.message, undefined, { cause });
-    throw cause;
-  }
 }
 
 /** Swedish dates are ISO's. */

@@ -1,7 +1,6 @@
 /** inlet inspect and inlet verify: what is stored, and whether it is whole. They read, and need no broker. */
 import type { Command } from "commander";
 import type { Disk } from "../base/disk.ts";
-import { CorruptData, OperationFailed } from "../base/errors.ts";
 import type { NodeId } from "../base/ids.ts";
 import { type Config, loadConfig } from "../config.ts";
 import type { MetadataSource } from "../inspect/metadata.ts";
@@ -101,19 +100,11 @@ interface Said {
 
 type Read = (storage: OfflineStorage, said: Said) => Promise<void>;
 
-/** Damage, and a store that does not answer, end the command with their own words. */
 async function read(context: Context, parts: StorageParts, command: Command, work: Read): Promise<void> {
-  const config = loadConfig(configChoice(command));
-  try {
-    await using storage = await parts.openStorage(config);
-    if (storage.brokerPid !== undefined)
-      context.terminal.error(
-        `inlet: process ${storage.brokerPid} is at work on this data, so it may change while it is read\n`,
-      );
-    await work(storage, { args: command.args, opts: command.opts() });
-  } catch (cause) {
-    if (cause instanceof CorruptData || cause instanceof OperationFailed)
-      throw new CommandFailed(cause.message, undefined, { cause });
-    throw cause;
-  }
+  await using storage = await parts.openStorage(loadConfig(configChoice(command)));
+  if (storage.brokerPid !== undefined)
+    context.terminal.error(
+      `inlet: process ${storage.brokerPid} is at work on this data, so it may change while it is read\n`,
+    );
+  await work(storage, { args: command.args, opts: command.opts() });
 }

@@ -122,6 +122,8 @@ export const saslShape = object("Who may authenticate. Users of SCRAM are not he
 
 export interface ListenerSettings {
   readonly name: string;
+  /** Where it is said: "kafka" or "listeners.INTERNAL". */
+  readonly path: string;
   readonly protocol: SecurityProtocol;
   readonly host: string;
   readonly port: number;
@@ -155,6 +157,7 @@ export function listenerSettings(name: string, value: ValueOf<typeof listenerSha
   const { tls } = value;
   return {
     name,
+    path: `listeners.${name}`,
     protocol: value.protocol,
     host: value.host,
     port: value.port,
@@ -176,6 +179,7 @@ export function listenerSettings(name: string, value: ValueOf<typeof listenerSha
 export function simpleListener(settings: Settings): ListenerSettings {
   return {
     name: "PLAINTEXT",
+    path: "kafka",
     protocol: "PLAINTEXT",
     host: settings.kafkaHost,
     port: settings.kafkaPort,

@@ -11,9 +11,28 @@ import { type ObjectStore, StoreFailed } from "./object-store.ts";
 const rounds = 4;
 const rivals = 8;
 
-/** Throws StoreFailed with what the store does wrong. Leaves nothing behind. */
+const folder = "meta/probe/";
+
+/** Throws StoreFailed with what the store does wrong, or why it cannot be used. Leaves nothing behind. */
 export async function requireConditionalWrites(store: ObjectStore, random: Random): Promise<void> {
-  const prefix = `meta/probe/${uuidRandom(random)}/`;
+  try {
+    await requireAccess(store);
+    await probe(store, random);
+  } catch (cause) {
+    if (!(cause instanceof StoreFailed) || cause instanceof Unfit) throw cause;
+    const { message, happened, retriable } = cause;
+    const text = `${store.url} cannot be used: ${message}. Look at the bucket, the endpoint and the keys of this URL in the settings`;
+    throw new StoreFailed(text, { happened, retriable, cause });
+  }
+}
+
+/** By a listing: it needs the bucket and the keys, and is refused with a reason, which an answer to HEAD has no room for. */
+async function requireAccess(store: ObjectStore): Promise<void> {
+  for await (const _ of store.list(folder)) return;
+}
+
+async function probe(store: ObjectStore, random: Random): Promise<void> {
+  const prefix = `${folder}${uuidRandom(random)}/`;
   const keys = [`${prefix}first`, ...Array.from({ length: rounds }, (_, round) => `${prefix}round-${round}`)];
   try {
     await probeOne(store, `${prefix}first`);
@@ -21,9 +40,11 @@ export async function requireConditionalWrites(store: ObjectStore, random: Rando
     const listed = new Set<string>();
     for await (const { key } of store.list(prefix)) listed.add(key);
     if (keys.some((key) => !listed.has(key))) throw unfit(store, "does not list what was just written");
-  } finally {
-    await store.delete(keys);
+  } catch (cause) {
+    await store.delete(keys).catch(() => undefined); // The first failure says more.
+    throw cause;
   }
+  await store.delete(keys);
 }
 
 async function probeOne(store: ObjectStore, key: string): Promise<void> {
@@ -54,7 +75,10 @@ function bodyOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
+/** It answers, and breaks its word. */
+class Unfit extends StoreFailed {}
+
 function unfit(store: ObjectStore, what: string): StoreFailed {
   const message = `${store.url} cannot hold a cluster: it ${what}. Records would be lost. Use a store, or a version of it, that honours conditional writes`;
-  return new StoreFailed(message, { happened: "no", retriable: false });
+  return new Unfit(message, { happened: "no", retriable: false });
 }

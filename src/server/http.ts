@@ -12,9 +12,10 @@ import type { Clock } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 import { type Match, Router } from "./http-router.ts";
 import { showsToken } from "./http-token.ts";
+import { listen } from "./listen.ts";
 
 export interface HttpServerOptions {
-  /** For messages: "registry". */
+  /** For messages, and where its settings are: "registry". */
   readonly name: string;
   readonly host: string;
   /** 0 takes a free one. */
@@ -54,7 +55,8 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   server.on("clientError", (_cause, socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
   });
-  await listen(server, options);
+  const { name, host } = options;
+  await listen(server, { what: `the HTTP server "${name}"`, host, port: options.port, settings: name });
   const { port } = server.address() as AddressInfo;
   const reachable = options.host === "0.0.0.0" || options.host === "::" ? "127.0.0.1" : options.host;
   return {
@@ -70,18 +72,6 @@ const requestsAtOnceMax = 16;
 
 /** Longer than the 60 s of common load balancers would need their own; clients here reconnect cheaply. */
 const keepAliveMs = 5000;
-
-function listen(server: Server, { host, port, name }: HttpServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (cause: Error): void =>
-      reject(new Error(`${name} cannot listen on ${host}:${port}: ${cause.message}`, { cause }));
-    server.once("error", failed);
-    server.listen({ host, port }, () => {
-      server.off("error", failed);
-      resolve();
-    });
-  });
-}
 
 async function close(server: Server, service: HttpService, { clock, closeMsMax }: HttpServerOptions): Promise<void> {
   service.drain();

@@ -19,6 +19,7 @@ import type { CloseReason } from "./connection-reply.ts";
 import type { FrameMemory } from "./frame-assembler.ts";
 import { FrameBudget } from "./frame-budget.ts";
 import { frameMemory } from "./frame-memory.ts";
+import { listen } from "./listen.ts";
 import { withRecycledReads } from "./recycled-reads.ts";
 import { type TlsServer, type TlsServerOptions, tlsServer } from "./tls-server.ts";
 
@@ -42,6 +43,8 @@ export interface KafkaListenerOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Where both are said; the block of its name when left out. */
+  readonly settings?: string;
   readonly dispatcher: Dispatcher;
   /** undefined: not encrypted. */
   readonly tls?: Pick<TlsServerOptions, "files" | "clientAuth" | "mapping" | "handshakeMsMax"> | undefined;
@@ -81,6 +84,11 @@ export async function openKafkaListener(options: KafkaListenerOptions): Promise<
   const listener = new Listener(options);
   await listener.listen();
   return listener;
+}
+
+/** For messages. */
+export function listenerWords(name: string): string {
+  return `the Kafka listener ${name}`;
 }
 
 const sweepMs = 1_000;
@@ -150,15 +158,10 @@ class Listener implements KafkaListener {
     return this.#answers.bytes;
   }
 
-  listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(this.#options.port, this.#options.host, () => {
-        this.#server.off("error", reject);
-        this.#server.on("error", (cause) => this.#options.logger.warn("accepting a connection failed", { cause }));
-        resolve();
-      });
-    });
+  async listen(): Promise<void> {
+    const { name, host, port, settings = `listeners.${name}`, logger } = this.#options;
+    await listen(this.#server, { what: listenerWords(name), host, port, settings });
+    this.#server.on("error", (cause) => logger.warn("accepting a connection failed", { cause }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@ import { constants, createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { Loop } from "../base/async.ts";
+import { OperationFailed } from "../base/errors.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Logger } from "../base/telemetry.ts";
 
@@ -103,7 +104,12 @@ async function load(paths: TlsPaths): Promise<Loaded> {
     // A resumed session would skip the check of a certificate that is not trusted any more.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
-  createSecureContext(context); // Throws when key and certificate do not fit.
+  try {
+    createSecureContext(context); // Throws when key and certificate do not fit.
+  } catch (cause) {
+    const text = `the certificate ${paths.certificate} and the key ${paths.key} cannot be used: ${(cause as Error).message}`;
+    throw new OperationFailed(text, { happened: "no", cause });
+  }
   const hash = createHash("sha256");
   for (const file of [cert, key, ca ?? ""]) hash.update(file).update("\0");
   return { context, digest: hash.digest("hex") };

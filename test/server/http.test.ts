@@ -231,7 +231,7 @@ describe("closing", () => {
   test("a port that is taken is said with the server's name", async () => {
     await using first = await open([]);
     await expect(open([], { port: first.port, name: "registry" })).rejects.toThrow(
-      /registry cannot listen on 127\.0\.0\.1/,
+      /"registry" cannot listen on 127\.0\.0\.1:\d+: the port is in use; set registry\.port/,
     );
   });
 });
