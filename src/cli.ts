@@ -24,7 +24,7 @@ process.exitCode = await runCli({
   version: version(),
   terminal: { out: (text) => void process.stdout.write(text), error: (text) => void process.stderr.write(text) },
   input: process.stdin,
-  signal: signals.signal,
+  graceful: () => signals.graceful(),
   // Loaded when a command needs them: the others start without a broker in memory.
   server: {
     openBroker: async (config) => (await import("./broker.ts")).openBroker(config),

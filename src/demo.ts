@@ -44,10 +44,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   sayHowToGoOn(addresses, say);
   if (!options.exit) {
     say("\nStaying up; Ctrl-C ends it.");
-    await new Promise<void>((resolve) => {
-      if (options.signal.aborted) resolve();
-      options.signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await new Promise<void>((resolve) => options.graceful().addEventListener("abort", () => resolve(), { once: true }));
   }
   return agrees ? 0 : 1;
 }

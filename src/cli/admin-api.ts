@@ -11,15 +11,13 @@ export async function callAdmin(context: Context, method: string, path: string, 
     ...(adminToken === undefined ? {} : { authorization: `Bearer ${adminToken}` }),
   };
   const init = { headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-  const response = await fetch(`${context.admin}${path}`, { method, signal: context.signal, ...init }).catch(
-    (cause: unknown) => {
-      throw new CommandFailed(
-        `the admin API does not answer at ${context.admin}; is the broker running?`,
-        exitCodes.unreachable,
-        { cause },
-      );
-    },
-  );
+  const response = await fetch(`${context.admin}${path}`, { method, ...init }).catch((cause: unknown) => {
+    throw new CommandFailed(
+      `the admin API does not answer at ${context.admin}; is the broker running?`,
+      exitCodes.unreachable,
+      { cause },
+    );
+  });
   const text = await response.text();
   if (response.ok) return answerOf(text, context);
   const message = errorOf(text) ?? `the admin API answered ${response.status}`;

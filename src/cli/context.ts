@@ -12,8 +12,8 @@ export interface Context {
   readonly admin: string;
   /** What the admin API wants to be shown; undefined where it wants nothing. */
   readonly adminToken: string | undefined;
-  /** Aborts at the first SIGINT or SIGTERM. */
-  readonly signal: AbortSignal;
+  /** For what has something to end: aborts at the first SIGINT or SIGTERM from now on. Until it is asked for, they end the process at once. */
+  graceful(): AbortSignal;
   /** Short, and not given twice. */
   randomId(): string;
 }

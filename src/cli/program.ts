@@ -19,7 +19,7 @@ export interface CliOptions {
   readonly version: string;
   readonly terminal: Terminal;
   readonly input: Readable;
-  readonly signal: AbortSignal;
+  graceful(): AbortSignal;
   readonly server: ServerParts;
   readonly storage: StorageParts & RebuildParts;
   randomId(): string;
@@ -68,7 +68,7 @@ function programOf(options: CliOptions): Command {
   const context: Context = {
     terminal,
     input: options.input,
-    signal: options.signal,
+    graceful: () => options.graceful(),
     randomId: () => options.randomId(),
     get format() {
       const { format, json } = program.opts<{ readonly format: Format; readonly json?: true }>();

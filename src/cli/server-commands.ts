@@ -21,7 +21,8 @@ export interface DemoOptions {
   readonly choice: ConfigChoice;
   /** End after the last check instead of serving on. */
   readonly exit: boolean;
-  readonly signal: AbortSignal;
+  /** Aborts at the first signal from now on. */
+  graceful(): AbortSignal;
   print(text: string): void;
 }
 
@@ -40,8 +41,9 @@ export function addServerCommands(program: Command, context: Context, parts: Ser
 async function start(context: Context, parts: ServerParts, choice: ConfigChoice): Promise<void> {
   const config = loadConfig(choice);
   for (const warning of config.warnings) context.terminal.error(`inlet: ${warning}\n`);
+  // Until it is open a signal ends it at once, as a crash does: what it has taken by then is durable.
   await using broker = await parts.openBroker(config);
-  const ended = await Promise.race([broker.failed.then((cause) => ({ cause })), aborted(context.signal)]);
+  const ended = await Promise.race([broker.failed.then((cause) => ({ cause })), aborted(context.graceful())]);
   if (ended === undefined) return;
   const reason = ended.cause instanceof Error ? ended.cause.message : String(ended.cause);
   throw new CommandFailed(`the broker cannot go on: ${reason}`, undefined, { cause: ended.cause });
@@ -49,7 +51,7 @@ async function start(context: Context, parts: ServerParts, choice: ConfigChoice)
 
 async function demo(context: Context, parts: ServerParts, choice: ConfigChoice, exit: boolean): Promise<void> {
   const print = (text: string): void => context.terminal.out(text);
-  const code = await parts.runDemo({ choice, exit, signal: context.signal, print });
+  const code = await parts.runDemo({ choice, exit, graceful: () => context.graceful(), print });
   if (code !== 0) throw new CommandFailed("the demo's counts do not agree");
 }
 

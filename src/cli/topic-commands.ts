@@ -208,10 +208,11 @@ async function consume(context: Context, topic: string, options: ConsumeOptions)
     await consumer.connect();
     const done = Promise.withResolvers<void>();
     consumer.on("consumer.crash", ({ payload }) => done.reject(payload.error));
-    context.signal.addEventListener("abort", () => done.resolve(), { once: true });
     let printed = 0;
     try {
       await consumer.subscribe({ topic, fromBeginning: options.offset === "start" });
+      // A member that leaves is missed at once; one that is gone is waited for.
+      context.graceful().addEventListener("abort", () => done.resolve(), { once: true });
       await consumer.run({
         autoCommit: options.group !== undefined,
         eachMessage: async ({ partition, message }) => {

@@ -188,7 +188,7 @@ describe("start and demo", () => {
   test("start runs until the signal, then closes the broker, with 0", async () => {
     const stop = new AbortController();
     const { seen, server } = brokerThat(new Promise(() => undefined));
-    const running = inlet(["start", "--kafka-port", "0"], { server, signal: stop.signal });
+    const running = inlet(["start", "--kafka-port", "0"], { server, graceful: () => stop.signal });
     stop.abort();
     expect((await running).code).toBe(0);
     expect([seen.config?.settings.kafkaPort, seen.closed]).toEqual([0, true]);

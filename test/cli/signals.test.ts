@@ -1,4 +1,4 @@
-/** Proves: the first signal asks, a second one ends, and the same wish passed on twice is one. */
+/** Proves: who asks for a graceful end gets the first signal, a second one ends, and the same wish passed on twice is one. */
 import { expect, test } from "vitest";
 import type { Clock } from "../../src/base/runtime.ts";
 import { watchSignals } from "../../src/cli/signals.ts";
@@ -16,15 +16,24 @@ function watched() {
   return { signals, exits, send: (name: string) => listeners.get(name)?.(), advance: (ms: number) => (time += ms) };
 }
 
+test("a signal that nobody asked for ends at once, with its code", () => {
+  const { exits, send } = watched();
+  send("SIGINT");
+  send("SIGTERM");
+  expect(exits).toEqual([130, 143]);
+});
+
 test("the first signal aborts and exits nothing", () => {
   const { signals, exits, send } = watched();
-  expect(signals.signal.aborted).toBe(false);
+  const signal = signals.graceful();
+  expect(signal.aborted).toBe(false);
   send("SIGTERM");
-  expect([signals.signal.aborted, exits]).toEqual([true, []]);
+  expect([signal.aborted, exits]).toEqual([true, []]);
 });
 
 test("another signal later ends at once, with the code of that signal", () => {
-  const { exits, send, advance } = watched();
+  const { signals, exits, send, advance } = watched();
+  signals.graceful();
   send("SIGTERM");
   advance(600);
   send("SIGINT");
@@ -32,9 +41,17 @@ test("another signal later ends at once, with the code of that signal", () => {
 });
 
 test("the same signal passed on by launcher and terminal is one wish", () => {
-  const { exits, send, advance } = watched();
+  const { signals, exits, send, advance } = watched();
+  signals.graceful();
   send("SIGINT");
   advance(20);
   send("SIGINT");
   expect(exits).toEqual([]);
+});
+
+test("a launcher that is gone asks as a signal does", () => {
+  const { signals, exits } = watched();
+  const signal = signals.graceful();
+  signals.stop();
+  expect([signal.aborted, exits]).toEqual([true, []]);
 });

@@ -22,7 +22,7 @@ export async function inlet(
     version: "1.2.3",
     terminal: { out: (text) => (out += text), error: (text) => (error += text) },
     input: Readable.from(input === "" ? [] : [input]),
-    signal: new AbortController().signal,
+    graceful: () => new AbortController().signal,
     server: { openBroker: refuse, runDemo: () => Promise.resolve(0) },
     storage: { openStorage: refuse, rebuild: refuse },
     randomId: () => "x",
