@@ -5,6 +5,7 @@ import { type CatalogSettings, catalogSettings } from "./config/catalogs.ts";
 import { fileShape, flagOf, settingRows, shapeOf, variableOf } from "./config/file-shape.ts";
 import { lakeShape, tableSettings, topicsShape } from "./config/lake.ts";
 import { checkLake } from "./config/lake-checks.ts";
+import { checkPorts } from "./config/port-checks.ts";
 import { ConfigRefused, didYouMean, type Origin, type Problem, sortProblems } from "./config/problem.ts";
 import { readShape } from "./config/read.ts";
 import {
@@ -96,6 +97,7 @@ export function readConfig(sources: ConfigSources): Config {
   const listeners = readListeners(tree, settings);
   const sasl = saslSettings(readShape(saslShape, childOrEmpty(tree, "sasl"), "sasl", []));
   problems.push(...checkSecurity(listeners, sasl, tree));
+  problems.push(...checkPorts(settings, listeners, tree));
   if (problems.length > 0) throw new ConfigRefused(sortProblems(problems));
   for (const { tls } of listeners) if (tls.key !== "") secretFiles.add(tls.key);
   if (sasl.usersFile !== null) secretFiles.add(sasl.usersFile);

@@ -51,6 +51,7 @@ class Reader {
       this.#report(tree, `${path} must be ${shape.typeName}, not a ${tree.kind}`);
       return shape.placeholder;
     }
+    if (tree.isMissing === true) return shape.placeholder;
     if (shape.isSecret && tree.isSubstituted && tree.value === "") {
       // Left out it may mean that nothing is asked for: nobody who names a source for it means that.
       this.#report(tree, `${path} is empty: ${tree.written} has nothing in it`, "set it there, or leave the line out");
@@ -71,9 +72,7 @@ class Reader {
       if (shape.later.includes(key)) {
         this.#problem(keyOrigin, `"${key}"${where} belongs to a feature that this version does not have`, "remove it");
       } else {
-        const known = Object.keys(shape.fields);
-        const fix = didYouMean(key, known) ?? `known here: ${known.join(", ")}`;
-        this.#problem(keyOrigin, `unknown key "${key}"${where}`, fix);
+        this.#problem(keyOrigin, `unknown key "${key}"${where}`, fixOfUnknown(shape, key, path));
       }
     }
     const values = Object.entries(shape.fields).map(([key, field]) => [
@@ -141,6 +140,29 @@ class Reader {
   #problem(origin: Tree["origin"], message: string, fix: string | undefined): void {
     this.#problems.push(fix === undefined ? { origin, message } : { origin, message, fix });
   }
+}
+
+function fixOfUnknown(shape: ObjectShape, key: string, path: string): string {
+  const nested = nestedKey(shape, key.split("."));
+  if (nested !== undefined) return `write ${nested}`;
+  const known = Object.keys(shape.fields);
+  const similar = didYouMean(key, known);
+  if (similar !== undefined) return similar;
+  const [parent, block] = path.split(".").slice(-2);
+  // A name that anybody may choose, and that is a key one level deeper.
+  if (parent === "topics" && block !== undefined && known.includes(block))
+    return `is "${block}" indented too little? As it stands it is a topic`;
+  return `known here: ${known.join(", ")}`;
+}
+
+/** "kafka.port", as the docs name a setting, in the form of YAML; undefined when there is no such setting. */
+function nestedKey(shape: Shape, [key, ...rest]: readonly string[]): string | undefined {
+  if (key === undefined) return "..";
+  const field = shape.kind === "object" && Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined;
+  if (field === undefined) return undefined;
+  if (rest.length === 0) return `${key}: ..`;
+  const inner = nestedKey(field, rest);
+  return inner === undefined ? undefined : `${key}: { ${inner} }`;
 }
 
 /** "a, bucket(16, id)" → two words: commas inside parentheses do not part. */

@@ -175,8 +175,16 @@ export function bytes(options: LeafOptions<number> & Bounds): Leaf<number> {
 
 export function ms(options: LeafOptions<number> & Bounds): Leaf<number> {
   return leaf<number>(options, "duration", 0, {
-    parse: (value) =>
-      bounded(typeof value === "string" ? parseMs(value) : value, options, "a duration such as 30s", formatMs),
+    parse(value) {
+      const outcome = bounded(
+        typeof value === "string" ? parseMs(value) : value,
+        options,
+        "a duration such as 30s",
+        formatMs,
+      );
+      if (outcome.kind === "value" || typeof value !== "number") return outcome;
+      return { ...outcome, fix: `a number alone is milliseconds: write ${value}s` };
+    },
     jsonSchema: {
       anyOf: [
         { type: "integer", ...jsonBounds(options) },

@@ -10,6 +10,7 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  type YAMLParseError,
   type Node as YamlNode,
 } from "yaml";
 import type { Origin, Problem } from "./problem.ts";
@@ -22,6 +23,8 @@ export interface ScalarTree {
   /** What was written, before ${...} was filled in; shown instead of the value where that came from elsewhere. */
   readonly written: string;
   readonly isSubstituted: boolean;
+  /** What it refers to was not there, and that was said: nothing that follows from it is to be said too. */
+  readonly isMissing?: boolean;
   readonly origin: Origin;
 }
 
@@ -57,7 +60,9 @@ export function parseTree(
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const builder = new TreeBuilder({ document, lines, file, substitutions, limits });
-  for (const error of document.errors) builder.report(builder.at(error.pos[0]), firstLine(error.message));
+  // One slip may confuse the parser several times; the first says where it is.
+  const [error] = document.errors;
+  if (error !== undefined) builder.report(builder.at(error.pos[0]), ...yamlWords(error));
   const start: Origin = { kind: "file", file, line: 1, column: 1 };
   const empty: MapTree = { kind: "map", entries: new Map(), origin: start };
   if (document.errors.length > 0 || document.contents === null) return { tree: empty, problems: builder.problems };
@@ -168,6 +173,7 @@ export function substituted(
   problems: Problem[],
 ): ScalarTree {
   let isSubstituted = false;
+  let isMissing = false;
   const value = written.replace(/\$(\$\{)|\$\{([^}]*)\}/g, (_all, escaped: string | undefined, reference = "") => {
     if (escaped !== undefined) return "${";
     const [source, ...rest] = (reference as string).split(":");
@@ -177,14 +183,19 @@ export function substituted(
     if (source === "file") return substitutions.file(name) ?? missing(`the file ${name} cannot be read`);
     return missing(`"\${${reference as string}}" names no source`, "write ${env:NAME} or ${file:/path}");
   });
-  return { kind: "scalar", value, written, isSubstituted, origin };
+  return { kind: "scalar", value, written, isSubstituted, isMissing, origin };
 
   function missing(message: string, fix?: string): string {
+    isMissing = true;
     problems.push(fix === undefined ? { origin, message } : { origin, message, fix });
     return "";
   }
 }
 
-function firstLine(text: string): string {
-  return text.split("\n")[0] as string;
+/** What is wrong, and what to do. */
+function yamlWords({ code, message }: YAMLParseError): readonly [message: string, fix: string] {
+  if (code === "MULTIPLE_DOCS") return ["the file has several documents", "remove the line ---"];
+  const firstLine = message.split("\n")[0] as string;
+  if (code === "TAB_AS_INDENT") return [firstLine, "indent with spaces"];
+  return [firstLine, "look at the indentation, quotes and brackets here and above"];
 }

@@ -185,6 +185,60 @@ topics:
     ]);
     expect(problemsOf("kafka: { port: 1 }\nkafka: { port: 2 }\n")[0]).toContain('2:1: "kafka" is said twice');
   });
+
+  test("YAML that is no YAML is said once, in words that need no knowledge of a library", () => {
+    expect(problemsOf("kafka:\n\tport: 1\n")).toEqual([
+      "inlet.yaml:2:1: Tabs are not allowed as indentation; indent with spaces",
+    ]);
+    expect(problemsOf("topics: { a: { value: { decode: json }\n")).toEqual([
+      expect.stringMatching(/^inlet\.yaml:2:1: .*; look at the indentation, quotes and brackets here and above$/),
+    ]);
+    expect(problemsOf("kafka: { port: 1 }\n---\nhttp: { port: 2 }\n")).toEqual([
+      "inlet.yaml:2:1: the file has several documents; remove the line ---",
+    ]);
+  });
+
+  test("the setting as the docs name it is told how YAML says it", () => {
+    expect(problemsOf("kafka.port: 9093\n")).toEqual([
+      'inlet.yaml:1:1: unknown key "kafka.port"; write kafka: { port: .. }',
+    ]);
+    expect(problemsOf("wal: { bytes.max: 1GiB }\n")).toEqual([
+      'inlet.yaml:1:8: unknown key "bytes.max" in wal; write bytes: { max: .. }',
+    ]);
+  });
+
+  test("a block that stands too far to the left is told so", () => {
+    expect(problemsOf("topics:\n  orders:\n  table: { name: a.b }\n")).toEqual([
+      'inlet.yaml:3:12: unknown key "name" in topics.table; is "table" indented too little? As it stands it is a topic',
+    ]);
+  });
+
+  test("a number alone where a duration is wanted is told what it means", () => {
+    expect(problemsOf("topics: { a: { commit: { every: 30 } } }")).toEqual([
+      "inlet.yaml:1:33: topics.a.commit.every must be at least 1s, not 30; a number alone is milliseconds: write 30s",
+    ]);
+  });
+
+  test("addresses that can be none are found before the start", () => {
+    expect(problemsOf("catalog: { warehouse: my bucket }")).toEqual([
+      expect.stringMatching(/^inlet\.yaml:1:23: catalog\.warehouse: .*begins with s3:/),
+    ]);
+    expect(problemsOf("catalog: { warehouse: 's3://lake/tables' }")).toEqual([]);
+    expect(problemsOf("metadata: { url: 'mysql://u:hunter2@h/d' }")).toEqual([
+      expect.stringMatching(/^inlet\.yaml:1:18: metadata\.url is postgres:.*it begins with mysql:/),
+    ]);
+    for (const url of ["bucket", "/var/lib/inlet", "file:///var/lib/inlet", "postgres://u@h:5432/d"])
+      expect(problemsOf(`metadata: { url: '${url}' }`)).toEqual([]);
+  });
+
+  test("a port that two listeners would take is found before the start", () => {
+    expect(problemsOf("kafka: { port: 8080 }")).toEqual([
+      "inlet.yaml:1:16: kafka.port and http.port are both 8080; give one of them another",
+    ]);
+    expect(problemsOf("kafka: { port: 0 }\nhttp: { port: 0 }")).toEqual([]);
+    expect(problemsOf("kafka: { port: 8080, host: 10.0.0.1 }\nhttp: { host: 10.0.0.2 }")).toEqual([]);
+    expect(problemsOf("registry: { enabled: false }\nhttp: { port: 8081 }")).toEqual([]);
+  });
 });
 
 describe("substitution", () => {
@@ -231,6 +285,11 @@ lake: { catalogs: { main: { type: rest, uri: "http://c:1", auth: { token: "\${fi
     expect(problemsOf('data: { directory: "${env:NONE}${vault:x}" }')).toEqual([
       "inlet.yaml:1:20: the variable NONE is not set",
       'inlet.yaml:1:20: "${vault:x}" names no source; write ${env:NAME} or ${file:/path}',
+    ]);
+    // What follows from it is no problem of its own.
+    expect(problemsOf('kafka: { port: "${env:NONE}" }\ncatalog: { token: "${file:/none}" }')).toEqual([
+      "inlet.yaml:1:16: the variable NONE is not set",
+      "inlet.yaml:2:19: the file /none cannot be read",
     ]);
   });
 
