@@ -3,17 +3,17 @@ import type { Settings } from "../schemas/config.ts";
 import type { Runtime } from "./base/runtime.ts";
 import type { Logger } from "./base/telemetry.ts";
 import { type CatalogDeps, openCatalog } from "./catalogs.ts";
+import type { CatalogSettings } from "./config/catalogs.ts";
 import type { Config } from "./config.ts";
 import type { Core } from "./core.ts";
 import { compactorLimits, maintenanceLimits, roundLimits } from "./limits.ts";
-import type { TableInfo } from "./metadata/image.ts";
 import type { ObjectStore } from "./object-store/object-store.ts";
 import type { SchemaRegistry } from "./registry/schema-registry.ts";
 import { openSchemaSource } from "./schema-source.ts";
 import type { FlushOutcome, TableStatus } from "./server/admin-routes.ts";
 import type { TableAnswer, TableStateSurface } from "./server/table-state-routes.ts";
 import { TableStuck } from "./table/advance.ts";
-import { type Compactor, openCompactor } from "./table/compactor.ts";
+import { type Compactor, openCompactor, type StandingTable } from "./table/compactor.ts";
 import type { MaintenanceMetrics } from "./table/maintenance/maintenance.ts";
 import { ThreadRewriter } from "./table/maintenance/rewrite-thread.ts";
 import type { Rewriter } from "./table/maintenance/rewriter.ts";
@@ -105,7 +105,11 @@ export function openTables(options: TablesOptions): Tables {
       byTopic.has(topic) ? { kind: "ok", detail: await compactor.report(topic) } : { kind: "no-table" },
     resumeTable: async (topic, how) =>
       byTopic.has(topic) ? await resume(compactor, topic, how) : { kind: "no-table" },
-    status: () => [...compactor.tables()].map(({ topic, table }) => status(byTopic.get(topic) as TableSettings, table)),
+    status: () =>
+      [...compactor.tables()].map((standing) => {
+        const own = byTopic.get(standing.topic) as TableSettings;
+        return { ...status(own, standing), ...engineAccess(config.catalogs.get(own.catalog), options.catalogUrl) };
+      }),
     currentFiles: async (topic) => {
       const table = byTopic.get(topic);
       const catalog = table === undefined ? undefined : catalogs.get(table.catalog);
@@ -150,13 +154,25 @@ async function resume(compactor: Compactor, topic: string, how: "accept" | "retr
   }
 }
 
-function status(settings: TableSettings, table: TableInfo | undefined): TableStatus {
+/** What engines are given where the catalog speaks REST. */
+function engineAccess(
+  catalog: CatalogSettings | undefined,
+  embeddedUrl: string,
+): { readonly catalogUri?: string; readonly warehouse?: string } {
+  if (catalog?.type === "embedded") return { catalogUri: embeddedUrl, warehouse: "main" };
+  if (catalog?.type !== "rest") return {};
+  return { catalogUri: catalog.uri, ...(catalog.warehouse === null ? {} : { warehouse: catalog.warehouse }) };
+}
+
+function status(settings: TableSettings, { table, trouble }: StandingTable): TableStatus {
+  const isRunning = table === undefined || table.state === "running";
   return {
     topic: settings.topic,
     catalog: settings.catalog,
     table: [...settings.namespace, tableName(settings, table?.generation ?? 1).name].join("."),
     state: table?.state ?? "pending",
     ...(table === undefined || table.reason === "" ? {} : { reason: table.reason }),
+    ...(isRunning && trouble !== null ? { trouble } : {}),
     ...(table === undefined
       ? {}
       : { pendingRounds: table.pending.length, committedTo: Object.fromEntries(table.committedTo) }),

@@ -45,7 +45,7 @@ export interface Terminal {
   error(text: string): void;
 }
 
-export type Row = Readonly<Record<string, string | number | boolean | null>>;
+export type Row = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 /** Rows under upper-case headings, or a JSON list of them. */
 export function printRows(terminal: Terminal, format: Format, columns: readonly string[], rows: readonly Row[]): void {
@@ -55,22 +55,19 @@ export function printRows(terminal: Terminal, format: Format, columns: readonly 
   }
   printCells(
     terminal,
-    columns,
+    columns.map((column) => column.toUpperCase().replaceAll("_", "-")),
     rows.map((row) => columns.map((column) => row[column])),
   );
 }
 
-/** Cells by their place: columns may share a name. */
+/** Cells by their place: headings may be the same. */
 export function printCells(
   terminal: Terminal,
-  columns: readonly string[],
-  rows: readonly (readonly (Row[string] | undefined)[])[],
+  headings: readonly string[],
+  rows: readonly (readonly Row[string][])[],
 ): void {
-  const lines = [
-    columns.map((column) => column.toUpperCase().replaceAll("_", "-")),
-    ...rows.map((row) => row.map((value) => cell(value))),
-  ];
-  const widths = columns.map((_, index) => Math.max(...lines.map((line) => (line[index] as string).length)));
+  const lines = [headings, ...rows.map((row) => row.map((value) => cell(value)))];
+  const widths = headings.map((_, index) => Math.max(...lines.map((line) => (line[index] as string).length)));
   for (const line of lines) {
     terminal.out(
       `${line
@@ -85,6 +82,6 @@ export function printJson(terminal: Terminal, value: unknown): void {
   terminal.out(`${JSON.stringify(value, undefined, 2)}\n`);
 }
 
-function cell(value: Row[string] | undefined): string {
+function cell(value: Row[string]): string {
   return value === undefined || value === null ? "-" : String(value);
 }

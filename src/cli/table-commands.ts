@@ -40,8 +40,8 @@ export function addTableCommands(program: Command, context: Context): void {
     .command("connect <topic>")
     .description("print what to paste into a query engine")
     .addOption(new Option("-e, --engine <engine>", "which engine").choices(engines).default("duckdb"))
-    .option("--catalog-uri <url>", "Iceberg REST catalog", "http://127.0.0.1:8181")
-    .option("--warehouse <name>", "warehouse of the catalog", "main")
+    .option("--catalog-uri <url>", "Iceberg REST catalog, as the engine reaches it (default: as the broker does)")
+    .option("--warehouse <name>", "warehouse of the catalog (default: as the broker asks for)")
     .action((topic: string, options: ConnectOptions) => connect(context, topic, options));
   table
     .command("plan <topic>")
@@ -104,15 +104,22 @@ interface TableRow {
   readonly catalog: string;
   readonly table: string;
   readonly state: string;
+  readonly catalogUri?: string;
+  readonly warehouse?: string;
   readonly [detail: string]: Row[string];
 }
 
 async function listTables(context: Context): Promise<void> {
   const tables = await tablesOf(context);
-  const details = ["rows", "files", "translation_lag", "commit_lag"].filter((column) =>
-    tables.some((table) => table[column] !== undefined),
+  if (context.format === "json") {
+    printJson(context.terminal, tables);
+    return;
+  }
+  const rows: readonly Row[] = tables.map(({ reason, trouble, ...table }) => ({ ...table, why: reason ?? trouble }));
+  const details = ["rows", "files", "translation_lag", "commit_lag", "why"].filter((column) =>
+    rows.some((row) => row[column] !== undefined),
   );
-  printRows(context.terminal, context.format, ["topic", "table", "catalog", "state", ...details], tables);
+  printRows(context.terminal, "text", ["topic", "table", "catalog", "state", ...details], rows);
 }
 
 async function flush(context: Context, topic: string): Promise<void> {
@@ -122,17 +129,20 @@ async function flush(context: Context, topic: string): Promise<void> {
 
 interface ConnectOptions {
   readonly engine: Engine;
-  readonly catalogUri: string;
-  readonly warehouse: string;
+  readonly catalogUri?: string;
+  readonly warehouse?: string;
 }
 
-async function connect(
-  context: Context,
-  topic: string,
-  { engine, catalogUri, warehouse }: ConnectOptions,
-): Promise<void> {
+async function connect(context: Context, topic: string, options: ConnectOptions): Promise<void> {
+  const { engine } = options;
   const found = (await tablesOf(context)).find((each) => each.topic === topic);
   if (found === undefined) throw new CommandFailed(`topic ${topic} has no table`, exitCodes.missing);
+  const catalogUri = options.catalogUri ?? found.catalogUri;
+  if (catalogUri === undefined)
+    throw new CommandFailed(
+      `catalog ${found.catalog} does not speak REST: give the engine its own settings for it, or say --catalog-uri`,
+    );
+  const warehouse = options.warehouse ?? found.warehouse ?? "";
   const text = recipe(engine, { catalogUri, warehouse, table: found.table });
   if (context.format === "json") printJson(context.terminal, { engine, text });
   else context.terminal.out(text);

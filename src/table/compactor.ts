@@ -107,9 +107,16 @@ export interface Compactor extends AsyncDisposable {
     topic: string,
     options: { readonly olderThanMs: number; readonly isDryRun: boolean },
   ): Promise<OrphanReport>;
-  tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }>;
+  tables(): Iterable<StandingTable>;
   /** A table that is built beside the topic's own, and the settings that it is made with. */
   beside(topic: string, name: string): { readonly settings: TableSettings; readonly info: TableInfo } | undefined;
+}
+
+export interface StandingTable {
+  readonly topic: string;
+  readonly table: TableInfo | undefined;
+  /** What kept the last turn from its end. */
+  readonly trouble: string | null;
 }
 
 export type ReplayOptions = Partial<Pick<ReplayDeps, "undecided" | "progress">>;
@@ -212,8 +219,8 @@ class TopicCompactor implements Compactor {
     return { ...report, backfill: backfill === undefined ? null : { ...backfill, trouble }, beside };
   }
 
-  *tables(): Iterable<{ readonly topic: string; readonly table: TableInfo | undefined }> {
-    for (const [topic, worker] of this.#workers) yield { topic, table: worker.table };
+  *tables(): Iterable<StandingTable> {
+    for (const [topic, { table, trouble }] of this.#workers) yield { topic, table, trouble };
   }
 
   beside(topic: string, name: string): ReturnType<BesideTables["find"]> {

@@ -83,7 +83,6 @@ export class TableWorker {
   #committerOf: Uuid | undefined;
   #dueAt = 0;
   #lastSnapshot: bigint | null = null;
-  /** What kept the last turn from its end; null when it got there. */
   #trouble: string | null = null;
 
   constructor(options: TableWorkerOptions) {
@@ -102,6 +101,11 @@ export class TableWorker {
   get table(): TableInfo | undefined {
     const topic = this.#topic();
     return topic === undefined ? undefined : this.#tableOf(topic);
+  }
+
+  /** What kept the last turn from its end; null when it got there. */
+  get trouble(): string | null {
+    return this.#trouble;
   }
 
   /** Does what is due. */

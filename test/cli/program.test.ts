@@ -13,7 +13,7 @@ import { LogLevels } from "../../src/base/log-levels.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import { engines } from "../../src/cli/recipes.ts";
 import type { Config } from "../../src/config.ts";
-import { adminRoutes } from "../../src/server/admin-routes.ts";
+import { adminRoutes, type TableStatus } from "../../src/server/admin-routes.ts";
 import { openHttpServer } from "../../src/server/http.ts";
 import { tableStateRoutes } from "../../src/server/table-state-routes.ts";
 import { openLogger } from "../../src/telemetry/logging.ts";
@@ -221,7 +221,10 @@ describe("start and demo", () => {
 });
 
 describe("tables", () => {
-  async function withAdminApi(args: readonly string[], token?: string) {
+  const orders = { topic: "orders", catalog: "main", table: "sales.orders", state: "running", rows: 7 };
+  const served = { ...orders, catalogUri: "http://127.0.0.1:1234", warehouse: "main" };
+
+  async function withAdminApi(args: readonly string[], token?: string, tables: readonly TableStatus[] = [served]) {
     const { clock } = systemRuntime();
     await using server = await openHttpServer({
       name: "admin",
@@ -233,7 +236,7 @@ describe("tables", () => {
           metricsContentType: "text/plain",
           unreadyBecause: () => [],
           status: () => ({}),
-          tables: () => [{ topic: "orders", catalog: "main", table: "sales.orders", state: "running", rows: 7 }],
+          tables: () => tables,
           flushTable: (topic) =>
             Promise.resolve(topic === "orders" ? { kind: "flushed", detail: { rows: 7 } } : { kind: "no-table" }),
         }),
@@ -264,6 +267,25 @@ describe("tables", () => {
       "TOPIC   TABLE         CATALOG  STATE    ROWS\norders  sales.orders  main     running  7\n",
     );
     expect(JSON.parse((await withAdminApi(["list", "--format", "json"])).out)).toMatchObject([{ topic: "orders" }]);
+  });
+
+  test("list says of each table why it does not go on", async () => {
+    const paused = { ...orders, topic: "a", state: "paused", reason: "it was dropped" };
+    const waiting = { ...orders, topic: "b", trouble: "the catalog cannot be reached" };
+    const { out } = await withAdminApi(["list"], undefined, [orders, paused, waiting]);
+    expect(out).toMatch(
+      /^TOPIC .* WHY\norders .*running +7 +-\na .*paused +7 +it was dropped\nb .*running +7 +the catalog cannot/,
+    );
+  });
+
+  test("connect takes the address of the catalog from the broker, and says so when there is none", async () => {
+    expect((await withAdminApi(["connect", "orders"])).out).toContain("ENDPOINT 'http://127.0.0.1:1234'");
+    const said = (...args: readonly string[]) => withAdminApi(["connect", "orders", ...args], undefined, [orders]);
+    expect(await said()).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("catalog main does not speak REST") as string,
+    });
+    expect((await said("--catalog-uri", "http://h:9")).out).toContain("ENDPOINT 'http://h:9'");
   });
 
   test("the token that the admin API wants is shown to it", async () => {
@@ -366,7 +388,7 @@ PARTITION  END  TRANSLATED-TO  COMMITTED-TO  TRANSLATION-LAG  COMMIT-LAG
     const url = `http://127.0.0.1:${(admin.address() as AddressInfo).port}`;
     const { out } = await inlet(["--admin", url, "sql", "SELECT 1 AS id, 2 AS id"]);
     admin.close();
-    expect(out).toBe("ID  ID\n1   2\n");
+    expect(out).toBe("id  id\n1   2\n");
   });
 
   test("plan says where a file is no YAML, with 2", async () => {

@@ -202,7 +202,7 @@ export class SchemaCommitter {
     if (loaded === undefined) return await this.#create(state, next.mapping);
     const { metadata } = loaded;
     const isOurs = state.tableUuid !== null || hasSchema(metadata, next.mapping.schema);
-    if (!isOurs) return { kind: "paused", reason: "a table of this name exists, and it is not ours" };
+    if (!isOurs) return { kind: "paused", reason: notOurs };
     const isTheirs = next.isLayoutTheirs === true;
     const wanted = this.#layout(next.mapping, metadata, isTheirs);
     if (wanted.kind === "refused") return { kind: "paused", reason: wanted.reason };
@@ -391,3 +391,6 @@ export function onBase(state: TableState, base: TableMetadata | undefined): Tabl
 function schemaIdAfter(metadata: TableMetadata): number {
   return metadata.schemas.reduce((next, schema) => Math.max(next, schema["schema-id"] + 1), 0);
 }
+
+const notOurs =
+  "a table of this name exists, and it is not ours: give the topic's table another name, or move that one away; then resume --accept";
