@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import type { Settings } from "../schemas/config.ts";
+import { sleep } from "./base/async.ts";
 import { type LogComponent, LogLevels, logLevelOf } from "./base/log-levels.ts";
 import { type Clock, type Runtime, systemRuntime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
@@ -69,7 +70,9 @@ export async function openBroker(config: Config): Promise<Broker> {
   });
   for (const warning of config.warnings) logger.warn(warning);
   const failed = Promise.withResolvers<unknown>();
+  let hasFailed = false;
   const fatal = (cause: unknown): void => {
+    hasFailed = true;
     logger.error("the broker cannot go on", { cause });
     failed.resolve(cause);
   };
@@ -117,6 +120,9 @@ export async function openBroker(config: Config): Promise<Broker> {
     }),
   );
   opened.use(collectMetrics(registryOfMetrics, core));
+  opened.defer(async () => {
+    if (!hasFailed) await uploadRest(core, settings, { clock, logger });
+  });
 
   const openSurface = surfaceOpener(settings, { clock, logger });
   const schemas = opened.use(await openRegistry(core, config, runtime));
@@ -217,11 +223,33 @@ export async function openBroker(config: Config): Promise<Broker> {
     failed: failed.promise,
     tables,
     offsetsOf: (topic) => offsetsOf(core, topic),
-    [Symbol.asyncDispose]: () => {
+    async [Symbol.asyncDispose]() {
+      logger.info("the broker is stopping");
       stopping.abort();
-      return parts.disposeAsync();
+      await parts.disposeAsync();
+      logger.info("the broker has stopped");
     },
   };
+}
+
+/** Nobody appends any more. Once it is in the bucket, the machine and its disk may go. */
+async function uploadRest(
+  { storage }: Core,
+  { streamCloseMsMax }: Settings,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): Promise<void> {
+  const patience = new AbortController();
+  const uploaded = storage.flush().then(
+    () => true,
+    () => false, // The stream layer has logged why.
+  );
+  const late = sleep(clock, streamCloseMsMax, patience.signal).then(
+    () => false,
+    () => false,
+  );
+  const isDone = await Promise.race([uploaded, late]);
+  patience.abort();
+  if (!isDone) logger.warn("the WAL holds what is not in the bucket yet: keep the data directory for the next start");
 }
 
 const version = packageJson.version;

@@ -109,7 +109,7 @@ export interface Core extends AsyncDisposable {
   readonly quotas: ClientQuotas;
 }
 
-/** Resolves when the WAL is recovered and partitions are opening. Disposing makes everything appended durable and uploads it. */
+/** Resolves when the WAL is recovered and partitions are opening. Disposing makes everything appended durable; what is in no object then stays in the WAL. */
 export async function openCore(options: CoreOptions): Promise<Core> {
   const { settings, runtime, fatal, advertised } = options;
   const loggerOf = (component: LogComponent): Logger => options.logger.child({ component });

@@ -182,6 +182,14 @@ export const stream = {
     max: 600_000,
     doc: "Longest wait before a failed upload is tried again; it is tried for as long as the process lives.",
   }),
+  streamCloseMsMax: setting({
+    key: "stream.close.ms.max",
+    type: "ms",
+    default: 5_000,
+    min: 0,
+    max: 600_000,
+    doc: "How long a broker that stops uploads what only its WAL holds; what is left then stays there for the next start.",
+  }),
   uploadHedgesInFlightMax: setting({
     key: "stream.upload.hedges.in.flight.max",
     type: "integer",
