@@ -7,6 +7,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { settingsTable } from "../../schemas/config.ts";
 import { engines, recipe } from "../../src/cli/recipes.ts";
 import { apiNames } from "../../src/protocol/api-table.ts";
+import { metricsTable } from "../../src/telemetry/metrics-table.ts";
 import { configOf } from "../support/config.ts";
 import { blocks, links, pages, shellCommands } from "../support/markdown.ts";
 import { checkout } from "../support/processes.ts";
@@ -109,6 +110,15 @@ test("docs/decisions/dependencies.md has a line for every dependency and for no 
   );
   expect(rows.length).toBeGreaterThan(8);
   expect(rows.filter((name) => !Object.hasOwn(dependencies, name) && !name.startsWith("node-linux"))).toEqual([]);
+});
+
+test("metrics that docs/operations.md names are there", () => {
+  const named = [...page("docs/operations.md").matchAll(/`((?:inlet|kafka)_[a-z_]+)`/g)].map(
+    (match) => match[1] as string,
+  );
+  const known: readonly string[] = Object.values(metricsTable).map(({ name }) => name);
+  expect(named.length).toBeGreaterThan(10);
+  expect(named.filter((name) => name !== "kafka_" && !known.includes(name))).toEqual([]);
 });
 
 test("docs/security.md names tests that are there, and each vulnerability's test names its number", () => {
