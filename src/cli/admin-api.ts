@@ -25,6 +25,8 @@ export async function callAdmin(context: Context, method: string, path: string, 
     400: exitCodes.usage,
     404: exitCodes.missing,
   };
+  if (response.status === 401)
+    throw new CommandFailed(`${message}: say --admin-token, or set INLET_HTTP_TOKEN`, exitCodes.failed);
   throw new CommandFailed(message, codes[response.status] ?? exitCodes.failed);
 }
 

@@ -82,6 +82,14 @@ export function printJson(terminal: Terminal, value: unknown): void {
   terminal.out(`${JSON.stringify(value, undefined, 2)}\n`);
 }
 
+/** "2026-01-31 12:00:00 UTC" */
+export function timeWords(ms: number): string {
+  return `${timeFormat.format(ms)} UTC`;
+}
+
+/** Swedish dates are ISO's. */
+const timeFormat = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: "UTC" });
+
 function cell(value: Row[string]): string {
   return value === undefined || value === null ? "-" : String(value);
 }

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../config.ts";
 import type { Context } from "./context.ts";
-import { printJson } from "./output.ts";
+import { printJson, timeWords } from "./output.ts";
 import { addSettingFlags, configChoice } from "./setting-flags.ts";
 
 export interface RebuildParts {
@@ -36,15 +36,12 @@ export function addRebuildCommand(program: Command, context: Context, parts: Reb
     });
 }
 
-/** Swedish dates are ISO's. */
-const timeText = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: "UTC" });
-
 function reportOf(rebuilt: Rebuilt): string {
   const { recoveredTo, writtenMs, objectsAdopted } = rebuilt;
   const point =
     writtenMs === undefined
       ? "none: the bucket holds no copy of the metadata, only objects"
-      : `entry ${recoveredTo} of the metadata log, written ${timeText.format(writtenMs)} UTC`;
+      : `entry ${recoveredTo} of the metadata log, written ${timeWords(writtenMs)}`;
   return [
     `cluster         ${rebuilt.clusterId}`,
     `recovery point  ${point}`,

@@ -1,7 +1,7 @@
 /** inlet table at: which snapshot of a table first holds given records, and how engines are asked for it. */
 import { callAdmin } from "./admin-api.ts";
 import type { Context } from "./context.ts";
-import { CommandFailed, exitCodes, printJson } from "./output.ts";
+import { CommandFailed, exitCodes, printJson, timeWords } from "./output.ts";
 
 export interface AtOptions {
   readonly offset?: string;
@@ -38,7 +38,7 @@ export async function tableAt(context: Context, topic: string, options: AtOption
     return;
   }
   const { snapshotId, committedMs, isFirst, isExact, sql } = answer;
-  context.terminal.out(`snapshot ${snapshotId}, committed at ${committedMs}\n`);
+  context.terminal.out(`snapshot ${snapshotId}, committed at ${timeWords(committedMs)}\n`);
   if (!isFirst) context.terminal.out("an older one may have been the first: those before it were expired\n");
   if (!isExact) context.terminal.out("it holds later records too, whose rows took the place of earlier ones\n");
   for (const [engine, text] of Object.entries(sql)) context.terminal.out(`\n-- ${engine}\n${text};\n`);

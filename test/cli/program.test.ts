@@ -289,7 +289,10 @@ describe("tables", () => {
   });
 
   test("the token that the admin API wants is shown to it", async () => {
-    expect(await withAdminApi(["list"], "s3cret")).toMatchObject({ code: 1, error: "inlet: a token is wanted\n" });
+    expect(await withAdminApi(["list"], "s3cret")).toMatchObject({
+      code: 1,
+      error: "inlet: a token is wanted: say --admin-token, or set INLET_HTTP_TOKEN\n",
+    });
     expect(await withAdminApi(["list", "--admin-token", "s3cret"], "s3cret")).toMatchObject({ code: 0 });
   });
 
@@ -389,6 +392,16 @@ PARTITION  END  TRANSLATED-TO  COMMITTED-TO  TRANSLATION-LAG  COMMIT-LAG
     const { out } = await inlet(["--admin", url, "sql", "SELECT 1 AS id, 2 AS id"]);
     admin.close();
     expect(out).toBe("id  id\n1   2\n");
+  });
+
+  test("at says when the snapshot was committed as people write it", async () => {
+    const answer = { snapshotId: "7", committedMs: 1_769_860_800_000, isFirst: true, isExact: true, sql: {} };
+    const admin = createServer((_request, response) => response.end(JSON.stringify(answer))).listen(0, "127.0.0.1");
+    await once(admin, "listening");
+    const url = `http://127.0.0.1:${(admin.address() as AddressInfo).port}`;
+    const { out } = await inlet(["--admin", url, "table", "at", "orders", "--offset", "0:1"]);
+    admin.close();
+    expect(out).toBe("snapshot 7, committed at 2026-01-31 12:00:00 UTC\n");
   });
 
   test("plan says where a file is no YAML, with 2", async () => {
