@@ -1,7 +1,7 @@
 /**
  * Produces a week of earthquakes as plain nested JSON with kafkajs.
  *
- *   node examples/earthquakes/produce.ts [--bootstrap 127.0.0.1:9092] [--topic earthquakes]
+ *   node bin/run.js node examples/earthquakes/produce.ts [--bootstrap 127.0.0.1:9092] [--topic earthquakes]
  *
  * The data are earthquakes.json in the npm package vega-datasets. Prints {"done": n} at last.
  */

@@ -1,7 +1,7 @@
 /**
  * Produces flights as Avro with kafkajs and the schema registry, as any application would.
  *
- *   node examples/flights/produce.ts [--bootstrap 127.0.0.1:9092] [--registry http://127.0.0.1:8081] [--records 200000] [--topic flights]
+ *   node bin/run.js node examples/flights/produce.ts [--bootstrap 127.0.0.1:9092] [--registry http://127.0.0.1:8081] [--records 200000] [--topic flights]
  *
  * The data are the first rows of flights-3m.parquet in the npm package vega-datasets: real flights of the first half of 2001.
  * Prints one JSON line a step, so that another program can follow: {"produced": n} and at last {"done": n}.
