@@ -63,6 +63,7 @@ function programOf(options: CliOptions): Command {
     .addOption(new Option("--admin-token <token>", "what the admin API wants to be shown").env("INLET_HTTP_TOKEN"))
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.error(text) })
+    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(add --help for what can be said)")
     .addHelpText("after", exitCodeHelp);
   const context: Context = {
@@ -97,7 +98,7 @@ function programOf(options: CliOptions): Command {
 }
 
 const exitCodeHelp = `
-Exit codes: ${exitCodes.ok} done, ${exitCodes.failed} failed, ${exitCodes.usage} wrong command line or configuration, ${exitCodes.unreachable} nothing answers, ${exitCodes.missing} not there.`;
+Exit codes: ${exitCodes.ok} done, ${exitCodes.failed} failed, ${exitCodes.usage} wrong command line or configuration, ${exitCodes.unreachable} nothing answers, ${exitCodes.missing} not there, 130 interrupted.`;
 
 function everyCommand(command: Command): readonly Command[] {
   return command.commands.flatMap((each) => [each, ...everyCommand(each)]);

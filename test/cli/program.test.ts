@@ -55,6 +55,17 @@ describe("the command line", () => {
     }
   });
 
+  test("the help of a command says how the broker is named, too", async () => {
+    for (const command of [
+      ["topic", "list"],
+      ["table", "status"],
+    ]) {
+      const { out } = await inlet([...command, "--help"]);
+      expect(["--brokers", "--admin", "--json"].filter((option) => !out.includes(option))).toEqual([]);
+    }
+    expect((await inlet(["--help"])).out).toContain("130 interrupted");
+  });
+
   test("a broker that does not answer is 3, in the words of the address", async () => {
     for (const args of [
       ["topic", "list"],
