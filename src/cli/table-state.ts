@@ -59,6 +59,10 @@ function print(context: Context, status: Status): void {
     if (value === null || value === "" || typeof value === "object" || value === undefined) continue;
     context.terminal.out(`${`${words(name)}:`.padEnd(15)} ${value}\n`);
   }
+  if (figures["state"] === "paused" || figures["state"] === "diverged")
+    context.terminal.out(
+      `next:           put that right, then inlet table resume ${figures["topic"]} --accept; or --retranslate, for a new table\n`,
+    );
   if (backfill !== null && backfill !== undefined) context.terminal.out(`backfill:       ${backfillWords(backfill)}\n`);
   for (const { table, state, reason, backfill: own } of beside) {
     const how = own === null ? "not begun" : backfillWords(own);

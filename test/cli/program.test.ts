@@ -335,6 +335,7 @@ describe("tables", () => {
 state:          paused
 reason:         why
 snapshot id:    7
+next:           put that right, then inlet table resume orders --accept; or --retranslate, for a new table
 
 PARTITION  END  TRANSLATED-TO  COMMITTED-TO  TRANSLATION-LAG  COMMIT-LAG
 0          9    8              7             1                1
