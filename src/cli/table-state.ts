@@ -36,6 +36,8 @@ function pathOf(topic: string): string {
 }
 
 interface Status {
+  readonly topic: string;
+  readonly state: string;
   readonly partitions: readonly Row[];
   readonly backfill?: BackfillStatus | null;
   readonly beside?: readonly BesideStatus[];
@@ -59,9 +61,9 @@ function print(context: Context, status: Status): void {
     if (value === null || value === "" || typeof value === "object" || value === undefined) continue;
     context.terminal.out(`${`${words(name)}:`.padEnd(15)} ${value}\n`);
   }
-  if (figures["state"] === "paused" || figures["state"] === "diverged")
+  if (status.state === "paused" || status.state === "diverged")
     context.terminal.out(
-      `next:           put that right, then inlet table resume ${figures["topic"]} --accept; or --retranslate, for a new table\n`,
+      `next:           put that right, then inlet table resume ${status.topic} --accept; or --retranslate, for a new table\n`,
     );
   if (backfill !== null && backfill !== undefined) context.terminal.out(`backfill:       ${backfillWords(backfill)}\n`);
   for (const { table, state, reason, backfill: own } of beside) {

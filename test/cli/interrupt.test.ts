@@ -29,8 +29,10 @@ test.each([
   [
     "start, before the store has answered",
     () => [
-      ...["start", "--data-directory", join(directory, "data"), "--kafka-port", "0"],
-      ...["--object-store-url", `s3://lake?endpoint=http://${address}&accessKey=a&secretKey=b`],
+      "start",
+      `--data-directory=${join(directory, "data")}`,
+      "--kafka-port=0",
+      `--object-store-url=s3://lake?endpoint=http://${address}&accessKey=a&secretKey=b`,
     ],
   ],
 ])("%s", async (_, args) => {
