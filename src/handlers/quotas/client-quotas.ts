@@ -131,7 +131,9 @@ async function alter(
 }
 
 function answerKey(entity: AlterEntry["entity"]): string {
-  return JSON.stringify(entity.map(({ entityType, entityName }) => [entityType, entityName]).sort());
+  return JSON.stringify(
+    entity.map(({ entityType, entityName }) => [entityType, entityName] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
 }
 
 const done = { errorCode: 0, errorMessage: null } as const;

@@ -46,11 +46,11 @@ export class LiveManifests {
   async of(metadata: TableMetadata, files: readonly ManifestFile[]): Promise<readonly LiveManifest[]> {
     const gate = new Gate(readsAtOnceMax);
     const read = await Promise.all(
-      files.map((file) => {
+      files.map(async (file) => {
         const known = this.#known.get(file.path);
         // A manifest from before the table had row ids is given them by a later manifest list.
         const isSame = known?.file.firstRowId === file.firstRowId;
-        return known !== undefined && isSame ? known : gate.run(() => this.#read(metadata, file));
+        return known !== undefined && isSame ? known : await gate.run(() => this.#read(metadata, file));
       }),
     );
     this.#known = new Map(read.map((manifest) => [manifest.file.path, manifest])); // The rest has gone from the table.

@@ -62,10 +62,10 @@ function fromVersion1(json: JsonObject): JsonObject {
 /** Readers of version 1 look for one schema and one list of partition fields; later versions have none. */
 export function ofVersion(metadata: TableMetadata): TableMetadata {
   const { schema: _schema, "partition-spec": _fields, ...common } = metadata;
-  if (metadata["format-version"] > 1) return common as TableMetadata;
+  if (metadata["format-version"] > 1) return common;
   const schema = metadata.schemas.find((each) => each["schema-id"] === metadata["current-schema-id"]);
   const spec = metadata["partition-specs"].find((each) => each["spec-id"] === metadata["default-spec-id"]);
-  return { ...common, schema, "partition-spec": spec?.fields } as TableMetadata;
+  return { ...common, schema, "partition-spec": spec?.fields };
 }
 
 /** The fields that hold snapshot ids, with bigint in them, and the optional fields that we want to be there. */
