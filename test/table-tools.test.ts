@@ -109,7 +109,7 @@ describe("inlet sql", () => {
   });
 
   test("prints a table, and says what is wrong with a query", async () => {
-    expect((await run("sql", "SELECT 1 AS one, [1, 2] AS list")).out).toBe("ONE  LIST\n1    [1,2]\n");
+    expect((await run("sql", "SELECT 1 AS one, [1, 2] AS list")).out).toBe("one  list\n1    [1,2]\n");
     const wrong = ["SELEC 1", "SELECT * FROM kafka.nothing", "SELECT 1; SELECT 2", "COPY (SELECT 1) TO '/tmp/x'"];
     for (const each of [...wrong, "SELECT * FROM read_csv('/etc/passwd')", "SET threads = 1"])
       expect([each, (await run("sql", each)).code]).toEqual([each, 1]);

@@ -64,7 +64,7 @@ test("a table at a place that the broker cannot reach is refused as the client's
   const { catalog, created } = await withTable({ location: "gopher://far/away" });
   await using _closing = catalog;
   expect(created.status).toBe(400);
-  expect(created.body.error.message).toContain("no access to gopher://far/away");
+  expect(created.body.error.message).toContain("cannot write to gopher://far/away");
 });
 
 test("F5: with delete-after-commit, metadata files that drop out of the log are deleted, and no others", async () => {
