@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import type { Settings } from "../schemas/config.ts";
-import { sleep } from "./base/async.ts";
+import { isOverWithin } from "./base/async.ts";
 import { type LogComponent, LogLevels, logLevelOf } from "./base/log-levels.ts";
 import { type Clock, type Runtime, systemRuntime } from "./base/runtime.ts";
 import { systemDisk } from "./base/system-disk.ts";
@@ -238,17 +238,8 @@ async function uploadRest(
   { streamCloseMsMax }: Settings,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
 ): Promise<void> {
-  const patience = new AbortController();
-  const uploaded = storage.flush().then(
-    () => true,
-    () => false, // The stream layer has logged why.
-  );
-  const late = sleep(clock, streamCloseMsMax, patience.signal).then(
-    () => false,
-    () => false,
-  );
-  const isDone = await Promise.race([uploaded, late]);
-  patience.abort();
+  // The stream layer has logged why it failed.
+  const isDone = await isOverWithin(clock, streamCloseMsMax, storage.flush()).catch(() => false);
   if (!isDone) logger.warn("the WAL holds what is not in the bucket yet: keep the data directory for the next start");
 }
 

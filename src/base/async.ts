@@ -34,6 +34,20 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
   });
 }
 
+/** Whether the work is over in time; it goes on all the same. Rejects as the work does, if that is in time. */
+export async function isOverWithin(clock: Clock, delayMs: number, work: Promise<unknown>): Promise<boolean> {
+  const patience = new AbortController();
+  const late = sleep(clock, delayMs, patience.signal).then(
+    () => false,
+    () => true, // Aborted: the work was first.
+  );
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    patience.abort();
+  }
+}
+
 export interface BackoffLimits {
   readonly delayMsMin: number;
   readonly delayMsMax: number;

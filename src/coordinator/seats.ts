@@ -3,7 +3,7 @@
  *
  *   opened here ──▶ take ──▶ shard.load ──▶ loaded ──▶ leave ──▶ shard.close     moved away, opened again, or given up
  */
-import { sleep } from "../base/async.ts";
+import { isOverWithin, sleep } from "../base/async.ts";
 import type { Uuid } from "../base/ids.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Log, Partition } from "../log/log.ts";
@@ -166,11 +166,8 @@ export class Seats<S extends Shard> implements AsyncDisposable {
   }
 
   async #waitFor(loading: Promise<unknown>): Promise<void> {
-    const patience = new AbortController();
     const { clock, loadWaitMs } = this.#options;
-    const enough = sleep(clock, loadWaitMs, patience.signal).catch(() => undefined); // Aborted: it was loaded.
-    await Promise.race([loading, enough]);
-    patience.abort();
+    await isOverWithin(clock, loadWaitMs, loading);
   }
 }
 

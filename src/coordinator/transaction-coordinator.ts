@@ -1,5 +1,5 @@
 /** Which shard a transactional id lives in, and the duties that return on a timer. */
-import { Loop, sleep, untilAborted } from "../base/async.ts";
+import { isOverWithin, Loop, untilAborted } from "../base/async.ts";
 import type { Runtime } from "../base/runtime.ts";
 import type { Log } from "../log/log.ts";
 import { StateLog, type StateLogLimits } from "../log/state-log.ts";
@@ -90,10 +90,8 @@ export class TransactionCoordinator implements AsyncDisposable {
     await this.#loop[Symbol.asyncDispose]();
     const { shards } = this.#seats.loaded();
     await this.#seats[Symbol.asyncDispose]();
-    const patience = new AbortController();
-    const enough = sleep(this.runtime.clock, this.limits.endWaitMs, patience.signal).catch(() => undefined); // Aborted: they stopped.
-    await Promise.race([Promise.all(shards.map((shard) => shard.stopped())), enough]);
-    patience.abort();
+    const stopped = Promise.all(shards.map((shard) => shard.stopped()));
+    await isOverWithin(this.runtime.clock, this.limits.endWaitMs, stopped);
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
