@@ -32,6 +32,8 @@ export async function startSink(options: {
     "key.converter": "org.apache.kafka.connect.converters.ByteArrayConverter",
     "value.converter": "org.apache.kafka.connect.converters.ByteArrayConverter",
     "offset.storage.file.filename": join(directory, `${format}.offsets`),
+    // A sink hears that it is to commit when its worker looks in, which with no new records is as often as this: a minute, unless told.
+    "offset.flush.interval.ms": String(sinkCommitMs),
     "plugin.discovery": "only_scan",
   });
   const schema = sinkSchemas[format]?.schema.replaceAll("\n", " ") ?? "";
