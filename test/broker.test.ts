@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { uuidZero } from "../src/base/ids.ts";
 import { type Broker, openBroker } from "../src/broker.ts";
 import { metricsTable } from "../src/telemetry/metrics-table.ts";
 import { configOf, inProcess } from "./support/config.ts";
+import { RawClient } from "./support/raw-client.ts";
 
 const records = 300;
 const partitions = 3;
@@ -134,4 +136,21 @@ test("it is written as Prometheus reads it", () => {
   const lines = text.split("\n").slice(0, -1);
   expect(lines.length).toBeGreaterThan(100);
   expect(lines.filter((each) => !line.test(each))).toEqual([]);
+});
+
+test("a partition begins with the leader epoch 0, as metadata and the log both say", async () => {
+  const [host, port] = broker.addresses.kafka.split(":") as [string, string];
+  await using client = await RawClient.open({ host, port: Number(port) });
+  const { topics } = await client.call("metadata", 12, {
+    topics: [{ name: "quotes", topicId: uuidZero }],
+    allowAutoTopicCreation: false,
+  });
+  expect(topics[0]?.partitions.map(({ leaderEpoch }) => leaderEpoch)).toEqual([0, 0, 0]);
+  const asked = { partition: 1, currentLeaderEpoch: 0, leaderEpoch: 0 };
+  const ends = await client.call("offsetForLeaderEpoch", 4, {
+    replicaId: -2,
+    topics: [{ topic: "quotes", partitions: [asked] }],
+  });
+  const end = { errorCode: 0, leaderEpoch: 0, endOffset: records / partitions };
+  expect(ends.topics[0]?.partitions[0]).toMatchObject(end);
 });

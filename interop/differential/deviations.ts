@@ -397,12 +397,6 @@ export const deviations: readonly Deviation[] = [
     matches: notSent,
   },
   {
-    apis: ["metadata", "describeTopicPartitions", "fetch", "listOffsets", "offsetForLeaderEpoch"],
-    what: "The first leader epoch of a partition is 1.",
-    why: "Kafka begins with 0. Clients compare epochs with each other, and one that says 0 without having asked is told `FENCED_LEADER_EPOCH`; this comparison counts from each broker's first.",
-    matches: notSent,
-  },
-  {
     apis: ["alterConfigs", "incrementalAlterConfigs"],
     what: "Names of broker configs that do not exist are refused, and so are those of one listener (`listener.name.…`).",
     why: "Kafka keeps what it does not know, for its plugins, and shows it as a secret. Here it can only be a typing error.",

@@ -199,7 +199,7 @@ interface Prepared extends Broker {
 /** Waits until the broker serves groups and producers, and learns what it speaks. */
 async function prepared(bootstrap: string, sasl: string): Promise<Prepared> {
   const name = "prepare";
-  await using target = new Target({ bootstrap, sasl, prefix: `${name}-`, startMs: Date.now(), firstEpoch: 0 });
+  await using target = new Target({ bootstrap, sasl, prefix: `${name}-`, startMs: Date.now() });
   for (;;) {
     const { coordinators } = await target.call("findCoordinator", 4, { keyType: 0, coordinatorKeys: [name] });
     const { groups } = await target.call("describeGroups", 5, { groups: [name] });
@@ -212,22 +212,10 @@ async function prepared(bootstrap: string, sasl: string): Promise<Prepared> {
     if (answers.every((answer) => answer?.errorCode === 0)) break;
     await sleep(100);
   }
-  const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
-  await target.call("createTopics", 7, { topics: [topic] });
   const { apiKeys } = await target.call("apiVersions", 0, {});
   const versions = apiKeys.flatMap(({ apiKey, minVersion, maxVersion }) => {
     const api = apiNameOf(apiKey);
     return api === undefined ? [] : [[api, [minVersion, maxVersion] as const] as const];
   });
-  return { bootstrap, sasl, firstEpoch: await firstEpoch(target, name), versions: new Map(versions) };
-}
-
-async function firstEpoch(target: Target, topic: string): Promise<number> {
-  for (;;) {
-    const topics = [{ name: topic, topicId: uuidZero }];
-    const answer = await target.call("metadata", 12, { topics, allowAutoTopicCreation: false });
-    const epoch = answer.topics[0]?.partitions[0]?.leaderEpoch ?? -1;
-    if (epoch >= 0) return epoch;
-    await sleep(10);
-  }
+  return { bootstrap, sasl, versions: new Map(versions) };
 }

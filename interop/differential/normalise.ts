@@ -116,7 +116,6 @@ const placeOnly: ReadonlySet<string> = new Set([
   "lastCaughtUpTimestamp",
   "coordinatorEpoch",
 ]);
-const shareStateApis: ReadonlySet<string> = new Set(["describeShareGroupOffsets", "readShareGroupStateSummary"]);
 const dayMs = 86_400_000;
 /** Fields of delegation tokens. */
 const ofToken = /^(issueTimestamp|expiryTimestamp|maxTimestamp)(Ms)?$/;
@@ -128,10 +127,6 @@ function number({ target, step }: Context, key: string, value: number): Plain {
   if (/^(error|topicConfigError|partitionError|acknowledgeError)Code$/.test(key)) return errorName(value) ?? value;
   if (key === "port") return value > 0 ? "a port" : value;
   if (step.api === "describeQuorum" && key === "leaderEpoch") return "an epoch";
-  // Of the state of a share-partition: that of the leader that read it last, or 0.
-  if (shareStateApis.has(step.api) && key === "leaderEpoch") return value;
-  const isOfLeader = key === "leaderEpoch" || (key === "epoch" && step.api !== "streamsGroupDescribe");
-  if (isOfLeader) return value >= 0 ? `epoch ${value - target.firstEpoch}` : value;
   if (placeOnly.has(key)) return value >= 0 ? "a number" : value;
   if (key === "finalizedFeaturesEpoch") return value >= 0 ? "an epoch" : value;
   if (key === "subscriptionId") return "a subscription";

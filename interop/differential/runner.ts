@@ -35,7 +35,6 @@ export interface Broker {
   /** Where users authenticate. */
   readonly sasl: string;
   /** Of leaders: where a new topic begins. */
-  readonly firstEpoch: number;
 }
 
 export interface Brokers {

@@ -48,7 +48,6 @@ export class Placeholder {
     | "subscription"
     | "token"
     | "time"
-    | "epoch"
     | "batch";
   readonly name: string;
   readonly delta: number;
@@ -82,8 +81,6 @@ export const subscriptionOf = (label: string): number => new Placeholder("subscr
 /** What proves that one has the delegation token of that label. */
 export const tokenOf = (label: string): Uint8Array => new Placeholder("token", label) as unknown as Uint8Array;
 export const sessionOf = (label: string): number => new Placeholder("session", label) as unknown as number;
-/** The leader epoch with which topics begin, and so many more. */
-export const epochAt = (delta: number): number => new Placeholder("epoch", "", delta) as unknown as number;
 /** The beginning of the run and so many milliseconds. */
 export const timeAt = (deltaMs: number): number => new Placeholder("time", "", deltaMs) as unknown as number;
 export const batchOf = (spec: BatchSpec): Uint8Array => new Placeholder("batch", "", 0, spec) as unknown as Uint8Array;

@@ -23,7 +23,6 @@ export class Target implements AsyncDisposable {
   readonly prefix: string;
   readonly startMs: number;
   /** Of leaders: where a new topic begins. */
-  readonly firstEpoch: number;
   readonly #bootstrap: string;
   /** Where users authenticate. */
   readonly #sasl: string;
@@ -46,11 +45,9 @@ export class Target implements AsyncDisposable {
     readonly sasl: string;
     readonly prefix: string;
     readonly startMs: number;
-    readonly firstEpoch: number;
   }) {
     this.prefix = options.prefix;
     this.startMs = options.startMs;
-    this.firstEpoch = options.firstEpoch;
     this.#bootstrap = options.bootstrap;
     this.#sasl = options.sasl;
   }
@@ -206,8 +203,6 @@ export class Target implements AsyncDisposable {
         return this.#sessions.get(of.name) ?? 0;
       case "time":
         return this.startMs + of.delta;
-      case "epoch":
-        return this.firstEpoch + of.delta;
       case "batch":
         return this.#batch(of.batch as BatchSpec);
     }

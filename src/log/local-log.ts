@@ -10,7 +10,7 @@ import type { Slabs } from "../base/slabs.ts";
 import type { Logger } from "../base/telemetry.ts";
 import type { MetadataClient } from "../metadata/client.ts";
 import type { MetadataEvent } from "../metadata/events.ts";
-import type { StreamInfo, Topic } from "../metadata/image.ts";
+import { leaderEpochOf, type StreamInfo, type Topic } from "../metadata/image.ts";
 import type { OpenedStream, StreamStorage } from "../stream/storage.ts";
 import { BatchPreparer, type ClientTransactions, type PrepareLimits } from "./batch-preparer.ts";
 import { Cleaner, type CleanerLimits } from "./cleaning/cleaner.ts";
@@ -120,7 +120,7 @@ export class LocalLog implements Log {
     const stream = image.topic(topicId)?.partitions[index];
     const info = stream === undefined ? undefined : image.stream(stream);
     if (info === undefined) return unknown;
-    return this.#isOurs(info) ? opening : { kind: "elsewhere", node: info.node, leaderEpoch: info.epoch };
+    return this.#isOurs(info) ? opening : { kind: "elsewhere", node: info.node, leaderEpoch: leaderEpochOf(info) };
   }
 
   *partitions(): Iterable<OwnedPartition> {
@@ -271,7 +271,7 @@ export class LocalLog implements Log {
         topicId: current.id,
         topic: current.name,
         index: slot.index,
-        leaderEpoch: info.epoch,
+        leaderEpoch: leaderEpochOf(info),
         config: topicConfig(current),
         stream: opened,
         trim: (to) => storage.trim(slot.stream, to),
@@ -283,7 +283,7 @@ export class LocalLog implements Log {
       });
       slot.lookup = { kind: "here", partition: slot.partition };
       slot.state = "open";
-      logger.debug("partition opened", { topic: current.name, partition: slot.index, leaderEpoch: info.epoch });
+      logger.debug("partition opened", { topic: current.name, partition: slot.index, epoch: info.epoch });
     } catch (cause) {
       if (!(cause instanceof OperationFailed || cause instanceof CorruptData)) throw cause;
       if (opened !== undefined) storage.leave(slot.stream);

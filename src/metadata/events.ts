@@ -58,7 +58,7 @@ export type TopicEvent =
   | { readonly kind: "set-topic-configs"; readonly topicId: Uuid; readonly configs: Configs };
 
 export type StreamEvent =
-  /** The node becomes the writer; the stream's epoch (the partition's leader epoch) grows by one. */
+  /** The node becomes the writer; the stream's epoch, and with it the partition's leader epoch, grows by one. */
   | { readonly kind: "open-streams"; readonly streams: readonly StreamId[] }
   | {
       readonly kind: "commit-object";

@@ -81,13 +81,18 @@ export interface StreamInfo {
   readonly id: StreamId;
   readonly topicId: Uuid;
   readonly partition: number;
-  /** Grows by one at each open; 0 before the first. The partition's leader epoch. */
+  /** Grows by one at each open; 0 before the first. */
   readonly epoch: number;
   /** The writer; undefined before the first open. */
   readonly node: NodeId | undefined;
   readonly start: Offset;
   /** The end of what objects hold. */
   readonly end: Offset;
+}
+
+/** Of the partition: Kafka's first leader has epoch 0, a stream's first writer 1. */
+export function leaderEpochOf({ epoch }: Pick<StreamInfo, "epoch">): number {
+  return Math.max(0, epoch - 1);
 }
 
 export interface CommittedRange extends ObjectRange {

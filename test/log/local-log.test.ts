@@ -7,12 +7,12 @@ import { LogWorld } from "../support/log-world.ts";
 const stream = (id: number): StreamId => id as StreamId;
 
 describe("ownership", () => {
-  test("a created topic is opened under a new epoch; before that the answer is 'opening'", async () => {
+  test("a created topic is opened under the epoch 0, as in Kafka; before that the answer is 'opening'", async () => {
     const world = new LogWorld();
     const topicId = world.metadata.createTopic("orders", 2);
     expect(world.log.partition(topicId, 0)).toEqual({ kind: "opening" });
     await world.log.settled();
-    expect(world.partition(topicId, 1)).toMatchObject({ topic: "orders", index: 1, leaderEpoch: 1 });
+    expect(world.partition(topicId, 1)).toMatchObject({ topic: "orders", index: 1, leaderEpoch: 0 });
     expect(world.log.partition(topicId, 2)).toEqual({ kind: "unknown" });
     expect([...world.log.partitions()]).toHaveLength(2);
   });
@@ -30,7 +30,7 @@ describe("ownership", () => {
     const topicId = world.metadata.createTopic("theirs", 1);
     world.metadata.log.register(9 as NodeId, { host: "far", port: 9092, rack: null });
     world.metadata.apply([{ kind: "open-streams", streams: [stream(1)] }], 9 as NodeId);
-    expect(world.log.partition(topicId, 0)).toEqual({ kind: "elsewhere", node: 9, leaderEpoch: 1 });
+    expect(world.log.partition(topicId, 0)).toEqual({ kind: "elsewhere", node: 9, leaderEpoch: 0 });
   });
 
   test("a partition that another node took over acknowledges nothing any more", async () => {

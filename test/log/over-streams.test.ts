@@ -63,8 +63,8 @@ describe.each(["from the WAL", "from objects", "from both"])("after a restart, %
     ]);
     expect(await produce(batch(30))).toBe(30);
     expect(await offsets(15)).toEqual([10, 20, 30]);
-    expect(partition()).toMatchObject({ leaderEpoch: 2, highWatermark: 40, logStart: 0 });
-    expect(partition().endOfEpoch(1)).toEqual({ epoch: 1, endOffset: 30 });
+    expect(partition()).toMatchObject({ leaderEpoch: 1, highWatermark: 40, logStart: 0 });
+    expect(partition().endOfEpoch(0)).toEqual({ epoch: 0, endOffset: 30 });
   });
 
   test("open and aborted transactions are as before", async () => {

@@ -61,6 +61,14 @@ export class LogWorld {
     return id;
   }
 
+  /** A topic of one partition that has been opened before: its leader epoch is 1. */
+  async reopenedTopic(name: string): Promise<Uuid> {
+    const id = this.metadata.createTopic(name, 1);
+    this.metadata.apply([{ kind: "open-streams", streams: this.metadata.image.topic(id)?.partitions ?? [] }]);
+    await this.log.settled();
+    return id;
+  }
+
   partition(topicId: Uuid, index = 0): Partition {
     const lookup = this.log.partition(topicId, index);
     if (lookup.kind !== "here") throw new Error(lookup.kind);

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { uuidZero } from "../../../src/base/ids.ts";
 import type { Generator } from "../generator.ts";
-import { epochAt, sessionOf, topicIdOf } from "../step.ts";
+import { sessionOf, topicIdOf } from "../step.ts";
 
 export const fetch: Generator<"fetch"> = (draw) => {
   const version = draw.version("fetch");
@@ -34,9 +34,9 @@ export const fetch: Generator<"fetch"> = (draw) => {
             2,
             () => ({
               partition: draw.partition(),
-              currentLeaderEpoch: draw.mostly(-1, [epochAt(0), epochAt(1), epochAt(99), -2], 0.2),
+              currentLeaderEpoch: draw.mostly(-1, [0, 1, 99, -2], 0.2),
               fetchOffset: draw.mostly(draw.int(4), [-1, 100, -2], 0.15),
-              lastFetchedEpoch: draw.mostly(-1, [epochAt(0), epochAt(5)], 0.05),
+              lastFetchedEpoch: draw.mostly(-1, [0, 5], 0.05),
               logStartOffset: draw.mostly(-1, [0, 5], 0.05),
               partitionMaxBytes: draw.mostly(1 << 20, [0, 1, 100], 0.2),
             }),

@@ -1,5 +1,4 @@
 import type { Generator } from "../generator.ts";
-import { epochAt } from "../step.ts";
 
 export const offsetForLeaderEpoch: Generator<"offsetForLeaderEpoch"> = (draw) => ({
   api: "offsetForLeaderEpoch",
@@ -15,8 +14,8 @@ export const offsetForLeaderEpoch: Generator<"offsetForLeaderEpoch"> = (draw) =>
           2,
           () => ({
             partition: draw.partition(),
-            currentLeaderEpoch: draw.mostly(-1, [epochAt(0), epochAt(1), epochAt(99), -2], 0.3),
-            leaderEpoch: draw.of([epochAt(0), epochAt(0), epochAt(1), -1, epochAt(99)]),
+            currentLeaderEpoch: draw.mostly(-1, [0, 1, 99, -2], 0.3),
+            leaderEpoch: draw.of([0, 0, 1, -1, 99]),
           }),
           ({ partition }) => partition,
           1,

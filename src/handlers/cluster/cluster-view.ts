@@ -2,7 +2,7 @@
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import { type Uuid, uuidToBytes } from "../../base/ids.ts";
 import type { MetadataClient } from "../../metadata/client.ts";
-import type { Image, NodeInfo, Topic } from "../../metadata/image.ts";
+import { type Image, leaderEpochOf, type NodeInfo, type Topic } from "../../metadata/image.ts";
 
 export interface ClusterView {
   readonly metadata: Pick<MetadataClient, "image" | "nodeId" | "propose">;
@@ -65,8 +65,8 @@ export function partitionView({ metadata }: ClusterView, topic: Topic, index: nu
     const replicas = [metadata.nodeId];
     return { error: "LEADER_NOT_AVAILABLE", index, leaderId: -1, leaderEpoch: -1, replicas, inSync: [] };
   }
-  const { node, epoch } = stream;
-  return { error: "NONE", index, leaderId: node, leaderEpoch: epoch, replicas: [node], inSync: [node] };
+  const { node } = stream;
+  return { error: "NONE", index, leaderId: node, leaderEpoch: leaderEpochOf(stream), replicas: [node], inSync: [node] };
 }
 
 export function replicationFactorMax({ metadata }: ClusterView): number {

@@ -182,7 +182,7 @@ describe("a position", () => {
     ["asked for by a replica", { fetchOffset: 2 }, "TOPIC_AUTHORIZATION_FAILED", { replicaId: 3 }],
   ])("%s", async (_name, wanted, answer, fields = {}) => {
     const world = new FetchWorld();
-    const id = await world.topic("a");
+    const id = await world.reopenedTopic("a");
     await world.fill(id, 0, 4);
     await world.partition(id).deleteRecords(2 as Offset);
     const response = await world.fetch([wanted], fields);
@@ -194,7 +194,7 @@ describe("a position", () => {
 
   test("that diverges from the log is told where (KIP-595), and gets no records", async () => {
     const world = new FetchWorld();
-    const id = await world.topic("a");
+    const id = await world.reopenedTopic("a");
     await world.fill(id, 0, 4);
     const response = await world.fetch([{ fetchOffset: 2, lastFetchedEpoch: 0 }]);
     expect(first(response)).toMatchObject({ errorCode: 0, records: [], divergingEpoch: { epoch: 0, endOffset: 0 } });
@@ -218,7 +218,7 @@ describe("a position", () => {
     world.metadata.apply([fence, { kind: "open-streams", streams: [1 as StreamId] }], 9 as NodeId);
     const response = await world.fetch([{ topicId }], {}, 16);
     expect(summary(response)).toEqual(["NOT_LEADER_OR_FOLLOWER"]);
-    expect(first(response)?.currentLeader).toEqual({ leaderId: 9, leaderEpoch: 2 });
+    expect(first(response)?.currentLeader).toEqual({ leaderId: 9, leaderEpoch: 1 });
     expect(response.nodeEndpoints).toHaveLength(1);
     expect((await world.fetch([{ topicId }], {}, 15)).nodeEndpoints).toEqual([]);
   });

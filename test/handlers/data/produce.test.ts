@@ -154,7 +154,7 @@ describe("produce", () => {
     const body = request({ a: { 0: world.batch() } });
     const response = answered(await handler(body, context({ apiVersion: 10 })));
     expect(named(response.responses[0]?.partitionResponses[0]?.errorCode)).toBe("NOT_LEADER_OR_FOLLOWER");
-    expect(response.responses[0]?.partitionResponses[0]?.currentLeader).toEqual({ leaderId: 9, leaderEpoch: 2 });
+    expect(response.responses[0]?.partitionResponses[0]?.currentLeader).toEqual({ leaderId: 9, leaderEpoch: 1 });
     expect(response.nodeEndpoints).toEqual([{ nodeId: 9, host: "far", port: 9092, rack: null }]);
     const old = answered(await handler(body, context({ apiVersion: 9 })));
     expect(old.nodeEndpoints).toEqual([]);

@@ -11,7 +11,7 @@ import { answered, context, LogWorld, named } from "../../support/log-world.ts";
 /** Topic "a" with 4 records a millisecond apart, of which the first was deleted. */
 async function filled(): Promise<LogWorld> {
   const world = new LogWorld();
-  const id = await world.topic("a");
+  const id = await world.reopenedTopic("a");
   for (let count = 0; count < 4; count += 1) {
     await world.fill(id, 0, 1);
     world.clock.advance(1);

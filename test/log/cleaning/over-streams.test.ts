@@ -228,10 +228,10 @@ describe("a compacted topic", () => {
     node.aheadMs = 20_000;
     await produce([["c", "1"]]);
     const partition = node.partition(topicId);
-    expect(partition.endOfEpoch(1)).toEqual({ epoch: 1, endOffset: 3 });
+    expect(partition.endOfEpoch(0)).toEqual({ epoch: 0, endOffset: 3 });
     const at = (timestamp: number) => partition.offsetFor({ kind: "at-or-after", timestamp }, "read-committed");
-    expect(await at(start)).toMatchObject({ offset: 1, leaderEpoch: 1 });
-    expect(await at(start + 19_000)).toMatchObject({ offset: 3, leaderEpoch: 2 });
+    expect(await at(start)).toMatchObject({ offset: 1, leaderEpoch: 0 });
+    expect(await at(start + 19_000)).toMatchObject({ offset: 3, leaderEpoch: 1 });
     expect(await partition.offsetFor({ kind: "max-timestamp" }, "read-committed")).toMatchObject({ offset: 3 });
   });
 });
