@@ -101,14 +101,16 @@ export class Lake {
   readonly metadataLog = new MemoryMetadataLog();
   readonly store: MemoryObjectStore;
   readonly warehouse: Warehouse;
-  readonly root = "memory://lake";
+  /** Of the warehouse; whatever it says, its files are in memory. */
+  readonly root: string;
   hooks: Hooks = noHooks;
   /** The registry. */
   schemaById: SchemaById = async () => undefined;
   readonly #catalogMetadata: MemoryMetadata;
   readonly #router: Router;
 
-  constructor(seed: number, runtime: Partial<Runtime> = {}) {
+  constructor(seed: number, runtime: Partial<Runtime> = {}, root = "memory://lake") {
+    this.root = root;
     this.runtime = { ...seededRuntime(seed), ...runtime };
     const store = new MemoryObjectStore(this.runtime);
     this.store = store;
