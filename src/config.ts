@@ -132,10 +132,13 @@ function overlay(
   return unknownVariables(sources.environment, settings.map(variableOf));
 }
 
-/** Only a warning: an orchestrator sets INLET_PORT and INLET_SERVICE_HOST for a service of that name, and means nothing by it. */
+/**
+ * Only a warning: an orchestrator sets INLET_PORT and INLET_SERVICE_HOST for a service of that name, and means nothing by it.
+ * INLET_USER and INLET_PASSWORD are for the commands that ask a broker.
+ */
 function unknownVariables(environment: ConfigSources["environment"], known: readonly string[]): readonly string[] {
   return Object.keys(environment)
-    .filter((name) => /^INLET_(?!CONFIG$|SERVICE_|PORT(_|$))/.test(name) && !known.includes(name))
+    .filter((name) => /^INLET_(?!(CONFIG|USER|PASSWORD)$|SERVICE_|PORT(_|$))/.test(name) && !known.includes(name))
     .map((name) => `${name} is no setting; ${didYouMean(name, known) ?? "it is ignored"}`);
 }
 

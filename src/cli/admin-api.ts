@@ -1,4 +1,5 @@
 /** Calls of the broker's admin API, and what their failures mean for a command. */
+import { certificateTrouble, isOfStranger } from "./certificate-trouble.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exitCodes } from "./output.ts";
 
@@ -12,11 +13,7 @@ export async function callAdmin(context: Context, method: string, path: string, 
   };
   const init = { headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
   const response = await fetch(`${context.admin}${path}`, { method, ...init }).catch((cause: unknown) => {
-    throw new CommandFailed(
-      `the admin API does not answer at ${context.admin}; is the broker running?`,
-      exitCodes.unreachable,
-      { cause },
-    );
+    throw unanswered(cause, context);
   });
   const text = await response.text();
   if (response.ok) return answerOf(text, context);
@@ -28,6 +25,19 @@ export async function callAdmin(context: Context, method: string, path: string, 
   if (response.status === 401)
     throw new CommandFailed(`${message}: say --admin-token, or set INLET_HTTP_TOKEN`, exitCodes.failed);
   throw new CommandFailed(message, codes[response.status] ?? exitCodes.failed);
+}
+
+function unanswered(cause: unknown, { admin }: Context): CommandFailed {
+  const { code } = ((cause as Error).cause ?? {}) as NodeJS.ErrnoException;
+  const trouble = certificateTrouble(code);
+  if (trouble === undefined)
+    return new CommandFailed(
+      `the admin API does not answer at ${admin}; is the broker running?`,
+      exitCodes.unreachable,
+      { cause },
+    );
+  const fix = isOfStranger(code) ? ": set NODE_EXTRA_CA_CERTS to the file of whoever signed it" : "";
+  return new CommandFailed(`the certificate of ${admin} ${trouble}${fix}`, exitCodes.failed, { cause });
 }
 
 function answerOf(text: string, { admin }: Context): unknown {

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { AccessOptions } from "./broker-access.ts";
 import type { Format, Terminal } from "./output.ts";
 
 /** What every command is given. Options of the program are read when a command runs, so these are getters there. */
@@ -8,6 +9,8 @@ export interface Context {
   readonly format: Format;
   /** host:port of Kafka listeners, joined by commas. */
   readonly brokers: string;
+  /** How they let a client in. */
+  readonly access: AccessOptions;
   /** Base URL of the admin API. */
   readonly admin: string;
   /** What the admin API wants to be shown; undefined where it wants nothing. */

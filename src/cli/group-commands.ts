@@ -21,7 +21,7 @@ export function addGroupCommands(program: Command, context: Context): void {
 }
 
 async function listGroups(context: Context): Promise<void> {
-  const rows = await withAdmin(context.brokers, async (admin) => {
+  const rows = await withAdmin(context, async (admin) => {
     const { groups } = await admin.listGroups();
     if (groups.length === 0) return [];
     const described = await admin.describeGroups(groups.map(({ groupId }) => groupId));
@@ -31,7 +31,7 @@ async function listGroups(context: Context): Promise<void> {
 }
 
 async function describe(context: Context, name: string): Promise<void> {
-  const { group, offsets } = await withAdmin(context.brokers, async (admin) => {
+  const { group, offsets } = await withAdmin(context, async (admin) => {
     const found = (await admin.describeGroups([name])).groups[0];
     const committed = await admin.fetchOffsets({ groupId: name });
     const rows = [];
@@ -71,7 +71,7 @@ async function describe(context: Context, name: string): Promise<void> {
 }
 
 async function remove(context: Context, names: readonly string[]): Promise<void> {
-  await withAdmin(context.brokers, (admin) => admin.deleteGroups([...names]));
+  await withAdmin(context, (admin) => admin.deleteGroups([...names]));
   printRows(
     context.terminal,
     context.format,

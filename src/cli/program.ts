@@ -2,6 +2,7 @@
 import type { Readable } from "node:stream";
 import { Command, CommanderError, Option } from "commander";
 import { ConfigRefused } from "../config/problem.ts";
+import { accessOptionsOf, addAccessOptions } from "./broker-access.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import type { Context } from "./context.ts";
 import { addGroupCommands } from "./group-commands.ts";
@@ -58,7 +59,9 @@ function programOf(options: CliOptions): Command {
     .version(options.version)
     .addOption(new Option("--format <format>", "how results are printed").choices(["text", "json"]).default("text"))
     .option("--json", "the same as --format json")
-    .option("-b, --brokers <list>", "host:port of brokers, joined by commas", "127.0.0.1:9092")
+    .option("-b, --brokers <list>", "host:port of brokers, joined by commas", "127.0.0.1:9092");
+  addAccessOptions(program);
+  program
     .option("--admin <url>", "the broker's admin API", "http://127.0.0.1:8080")
     .addOption(new Option("--admin-token <token>", "what the admin API wants to be shown").env("INLET_HTTP_TOKEN"))
     .exitOverride()
@@ -77,6 +80,9 @@ function programOf(options: CliOptions): Command {
     },
     get brokers() {
       return program.opts<{ readonly brokers: string }>().brokers;
+    },
+    get access() {
+      return accessOptionsOf(program);
     },
     get admin() {
       return program.opts<{ readonly admin: string }>().admin.replace(/\/+$/, "");

@@ -53,7 +53,7 @@ async function create(
   options: { partitions: number; topicConfig?: string[] },
 ): Promise<void> {
   const configEntries = (options.topicConfig ?? []).map(pairOf).map(([name, value]) => ({ name, value }));
-  const rows = await withAdmin(context.brokers, async (admin) => {
+  const rows = await withAdmin(context, async (admin) => {
     const created: { readonly topic: string; readonly status: "OK" | "EXISTS" }[] = [];
     // One at a time: of several the client does not say which were there.
     for (const topic of topics) {
@@ -70,7 +70,7 @@ async function create(
 }
 
 async function listTopics(context: Context, options: { internal?: true }): Promise<void> {
-  const { topics } = await withAdmin(context.brokers, (admin) => admin.fetchTopicMetadata());
+  const { topics } = await withAdmin(context, (admin) => admin.fetchTopicMetadata());
   const rows = topics
     .filter(({ name }) => options.internal === true || !/^(__.*|_schemas)$/.test(name))
     .map(({ name, partitions }) => ({
@@ -83,7 +83,7 @@ async function listTopics(context: Context, options: { internal?: true }): Promi
 }
 
 async function describe(context: Context, name: string): Promise<void> {
-  const { metadata, offsets, configs } = await withAdmin(context.brokers, async (admin) => {
+  const { metadata, offsets, configs } = await withAdmin(context, async (admin) => {
     const { ConfigResourceTypes } = (await import("kafkajs")).default;
     const described = await admin.describeConfigs({
       includeSynonyms: false,
@@ -122,7 +122,7 @@ async function describe(context: Context, name: string): Promise<void> {
 }
 
 async function remove(context: Context, topics: readonly string[]): Promise<void> {
-  await withAdmin(context.brokers, (admin) => admin.deleteTopics({ topics: [...topics] }));
+  await withAdmin(context, (admin) => admin.deleteTopics({ topics: [...topics] }));
   printRows(
     context.terminal,
     context.format,
@@ -143,7 +143,7 @@ const produceLinesMax = 500;
 
 async function produce(context: Context, topic: string, options: ProduceOptions): Promise<void> {
   const headers = Object.fromEntries((options.header ?? []).map(pairOf));
-  await withKafka(context.brokers, async (kafka) => {
+  await withKafka(context, async (kafka) => {
     const producer = kafka.producer({ allowAutoTopicCreation: false });
     await producer.connect();
     try {
@@ -201,7 +201,7 @@ async function consume(context: Context, topic: string, options: ConsumeOptions)
   if (options.offset !== "start" && options.offset !== "end")
     throw new CommandFailed("--offset is start or end", exitCodes.usage);
   if (options.num === 0) return;
-  await withKafka(context.brokers, async (kafka) => {
+  await withKafka(context, async (kafka) => {
     // kafkajs reads only as a member of a group: one that nobody else has, deleted afterwards.
     const groupId = options.group ?? `inlet-cli-${context.randomId()}`;
     const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false });

@@ -71,8 +71,14 @@ describe("precedence", () => {
     expect(config.tables).toEqual([]);
   });
 
-  test("a variable that is no setting is a warning, unless an orchestrator makes it", () => {
-    const environment = { INLET_KAFAK_PORT: "1", INLET_PORT: "tcp://10.0.0.1:9092", INLET_SERVICE_HOST: "10.0.0.1" };
+  test("a variable that is no setting is a warning, unless an orchestrator makes it or a command reads it", () => {
+    const environment = {
+      INLET_KAFAK_PORT: "1",
+      INLET_PORT: "tcp://10.0.0.1:9092",
+      INLET_SERVICE_HOST: "10.0.0.1",
+      INLET_USER: "alice",
+      INLET_PASSWORD: "hers",
+    };
     expect(readConfig(sources("", { environment })).warnings).toEqual([
       'INLET_KAFAK_PORT is no setting; did you mean "INLET_KAFKA_PORT"?',
     ]);

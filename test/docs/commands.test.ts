@@ -7,9 +7,13 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Broker, openBroker } from "../../src/broker.ts";
+import { Authority, hasOpenssl } from "../support/certificates.ts";
 import { inlet as inletHere } from "../support/command.ts";
+import { configOf, inProcess } from "../support/config.ts";
 import { pages, shellCommands } from "../support/markdown.ts";
 import { answers, checkout, freePort } from "../support/processes.ts";
+import { setScramPassword } from "../support/sasl-client.ts";
 
 const documented = pages()
   .flatMap(shellCommands)
@@ -80,6 +84,15 @@ const promises: Readonly<Record<string, (args: readonly string[]) => Promise<voi
     expect(await inlet(args)).toContain("They were deleted");
     expect(existsSync(lost)).toBe(false);
   },
+  "bin/inlet topic list --brokers kafka.example.com:9094 --tls-ca ca.crt --user alice --password-file alice.password":
+    async (args) => {
+      if (!hasOpenssl) return;
+      await using secured = await openSecured();
+      const at = args.map((arg) =>
+        arg === "kafka.example.com:9094" ? (secured.addresses.listeners.get("external") as string) : arg,
+      );
+      expect(await inlet(at)).toContain("PARTITIONS");
+    },
   "bin/inlet table plan orders": async (args) => {
     await produceOrders();
     expect(await inlet(args)).toContain("CREATE TABLE lake.sales.orders");
@@ -146,6 +159,20 @@ function withOrders(): string {
   const file = join(home, "orders.yaml");
   writeFileSync(file, "topics:\n  orders: { table: { name: sales.orders }, value: { decode: json } }\n");
   return file;
+}
+
+/** A broker with the page's listener and user, and the reader's files. */
+async function openSecured(): Promise<Broker> {
+  const authority = new Authority(home, "ca");
+  const { certificate, key } = authority.issue("server", "/CN=localhost");
+  const tls = `tls: { certificate: ${certificate}, key: ${key} }`;
+  const external = `external: { port: 0, protocol: SASL_SSL, mechanisms: [SCRAM-SHA-512], ${tls} }`;
+  const listeners = `listeners:\n  internal: { port: 0 }\n  ${external}\n`;
+  const broker = await openBroker(configOf(listeners, inProcess(join(home, "secured"))));
+  const alice = { user: "alice", mechanism: "SCRAM-SHA-512", password: "hers" } as const;
+  await setScramPassword(broker.addresses.listeners.get("internal") as string, alice);
+  writeFileSync(join(home, "alice.password"), "hers\n");
+  return broker;
 }
 
 /** Four, in partition 0. */

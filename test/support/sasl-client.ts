@@ -1,5 +1,5 @@
 /** A client that says each message of its authentication itself, to a broker that runs. */
-import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 import type { ResponseOf } from "../../src/protocol/api-table.ts";
 import { RawClient } from "./raw-client.ts";
 
@@ -36,6 +36,26 @@ export async function authenticateScram(
   const bare = `n=${user},r=nonce${extensions}`;
   const first = Buffer.from((await sendToken(client, `n,,${bare}`)).authBytes).toString();
   return await sendToken(client, scramFinal(bare, first, password));
+}
+
+/** Makes the user, at a listener where anybody may. */
+export async function setScramPassword(
+  address: string,
+  {
+    user,
+    mechanism,
+    password,
+  }: { readonly user: string; readonly mechanism: "SCRAM-SHA-256" | "SCRAM-SHA-512"; readonly password: string },
+): Promise<void> {
+  const salt = randomBytes(20);
+  const iterations = 4096;
+  const [number, hash, bytes] =
+    mechanism === "SCRAM-SHA-256" ? ([1, "sha256", 32] as const) : ([2, "sha512", 64] as const);
+  const saltedPassword = pbkdf2Sync(password, salt, iterations, bytes, hash);
+  await using client = await connectTo(address);
+  const upsertions = [{ name: user, mechanism: number, iterations, salt, saltedPassword }];
+  const { results } = await client.call("alterUserScramCredentials", 0, { deletions: [], upsertions });
+  if (results[0]?.errorCode !== 0) throw new Error(`the user cannot be made: ${JSON.stringify(results)}`);
 }
 
 /** The client's last message; with another nonce than the server's where one is given, and a proof that fits it. */
