@@ -29,8 +29,12 @@ export function addAccessOptions(program: Command): void {
     .option("--tls-ca <file>", "TLS, trusting the certificates in this file alone")
     .option("--tls-cert <file>", "TLS, showing this certificate (mutual TLS)")
     .option("--tls-key <file>", "the certificate's key")
-    .addOption(new Option("--user <name>", "who to be for the brokers (SASL)").env(variables.user))
-    .addOption(new Option("--password <password>", "the user's").env(variables.password))
+    .addOption(new Option("--user <name>", "user of the brokers (SASL)").env(variables.user))
+    .addOption(
+      new Option("--password <password>", "the user's password; it shows in lists of processes").env(
+        variables.password,
+      ),
+    )
     .option("--password-file <file>", "the user's password, in a file")
     .addOption(
       new Option(
