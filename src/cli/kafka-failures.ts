@@ -2,24 +2,41 @@
 import type { AccessOptions } from "./broker-access.ts";
 import { certificateTrouble, isOfStranger } from "./certificate-trouble.ts";
 import type { Context } from "./context.ts";
-import { CommandFailed, exitCodes } from "./output.ts";
+import { CommandFailed, type ExitCode, exitCodes } from "./output.ts";
 
 export function worded(cause: unknown, { brokers, access }: Pick<Context, "brokers" | "access">): unknown {
-  if (!(cause instanceof Error) || !cause.name.startsWith("KafkaJS")) return cause;
-  const error: KafkaFailure = deepest(cause);
-  const { name, type, broker = brokers } = error;
-  if (name.startsWith("KafkaJSConnection")) return unconnected(error, broker, access);
-  if (name === "KafkaJSBrokerNotFound")
+  if (!isOfClient(cause)) return cause;
+  const error = deepest(cause);
+  if (error.name.startsWith("KafkaJSConnection")) return unconnected(error, brokers, access);
+  if (error.name === "KafkaJSBrokerNotFound")
     return new CommandFailed(`no broker answers at ${brokers}: ${error.message}`, exitCodes.unreachable, { cause });
-  if (name === "KafkaJSSASLAuthenticationError") {
+  if (error.name === "KafkaJSSASLAuthenticationError") {
     const said = error.message.replace(/^SASL .*? failed: /, "");
     return new CommandFailed(`SASL_AUTHENTICATION_FAILED: ${said}`, exitCodes.failed, { cause });
   }
+  const { type, message } = error;
+  if (type === undefined) return new CommandFailed(message, exitCodes.failed, { cause });
+  const hint = hints.get(type);
+  const said = hint === undefined ? message : `${message}; ${hint}`;
+  return new CommandFailed(`${type}: ${said}`, codeOf(type), { cause });
+}
+
+/** An error of Kafka's protocol, and what it means. */
+export interface Refusal {
+  readonly type: string;
+  readonly message: string;
+}
+
+/** Undefined when the broker has not answered, or the failure is none of Kafka's. */
+export function refusalOf(cause: unknown): Refusal | undefined {
+  if (!isOfClient(cause)) return undefined;
+  const { type, message } = deepest(cause);
+  return type === undefined ? undefined : { type, message };
+}
+
+export function codeOf(type: string): ExitCode {
   const isMissing = type === "UNKNOWN_TOPIC_OR_PARTITION" || type === "GROUP_ID_NOT_FOUND";
-  const code = isMissing ? exitCodes.missing : exitCodes.failed;
-  const hint = type === undefined ? undefined : hints.get(type);
-  const message = hint === undefined ? error.message : `${error.message}; ${hint}`;
-  return new CommandFailed(type === undefined ? message : `${type}: ${message}`, code, { cause });
+  return isMissing ? exitCodes.missing : exitCodes.failed;
 }
 
 interface KafkaFailure extends Error {
@@ -29,6 +46,9 @@ interface KafkaFailure extends Error {
   readonly code?: string;
   /** Whom it was called for, as host:port. */
   readonly broker?: string;
+  /** Of several topics, or groups. */
+  readonly errors?: readonly unknown[];
+  readonly groups?: readonly { readonly error?: unknown }[];
 }
 
 /** What is meant by errors that do not say it. */
@@ -37,16 +57,19 @@ const hints: ReadonlyMap<string, string> = new Map([
   ["ILLEGAL_SASL_STATE", "the listener may ask for no user: leave --user and INLET_USER out, or name another listener"],
 ]);
 
+function isOfClient(cause: unknown): cause is Error {
+  return cause instanceof Error && cause.name.startsWith("KafkaJS");
+}
+
 /** The retrier and the admin client wrap what the broker said. */
-function deepest(error: Error): Error {
-  const { cause, errors } = error as { readonly cause?: unknown; readonly errors?: readonly unknown[] };
-  const inner = cause ?? errors?.[0];
+function deepest(error: KafkaFailure): KafkaFailure {
+  const inner = error.cause ?? error.errors?.[0] ?? error.groups?.[0]?.error;
   return inner instanceof Error && inner !== error ? deepest(inner) : error;
 }
 
 /** Exit 1 where the other side was understood and the two do not fit, 3 where it may be no broker at all. */
-function unconnected(error: KafkaFailure, broker: string, access: AccessOptions): CommandFailed {
-  const { code, message } = error;
+function unconnected(error: KafkaFailure, brokers: string, access: AccessOptions): CommandFailed {
+  const { code, message, broker = brokers } = error;
   const failed = (said: string) => new CommandFailed(said, exitCodes.failed, { cause: error });
   const unreachable = (said: string) => new CommandFailed(said, exitCodes.unreachable, { cause: error });
   const trouble = certificateTrouble(code);
@@ -65,7 +88,9 @@ function unconnected(error: KafkaFailure, broker: string, access: AccessOptions)
   }
   if (error.name === "KafkaJSConnectionClosedError" || code === "ECONNRESET" || code === "EPIPE")
     return unreachable(`${broker} closes the connection: it may want ${wanted(access)}`);
-  return unreachable(`no broker answers at ${broker}: ${message}`);
+  const isNamed = brokers.split(",").some((each) => each.trim() === broker);
+  const where = isNamed || broker === brokers ? brokers : `${broker}, which ${brokers} says is its address`;
+  return unreachable(`no broker answers at ${where}: ${message}`);
 }
 
 function wanted({ tls, tlsCa, tlsCert, user, oauthTokenFile }: AccessOptions): string {

@@ -1,9 +1,9 @@
 /** inlet topic create|list|describe|produce|consume|delete, in rpk's words. */
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
-import type { Kafka } from "kafkajs";
+import type { IHeaders, Kafka } from "kafkajs";
 import type { Context } from "./context.ts";
-import { withAdmin, withKafka } from "./kafka.ts";
+import { oneByOne, withAdmin, withKafka } from "./kafka.ts";
 import { CommandFailed, exitCodes, printJson, printRows } from "./output.ts";
 import { count } from "./values.ts";
 
@@ -53,20 +53,10 @@ async function create(
   options: { partitions: number; topicConfig?: string[] },
 ): Promise<void> {
   const configEntries = (options.topicConfig ?? []).map(pairOf).map(([name, value]) => ({ name, value }));
-  const rows = await withAdmin(context, async (admin) => {
-    const created: { readonly topic: string; readonly status: "OK" | "EXISTS" }[] = [];
-    // One at a time: of several the client does not say which were there.
-    for (const topic of topics) {
-      const isNew = await admin.createTopics({
-        topics: [{ topic, numPartitions: options.partitions, configEntries }],
-      });
-      created.push({ topic, status: isNew ? "OK" : "EXISTS" });
-    }
-    return created;
+  await oneByOne(context, "topic", topics, async (admin, topic) => {
+    const isNew = await admin.createTopics({ topics: [{ topic, numPartitions: options.partitions, configEntries }] });
+    return isNew ? undefined : { type: "TOPIC_ALREADY_EXISTS", message: "it is there" };
   });
-  printRows(context.terminal, context.format, ["topic", "status"], rows);
-  const old = rows.filter(({ status }) => status === "EXISTS").map(({ topic }) => topic);
-  if (old.length > 0) throw new CommandFailed(`TOPIC_ALREADY_EXISTS: ${old.join(", ")}`, exitCodes.failed);
 }
 
 async function listTopics(context: Context, options: { internal?: true }): Promise<void> {
@@ -106,10 +96,10 @@ async function describe(context: Context, name: string): Promise<void> {
       };
     })
     .sort((a, b) => a.partition - b.partition);
-  const entries = configs.map(({ configName, configValue, isDefault }) => ({
+  const entries = configs.map(({ configName, configValue, configSource }) => ({
     key: configName,
     value: configValue,
-    source: isDefault ? "DEFAULT_CONFIG" : "DYNAMIC_TOPIC_CONFIG",
+    source: configSources[configSource] ?? "UNKNOWN_CONFIG",
   }));
   if (context.format === "json") {
     printJson(context.terminal, { name, partitions, configs: entries });
@@ -121,14 +111,21 @@ async function describe(context: Context, name: string): Promise<void> {
   printRows(context.terminal, "text", ["key", "value", "source"], entries);
 }
 
+/** By their numbers, as Kafka's own tools name them. */
+const configSources: readonly (string | undefined)[] = [
+  undefined,
+  "DYNAMIC_TOPIC_CONFIG",
+  "DYNAMIC_BROKER_CONFIG",
+  "DYNAMIC_DEFAULT_BROKER_CONFIG",
+  "STATIC_BROKER_CONFIG",
+  "DEFAULT_CONFIG",
+];
+
 async function remove(context: Context, topics: readonly string[]): Promise<void> {
-  await withAdmin(context, (admin) => admin.deleteTopics({ topics: [...topics] }));
-  printRows(
-    context.terminal,
-    context.format,
-    ["topic", "status"],
-    topics.map((name) => ({ topic: name, status: "OK" })),
-  );
+  await oneByOne(context, "topic", topics, async (admin, topic) => {
+    await admin.deleteTopics({ topics: [topic] });
+    return undefined;
+  });
 }
 
 interface ProduceOptions {
@@ -156,7 +153,14 @@ async function produce(context: Context, topic: string, options: ProduceOptions)
           ...(options.partition === undefined ? {} : { partition: options.partition }),
         }));
         lines = [];
-        for (const { partition, baseOffset } of await producer.send({ topic, messages, acks: -1 })) {
+        const written = await producer.send({ topic, messages, acks: -1 });
+        // The client leaves out what is for a partition that it does not know.
+        if (written.length === 0)
+          throw new CommandFailed(
+            `UNKNOWN_TOPIC_OR_PARTITION: topic ${topic} has no partition ${options.partition}`,
+            exitCodes.missing,
+          );
+        for (const { partition, baseOffset } of written) {
           const offset = baseOffset === undefined ? null : Number(baseOffset);
           const said =
             context.format === "json"
@@ -218,11 +222,12 @@ async function consume(context: Context, topic: string, options: ConsumeOptions)
         eachMessage: async ({ partition, message }) => {
           if (options.num !== undefined && printed >= options.num) return;
           printed += 1;
-          const { key, value, timestamp, offset } = message;
+          const { key, value, headers, timestamp, offset } = message;
           const record = {
             topic,
             key: key?.toString() ?? null,
             value: value?.toString() ?? null,
+            ...shownHeaders(headers),
             timestamp: Number(timestamp),
             partition,
             offset: Number(offset),
@@ -237,6 +242,14 @@ async function consume(context: Context, topic: string, options: ConsumeOptions)
     }
     if (options.group === undefined) await forgetGroup(kafka, groupId);
   });
+}
+
+/** In rpk's form; nothing where there are none. */
+function shownHeaders(headers: IHeaders = {}): { readonly headers?: readonly unknown[] } {
+  const shown = Object.entries(headers).flatMap(([key, values]) =>
+    [values].flat().map((value) => ({ key, value: value?.toString() ?? null })),
+  );
+  return shown.length === 0 ? {} : { headers: shown };
 }
 
 async function forgetGroup(kafka: Kafka, groupId: string): Promise<void> {

@@ -5,13 +5,18 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Broker, openBroker } from "../../src/broker.ts";
 import { readConfig } from "../../src/config.ts";
-import { inletAt } from "../support/command.ts";
+import { inlet, inletAt } from "../support/command.ts";
+import { freePort } from "../support/processes.ts";
+import { connectTo } from "../support/sasl-client.ts";
 
 let directory: string;
 let broker: Broker;
+let astrayPort: number;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "inlet-cli-kafka-"));
-  const listeners = "kafka: { port: 0 }\nregistry: { port: 0 }\ncatalog: { port: 0 }\nhttp: { port: 0 }\n";
+  astrayPort = await freePort();
+  const astray = `astray: { port: ${astrayPort}, advertised_port: 1 }`;
+  const listeners = `listeners: { plain: { port: 0 }, ${astray} }\nregistry: { port: 0 }\ncatalog: { port: 0 }\nhttp: { port: 0 }\n`;
   const text = `${listeners}data: { directory: ${JSON.stringify(directory)} }\nlogging: { level: silent }\ntopics: { lines: { value: { decode: string } } }\n`;
   broker = await openBroker(
     readConfig({ file: { name: "t", text }, environment: {}, flags: new Map(), readFile: () => undefined }),
@@ -77,8 +82,95 @@ describe("against a broker", () => {
     await run(["topic", "create", "old"]);
     expect(await run(["topic", "create", "old", "new"])).toMatchObject({
       code: 1,
-      out: "TOPIC  STATUS\nold    EXISTS\nnew    OK\n",
+      out: "TOPIC  STATUS\nold    TOPIC_ALREADY_EXISTS\nnew    OK\n",
       error: expect.stringContaining("TOPIC_ALREADY_EXISTS: old"),
+    });
+  });
+
+  test("of several topics that are made or deleted, what became of each is said", async () => {
+    expect(await run(["topic", "create", "one", "not/one", "two"])).toEqual({
+      code: 1,
+      out: "TOPIC    STATUS\none      OK\nnot/one  INVALID_TOPIC_EXCEPTION\ntwo      OK\n",
+      error:
+        "inlet: INVALID_TOPIC_EXCEPTION: not/one: The request attempted to perform an operation on an invalid topic\n",
+    });
+    expect(await run(["topic", "delete", "one", "three", "two"])).toEqual({
+      code: 4,
+      out: "TOPIC  STATUS\none    OK\nthree  UNKNOWN_TOPIC_OR_PARTITION\ntwo    OK\n",
+      error: "inlet: UNKNOWN_TOPIC_OR_PARTITION: three: This server does not host this topic-partition\n",
+    });
+  });
+
+  test("of several groups that are deleted, what became of each is said", async () => {
+    await run(["topic", "create", "h"]);
+    await run(["topic", "produce", "h"], "a\n");
+    await run(["topic", "consume", "h", "-n", "1", "-g", "leavers"]);
+    expect(await run(["group", "delete", "nobody", "leavers"])).toEqual({
+      code: 4,
+      out: "GROUP    STATUS\nnobody   GROUP_ID_NOT_FOUND\nleavers  OK\n",
+      error: "inlet: GROUP_ID_NOT_FOUND: nobody: The group id was not found\n",
+    });
+  });
+
+  test("a record for a partition that is not there is not said to be written", async () => {
+    await run(["topic", "create", "p"]);
+    expect(await run(["topic", "produce", "p", "-p", "9"], "lost\n")).toEqual({
+      code: 4,
+      out: "",
+      error: "inlet: UNKNOWN_TOPIC_OR_PARTITION: topic p has no partition 9\n",
+    });
+  });
+
+  test("headers that are written are read", async () => {
+    await run(["topic", "create", "q"]);
+    await run(["topic", "produce", "q", "-H", "h=1", "-H", "g=x=y"], "a\n");
+    const [read] = (await run(["topic", "consume", "q", "-n", "1"])).out.split("\n");
+    const headers = [
+      { key: "h", value: "1" },
+      { key: "g", value: "x=y" },
+    ];
+    expect(JSON.parse(read as string)).toMatchObject({ value: "a", headers });
+  });
+
+  test("a config that the cluster says is not said to be the topic's", async () => {
+    await using client = await connectTo(broker.addresses.kafka);
+    const configs = [{ name: "log.retention.ms", configOperation: 0, value: "604800001" }];
+    const resources = [{ resourceType: 4, resourceName: "", configs }];
+    await client.call("incrementalAlterConfigs", 1, { resources, validateOnly: false });
+    await run(["topic", "create", "r"]);
+    expect((await run(["topic", "describe", "r"])).out).toMatch(
+      /^retention\.ms +604800001 +DYNAMIC_DEFAULT_BROKER_CONFIG$/m,
+    );
+  });
+
+  test("a group of the new protocol is not said to be dead", async () => {
+    await run(["topic", "create", "s"]);
+    await using client = await connectTo(broker.addresses.kafka);
+    const joining = {
+      groupId: "modern",
+      memberId: "one",
+      memberEpoch: 0,
+      rebalanceTimeoutMs: 60_000,
+      subscribedTopicNames: ["s"],
+      topicPartitions: [],
+    };
+    expect(await client.call("consumerGroupHeartbeat", 1, joining)).toMatchObject({ errorCode: 0 });
+    expect((await run(["group", "list"])).out).toMatch(/^modern +- +-$/m);
+    expect(await run(["group", "describe", "modern"])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("STATE    -\nMEMBERS  -\n"),
+      error: expect.stringContaining("kafka-consumer-groups"),
+    });
+  });
+
+  test("one broker of many is enough, and one that goes by a wrong name is told", async () => {
+    const dead = [1, 2, 3, 4].map((port) => `127.0.0.1:${port}`);
+    const brokers = [...dead, broker.addresses.kafka].join();
+    expect(await inlet(["topic", "list", "--brokers", brokers])).toMatchObject({ code: 0 });
+    const astray = `127.0.0.1:${astrayPort}`;
+    expect(await inlet(["topic", "describe", "x", "--brokers", astray])).toMatchObject({
+      code: 3,
+      error: expect.stringContaining(`no broker answers at 127.0.0.1:1, which ${astray} says is its address`),
     });
   });
 
