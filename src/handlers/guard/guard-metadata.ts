@@ -24,7 +24,9 @@ export const guardMetadata = {
     if (!isAnswer(answer)) return answer;
     const isSeen = ({ name }: MetadataTopic): boolean =>
       name === null || name === undefined || access.could("describe", "topic", name);
-    const found = wantsAll ? answer.topics.filter(isSeen) : answer.topics;
+    // Nothing was let through: in version 0 the handler took the empty list for all topics.
+    const named = allowed?.length === 0 && !wantsAll ? [] : answer.topics;
+    const found = wantsAll ? named.filter(isSeen) : named;
     const topics = request.includeTopicAuthorizedOperations
       ? found.map((topic) => withOperations(topic, access, image))
       : found;

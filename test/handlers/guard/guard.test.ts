@@ -137,6 +137,21 @@ describe("what is not named", () => {
     expect(world.lines).toEqual([]); // Nobody asked for what is hidden.
   });
 
+  test("is not shown in version 0 either, whether all topics are asked for or only what may not be seen", async () => {
+    await using world = new GuardedWorld();
+    await world.topic("seen");
+    await world.topic("hidden");
+    world.allow("describe", "topic", "seen");
+    const asked = async (who: string, ...topics: string[]): Promise<unknown> => {
+      const answer = await world.as(who, "metadata", { topics: topics.map((name) => ({ name })) }, 0);
+      return answer.topics.map((topic) => `${topic.name} ${error(topic)}`);
+    };
+    expect(await asked("alice")).toEqual(["seen NONE"]);
+    expect(await asked("bob")).toEqual([]);
+    expect(await asked("alice", "hidden")).toEqual(["hidden TOPIC_AUTHORIZATION_FAILED"]);
+    expect(await asked("bob", "other")).toEqual(["other TOPIC_AUTHORIZATION_FAILED"]);
+  });
+
   test("a page goes on after a topic that was deleted meanwhile, or is hidden", async () => {
     await using world = new GuardedWorld();
     for (const name of ["a", "b", "d"]) await world.topic(name);
