@@ -31,7 +31,7 @@ export interface ShownConfig {
   readonly isSensitive: boolean;
   readonly synonyms: readonly { readonly name: string; readonly value: string | null; readonly source: number }[];
   readonly configType: number;
-  readonly documentation: string;
+  readonly documentation: string | null;
 }
 
 export function configLayers(view: ConfigView, topic: ReadonlyMap<string, string>): ConfigLayers {
@@ -52,27 +52,67 @@ function clusterConfigs({ metadata: { image } }: ConfigView): ReadonlyMap<string
   return new Map([...setAtFirst, ...image.brokerConfigs(null)]);
 }
 
-/** `shown` says whether what the topic was given is told as it was read (`TRUE` is true), or as it was given. */
-export function shownTopicConfigs(
+/** The configs of one resource after another. */
+export type ShownConfigs<Resource> = (resource: Resource) => readonly ShownConfig[];
+
+/** What an answer says of a config. */
+export type Tell = (config: ShownConfig) => ShownConfig;
+
+/** `shown` says whether what a topic was given is told as it was read (`TRUE` is true), or as it was given. */
+export function topicConfigsShown(
   view: ConfigView,
-  topic: ReadonlyMap<string, string>,
   shown: "as-read" | "as-given",
-): readonly ShownConfig[] {
-  const told = (config: ConfigValue, row: ConfigRow) => (shown === "as-read" ? asRead(config, row) : config);
-  const layers = configLayers(view, topic);
-  return Object.entries(topicConfigs).map(([name, row]) => ({
-    ...value(told(resolveTopicConfig(name, layers), row)),
-    readOnly: false,
-    isSensitive: false,
-    synonyms: synonyms(topicConfigSynonyms(name, layers).map((synonym) => told(synonym, row))),
-    configType: configTypeCodes[row.type],
-    documentation: row.doc,
-  }));
+  tell: Tell = (config) => config,
+): ShownConfigs<ReadonlyMap<string, string>> {
+  const layers = configLayers(view, new Map());
+  const rows = Object.entries(topicConfigs).map(([name, row]) =>
+    shownRow(row, resolveTopicConfig(name, layers), topicConfigSynonyms(name, layers)),
+  );
+  const asShown = (text: string, row: ConfigRow): string =>
+    shown === "as-read" ? shownConfigText(text, row.type) : text;
+  return overRows(rows, { source: "dynamic-topic", asShown, tell });
 }
 
-function asRead(config: ConfigValue, row: ConfigRow): ConfigValue {
-  if (config.source !== "dynamic-topic" || config.value === null) return config;
-  return { ...config, value: shownConfigText(config.value, row.type) };
+interface ShownRow {
+  readonly row: ConfigRow;
+  /** Of a resource that says nothing itself. */
+  readonly inherited: ShownConfig;
+}
+
+function shownRow(row: ConfigRow, counts: ConfigValue, all: readonly ConfigValue[]): ShownRow {
+  const inherited: ShownConfig = {
+    ...value(counts),
+    readOnly: false,
+    isSensitive: false,
+    synonyms: synonyms(all),
+    configType: configTypeCodes[row.type],
+    documentation: row.doc,
+  };
+  return { row, inherited };
+}
+
+/** What no resource says itself is put together, and told, once for all of them. */
+function overRows(
+  rows: readonly ShownRow[],
+  own: {
+    readonly source: ConfigSource;
+    readonly asShown: (text: string, row: ConfigRow) => string;
+    readonly tell: Tell;
+  },
+): ShownConfigs<ReadonlyMap<string, string>> {
+  const source = configSourceCodes[own.source];
+  const told = rows.map(({ inherited }) => own.tell(inherited));
+  return (texts) => {
+    if (texts.size === 0) return told;
+    return rows.map(({ row, inherited }, index) => {
+      const { name } = inherited;
+      const given = texts.get(name);
+      if (given === undefined) return told[index] as ShownConfig;
+      const text = own.asShown(given, row);
+      const all = [{ name, value: text, source }, ...inherited.synonyms];
+      return own.tell({ ...inherited, value: text, configSource: source, synonyms: all });
+    });
+  };
 }
 
 export function shownBrokerConfigs(view: ConfigView): readonly ShownConfig[] {
@@ -123,23 +163,14 @@ export function shownBrokerDefaults(view: ConfigView): readonly ShownConfig[] {
   });
 }
 
-/** Of a group or a subscription to client metrics; one that nobody has configured has its defaults. */
-export function shownFactConfigs(view: ConfigView, table: ConfigFactTable, resource: string): readonly ShownConfig[] {
-  const rows = factConfigRows[table];
-  const texts = factConfigs(view.metadata.image, table, resource);
-  return Object.entries(rows).map(([name, row]) => {
-    const text = texts.get(name);
-    const own: ConfigValue[] = text === undefined ? [] : [{ name, value: text, source: factConfigSources[table] }];
-    const all = [...own, ...(table === "group-configs" ? groupDefaults(view, name, row) : [])];
-    return {
-      ...value({ ...(all[0] ?? fallback(name, row.default)), name }),
-      readOnly: false,
-      isSensitive: false,
-      synonyms: synonyms(all),
-      configType: configTypeCodes[row.type],
-      documentation: row.doc,
-    };
+/** Of groups or subscriptions to client metrics; one that nobody has configured has its defaults. */
+export function factConfigsShown(view: ConfigView, table: ConfigFactTable, tell: Tell): ShownConfigs<string> {
+  const rows = Object.entries(factConfigRows[table]).map(([name, row]) => {
+    const all = table === "group-configs" ? groupDefaults(view, name, row) : [];
+    return shownRow(row, { ...(all[0] ?? fallback(name, row.default)), name }, all);
   });
+  const shown = overRows(rows, { source: factConfigSources[table], asShown: (text) => text, tell });
+  return (resource) => shown(factConfigs(view.metadata.image, table, resource));
 }
 
 /** What a group has that nobody configured, under the name of the broker's config where that is what says it. */

@@ -2,7 +2,7 @@
 
 import { type Uuid, uuidZero } from "../../base/ids.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
-import { type ConfigView, shownTopicConfigs } from "../configs/config-layers.ts";
+import { type ConfigView, type ShownConfigs, topicConfigsShown } from "../configs/config-layers.ts";
 import { untilLed } from "../data/leader-wait.ts";
 import { code, type Handler } from "../handler.ts";
 import { repeated } from "../repeated.ts";
@@ -26,20 +26,22 @@ export interface CreateTopicsOptions extends TopicCreationOptions, ConfigView {
 
 export function createTopicsHandler(options: CreateTopicsOptions): Handler<Request, Response> {
   return async (request) => {
+    const configsOf = topicConfigsShown(options, "as-given");
+    const answer = (name: string, outcome: Outcome): TopicResponse => answered(name, outcome, configsOf);
     const twice = repeated(request.topics.map(({ name }) => name));
     const topics: TopicResponse[] = [...twice].map((name) =>
-      answer(options, name, refused("INVALID_REQUEST", "Duplicate topic name.")),
+      answer(name, refused("INVALID_REQUEST", "Duplicate topic name.")),
     );
     const made: Uuid[] = [];
     const once = request.topics.filter(({ name }) => !twice.has(name));
     const excessive = excess(options, once);
-    if (excessive !== undefined) return { topics: request.topics.map(({ name }) => answer(options, name, excessive)) };
+    if (excessive !== undefined) return { topics: request.topics.map(({ name }) => answer(name, excessive)) };
     for (const topic of once) {
       const plan = plannedTopic(options, topic);
       const isDone = plan.kind === "refused" || request.validateOnly;
       const outcome: Outcome = isDone ? plan : await createTopic(options, plan);
       if (outcome.kind === "planned" && outcome.topicId !== undefined) made.push(outcome.topicId);
-      topics.push(answer(options, topic.name, outcome));
+      topics.push(answer(topic.name, outcome));
     }
     await untilLed(options, made, Math.min(options.limits.leaderWaitMs, request.timeoutMs));
     return { topics };
@@ -71,7 +73,7 @@ function plannedTopic(options: CreateTopicsOptions, topic: TopicRequest): TopicP
 /** Without an id it was only checked. */
 type Outcome = Refused | (TopicPlan & { readonly topicId?: Uuid });
 
-function answer(options: CreateTopicsOptions, name: string, outcome: Outcome): TopicResponse {
+function answered(name: string, outcome: Outcome, configsOf: ShownConfigs<TopicPlan["configs"]>): TopicResponse {
   if (outcome.kind === "refused") {
     return { name, errorCode: code(outcome.error), errorMessage: outcome.message, configs: [] };
   }
@@ -82,6 +84,6 @@ function answer(options: CreateTopicsOptions, name: string, outcome: Outcome): T
     errorMessage: null,
     numPartitions: outcome.partitions,
     replicationFactor: 1,
-    configs: shownTopicConfigs(options, outcome.configs, "as-given"),
+    configs: configsOf(outcome.configs),
   };
 }

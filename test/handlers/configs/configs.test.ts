@@ -4,6 +4,7 @@ import { brokerConfigs } from "../../../schemas/kafka-broker-configs.ts";
 import { topicConfigs } from "../../../schemas/kafka-configs.ts";
 import { configOperations } from "../../../src/handlers/configs/config-change.ts";
 import { apis } from "../../../src/protocol/api-table.ts";
+import { context } from "../../support/log-world.ts";
 import { AdminWorld, error } from "../admin-world.ts";
 
 const topicType = 2;
@@ -140,6 +141,26 @@ describe("DescribeConfigs", () => {
     const { errorMessage, configs } = await describeOne(world, topicType, "t", ["retention.ms", "flush.ms"]);
     expect(errorMessage).toBe("");
     expect(configs.map(({ synonyms }) => synonyms)).toEqual([[], []]); // log.retention.ms and log.flush.interval.ms have none.
+  });
+
+  test("puts together once for all topics what none of them says for itself", async () => {
+    await using world = new AdminWorld();
+    await world.topic("a", 1, { "retention.ms": "+7" });
+    await world.topic("b");
+    const asked = { resourceType: topicType, configurationKeys: ["retention.ms", "segment.ms"] };
+    const request = {
+      resources: ["a", "b"].map((resourceName) => ({ ...asked, resourceName })),
+      includeSynonyms: true,
+      includeDocumentation: false,
+    };
+    const answer = await world.handlers.describeConfigs(request, context({ apiVersion: 4 }));
+    if (typeof answer === "string") throw new Error(answer);
+    const [a, b] = Array.from(answer.results, ({ configs }) => new Map(configs.map((config) => [config.name, config])));
+    expect(a?.get("segment.ms")).toBeDefined();
+    expect(a?.get("segment.ms")).toBe(b?.get("segment.ms"));
+    expect(a?.get("retention.ms")).toMatchObject({ value: "7", configSource: 1, documentation: null });
+    expect(a?.get("retention.ms")?.synonyms?.[0]).toEqual({ name: "retention.ms", value: "7", source: 1 });
+    expect(b?.get("retention.ms")).toMatchObject({ value: "604800000", configSource: 5 });
   });
 
   test("takes min.insync.replicas for set in the whole cluster, as it is in Kafka since 4.1", async () => {
