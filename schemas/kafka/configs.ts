@@ -5,6 +5,7 @@ import {
   int8,
   int16,
   int32,
+  list,
   message,
   nullable,
   optional,
@@ -36,7 +37,7 @@ export const describeConfigsResponse = message({
   flexible: 4,
   fields: {
     throttleTimeMs: optional(int32, 0),
-    results: array(
+    results: list(
       struct({
         errorCode: int16,
         errorMessage: nullable(string),

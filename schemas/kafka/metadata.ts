@@ -6,6 +6,7 @@ import {
   int8,
   int16,
   int32,
+  list,
   message,
   nullable,
   nullableSince,
@@ -54,7 +55,7 @@ export const metadataResponse = message({
     ),
     clusterId: since(2, nullable(string), null),
     controllerId: since(1, int32, -1),
-    topics: array(
+    topics: list(
       struct({
         errorCode: int16,
         name: nullableSince(12, string),

@@ -20,6 +20,19 @@ export function compileWriter(message: MessageShape): (writer: ByteWriter, versi
   return code.compile(["w", "v", "o"]) as (writer: ByteWriter, version: number, value: unknown) => void;
 }
 
+/** A generator: a step ends after the element of a list with which it has written enough. */
+export function compileStepWriter(
+  message: MessageShape,
+): (writer: ByteWriter, version: number, value: unknown) => Iterable<void> {
+  const code = new Code(message, true);
+  code.line(`let stepEnd = w.length + ${stepBytes};`);
+  writeStruct(code, "w", fieldsOf(message), "o", message.name);
+  return code.compile(["w", "v", "o"]) as (writer: ByteWriter, version: number, value: unknown) => Iterable<void>;
+}
+
+/** Takes far less than a millisecond, and far longer than to ask for the time. */
+const stepBytes = 16_384;
+
 function fieldsOf(message: MessageShape): Fields {
   assert(message.shape.kind === "struct", "a message is a struct");
   return message.shape.fields;
@@ -28,14 +41,16 @@ function fieldsOf(message: MessageShape): Fields {
 /** Source under construction: lines, names not used yet, and the values that cannot be written as literals. */
 class Code {
   readonly message: MessageShape;
+  readonly isInSteps: boolean;
   /** An expression that is true in flexible versions. */
   readonly flexible: string;
   readonly #lines: string[] = [];
   readonly #constants: unknown[] = [];
   #names = 0;
 
-  constructor(message: MessageShape) {
+  constructor(message: MessageShape, isInSteps = false) {
     this.message = message;
+    this.isInSteps = isInSteps;
     this.flexible = this.within(message.flexible ?? Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
   }
 
@@ -76,7 +91,7 @@ class Code {
 
   compile(parameters: readonly string[]): unknown {
     const calls = `const { ${Object.keys(runtime).join(", ")} } = runtime;`;
-    const body = `"use strict";\n${calls}\nreturn function (${parameters.join(", ")}) {\n${this.#lines.join("\n")}\n};`;
+    const body = `"use strict";\n${calls}\nreturn function${this.isInSteps ? "*" : ""} (${parameters.join(", ")}) {\n${this.#lines.join("\n")}\n};`;
     // oxlint-disable-next-line typescript/no-implied-eval -- The source is made from declarations of our own alone.
     const make = new Function("constants", "runtime", body) as (...values: unknown[]) => unknown;
     return make(this.#constants, runtime);
@@ -237,11 +252,19 @@ function write(
       code.line("}");
       return;
     case "array": {
-      const element = code.name("element");
+      const [element, left] = [code.name("element"), code.name("left")];
+      if (code.isInSteps) code.line(`let ${left} = ${value} === null ? 0 : ${value}.length;`);
       code.line(`writeCount(${writer}, ${code.flexible}, ${mayBeNull}, ${value}, ${where});`);
       code.line(`if (${value} !== null) for (const ${element} of ${value}) {`);
       write(code, writer, shape.element.shape, element, path);
+      if (!code.isInSteps) {
+        code.line("}");
+        return;
+      }
+      code.line(`${left}--;`);
+      code.line(`if (w.length >= stepEnd) { yield; stepEnd = w.length + ${stepBytes}; }`);
       code.line("}");
+      code.line(`requireAll(${left}, ${where});`);
       return;
     }
     case "sized": {

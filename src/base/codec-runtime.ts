@@ -23,6 +23,7 @@ export const runtime = {
   writeTag,
   newWriter,
   requireNullable,
+  requireAll,
 };
 
 function readString(r: ByteReader, flexible: boolean, mayBeNull: boolean, key: string): string | null {
@@ -117,7 +118,7 @@ function writeCount(
   w: ByteWriter,
   flexible: boolean,
   mayBeNull: boolean,
-  list: readonly unknown[] | null,
+  list: { readonly length: number } | null,
   path: string,
 ): void {
   writeLength(w, flexible, mayBeNull, list === null ? -1 : list.length, path);
@@ -135,6 +136,11 @@ function newWriter(): ByteWriter {
 
 function requireNullable(mayBeNull: boolean, path: string): void {
   assert(mayBeNull, `${path} cannot be null in this version`);
+}
+
+/** Between two steps somebody could have changed the list, and the frame would announce what is not in it. */
+function requireAll(left: number, path: string): void {
+  assert(left === 0, `${path} is not as long as it was said to be`);
 }
 
 function writeLength(w: ByteWriter, flexible: boolean, mayBeNull: boolean, length: number, path: string): void {

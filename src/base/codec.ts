@@ -13,8 +13,9 @@
  * more) and every struct ends with tagged fields: count, then (tag, size, bytes) each. Unknown tags are skipped.
  */
 import { ByteReader, ByteWriter, type ReaderOptions } from "./bytes.ts";
-import { compileReader, compileWriter } from "./codec-compiler.ts";
+import { compileReader, compileStepWriter, compileWriter } from "./codec-compiler.ts";
 import type { Field, Fields, Fixed, Shape, Sized, Type } from "./codec-shape.ts";
+import type { Elements } from "./elements.ts";
 import { assert } from "./errors.ts";
 import type { Uuid } from "./ids.ts";
 
@@ -58,6 +59,11 @@ export const records = sized<Uint8Array>("records");
 export const recordViews = sized<readonly Uint8Array[]>("recordViews");
 
 export function array<T, I>(element: Type<T, I>): Type<readonly T[], readonly I[]> {
+  return { shape: { kind: "array", element } };
+}
+
+/** An array that may be so long that its elements are better made while they are written. */
+export function list<T, I>(element: Type<T, I>): Type<readonly T[], Elements<I>> {
   return { shape: { kind: "array", element } };
 }
 
@@ -114,6 +120,8 @@ export interface Message<T, I = T> extends Type<T, I> {
   read(reader: ByteReader, version: number): T;
   /** Large byte strings are kept by reference until the writer's views have been used. */
   write(writer: ByteWriter, version: number, message: I): void;
+  /** The same in steps: between two of them others may have their turn. What the message holds must not change meanwhile. */
+  writeInSteps(writer: ByteWriter, version: number, message: I): Iterable<void>;
   /** The bytes are one message and nothing else. */
   decode(bytes: Uint8Array, version: number, options?: Partial<ReaderOptions>): T;
   encode(message: I, version: number): Uint8Array;
@@ -130,6 +138,7 @@ class CompiledMessage<T, I> implements Message<T, I> {
   readonly shape: Shape;
   #reader: ((reader: ByteReader, version: number) => unknown) | undefined;
   #writer: ((writer: ByteWriter, version: number, message: unknown) => void) | undefined;
+  #stepWriter: ((writer: ByteWriter, version: number, message: unknown) => Iterable<void>) | undefined;
 
   constructor(declaration: Declaration<Fields>) {
     assert(declaration.versions[0] <= declaration.versions[1], `${declaration.name} has no version`);
@@ -147,9 +156,15 @@ class CompiledMessage<T, I> implements Message<T, I> {
   }
 
   write(writer: ByteWriter, version: number, message: I): void {
-    assert(version >= this.versions[0] && version <= this.versions[1], `${this.name} has no version ${version}`);
+    this.#requireVersion(version);
     this.#writer ??= compileWriter(this);
     this.#writer(writer, version, message);
+  }
+
+  writeInSteps(writer: ByteWriter, version: number, message: I): Iterable<void> {
+    this.#requireVersion(version);
+    this.#stepWriter ??= compileStepWriter(this);
+    return this.#stepWriter(writer, version, message);
   }
 
   decode(bytes: Uint8Array, version: number, options: Partial<ReaderOptions> = {}): T {
@@ -163,5 +178,9 @@ class CompiledMessage<T, I> implements Message<T, I> {
     const writer = new ByteWriter();
     this.write(writer, version, message);
     return writer.toBytes();
+  }
+
+  #requireVersion(version: number): void {
+    assert(version >= this.versions[0] && version <= this.versions[1], `${this.name} has no version ${version}`);
   }
 }

@@ -83,12 +83,24 @@ export function encodeResponse<Name extends ApiName>(
   header: Pick<RequestHeader<Name>, "api" | "version" | "correlationId">,
   body: ResponseInputOf<Name>,
 ): readonly Uint8Array[] {
+  const steps = responseSteps(header, body);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same; at each `yield` others may have their turn. */
+export function* responseSteps<Name extends ApiName>(
+  header: Pick<RequestHeader<Name>, "api" | "version" | "correlationId">,
+  body: ResponseInputOf<Name>,
+): Generator<void, readonly Uint8Array[], void> {
   const api = apis[header.api];
   const writer = new ByteWriter();
   writer.int32(0);
   writer.int32(header.correlationId);
   if (api.responseHeader(header.version) === 1) writer.uvarint(0);
-  (api.response as Message<unknown>).write(writer, header.version, body);
+  yield* (api.response as Message<unknown>).writeInSteps(writer, header.version, body);
   return withLength(writer);
 }
 

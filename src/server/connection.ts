@@ -17,7 +17,8 @@ import type { Clock } from "../base/runtime.ts";
 import type { Gauge, Histogram } from "../base/telemetry.ts";
 import type { ApiName } from "../protocol/api-table.ts";
 import type { Dispatcher, Principal, RequestContext } from "../protocol/dispatch.ts";
-import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, encodeResponse } from "../protocol/frame.ts";
+import { type DecodedRequest, decodeRequest, encodeApiVersionsFallback, responseSteps } from "../protocol/frame.ts";
+import type { AnswerEncoder } from "./answer-encoder.ts";
 import { type Authenticator, strangerApis } from "./authenticator.ts";
 import { type AnswerMemory, ConnectionBytes, type ConnectionBytesLimits } from "./connection-bytes.ts";
 import { type CloseReason, discard, type Reply, write } from "./connection-reply.ts";
@@ -63,6 +64,7 @@ export interface ConnectionOptions {
   /** Requests being answered on all connections, for the gauge. */
   readonly inFlight: { count: number };
   readonly answers: AnswerMemory;
+  readonly encoder: AnswerEncoder;
   /** A handler threw, which none should: the connection closes, and the owner decides about the process. */
   readonly failed: (cause: unknown, api: ApiName) => void;
   /** `cause` tells what was wrong with the peer's bytes. */
@@ -348,7 +350,8 @@ export class Connection implements FrameReader {
       const answer = await this.#options.dispatcher.dispatch(request, context);
       if (answer === "no-response") return { kind: "nothing" };
       if (answer === "close") return { kind: "close", reason: "refused" };
-      const views = encodeResponse<ApiName>(request, answer);
+      const views = await this.#options.encoder.encode(responseSteps<ApiName>(request, answer), this.#gone.signal);
+      if (views === "gone") return { kind: "nothing" };
       isWritten = true;
       return { kind: "views", views, borrowed };
     } finally {

@@ -11,6 +11,7 @@ import type { Slabs } from "../base/slabs.ts";
 import type { Gauge, Logger } from "../base/telemetry.ts";
 import type { ApiName } from "../protocol/api-table.ts";
 import { anonymous, type Dispatcher, type Principal } from "../protocol/dispatch.ts";
+import { AnswerEncoder } from "./answer-encoder.ts";
 import { Authenticator, type AuthenticatorLimits } from "./authenticator.ts";
 import { Connection, type ConnectionLimits, type ConnectionMetrics } from "./connection.ts";
 import { ConnectionAdmission } from "./connection-admission.ts";
@@ -106,6 +107,7 @@ class Listener implements KafkaListener {
   readonly #budgets: { readonly small: FrameBudget; readonly large: FrameBudget };
   readonly #inFlight = { count: 0 };
   readonly #answers: AnswerMemory = { bytes: 0 };
+  readonly #encoder: AnswerEncoder;
   readonly #frames: FrameMemory;
   /** Of all connections: what a read brings is copied before the next read begins. */
   readonly #readMemory = new Uint8Array(readBytes);
@@ -117,6 +119,7 @@ class Listener implements KafkaListener {
   constructor(options: KafkaListenerOptions) {
     const { limits } = options;
     this.#options = options;
+    this.#encoder = new AnswerEncoder(options.clock);
     this.#frames = frameMemory(options.slabs);
     this.#admission = new ConnectionAdmission(limits);
     this.#budgets = {
@@ -239,6 +242,7 @@ class Listener implements KafkaListener {
       metrics,
       inFlight: this.#inFlight,
       answers: this.#answers,
+      encoder: this.#encoder,
       failed,
       closed: (gone, reason, cause) => this.#forget(gone, clientHost, { reason, cause }),
     });

@@ -16,6 +16,8 @@ import {
   int64,
   int64big,
   int64Clamped,
+  list,
+  type Message,
   message,
   nullable,
   nullableSince,
@@ -31,6 +33,7 @@ import {
   until,
   uuid,
 } from "../../src/base/codec.ts";
+import { madeFrom } from "../../src/base/elements.ts";
 import { CorruptData, WrongProgram } from "../../src/base/errors.ts";
 import { type Uuid, uuidZero } from "../../src/base/ids.ts";
 import { arbitraryMessage } from "./message-arbitrary.ts";
@@ -101,12 +104,48 @@ describe("golden bytes", () => {
   });
 });
 
+function inSteps<T, I>(declared: Message<T, I>, value: I, version: number) {
+  const writer = new ByteWriter();
+  const stepEnds = Array.from(declared.writeInSteps(writer, version, value), () => writer.length);
+  return { bytes: writer.toBytes(), stepEnds };
+}
+
+describe("in steps", () => {
+  const words = message({ name: "Words", versions: [0, 0], flexible: 0, fields: { words: list(string) } });
+  const numbers = Array.from({ length: 10_000 }, (_, index) => index);
+
+  test("a long list is made while it is written, and no step is long", () => {
+    const made: number[] = [];
+    const value = {
+      words: madeFrom(numbers, (number) => {
+        made.push(number);
+        return `word ${number}`;
+      }),
+    };
+    const { bytes: encoded, stepEnds } = inSteps(words, value, 0);
+    expect(made).toEqual(numbers);
+    expect(words.decode(encoded, 0).words).toEqual(numbers.map((number) => `word ${number}`));
+    expect(stepEnds.map((end, step) => end - (stepEnds[step - 1] ?? 0)).every((length) => length < 17_000)).toBe(true);
+    expect(stepEnds.length).toBeGreaterThan(5);
+  });
+
+  test("a list that changes between two of them is found out", () => {
+    const list = numbers.map(String);
+    const writer = new ByteWriter();
+    const write = (): void => {
+      for (const _ of words.writeInSteps(writer, 0, { words: list })) list.pop();
+    };
+    expect(write).toThrow(WrongProgram);
+  });
+});
+
 describe("round trips", () => {
   test.each([1, 2, 3, 4, 5])("decode(encode(x)) is x in version %i", (version) => {
     fc.assert(
       fc.property(arbitraryMessage(everything.shape, version), (value) => {
         const encoded = everything.encode(value as InferInput<typeof everything>, version);
         expect(everything.decode(encoded, version)).toEqual(value);
+        expect(inSteps(everything, value as InferInput<typeof everything>, version).bytes).toEqual(encoded);
       }),
       { numRuns: 200 },
     );

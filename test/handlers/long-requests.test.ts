@@ -11,15 +11,20 @@ import {
 } from "../../src/access/acl.ts";
 import { AuditLog } from "../../src/access/audit-log.ts";
 import { type ScramMechanism, scramMechanisms } from "../../src/auth/scram-credential.ts";
+import { bytesOf } from "../../src/base/bytes.ts";
 import { uuidRandom, uuidZero } from "../../src/base/ids.ts";
-import type { Clock } from "../../src/base/runtime.ts";
 import type { GroupCoordinator } from "../../src/coordinator/group-coordinator.ts";
 import { aclHandlers } from "../../src/handlers/access/acls.ts";
 import { scramCredentialsHandlers } from "../../src/handlers/access/scram-credentials.ts";
 import { resourceTypes } from "../../src/handlers/configs/describe-configs.ts";
 import { listGroupsHandler } from "../../src/handlers/groups/group-admin.ts";
 import { clientQuotasHandlers } from "../../src/handlers/quotas/client-quotas.ts";
+import type { ApiName, ResponseInputOf } from "../../src/protocol/api-table.ts";
+import type { Answer } from "../../src/protocol/dispatch.ts";
+import { responseSteps } from "../../src/protocol/frame.ts";
+import { AnswerEncoder } from "../../src/server/answer-encoder.ts";
 import { SimRandom } from "../sim/random.ts";
+import { BusyClock } from "../support/busy-clock.ts";
 import { context } from "../support/log-world.ts";
 import { MemoryMetadata } from "../support/memory-metadata.ts";
 import { noMetrics } from "../support/no-metrics.ts";
@@ -149,27 +154,6 @@ test("quotas of a user", { timeout: 60_000 }, async () => {
   expect(await cpuMs(ask)).toBeLessThan(cpuMsMax);
 });
 
-/** A millisecond goes by each time that it is looked at; counts the turns that others get. */
-class BusyClock implements Clock {
-  turns = 0;
-  #nowMs = 0;
-
-  now(): number {
-    return 0;
-  }
-
-  monotonic(): number {
-    this.#nowMs += 1;
-    return this.#nowMs;
-  }
-
-  after(_delayMs: number, callback: () => void): Disposable {
-    this.turns += 1;
-    setImmediate(callback);
-    return { [Symbol.dispose]: () => undefined };
-  }
-}
-
 const acl = (principal: string): Acl => ({
   resourceType: kinds.topic,
   resourceName: "t",
@@ -237,3 +221,44 @@ test("groups to list: others have their turns between", async () => {
   expect(answer.groups).toHaveLength(5000);
   expect(clock.turns).toBeGreaterThan(100);
 });
+
+test.each<[string, (world: AdminWorld, topics: readonly string[]) => Promise<readonly Uint8Array[]>]>([
+  [
+    "topics to tell of",
+    async ({ handlers }) => {
+      const request = { topics: null, allowAutoTopicCreation: false };
+      const operations = { includeClusterAuthorizedOperations: false, includeTopicAuthorizedOperations: false };
+      const answer = await handlers.metadata({ ...request, ...operations }, context({ apiVersion: 13 }));
+      return await encoded("metadata", 13, answer);
+    },
+  ],
+  [
+    "topics whose configs to tell",
+    async ({ handlers }, topics) => {
+      const asked = topics.map((resourceName) => ({ resourceType: resourceTypes.topic, resourceName }));
+      const resources = asked.map((resource) => ({ ...resource, configurationKeys: ["retention.ms"] }));
+      const request = { resources, includeSynonyms: false, includeDocumentation: false };
+      return await encoded("describeConfigs", 4, await handlers.describeConfigs(request, context({ apiVersion: 4 })));
+    },
+  ],
+])("%s: others have their turns between", async (_, ask) => {
+  await using world = new AdminWorld();
+  addTopics(world);
+  const topics = Array.from(world.metadata.image.topics(), ({ name }) => name);
+  const bytes = bytesOf(await ask(world, topics));
+  expect(bytes).toBeGreaterThan(topics.length * 20);
+});
+
+/** As a connection encodes it; meanwhile others had their turns. */
+async function encoded<Name extends ApiName>(
+  api: Name,
+  version: number,
+  answer: Answer<ResponseInputOf<Name>>,
+): Promise<readonly Uint8Array[]> {
+  if (typeof answer === "string") throw new Error(answer);
+  const clock = new BusyClock();
+  const steps = responseSteps<Name>({ api, version, correlationId: 1 }, answer);
+  const views = await new AnswerEncoder(clock).encode(steps, new AbortController().signal);
+  expect(clock.turns).toBeGreaterThan(5);
+  return views === "gone" ? [] : views;
+}

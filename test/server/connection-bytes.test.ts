@@ -1,4 +1,5 @@
 /** Proves: clients that do not read their answers, or send without waiting, hold a bounded memory, each and all together. */
+
 import { Duplex } from "node:stream";
 import { expect, test } from "vitest";
 import { joined } from "../../src/base/bytes.ts";
@@ -6,6 +7,7 @@ import { systemRuntime } from "../../src/base/runtime.ts";
 import { KiB, MiB } from "../../src/base/settings.ts";
 import { anonymous, dispatcher, type Handlers } from "../../src/protocol/dispatch.ts";
 import { encodeRequest } from "../../src/protocol/frame.ts";
+import { AnswerEncoder } from "../../src/server/answer-encoder.ts";
 import { Connection } from "../../src/server/connection.ts";
 import type { AnswerMemory } from "../../src/server/connection-bytes.ts";
 import { FrameBudget } from "../../src/server/frame-budget.ts";
@@ -36,6 +38,8 @@ function world(handlers: Handlers, limits: Partial<typeof testLimits>) {
   const answers: AnswerMemory = { bytes: 0 };
   const [inFlight, ignored] = [{ count: 0 }, { set() {}, observe() {} }];
   const budgets = { small: new FrameBudget(1000 * MiB), large: new FrameBudget(1000 * MiB) };
+  const { clock } = systemRuntime();
+  const encoder = new AnswerEncoder(clock);
   const connect = (): Peer => {
     const socket = new Peer();
     new Connection({
@@ -49,10 +53,11 @@ function world(handlers: Handlers, limits: Partial<typeof testLimits>) {
       limits: { ...testLimits, ...limits },
       frames: heapFrames,
       budgets,
-      clock: systemRuntime().clock,
+      clock,
       metrics: { requestSeconds: ignored, requestsInFlight: ignored },
       inFlight,
       answers,
+      encoder,
       failed: (cause) => expect.fail(String(cause)),
       closed: () => undefined,
     });

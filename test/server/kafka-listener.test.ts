@@ -2,12 +2,14 @@
  *  has arrived, never by what was announced. */
 import { describe, expect, onTestFinished, test } from "vitest";
 import { joined } from "../../src/base/bytes.ts";
+import { madeFrom } from "../../src/base/elements.ts";
 import type { Clock } from "../../src/base/runtime.ts";
 import { systemRuntime } from "../../src/base/runtime.ts";
 import { dispatcher, type Handlers, type RequestContext } from "../../src/protocol/dispatch.ts";
 import { encodeRequest } from "../../src/protocol/frame.ts";
 import type { KafkaListener, KafkaListenerLimits } from "../../src/server/kafka-listener.ts";
 import { SimClock } from "../sim/clock.ts";
+import { BusyClock } from "../support/busy-clock.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { openTestListener } from "./test-listener.ts";
 
@@ -126,6 +128,56 @@ test("a connection that pipelines thousands of requests does not keep another on
   await modest.call("listGroups", 0, {});
   expect(answered).toBeLessThan(1_000);
   await expect.poll(() => answered).toBe(2_000);
+});
+
+describe("an answer that takes long to encode", () => {
+  /** Of topics that are made while they are written. */
+  const long = () => {
+    const made = { topics: 0 };
+    const ids = Array.from({ length: 100_000 }, (_, index) => index);
+    const first = Promise.withResolvers<void>();
+    const handlers: Handlers = {
+      metadata: async () => ({
+        brokers: [],
+        topics: madeFrom(ids, (id) => {
+          made.topics += 1;
+          first.resolve();
+          return { errorCode: 0, name: `a-topic-with-a-name-${id}`, partitions: [] };
+        }),
+      }),
+      heartbeat: async () => ({ errorCode: 0 }),
+    };
+    return { handlers, made, begun: first.promise, count: ids.length };
+  };
+  const all = { topics: null, allowAutoTopicCreation: false };
+
+  test("comes whole, and others are served while it is made", async () => {
+    const { handlers, made, begun, count } = long();
+    const listener = await open(handlers, { clock: new BusyClock() });
+    const [patient, other] = [await client(listener), await client(listener)];
+    const answer = patient.call("metadata", 9, all);
+    await begun;
+    await other.call("heartbeat", 4, heartbeatBody);
+    expect(made.topics).toBeLessThan(count / 2);
+    const { topics } = await answer;
+    expect(topics).toHaveLength(count);
+    expect(topics.at(-1)?.name).toBe(`a-topic-with-a-name-${count - 1}`);
+  });
+
+  test("is not gone on with when its client is gone, and the next one is made", async () => {
+    const { handlers, made, begun, count } = long();
+    const listener = await open(handlers, { clock: new BusyClock() });
+    const [hasty, patient] = [await client(listener), await client(listener)];
+    hasty.request("metadata", 9, all);
+    await begun;
+    hasty.socket.destroy();
+    await expect.poll(() => listener.connections).toBe(1);
+    const madeForNobody = made.topics;
+    expect(madeForNobody).toBeLessThan(count / 2);
+    expect((await patient.call("metadata", 9, all)).topics).toHaveLength(count);
+    expect(made.topics).toBeLessThan(madeForNobody + count * 1.5);
+    expect(listener.failures).toEqual([]);
+  });
 });
 
 test("a client that is to pause has its answer at once, and is neither read nor served until the pause is over", async () => {

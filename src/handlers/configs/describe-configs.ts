@@ -1,6 +1,7 @@
 /** DescribeConfigs: every config that a resource has, where its value comes from and what it means. */
 
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import { madeFrom } from "../../base/elements.ts";
 import type { LogLevels } from "../../base/log-levels.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
 import { clipped } from "../error-text.ts";
@@ -39,7 +40,7 @@ export function describeConfigsHandler(options: DescribeConfigsOptions): Handler
       if (resourceType === resourceTypes.group || resourceType === resourceTypes.clientMetrics) madeUp += 1;
       return { ...resource, problem: unknown ?? (madeUp > madeUpMax ? tooMany : undefined) };
     });
-    const results = judged.map(({ resourceType, resourceName, configurationKeys, problem }) => {
+    const results = madeFrom(judged, ({ resourceType, resourceName, configurationKeys, problem }) => {
       const found = problem ?? configsOf(resourceType, resourceName);
       if ("error" in found) {
         const { error, message } = found;

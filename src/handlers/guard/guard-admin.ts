@@ -3,6 +3,7 @@
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
 import { clusterName, type OperationName } from "../../access/acl.ts";
 import type { Access } from "../../access/authorizer.ts";
+import { joinedElements } from "../../base/elements.ts";
 import { uuidZero } from "../../base/ids.ts";
 import { resourceTypes as configTypes } from "../configs/describe-configs.ts";
 import { code } from "../handler.ts";
@@ -63,7 +64,7 @@ export const guardAdmin = {
     const answer = await next({ ...request, resources: allowed });
     if (!isAnswer(answer)) return answer;
     const refusals = denied.map((resource) => ({ ...configRefusal(resource), configs: [] }));
-    return { ...answer, results: [...answer.results, ...refusals] };
+    return { ...answer, results: joinedElements(answer.results, refusals) };
   },
   alterConfigs: async ({ request, access, next }) => {
     const { allowed, denied } = split(request.resources, (resource) => mayOnConfigs(access, "alterConfigs", resource));

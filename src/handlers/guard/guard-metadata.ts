@@ -1,6 +1,7 @@
 /** Who may see the cluster, and which topics there are. Whoever may not describe a topic is not told that there is one of its name. */
 import { clusterName } from "../../access/acl.ts";
 import type { Access } from "../../access/authorizer.ts";
+import { type ElementOf, joinedElements, madeFrom } from "../../base/elements.ts";
 import { uuidZero } from "../../base/ids.ts";
 import type { Image } from "../../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
@@ -10,8 +11,8 @@ import { code } from "../handler.ts";
 import { isValidCursor } from "../topics/describe-topic-partitions.ts";
 import { type Guarded, isAnswer, type Rules, split } from "./guard.ts";
 
-type MetadataRequest = RequestOf<"metadata">;
-type MetadataTopic = ResponseInputOf<"metadata">["topics"][number];
+type AskedTopics = NonNullable<RequestOf<"metadata">["topics"]>;
+type MetadataTopic = ElementOf<ResponseInputOf<"metadata">["topics"]>;
 
 export const guardMetadata = {
   apiVersions: ({ request, next }) => next(request),
@@ -19,21 +20,18 @@ export const guardMetadata = {
   metadata: async (guarded) => {
     const { request, context, access, image, next } = guarded;
     const wantsAll = request.topics === null || (context.apiVersion === 0 && request.topics.length === 0);
-    const { allowed, refusals } = wantsAll ? { allowed: request.topics, refusals: [] } : splitNamed(guarded);
-    const answer = await next({ ...request, topics: allowed });
+    const { allowed, refusals } = wantsAll ? allSeen(guarded) : splitNamed(guarded);
+    const allowAutoTopicCreation = request.allowAutoTopicCreation && !wantsAll;
+    const answer = await next({ ...request, topics: allowed, allowAutoTopicCreation });
     if (!isAnswer(answer)) return answer;
-    const isSeen = ({ name }: MetadataTopic): boolean =>
-      name === null || name === undefined || access.could("describe", "topic", name);
-    // Nothing was let through: in version 0 the handler took the empty list for all topics.
-    const named = allowed?.length === 0 && !wantsAll ? [] : answer.topics;
-    const found = wantsAll ? named.filter(isSeen) : named;
+    const found = allowed.length === 0 ? [] : answer.topics; // In version 0 an empty list asks for all.
     const topics = request.includeTopicAuthorizedOperations
-      ? found.map((topic) => withOperations(topic, access, image))
+      ? madeFrom(found, (topic) => withOperations(topic, access, image))
       : found;
     const clusterAuthorizedOperations = request.includeClusterAuthorizedOperations
       ? clusterOperations(access)
       : operationsNotAsked;
-    return { ...answer, topics: [...topics, ...refusals], clusterAuthorizedOperations };
+    return { ...answer, topics: joinedElements(topics, refusals), clusterAuthorizedOperations };
   },
 
   describeCluster: async ({ request, access, next }) => {
@@ -115,10 +113,18 @@ function withOperations(topic: MetadataTopic, access: Access, image: Image): Met
   return { ...topic, topicAuthorizedOperations: access.operationsOn("topic", name) };
 }
 
-function splitNamed({ request, access, image, createsTopics }: Guarded<"metadata">): {
-  readonly allowed: MetadataRequest["topics"];
+interface SplitTopics {
+  readonly allowed: AskedTopics;
   readonly refusals: readonly MetadataTopic[];
-} {
+}
+
+/** Named one by one: how long the answer is says nothing of what is hidden. */
+function allSeen({ access, image }: Guarded<"metadata">): SplitTopics {
+  const seen = topicsByName(image).filter(({ name }) => access.could("describe", "topic", name));
+  return { allowed: seen.map(({ name }) => ({ name, topicId: uuidZero })), refusals: [] };
+}
+
+function splitNamed({ request, access, image, createsTopics }: Guarded<"metadata">): SplitTopics {
   const refusals: MetadataTopic[] = [];
   const allowed = (request.topics ?? []).filter(({ name, topicId }) => {
     const isById = topicId !== uuidZero;

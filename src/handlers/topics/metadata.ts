@@ -1,5 +1,6 @@
 /** Metadata: brokers, topics, leaders; and the door through which most topics are created. */
 import type { ErrorName } from "../../../schemas/kafka/errors.ts";
+import { type ElementOf, madeFrom } from "../../base/elements.ts";
 import { type Uuid, uuidZero } from "../../base/ids.ts";
 import type { Topic } from "../../metadata/image.ts";
 import type { RequestOf, ResponseInputOf } from "../../protocol/api-table.ts";
@@ -20,7 +21,7 @@ import { topicNameProblem } from "./topic-names.ts";
 
 type Request = RequestOf<"metadata">;
 type Response = ResponseInputOf<"metadata">;
-type TopicResponse = Response["topics"][number];
+type TopicResponse = ElementOf<Response["topics"]>;
 
 export interface MetadataOptions extends TopicCreationOptions {
   readonly autoCreate: boolean;
@@ -31,22 +32,16 @@ const versionWithIds = 12;
 
 export function metadataHandler(options: MetadataOptions): Handler<Request, Response> {
   return async (request, { apiVersion, listener }) => {
-    const found = isAll(request, apiVersion) ? "all" : await findAll(options, request, apiVersion);
-    const { image } = options.metadata;
+    const found = isAll(request, apiVersion) ? all(options) : await findAll(options, request, apiVersion);
     const include = request.includeTopicAuthorizedOperations;
     return {
       brokers: brokers(options, listener),
-      clusterId: clusterIdText(image.clusterId),
+      clusterId: clusterIdText(options.metadata.image.clusterId),
       controllerId: controllerId(options),
-      topics:
-        found === "all"
-          ? topicsByName(image).map((topic) => describe(options, topic, include))
-          : found.map(({ asked, topicId, error }) => {
-              const topic = topicId === undefined ? undefined : image.topic(topicId);
-              return topic === undefined
-                ? missing(asked, error, apiVersion, include)
-                : describe(options, topic, include);
-            }),
+      topics: madeFrom(found, ({ asked, topicId, error }) => {
+        const topic = topicId === undefined ? undefined : options.metadata.image.topic(topicId);
+        return topic === undefined ? missing(asked, error, apiVersion, include) : describe(options, topic, include);
+      }),
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
         ? openOperations.cluster
         : operationsNotAsked,
@@ -64,6 +59,11 @@ interface Found {
   readonly topicId: Uuid | undefined;
   /** What to say when there is no such topic, or not any more. */
   readonly error: ErrorName;
+}
+
+function all({ metadata }: MetadataOptions): readonly Found[] {
+  const error = "UNKNOWN_TOPIC_OR_PARTITION";
+  return topicsByName(metadata.image).map(({ id: topicId, name }) => ({ asked: { name, topicId }, topicId, error }));
 }
 
 /** Null asks for all, an empty list for none; only version 0, which has no null, means all by it. */
