@@ -259,7 +259,7 @@ function makeHandlers(
         ? {}
         : { mayRead: (topic, context) => authorizer.access("fetch", context).may("read", "topic", topic) }),
     }),
-    listOffsets: listOffsetsHandler(data),
+    listOffsets: listOffsetsHandler({ ...data, clock: runtime.clock }),
     offsetForLeaderEpoch: offsetForLeaderEpochHandler(data),
     deleteRecords: deleteRecordsHandler(data),
     ...clientQuotasHandlers({ metadata, limits: settings }),

@@ -17,6 +17,7 @@ import type { GroupCoordinator } from "../../src/coordinator/group-coordinator.t
 import { aclHandlers } from "../../src/handlers/access/acls.ts";
 import { scramCredentialsHandlers } from "../../src/handlers/access/scram-credentials.ts";
 import { resourceTypes } from "../../src/handlers/configs/describe-configs.ts";
+import { listOffsetsHandler } from "../../src/handlers/data/list-offsets.ts";
 import { listGroupsHandler } from "../../src/handlers/groups/group-admin.ts";
 import { clientQuotasHandlers } from "../../src/handlers/quotas/client-quotas.ts";
 import type { ApiName, ResponseInputOf } from "../../src/protocol/api-table.ts";
@@ -220,6 +221,22 @@ test("groups to list: others have their turns between", async () => {
   if (typeof answer === "string") throw new Error(answer);
   expect(answer.groups).toHaveLength(5000);
   expect(clock.turns).toBeGreaterThan(100);
+});
+
+test("offsets to list: others have their turns between", async () => {
+  await using world = new AdminWorld();
+  addTopics(world);
+  await world.clock.run(1);
+  const { log, metadata } = world;
+  const clock = new BusyClock();
+  const partitions = [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp: -2 }];
+  const topics = Array.from(metadata.image.topics(), ({ name }) => ({ name, partitions }));
+  const request = { replicaId: -1, isolationLevel: 0, topics, timeoutMs: 0 };
+  const answer = await listOffsetsHandler({ log, metadata, clock })(request, context({ apiVersion: 11 }));
+  if (typeof answer === "string") throw new Error(answer);
+  const found = answer.topics.flatMap(({ partitions: ofTopic }) => ofTopic.map((each) => each.offset));
+  expect(found).toEqual(topics.map(() => 0));
+  expect(clock.turns).toBeGreaterThan(5);
 });
 
 test.each<[string, (world: AdminWorld, topics: readonly string[]) => Promise<readonly Uint8Array[]>]>([

@@ -28,7 +28,7 @@ interface Asked {
 }
 
 async function list(world: LogWorld, asked: Asked, apiVersion = 11): Promise<unknown> {
-  const handler = listOffsetsHandler({ log: world.log, metadata: world.metadata });
+  const handler = listOffsetsHandler({ log: world.log, metadata: world.metadata, clock: world.clock });
   const { timestamp, currentLeaderEpoch = -1 } = asked;
   const partition = { partitionIndex: 0, currentLeaderEpoch, timestamp };
   const partitions = asked.isTwice === true ? [partition, partition] : [partition];
