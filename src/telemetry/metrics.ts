@@ -88,7 +88,9 @@ class Family implements Counter, Gauge, Histogram {
   readonly #declaration: MetricDeclaration;
   readonly #seriesMax: number;
   readonly #dropped: () => void;
-  readonly #series = new Map<string, Series>();
+  #series = new Map<string, Series>();
+  /** Those that the last `clear` emptied: most of them are set again right after it, with the same texts. */
+  #cleared: ReadonlyMap<string, Series> = new Map();
 
   constructor(declaration: MetricDeclaration, seriesMax: number, dropped: () => void) {
     assert(/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(declaration.name), `no metric name: ${declaration.name}`);
@@ -120,7 +122,8 @@ class Family implements Counter, Gauge, Histogram {
   }
 
   clear(): void {
-    this.#series.clear();
+    this.#cleared = this.#series;
+    this.#series = new Map();
   }
 
   render(): string {
@@ -145,12 +148,14 @@ class Family implements Counter, Gauge, Histogram {
       this.#dropped();
       return undefined;
     }
-    const labelText = this.#declaration.labels
-      .map((label) => `${label}="${escapeLabel(labels[label] ?? "")}"`)
-      .join(",");
+    const labelText = this.#cleared.get(key)?.labelText ?? this.#textOf(labels);
     const series = { labelText, value: 0, count: 0, buckets: this.#bounds.map(() => 0) };
     this.#series.set(key, series);
     return series;
+  }
+
+  #textOf(labels: Labels): string {
+    return this.#declaration.labels.map((label) => `${label}="${escapeLabel(labels[label] ?? "")}"`).join(",");
   }
 
   /** The values of all labels. Each request asks for it, most often for one label's. */

@@ -73,8 +73,15 @@ export function replicationFactorMax({ metadata }: ClusterView): number {
   return Math.max(1, registeredNodes(metadata.image).length);
 }
 
+/** A client that goes from page to page asks for them again and again. */
+const ordered = new WeakMap<Image, { readonly seq: Image["seq"]; readonly topics: readonly Topic[] }>();
+
 export function topicsByName(image: Image): readonly Topic[] {
-  return [...image.topics()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  const before = ordered.get(image);
+  if (before?.seq === image.seq) return before.topics;
+  const topics = [...image.topics()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  ordered.set(image, { seq: image.seq, topics });
+  return topics;
 }
 
 /** Bits of AclOperation, as "authorized operations" carry them. */
