@@ -14,6 +14,7 @@ import { KiB, MiB } from "../base/settings.ts";
 import { lz4InflatedBytes } from "./lz4.ts";
 import type { Compression } from "./record-batch.ts";
 import { deflateSnappy, deflateSnappyAside, hasManySnappyBlocks, inflateSnappy, inflateSnappyAside } from "./snappy.ts";
+import { hasManyZstdFrames, inflateZstd, inflateZstdAside } from "./zstd.ts";
 
 export interface InflateLimits {
   /** Of the result. */
@@ -83,7 +84,9 @@ export function inflateFairly(
   if (compression === "none") return bytes;
   if (bytes.length > inlineBytesMax) return inflateAside(compression, bytes, limits);
   try {
-    if (compression === "snappy" && hasManySnappyBlocks(bytes)) return inflateAside(compression, bytes, limits);
+    const hasManyParts =
+      (compression === "snappy" && hasManySnappyBlocks(bytes)) || (compression === "zstd" && hasManyZstdFrames(bytes));
+    if (hasManyParts) return inflateAside(compression, bytes, limits);
     return inflate(compression, bytes, { bytesMax: Math.min(inlineInflatedBytesMax, limits.bytesMax) });
   } catch (cause) {
     if (cause instanceof CorruptData) return inflateAside(compression, bytes, limits); // Or is it only larger than usual?
@@ -101,7 +104,6 @@ interface Codec {
 const gzipAside = promisify<Uint8Array, zlib.ZlibOptions, Uint8Array>(zlib.gzip);
 const gunzipAside = promisify<Uint8Array, zlib.ZlibOptions, Uint8Array>(zlib.gunzip);
 const zstdAside = promisify<Uint8Array, zlib.ZstdOptions, Uint8Array>(zlib.zstdCompress);
-const unzstdAside = promisify<Uint8Array, zlib.ZstdOptions, Uint8Array>(zlib.zstdDecompress);
 
 const gzipOptions = ({ level }: CompressOptions): zlib.ZlibOptions => (level === undefined ? {} : { level });
 const zstdOptions = ({ level }: CompressOptions): zlib.ZstdOptions =>
@@ -148,8 +150,8 @@ const codecs: Readonly<Record<Compression, Codec>> = {
   zstd: {
     compress: (bytes, options) => zlib.zstdCompressSync(bytes, zstdOptions(options)),
     compressAside: (bytes, options) => zstdAside(bytes, zstdOptions(options)),
-    inflate: (bytes, bytesMax) => zlib.zstdDecompressSync(bytes, { maxOutputLength: bytesMax }),
-    inflateAside: (bytes, bytesMax) => unzstdAside(bytes, { maxOutputLength: bytesMax }),
+    inflate: inflateZstd,
+    inflateAside: inflateZstdAside,
   },
 };
 

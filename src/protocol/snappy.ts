@@ -1,7 +1,7 @@
 /**
  * Snappy as Kafka has it: raw, or in the framing of snappy-java, which Java clients write and everybody reads.
  *
- *   | 82 'SNAPPY' 00 | int32 version | int32 compatible | (int32 length | raw snappy)* |
+ *   | 82 'SNAPPY' 00 | int32 version | int32 compatible | (int32 length | raw snappy)* |      one or more of these
  *
  * A raw block begins with its inflated length as a varint, so all memory is known before any is taken.
  */
@@ -10,6 +10,8 @@ import type * as Snappy from "snappy";
 import { ByteReader, ByteWriter, joined } from "../base/bytes.ts";
 
 const magic = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00);
+/** Its first four bytes as a length. */
+const magicHead = 0x82534e41 | 0;
 const framingVersion = 1;
 /** What snappy-java cuts by default; its reader takes any size. */
 const blockBytes = 32_768;
@@ -94,9 +96,13 @@ function isFramed(bytes: Uint8Array): boolean {
 
 function framedBlocks(bytes: Uint8Array): readonly Uint8Array[] {
   const reader = new ByteReader(bytes, { source: "snappy data" });
-  reader.skip(magic.length + 8);
   const blocks: Uint8Array[] = [];
-  while (reader.remaining > 0) blocks.push(reader.view(reader.int32()));
+  while (reader.remaining > 0) {
+    const length = reader.int32();
+    // No length is negative: another stream begins, as snappy-java has it.
+    if (length === magicHead) reader.skip(magic.length + 8 - 4);
+    else blocks.push(reader.view(length));
+  }
   return blocks;
 }
 

@@ -6,10 +6,11 @@
  * Ours because Iceberg reads the file's metadata and the `field-id`s inside the schema verbatim, which libraries drop.
  */
 import { createHash } from "node:crypto";
-import { deflateRawSync, inflateRawSync, zstdDecompressSync } from "node:zlib";
+import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { AvroSchema } from "../../../schemas/iceberg.ts";
 import { CorruptData } from "../../base/errors.ts";
 import { inflateSnappy } from "../../protocol/snappy.ts";
+import { inflateZstd } from "../../protocol/zstd.ts";
 import { AvroReader, type AvroValue, AvroWriter, readAvro, writeAvro } from "./avro-value.ts";
 import { isJsonObject, type Json, parseJson, renderJson } from "./json.ts";
 
@@ -139,7 +140,7 @@ function codec(name: string, source: string): Inflate {
     case "deflate":
       return (bytes) => inflateRawSync(bytes, { maxOutputLength: inflatedBytesMax });
     case "zstandard":
-      return (bytes) => zstdDecompressSync(bytes, { maxOutputLength: inflatedBytesMax });
+      return (bytes) => inflateZstd(bytes, inflatedBytesMax);
     case "snappy":
       return (bytes) => inflateSnappy(bytes.subarray(0, -4), inflatedBytesMax); // A CRC-32 ends it.
     default:

@@ -5,12 +5,13 @@
  *
  *   file ─▶ footer ─▶ row group ─▶ column chunk ─▶ page: levels, values ─▶ leaf (leaf.ts)
  */
-import { brotliDecompressSync, crc32, gunzipSync, zstdDecompressSync } from "node:zlib";
+import { brotliDecompressSync, crc32, gunzipSync } from "node:zlib";
 import { parquetMetadata, parquetSchema } from "hyparquet";
 import { parquetHeader } from "hyparquet/src/column.js";
 import { decompressPage, readDataPage, readDataPageV2 } from "hyparquet/src/datapage.js";
 import { readPlain } from "hyparquet/src/plain.js";
 import { assert, CorruptData } from "../../base/errors.ts";
+import { inflateZstd } from "../../protocol/zstd.ts";
 import type { Columns } from "./columns.ts";
 import {
   type LeafSource,
@@ -269,11 +270,11 @@ function viewOf(bytes: Uint8Array): DataView {
 
 /** Snappy is hyparquet's own. */
 const compressors: NonNullable<ColumnDecoder["compressors"]> = {
-  ZSTD: (bytes, length) => ownBytes(zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, length) })),
+  ZSTD: (bytes, length) => ownBytes(inflateZstd(bytes, Math.max(1, length))),
   GZIP: (bytes, length) => ownBytes(gunzipSync(bytes, { maxOutputLength: Math.max(1, length) })),
   BROTLI: (bytes, length) => ownBytes(brotliDecompressSync(bytes, { maxOutputLength: Math.max(1, length) })),
 };
 
-function ownBytes(bytes: Buffer): Uint8Array {
+function ownBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

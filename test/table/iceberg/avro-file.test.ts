@@ -1,4 +1,5 @@
-/** Proves: an Avro file of somebody else, whatever it announces, is refused as corrupt in little time and memory. */
+/** Proves: an Avro file of somebody else is read, or refused as corrupt in little time and memory, whatever it announces. */
+import { zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { CorruptData } from "../../../src/base/errors.ts";
 import { readAvroFile } from "../../../src/table/iceberg/avro-file.ts";
@@ -50,4 +51,13 @@ describe("is corrupt", () => {
   ])("%s", async (_, bytes) => {
     await expect(readAvroFile(bytes, "manifest")).rejects.toThrow(CorruptData);
   });
+});
+
+test("a block of zstandard may be several frames", async () => {
+  const value = new AvroWriter();
+  value.long(123_456_789);
+  const bytes = value.take();
+  const frames = [bytes.subarray(0, 2), bytes.subarray(2)].map((part) => zstdCompressSync(part));
+  const file = fileOf(record("long"), (writer) => writer.raw(Buffer.concat(frames)), "zstandard");
+  expect((await readAvroFile(file, "manifest")).values).toEqual([{ f: 123_456_789 }]);
 });
