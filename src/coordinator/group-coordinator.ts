@@ -2,9 +2,8 @@
 import { Loop, untilAborted } from "../base/async.ts";
 import type { Uuid } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { Log, MarkerRefusal } from "../log/log.ts";
+import type { Log, MarkerRefusal, TransactionEnd } from "../log/log.ts";
 import { StateLog, type StateLogLimits } from "../log/state-log.ts";
-import type { Marker } from "../protocol/records.ts";
 import type { GroupLimits } from "./classic-group-state.ts";
 import type { ConsumerLimitsOf, Topics } from "./consumer-group-state.ts";
 import { GroupShard } from "./group-shard.ts";
@@ -123,7 +122,7 @@ export class GroupCoordinator implements AsyncDisposable {
   }
 
   /** The marker of a transaction for a partition of the topic; "busy" when it could not be written here and now. */
-  async endTransaction(index: number, marker: Marker): Promise<"written" | "busy" | MarkerRefusal> {
+  async endTransaction(index: number, marker: TransactionEnd): Promise<"written" | "busy" | MarkerRefusal> {
     const shard = await this.#seats.shardAt(index);
     const ended = shard instanceof GroupShard ? await shard.endTransaction(marker) : shard;
     if (ended === "NONE") return "written";

@@ -5,7 +5,7 @@
  */
 import { type Uuid, uuidRandom, uuidZero } from "../base/ids.ts";
 import type { Runtime } from "../base/runtime.ts";
-import type { MarkerRefusal } from "../log/log.ts";
+import type { MarkerRefusal, TransactionEnd } from "../log/log.ts";
 import type { StateLog, StateRecord, TransactionOwner } from "../log/state-log.ts";
 import type { Marker } from "../protocol/records.ts";
 import {
@@ -257,7 +257,7 @@ export class GroupShard {
   }
 
   /** A transaction of the producer ended: what it left pending counts now, or never. */
-  async endTransaction(marker: Marker): Promise<GroupError | MarkerRefusal> {
+  async endTransaction(marker: TransactionEnd): Promise<GroupError | MarkerRefusal> {
     if (!this.#isOpen) return "NOT_COORDINATOR";
     const refusal = this.#log.endRefusal(marker); // Asked first: what the log refuses ends nothing.
     if (refusal !== undefined) return refusal;

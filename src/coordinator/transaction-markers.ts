@@ -1,8 +1,8 @@
 /** Tells partitions how transactions ended. Those of __consumer_offsets have a group coordinator in front of them. */
 import { OperationFailed } from "../base/errors.ts";
 import type { Uuid } from "../base/ids.ts";
-import type { Log, MarkerRefusal } from "../log/log.ts";
-import { buildMarker, type Marker } from "../protocol/records.ts";
+import type { Log, MarkerRefusal, TransactionEnd } from "../log/log.ts";
+import { buildMarker } from "../protocol/records.ts";
 import type { GroupCoordinator } from "./group-coordinator.ts";
 import type { TopicPartition } from "./group-offsets.ts";
 
@@ -17,7 +17,7 @@ export type MarkerOutcome =
   | "busy";
 
 /** Resolves when the marker is durable, or with why it was not written. Writing it twice does no harm. */
-export type WriteMarker = (at: TopicPartition, marker: Marker) => Promise<MarkerOutcome>;
+export type WriteMarker = (at: TopicPartition, marker: TransactionEnd) => Promise<MarkerOutcome>;
 
 const outcomes = {
   written: "written",
@@ -48,6 +48,7 @@ export function markerWriter(options: {
       const outcome = await lookup.partition.append(buildMarker(marker), {
         origin: "coordinator",
         apiVersion: newestProduce,
+        transactionVersion: marker.transactionVersion,
       });
       if (outcome.kind === "appended") return "written";
       const { reason } = outcome;

@@ -259,9 +259,9 @@ export class TransactionShard {
 
   async #end(transactionalId: string, live: Live, outcome: TransactionOutcome): Promise<void> {
     if (!(await live.written)) return;
-    const { producerId, producerEpoch, partitions } = live.transaction;
+    const { producerId, producerEpoch, partitions, clientVersion: transactionVersion } = live.transaction;
     const { coordinatorEpoch } = this.#options;
-    const marker = { outcome, producerId, producerEpoch, coordinatorEpoch, timestamp: this.#now };
+    const marker = { outcome, producerId, producerEpoch, coordinatorEpoch, timestamp: this.#now, transactionVersion };
     const writing = Array.from(partitions).flatMap(([topic, indexes]) =>
       Array.from(indexes, (partition) => this.#mark({ topic, partition }, marker)),
     );

@@ -68,7 +68,7 @@ export class BatchPreparer {
   }
 
   #prepare(bytes: Uint8Array, options: AppendOptions, config: TopicConfig): Prepared | Promise<Prepared> {
-    if (options.origin === "coordinator") return prepareOwn(bytes, options.isWanted);
+    if (options.origin === "coordinator") return prepareOwn(bytes, options);
     const refusal = checkClientBatch(bytes, options.apiVersion, config);
     if (refusal !== undefined) return refusal;
     const header = new BatchView(bytes);
@@ -114,10 +114,12 @@ export class BatchPreparer {
 }
 
 /** Batches of a coordinator were made in this process a moment ago: they are believed. */
-function prepareOwn(bytes: Uint8Array, isWanted: AppendOptions["isWanted"]): Prepared {
+function prepareOwn(bytes: Uint8Array, { isWanted, transactionVersion }: AppendOptions): Prepared {
   const header = new BatchView(bytes);
   const { maxTimestamp } = header;
-  return { kind: "prepared", origin: "coordinator", header, maxTimestamp, marker: markerOf(header), isWanted };
+  const written = markerOf(header);
+  const marker = written === undefined ? undefined : { ...written, transactionVersion };
+  return { kind: "prepared", origin: "coordinator", header, maxTimestamp, marker, isWanted };
 }
 
 /** What a control batch says about a transaction; undefined for every other batch. */

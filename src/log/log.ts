@@ -55,9 +55,18 @@ export interface Partition {
   /** Live producers, for DescribeProducers. */
   producers(): readonly ProducerInfo[];
   /** Why a marker would be refused now; undefined when it would not. */
-  markerRefusal(marker: Marker): MarkerRefusal | undefined;
+  markerRefusal(marker: TransactionEnd): MarkerRefusal | undefined;
   /** Whether what a coordinator writes for a producer would be refused now: a newer epoch of it was there before. */
   isFenced(by: { readonly producerId: number; readonly producerEpoch: number }): boolean;
+}
+
+/** A marker, and what is said of it but not written. */
+export interface TransactionEnd extends Marker {
+  /**
+   * From 2 on each transaction has an epoch of its own and its marker the next one (KIP-890): one whose epoch the open
+   * transaction has is a copy of the marker before, come late, and must not end it.
+   */
+  readonly transactionVersion?: number;
 }
 
 /** A newer coordinator, or a newer epoch of the producer, was there before. */
@@ -98,6 +107,8 @@ export interface AppendOptions {
   readonly beginsAtZero?: boolean;
   /** Of a coordinator's batch: asked in the turn in which it would be given an offset. False: it is rejected as "busy". */
   readonly isWanted?: () => boolean;
+  /** Of a marker: as in TransactionEnd. */
+  readonly transactionVersion?: number | undefined;
 }
 
 export type AppendOutcome =

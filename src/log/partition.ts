@@ -4,7 +4,6 @@ import type { Offset, Uuid } from "../base/ids.ts";
 import type { Clock } from "../base/runtime.ts";
 import type { Slabs } from "../base/slabs.ts";
 import { BatchView, patchBatch } from "../protocol/record-batch.ts";
-import type { Marker } from "../protocol/records.ts";
 import type { OpenedStream, ReadRequest, ReadResult } from "../stream/storage.ts";
 import { Advance } from "./advance.ts";
 import { busyOutcome, closedOutcome, fullOutcome, rejectedBy, unwantedOutcome } from "./append-refusals.ts";
@@ -26,6 +25,7 @@ import type {
   PartitionRead,
   PartitionReadResult,
   ProducerInfo,
+  TransactionEnd,
 } from "./log.ts";
 import { searchOffset, type TimeQuery } from "./offset-search.ts";
 import type { ProducerState } from "./producer-state.ts";
@@ -224,7 +224,7 @@ export class OwnedPartition implements Partition {
     }));
   }
 
-  markerRefusal(marker: Marker): MarkerRefusal | undefined {
+  markerRefusal(marker: TransactionEnd): MarkerRefusal | undefined {
     return this.#producers.checkMarker(marker)?.reason;
   }
 

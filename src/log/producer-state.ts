@@ -32,6 +32,8 @@ export interface TransactionMarker {
   readonly coordinatorEpoch: number;
   readonly outcome: "commit" | "abort";
   readonly timestamp: number;
+  /** As in TransactionEnd; what comes from the log has none. */
+  readonly transactionVersion?: number | undefined;
 }
 
 export type ProducerCheck =
@@ -78,6 +80,8 @@ export interface ProducerEntry {
 export const windowBatches = 5;
 /** Sequences are int32 and wrap from here to 0. */
 const sequenceMax = 2 ** 31 - 1;
+/** Epochs are int16. */
+const epochMax = 2 ** 15 - 1;
 const next: ProducerCheck = { kind: "next" };
 
 /** The last batches of one producer, four numbers each, in one array: appending allocates nothing. */
@@ -193,7 +197,7 @@ export class ProducerState {
   checkMarker(marker: TransactionMarker): ProducerRefusal<MarkerRefusal> | undefined {
     const entry = this.#producers.get(marker.producerId);
     if (entry === undefined) return undefined;
-    const refusal = refuseEpoch(marker.producerEpoch, entry);
+    const refusal = refuseEpoch(marker.producerEpoch, entry) ?? refuseLate(marker, entry);
     if (refusal !== undefined || marker.coordinatorEpoch >= entry.coordinatorEpoch) return refusal;
     return refused("coordinator-fenced", `coordinator epoch ${marker.coordinatorEpoch} < ${entry.coordinatorEpoch}`);
   }
@@ -387,6 +391,17 @@ function refuseEpoch(epoch: number, entry: ProducerEntry): ProducerRefusal<"stal
     "stale-producer-epoch",
     `producer ${entry.producerId} is at epoch ${entry.epoch}, the batch at ${epoch}`,
   );
+}
+
+/** The epoch after the last does not exist: there the marker has the epoch of what it ends. */
+function refuseLate(
+  { producerEpoch, transactionVersion = 0 }: TransactionMarker,
+  entry: ProducerEntry,
+): ProducerRefusal<"stale-producer-epoch"> | undefined {
+  const isOwnEpoch = producerEpoch === entry.epoch && producerEpoch < epochMax;
+  if (transactionVersion < 2 || !isOwnEpoch || entry.transactionStart < 0) return undefined;
+  const detail = `producer ${entry.producerId} has a transaction open under epoch ${producerEpoch}, which began after the marker`;
+  return refused("stale-producer-epoch", detail);
 }
 
 function refuseSequence(batch: ProducerBatch, entry: ProducerEntry): ProducerRefusal | undefined {

@@ -15,7 +15,7 @@ import { inflateFairly } from "../protocol/compression.ts";
 import { BatchView } from "../protocol/record-batch.ts";
 import { buildBatch, buildMarker, type Marker, type NewRecord, RecordCursor } from "../protocol/records.ts";
 import { markerOf } from "./batch-preparer.ts";
-import type { MarkerRefusal, Partition } from "./log.ts";
+import type { MarkerRefusal, Partition, TransactionEnd } from "./log.ts";
 
 export interface StateRecord {
   readonly key: Uint8Array;
@@ -100,7 +100,7 @@ export class StateLog {
   }
 
   /** Of `end`, were it called now. */
-  endRefusal(marker: Marker): MarkerRefusal | undefined {
+  endRefusal(marker: TransactionEnd): MarkerRefusal | undefined {
     return this.#partition.markerRefusal(marker);
   }
 

@@ -242,6 +242,23 @@ describe("transactions", () => {
     }
     expect(state.checkMarker(marker({ coordinatorEpoch: 4 }))).toBeUndefined();
   });
+
+  test("under version 2 a marker of the open transaction's own epoch comes late, and the same again is a repetition", () => {
+    const state = newState();
+    const late = (fields: Partial<TransactionMarker>): string | undefined =>
+      state.checkMarker(marker({ transactionVersion: 2, ...fields }))?.reason;
+    expect(late({})).toBeUndefined(); // Nothing is known of the producer.
+    state.append(batch({ isTransactional: true }), 0 as Offset, 0);
+    expect(late({})).toBe("stale-producer-epoch");
+    expect(state.checkMarker(marker({ transactionVersion: 1 }))).toBeUndefined();
+    expect(late({ producerEpoch: 3 })).toBeUndefined();
+    state.end(marker({ producerEpoch: 3 }), 1 as Offset, 0);
+    expect(late({ producerEpoch: 3 })).toBeUndefined();
+    expect(late({ producerEpoch: 2 })).toBe("stale-producer-epoch");
+    const last = { producerEpoch: 2 ** 15 - 1 };
+    state.append(batch({ ...last, isTransactional: true }), 2 as Offset, 0);
+    expect(late(last)).toBeUndefined(); // There is no epoch after it.
+  });
 });
 
 describe("bounds", () => {

@@ -147,10 +147,11 @@ export function writeTxnMarkersHandler(options: {
 }): Handler<RequestOf<"writeTxnMarkers">, ResponseInputOf<"writeTxnMarkers">> {
   return async (request) => ({
     markers: await Promise.all(
-      request.markers.map(async ({ producerId, producerEpoch, coordinatorEpoch, transactionResult, topics }) => {
+      request.markers.map(async ({ transactionResult, topics, ...ended }) => {
+        const { producerId } = ended;
         const outcome = transactionResult ? "commit" : "abort";
         const timestamp = options.transactions.runtime.clock.now();
-        const marker = { outcome, producerId, producerEpoch, coordinatorEpoch, timestamp } as const;
+        const marker = { ...ended, outcome, timestamp } as const;
         const write = async (topic: string, partitionIndex: number) => {
           const written = await options.writeMarker({ topic, partition: partitionIndex }, marker);
           return { partitionIndex, errorCode: code(markerErrors[written]) };

@@ -2,6 +2,7 @@
  *  transactions or none, also when the coordinators start anew in the middle. */
 import { describe, expect, test } from "vitest";
 import { errorCode, errorName } from "../../../schemas/kafka/errors.ts";
+import { coordinatorPartition } from "../../../src/coordinator/seats.ts";
 import type { TransactionCoordinator } from "../../../src/coordinator/transaction-coordinator.ts";
 import { listTransactionsHandler } from "../../../src/handlers/transactions/transaction-admin.ts";
 import { endOf } from "../../support/end-of.ts";
@@ -324,6 +325,35 @@ describe("administrators", () => {
     expect(errors).toEqual(["NONE", "UNKNOWN_TOPIC_OR_PARTITION"]);
     const partition = world.world.partition(world.topicId("orders"));
     expect(partition.lastStable).toBe(partition.highWatermark);
+  });
+
+  test("a marker of version 2 has an epoch that the transaction's records do not have, else it is another's and late", async () => {
+    await using world = await TransactionWorld.open();
+    const by = await world.init();
+    await world.produce(by);
+    await world.commitOffset(by, 7);
+    const mark = async (
+      fields: { readonly producerEpoch: number; readonly transactionVersion?: number },
+      version = 2,
+    ) => {
+      const topics = [
+        { name: "orders", partitionIndexes: [0] },
+        { name: "__consumer_offsets", partitionIndexes: [coordinatorPartition("g", 2)] },
+      ];
+      const marker = { producerId: by.producerId, coordinatorEpoch: 1, transactionResult: true, ...fields, topics };
+      const answer = await world.call("writeTxnMarkers", { markers: [marker] }, version);
+      const partitions = answer.markers[0]?.topics.flatMap((topic) => topic.partitions);
+      return partitions?.map((each) => errorName(each.errorCode));
+    };
+    const refused = ["INVALID_PRODUCER_EPOCH", "INVALID_PRODUCER_EPOCH"];
+    expect(await mark({ producerEpoch: 0, transactionVersion: 2 })).toEqual(refused);
+    expect([await world.committed(), await world.fetchOffset()]).toEqual([0, -1]);
+    const done = ["NONE", "NONE"];
+    expect(await mark({ producerEpoch: 1, transactionVersion: 2 })).toEqual(done);
+    expect([await world.committed(), await world.fetchOffset()]).toEqual([1, 7]);
+    expect(await mark({ producerEpoch: 1, transactionVersion: 2 })).toEqual(done); // Its answer may have been lost.
+    expect(await mark({ producerEpoch: 0, transactionVersion: 2 })).toEqual(refused);
+    expect(await mark({ producerEpoch: 1 }, 1)).toEqual(done);
   });
 
   test("who writes a marker of an epoch that is over is told so, and ends nobody's offsets", async () => {
