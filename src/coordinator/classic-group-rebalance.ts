@@ -13,14 +13,17 @@ import {
   selectProtocol,
   syncRefusal,
 } from "./classic-group-state.ts";
+import { GroupMembers } from "./group-members.ts";
 
-/** A copy of the group that this step alone changes; its members are replaced, never changed. */
+/** The group as this step changes it; its members are replaced, never changed. */
 type Draft = {
-  -readonly [Name in keyof ClassicGroup]: ClassicGroup[Name] extends ReadonlyMap<infer K, infer V>
-    ? Map<K, V>
-    : ClassicGroup[Name] extends ReadonlySet<infer T>
-      ? Set<T>
-      : ClassicGroup[Name];
+  -readonly [Name in keyof ClassicGroup]: Name extends "members"
+    ? GroupMembers
+    : ClassicGroup[Name] extends ReadonlyMap<infer K, infer V>
+      ? Map<K, V>
+      : ClassicGroup[Name] extends ReadonlySet<infer T>
+        ? Set<T>
+        : ClassicGroup[Name];
 };
 
 export interface GroupStep {
@@ -34,17 +37,7 @@ export function openStep(
   group: ClassicGroup,
   context: { readonly now: number; readonly limits: GroupLimits },
 ): GroupStep {
-  return {
-    group: {
-      ...group,
-      members: new Map(group.members),
-      instances: new Map(group.instances),
-      pending: new Set(group.pending),
-      unsynced: new Set(group.unsynced),
-    },
-    effects: [],
-    ...context,
-  };
+  return { group: { ...group } as Draft, effects: [], ...context };
 }
 
 export function addMember(step: GroupStep, event: JoinEvent, id: string): void {
@@ -108,7 +101,7 @@ export function replaceInstance({ group, effects }: GroupStep, instanceId: strin
   const members = [...group.members.values()].map((member) =>
     member.id === oldId ? { ...member, id, joining: null, syncing: null } : member,
   );
-  group.members = new Map(members.map((member) => [member.id, member]));
+  group.members = GroupMembers.of(members);
   group.instances.set(instanceId, id);
   if (group.leader === oldId) group.leader = id;
   if (group.unsynced.delete(oldId)) group.unsynced.add(id);
@@ -172,8 +165,7 @@ function withdrawAssignments({ group, effects }: GroupStep, error: GroupError): 
 export function advanceJoins(step: GroupStep): void {
   const { group } = step;
   if (group.gathering !== null || group.pending.size > 0) return;
-  for (const member of group.members.values()) if (member.joining === null) return;
-  completeJoins(step);
+  if (group.members.joining === group.members.size) completeJoins(step);
 }
 
 /** The initial delay is over. It is prolonged while members arrive, within the rebalance timeout. */

@@ -1,5 +1,6 @@
 /** What a classic group is, what can happen to it, and what it then asks for. The machine itself: classic-group.ts. */
 import type { ErrorName } from "../../schemas/kafka/errors.ts";
+import { GroupMembers } from "./group-members.ts";
 
 export interface ClassicGroup {
   readonly state: GroupState;
@@ -11,7 +12,7 @@ export interface ClassicGroup {
   readonly protocolName: string | null;
   readonly leader: string | null;
   /** In order of arrival, which breaks ties. */
-  readonly members: ReadonlyMap<string, Member>;
+  readonly members: ReadonlyMap<string, Member> & Pick<GroupMembers, "joining" | "protocolBytes" | "allSpeak">;
   /** Member id of each static member, by its instance id. */
   readonly instances: ReadonlyMap<string, string>;
   /** Ids handed out by MEMBER_ID_REQUIRED and not yet used. They hold a rebalance open. */
@@ -205,7 +206,7 @@ export function emptyClassicGroup(now: number): ClassicGroup {
     protocolType: null,
     protocolName: null,
     leader: null,
-    members: new Map(),
+    members: new GroupMembers(),
     instances: new Map(),
     pending: new Set(),
     unsynced: new Set(),
@@ -276,9 +277,7 @@ export function rebalanceTimeoutMs(group: ClassicGroup): number {
 /** Whether a member with these protocols would leave the group at least one that all speak. */
 export function isCompatible(group: ClassicGroup, type: string, names: readonly string[]): boolean {
   if (group.members.size === 0) return type !== "" && names.length > 0;
-  if (type !== group.protocolType) return false;
-  const common = commonProtocols(group.members.values());
-  return names.some((name) => common.has(name));
+  return type === group.protocolType && names.some((name) => group.members.allSpeak(name));
 }
 
 /** Each member votes for the first of its protocols that all speak; most votes win, then order of arrival. */
@@ -313,13 +312,6 @@ export function hasSameProtocols(member: Member, protocols: readonly GroupProtoc
     })
   );
 }
-
-/** In memory: a protocol without a name takes some, too. */
-export function protocolBytes(protocols: readonly GroupProtocol[]): number {
-  return protocols.reduce((sum, { name, metadata }) => sum + protocolOverheadBytes + name.length + metadata.length, 0);
-}
-
-const protocolOverheadBytes = 64;
 
 export function metadataFor(member: Member, protocolName: string | null): Uint8Array {
   return member.protocols.find(({ name }) => name === protocolName)?.metadata ?? noBytes;

@@ -38,24 +38,25 @@ import {
   type JoinEvent,
   joinRefusal,
   memberProblem,
-  protocolBytes,
   type SyncEvent,
   selectProtocol,
   syncRefusal,
   type Written,
 } from "./classic-group-state.ts";
+import { protocolBytes } from "./group-members.ts";
 
 export interface GroupTransition {
   readonly group: ClassicGroup;
   readonly effects: readonly GroupEffect[];
 }
 
+/** The group that is given goes into the one that comes out, and must not be used any more: a copy for each join would be quadratic. */
 export function stepClassicGroup(
   group: ClassicGroup,
   event: GroupEvent,
   context: { readonly now: number; readonly limits: GroupLimits },
 ): GroupTransition {
-  // The two events of a quiet group change nothing but a timer: no copy of its members is made for them.
+  // The two events of a quiet group change nothing but a timer.
   if (event.kind === "heartbeat") return heartbeat(group, event);
   if (event.kind === "alive") return { group, effects: sessionEffects(group, event.memberId) };
   const step = openStep(group, context);
@@ -159,11 +160,8 @@ function hasRoom({ group, limits }: GroupStep, memberId: string): boolean {
     case "empty":
     case "dead":
       return true;
-    case "preparing-rebalance": {
-      let waiting = 0;
-      for (const member of group.members.values()) if (member.joining !== null) waiting += 1;
-      return (known !== undefined && known.joining !== null) || waiting < limits.membersMax;
-    }
+    case "preparing-rebalance":
+      return (known !== undefined && known.joining !== null) || group.members.joining < limits.membersMax;
     case "completing-rebalance":
     case "stable":
       return known !== undefined || group.members.size < limits.membersMax;
@@ -172,9 +170,8 @@ function hasRoom({ group, limits }: GroupStep, memberId: string): boolean {
 
 /** Kafka notices when the leader has assigned, and all members begin again, for ever. */
 function fits({ group, limits }: GroupStep, { memberId, protocols }: JoinEvent): boolean {
-  let bytes = protocolBytes(protocols);
-  for (const member of group.members.values()) if (member.id !== memberId) bytes += protocolBytes(member.protocols);
-  return bytes <= limits.recordBytesMax;
+  const own = group.members.get(memberId)?.protocols ?? [];
+  return group.members.protocolBytes - protocolBytes(own) + protocolBytes(protocols) <= limits.recordBytesMax;
 }
 
 function joinUnnamed(step: GroupStep, event: JoinEvent): void {

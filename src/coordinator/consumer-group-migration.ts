@@ -32,6 +32,7 @@ import {
   topicsHash,
 } from "./consumer-group-state.ts";
 import { waitsForOthers } from "./consumer-reconcile.ts";
+import { GroupMembers } from "./group-members.ts";
 
 type Subscription = Infer<typeof consumerProtocolSubscription>;
 type Untold<Event> = Omit<Event, "kind" | "ticket">;
@@ -130,7 +131,7 @@ export function classicFromConsumer(group: ConsumerGroup, topics: Topics, now: n
     protocolType: classicProtocolType,
     protocolName: selectProtocol(members),
     leader: members[0]?.id ?? null,
-    members: new Map(members.map((member) => [member.id, member])),
+    members: GroupMembers.of(members),
     instances: new Map(members.flatMap(({ id, instanceId }) => (instanceId === null ? [] : [[instanceId, id]]))),
   };
 }

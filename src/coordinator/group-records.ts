@@ -15,6 +15,7 @@ import {
   metadataFor,
 } from "./classic-group-state.ts";
 import { type ConsumerRecord, decodeConsumerRecord } from "./consumer-group-records.ts";
+import { GroupMembers } from "./group-members.ts";
 import type { CommittedOffset } from "./group-offsets.ts";
 import { decodeStreamsRecord, type StreamsRecord } from "./streams/streams-group-records.ts";
 
@@ -141,7 +142,7 @@ function decodeGroup(value: Uint8Array): ClassicGroup {
     protocolType: decoded.protocolType === "" ? null : decoded.protocolType,
     protocolName: decoded.protocol,
     leader: decoded.leader,
-    members: new Map(members.map((member) => [member.id, member])),
+    members: GroupMembers.of(members),
     instances: new Map(members.flatMap(({ id, instanceId }) => (instanceId === null ? [] : [[instanceId, id]]))),
   };
 }

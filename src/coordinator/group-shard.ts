@@ -15,11 +15,11 @@ import {
   type JoinEvent,
   type JoinReply,
   joinRefusal,
-  protocolBytes,
 } from "./classic-group-state.ts";
 import type { ConsumerHeartbeat, PatternMatches } from "./consumer-group.ts";
 import { ConsumerGroupReplay, consumerGroupChanges } from "./consumer-group-records.ts";
 import { allSubscribedNames, patternsNeeded } from "./consumer-group-state.ts";
+import { protocolBytes } from "./group-members.ts";
 import {
   type CommittedOffset,
   expiredOffsets,
