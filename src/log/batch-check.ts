@@ -2,6 +2,7 @@
  * What Kafka refuses in a client's batch (kafka.md 5.1), in Kafka's order: the request's shape, then sizes, checksum, header,
  * records. Pure.
  */
+import { hasLinkedLz4Blocks } from "../protocol/lz4.ts";
 import { BatchView, batchHeaderBytes, checkBatch } from "../protocol/record-batch.ts";
 import type { RecordCursor } from "../protocol/records.ts";
 import type { AppendOutcome, AppendRejection } from "./log.ts";
@@ -68,6 +69,9 @@ function checkContent(bytes: Uint8Array, batch: BatchView): Rejected | undefined
   if (batch.isControl) return rejected("invalid-record", "clients do not write control records");
   if (batch.producerId >= 0 && batch.baseSequence < 0) {
     return rejected("invalid-record", `producer ${batch.producerId} sent sequence ${batch.baseSequence}`);
+  }
+  if (batch.compression === "lz4" && hasLinkedLz4Blocks(batch.records)) {
+    return rejected("invalid-record", "LZ4 blocks that may refer to each other: no consumer in Java could read them");
   }
   if (batch.timestampType === "append") {
     return rejected("invalid-timestamp", "only the broker says that a timestamp is its append time");

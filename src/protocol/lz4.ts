@@ -8,6 +8,8 @@
 import { CorruptData } from "../base/errors.ts";
 
 const magic = 0x184d2204;
+/** Of the flags. */
+const independentBlocks = 0x20;
 const storedBit = 0x8000_0000;
 /** The largest block that the format allows. */
 const blockBytesMax = 4 * 1024 * 1024;
@@ -34,6 +36,11 @@ export function lz4InflatedBytes(bytes: Uint8Array, bytesMax: number): number {
   at += flags.hasContentCheck ? 4 : 0;
   if (at !== bytes.length) throw corrupt(at, "the end of the frame", `byte ${at} of ${bytes.length}`);
   return inflated;
+}
+
+/** Whether blocks may refer to those before them. Kafka's own readers take no such frame, whatever is in it. */
+export function hasLinkedLz4Blocks(bytes: Uint8Array): boolean {
+  return bytes.length > 4 && ((bytes[4] as number) & independentBlocks) === 0;
 }
 
 function frameFlags(view: DataView): {

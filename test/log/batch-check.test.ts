@@ -52,6 +52,11 @@ describe("a batch is refused", () => {
     ["whose base offset is not 0", (world) => world.batch(1, { baseOffset: at(5) }), "invalid-record"],
     ["whose checksum is wrong", (world) => changed(world.batch(), 62, [9], { isSealed: false }), "corrupt-message"],
     ["of an unknown compression", (world) => changed(world.batch(), 22, [5]), "invalid-record"],
+    [
+      "of lz4 whose blocks may refer to each other",
+      (world) => changed(world.batch(9, { compression: "lz4" }), 61 + 4, [0x40, 0x40, 0xc0]),
+      "invalid-record",
+    ],
     ["without records", () => buildBatch({ records: [], lastOffsetDelta: 0 }), "invalid-record"],
     ["whose count is not its offsets", (world) => changed(world.batch(3), 26, [7]), "invalid-record"],
     ["that says control", (world) => world.batch(1, { isControl: true }), "invalid-record"],
