@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
-import { uuidZero } from "../../src/base/ids.ts";
 import { type ApiName, apiNameOf, apis } from "../../src/protocol/api-table.ts";
 import { startInlet } from "../../test/support/inlet-process.ts";
 import { freePort } from "../../test/support/processes.ts";
