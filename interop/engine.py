@@ -1,7 +1,8 @@
 """Asks one engine about tables in a REST catalog and prints JSON: engine.py ENGINE < request.json
 
 request: {"uri", "warehouse", "s3": {"endpoint", "access_key", "secret_key", "region"} | null, "namespace",
-          "tables": [{"name", "columns": [..], "pruned": {"where", "column", "value"} | null, "maps": [..]}], "jars": [..], "trino": "host:port"}
+          "tables": [{"name", "columns": [..], "pruned": {"where", "column", "value"} | null, "maps": [..]}], "jars": [..], "trino": "host:port",
+          "settings": ["threads = 1", ..] of DuckDB}
 answer:  {"<table>": {"rows", "checksum", "filtered", "metadata": {"snapshots": n, "files": n, ...}}}
 """
 
@@ -64,6 +65,8 @@ def duckdb_engine(request):
             f"URL_STYLE 'path', USE_SSL false, REGION '{s3['region']}')"
         )
     connection.execute("SET TimeZone = 'UTC'")
+    for setting in request.get("settings", []):
+        connection.execute(f"SET {setting}")
     delegation = "" if request.get("vended") else ", ACCESS_DELEGATION_MODE 'none'"
     connection.execute(f"ATTACH '{request['warehouse']}' AS lake (TYPE iceberg, ENDPOINT '{request['uri']}', AUTHORIZATION_TYPE 'none'{delegation})")
     for spec in request["tables"]:

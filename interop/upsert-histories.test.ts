@@ -85,7 +85,9 @@ test("Spark reads every model", { timeout: 1_800_000 }, async () => {
 test("DuckDB reads every model", { timeout: 1_800_000 }, async () => {
   const columns = ["id", "region", "v"];
   const tables = [...models.keys()].map((name) => ({ name, columns }));
-  const request = { uri: broker.catalog, warehouse: "main", s3: null, namespace: "histories", tables };
+  // With it DuckDB 1.5.5 shows in one table of five hundred a row that a deletion vector covers: docs/engines.md.
+  const settings = ["enable_external_file_cache = false"];
+  const request = { uri: broker.catalog, warehouse: "main", s3: null, namespace: "histories", tables, settings };
   const script = join(import.meta.dirname, "engine.py");
   const output = await command(join(await engineBin(), "python"), [script, "duckdb"], {
     input: JSON.stringify(request),

@@ -1,7 +1,7 @@
 /** SQL over tables that were brought here as local files: DuckDB, which then can reach nothing else. */
 import { OperationFailed } from "../../base/errors.ts";
 import type { Schema } from "../iceberg/types.ts";
-import type { EngineLimits } from "../parquet/parquet-rows.ts";
+import { type EngineLimits, withoutFileCache } from "../parquet/parquet-rows.ts";
 import { quoted, sqlType, text } from "./sql-words.ts";
 
 export interface SqlTable {
@@ -32,6 +32,7 @@ export async function runSql(
     memory_limit: `${Math.floor(options.limits.engineBytesMax / 2 ** 20)}MiB`,
     threads: String(options.limits.engineThreads),
     temp_directory: "", // Nothing spills: what does not fit is refused.
+    ...withoutFileCache,
   });
   const connection = await instance.connect();
   const interrupt = (): void => connection.interrupt();

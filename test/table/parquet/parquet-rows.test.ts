@@ -89,13 +89,15 @@ function fieldIds(fields: Schema["fields"]): string {
 const sorted = (digests: Digests) => [...digests].sort(([a], [b]) => a - b);
 
 test("any table, ours and rewritten in another order with other encodings, has the digests of its translation", async () => {
-  const path = join(directory, "ours.parquet");
-  const rewritten = join(directory, "theirs.parquet");
   const duckdb = await DuckDBInstance.create();
   const connection = await duckdb.connect();
+  let tables = 0;
   let agreed = 0;
   await fc.assert(
     fc.asyncProperty(randomTable(40), async ({ schema: random, rows: values }) => {
+      tables += 1; // DuckDB remembers files by their name.
+      const path = join(directory, `ours-${tables}.parquet`);
+      const rewritten = join(directory, `theirs-${tables}.parquet`);
       const schema = { ...random, fields: [...own, ...random.fields] };
       const rows = values.map((row, at) => ({ p: at % 3, o: BigInt(at) * 2n ** 40n, ...row }));
       const digests = sorted(write(path, schema, rows));
